@@ -1,0 +1,229 @@
+"""The task table: one row a task, and nothing about a task anywhere else.
+
+RAM indices after AtariARI (Anand et al., "Unsupervised State Representation Learning in Atari",
+NeurIPS 2019, MIT licence); which of them count as labels, horizons, frame-skips and action sets
+after Paster, McIlraith & Ba (2020), §4 and the code they released.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+Suite = Literal["atari", "control", "small"]
+ActionSet = Literal["minimal", "cartesian", "diagonal", "native"]
+
+NAMESPACE = "glamor"
+VERSION = 0
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task, as data.
+
+    Attributes:
+        name: as in the id ``glamor/<name>-v0``.
+        suite: which kind of world it is: ``"atari"``, ``"control"`` or ``"small"``.
+        horizon: T, steps until the episode is judged.
+        labels: label name → where it is read. Atari: RAM index. Control: (entry of dm_control's
+            observation, index in it). Small worlds: nothing to look up (an index of 0).
+        frame_skip: simulator steps per action (Atari: emulator frames; control: control steps).
+        noops: (low, high) number of no-op *frames* at the start, both included; Atari only.
+        sticky: probability per emulator frame that the previous action is repeated; Atari only.
+        actions: ``"minimal"``: the game's minimal set; ``"cartesian"``: {−1, 0, 1}^A;
+            ``"diagonal"``: one dimension at a time at ±1, and all zeros: 2A + 1;
+            ``"native"``: the world's own Discrete actions.
+        source: ROM name; ``domain/task`` of dm_control; or the class in `glamor_gym.envs`.
+        caveat: what is known to be weak in the labels; shown by ``glamor-gym tasks --verbose``.
+    """
+
+    name: str
+    suite: Suite
+    horizon: int
+    source: str
+    labels: Mapping[str, int | tuple[str, int]]
+    frame_skip: int = 1
+    noops: tuple[int, int] = (0, 0)
+    sticky: float = 0.0
+    actions: ActionSet = "native"
+    caveat: str = ""
+
+    @property
+    def id(self) -> str:
+        """The Gymnasium id, e.g. ``"glamor/Pong-v0"``."""
+        return f"{NAMESPACE}/{self.name}-v{VERSION}"
+
+
+def _atari(
+    name: str,
+    source: str,
+    noops: tuple[int, int] = (0, 30),
+    caveat: str = "",
+    **ram: int,
+) -> Task:
+    return Task(
+        name,
+        suite="atari",
+        horizon=50,
+        source=source,
+        labels=MappingProxyType(dict(ram)),
+        frame_skip=4,
+        noops=noops,
+        sticky=0.25,
+        actions="minimal",
+        caveat=caveat,
+    )
+
+
+def _control(
+    source: str,
+    labels: Mapping[str, tuple[str, int]],
+    frame_skip: int = 1,
+    actions: ActionSet = "cartesian",
+    caveat: str = "",
+) -> Task:
+    return Task(
+        source.replace("/", "-"),
+        suite="control",
+        horizon=100,
+        source=source,
+        labels=MappingProxyType(dict(labels)),
+        frame_skip=frame_skip,
+        actions=actions,
+        caveat=caveat,
+    )
+
+
+def _entries(observation: str, *names: str) -> dict[str, tuple[str, int]]:
+    """Name the entries of one (flattened) dm_control observation in order."""
+    return {name: (observation, index) for index, name in enumerate(names)}
+
+
+_ARM_JOINTS = (
+    "arm_root", "arm_shoulder", "arm_elbow", "arm_wrist",
+    "finger", "fingertip", "thumb", "thumbtip",
+)  # fmt: skip
+_TARGET_CAVEAT = "the picture shows a target drawn anew each episode, which the labels ignore"
+
+_TASKS = (
+    _atari("Bowling", "bowling", ball_x=30, ball_y=41, player_x=29, player_y=40),
+    _atari("Boxing", "boxing", player_x=32, player_y=34, enemy_x=33, enemy_y=35),
+    _atari(
+        "Breakout",
+        "breakout",
+        caveat="0 stands for a missing ball",
+        player_x=72,
+        ball_x=99,
+        ball_y=101,
+    ),
+    _atari("Frostbite", "frostbite", player_x=102, player_y=100),
+    _atari(
+        "MontezumaRevenge",
+        "montezuma_revenge",
+        caveat="the room (RAM 3) is not part of the labels",
+        player_x=42,
+        player_y=43,
+    ),
+    # The player of MsPacman cannot move for the first ~200 frames.
+    _atari("MsPacman", "ms_pacman", noops=(200, 230), player_x=10, player_y=16),
+    _atari("Pitfall", "pitfall", player_x=97, player_y=105),
+    _atari(
+        "Pong",
+        "pong",
+        caveat="0 stands for a missing ball",
+        ball_x=49,
+        ball_y=54,
+        enemy_y=50,
+        player_y=51,
+    ),
+    _atari(
+        "PrivateEye",
+        "private_eye",
+        caveat="the room (RAM 92) is not part of the labels",
+        player_x=63,
+        player_y=86,
+    ),
+    _atari(
+        "Qbert",
+        "qbert",
+        caveat="y is 255 while the player falls, which widens its range",
+        player_x=43,
+        player_y=67,
+    ),
+    _atari("Riverraid", "riverraid", player_x=51),
+    _atari("Seaquest", "seaquest", player_x=70, player_y=97),
+    _atari(
+        "Skiing",
+        "skiing",
+        caveat="RAM 87 is one slot of a table that shifts",
+        player_x=25,
+        object_y_0=87,
+    ),
+    _atari(
+        "Tennis",
+        "tennis",
+        caveat="RAM 17 behaves as the bounce height; OCAtari names 54 as the ball's y",
+        player_x=26,
+        player_y=24,
+        enemy_x=27,
+        enemy_y=25,
+        ball_x=16,
+        ball_y=17,
+    ),
+    _control("ball_in_cup/catch", _entries("position", "cup_x", "cup_z", "ball_x", "ball_z")),
+    _control("cartpole/balance", _entries("position", "cart_x", "pole_cos", "pole_sin")),
+    _control(
+        "finger/spin", _entries("position", "proximal", "distal", "spinner_tip_x", "spinner_tip_z")
+    ),
+    _control(
+        "manipulator/bring_ball",
+        _entries("arm_pos", *(f"{joint}_{part}" for joint in _ARM_JOINTS for part in ("sin", "cos")))
+        | _entries("hand_pos", "hand_x", "hand_z", "hand_qw", "hand_qy")
+        | _entries("object_pos", "object_x", "object_z", "object_qw", "object_qy"),
+        actions="diagonal",
+        caveat=_TARGET_CAVEAT,
+    ),
+    _control("pendulum/swingup", _entries("orientation", "cos", "sin")),
+    _control("point_mass/easy", _entries("position", "x", "y"), frame_skip=4),
+    _control(
+        "reacher/hard",
+        _entries("position", "shoulder", "wrist"),
+        caveat=_TARGET_CAVEAT + "; the shoulder angle is neither bounded nor wrapped",
+    ),
+    Task(
+        "GridWorld",
+        suite="small",
+        horizon=10,
+        source="GridWorld",
+        labels=MappingProxyType({"x": 0, "y": 0}),
+    ),
+    Task("Dice", suite="small", horizon=1, source="Dice", labels=MappingProxyType({"face": 0})),
+)
+
+TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for task in _TASKS})
+"""Every task by name, in the order of the paper's Table 1, the small worlds last."""
+
+
+def get_task(name: str) -> Task:
+    """Return the task of a name or an id: ``"Pong"`` and ``"glamor/Pong-v0"`` are the same.
+
+    Raises:
+        ValueError: there is no such task; the message names the nearest ones.
+    """
+    if not isinstance(name, str):
+        raise ValueError(f"task must be a string such as 'Pong', got {type(name).__name__}")
+    short = name.removeprefix("glamor_gym:").removeprefix(f"{NAMESPACE}/").removesuffix(f"-v{VERSION}")
+    try:
+        return TASKS[short]
+    except KeyError:
+        by_lower_case = {known.lower(): known for known in TASKS}
+        near = difflib.get_close_matches(short.lower(), by_lower_case, n=3, cutoff=0.5)
+        hint = (
+            f"did you mean {' or '.join(by_lower_case[match] for match in near)}?"
+            if near
+            else f"known: {', '.join(TASKS)}"
+        )
+        raise ValueError(f"unknown task {name!r}; {hint}") from None

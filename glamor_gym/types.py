@@ -1,0 +1,197 @@
+"""The hand-offs: the few records that one part of the library gives to the next.
+
+world → :class:`Goal` → replay: :class:`Trajectory` → :class:`SegmentBatch` → model
+→ planner: :class:`Plan` → agent → evaluation: :class:`EvaluationResult`.
+
+Nothing in this module computes; it imports neither an environment nor an agent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+
+Labels = dict[str, float]
+"""Entity positions by name, e.g. ``{"ball_x": 101.0, "ball_y": 62.0}``. Never read in training."""
+
+GoalKind = Literal["screen", "state", "frame"]
+"""How a goal is kept: a full-size screen, a physics state, or the finished `desired_goal`."""
+
+
+@runtime_checkable
+class World(Protocol):
+    """What the goal environment asks of a world beyond the Gymnasium API.
+
+    A world is a :class:`gymnasium.Env` whose observation is a screen (uint8, ``(H, W)`` or
+    ``(H, W, 3)``) or a flat float32 vector in [0, 1], and whose ``info["labels"]`` holds the
+    entity labels *at the moment of that observation*.
+    """
+
+    goal_kind: GoalKind
+
+    def goal_content(self) -> NDArray[Any]:
+        """Return what has to be kept to show the present moment as a goal (a fresh array)."""
+        ...
+
+    def goal_screen(self, content: NDArray[Any]) -> NDArray[Any]:
+        """Return `content` as the world would show it now, in the shape of an observation.
+
+        The running episode is left untouched.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One goal: what to show, and the labels by which success is judged.
+
+    Attributes:
+        content: the array that `kind` describes: ``"screen"`` uint8 (H, W), the world's
+            full-size grayscale screen; ``"state"`` float64 (n,), a physics state;
+            ``"frame"`` an array of `desired_goal`'s own shape and dtype.
+        kind: see `content`.
+        labels: entity labels at the moment of the picture; None where they are unknown
+            (success is then equality of pictures).
+        lagged_labels: labels one step after the picture, which is what the authors' code
+            compared with (``label_lag=1``); None where they are unknown.
+        index: position in its goal set; None for a goal from elsewhere.
+    """
+
+    content: NDArray[Any]
+    kind: GoalKind
+    labels: Mapping[str, float] | None = None
+    lagged_labels: Mapping[str, float] | None = None
+    index: int | None = None
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One episode as the replay stores it: L actions and the L + 1 moments around them.
+
+    Attributes:
+        achieved: (L + 1, *achieved_goal.shape), what was achieved at each moment; for pictures
+            these are the frames, from which frame stacks are rebuilt.
+        actions: (L,) int64, without STOP.
+        observations: (L + 1, *observation.shape), or None where observations are stacks of
+            the frames in `achieved`.
+    """
+
+    achieved: NDArray[Any]
+    actions: NDArray[np.int64]
+    observations: NDArray[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+
+@dataclass(frozen=True)
+class SegmentBatch:
+    """Training tuples (s_1, a_1 … a_k, g = s_{k+1}) of §3.4, as token sequences.
+
+    Attributes:
+        observation: (B, *observation.shape), dtype as stored (uint8 pictures stay uint8).
+        goal: (B, *achieved_goal.shape), the moment k steps later.
+        tokens: (B, K) int64: k actions, one STOP, then padding up to the longest of the batch.
+        length: (B,) int64, number of tokens that count: k + 1.
+    """
+
+    observation: torch.Tensor
+    goal: torch.Tensor
+    tokens: Int[torch.Tensor, "batch time"]
+    length: Int[torch.Tensor, "batch"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The best of N candidate action sequences, for a batch of B observations.
+
+    Attributes:
+        tokens: (B, T) int64: actions, then STOP, then padding (token A + 1) after it. T is the
+            longest plan that any row was allowed, its STOP included.
+        length: (B,) int64, number of tokens that count, STOP included.
+        log_score: (B,) float32, Σ z over those tokens plus length · ln γ (Eq. 8).
+        token_scores: (B, T) float32, z of each token, 0 at padding.
+    """
+
+    tokens: Int[torch.Tensor, "batch time"]
+    length: Int[torch.Tensor, "batch"]
+    log_score: Float[torch.Tensor, "batch"]
+    token_scores: Float[torch.Tensor, "batch time"]
+
+    def __len__(self) -> int:
+        return len(self.length)
+
+    def __getitem__(self, index: int) -> Plan:
+        """Return the plan of one observation, still with a batch axis of length 1."""
+        row = slice(index, index + 1) if index != -1 else slice(index, None)
+        return Plan(self.tokens[row], self.length[row], self.log_score[row], self.token_scores[row])
+
+    def actions(self, index: int = 0) -> NDArray[np.int64]:
+        """Return the actions of one plan, without its STOP, as (length - 1,) int64."""
+        kept = int(self.length[index]) - 1
+        return self.tokens[index, :kept].cpu().numpy().astype(np.int64)
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """What came of one agent on one task's goals (§4.4), and of doing nothing or anything.
+
+    Attributes:
+        task: the id that was evaluated, e.g. ``"glamor/Pong-v0"``.
+        success_rate: share of episodes that ended with every label within 10 % of its range.
+        confidence_interval: 95 % Wilson interval of `success_rate`, (low, high).
+        image_match_rate: share of episodes whose last frame equals the goal picture.
+        per_goal: success rate by goal index.
+        per_label: share of episodes that ended within the tolerance, by label.
+        random: the same success rate for uniformly random actions, on the same goals and seeds.
+        noop: the same for an agent that ends every episode at once.
+        random_interval: 95 % Wilson interval of `random`.
+        noop_interval: 95 % Wilson interval of `noop`.
+        reached_rate: share of episodes within the tolerance at *some* step.
+        mean_length: mean number of environment steps in an episode, STOP not counted.
+        episodes: number of episodes behind each rate.
+        seed: the seed of the first episode.
+        goals_hash: hash of the goal set that was used.
+        frames: for a few goals, (goal picture, achieved picture), each uint8 (H, W); and, where
+            asked for, whole episodes.
+    """
+
+    task: str
+    success_rate: float
+    confidence_interval: tuple[float, float]
+    image_match_rate: float
+    per_goal: dict[int, float]
+    per_label: dict[str, float]
+    random: float
+    noop: float
+    random_interval: tuple[float, float]
+    noop_interval: tuple[float, float]
+    reached_rate: float
+    mean_length: float
+    episodes: int
+    seed: int
+    goals_hash: str
+    frames: list[EpisodeFrames] = field(default_factory=list, repr=False)
+
+
+@dataclass(frozen=True)
+class EpisodeFrames:
+    """The pictures of one evaluation episode.
+
+    Attributes:
+        goal_index: which of the evaluation goals it was.
+        goal: uint8 (H, W), or float32 (d,) for vectors.
+        frames: (L + 1, H, W) or (L + 1, d), every frame of the episode, the achieved one last.
+        success: whether the labels matched at the end.
+    """
+
+    goal_index: int
+    goal: NDArray[Any]
+    frames: NDArray[Any]
+    success: bool
