@@ -1,0 +1,289 @@
+import json
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glamor_gym.goals import GoalList, GoalSet, GoalSetError, load_goal_set
+
+NAMES = ("x", "y")
+SHAPES = {"screen": (6, 5), "state": (7,), "frame": (4,)}
+DTYPES = {"screen": np.uint8, "state": np.float64, "frame": np.float32}
+
+
+def goal_list(kind="screen", count=3, seed=0):
+    rng = np.random.default_rng(seed)
+    content = (rng.random((count, *SHAPES[kind])) * 255).astype(DTYPES[kind])
+    labels = rng.random((count, 2)) * 10
+    return GoalList(kind, NAMES, content, labels, labels + 1)
+
+
+def goal_set(kind="screen", **changes):
+    arguments = {
+        "evaluation": goal_list(kind, 3, seed=1),
+        "training": goal_list(kind, 8, seed=2),
+        "bounds": {"x": (0.0, 10.0), "y": (-2.0, -2.0)},
+        "provenance": {"seed": 4, "shape": (1, 2)},
+        "version": 3,
+    }
+    return GoalSet("Toy", **(arguments | changes))
+
+
+@pytest.fixture(params=SHAPES)
+def kind(request):
+    return request.param
+
+
+def assert_same(one, other):
+    assert one.hash == other.hash
+    assert (one.task, one.version, one.kind) == (other.task, other.version, other.kind)
+    assert one.bounds == other.bounds
+    assert one.provenance == other.provenance
+    for split in ("evaluation", "training"):
+        for part in ("content", "labels", "lagged_labels"):
+            first, second = (getattr(getattr(each, split), part) for each in (one, other))
+            assert first.dtype == second.dtype
+            np.testing.assert_array_equal(first, second)
+
+
+def test_what_was_saved_is_loaded(tmp_path, kind):
+    path = tmp_path / "toy.npz"
+    original = goal_set(kind)
+    original.save(path)
+    assert_same(original, GoalSet.load(path))
+
+
+def test_a_set_is_saved_to_the_same_bytes_again_after_loading(tmp_path, kind):
+    first, second = tmp_path / "1.npz", tmp_path / "2.npz"
+    goal_set(kind).save(first)
+    GoalSet.load(first).save(second)
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_numpy_reads_the_file_without_pickle(tmp_path):
+    goal_set("state").save(tmp_path / "toy.npz")
+    with np.load(tmp_path / "toy.npz", allow_pickle=False) as members:
+        np.testing.assert_array_equal(
+            members["evaluation_content"], goal_set("state").evaluation.content
+        )
+        assert json.loads(members["header"].tobytes())["task"] == "Toy"
+
+
+def test_goals_are_records_of_a_read_only_content_and_named_labels(kind):
+    goals = goal_list(kind, 3)
+    goal = goals[-1]
+    assert (goal.index, goal.kind) == (2, kind)
+    np.testing.assert_array_equal(goal.content, goals.content[2])
+    assert dict(goal.labels) == {"x": goals.labels[2, 0], "y": goals.labels[2, 1]}
+    assert goal.lagged_labels["y"] == goal.labels["y"] + 1
+    with pytest.raises(ValueError, match="read-only"):
+        goal.content[0] = 0
+    assert [each.index for each in goals[1:]] == [1, 2]
+    assert len(list(goals)) == 3
+    with pytest.raises(IndexError):
+        goals[3]
+
+
+def test_ranges_are_widths_and_a_label_that_does_not_move_has_one():
+    ranges = goal_set(bounds={"x": (-1.0, 3.5), "y": (2.0, 2.005)}).ranges
+    assert ranges == {"x": 4.5, "y": 1.0}
+
+
+def test_the_hash_depends_on_every_part():
+    changed = [
+        goal_set(evaluation=goal_list(count=3, seed=5)),
+        goal_set(training=goal_list(count=8, seed=5)),
+        goal_set(bounds={"x": (0.0, 9.0), "y": (0.0, 1.0)}),
+        goal_set(provenance={"seed": 5}),
+        goal_set(version=4),
+    ]
+    assert len({goal_set().hash, *(each.hash for each in changed)}) == 6
+    assert goal_set().hash == goal_set().hash
+
+
+def test_training_pictures_are_not_decompressed_by_loading(tmp_path, monkeypatch):
+    goal_set().save(tmp_path / "toy.npz")
+    opened = []
+    original = zipfile.ZipFile.open
+    monkeypatch.setattr(
+        zipfile.ZipFile,
+        "open",
+        lambda self, name, *args, **kwargs: (
+            opened.append(name) or original(self, name, *args, **kwargs)
+        ),
+    )
+    loaded = GoalSet.load(tmp_path / "toy.npz")
+    assert len(loaded.training) == 8
+    assert "training_content.npy" not in opened
+    _ = loaded.training[0], loaded.training[1]
+    assert opened.count("training_content.npy") == 1
+
+
+def test_a_set_that_is_not_yet_decompressed_can_be_sent_to_another_process(tmp_path):
+    goal_set().save(tmp_path / "toy.npz")
+    loaded = GoalSet.load(tmp_path / "toy.npz")
+    (tmp_path / "toy.npz").unlink()
+    assert_same(pickle.loads(pickle.dumps(loaded)), goal_set())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"evaluation": goal_list("state")}, "same kind"),
+        ({"bounds": {"x": (0, 1)}}, "bounds must name"),
+        ({"bounds": {"x": (0, 1), "y": (1, 0)}}, r"bounds\['y'\]"),
+        ({"bounds": {"x": (0, 1), "y": (0, float("nan"))}}, r"bounds\['y'\]"),
+        ({"training": goal_list(count=0)}, "training must hold"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(change, message):
+    with pytest.raises(GoalSetError, match=message):
+        goal_set(**change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "sound"}, "kind must be one of"),
+        ({"content": np.zeros((3, 6, 5), np.float32)}, "dtype"),
+        ({"content": np.zeros((2, 6, 5), np.uint8)}, "3 entries, got 2"),
+        ({"labels": np.zeros((3, 1))}, "labels must have shape"),
+        ({"lagged_labels": np.zeros((2, 2))}, "lagged_labels must have shape"),
+    ],
+)
+def test_lists_that_do_not_fit_are_refused(change, message):
+    arguments = {
+        "kind": "screen",
+        "label_names": NAMES,
+        "content": np.zeros((3, 6, 5), np.uint8),
+        "labels": np.zeros((3, 2)),
+        "lagged_labels": np.zeros((3, 2)),
+    }
+    with pytest.raises(GoalSetError, match=message):
+        GoalList(**(arguments | change))
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    path = tmp_path_factory.mktemp("goals") / "toy.npz"
+    goal_set().save(path)
+    return path
+
+
+def load_everything(path):
+    loaded = GoalSet.load(path)
+    _ = loaded.training.content
+    return loaded
+
+
+@given(data=st.data())
+@settings(max_examples=300, deadline=None)
+def test_a_damaged_file_is_refused_or_harmless(saved, data):
+    damaged = bytearray(saved.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    length = data.draw(st.one_of(st.just(len(damaged)), st.integers(0, len(damaged))))
+    path = saved.with_name("damaged.npz")
+    path.write_bytes(damaged[:length])
+    try:
+        loaded = load_everything(path)
+    except GoalSetError as error:
+        message = str(error)
+    else:
+        message = str(path)
+        assert_same(loaded, goal_set())
+    assert str(path) in message
+
+
+def rewritten(saved, path, **members):
+    """Write the saved file to `path` with some members replaced (None: left out)."""
+    with np.load(saved) as archive:
+        arrays = {name: archive[name] for name in archive.files} | members
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"header": None}, "header"),
+        ({"header": np.zeros(4, np.uint8)}, "not a readable goal set"),
+        ({"header": np.frombuffer(b"[1]", np.uint8)}, "not a readable goal set"),
+        ({"header": np.frombuffer(b'{"format": 99}', np.uint8)}, "format is 99"),
+        ({"header": np.zeros(2 * 2**20, np.uint8)}, "claims"),
+        ({"background": np.zeros((6, 4), np.uint8)}, "header says"),
+        ({"background": np.zeros((6, 5), np.uint8)}, "hash"),
+        ({"evaluation_labels": np.zeros((3, 2))}, "hash"),
+        ({"evaluation_labels": np.zeros((3, 2), np.float32)}, "header says <f8"),
+        ({"evaluation_labels": np.asfortranarray(np.zeros((3, 2)))}, "header says"),
+        ({"evaluation_labels": np.zeros((4, 2))}, "header says"),
+        ({"evaluation_labels": np.array([[None] * 2] * 3, object)}, "header says"),
+        ({"training_content": None}, "training_content"),
+    ],
+)
+def test_foreign_members_are_refused(saved, tmp_path, members, message):
+    path = rewritten(saved, tmp_path / "foreign.npz", **members)
+    with pytest.raises(GoalSetError, match=message) as caught:
+        load_everything(path)
+    assert str(path) in str(caught.value)
+
+
+def test_an_edited_header_is_refused(saved, tmp_path):
+    with np.load(saved) as archive:
+        header = json.loads(archive["header"].tobytes())
+    header["bounds"]["x"] = [0.0, 1000.0]
+    edited = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    with pytest.raises(GoalSetError, match="does not have the hash"):
+        GoalSet.load(rewritten(saved, tmp_path / "edited.npz", header=edited))
+
+
+def test_an_array_longer_than_its_member_takes_no_memory(saved, tmp_path):
+    # 8 TB, said by the array's own header and not by the file's.
+    path = tmp_path / "bomb.npz"
+    claim = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000, 1000000), }"
+    array = b"\x93NUMPY\x01\x00" + len(claim).to_bytes(2, "little") + claim
+    with zipfile.ZipFile(saved) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, array if name == "evaluation_labels.npy" else old.read(name))
+    with pytest.raises(GoalSetError, match="header says"):
+        GoalSet.load(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04" + bytes(40)])
+def test_other_files_are_refused(tmp_path, content):
+    path = tmp_path / "other.npz"
+    path.write_bytes(content)
+    with pytest.raises(GoalSetError, match=r"other\.npz"):
+        GoalSet.load(path)
+
+
+def test_a_missing_file_is_an_os_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        load_goal_set(tmp_path / "nowhere.npz")
+
+
+def test_a_failed_save_leaves_the_old_file_alone(tmp_path, monkeypatch):
+    path = tmp_path / "toy.npz"
+    goal_set().save(path)
+    before = path.read_bytes()
+
+    def full_disk(*args, **kwargs):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(zipfile.ZipFile, "open", full_disk)
+    with pytest.raises(OSError, match="no space left"):
+        goal_set(version=9).save(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_set_is_found_by_path(saved):
+    assert load_goal_set(saved).hash == load_goal_set(str(saved)).hash == goal_set().hash
+
+
+def test_an_unknown_task_is_named():
+    with pytest.raises(ValueError, match="unknown task 'Pongg'"):
+        load_goal_set("Pongg")
