@@ -1,0 +1,5 @@
+"""Replay: whole trajectories in, hindsight-relabelled training tuples out."""
+
+from glamor_gym.replay.trajectory_replay import TrajectoryReplay
+
+__all__ = ["TrajectoryReplay"]

@@ -1,0 +1,518 @@
+"""The plumbing that image-goal agents share, so that each agent's file can be its algorithm.
+
+In: an environment, settings, and the hooks of a subclass. Out: an SB3 algorithm, with `learn`,
+`predict`, `save` and `load`, callbacks, logger and TensorBoard.
+
+A subclass says how it acts while data is collected (:meth:`ImageGoalAgent.collect`), what it
+learns from a batch (:meth:`ImageGoalAgent.update`) and how it acts in earnest (`predict`). Here
+are: environments of any kind, ε-greedy exploration, episodes into the replay, the number of
+updates that the replay ratio asks for, and files without pickles.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.noise import ActionNoise
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import MaybeCallback
+
+from glamor_gym import __version__
+from glamor_gym.agents.episodes import EpisodeRecorder, row_of
+from glamor_gym.agents.settings import CollectionSettings
+from glamor_gym.agents.storage import (
+    AgentFileError,
+    load_tensors,
+    save_tensors,
+    space_from_json,
+    space_to_json,
+)
+from glamor_gym.agents.vector_env import AnyEnv, as_vec_env, horizon_of, stop_action_of
+from glamor_gym.replay import TrajectoryReplay
+from glamor_gym.types import SegmentBatch
+
+Self = TypeVar("Self", bound="ImageGoalAgent")
+
+NO_ACTION = -1
+"""What :meth:`ImageGoalAgent.collect` returns where it leaves the choice to chance."""
+
+
+class ImageGoalAgent(OffPolicyAlgorithm):
+    """An SB3 off-policy algorithm that learns to reach goals from whole trajectories.
+
+    Args:
+        policy: a name in `policy_aliases`, or a policy class.
+        env: an id, an environment, a Gymnasium or SB3 vector of them, or None to load into.
+        settings: the agent's numbers.
+        tensorboard_log: folder for TensorBoard; None for none.
+        policy_kwargs: arguments of the policy class.
+        verbose: 0 for silence, 1 for a log.
+        seed: of everything: networks, exploration, replay, planner and environment.
+        device: ``"auto"`` takes CUDA where there is one.
+        _init_setup_model: build networks and replay at once.
+
+    Raises:
+        ValueError: the environment has no goals, no Discrete actions, or no known horizon.
+    """
+
+    settings_class: ClassVar[type[CollectionSettings]] = CollectionSettings
+    replay_buffer: TrajectoryReplay  # type: ignore[assignment]
+    observation_space: spaces.Dict
+    action_space: spaces.Discrete
+
+    def __init__(
+        self,
+        policy: str | type[BasePolicy],
+        env: AnyEnv | None,
+        settings: CollectionSettings,
+        *,
+        tensorboard_log: str | None = None,
+        policy_kwargs: dict[str, Any] | None = None,
+        verbose: int = 0,
+        seed: int | None = None,
+        device: torch.device | str = "auto",
+        _init_setup_model: bool = True,
+    ) -> None:
+        vec_env = None if env is None else as_vec_env(env)
+        super().__init__(
+            policy,
+            vec_env,  # type: ignore[arg-type]
+            learning_rate=settings.scheduled_learning_rate,
+            buffer_size=settings.buffer_size,
+            learning_starts=settings.learning_starts,
+            batch_size=settings.batch_size,
+            gamma=settings.gamma,
+            train_freq=(1, "step"),
+            policy_kwargs=dict(policy_kwargs or {}),
+            tensorboard_log=tensorboard_log,
+            verbose=verbose,
+            device=device,
+            support_multi_env=True,
+            seed=seed,
+            sde_support=False,
+        )
+        self.settings = settings
+        self.stop_action = -1
+        self.horizon = 0
+        self._updates_before = 0
+        if vec_env is not None:
+            self._adopt_spaces(vec_env.observation_space, vec_env.action_space)
+            self.stop_action = stop_action_of(vec_env)
+            self.horizon = horizon_of(vec_env)
+            if self.stop_action != self.action_space.n - 1:
+                raise ValueError(
+                    f"env must have STOP as its last action, got {self.stop_action} of "
+                    f"{self.action_space}"
+                )
+        if _init_setup_model and vec_env is not None:
+            self._setup_model()
+
+    # -------------------------------------------------------------------- a subclass's own part
+
+    @abstractmethod
+    def collect(
+        self, observations: Mapping[str, NDArray[Any]], starts: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        """Choose actions for data collection, before exploration.
+
+        Args:
+            observations: a batch, one row an environment.
+            starts: (n_envs,) which rows are the first of an episode.
+
+        Returns:
+            (n_envs,) actions without STOP; `NO_ACTION` where a random one is to be taken.
+        """
+
+    @abstractmethod
+    def update(self, batch: SegmentBatch) -> dict[str, torch.Tensor]:
+        """Take one gradient step; return what is to be logged under ``train/``."""
+
+    def _begin_collection(self) -> None:
+        """Forget what :meth:`collect` carries from step to step: all episodes begin anew."""
+
+    def _policy_arguments(self) -> dict[str, Any]:
+        """Return the policy's arguments that follow from the settings."""
+        return {}
+
+    # ------------------------------------------------------------------------------ SB3's hooks
+
+    def _adopt_spaces(self, observation_space: Any, action_space: Any) -> None:
+        keys = ("observation", "achieved_goal", "desired_goal")
+        if not isinstance(observation_space, spaces.Dict) or not all(
+            isinstance(observation_space.spaces.get(key), spaces.Box) for key in keys
+        ):
+            raise ValueError(
+                f"env must have a Dict observation with Boxes {', '.join(keys)}; "
+                f"got {observation_space}"
+            )
+        if not isinstance(action_space, spaces.Discrete):
+            raise ValueError(f"env must have Discrete actions, got {action_space}")
+        self.observation_space = observation_space
+        self.action_space = action_space
+
+    def _setup_model(self) -> None:
+        """Build the policy, the replay and the random generators."""
+        self._setup_lr_schedule()
+        self.set_random_seed(self.seed)
+        seeds = np.random.SeedSequence(self.seed).generate_state(3)
+        self.rng = np.random.default_rng(int(seeds[0]))
+        self.generator = torch.Generator(self.device).manual_seed(int(seeds[1]))
+        self.replay_buffer = TrajectoryReplay(
+            self.buffer_size,
+            self.observation_space,
+            self.n_actions,
+            stay_fraction=getattr(self.settings, "stay_fraction", 0.0),
+            seed=int(seeds[2]),
+        )
+        self.policy = self.policy_class(
+            self.observation_space,
+            self.action_space,
+            self.lr_schedule,
+            **{**self._policy_arguments(), **self.policy_kwargs},
+        ).to(self.device)
+        self._convert_train_freq()
+
+    @property
+    def n_actions(self) -> int:
+        """Number of actions A, STOP not counted."""
+        return int(self.action_space.n) - 1
+
+    @property
+    def exploration_rate(self) -> float:
+        """Share of random actions at present."""
+        return self.settings.exploration_eps(self.num_timesteps)
+
+    def learn(
+        self: Self,
+        total_timesteps: int = 500_000,
+        callback: MaybeCallback = None,
+        log_interval: int = 100,
+        tb_log_name: str = "",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> Self:
+        """Collect and train for a number of environment steps.
+
+        Args:
+            total_timesteps: environment steps over all environments.
+            callback: an SB3 callback, or several.
+            log_interval: episodes between two lines of the log.
+            tb_log_name: name of the run for TensorBoard; the class's name if empty.
+            reset_num_timesteps: start counting (and exploring) anew.
+            progress_bar: show one.
+
+        Returns:
+            The agent.
+
+        Raises:
+            ValueError: `total_timesteps` is below 1, or the agent was loaded without an
+                environment.
+            FloatingPointError: a loss came out as NaN or infinite.
+        """
+        if total_timesteps < 1:
+            raise ValueError(f"total_timesteps must be 1 or more, got {total_timesteps}")
+        if self.env is None:
+            raise ValueError("env is missing: call set_env, or load with env=…")
+        return super().learn(
+            total_timesteps,
+            callback,
+            log_interval,
+            tb_log_name or type(self).__name__,
+            reset_num_timesteps,
+            progress_bar,
+        )
+
+    def _setup_learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        reset_num_timesteps: bool = True,
+        tb_log_name: str = "run",
+        progress_bar: bool = False,
+    ) -> tuple[int, BaseCallback]:
+        fresh_episodes = reset_num_timesteps or self._last_obs is None
+        if reset_num_timesteps:
+            self._updates_before = self._n_updates
+        # SB3's own _setup_learn looks into its kind of replay; ours has nothing to mend there.
+        result = super(OffPolicyAlgorithm, self)._setup_learn(
+            total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
+        )
+        if fresh_episodes:
+            keep_observations = not self.replay_buffer.stack_size
+            self._recorder = EpisodeRecorder(self.n_envs, keep_observations)
+            self._recorder.begin_all(self._last_observations, range(self.n_envs))
+            self._starts = np.ones(self.n_envs, dtype=bool)
+            self._begin_collection()
+        return result
+
+    @property
+    def _last_observations(self) -> dict[str, NDArray[Any]]:
+        assert isinstance(self._last_obs, dict)
+        return self._last_obs
+
+    def _sample_action(
+        self,
+        learning_starts: int,
+        action_noise: ActionNoise | None = None,
+        n_envs: int = 1,
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Act ε-greedily around :meth:`collect`; never STOP."""
+        actions = self.rng.integers(0, self.n_actions, size=n_envs)
+        if self.num_timesteps >= learning_starts and self._n_updates:
+            chosen = self.collect(self._last_observations, self._starts)
+            explores = self.rng.random(n_envs) < self.exploration_rate
+            actions = np.where(explores | (chosen == NO_ACTION), actions, chosen)
+        return actions, actions
+
+    def _store_transition(
+        self,
+        replay_buffer: Any,
+        buffer_action: NDArray[Any],
+        new_obs: Any,
+        reward: NDArray[Any],
+        dones: NDArray[np.bool_],
+        infos: list[dict[str, Any]],
+    ) -> None:
+        """Append to the running episodes; store those that ended."""
+        for env, (action, done, info) in enumerate(zip(buffer_action, dones, infos, strict=True)):
+            if info.get("reset_step"):  # this step ignored its action and began a new episode
+                self._recorder.begin(env, row_of(new_obs, env))
+                self._starts[env] = True
+                continue
+            self._starts[env] = done
+            moment = info["terminal_observation"] if done else row_of(new_obs, env)
+            self._recorder.step(env, int(action), moment)
+            if done:
+                trajectory = self._recorder.finish(env)
+                if trajectory is not None:
+                    self.replay_buffer.add(trajectory)
+                self._recorder.begin(env, row_of(new_obs, env))
+        self._last_obs = new_obs
+
+    def train(self, gradient_steps: int, batch_size: int) -> None:
+        """Make as many updates as the replay ratio asks for by now.
+
+        Args:
+            gradient_steps: SB3's; unused, since the replay ratio sets the number.
+            batch_size: training tuples an update.
+
+        Raises:
+            FloatingPointError: a loss came out as NaN or infinite.
+        """
+        due = self._updates_before + self.settings.updates_due(self.num_timesteps)
+        if self._n_updates >= due or not len(self.replay_buffer):
+            return
+        self.policy.set_training_mode(True)
+        self._update_learning_rate(self._optimizers())
+        while self._n_updates < due:
+            metrics = self.update(self.replay_buffer.sample(batch_size, self.device))
+            self._n_updates += 1
+            for name, value in metrics.items():
+                number = float(value)
+                if not math.isfinite(number):
+                    raise FloatingPointError(
+                        f"{name} is {number} at update {self._n_updates} "
+                        f"(step {self.num_timesteps}); lower the learning rate"
+                    )
+                self.logger.record_mean(f"train/{name}", number)
+        self.policy.set_training_mode(False)
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        self.logger.record("train/exploration_rate", self.exploration_rate)
+
+    def _optimizers(self) -> list[torch.optim.Optimizer]:
+        return [self.policy.optimizer]
+
+    # ------------------------------------------------------------------------------------ files
+
+    def save(
+        self,
+        path: str | Path | io.BufferedIOBase,
+        exclude: Iterable[str] | None = None,
+        include: Iterable[str] | None = None,
+    ) -> None:
+        """Write the agent to a file without pickles: tensors and a JSON header.
+
+        Weights, optimiser, settings, spaces and counters are kept; the replay is not (see
+        :meth:`save_replay_buffer`).
+
+        Args:
+            path: where to; ``.safetensors`` is appended if it is missing.
+            exclude: names to leave out; only ``"optimizer"`` can be.
+            include: SB3's; nothing else can be included.
+
+        Raises:
+            ValueError: `path` is no path, or `exclude` or `include` asks for something else.
+        """
+        if not isinstance(path, str | Path):
+            raise ValueError(f"path must be a path, got {type(path).__name__}")
+        left_out = set(exclude or ())
+        if left_out - {"optimizer"} or include:
+            raise ValueError(
+                f"only 'optimizer' can be excluded and nothing included; got "
+                f"exclude={sorted(left_out)}, include={include}"
+            )
+        tensors = {f"policy.{name}": value for name, value in self.policy.state_dict().items()}
+        if "optimizer" not in left_out:
+            for index, state in self.policy.optimizer.state_dict()["state"].items():
+                for name, value in state.items():
+                    tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
+        save_tensors(path, tensors, self._header())
+
+    def _header(self) -> dict[str, Any]:
+        """Return all that is no tensor, as JSON-able values."""
+        return {
+            "agent": type(self).__name__,
+            "version": __version__,
+            "settings": self.settings.as_dict(),
+            "policy": self._policy_name(),
+            "policy_kwargs": self.policy_kwargs,
+            "observation_space": space_to_json(self.observation_space),
+            "action_space": space_to_json(self.action_space),
+            "stop_action": self.stop_action,
+            "horizon": self.horizon,
+            "seed": self.seed,
+            "num_timesteps": self.num_timesteps,
+            "n_updates": self._n_updates,
+            "updates_before": self._updates_before,
+            "episode_num": self._episode_num,
+        }
+
+    def _policy_name(self) -> str:
+        for name, policy_class in self.policy_aliases.items():
+            if policy_class is self.policy_class:
+                return name
+        raise ValueError(
+            f"policy {self.policy_class.__name__} is not among {sorted(self.policy_aliases)}: "
+            "a file could not name it without executing code"
+        )
+
+    @classmethod
+    def load(  # type: ignore[override]
+        cls: type[Self],
+        path: str | Path,
+        env: AnyEnv | None = None,
+        device: torch.device | str = "auto",
+        custom_objects: dict[str, Any] | None = None,
+        print_system_info: bool = False,
+        force_reset: bool = True,
+        **kwargs: Any,
+    ) -> Self:
+        """Read an agent back from :meth:`save`. Nothing in the file is executed.
+
+        Args:
+            path: the file, with or without its suffix.
+            env: to go on learning in; not needed to predict.
+            device: where to put it.
+            custom_objects: SB3's; there are none in such a file.
+            print_system_info: SB3's; unused.
+            force_reset: SB3's; a loaded agent always begins with a reset.
+            **kwargs: settings that are to differ from the saved ones, or `verbose`, `seed`,
+                `tensorboard_log`.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            AgentFileError: the file is no saved agent, damaged, or another kind of agent.
+            ValueError: `env` has other spaces, or a keyword is unknown.
+        """
+        if custom_objects:
+            raise ValueError(f"custom_objects must be empty, got {sorted(custom_objects)}")
+        tensors, header = load_tensors(path)
+        if header.get("agent") != cls.__name__:
+            raise AgentFileError(
+                f"path {str(path)!r} holds a {header.get('agent')}, not a {cls.__name__}"
+            )
+        try:
+            arguments = {
+                **header["settings"],
+                "policy_kwargs": header["policy_kwargs"],
+                "seed": header["seed"],
+            }
+            arguments |= {"env": env, "device": device, "_init_setup_model": False}
+            agent = cls(**{"policy": header["policy"], **arguments, **kwargs})
+            agent._restore(header)
+            if not agent.policy_loaded_from(tensors):
+                raise AgentFileError(f"path {str(path)!r} lacks the policy's weights")
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise AgentFileError(f"path {str(path)!r} does not fit: {error}") from error
+        return agent
+
+    def _restore(self, header: Mapping[str, Any]) -> None:
+        """Take spaces and counters from a header, check the environment, build the networks."""
+        observation_space = space_from_json(header["observation_space"])
+        action_space = space_from_json(header["action_space"])
+        if self.env is not None and (
+            self.env.observation_space != observation_space or self.env.action_space != action_space
+        ):
+            raise ValueError(
+                f"env has spaces {self.env.observation_space}, {self.env.action_space}; the "
+                f"agent was trained with {observation_space}, {action_space}"
+            )
+        self._adopt_spaces(observation_space, action_space)
+        self.n_envs = self.env.num_envs if self.env is not None else 1
+        self.stop_action, self.horizon = int(header["stop_action"]), int(header["horizon"])
+        self._setup_model()
+        self.num_timesteps = int(header["num_timesteps"])
+        self._n_updates = int(header["n_updates"])
+        self._updates_before = int(header["updates_before"])
+        self._episode_num = int(header["episode_num"])
+
+    def policy_loaded_from(self, tensors: Mapping[str, torch.Tensor]) -> bool:
+        """Load weights and optimiser from a file's tensors; tell whether there were weights.
+
+        Raises:
+            RuntimeError: names or shapes do not fit this policy.
+        """
+        weights = {
+            name.removeprefix("policy."): tensor
+            for name, tensor in tensors.items()
+            if name.startswith("policy.")
+        }
+        if not weights:
+            return False
+        self.policy.load_state_dict(weights)
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in tensors.items():
+            if name.startswith("optimizer."):
+                _, index, key = name.split(".")
+                state.setdefault(int(index), {})[key] = tensor
+        if state:
+            groups = self.policy.optimizer.state_dict()["param_groups"]
+            self.policy.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        return True
+
+    def save_replay_buffer(self, path: str | Path | io.BufferedIOBase) -> None:
+        """Write the stored trajectories as a compressed ``.npz``.
+
+        Raises:
+            ValueError: `path` is no path.
+        """
+        if not isinstance(path, str | Path):
+            raise ValueError(f"path must be a path, got {type(path).__name__}")
+        self.replay_buffer.save(path)
+
+    def load_replay_buffer(
+        self, path: str | Path | io.BufferedIOBase, truncate_last_traj: bool = True
+    ) -> None:
+        """Add the trajectories of :meth:`save_replay_buffer`'s file to the replay.
+
+        Args:
+            path: the file.
+            truncate_last_traj: SB3's; a replay of whole trajectories has nothing to truncate.
+
+        Raises:
+            ValueError: the file is no saved replay, or one of other spaces.
+        """
+        if not isinstance(path, str | Path):
+            raise ValueError(f"path must be a path, got {type(path).__name__}")
+        self.replay_buffer.load(path)

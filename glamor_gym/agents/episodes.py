@@ -1,0 +1,68 @@
+"""Episodes in the making: transitions of a vector environment in, whole trajectories out.
+
+Each environment's half episode is kept apart until it ends, so that the replay only ever holds
+whole trajectories and an episode that is broken off leaves no trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glamor_gym.types import Trajectory
+
+
+class EpisodeRecorder:
+    """Collects the moments of running episodes, one list an environment.
+
+    Args:
+        n_envs: number of environments.
+        keep_observations: whether observations are kept beside achieved goals; not needed where
+            they are stacks of achieved frames.
+    """
+
+    def __init__(self, n_envs: int, keep_observations: bool) -> None:
+        self.keep_observations = keep_observations
+        self._achieved: list[list[NDArray[Any]]] = [[] for _ in range(n_envs)]
+        self._observations: list[list[NDArray[Any]]] = [[] for _ in range(n_envs)]
+        self._actions: list[list[int]] = [[] for _ in range(n_envs)]
+
+    def begin(self, env: int, moment: Mapping[str, NDArray[Any]]) -> None:
+        """Start a new episode of one environment, dropping what there was of the last one."""
+        for records in (self._achieved, self._observations, self._actions):
+            records[env].clear()
+        self._append_moment(env, moment)
+
+    def step(self, env: int, action: int, moment: Mapping[str, NDArray[Any]]) -> None:
+        """Add one action and the moment after it."""
+        self._actions[env].append(action)
+        self._append_moment(env, moment)
+
+    def finish(self, env: int) -> Trajectory | None:
+        """Return the episode of one environment; None if it had no action."""
+        if not self._actions[env]:
+            return None
+        return Trajectory(
+            achieved=np.stack(self._achieved[env]),
+            actions=np.array(self._actions[env], dtype=np.int64),
+            observations=np.stack(self._observations[env]) if self.keep_observations else None,
+        )
+
+    def begin_all(self, moments: Mapping[str, NDArray[Any]], envs: Sequence[int]) -> None:
+        """Start new episodes of several environments from a batch of observations."""
+        for env in envs:
+            self.begin(env, row_of(moments, env))
+
+    def _append_moment(self, env: int, moment: Mapping[str, NDArray[Any]]) -> None:
+        # Copies: vector environments reuse the arrays they return.
+        self._achieved[env].append(np.array(moment["achieved_goal"]))
+        if self.keep_observations:
+            self._observations[env].append(np.array(moment["observation"]))
+
+
+def row_of(batch: Mapping[str, NDArray[Any]], index: int) -> dict[str, NDArray[Any]]:
+    """Return one row of a batched dict observation."""
+    return {key: value[index] for key, value in batch.items()}

@@ -1,0 +1,381 @@
+"""GLAMOR: plan with an inverse dynamics model and an action prior (Paster, McIlraith & Ba, 2020).
+
+In: observations with goals. Out: actions, or whole plans.
+
+Algorithm 1 of the paper, and where each line of it is:
+
+1. sample trajectories with the training policy and goals from p(g) … :meth:`GlamorAgent.collect`
+2. add the tuples (s_1, a_1 … a_k, s_{k+1}) to the dataset ……………… `replay`, whole trajectories
+3. descend the gradient of Equation 9 ……………………………………………… :meth:`GlamorAgent.update`
+4. to act, plan by random shooting (Equation 8) …………………………… :meth:`GlamorAgent.plan`
+
+Deviations from the paper and its code, each an argument: none with ``preset("paper")`` except
+that k is uniform over what remains of a trajectory and the observation after the last action is
+stored, as the paper's text has it; ``preset("compact")`` lists its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3.common.policies import BasePolicy
+
+from glamor_gym.agents.base import NO_ACTION, ImageGoalAgent
+from glamor_gym.agents.observations import as_batch
+from glamor_gym.agents.policy import GlamorPolicy
+from glamor_gym.agents.presets import preset
+from glamor_gym.agents.settings import DataPolicy, GlamorSettings, LearningRateSchedule, Precision
+from glamor_gym.agents.vector_env import AnyEnv
+from glamor_gym.models import log_probs
+from glamor_gym.models.augmentation import shift_together
+from glamor_gym.planners import PlannerSettings, StopRule, plan
+from glamor_gym.types import Plan, SegmentBatch
+
+_Defaults = GlamorSettings
+
+
+class PlanState(NamedTuple):
+    """What `predict` carries from one step to the next, one row an environment.
+
+    Attributes:
+        steps: (B,) int64, steps taken in the episode.
+        tokens: (B, T + 1) int64, the plan last made, padded with `NO_ACTION`.
+        cursor: (B,) int64, how many of its tokens have been taken.
+    """
+
+    steps: NDArray[np.int64]
+    tokens: NDArray[np.int64]
+    cursor: NDArray[np.int64]
+
+
+class GlamorAgent(ImageGoalAgent):
+    """The agent of the paper, in the Stable-Baselines3 API.
+
+    Args:
+        env: an id (``"glamor/Pong-v0"``), a goal environment, or a vector of them.
+        policy: ``"GlamorPolicy"``.
+        learning_rate: of AdamW.
+        buffer_size: frames kept in the replay.
+        learning_starts: environment steps taken at random before the first update.
+        batch_size: training tuples in an update.
+        replay_ratio: training tuples seen per environment step.
+        gamma: γ of Equation 8, the taste for short plans.
+        n_trials: number N of candidates for each plan.
+        clip_log_prob: tokens with a lower log p_inv are not expanded (`clip-p-actions`).
+        use_prior: subtract the action prior in planning.
+        prior_coef: α of Equation 9.
+        exploration_final_eps: share of random actions in the end.
+        exploration_steps: environment steps over which that share falls from 1.
+        data_policy: ``"open_loop"`` (§3.5) or ``"random"`` (§A.4.1).
+        stay_fraction: share of training tuples with k = 0; with it the agent looks again before
+            it stops. Not in the paper.
+        ema_decay: plan with averaged weights. Not in the paper.
+        image_shift: random shift of pictures in training, in pixels. Not in the paper.
+        lr_schedule: ``"constant"`` or ``"cosine"``. The paper's is constant.
+        weight_decay: of AdamW.
+        max_grad_norm: bound on the gradient's norm.
+        precision: of the encoders: ``"auto"``, ``"float32"`` or ``"bfloat16"``.
+        tensorboard_log: folder for TensorBoard.
+        policy_kwargs: arguments of :class:`~glamor_gym.agents.policy.GlamorPolicy`, such as
+            ``{"encoder": "compact"}``.
+        verbose: 0 or 1.
+        seed: of everything.
+        device: ``"auto"`` takes CUDA where there is one.
+        _init_setup_model: build networks and replay at once.
+
+    Attributes:
+        planner: how :meth:`plan` and :meth:`predict` plan; replace it to change a setting for good.
+        open_loop: whether `predict` follows its first plan to the end instead of planning anew.
+
+    Raises:
+        ValueError: a setting is out of range, or the environment is no goal environment.
+    """
+
+    settings_class = GlamorSettings
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"GlamorPolicy": GlamorPolicy}
+    policy: GlamorPolicy
+    settings: GlamorSettings
+
+    def __init__(
+        self,
+        env: AnyEnv | None,
+        policy: str | type[BasePolicy] = "GlamorPolicy",
+        *,
+        learning_rate: float = _Defaults.learning_rate,
+        buffer_size: int = _Defaults.buffer_size,
+        learning_starts: int = _Defaults.learning_starts,
+        batch_size: int = _Defaults.batch_size,
+        replay_ratio: float = _Defaults.replay_ratio,
+        gamma: float = _Defaults.gamma,
+        n_trials: int = _Defaults.n_trials,
+        clip_log_prob: float = _Defaults.clip_log_prob,
+        use_prior: bool = _Defaults.use_prior,
+        prior_coef: float = _Defaults.prior_coef,
+        exploration_final_eps: float = _Defaults.exploration_final_eps,
+        exploration_steps: int = _Defaults.exploration_steps,
+        data_policy: DataPolicy = _Defaults.data_policy,
+        stay_fraction: float = _Defaults.stay_fraction,
+        ema_decay: float = _Defaults.ema_decay,
+        image_shift: int = _Defaults.image_shift,
+        lr_schedule: LearningRateSchedule = _Defaults.lr_schedule,
+        weight_decay: float = _Defaults.weight_decay,
+        max_grad_norm: float = _Defaults.max_grad_norm,
+        precision: Precision = _Defaults.precision,
+        tensorboard_log: str | None = None,
+        policy_kwargs: dict[str, Any] | None = None,
+        verbose: int = 0,
+        seed: int | None = None,
+        device: torch.device | str = "auto",
+        _init_setup_model: bool = True,
+    ) -> None:
+        given = locals()
+        settings = GlamorSettings(**{name: given[name] for name in GlamorSettings.names()})
+        self.planner = PlannerSettings(
+            n_trials=n_trials,
+            clip_log_prob=clip_log_prob,
+            use_prior=use_prior,
+            gamma=gamma,
+            stop_first=stay_fraction > 0,
+        )
+        self.open_loop = False
+        super().__init__(
+            policy,
+            env,
+            settings,
+            tensorboard_log=tensorboard_log,
+            policy_kwargs=policy_kwargs,
+            verbose=verbose,
+            seed=seed,
+            device=device,
+            _init_setup_model=_init_setup_model,
+        )
+
+    @staticmethod
+    def preset(name: str) -> dict[str, Any]:
+        """Return the arguments of a named preset: ``"paper"`` or ``"compact"``.
+
+        Raises:
+            ValueError: there is no such preset.
+        """
+        return preset(name)
+
+    # ---------------------------------------------------------------- learning (Equation 9)
+
+    def update(self, batch: SegmentBatch) -> dict[str, torch.Tensor]:
+        """Descend the gradient of Equation 9: −log p_inv − α log p_prior, a mean over tokens."""
+        observation, goal = shift_together(
+            batch.observation, batch.goal, self.settings.image_shift, self.generator
+        )
+        with self.policy.autocast():
+            folded = self.policy.model.fold(observation, goal)
+        inverse, prior = log_probs(folded, batch.tokens, batch.length)
+        inverse_loss, prior_loss = -inverse.mean(), -prior.mean()
+        loss = inverse_loss + self.settings.prior_coef * prior_loss
+
+        self.policy.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        parameters = self.policy.model.parameters()
+        grad_norm = torch.nn.utils.clip_grad_norm_(parameters, self.settings.max_grad_norm)
+        self.policy.optimizer.step()
+        self.policy.averages_updated()
+        return {
+            "inverse_loss": inverse_loss.detach(),
+            "prior_loss": prior_loss.detach(),
+            # What the goal tells of the actions: it opens long before goals are reached.
+            "information_gap": (prior_loss - inverse_loss).detach(),
+            "grad_norm": grad_norm.detach(),
+        }
+
+    # ---------------------------------------------------------- collecting data (§3.5, open loop)
+
+    def _begin_collection(self) -> None:
+        self._plans: NDArray[np.int64] = np.full((self.n_envs, self.horizon + 1), NO_ACTION)
+        self._cursors: NDArray[np.int64] = np.zeros(self.n_envs, dtype=np.int64)
+
+    def collect(
+        self, observations: Mapping[str, NDArray[Any]], starts: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        """Follow a plan made from the episode's first observation; act at random after its end.
+
+        The plan goes on even where exploration replaced one of its actions, so that the policy
+        depends on no intermediate state and the model stays causally correct (§A.2).
+        """
+        if self.settings.data_policy == "random":
+            return np.full(len(starts), NO_ACTION)
+        if starts.any():
+            first = {key: value[starts] for key, value in observations.items()}
+            planner = replace(self.planner, stop="free", stop_first=False, guided=True)
+            no_steps = np.zeros(int(starts.sum()), dtype=np.int64)
+            plans = self._plan(first, no_steps, planner, self.generator)
+            self._plans[starts], self._cursors[starts] = self._padded(plans), 0
+        actions = _token_at(self._plans, self._cursors)
+        self._cursors = np.minimum(self._cursors + 1, self.horizon)
+        return np.where(actions == self.stop_action, NO_ACTION, actions)
+
+    # -------------------------------------------------------- planning and acting (Equation 8)
+
+    def plan(
+        self,
+        observation: Mapping[str, Any],
+        *,
+        n_trials: int | None = None,
+        stop: StopRule | None = None,
+        guided: bool | None = None,
+        deterministic: bool = False,
+    ) -> Plan:
+        """Make a plan for one observation or a batch of them.
+
+        Args:
+            observation: with ``observation``, ``desired_goal`` and, where the environment has
+                it, ``steps_left``; without that, plans may take the whole horizon.
+            n_trials: candidates, instead of the agent's own setting.
+            stop: see :class:`~glamor_gym.planners.PlannerSettings`.
+            guided: sample from softmax(z) (True) or uniformly (False, §4.7.3).
+            deterministic: plan with noise that is the same at every call.
+
+        Returns:
+            The plans, with a batch axis also for one observation.
+
+        Raises:
+            ValueError: the observation or an option is not as described.
+        """
+        batch, _ = as_batch(observation, self.observation_space, self._keys)
+        no_steps = np.zeros(len(batch["desired_goal"]), dtype=np.int64)
+        planner = self._planner_with(n_trials, stop, guided)
+        return self._plan(batch, no_steps, planner, self._noise(deterministic))
+
+    def predict(  # type: ignore[override]
+        self,
+        observation: Mapping[str, Any],
+        state: tuple[NDArray[Any], ...] | None = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
+        *,
+        n_trials: int | None = None,
+        stop: StopRule | None = None,
+        guided: bool | None = None,
+        open_loop: bool | None = None,
+    ) -> tuple[NDArray[np.int64], PlanState]:
+        """Choose the next action for one observation or a batch of them.
+
+        Closed loop: plan, take the first action, plan again. An agent that was taught what
+        having arrived looks like (`stay_fraction` above 0) may stop whenever it looks; the
+        paper's takes STOP after the only action of a plan of one action.
+
+        Args:
+            observation: as in :meth:`plan`.
+            state: what the last call returned; None at the start.
+            episode_start: (B,) which rows begin an episode: their state is forgotten.
+            deterministic: plan with noise that is the same at every call.
+            n_trials: see :meth:`plan`.
+            stop: see :meth:`plan`.
+            guided: see :meth:`plan`.
+            open_loop: follow the first plan to its end instead of planning anew.
+
+        Returns:
+            Actions, (B,) or, for one observation, (); and the state for the next call.
+
+        Raises:
+            ValueError: the observation, the state or an option is not as described.
+        """
+        batch, is_batch = as_batch(observation, self.observation_space, self._keys)
+        planner = self._planner_with(n_trials, stop, guided)
+        follows = self.open_loop if open_loop is None else open_loop
+        state = self._checked_state(state, episode_start, len(batch["desired_goal"]))
+
+        next_token = _token_at(state.tokens, state.cursor)
+        keeps = next_token != NO_ACTION if follows else next_token == self.stop_action
+        if planner.stop == "never" or (planner.stop_first and not follows):
+            keeps &= next_token != self.stop_action  # look again rather than stop
+        if not keeps.all():
+            needs = ~keeps
+            rows = {key: value[needs] for key, value in batch.items()}
+            plans = self._plan(rows, state.steps[needs], planner, self._noise(deterministic))
+            state.tokens[needs], state.cursor[needs] = self._padded(plans), 0
+            next_token = _token_at(state.tokens, state.cursor)
+        state = PlanState(state.steps + 1, state.tokens, np.minimum(state.cursor + 1, self.horizon))
+        return (next_token if is_batch else next_token[0]), state
+
+    @property
+    def _keys(self) -> tuple[str, ...]:
+        needed = ("observation", "desired_goal")
+        return (*needed, "steps_left") if "steps_left" in self.observation_space.spaces else needed
+
+    def _plan(
+        self,
+        batch: Mapping[str, NDArray[Any]],
+        steps: NDArray[np.int64],
+        planner: PlannerSettings,
+        generator: torch.Generator,
+    ) -> Plan:
+        """Plan for a checked batch; `steps` were taken already (used where nothing tells)."""
+        steps_left = batch["steps_left"][:, 0] if "steps_left" in batch else self.horizon - steps
+        max_actions = torch.from_numpy(np.clip(steps_left, 1, self.horizon).astype(np.int64))
+        with torch.inference_mode():
+            return plan(self.policy.fold(batch), max_actions, planner, generator)
+
+    def _planner_with(
+        self, n_trials: int | None, stop: StopRule | None, guided: bool | None
+    ) -> PlannerSettings:
+        own = self.planner
+        stop = own.stop if stop is None else stop
+        return replace(
+            own,
+            n_trials=own.n_trials if n_trials is None else n_trials,
+            guided=own.guided if guided is None else guided,
+            stop=stop,
+            # An agent that is not to stop has no use for plans that begin with it.
+            stop_first=own.stop_first and stop == "free",
+        )
+
+    def _noise(self, deterministic: bool) -> torch.Generator:
+        return torch.Generator(self.device).manual_seed(0) if deterministic else self.generator
+
+    def _padded(self, plans: Plan) -> NDArray[np.int64]:
+        """Return plans as (B, T + 1) tokens, `NO_ACTION` after STOP."""
+        tokens = plans.tokens.cpu().numpy()
+        tokens = np.where(tokens > self.stop_action, NO_ACTION, tokens)
+        missing = self.horizon + 1 - tokens.shape[1]
+        return np.pad(tokens, ((0, 0), (0, missing)), constant_values=NO_ACTION)
+
+    def _checked_state(
+        self,
+        state: tuple[NDArray[Any], ...] | None,
+        episode_start: NDArray[np.bool_] | None,
+        n_rows: int,
+    ) -> PlanState:
+        """Return a state of our own to write to, with the rows that begin an episode cleared."""
+        if state is None:
+            empty = np.full((n_rows, self.horizon + 1), NO_ACTION)
+            zeros = np.zeros(n_rows, dtype=np.int64)
+            return PlanState(zeros, empty, zeros.copy())
+        try:
+            own = PlanState(*(np.array(part, dtype=np.int64) for part in state))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"state must be what predict returned, got {state!r}") from error
+        if own.tokens.shape != (n_rows, self.horizon + 1):
+            raise ValueError(
+                f"state is of {len(own.tokens)} environments, the observation of {n_rows}"
+            )
+        if episode_start is not None:
+            starts = np.broadcast_to(np.asarray(episode_start, dtype=bool), (n_rows,))
+            own.steps[starts], own.cursor[starts], own.tokens[starts] = 0, 0, NO_ACTION
+        return own
+
+    def _policy_arguments(self) -> dict[str, Any]:
+        return {
+            "weight_decay": self.settings.weight_decay,
+            "ema_decay": self.settings.ema_decay,
+            "precision": self.settings.precision,
+            "horizon": self.horizon,
+        }
+
+
+def _token_at(tokens: NDArray[np.int64], cursor: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return each row's token under its cursor."""
+    return np.take_along_axis(tokens, cursor[:, None], axis=1)[:, 0]

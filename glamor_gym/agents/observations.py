@@ -1,0 +1,74 @@
+"""Observations at the agent's door: arrays from a user in, checked batches out.
+
+Networks take anything that has the right shape; a float picture would be divided by 255 twice and
+a NaN would plan nonsense, both without a word. Here they are refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+
+def as_batch(
+    observation: Mapping[str, Any], space: spaces.Dict, keys: tuple[str, ...]
+) -> tuple[dict[str, NDArray[Any]], bool]:
+    """Check an observation and give it a batch axis.
+
+    Args:
+        observation: one observation of `space`, or a batch of them (one more axis in front).
+        space: the agent's observation space.
+        keys: which entries are needed; others may be missing.
+
+    Returns:
+        The needed entries as a batch, and whether a batch was given.
+
+    Raises:
+        ValueError: an entry is missing, of another shape or dtype than its space, not finite, or
+            the batch is empty or ragged; the message names the entry.
+    """
+    if not isinstance(observation, Mapping):
+        raise ValueError(
+            f"observation must be a dict with {', '.join(keys)}, got {type(observation).__name__}"
+        )
+    batch: dict[str, NDArray[Any]] = {}
+    sizes: dict[str, int | None] = {}
+    for key in keys:
+        if key not in observation:
+            raise ValueError(f"observation lacks {key!r}; it has {', '.join(observation)}")
+        box = space[key]
+        assert isinstance(box, spaces.Box)
+        value, sizes[key] = _check_entry(key, observation[key], box)
+        batch[key] = value
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"observation has entries of different batch sizes: {sizes}")
+    is_batch = next(iter(sizes.values())) is not None
+    return batch, is_batch
+
+
+def _check_entry(key: str, value: Any, box: spaces.Box) -> tuple[NDArray[Any], int | None]:
+    """Return one entry with a batch axis, and its batch size (None: it had no such axis)."""
+    array = np.asarray(value)
+    name = f"observation[{key!r}]"
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be numeric, got dtype {array.dtype}")
+    if box.dtype == np.uint8 and array.dtype != np.uint8:
+        raise ValueError(
+            f"{name} must be uint8 in [0, 255], got {array.dtype}; pictures are scaled inside"
+        )
+    if array.shape == box.shape:
+        size = None
+        array = array[None]
+    elif array.ndim == len(box.shape) + 1 and array.shape[1:] == box.shape and len(array):
+        size = len(array)
+    else:
+        raise ValueError(
+            f"{name} must have shape {box.shape}, or (batch, *{box.shape}); got {array.shape}"
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite, got NaN or infinity")
+    return array.astype(box.dtype, copy=False), size

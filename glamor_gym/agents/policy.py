@@ -1,0 +1,135 @@
+"""The policy: what GLAMOR learns, with its optimiser, as SB3 expects to find them.
+
+In: checked observations. Out: the two decoders folded for them, ready to be planned with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from glamor_gym.agents.settings import Precision
+from glamor_gym.models import Folded, GlamorModel
+from glamor_gym.models.encoders import EncoderName
+from glamor_gym.planners import PlannerSettings, plan
+
+
+class GlamorPolicy(BasePolicy):
+    """Inverse dynamics model and action prior, their AdamW, and the weights used for planning.
+
+    Args:
+        observation_space: a Dict with ``observation``, ``achieved_goal`` and ``desired_goal``.
+        action_space: Discrete(A + 1), STOP last.
+        lr_schedule: SB3's schedule: share of training left → learning rate.
+        encoder: ``"residual"`` (the paper's), ``"compact"``, ``"mlp"`` or ``"auto"``: residual
+            for pictures, MLP for the rest.
+        embedding_size: width of embeddings and mix.
+        hidden_size: width of the LSTMs.
+        token_size: width of the layer between token and LSTM.
+        weight_decay: of AdamW.
+        ema_decay: see :class:`~glamor_gym.agents.settings.GlamorSettings`.
+        precision: see :class:`~glamor_gym.agents.settings.CollectionSettings`.
+        horizon: longest plan in actions.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        action_space: spaces.Discrete,
+        lr_schedule: Schedule,
+        *,
+        encoder: EncoderName = "auto",
+        embedding_size: int = 512,
+        hidden_size: int = 64,
+        token_size: int = 512,
+        weight_decay: float = 0.01,
+        ema_decay: float = 0.0,
+        precision: Precision = "auto",
+        horizon: int = 50,
+    ) -> None:
+        super().__init__(observation_space, action_space)
+        self.model = GlamorModel(
+            observation_space,
+            int(action_space.n) - 1,
+            encoder=encoder,
+            embedding_size=embedding_size,
+            hidden_size=hidden_size,
+            token_size=token_size,
+        )
+        self.averaged: AveragedModel | None = None
+        if ema_decay:
+            average = get_ema_multi_avg_fn(ema_decay)  # type: ignore[no-untyped-call]
+            self.averaged = AveragedModel(self.model, multi_avg_fn=average)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=lr_schedule(1.0), weight_decay=weight_decay
+        )
+        self.precision: Precision = precision
+        self.horizon = horizon
+
+    @property
+    def planning_model(self) -> GlamorModel:
+        """The weights to plan with: averaged ones where there are any."""
+        if self.averaged is None:
+            return self.model
+        module = self.averaged.module
+        assert isinstance(module, GlamorModel)
+        return module
+
+    def averages_updated(self) -> None:
+        """Take the present weights into the average; call it after each update."""
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.model)
+
+    @torch.inference_mode()
+    def fold(self, observations: Mapping[str, NDArray[Any]]) -> Folded:
+        """Encode a batch of checked observations with their desired goals, for planning."""
+        observation, goal = (
+            torch.from_numpy(np.ascontiguousarray(observations[key])).to(self.device)
+            for key in ("observation", "desired_goal")
+        )
+        with self.autocast():
+            return self.planning_model.fold(observation, goal)
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Return the context in which encoders run: bfloat16 where it pays, else as they are."""
+        return torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self._wants_bfloat16(), cache_enabled=False
+        )
+
+    def _wants_bfloat16(self) -> bool:
+        if self.precision != "auto":
+            return self.precision == "bfloat16"
+        # Measured: pictures gain where the device multiplies bfloat16; MLPs on vectors do not.
+        has_pictures = any(isinstance(module, nn.Conv2d) for module in self.model.modules())
+        return has_pictures and _multiplies_bfloat16(self.device)
+
+    def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
+        """Return the first token of a plan for each observation (SB3's stateless policy call)."""
+        assert isinstance(observation, dict)
+        arrays = {key: value.cpu().numpy() for key, value in observation.items()}
+        generator = torch.Generator(self.device)
+        if not deterministic:
+            generator.seed()
+        steps = arrays.get("steps_left", np.full((len(arrays["desired_goal"]), 1), self.horizon))
+        max_actions = torch.from_numpy(steps[:, 0]).long().clamp(min=1)
+        with torch.inference_mode():
+            plans = plan(self.fold(arrays), max_actions, PlannerSettings(), generator)
+        return plans.tokens[:, 0]
+
+
+def _multiplies_bfloat16(device: torch.device) -> bool:
+    """Return whether a device has instructions for bfloat16 products."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

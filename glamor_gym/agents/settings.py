@@ -1,0 +1,173 @@
+"""Settings of the agents: one frozen dataclass each, checked when it is made.
+
+In: numbers from a user, a preset or a saved file. Out: the same numbers, known to be sound.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+DataPolicy = Literal["open_loop", "random"]
+Precision = Literal["auto", "float32", "bfloat16"]
+LearningRateSchedule = Literal["constant", "cosine"]
+
+
+@dataclass(frozen=True)
+class CollectionSettings:
+    """What every image-goal agent shares: its replay, its budget of updates, its exploration.
+
+    Attributes:
+        learning_rate: of AdamW.
+        lr_schedule: ``"constant"``, or ``"cosine"`` from `learning_rate` to a hundredth of it at
+            the end of :meth:`learn`.
+        weight_decay: of AdamW, decoupled.
+        max_grad_norm: gradients are scaled down to this norm.
+        buffer_size: frames kept in the replay.
+        learning_starts: environment steps before the first update, taken at random.
+        batch_size: training tuples in an update.
+        replay_ratio: training tuples seen per environment step, whatever the number of
+            environments: an update falls due every batch_size / replay_ratio steps.
+        gamma: discount.
+        exploration_final_eps: share of random actions in the end; it starts at 1.
+        exploration_steps: environment steps over which that share falls, linearly.
+        precision: of the encoders: ``"auto"`` takes bfloat16 for pictures where the device has
+            instructions for it, else float32. Sampling and losses are always float32.
+    """
+
+    learning_rate: float = 5e-4
+    lr_schedule: LearningRateSchedule = "constant"
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+    buffer_size: int = 1_000_000
+    learning_starts: int = 50_000
+    batch_size: int = 200
+    replay_ratio: float = 4
+    gamma: float = 0.99
+    exploration_final_eps: float = 0.1
+    exploration_steps: int = 300_000
+    precision: Precision = "auto"
+
+    def __post_init__(self) -> None:
+        """Check every number.
+
+        Raises:
+            ValueError: a setting is out of its range or of a wrong kind; the message names it.
+        """
+        self._check_number("learning_rate", above=0.0)
+        self._check_one_of("lr_schedule", ("constant", "cosine"))
+        self._check_number("weight_decay", at_least=0.0)
+        self._check_number("max_grad_norm", above=0.0)
+        self._check_number("buffer_size", at_least=2, whole=True)
+        self._check_number("learning_starts", at_least=0, whole=True)
+        self._check_number("batch_size", at_least=1, whole=True)
+        self._check_number("replay_ratio", at_least=0.0)
+        self._check_number("gamma", above=0.0, at_most=1.0)
+        self._check_number("exploration_final_eps", at_least=0.0, at_most=1.0)
+        self._check_number("exploration_steps", at_least=0, whole=True)
+        self._check_one_of("precision", ("auto", "float32", "bfloat16"))
+
+    def exploration_eps(self, num_timesteps: int) -> float:
+        """Return the share of random actions after that many environment steps."""
+        if self.exploration_steps == 0:
+            return self.exploration_final_eps
+        progress = min(1.0, num_timesteps / self.exploration_steps)
+        return 1.0 + progress * (self.exploration_final_eps - 1.0)
+
+    def updates_due(self, num_timesteps: int) -> int:
+        """Return how many updates should have been made after that many environment steps."""
+        steps = max(0, num_timesteps - self.learning_starts)
+        return int(steps * self.replay_ratio / self.batch_size)
+
+    def scheduled_learning_rate(self, progress_remaining: float) -> float:
+        """Return the learning rate with that share (1 to 0) of the training left."""
+        if self.lr_schedule == "constant":
+            return self.learning_rate
+        cosine = 0.5 * (1.0 - math.cos(math.pi * min(1.0, max(0.0, progress_remaining))))
+        return self.learning_rate * (0.01 + 0.99 * cosine)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings as JSON-able values."""
+        return asdict(self)
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Return the names of all settings."""
+        return tuple(field.name for field in fields(cls))
+
+    def _check_number(
+        self,
+        name: str,
+        *,
+        above: float | None = None,
+        at_least: float | None = None,
+        at_most: float | None = None,
+        whole: bool = False,
+    ) -> None:
+        value = getattr(self, name)
+        kinds = (int,) if whole else (int, float)
+        sound = (
+            isinstance(value, kinds)
+            and not isinstance(value, bool)
+            and math.isfinite(value)
+            and (above is None or value > above)
+            and (at_least is None or value >= at_least)
+            and (at_most is None or value <= at_most)
+        )
+        if not sound:
+            bounds = {"above": above, "at least": at_least, "at most": at_most}
+            wanted = " and ".join(
+                f"{text} {bound}" for text, bound in bounds.items() if bound is not None
+            )
+            kind = "a whole number" if whole else "a number"
+            raise ValueError(f"{name} must be {kind} {wanted}, got {value!r}")
+
+    def _check_one_of(self, name: str, allowed: tuple[str, ...]) -> None:
+        value = getattr(self, name)
+        if value not in allowed:
+            raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {value!r}")
+
+
+@dataclass(frozen=True)
+class GlamorSettings(CollectionSettings):
+    """GLAMOR's hyper-parameters (Fig. 5 of the paper), and what it leaves open.
+
+    Attributes:
+        n_trials: number N of candidate plans.
+        clip_log_prob: tokens less likely than this under p_inv are not expanded.
+        use_prior: subtract the action prior's log-probability (Eq. 8).
+        prior_coef: α of Eq. 9.
+        data_policy: ``"open_loop"``: plan once an episode and follow the plan (§3.5);
+            ``"random"``: uniformly random actions (§A.4.1).
+        stay_fraction: share of training tuples with k = 0, so that the model learns to know that
+            it has arrived; the agent then looks again before it stops. 0 in the paper.
+        ema_decay: the planner uses an exponential moving average of the weights with this decay
+            an update; 0 (as in the paper): the weights themselves.
+        image_shift: pictures are shifted by up to this many pixels in training, observation and
+            goal together; 0 (as in the paper): not at all.
+    """
+
+    n_trials: int = 50
+    clip_log_prob: float = -3.15
+    use_prior: bool = True
+    prior_coef: float = 1.0
+    data_policy: DataPolicy = "open_loop"
+    stay_fraction: float = 0.0
+    ema_decay: float = 0.0
+    image_shift: int = 0
+
+    def __post_init__(self) -> None:
+        """Check every number.
+
+        Raises:
+            ValueError: a setting is out of its range or of a wrong kind; the message names it.
+        """
+        super().__post_init__()
+        self._check_number("n_trials", at_least=1, whole=True)
+        self._check_number("clip_log_prob", at_most=-1e-9)
+        self._check_number("prior_coef", at_least=0.0)
+        self._check_one_of("data_policy", ("open_loop", "random"))
+        self._check_number("stay_fraction", at_least=0.0, at_most=0.99)
+        self._check_number("ema_decay", at_least=0.0, at_most=0.99999)
+        self._check_number("image_shift", at_least=0, whole=True)

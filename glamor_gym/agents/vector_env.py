@@ -1,0 +1,235 @@
+"""Any environment a user may hold in, an SB3 vector environment with STOP out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from numpy.typing import NDArray
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
+
+from glamor_gym.wrappers import StopAction
+
+AnyEnv = str | gym.Env[Any, Any] | VectorEnv[Any, Any, Any] | VecEnv
+
+
+def as_vec_env(env: AnyEnv) -> VecEnv:
+    """Return `env` as an SB3 vector environment whose last action is STOP.
+
+    Args:
+        env: an id, an environment (which gets STOP from
+            :class:`~glamor_gym.wrappers.StopAction` if it has none), a Gymnasium vector
+            environment, or an SB3 one.
+
+    Raises:
+        ValueError: it is none of these, or a vector environment without STOP.
+    """
+    if isinstance(env, VecEnv):
+        vec_env = env
+    elif isinstance(env, VectorEnv):
+        vec_env = GymnasiumVecEnv(env)
+    elif isinstance(env, gym.Env | str):
+        single = gym.make(env) if isinstance(env, str) else env
+        if not single.has_wrapper_attr("stop_action"):
+            single = StopAction(single)
+        monitored = Monitor(single)
+        return DummyVecEnv([lambda: monitored])
+    else:
+        raise ValueError(
+            "env must be an id, a Gymnasium Env or VectorEnv, or an SB3 VecEnv; "
+            f"got {type(env).__name__}"
+        )
+    stop_action_of(vec_env)
+    return vec_env
+
+
+def stop_action_of(env: VecEnv) -> int:
+    """Return the STOP action of a vector environment.
+
+    Raises:
+        ValueError: it has none.
+    """
+    try:
+        return int(env.get_attr("stop_action")[0])
+    except AttributeError:
+        raise ValueError(
+            "env has no stop_action: wrap each of its environments in "
+            "glamor_gym.wrappers.StopAction before making a vector of them"
+        ) from None
+
+
+def horizon_of(env: VecEnv) -> int:
+    """Return T, the number of steps after which an episode is judged.
+
+    Read from the bound of ``steps_left``, else from ``horizon``, else from the registration's
+    ``max_episode_steps``.
+
+    Raises:
+        ValueError: none of them is there.
+    """
+    space = env.observation_space
+    if isinstance(space, spaces.Dict) and "steps_left" in space.spaces:
+        box = space["steps_left"]
+        assert isinstance(box, spaces.Box)
+        if np.isfinite(box.high).all():
+            return int(box.high.max())
+    try:
+        return int(env.get_attr("horizon")[0])
+    except AttributeError:
+        spec = env.get_attr("spec")[0]
+    if spec is None or spec.max_episode_steps is None:
+        raise ValueError(
+            "env does not tell its horizon: give it `steps_left` in the observation, "
+            "an attribute `horizon`, or max_episode_steps in its registration"
+        )
+    return int(spec.max_episode_steps)
+
+
+class GymnasiumVecEnv(VecEnv):
+    """A Gymnasium vector environment in the clothes of an SB3 one.
+
+    SB3 resets an environment in the very step that ended its episode. Gymnasium's vectors do the
+    same with ``AutoresetMode.SAME_STEP``; with ``NEXT_STEP``, their default, the step after the
+    end ignores its action and returns the first observation of the next episode. Such a step is
+    marked by ``info["reset_step"] = True``, and the observation returned at the end is the last
+    one, since there is no other yet.
+
+    Args:
+        env: the vector environment, of either mode.
+
+    Raises:
+        ValueError: the vector environment does not reset its environments itself.
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
+        self.env = env
+        mode = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
+        if mode == AutoresetMode.DISABLED:
+            raise ValueError(
+                "env has autoreset_mode DISABLED; make it with AutoresetMode.SAME_STEP"
+            )
+        self._resets_next_step = mode == AutoresetMode.NEXT_STEP
+        self._seed: int | None = None
+        self._was_done = np.zeros(env.num_envs, dtype=bool)
+        self._returns = np.zeros(env.num_envs)
+        self._lengths = np.zeros(env.num_envs, dtype=np.int64)
+        self._started = time.time()
+        super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
+
+    def reset(self) -> VecEnvObs:
+        """Reset every environment and return the first observations."""
+        observations, infos = self.env.reset(seed=self._seed)
+        self._seed = None
+        self._was_done[:] = False
+        self._returns[:] = 0.0
+        self._lengths[:] = 0
+        self.reset_infos = _split(infos, self.num_envs)
+        return observations  # type: ignore[no-any-return]
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Seed the next reset with `seed`, `seed` + 1 and so on."""
+        self._seed = seed
+        return [None if seed is None else seed + index for index in range(self.num_envs)]
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        """Keep the actions until :meth:`step_wait`."""
+        self._actions = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step all environments."""
+        observations, rewards, terminated, truncated, infos = self.env.step(self._actions)
+        final = infos.pop("final_obs", None)
+        final_infos = infos.pop("final_info", None)
+        dones = np.logical_or(terminated, truncated)
+        rows = _split(infos, self.num_envs)
+        if final_infos is not None:
+            for index, row in enumerate(_split(final_infos, self.num_envs)):
+                rows[index] = row if dones[index] else rows[index]
+        reset_step = self._was_done & self._resets_next_step
+        self._returns += np.where(reset_step, 0.0, rewards)
+        self._lengths += ~reset_step
+        for index in map(int, np.flatnonzero(reset_step)):
+            rows[index]["reset_step"] = True
+        for index in map(int, np.flatnonzero(dones)):
+            rows[index]["terminal_observation"] = (
+                {key: value[index].copy() for key, value in observations.items()}
+                if final is None
+                else final[index]
+            )
+            rows[index]["TimeLimit.truncated"] = bool(truncated[index] and not terminated[index])
+            rows[index]["episode"] = {
+                "r": float(self._returns[index]),
+                "l": int(self._lengths[index]),
+                "t": time.time() - self._started,
+            }
+            self._returns[index], self._lengths[index] = 0.0, 0
+        self._was_done = dones
+        return observations, np.asarray(rewards, dtype=np.float32), dones, rows
+
+    def close(self) -> None:
+        """Close the vector environment."""
+        self.env.close()
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """Return an attribute of the environments, or of the vector where they share it.
+
+        Raises:
+            AttributeError: neither has it.
+        """
+        rows = self._get_indices(indices)
+        # What a vector has for all of its environments is its own attribute; num_envs and the
+        # like are never asked for here.
+        if attr_name in ("spec", "render_mode") or hasattr(type(self.env), attr_name):
+            return [getattr(self.env, attr_name) for _ in rows]
+        if hasattr(self.env, "get_attr"):
+            values = self.env.get_attr(attr_name)
+            return [values[index] for index in rows]
+        return [getattr(self.env.unwrapped, attr_name) for _ in rows]
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Set an attribute of every environment.
+
+        Raises:
+            ValueError: only some of the environments were named.
+        """
+        if indices is not None:
+            raise ValueError(f"indices must be None for a Gymnasium vector, got {indices!r}")
+        self.env.set_attr(attr_name, value)  # type: ignore[attr-defined]
+
+    def env_method(
+        self,
+        method_name: str,
+        *method_args: Any,
+        indices: VecEnvIndices = None,
+        **method_kwargs: Any,
+    ) -> list[Any]:
+        """Call a method of the environments and return what they return."""
+        values = self.env.call(method_name, *method_args, **method_kwargs)  # type: ignore[attr-defined]
+        return [values[index] for index in self._get_indices(indices)]
+
+    def env_is_wrapped(
+        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
+    ) -> list[bool]:
+        """Return False for each: what wraps a Gymnasium vector's environments cannot be seen."""
+        return [False for _ in self._get_indices(indices)]
+
+
+def _split(infos: dict[str, Any], n_envs: int) -> list[dict[str, Any]]:
+    """Turn Gymnasium's dict of arrays (with ``_key`` masks) into a list of dicts."""
+    rows: list[dict[str, Any]] = [{} for _ in range(n_envs)]
+    for key, values in infos.items():
+        if key.startswith("_"):
+            continue
+        present = infos.get(f"_{key}")
+        split = _split(values, n_envs) if isinstance(values, dict) else values
+        for index, row in enumerate(rows):
+            if present is None or present[index]:
+                row[key] = split[index]
+    return rows

@@ -1,0 +1,131 @@
+"""Encoders: one observation or goal in, one embedding out.
+
+In: uint8 pictures (B, C, H, W), divided by 255 here, or float vectors (B, d).
+Out: float embeddings (B, 512).
+
+``"residual"`` is the paper's encoder (§4.2, after the large network of Espeholt et al., 2018),
+``"compact"`` three strided convolutions at about a fifteenth of its cost, for two cores, and
+``"mlp"`` is for vectors and pictures too small to convolve.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, get_args
+
+import torch
+from gymnasium import spaces
+from jaxtyping import Float
+from torch import Tensor, nn
+
+EncoderName = Literal["residual", "compact", "mlp", "auto"]
+
+SMALLEST_PICTURE = 36
+"""Pictures with a side shorter than this go through an MLP: convolutions would leave nothing."""
+
+
+class Normalise(nn.Module):
+    """Turn uint8 pictures into channels-last floats in [0, 1]; leave floats as they are."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `x` as floats of the same shape."""
+        if x.dtype != torch.uint8:
+            return x.float()
+        # Channels-last is what CPU (oneDNN) and GPU convolutions are fastest in.
+        layout = torch.channels_last if x.dim() == 4 else torch.contiguous_format
+        return x.to(dtype=torch.get_default_dtype(), memory_format=layout).div_(255.0)
+
+
+class ResidualBlock(nn.Module):
+    """conv – GroupNorm – ReLU – conv – GroupNorm, added to the input, ReLU.
+
+    The last GroupNorm starts at zero, so that the block starts as the identity.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        last_norm = nn.GroupNorm(4, channels)
+        nn.init.zeros_(last_norm.weight)
+        self.branch = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            nn.GroupNorm(4, channels),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            last_norm,
+        )
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Return activations of the same shape."""
+        return torch.relu(x + self.branch(x))
+
+
+def residual_trunk(channels: int) -> nn.Sequential:
+    """Three stages of 16, 32 and 32 channels: conv, max-pool, GroupNorm, two residual blocks."""
+    layers: list[nn.Module] = []
+    for width in (16, 32, 32):
+        layers += [
+            nn.Conv2d(channels, width, 3, padding=1, bias=False),
+            nn.MaxPool2d(3, stride=2, padding=1),
+            nn.GroupNorm(4, width),
+            nn.ReLU(inplace=True),
+            ResidualBlock(width),
+            ResidualBlock(width),
+        ]
+        channels = width
+    return nn.Sequential(*layers)
+
+
+def compact_trunk(channels: int) -> nn.Sequential:
+    """Three strided convolutions of 32, 64 and 64 channels with GroupNorm."""
+    layers: list[nn.Module] = []
+    for width, kernel, stride in ((32, 8, 4), (64, 4, 2), (64, 3, 1)):
+        layers += [
+            nn.Conv2d(channels, width, kernel, stride, bias=False),
+            nn.GroupNorm(4, width),
+            nn.ReLU(inplace=True),
+        ]
+        channels = width
+    return nn.Sequential(*layers)
+
+
+def mlp_trunk(n_inputs: int) -> nn.Sequential:
+    """Three layers of 128 with LayerNorm, as the grid world of Fig. 3a has them."""
+    layers: list[nn.Module] = []
+    for _ in range(3):
+        layers += [nn.Linear(n_inputs, 128), nn.LayerNorm(128), nn.ReLU(inplace=True)]
+        n_inputs = 128
+    return nn.Sequential(*layers)
+
+
+def make_encoder(space: spaces.Box, name: EncoderName = "auto", size: int = 512) -> nn.Sequential:
+    """Build the encoder of one space.
+
+    Args:
+        space: uint8 (C, H, W) for pictures; anything else is flattened.
+        name: the encoder of pictures; ``"auto"`` is the residual one. Vectors and pictures with
+            a side below `SMALLEST_PICTURE` take the MLP whatever the name.
+        size: length of the embedding.
+
+    Returns:
+        A module from (B, *space.shape) to (B, size).
+
+    Raises:
+        ValueError: the name is unknown.
+    """
+    if name not in get_args(EncoderName):
+        raise ValueError(f"encoder must be one of {', '.join(get_args(EncoderName))}; got {name!r}")
+    is_picture = len(space.shape) == 3 and min(space.shape[1:]) >= SMALLEST_PICTURE
+    if name == "mlp" or not is_picture:
+        trunk = mlp_trunk(math.prod(space.shape))
+        return nn.Sequential(
+            Normalise(), nn.Flatten(), trunk, nn.Linear(128, size), nn.ReLU(inplace=True)
+        )
+    make_trunk = compact_trunk if name == "compact" else residual_trunk
+    trunk = make_trunk(space.shape[0])
+    with torch.no_grad():
+        n_features = trunk(torch.zeros(1, *space.shape)).numel()
+    encoder = nn.Sequential(
+        Normalise(), trunk, nn.Flatten(), nn.Linear(n_features, size), nn.ReLU(inplace=True)
+    )
+    encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return encoder

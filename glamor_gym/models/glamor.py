@@ -1,0 +1,197 @@
+"""GLAMOR's two sequence models: p(a_1 … a_k, STOP | s, g) and p(a_1 … a_k, STOP | s).
+
+In: observations and goals (and, in training, token sequences).
+Out: log-probabilities of tokens under the inverse dynamics model and under the action prior
+(§3.3–3.4, Fig. 1).
+
+Tokens are the A actions and STOP (= A). Each model is an LSTM whose first state is linear in its
+context and whose input at each step is a linear layer over the context beside the one-hot
+previous token. That layer and the LSTM's own input product are both linear, so together they are
+one vector per context plus one row of a table per token: :func:`fold`. Training
+and planning both start from that.
+
+The authors' head has one more output, for padding, which they drop and renormalise in planning;
+here padding never enters a softmax.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from gymnasium import spaces
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from glamor_gym.models.encoders import EncoderName, make_encoder
+from glamor_gym.models.recurrence import lstm_packed
+
+
+class Folded(NamedTuple):
+    """M decoders made ready for B contexts (GLAMOR has M = 2: inverse dynamics, prior).
+
+    Attributes:
+        h: (M, B, H) first hidden states.
+        c: (M, B, H) first cell states.
+        constant: (M, B, 4H) what the context adds to the gates at every step, biases included.
+        table: (M, A + 1, 4H) what the previous token adds; its last row is the start token's.
+        recurrent: (M, H, 4H) weights of h @ recurrent.
+        head: (M, H, A + 1) weights of the logits.
+        head_bias: (M, 1, A + 1).
+    """
+
+    h: Float[Tensor, "m b h"]
+    c: Float[Tensor, "m b h"]
+    constant: Float[Tensor, "m b 4h"]
+    table: Float[Tensor, "m tokens 4h"]
+    recurrent: Float[Tensor, "m h 4h"]
+    head: Float[Tensor, "m h tokens"]
+    head_bias: Float[Tensor, "m 1 tokens"]
+
+    def float(self) -> Folded:
+        """Return the same in float32: sampling and scores want more than bfloat16."""
+        return Folded(*(part.float() for part in self))
+
+
+class ActionDecoder(nn.Module):
+    """An LSTM over action tokens, given a context.
+
+    Args:
+        n_actions: number of actions A.
+        context_size: width of the contexts.
+        token_size: width of the linear layer before the LSTM (512 in the paper).
+        hidden_size: width H of the LSTM (64 in the paper).
+    """
+
+    def __init__(
+        self, n_actions: int, context_size: int, token_size: int, hidden_size: int
+    ) -> None:
+        super().__init__()
+        self.first_state = nn.Linear(context_size, 2 * hidden_size)
+        self.context_in = nn.Linear(context_size, token_size)
+        self.token_in = nn.Linear(n_actions, token_size, bias=False)
+        self.cell = nn.LSTMCell(token_size, hidden_size)
+        self.head = nn.Linear(hidden_size, n_actions + 1)
+
+    def fold(self, context: Float[Tensor, "b d"]) -> tuple[Tensor, ...]:
+        """Do everything that depends on the context alone, or on the token alone.
+
+        Returns:
+            The parts of a :class:`Folded`, without the axis M.
+        """
+        h, c = self.first_state(context).chunk(2, dim=-1)
+        biases = self.cell.bias_ih + self.cell.bias_hh
+        constant = functional.linear(self.context_in(context), self.cell.weight_ih, biases)
+        table = functional.linear(self.token_in.weight.t(), self.cell.weight_ih)
+        return (
+            h,
+            c,
+            constant,
+            functional.pad(table, (0, 0, 0, 1)),  # the start token is a zero vector
+            self.cell.weight_hh.t(),
+            self.head.weight.t(),
+            self.head.bias.unsqueeze(0),
+        )
+
+
+def fold(decoders: Iterable[ActionDecoder], contexts: Iterable[Float[Tensor, "b d"]]) -> Folded:
+    """Make M decoders of one size ready for B contexts each."""
+    parts = [decoder.fold(context) for decoder, context in zip(decoders, contexts, strict=True)]
+    return Folded(*map(torch.stack, zip(*parts, strict=True)))
+
+
+def log_probs(
+    folded: Folded, tokens: Int[Tensor, "b k"], length: Int[Tensor, "b"]
+) -> Float[Tensor, "m n"]:
+    """Return log p of each given token under each model, sequences packed by time.
+
+    Args:
+        folded: for the B contexts, in order of falling `length`.
+        tokens: the sequences, STOP last, then anything.
+        length: number of tokens that count.
+
+    Returns:
+        (M, N) with N = Σ length: the first tokens of all sequences, then the second ones, …
+    """
+    n_models, start = folded.table.shape[0], folded.table.shape[1] - 1
+    in_time = torch.arange(tokens.shape[1], device=tokens.device)[:, None] < length
+    batch_sizes = in_time.sum(dim=1).tolist()
+    # Token t is predicted from token t − 1; the first from the start token.
+    previous = functional.pad(tokens[:, :-1], (1, 0), value=start).t()[in_time]
+    sequence = in_time.nonzero()[:, 1]
+    gate_inputs = folded.constant[:, sequence] + folded.table[:, previous]
+    hidden = lstm_packed(gate_inputs, folded.h, folded.c, folded.recurrent, batch_sizes)
+    logits = torch.baddbmm(folded.head_bias, hidden, folded.head)
+    targets = tokens.t()[in_time].expand(n_models, -1)
+    return logits.log_softmax(dim=-1).gather(-1, targets.unsqueeze(-1)).squeeze(-1)
+
+
+class GlamorModel(nn.Module):
+    """Encoders, mix and the two decoders.
+
+    The inverse dynamics model sees observation and goal, mixed; the prior sees the observation's
+    embedding alone, and its gradient reaches that encoder too (§4.2: only encoders are shared).
+
+    Args:
+        observation_space: a Dict with Boxes ``observation`` and ``achieved_goal``.
+        n_actions: number of actions A, STOP not counted.
+        encoder: see :func:`~glamor_gym.models.encoders.make_encoder`.
+        embedding_size: width of embeddings and of the mix (512).
+        hidden_size: width of the LSTMs (64).
+        token_size: width of the layer between token and LSTM (512).
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        n_actions: int,
+        *,
+        encoder: EncoderName = "auto",
+        embedding_size: int = 512,
+        hidden_size: int = 64,
+        token_size: int = 512,
+    ) -> None:
+        super().__init__()
+        self.n_actions = n_actions
+        observation, goal = observation_space["observation"], observation_space["achieved_goal"]
+        assert isinstance(observation, spaces.Box)
+        assert isinstance(goal, spaces.Box)
+        self.observation_encoder = make_encoder(observation, encoder, embedding_size)
+        self.goal_encoder = make_encoder(goal, encoder, embedding_size)
+        self.mix = nn.Sequential(
+            nn.Linear(2 * embedding_size, 256),
+            nn.LayerNorm(256),
+            nn.ReLU(inplace=True),
+            nn.Linear(256, embedding_size),
+            nn.ReLU(inplace=True),
+        )
+        sizes = (n_actions, embedding_size, token_size, hidden_size)
+        self.inverse_dynamics = ActionDecoder(*sizes)
+        self.prior = ActionDecoder(*sizes)
+
+    @property
+    def stop(self) -> int:
+        """The STOP token."""
+        return self.n_actions
+
+    def fold(self, observation: Tensor, goal: Tensor) -> Folded:
+        """Encode B observations and goals, and make the decoders ready for them."""
+        state = self.observation_encoder(observation)
+        mixed = self.mix(torch.cat((state, self.goal_encoder(goal)), dim=-1))
+        return fold((self.inverse_dynamics, self.prior), (mixed, state)).float()
+
+    def forward(
+        self,
+        observation: Tensor,
+        goal: Tensor,
+        tokens: Int[Tensor, "b k"],
+        length: Int[Tensor, "b"],
+    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"]]:
+        """Return log p of every token that counts, under (inverse dynamics, prior).
+
+        Sequences must come in order of falling length; the result is packed by time.
+        """
+        inverse, prior = log_probs(self.fold(observation, goal), tokens, length)
+        return inverse, prior
