@@ -40,9 +40,6 @@ from glamor_gym.types import Goal, GoalKind, Labels
 FORMAT = 1
 """Version of the file's layout; a file with another one is refused."""
 
-SMALLEST_RANGE = 0.01
-"""A label that random play moves by less than this counts as having a range of 1."""
-
 _SPLITS = ("evaluation", "training")
 _PARTS = ("content", "labels", "lagged_labels")
 _MAX_FILE_BYTES = 256 * 2**20
@@ -191,10 +188,6 @@ class GoalSet:
         self._bounds = {
             name: (float(bounds[name][0]), float(bounds[name][1])) for name in self.label_names
         }
-        widths = {name: high - low for name, (low, high) in self._bounds.items()}
-        self._ranges = {
-            name: 1.0 if width < SMALLEST_RANGE else width for name, width in widths.items()
-        }
         # A round through JSON makes the set the same before it was saved and after.
         self._provenance: dict[str, Any] = json.loads(json.dumps(dict(provenance or {})))
 
@@ -235,12 +228,8 @@ class GoalSet:
 
     @property
     def ranges(self) -> Mapping[str, float]:
-        """Label → feasible range, by which success is judged (§4.4).
-
-        It is ``high - low``, or 1 where that is below :data:`SMALLEST_RANGE`: a label that
-        does not move would otherwise ask for a match to the last bit.
-        """
-        return MappingProxyType(self._ranges)
+        """Label → feasible range, ``high - low`` of its bounds (§4.4)."""
+        return MappingProxyType({name: high - low for name, (low, high) in self._bounds.items()})
 
     @property
     def provenance(self) -> dict[str, Any]:

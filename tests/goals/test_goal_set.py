@@ -87,9 +87,8 @@ def test_goals_are_records_of_a_read_only_content_and_named_labels(kind):
         goals[3]
 
 
-def test_ranges_are_widths_and_a_label_that_does_not_move_has_one():
-    ranges = goal_set(bounds={"x": (-1.0, 3.5), "y": (2.0, 2.005)}).ranges
-    assert ranges == {"x": 4.5, "y": 1.0}
+def test_ranges_are_the_widths_of_the_bounds():
+    assert goal_set(bounds={"x": (-1.0, 3.5), "y": (2.0, 2.0)}).ranges == {"x": 4.5, "y": 0.0}
 
 
 def test_the_hash_depends_on_every_part():

@@ -1,0 +1,245 @@
+"""A task of the DeepMind Control Suite as a world (§4.1).
+
+In: a row of the task table; a continuous action. Out: a grayscale screen, uint8 (height, width),
+and the entity labels at its moment.
+
+The suite (Tassa et al., 2018) comes through Shimmy's compatibility layer. Its observations are
+what the labels are read from; what an agent sees is the picture of camera 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import cv2
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.error import ResetNeeded
+from numpy.typing import NDArray
+
+from glamor_gym.envs.rendering import choose_backend
+from glamor_gym.tasks import Task
+from glamor_gym.types import GoalKind, Labels
+
+choose_backend()  # MuJoCo and dm_control look at the choice when they are imported
+
+import mujoco  # noqa: E402
+from dm_control import suite  # noqa: E402
+from shimmy import DmControlCompatibilityV0  # noqa: E402
+
+from glamor_gym.envs.scene_camera import RENDER_PROFILES, SceneCamera  # noqa: E402
+
+_STATE = mujoco.mjtState.mjSTATE_PHYSICS
+"""What a goal keeps: positions, velocities and activations."""
+
+
+class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
+    """One control task, seen by its first camera.
+
+    An action is held for the task's ``frame_skip`` control steps, of which only the last is
+    drawn. Nothing but the suite's own terminations, which these tasks do not have, ends an
+    episode: the suite's time limit is lifted, as the horizon is not the world's business.
+
+    Observation: the screen, grayscale by ITU-R 601, uint8 (height, width). Action: the suite's
+    own, float64 (A,) in its bounds. Reward: the suite's, summed over the control steps.
+    Info: ``labels``, name → float, at the moment of the screen.
+
+    A goal is a physics state (positions, velocities and activations, float64), and shown as it
+    would look in the running episode: the targets of reacher and manipulator, which a state does
+    not hold, stay where they are.
+
+    One world belongs to one thread, as its OpenGL context does.
+    """
+
+    goal_kind: GoalKind = "state"
+
+    def __init__(
+        self,
+        task: Task,
+        *,
+        frame_size: tuple[int, int] = (80, 104),
+        render_profile: str | None = "paper",
+        render_mode: str | None = None,
+    ) -> None:
+        """Load the simulation of a task.
+
+        Args:
+            task: its `source` names the suite's domain and task, its `labels` the entries of the
+                suite's observation, its `frame_skip` the control steps an action lasts.
+            frame_size: (height, width) of the screen in pixels.
+            render_profile: ``"paper"``: the suite's own look; ``"fast"``: without shadows,
+                reflections and smooth edges. None: screens stay black and OpenGL is not used,
+                for runs that need only labels and states.
+            render_mode: None or ``"rgb_array"``, see :meth:`render`.
+
+        Raises:
+            ValueError: an argument is not among these, or the task's row does not fit the suite.
+            RenderingError: OpenGL does not work on this machine.
+        """
+        if render_profile is not None and render_profile not in RENDER_PROFILES:
+            raise ValueError(
+                f"render_profile must be one of {sorted(RENDER_PROFILES)} or None, "
+                f"got {render_profile!r}"
+            )
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
+        domain, _, name = task.source.partition("/")
+        if (domain, name) not in suite.ALL_TASKS:
+            raise ValueError(f"source must be 'domain/task' of dm_control, got {task.source!r}")
+        self._simulation = DmControlCompatibilityV0(
+            suite.load(domain, name, task_kwargs={"time_limit": float("inf")})
+        )
+        self._physics = self._simulation.physics
+        self._read_labels = _LabelReader(task.labels, self._simulation.observation_space)
+        self._frame_skip = task.frame_skip
+        self._profile = None if render_profile is None else RENDER_PROFILES[render_profile]
+        self._picture = np.zeros((*frame_size, 3), np.uint8)
+        self._begun = False
+        self._closed = False
+        self.action_space = self._simulation.action_space
+        self.observation_space = spaces.Box(0, 255, frame_size, np.uint8)
+        self.render_mode = render_mode
+        # Shimmy's own rate is wrong, and written into its class.
+        self.metadata = {
+            "render_modes": ["rgb_array"],
+            "render_fps": round(1 / (self._simulation.dt * self._frame_skip)),
+        }
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+        """Begin an episode in a state that the suite draws.
+
+        Args:
+            seed: settles this episode and all that follow it.
+            options: not used.
+
+        Returns:
+            Screen and info, see the class.
+        """
+        super().reset(seed=seed)
+        # The suite's generator takes fewer seeds than Gymnasium's.
+        suite_seed = None if seed is None else int(self.np_random.integers(2**32))
+        observation, _ = self._simulation.reset(seed=suite_seed)
+        self._begun = True
+        return self._screen(), {"labels": self._read_labels(observation)}
+
+    def step(
+        self, action: NDArray[np.float64]
+    ) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
+        """Hold `action` for the task's control steps.
+
+        Raises:
+            ValueError: `action` is not in :attr:`action_space`.
+            ResetNeeded: no episode was begun.
+        """
+        if not self._begun:
+            raise ResetNeeded("call reset() before step()")
+        if not self.action_space.contains(action):
+            raise ValueError(f"action must be in {self.action_space}, got {action!r}")
+        total = 0.0
+        for _ in range(self._frame_skip):
+            observation, reward, terminated, truncated, _ = self._simulation.step(action)
+            total += float(reward)
+            if terminated or truncated:
+                break
+        return (
+            self._screen(),
+            total,
+            bool(terminated),
+            bool(truncated),
+            {"labels": self._read_labels(observation)},
+        )
+
+    def goal_content(self) -> NDArray[np.float64]:
+        """Return the present physics state, float64 (n,), as a fresh array."""
+        state: NDArray[np.float64] = self._physics.get_state(_STATE)
+        return state
+
+    def goal_screen(self, content: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return the screen that a physics state would show now, uint8 (height, width).
+
+        The simulation is left as it is: the state is set in data of its own.
+
+        Args:
+            content: what :meth:`goal_content` returned, in this world or another of its task.
+
+        Raises:
+            ValueError: it is no finite float64 array of that shape.
+        """
+        size = mujoco.mj_stateSize(self._physics.model.ptr, _STATE)
+        if (
+            content.shape != (size,)
+            or content.dtype != np.float64
+            or not np.isfinite(content).all()
+        ):
+            raise ValueError(
+                f"content must be finite, float64 of shape ({size},), "
+                f"got {content.dtype} of shape {content.shape}: {content!r}"
+            )
+        mujoco.mj_setState(self._physics.model.ptr, self._goal_data, content, _STATE)
+        mujoco.mj_forward(self._physics.model.ptr, self._goal_data)
+        return _gray(self._draw(self._goal_data))
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """Return the last screen in colour, uint8 (height, width, 3); None without a mode."""
+        return None if self.render_mode is None else self._picture.copy()
+
+    def close(self) -> None:
+        """Free the simulation and its OpenGL context."""
+        if not self._closed:
+            self._closed = True
+            self._simulation.close()
+
+    @cached_property
+    def _camera(self) -> SceneCamera | None:
+        # Made when first needed: an OpenGL context does not survive a fork, and vector
+        # environments make and close one world before they fork.
+        if self._profile is None:
+            return None
+        height, width, _ = self._picture.shape
+        return SceneCamera(self._physics, (height, width), self._profile)
+
+    @cached_property
+    def _goal_data(self) -> mujoco.MjData:
+        return mujoco.MjData(self._physics.model.ptr)
+
+    def _screen(self) -> NDArray[np.uint8]:
+        self._picture = self._draw(self._physics.data.ptr)
+        return _gray(self._picture)
+
+    def _draw(self, data: mujoco.MjData) -> NDArray[np.uint8]:
+        return np.zeros_like(self._picture) if self._camera is None else self._camera.draw(data)
+
+
+class _LabelReader:
+    """Reads labels from the suite's observation.
+
+    Args:
+        labels: label name → (entry of the observation, index in the flattened entry).
+        space: the space of the observation.
+    """
+
+    def __init__(self, labels: Mapping[str, Any], space: spaces.Dict) -> None:
+        self._names = tuple(labels)
+        self._entries = tuple(dict.fromkeys(entry for entry, _ in labels.values()))
+        if unknown := set(self._entries) - set(space):
+            raise ValueError(f"labels: dm_control observes {sorted(space)}, not {sorted(unknown)}")
+        sizes = [spaces.flatdim(space[entry]) for entry in self._entries]
+        starts = dict(zip(self._entries, np.cumsum([0, *sizes]).tolist(), strict=False))
+        for name, (entry, index) in labels.items():
+            size = sizes[self._entries.index(entry)]
+            if not 0 <= index < size:
+                raise ValueError(f"labels[{name!r}]: {entry} has {size} values, no index {index}")
+        self._where = np.array([starts[entry] + index for entry, index in labels.values()])
+
+    def __call__(self, observation: Mapping[str, NDArray[np.float64]]) -> Labels:
+        values = np.concatenate([np.ravel(observation[entry]) for entry in self._entries])
+        return dict(zip(self._names, values[self._where].tolist(), strict=True))
+
+
+def _gray(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)

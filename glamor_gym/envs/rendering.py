@@ -1,0 +1,122 @@
+"""Which OpenGL backend the control worlds draw with: one that works here, without a display.
+
+In: this machine's libraries and the environment variable ``MUJOCO_GL``. Out: that variable, set.
+
+MuJoCo and dm_control look at it once, when they are imported, and else take a backend that needs
+a display. :func:`choose_backend` therefore has to run first, and this module imports neither.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import os
+import sys
+from typing import Any
+
+_EGL_PLATFORM_DEVICE_EXT = 0x313F
+_MAX_DEVICES = 16
+
+
+class RenderingError(RuntimeError):
+    """No picture can be drawn on this machine; the message tells what is missing and the fix."""
+
+
+def probe_backends() -> dict[str, str | None]:
+    """Find out which OpenGL backends work here without a display.
+
+    Takes a few milliseconds, and leaves an OpenGL that is already in use alone.
+
+    Returns:
+        Backend, in order of preference, → None if it works, else what is missing and the fix.
+    """
+    return {"egl": _missing_for_egl(), "osmesa": _missing_for_osmesa()}
+
+
+def choose_backend() -> str:
+    """Make sure that dm_control will draw with a backend that works here.
+
+    A backend named in ``MUJOCO_GL`` is kept; without one, EGL is taken where it works, else
+    OSMesa. Where dm_control was already imported, its choice stands. Systems other than Linux
+    draw without a display in ways of their own, and the choice is left to dm_control.
+
+    Mesa's software renderer is told to draw without threads of its own (unless
+    ``LP_NUM_THREADS`` is set): pictures this small gain nothing from them, and a process forked
+    by a vector environment, which threads do not follow into, would wait for them for ever.
+
+    Returns:
+        What ``MUJOCO_GL`` holds, or an empty string where dm_control chooses.
+
+    Raises:
+        RenderingError: ``MUJOCO_GL`` names a backend that does not work here, or none works.
+    """
+    if "dm_control._render" in sys.modules or sys.platform != "linux":
+        return os.environ.get("MUJOCO_GL", "")
+    os.environ.setdefault("LP_NUM_THREADS", "0")
+    missing = probe_backends()
+    asked_for = os.environ.get("MUJOCO_GL")
+    if asked_for is None:
+        working = [backend for backend, reason in missing.items() if reason is None]
+        if not working:
+            reasons = "; ".join(f"{backend}: {reason}" for backend, reason in missing.items())
+            raise RenderingError(
+                f"control tasks draw with OpenGL, and none works here: {reasons}. One is enough."
+            )
+        os.environ["MUJOCO_GL"] = working[0]
+    elif reason := missing.get(asked_for):
+        raise RenderingError(f"MUJOCO_GL is {asked_for!r}, which does not work here: {reason}")
+    return os.environ["MUJOCO_GL"]
+
+
+def _missing_for_egl() -> str | None:
+    try:
+        egl = ctypes.CDLL("libEGL.so.1")
+    except OSError:
+        return "libEGL.so.1 is missing (Debian, Ubuntu: apt-get install libegl1)"
+    if not any(_loads(library) for library in ("libOpenGL.so.0", "libGL.so.1")):
+        return "libGL.so.1 is missing (Debian, Ubuntu: apt-get install libgl1)"
+    query_devices = _extension(
+        egl, b"eglQueryDevicesEXT", ctypes.c_uint, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p
+    )
+    platform_display = _extension(
+        egl,
+        b"eglGetPlatformDisplayEXT",
+        ctypes.c_void_p,
+        ctypes.c_uint,
+        ctypes.c_void_p,
+        ctypes.c_void_p,
+    )
+    if query_devices is None or platform_display is None:
+        return "libEGL.so.1 cannot draw without a display (a newer driver can)"
+    devices = (ctypes.c_void_p * _MAX_DEVICES)()
+    count = ctypes.c_int()
+    query_devices(_MAX_DEVICES, devices, ctypes.byref(count))
+    egl.eglInitialize.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+    for device in devices[: count.value]:
+        display = platform_display(_EGL_PLATFORM_DEVICE_EXT, device, None)
+        # Not terminated again: it may be the display that dm_control is drawing on.
+        if display and egl.eglInitialize(display, None, None):
+            return None
+    return "libEGL.so.1 finds no device (Debian, Ubuntu: apt-get install libegl-mesa0)"
+
+
+def _missing_for_osmesa() -> str | None:
+    library = ctypes.util.find_library("OSMesa")
+    if library is None or not _loads(library):
+        return "libOSMesa is missing (Debian, Ubuntu: apt-get install libosmesa6)"
+    return None
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def _extension(egl: ctypes.CDLL, name: bytes, *signature: Any) -> Any:
+    """Return a function of an EGL extension, or None; `signature`: its result, its arguments."""
+    egl.eglGetProcAddress.restype = ctypes.c_void_p
+    address = egl.eglGetProcAddress(name)
+    return ctypes.CFUNCTYPE(*signature)(address) if address else None
