@@ -246,7 +246,7 @@ class TrajectoryReplay:
                 state = {name: file[name] for name in file.files}
             lengths = state["lengths"]
             ends = np.cumsum(lengths + 1)
-        except (KeyError, zipfile.BadZipFile, EOFError) as error:
+        except (KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
             raise ValueError(f"path {str(path)!r} is no saved replay: {error}") from error
         observations = state.get("observations")
         for end, length in zip(ends, lengths, strict=True):

@@ -1,0 +1,120 @@
+"""The planner as one would write it down first: one candidate, one token at a time.
+
+In and out as :func:`glamor_gym.planners.plan`, which must give the same plans from the same noise.
+It is the oracle of that function's tests and the plain reference of its benchmark: nothing is
+folded, batched or shared here, and each step feeds the whole context to the LSTM again.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from glamor_gym.models.glamor import ActionDecoder
+from glamor_gym.planners.random_shooting import CLIPPED_Z, PlannerSettings
+from glamor_gym.types import Plan
+
+
+def plan_textbook(
+    inverse_dynamics: ActionDecoder,
+    prior: ActionDecoder,
+    inverse_context: Float[Tensor, "b d"],
+    prior_context: Float[Tensor, "b d"],
+    max_actions: Int[Tensor, "b"],
+    settings: PlannerSettings,
+    generator: torch.Generator,
+) -> Plan:
+    """Find the best of N candidate plans for each observation, by loops.
+
+    Args:
+        inverse_dynamics: p(a | s, g).
+        prior: p(a | s).
+        inverse_context: what the first is conditioned on.
+        prior_context: what the second is conditioned on.
+        max_actions: the longest plan allowed in actions, STOP not counted.
+        settings: see :class:`~glamor_gym.planners.PlannerSettings`.
+        generator: source of the noise.
+    """
+    n_rows, n_trials = len(inverse_context), settings.n_trials
+    stop = prior.head.out_features - 1
+    longest = int(max_actions.max())
+    noise = torch.stack(
+        [
+            torch.empty(n_rows * n_trials, stop + 1).exponential_(generator=generator).log()
+            for _ in range(longest + 1)
+        ]
+    )
+    tokens = torch.full((n_rows, longest + 1), stop + 1)
+    token_scores = torch.zeros(n_rows, longest + 1)
+    best_scores = [-math.inf] * n_rows
+    for row in range(n_rows):
+        for trial in range(n_trials):
+            candidate: list[int] = []
+            scores: list[float] = []
+            inverse_state = prior_state = None
+            while stop not in candidate:
+                slot = len(candidate)
+                last_token = candidate[-1] if candidate else None
+                inverse_log_p, inverse_state = _next_log_p(
+                    inverse_dynamics, inverse_context[row], last_token, inverse_state
+                )
+                prior_log_p, prior_state = _next_log_p(
+                    prior, prior_context[row], last_token, prior_state
+                )
+                z = inverse_log_p - prior_log_p if settings.use_prior else inverse_log_p
+                z = torch.where(
+                    inverse_log_p < settings.clip_log_prob, torch.full_like(z, CLIPPED_Z), z
+                )
+                token = _sample(
+                    z, slot, int(max_actions[row]), settings, noise[slot, row * n_trials + trial]
+                )
+                candidate.append(token)
+                scores.append(z[token].item())
+            score = sum(scores) + len(candidate) * math.log(settings.gamma)
+            if score > best_scores[row]:
+                best_scores[row] = score
+                tokens[row] = stop + 1
+                tokens[row, : len(candidate)] = torch.tensor(candidate)
+                token_scores[row] = 0.0
+                token_scores[row, : len(candidate)] = torch.tensor(scores)
+    length = (tokens != stop + 1).sum(dim=1)
+    return Plan(tokens, length, torch.tensor(best_scores), token_scores)
+
+
+def _next_log_p(
+    decoder: ActionDecoder,
+    context: Float[Tensor, "d"],
+    last_token: int | None,
+    state: tuple[Tensor, Tensor] | None,
+) -> tuple[Float[Tensor, "tokens"], tuple[Tensor, Tensor]]:
+    """Return log p of every next token, and the LSTM's state."""
+    if state is None:
+        h, c = decoder.first_state(context)[None].chunk(2, dim=-1)
+        state = (h, c)
+    one_hot = torch.zeros(decoder.token_in.in_features)
+    if last_token is not None:
+        one_hot[last_token] = 1.0
+    token_input = decoder.context_in(context) + decoder.token_in(one_hot)
+    state = decoder.cell(token_input[None], state)
+    return functional.log_softmax(decoder.head(state[0][0]), dim=-1), state
+
+
+def _sample(
+    z: Float[Tensor, "tokens"],
+    slot: int,
+    last_slot: int,
+    settings: PlannerSettings,
+    noise: Float[Tensor, "tokens"],
+) -> int:
+    """Sample a token from softmax(z) over the tokens that may come in this slot."""
+    stop = len(z) - 1
+    if slot == last_slot:
+        return stop
+    weight = (z if settings.guided else torch.zeros_like(z)) - noise
+    if settings.stop == "end" or (slot == 0 and not settings.stop_first):
+        weight = weight[:stop]
+    return int(weight.argmax())

@@ -1,0 +1,32 @@
+"""Shifts move observation and goal by the same whole number of pixels."""
+
+from __future__ import annotations
+
+import torch
+
+from glamor_gym.models.augmentation import shift_together
+
+
+def test_both_pictures_move_together_within_the_bound():
+    observation = torch.zeros(200, 4, 9, 11, dtype=torch.uint8)
+    observation[:, :, 4, 5] = 255
+    goal = observation[:, :1].clone()
+    moved, moved_goal = shift_together(observation, goal, 2, torch.Generator().manual_seed(0))
+    assert (moved[:, :1] == moved_goal).all()
+    assert (moved.flatten(1).sum(1, dtype=torch.int64) == 4 * 255).all()
+    place = moved[:, 0].flatten(1).argmax(1)
+    offsets = {(int(p) // 11 - 4, int(p) % 11 - 5) for p in place}
+    assert offsets == {(down, right) for down in range(-2, 3) for right in range(-2, 3)}
+
+
+def test_edges_are_repeated():
+    picture = torch.full((50, 1, 6, 6), 7, dtype=torch.uint8)
+    moved, _ = shift_together(picture, picture, 3, torch.Generator().manual_seed(0))
+    assert (moved == 7).all()
+
+
+def test_vectors_and_zero_shifts_are_left_alone():
+    vector, picture = torch.rand(3, 5), torch.zeros(3, 1, 6, 6, dtype=torch.uint8)
+    generator = torch.Generator().manual_seed(0)
+    assert shift_together(vector, vector, 2, generator)[0] is vector
+    assert shift_together(picture, picture, 0, generator)[0] is picture

@@ -1,0 +1,56 @@
+"""The packed LSTM against its textbook form and against PyTorch's own."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from glamor_gym.models.recurrence import lstm_packed, lstm_plain
+
+HIDDEN = 5
+
+
+def random_inputs(batch_sizes: list[int], n_models: int = 2) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(sum(batch_sizes))
+    shapes = [
+        (n_models, sum(batch_sizes), 4 * HIDDEN),
+        (n_models, batch_sizes[0], HIDDEN),
+        (n_models, batch_sizes[0], HIDDEN),
+        (n_models, HIDDEN, 4 * HIDDEN),
+    ]
+    return [
+        torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
+        for shape in shapes
+    ]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=8))
+def test_outputs_and_all_gradients_equal_the_textbook_form(sizes):
+    batch_sizes = sorted(sizes, reverse=True)
+    inputs = random_inputs(batch_sizes)
+    results = []
+    for lstm in (lstm_packed, lstm_plain):
+        outputs = lstm(*inputs, batch_sizes)
+        weights = torch.linspace(-1, 1, outputs.numel(), dtype=torch.float64).view_as(outputs)
+        results.append([outputs, *torch.autograd.grad((outputs * weights).sum(), inputs)])
+    for packed, plain in zip(*results, strict=True):
+        torch.testing.assert_close(packed, plain)
+
+
+def test_it_is_the_lstm_that_pytorch_has():
+    torch.manual_seed(0)
+    reference = nn.LSTM(3, HIDDEN).double()
+    lengths = [4, 2, 1]
+    x = torch.randn(4, 3, 3, dtype=torch.float64)
+    h, c = torch.randn(2, 1, 3, HIDDEN, dtype=torch.float64)
+    packed = nn.utils.rnn.pack_padded_sequence(x, lengths)
+    expected = reference(packed, (h, c))[0]
+    gate_inputs = packed.data @ reference.weight_ih_l0.t()
+    gate_inputs = gate_inputs + reference.bias_ih_l0 + reference.bias_hh_l0
+    outputs = lstm_packed(
+        gate_inputs[None], h, c, reference.weight_hh_l0.t()[None], packed.batch_sizes.tolist()
+    )
+    torch.testing.assert_close(outputs[0], expected.data)

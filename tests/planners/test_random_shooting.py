@@ -1,0 +1,208 @@
+"""The planner against exhaustive search, a hand computation, its textbook form, and chance."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chisquare
+
+from glamor_gym.models import ActionDecoder, fold
+from glamor_gym.planners import PlannerSettings, plan
+from glamor_gym.planners.textbook import plan_textbook
+
+N_ACTIONS, STOP, PADDING = 3, 3, 4
+GAMMA = 0.9
+FREE = PlannerSettings(n_trials=20, clip_log_prob=-50.0, gamma=GAMMA)
+
+
+def make_models(n_rows: int, sharpness: float = 6.0):
+    """Two decoders whose weights are large enough for z to differ much between tokens."""
+    torch.manual_seed(1)
+    decoders = [ActionDecoder(N_ACTIONS, 6, 10, 8) for _ in range(2)]
+    with torch.no_grad():
+        for decoder in decoders:
+            decoder.head.weight.mul_(sharpness)
+    return decoders, [torch.randn(n_rows, 6) for _ in range(2)]
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@torch.no_grad()
+def z_of_sequence(decoders, contexts, tokens, settings) -> list[float]:
+    """z of each token of one sequence, layer by layer, for row 0."""
+    states, scores, previous = [None, None], [], torch.zeros(N_ACTIONS)
+    for token in tokens:
+        log_p = []
+        for m, (decoder, context) in enumerate(zip(decoders, contexts, strict=True)):
+            if states[m] is None:
+                states[m] = tuple(part[None] for part in decoder.first_state(context[0]).chunk(2))
+            x = decoder.context_in(context[0]) + decoder.token_in(previous)
+            states[m] = decoder.cell(x[None], states[m])
+            log_p.append(decoder.head(states[m][0][0]).log_softmax(-1)[token].item())
+        z = log_p[0] - log_p[1] * settings.use_prior
+        scores.append(-20.0 if log_p[0] < settings.clip_log_prob else z)
+        if token != STOP:
+            previous = torch.eye(N_ACTIONS)[token]
+    return scores
+
+
+def all_plans(horizon: int, settings: PlannerSettings):
+    """Every token sequence the planner may return."""
+    lengths = [horizon] if settings.stop == "end" else range(not settings.stop_first, horizon + 1)
+    for k in lengths:
+        for actions in itertools.product(range(N_ACTIONS), repeat=k):
+            yield [*actions, STOP]
+
+
+VARIANTS = [
+    FREE,
+    replace(FREE, stop_first=True),
+    replace(FREE, stop="end"),
+    replace(FREE, use_prior=False),
+    replace(FREE, clip_log_prob=-2.0),
+    replace(FREE, guided=False),
+    replace(FREE, gamma=1.0),
+]
+
+
+@pytest.mark.parametrize("settings", VARIANTS, ids=str)
+def test_with_many_trials_it_finds_the_best_plan_of_all(settings):
+    horizon = 3
+    decoders, contexts = make_models(1)
+    settings = replace(settings, n_trials=3000)
+
+    def score(tokens):
+        z = z_of_sequence(decoders, contexts, tokens, settings)
+        return sum(z) + len(tokens) * math.log(settings.gamma)
+
+    best = max(all_plans(horizon, settings), key=score)
+    with torch.no_grad():
+        found = plan(fold(decoders, contexts), torch.tensor([horizon]), settings, generator())
+    assert found.tokens[0, : found.length[0]].tolist() == best
+    assert abs(found.log_score[0].item() - score(best)) < 1e-4
+
+
+@pytest.mark.parametrize("settings", VARIANTS, ids=str)
+def test_from_the_same_noise_it_returns_the_plans_of_the_textbook_loop(settings):
+    decoders, contexts = make_models(4)
+    max_actions = torch.tensor([5, 1, 3, 5])
+    with torch.no_grad():
+        fast = plan(fold(decoders, contexts), max_actions, settings, generator(3))
+        slow = plan_textbook(*decoders, *contexts, max_actions, settings, generator(3))
+    torch.testing.assert_close(fast.log_score, slow.log_score, atol=1e-4, rtol=0)
+    torch.testing.assert_close(fast.token_scores, slow.token_scores, atol=1e-4, rtol=0)
+    assert (fast.tokens == slow.tokens).all()
+    assert (fast.length == slow.length).all()
+
+
+def test_scores_are_a_hand_computation():
+    decoders, contexts = make_models(1)
+    with torch.no_grad():
+        found = plan(fold(decoders, contexts), torch.tensor([4]), FREE, generator())
+    tokens = found.tokens[0, : found.length[0]].tolist()
+    expected = z_of_sequence(decoders, contexts, tokens, FREE)
+    assert tokens[-1] == STOP
+    np.testing.assert_allclose(found.token_scores[0, : len(tokens)], expected, atol=1e-4)
+    total = sum(expected) + len(tokens) * math.log(GAMMA)
+    assert abs(found.log_score[0].item() - total) < 1e-4
+
+
+@pytest.mark.parametrize("guided", [True, False])
+def test_candidates_are_drawn_from_softmax_z(guided):
+    """With one trial the plan is the candidate: its frequencies are the distribution."""
+    horizon, n_rows = 2, 40_000
+    decoders, contexts = make_models(1, sharpness=2.0)
+    settings = replace(FREE, n_trials=1, guided=guided)
+    expanded = [context.expand(n_rows, -1) for context in contexts]
+    with torch.no_grad():
+        drawn = plan(
+            fold(decoders, expanded), torch.full((n_rows,), horizon), settings, generator()
+        )
+    counts: dict[tuple, int] = {}
+    for row, length in zip(drawn.tokens.tolist(), drawn.length.tolist(), strict=True):
+        counts[tuple(row[:length])] = counts.get(tuple(row[:length]), 0) + 1
+
+    def weights(prefix, allowed):
+        z = [z_of_sequence(decoders, contexts, [*prefix, t], settings)[-1] for t in allowed]
+        p = np.exp(z) if guided else np.ones(len(allowed))
+        return dict(zip(allowed, p / p.sum(), strict=True))
+
+    expected = {}
+    for a, p_a in weights([], [0, 1, 2]).items():
+        for b, p_b in weights([a], [0, 1, 2, STOP]).items():
+            expected[(a, STOP) if b == STOP else (a, b, STOP)] = p_a * p_b
+    assert set(counts) <= set(expected)
+    observed = [counts.get(tokens, 0) for tokens in expected]
+    p_value = chisquare(observed, [p * n_rows for p in expected.values()]).pvalue
+    assert p_value > 1e-3
+
+
+def test_no_plan_outlasts_its_own_limit_and_all_end_with_stop():
+    decoders, contexts = make_models(50)
+    max_actions = torch.randint(1, 9, (50,), generator=generator())
+    with torch.no_grad():
+        for settings in VARIANTS:
+            plans = plan(fold(decoders, contexts), max_actions, settings, generator())
+            assert plans.tokens.shape[1] == int(max_actions.max()) + 1
+            assert (plans.length <= max_actions + 1).all()
+            last = plans.tokens.gather(1, plans.length[:, None] - 1)
+            assert (last == STOP).all()
+            assert ((plans.tokens == STOP).sum(1) == 1).all()
+            after = torch.arange(plans.tokens.shape[1]) >= plans.length[:, None]
+            assert ((plans.tokens == PADDING) == after).all()
+            assert (plans.token_scores[after] == 0).all()
+            if settings.stop == "end":
+                assert (plans.length == max_actions + 1).all()
+            if not settings.stop_first:
+                assert (plans.length >= 2).all()
+
+
+def test_more_trials_never_find_a_worse_plan_on_average():
+    decoders, contexts = make_models(200)
+    horizon = torch.full((200,), 6)
+    with torch.no_grad():
+        folded = fold(decoders, contexts)
+        means = [
+            plan(folded, horizon, replace(FREE, n_trials=n), generator()).log_score.mean().item()
+            for n in (1, 5, 50)
+        ]
+    assert means[0] < means[1] < means[2]
+
+
+def test_a_plan_of_one_row_and_its_actions_can_be_taken_out():
+    decoders, contexts = make_models(3)
+    with torch.no_grad():
+        plans = plan(fold(decoders, contexts), torch.tensor([4, 4, 4]), FREE, generator())
+    assert len(plans) == 3
+    assert len(plans[-1]) == 1
+    assert plans[-1].tokens.tolist() == plans.tokens[2:].tolist()
+    assert plans.actions(1).tolist() == plans.tokens[1, : plans.length[1] - 1].tolist()
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"n_trials": 0}, "n_trials"),
+        ({"gamma": 0.0}, "gamma"),
+        ({"gamma": 1.5}, "gamma"),
+        ({"clip_log_prob": 0.5}, "clip_log_prob"),
+        ({"clip_log_prob": float("nan")}, "clip_log_prob"),
+        ({"stop": "sometimes"}, "stop"),
+    ],
+)
+def test_settings_out_of_range_are_named(changes, name):
+    with pytest.raises(ValueError, match=name):
+        PlannerSettings(**changes)
+
+
+def test_a_horizon_of_zero_is_refused():
+    decoders, contexts = make_models(2)
+    with pytest.raises(ValueError, match="max_actions"):
+        plan(fold(decoders, contexts), torch.tensor([0, 3]), FREE, generator())

@@ -1,0 +1,262 @@
+"""The replay against a written-out history, and against a plain list of trajectories."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glamor_gym.replay import TrajectoryReplay
+from glamor_gym.types import Trajectory
+
+N_ACTIONS = 3
+STOP, PADDING = 3, 4
+
+
+def picture_space(stack: int = 4) -> spaces.Dict:
+    return spaces.Dict(
+        observation=spaces.Box(0, 255, (stack, 2, 3), np.uint8),
+        achieved_goal=spaces.Box(0, 255, (1, 2, 3), np.uint8),
+        desired_goal=spaces.Box(0, 255, (1, 2, 3), np.uint8),
+    )
+
+
+def vector_space() -> spaces.Dict:
+    return spaces.Dict(
+        observation=spaces.Box(-1, 1, (5,), np.float32),
+        achieved_goal=spaces.Box(-1, 1, (2,), np.float32),
+        desired_goal=spaces.Box(-1, 1, (2,), np.float32),
+    )
+
+
+def picture_trajectory(first_frame: int, actions: list[int]) -> Trajectory:
+    """Every pixel of frame t is first_frame + t, so that a frame tells where it is from."""
+    numbers = np.arange(first_frame, first_frame + len(actions) + 1, dtype=np.uint8)
+    frames = np.broadcast_to(numbers[:, None, None, None], (len(numbers), 1, 2, 3)).copy()
+    return Trajectory(frames, np.array(actions, dtype=np.int64))
+
+
+def as_tuples(replay: TrajectoryReplay, n_samples: int) -> set[tuple]:
+    """Return the distinct (stack, goal, tokens) of a large sample, frames named by their pixel."""
+    batch = replay.sample(n_samples)
+    assert (np.diff(batch.length.numpy()) <= 0).all(), "the longest must come first"
+    for row in range(n_samples):
+        assert (batch.tokens[row, batch.length[row] :] == PADDING).all()
+    return {
+        (
+            tuple(batch.observation[row, :, 0, 0].tolist()),
+            int(batch.goal[row, 0, 0, 0]),
+            tuple(batch.tokens[row, : batch.length[row]].tolist()),
+        )
+        for row in range(n_samples)
+    }
+
+
+def test_a_written_out_history_gives_exactly_these_tuples():
+    replay = TrajectoryReplay(100, picture_space(), N_ACTIONS, seed=0)
+    replay.add(picture_trajectory(11, [0, 1, 2]))
+    replay.add(picture_trajectory(21, [2]))
+    assert len(replay) == 4
+    assert as_tuples(replay, 500) == {
+        ((0, 0, 0, 11), 12, (0, STOP)),
+        ((0, 0, 0, 11), 13, (0, 1, STOP)),
+        ((0, 0, 0, 11), 14, (0, 1, 2, STOP)),
+        ((0, 0, 11, 12), 13, (1, STOP)),
+        ((0, 0, 11, 12), 14, (1, 2, STOP)),
+        ((0, 11, 12, 13), 14, (2, STOP)),
+        ((0, 0, 0, 21), 22, (2, STOP)),
+    }
+
+
+def test_staying_shows_the_present_frame_as_the_goal_and_nothing_but_stop():
+    replay = TrajectoryReplay(100, picture_space(), N_ACTIONS, stay_fraction=0.5, seed=0)
+    replay.add(picture_trajectory(11, [1, 2]))
+    stays = {row for row in as_tuples(replay, 500) if row[2] == (STOP,)}
+    assert stays == {((0, 0, 0, 11), 11, (STOP,)), ((0, 0, 11, 12), 12, (STOP,))}
+
+
+def test_the_share_that_stays_and_the_spread_of_k_are_as_asked():
+    replay = TrajectoryReplay(100, picture_space(), N_ACTIONS, stay_fraction=0.25, seed=0)
+    replay.add(picture_trajectory(0, [0] * 4))
+    lengths = replay.sample(40_000).length.numpy() - 1
+    # From step t of 4, k is uniform over 1 … 4 − t.
+    expected = {0: 0.25}
+    for k in range(1, 5):
+        expected[k] = 0.75 * np.mean([1 / (4 - t) if k <= 4 - t else 0.0 for t in range(4)])
+    for k, share in expected.items():
+        assert abs((lengths == k).mean() - share) < 0.01
+
+
+def test_wrapping_drops_the_oldest_and_never_mixes_trajectories():
+    replay = TrajectoryReplay(10, picture_space(), N_ACTIONS, seed=0)
+    replay.add(picture_trajectory(10, [0, 0, 0]))  # slots 0–3
+    replay.add(picture_trajectory(20, [1, 1]))  # slots 4–6
+    replay.add(picture_trajectory(30, [2]))  # slots 7–8
+    replay.add(picture_trajectory(40, [0, 1]))  # needs 3 slots: begins again at 0
+    assert {goal // 10 for _, goal, _ in as_tuples(replay, 500)} == {2, 3, 4}
+    replay.add(picture_trajectory(50, [1]))  # slots 3–4, over the first of 20's
+    assert {goal // 10 for _, goal, _ in as_tuples(replay, 500)} == {3, 4, 5}
+    assert replay.n_trajectories == 3
+    assert len(replay) == 1 + 2 + 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 7), min_size=1, max_size=40),
+    capacity=st.integers(8, 30),
+    seed=st.integers(0, 1000),
+)
+def test_whatever_is_sampled_stands_in_one_of_the_latest_trajectories(lengths, capacity, seed):
+    rng = np.random.default_rng(seed)
+    replay = TrajectoryReplay(capacity, picture_space(), N_ACTIONS, stay_fraction=0.2, seed=seed)
+    history = []
+    for number, length in enumerate(lengths):
+        trajectory = picture_trajectory((number * 9) % 247, rng.integers(0, 3, length).tolist())
+        history.append(trajectory)
+        replay.add(trajectory)
+        kept = history[-replay.n_trajectories :]
+        assert len(replay) == sum(map(len, kept))
+        assert len(replay) + replay.n_trajectories <= capacity
+        # What was dropped had to go: with one more, the ring would be over-full or cut.
+        if len(kept) < len(history):
+            assert sum(len(t) + 1 for t in history[-replay.n_trajectories - 1 :]) > capacity - 7
+        possible = set()
+        for trajectory in kept:
+            pixels = [0, 0, 0, *trajectory.achieved[:, 0, 0, 0].tolist()]
+            for t in range(len(trajectory)):
+                for k in range(len(trajectory) - t + 1):
+                    tokens = (*trajectory.actions[t : t + k].tolist(), STOP)
+                    possible.add((tuple(pixels[t : t + 4]), pixels[t + 3 + k], tokens))
+        assert as_tuples(replay, 50) <= possible
+
+
+def test_every_step_is_drawn_equally_often_however_long_its_trajectory():
+    replay = TrajectoryReplay(100, picture_space(), N_ACTIONS, seed=1)
+    replay.add(picture_trajectory(0, [0] * 9))
+    replay.add(picture_trajectory(50, [0]))
+    newest = replay.sample(20_000).observation[:, -1, 0, 0].numpy()
+    assert abs((newest == 50).mean() - 0.1) < 0.01
+
+
+def test_vectors_keep_observations_beside_goals():
+    replay = TrajectoryReplay(20, vector_space(), N_ACTIONS, seed=0)
+    observations = np.linspace(-1, 1, 15, dtype=np.float32).reshape(3, 5)
+    achieved = np.linspace(-1, 1, 6, dtype=np.float32).reshape(3, 2)
+    replay.add(Trajectory(achieved, np.array([0, 2]), observations))
+    batch = replay.sample(50)
+    for row in range(50):
+        first = int(np.flatnonzero((observations == batch.observation[row].numpy()).all(1))[0])
+        k = int(batch.length[row]) - 1
+        np.testing.assert_array_equal(batch.goal[row].numpy(), achieved[first + k])
+
+
+def test_a_frame_takes_its_pixels_and_little_more():
+    space = spaces.Dict(
+        observation=spaces.Box(0, 255, (4, 80, 104), np.uint8),
+        achieved_goal=spaces.Box(0, 255, (1, 80, 104), np.uint8),
+    )
+    replay = TrajectoryReplay(1000, space, N_ACTIONS)
+    replay.add(Trajectory(np.zeros((51, 1, 80, 104), np.uint8), np.zeros(50, np.int64)))
+    assert replay.nbytes / len(replay) < 8_600
+
+
+def resident_bytes() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+
+def test_memory_is_taken_as_it_fills():
+    space = spaces.Dict(
+        observation=spaces.Box(0, 255, (4, 80, 104), np.uint8),
+        achieved_goal=spaces.Box(0, 255, (1, 80, 104), np.uint8),
+    )
+    before = resident_bytes()
+    replay = TrajectoryReplay(1_000_000, space, N_ACTIONS)
+    made = resident_bytes()
+    assert made - before < 50e6
+    for _ in range(40):
+        replay.add(Trajectory(np.ones((51, 1, 80, 104), np.uint8), np.zeros(50, np.int64)))
+    assert 16e6 < resident_bytes() - made < 40e6
+
+
+def test_the_same_seed_gives_the_same_samples():
+    batches = []
+    for _ in range(2):
+        replay = TrajectoryReplay(100, picture_space(), N_ACTIONS, seed=3)
+        replay.add(picture_trajectory(1, [0, 1, 2, 1]))
+        batches.append(replay.sample(30))
+    assert (batches[0].tokens == batches[1].tokens).all()
+    assert (batches[0].observation == batches[1].observation).all()
+
+
+@pytest.mark.parametrize("space", [picture_space(), vector_space()])
+def test_saved_and_loaded_it_holds_the_same(tmp_path, space):
+    replay = TrajectoryReplay(12, space, N_ACTIONS, seed=0)
+    rng = np.random.default_rng(0)
+    for length in (3, 4, 2, 3):
+        if space["observation"].dtype == np.uint8:
+            replay.add(picture_trajectory(length * 10, rng.integers(0, 3, length).tolist()))
+        else:
+            achieved = rng.random((length + 1, 2), dtype=np.float32)
+            observations = rng.random((length + 1, 5), dtype=np.float32)
+            replay.add(Trajectory(achieved, rng.integers(0, 3, length), observations))
+    replay.save(tmp_path / "replay.npz")
+    other = TrajectoryReplay(12, space, N_ACTIONS, seed=0)
+    other.load(tmp_path / "replay.npz")
+    for name, array in replay.state().items():
+        np.testing.assert_array_equal(other.state()[name], array)
+
+
+def test_a_foreign_file_is_refused_by_name(tmp_path):
+    replay = TrajectoryReplay(12, picture_space(), N_ACTIONS)
+    (tmp_path / "a.npz").write_bytes(b"PK\x03\x04 not an archive")
+    with pytest.raises(ValueError, match=r"a\.npz"):
+        replay.load(tmp_path / "a.npz")
+    buffer = io.BytesIO()
+    np.savez(buffer, lengths=np.array([object()], dtype=object))
+    (tmp_path / "b.npz").write_bytes(buffer.getvalue())
+    with pytest.raises(ValueError, match=r"b\.npz"):
+        replay.load(tmp_path / "b.npz")
+    assert len(replay) == 0
+
+
+@pytest.mark.parametrize(
+    ("trajectory", "message"),
+    [
+        (picture_trajectory(0, []), "at least one action"),
+        (picture_trajectory(0, [0] * 12), "does not fit"),
+        (picture_trajectory(0, [0, STOP]), "actions must lie in"),
+        (Trajectory(np.zeros((2, 1, 2, 2), np.uint8), np.array([0])), "achieved must be uint8"),
+        (Trajectory(np.zeros((2, 1, 2, 3), np.float32), np.array([0])), "achieved must be uint8"),
+        (
+            Trajectory(np.zeros((2, 1, 2, 3), np.uint8), np.array([0]), np.zeros((2, 4, 2, 3))),
+            "observations must be None",
+        ),
+    ],
+)
+def test_what_cannot_be_stored_is_refused(trajectory, message):
+    replay = TrajectoryReplay(10, picture_space(), N_ACTIONS)
+    with pytest.raises(ValueError, match=message):
+        replay.add(trajectory)
+    assert len(replay) == 0
+
+
+def test_bad_arguments_are_named():
+    with pytest.raises(ValueError, match="capacity"):
+        TrajectoryReplay(1, picture_space(), N_ACTIONS)
+    with pytest.raises(ValueError, match="stay_fraction"):
+        TrajectoryReplay(10, picture_space(), N_ACTIONS, stay_fraction=1.0)
+    with pytest.raises(ValueError, match="n_actions"):
+        TrajectoryReplay(10, picture_space(), 0)
+    with pytest.raises(ValueError, match="observation_space"):
+        TrajectoryReplay(10, spaces.Dict(observation=spaces.Box(0, 1, (2,))), N_ACTIONS)
+    replay = TrajectoryReplay(10, picture_space(), N_ACTIONS)
+    with pytest.raises(ValueError, match="nothing to sample"):
+        replay.sample(3)
+    replay.add(picture_trajectory(0, [0]))
+    with pytest.raises(ValueError, match="batch_size"):
+        replay.sample(0)
