@@ -1,3 +1,34 @@
-"""Image-goal reaching for Gymnasium; importing it registers the ``glamor/…`` environments."""
+"""Image-goal reaching for Gymnasium; importing it registers the ``glamor/…`` environments.
+
+The import is light: agents and simulators (PyTorch, MuJoCo) are imported when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from glamor_gym.registration import register_envs
+
+if TYPE_CHECKING:
+    from glamor_gym.agents import GlamorAgent
+    from glamor_gym.evaluation import evaluate
 
 __version__ = "0.1.0"
+
+__all__ = ["GlamorAgent", "__version__", "evaluate"]
+
+_HOMES = {"GlamorAgent": "glamor_gym.agents", "evaluate": "glamor_gym.evaluation"}
+
+register_envs()
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
-import torch
-from jaxtyping import Float, Int
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:  # worlds and wrappers use these records too, and start without PyTorch
+    import torch
+    from jaxtyping import Float, Int
 
 Labels = dict[str, float]
 """Entity positions by name, e.g. ``{"ball_x": 101.0, "ball_y": 62.0}``. Never read in training."""

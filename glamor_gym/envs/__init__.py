@@ -1,0 +1,87 @@
+"""Worlds: what is acted on and looked at, before goals, frames and STOP.
+
+In: a row of the task table. Out: a :class:`gymnasium.Env` that satisfies
+:class:`glamor_gym.types.World`. Each suite's simulator is imported when it is first needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Literal, cast, get_args
+
+import gymnasium as gym
+
+from glamor_gym.checks import as_size
+from glamor_gym.tasks import Suite, Task, get_task
+
+RenderProfile = Literal["paper", "fast"]
+
+
+def make_world(
+    task: Task | str,
+    *,
+    sticky: float | None = None,
+    frame_size: tuple[int, int] = (80, 104),
+    render_profile: RenderProfile = "paper",
+) -> gym.Env[Any, Any]:
+    """Build the world of a task.
+
+    Args:
+        task: a row of :data:`glamor_gym.tasks.TASKS`, or its name or id.
+        sticky: probability per emulator frame that the previous action is repeated; None for
+            the task's own. Atari only.
+        frame_size: (height, width) in pixels at which control worlds are rendered; Atari
+            screens keep the console's size.
+        render_profile: look of the control worlds; the others have one look.
+
+    Raises:
+        ValueError: there is no such task, or an argument is out of range.
+    """
+    if isinstance(task, str):
+        task = get_task(task)
+    if sticky is not None and task.suite != "atari":
+        raise ValueError(f"sticky is for Atari tasks; {task.name} takes none, got {sticky!r}")
+    if render_profile not in get_args(RenderProfile):
+        raise ValueError(
+            f"render_profile must be one of {get_args(RenderProfile)}, got {render_profile!r}"
+        )
+    look = {
+        "sticky": task.sticky if sticky is None else sticky,
+        "frame_size": as_size(frame_size, name="frame_size"),
+        "render_profile": render_profile,
+    }
+    return _FACTORIES[task.suite](task, look)
+
+
+def _atari(task: Task, look: Mapping[str, Any]) -> gym.Env[Any, Any]:
+    from glamor_gym.envs.atari import AtariWorld
+
+    return AtariWorld(
+        task.source,
+        cast(Mapping[str, int], task.labels),
+        frame_skip=task.frame_skip,
+        noops=task.noops,
+        sticky=look["sticky"],
+    )
+
+
+def _control(task: Task, look: Mapping[str, Any]) -> gym.Env[Any, Any]:
+    from glamor_gym.envs.control import ControlWorld
+
+    return ControlWorld(task, frame_size=look["frame_size"], render_profile=look["render_profile"])
+
+
+def _small(task: Task, look: Mapping[str, Any]) -> gym.Env[Any, Any]:
+    from glamor_gym.envs.dice import Dice
+    from glamor_gym.envs.gridworld import GridWorld
+
+    worlds: dict[str, type[gym.Env[Any, Any]]] = {"GridWorld": GridWorld, "Dice": Dice}
+    return worlds[task.source]()
+
+
+_FACTORIES: Mapping[Suite, Callable[[Task, Mapping[str, Any]], gym.Env[Any, Any]]] = (
+    MappingProxyType({"atari": _atari, "control": _control, "small": _small})
+)
+
+__all__ = ["RenderProfile", "make_world"]

@@ -1,0 +1,97 @@
+"""Checks of what a user hands to an environment: actions, pictures, sizes.
+
+In: the value, the space it has to fit, and the name to use in the message. Out: the value in the
+form the code works with, or an error that names the argument, what was given and what is allowed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+
+def as_integer(value: Any, *, name: str, low: int, high: int | None = None) -> int:
+    """Return `value` as an int with low ≤ value ≤ high.
+
+    Args:
+        value: a Python or NumPy integer, or an integer array of shape ``()``.
+        name: what the message calls it.
+        low: smallest value allowed.
+        high: largest value allowed; None for no limit.
+
+    Raises:
+        TypeError: it is not one integer (a float, a bool, a batch …).
+        ValueError: it is out of range.
+    """
+    allowed = f"an integer from {low} to {high}" if high is not None else f"an integer ≥ {low}"
+    array = np.asarray(value)
+    if array.shape != () or not np.issubdtype(array.dtype, np.integer):
+        raise TypeError(f"{name} must be {allowed}, got {_describe(value)}")
+    number = int(array)
+    if number < low or (high is not None and number > high):
+        raise ValueError(f"{name} must be {allowed}, got {number}")
+    return number
+
+
+def as_probability(value: Any, *, name: str) -> float:
+    """Return `value` as a float in [0, 1].
+
+    Raises:
+        ValueError: it is no number in [0, 1].
+    """
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
+        raise ValueError(f"{name} must be a number in [0, 1], got {_describe(value)}")
+    number = float(value)
+    if not 0.0 <= number <= 1.0:  # also refuses NaN
+        raise ValueError(f"{name} must be a number in [0, 1], got {number}")
+    return number
+
+
+def as_size(value: Any, *, name: str) -> tuple[int, int]:
+    """Return `value` as a (height, width) in pixels.
+
+    Raises:
+        ValueError: it is no pair of positive integers.
+    """
+    try:
+        height, width = value
+        return as_integer(height, name=name, low=1), as_integer(width, name=name, low=1)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{name} must be (height, width), two positive integers, got {value!r}"
+        ) from None
+
+
+def as_element(value: Any, space: spaces.Box, *, name: str) -> NDArray[Any]:
+    """Return `value`, an array that fits `space` exactly.
+
+    Stricter than ``space.contains``, which lets uint8 pass as float32.
+
+    Raises:
+        TypeError: it is no array, or its dtype is another.
+        ValueError: its shape is another, or it has NaN or values out of bounds.
+    """
+    wanted = f"{name} must be an array of shape {space.shape} and dtype {space.dtype}"
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{wanted}, got {_describe(value)}")
+    if value.shape != space.shape:
+        raise ValueError(f"{wanted}, got shape {value.shape}")
+    if value.dtype != space.dtype:
+        raise TypeError(f"{wanted}, got dtype {value.dtype}")
+    if np.issubdtype(value.dtype, np.floating) and np.isnan(value).any():
+        raise ValueError(f"{wanted}, got one with NaN")
+    if not space.contains(value):
+        raise ValueError(
+            f"{wanted} with values from {space.low.min()} to {space.high.max()}, "
+            f"got values from {value.min()} to {value.max()}"
+        )
+    return value
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, np.ndarray) and value.shape != ():
+        return f"an array of shape {value.shape} and dtype {value.dtype}"
+    return f"{value!r} ({type(value).__name__})"

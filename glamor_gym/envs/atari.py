@@ -1,0 +1,202 @@
+"""Atari games as worlds: full-size grayscale screens, and entity labels read from the RAM (§4.1).
+
+In: the name of a ROM and the RAM index of each label. Out: the screen after `frame_skip`
+emulator frames as the observation, and the labels at the end of the same frame.
+
+Labels are AtariARI's (Anand et al., NeurIPS 2019); sticky actions after Machado et al. (2018),
+"Revisiting the Arcade Learning Environment".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import ale_py
+import gymnasium as gym
+import numpy as np
+from ale_py import roms
+from gymnasium import spaces
+from gymnasium.error import ResetNeeded
+from numpy.typing import NDArray
+
+from glamor_gym.checks import as_element, as_integer, as_probability
+from glamor_gym.types import GoalKind
+
+NOOP = ale_py.Action.NOOP
+
+
+class NoopCounts:
+    """How many no-op frames each episode begins with: uniform on [low, high].
+
+    With ``low == 0`` the counts are those of ALE's own vector environment (``std::mt19937``
+    through the ``std::uniform_int_distribution`` of libstdc++), so that one seed gives the same
+    episodes there and here.
+    """
+
+    def __init__(self, low: int, high: int, seed: int) -> None:
+        """Begin a sequence of counts.
+
+        Args:
+            low: smallest count.
+            high: largest count.
+            seed: from 0 to 2³² − 1.
+        """
+        self._low = low
+        self._size = high - low + 1
+        # Only the legacy generator is seeded as std::mt19937 is.
+        self._bits = np.random.RandomState(seed)
+
+    def draw(self) -> int:
+        """Return the next count, by an unbiased multiply and shift (Lemire, 2019)."""
+        while True:
+            product = int(self._bits.randint(2**32, dtype=np.uint32)) * self._size
+            if product % 2**32 >= 2**32 % self._size:
+                return self._low + (product >> 32)
+
+
+class AtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
+    """One Atari game on the Arcade Learning Environment.
+
+    Observation: uint8 (H, W), normally (210, 160): the pixelwise maximum of the last two
+    emulator frames, which undoes the flicker of sprites that are drawn every other frame; after
+    a reset the one frame there is. Action: the game's minimal set, held for `frame_skip` frames;
+    on each frame the previous action is repeated instead with probability `sticky`. FIRE is
+    never pressed for the agent.
+
+    An episode begins with a random number of no-op frames. It is terminated where a life is
+    lost or the game is over at the end of a step; all frames of that step are played, so that
+    the picture and the labels are of the same moment.
+
+    Info: ``labels`` (dict name → float, 0 to 255) and ``lives`` (int; 0 in games without lives).
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012
+    goal_kind: GoalKind = "screen"
+
+    def __init__(
+        self,
+        game: str,
+        labels: Mapping[str, int],
+        *,
+        frame_skip: int = 4,
+        noops: tuple[int, int] = (0, 30),
+        sticky: float = 0.25,
+        render_mode: str | None = None,
+    ) -> None:
+        """Load a game.
+
+        Args:
+            game: name of the ROM, e.g. ``"ms_pacman"``.
+            labels: label name → RAM index, 0 to 127.
+            frame_skip: emulator frames per step.
+            noops: least and greatest number of no-op frames at the beginning.
+            sticky: probability per emulator frame that the previous action is repeated.
+            render_mode: None or ``"rgb_array"``: the last frame in colour.
+
+        Raises:
+            ValueError: an argument is out of range, or there is no such ROM.
+            TypeError: `frame_skip` or `noops` are not integers.
+        """
+        rom = roms.get_rom_path(game) if game in roms.get_all_rom_ids() else None
+        if rom is None:
+            raise ValueError(f"game must be the name of a ROM that ale-py has, got {game!r}")
+        self._labels = {
+            name: as_integer(index, name=f"labels[{name!r}]", low=0, high=127)
+            for name, index in labels.items()
+        }
+        self._frame_skip = as_integer(frame_skip, name="frame_skip", low=1)
+        low, high = noops
+        self._noop_range = (
+            as_integer(low, name="noops[0]", low=0),
+            as_integer(high, name="noops[1]", low=low),
+        )
+        self._rom = rom
+        self.render_mode = render_mode
+
+        ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
+        self._ale = ale_py.ALEInterface()
+        self._ale.setFloat("repeat_action_probability", as_probability(sticky, name="sticky"))
+        self._ale.loadROM(self._rom)
+        self._actions = self._ale.getMinimalActionSet()
+        self._noops: NoopCounts | None = None
+        self._lives = 0
+        self._screen = np.zeros(self._ale.getScreenDims(), np.uint8)
+        self._before_last = np.zeros_like(self._screen)
+        self._last = np.zeros_like(self._screen)
+        self._screens = spaces.Box(0, 255, self._screen.shape, np.uint8)
+        self.observation_space = self._screens
+        self.action_space = spaces.Discrete(len(self._actions))
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+        """Begin an episode with a random number of no-op frames.
+
+        Args:
+            seed: seeds no-ops and sticky actions of this episode and of those that follow.
+            options: not used.
+        """
+        super().reset(seed=seed)
+        if seed is not None or self._noops is None:
+            self._noops = self._seeded(int(self.np_random.integers(2**31)))
+        self._ale.reset_game()
+        for _ in range(self._noops.draw()):
+            self._ale.act(NOOP)
+            if self._ale.game_over():
+                self._ale.reset_game()
+        self._lives = self._ale.lives()
+        self._ale.getScreenGrayscale(self._screen)
+        return self.goal_content(), self._info()
+
+    def step(self, action: Any) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
+        """Hold an action for `frame_skip` frames; the reward is the game's score.
+
+        Raises:
+            TypeError: `action` is not one integer.
+            ValueError: `action` is out of range.
+            ResetNeeded: no episode was begun.
+        """
+        action = as_integer(action, name="action", low=0, high=len(self._actions) - 1)
+        if self._noops is None:
+            raise ResetNeeded("call reset() first: no episode was begun")
+        held = self._actions[action]
+        score = 0.0
+        for _ in range(self._frame_skip - 1):
+            score += self._ale.act(held)
+        # After a game over the emulator stands still, and both screens are the last one.
+        self._ale.getScreenGrayscale(self._before_last)
+        score += self._ale.act(held)
+        self._ale.getScreenGrayscale(self._last)
+        np.maximum(self._before_last, self._last, out=self._screen)
+        lives_before, self._lives = self._lives, self._ale.lives()
+        terminated = self._lives < lives_before or self._ale.game_over(with_truncation=False)
+        return self.goal_content(), score, terminated, False, self._info()
+
+    def goal_content(self) -> NDArray[np.uint8]:
+        """Return the screen as it is now, uint8 (H, W)."""
+        return self._screen.copy()
+
+    def goal_screen(self, content: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return `content`, a screen: Atari goals look the same whatever is being played.
+
+        Raises:
+            TypeError: it is no array, or not of uint8.
+            ValueError: its shape is another than the screen's.
+        """
+        return as_element(content, self._screens, name="content").copy()
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """Return the last emulator frame in colour, uint8 (H, W, 3); None without a mode."""
+        return None if self.render_mode is None else self._ale.getScreenRGB()
+
+    def _seeded(self, seed: int) -> NoopCounts:
+        """Load the ROM with a new seed, the only way to seed its sticky actions."""
+        self._ale.setInt("random_seed", seed)
+        self._ale.loadROM(self._rom)
+        return NoopCounts(*self._noop_range, seed)
+
+    def _info(self) -> dict[str, Any]:
+        ram = self._ale.getRAM()
+        labels = {name: float(ram[index]) for name, index in self._labels.items()}
+        return {"labels": labels, "lives": self._lives}

@@ -1,0 +1,116 @@
+"""What ``gym.make("glamor/…")`` builds: a task's world, wrapped, with its goals.
+
+In: the name of a task, and the options that a user gives to ``gym.make``. Out: a
+:class:`~glamor_gym.wrappers.GoalEnv`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import gymnasium as gym
+
+from glamor_gym.envs import RenderProfile
+from glamor_gym.goals import load_goal_set
+from glamor_gym.tasks import Task, get_task
+from glamor_gym.types import Goal
+from glamor_gym.wrappers import FRAME_SIZE, GoalEnv, make_pipeline
+from glamor_gym.wrappers.goal_env import Reward
+
+
+def make_goal_env(
+    task: str,
+    *,
+    goals: str | os.PathLike[str] = "train",
+    reward: Reward = "image",
+    frame_size: tuple[int, int] = FRAME_SIZE,
+    frame_stack: int = 4,
+    horizon: int | None = None,
+    sticky: float | None = None,
+    render_profile: RenderProfile = "paper",
+    label_lag: Literal[0, 1] = 0,
+    render_mode: str | None = None,
+) -> GoalEnv:
+    """Build the goal environment of a task; the keyword arguments are those of ``gym.make``.
+
+    Args:
+        task: name or id of a task.
+        goals: what ``reset()`` draws from: ``"train"``, the task's 1000 training goals;
+            ``"eval"``, its 30 evaluation goals; ``"all"``, every state of a small world; or the
+            path of a goal-set file (``.npz``), whose training goals are taken.
+        reward: ``"image"`` or ``"labels"``, see :class:`~glamor_gym.wrappers.GoalEnv`.
+        frame_size: (height, width) of the frames, in pixels.
+        frame_stack: number of frames in ``observation``.
+        horizon: T, the most steps in an episode; None for the task's own.
+        sticky: probability per emulator frame that the previous action is repeated; None for
+            the task's own. Atari only.
+        render_profile: look of the control worlds, ``"paper"`` or ``"fast"``.
+        label_lag: 0, or 1 for the comparison with the paper's Table 1.
+        render_mode: None or ``"rgb_array"``.
+
+    Raises:
+        ValueError: an argument is out of what is said above; the message names it.
+        TypeError: an argument is of the wrong type.
+        OSError: the goal-set file cannot be read.
+    """
+    row = get_task(task)
+    world = make_pipeline(
+        row,
+        sticky=sticky,
+        frame_size=frame_size,
+        frame_stack=1,  # GoalEnv stacks them: it needs the newest by itself
+        render_profile=render_profile,
+    )
+    chosen, ranges = choose_goals(row, world, goals)
+    return GoalEnv(
+        world,
+        chosen,
+        ranges=ranges,
+        horizon=row.horizon if horizon is None else horizon,
+        reward=reward,
+        label_lag=label_lag,
+        frame_stack=frame_stack,
+        render_mode=render_mode,
+    )
+
+
+def choose_goals(
+    task: Task, world: gym.Env[Any, Any], goals: str | os.PathLike[str]
+) -> tuple[Sequence[Goal], Mapping[str, float]]:
+    """Return the goals that an argument ``goals`` names, and the feasible ranges of labels.
+
+    Args:
+        task: whose goals.
+        world: the task's world, asked for its states where `goals` is ``"all"``.
+        goals: see :func:`make_goal_env`.
+
+    Raises:
+        ValueError: `goals` names none, the world's states cannot be listed, or the file is of
+            another task or damaged.
+        OSError: the file cannot be read.
+    """
+    if goals == "all":
+        if not world.has_wrapper_attr("all_goals"):
+            raise ValueError(f"goals='all' is for small worlds; {task.name} has too many states")
+        states: list[Goal] = world.get_wrapper_attr("all_goals")()
+        return states, _ranges(states)
+    if goals in ("train", "eval"):
+        packaged = load_goal_set(task.name)
+        return packaged.training if goals == "train" else packaged.evaluation, packaged.ranges
+    if not (isinstance(goals, os.PathLike) or str(goals).endswith(".npz")):
+        raise ValueError(f"goals must be 'train', 'eval', 'all' or an .npz path, got {goals!r}")
+    own = load_goal_set(goals)
+    if own.task != task.name:
+        raise ValueError(f"goals must be a set of {task.name}, got one of {own.task}: {goals}")
+    return own.training, own.ranges
+
+
+def _ranges(goals: Sequence[Goal]) -> dict[str, float]:
+    """Return by how much each label differs between `goals`."""
+    tables = [goal.labels or {} for goal in goals]
+    return {
+        name: max(table[name] for table in tables) - min(table[name] for table in tables)
+        for name in tables[0]
+    }

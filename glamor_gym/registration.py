@@ -1,0 +1,23 @@
+"""The environment ids: every task of the table in Gymnasium's registry as ``glamor/<task>-v0``.
+
+In: the task table. Out: registry entries with string entry points and arguments that JSON can
+hold. What the entry points build is in :mod:`glamor_gym.factory`, which is imported when the
+first environment is made.
+"""
+
+from __future__ import annotations
+
+import gymnasium as gym
+
+from glamor_gym.tasks import TASKS
+
+
+def register_envs() -> None:
+    """Register every task with Gymnasium; ids that are there already stay as they are."""
+    for task in TASKS.values():
+        if task.id not in gym.registry:
+            gym.register(
+                task.id,
+                entry_point="glamor_gym.factory:make_goal_env",
+                kwargs={"task": task.name},
+            )

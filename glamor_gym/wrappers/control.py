@@ -1,0 +1,105 @@
+"""From continuous control to a few discrete actions, each held for several steps (§4.1).
+
+In: an environment with ``Box`` actions. Out: :class:`RepeatAction` holds each action for n
+steps; :class:`DiscretizeActions` offers a fixed table of actions, ``Discrete(len(table))``.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, Literal, SupportsFloat, get_args
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.utils import RecordConstructorArgs
+from numpy.typing import NDArray
+
+from glamor_gym.checks import as_integer
+
+ActionTable = Literal["cartesian", "diagonal"]
+
+
+class RepeatAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+    """Hold each action for `n` steps, or until the episode ends; rewards are summed."""
+
+    def __init__(self, env: gym.Env[Any, Any], n: int) -> None:
+        """Wrap `env`.
+
+        Args:
+            env: any environment.
+            n: steps of `env` per step of this one.
+
+        Raises:
+            TypeError: `n` is not an integer.
+            ValueError: `n` is below 1.
+        """
+        RecordConstructorArgs.__init__(self, n=n)
+        gym.Wrapper.__init__(self, env)
+        self._n = as_integer(n, name="n", low=1)
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Hold `action`; observation and info are those of the last step."""
+        total = 0.0
+        for _ in range(self._n):
+            observation, reward, terminated, truncated, info = self.env.step(action)
+            total += float(reward)
+            if terminated or truncated:
+                break
+        return observation, total, terminated, truncated, info
+
+
+class DiscretizeActions(gym.ActionWrapper[Any, np.int64, NDArray[Any]], RecordConstructorArgs):
+    """Offer the corners, edges and middle of a box of actions as numbered actions.
+
+    With −1, 0, +1 for the low bound, the middle and the high bound of a dimension:
+
+    * ``"cartesian"``: {−1, 0, 1}^A in the order of counting, the last dimension fastest:
+      A = 2: (−1, −1), (−1, 0), (−1, 1), (0, −1), … (1, 1). 3^A actions; the middle one is all
+      zeros.
+    * ``"diagonal"``: all zeros first, then one dimension at a time, −1 before +1:
+      A = 2: (0, 0), (−1, 0), (1, 0), (0, −1), (0, 1). 2A + 1 actions.
+
+    Attributes:
+        table: the actions of the environment below, (number of actions, A).
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], table: ActionTable = "cartesian") -> None:
+        """Wrap `env`.
+
+        Args:
+            env: its actions are a bounded Box (A,) of floats.
+            table: ``"cartesian"`` or ``"diagonal"``.
+
+        Raises:
+            ValueError: the actions are not so, or there is no such table.
+        """
+        RecordConstructorArgs.__init__(self, table=table)
+        gym.ActionWrapper.__init__(self, env)
+        space = env.action_space
+        if not isinstance(space, spaces.Box) or len(space.shape) != 1 or not space.is_bounded():
+            raise ValueError(f"env must have bounded actions Box (A,), got {space}")
+        if table not in get_args(ActionTable):
+            raise ValueError(f"table must be one of {get_args(ActionTable)}, got {table!r}")
+        signs = _cartesian(space.shape[0]) if table == "cartesian" else _diagonal(space.shape[0])
+        middle, reach = (space.high + space.low) / 2, (space.high - space.low) / 2
+        self.table: NDArray[Any] = (middle + signs * reach).astype(space.dtype)
+        self.action_space = spaces.Discrete(len(self.table))
+
+    def action(self, action: Any) -> NDArray[Any]:
+        """Return the action of the environment below, a fresh array (A,)."""
+        index = as_integer(action, name="action", low=0, high=len(self.table) - 1)
+        chosen: NDArray[Any] = self.table[index]
+        return chosen.copy()
+
+
+def _cartesian(dimensions: int) -> NDArray[np.int64]:
+    """Return {−1, 0, 1}^A as rows, the last dimension fastest."""
+    return np.array(list(itertools.product((-1, 0, 1), repeat=dimensions)))
+
+
+def _diagonal(dimensions: int) -> NDArray[np.int64]:
+    """Return zeros, then −1 and +1 in one dimension after the other, as rows."""
+    unit = np.eye(dimensions, dtype=np.int64)
+    single = np.stack((-unit, unit), axis=1).reshape(2 * dimensions, dimensions)
+    return np.concatenate((np.zeros((1, dimensions), np.int64), single))

@@ -1,0 +1,120 @@
+"""From screens to frames, and from frames to stacks of frames (§4.1).
+
+In: an environment whose observation is a screen, uint8 (H, W) or (H, W, 3). Out:
+:class:`ScreenToFrame` gives small grayscale frames, uint8 (1, height, width);
+:class:`StackFrames` gives the last n of them, uint8 (n, height, width).
+"""
+
+from __future__ import annotations
+
+from typing import Any, SupportsFloat
+
+import cv2
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.utils import RecordConstructorArgs
+from numpy.typing import NDArray
+
+from glamor_gym.checks import as_integer, as_size
+
+FRAME_SIZE = (80, 104)
+"""Height and width of a frame in the paper's experiments, in pixels."""
+
+
+class ScreenToFrame(
+    gym.ObservationWrapper[NDArray[Any], Any, NDArray[np.uint8]], RecordConstructorArgs
+):
+    """Turn screens into grayscale frames of one size, with a channel axis in front.
+
+    Colours become gray by OpenCV's (ITU-R 601) weights; the size changes by area averaging
+    (``cv2.INTER_AREA``). A world's goal screens take the same way, so that a goal picture has
+    the look of the observations.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], frame_size: tuple[int, int] = FRAME_SIZE) -> None:
+        """Wrap `env`.
+
+        Args:
+            env: its observations are uint8 (H, W) or (H, W, 3).
+            frame_size: (height, width) of the frames, in pixels.
+
+        Raises:
+            ValueError: the observations are not so, or `frame_size` is no such pair.
+        """
+        RecordConstructorArgs.__init__(self, frame_size=frame_size)
+        gym.ObservationWrapper.__init__(self, env)
+        space = env.observation_space
+        if (
+            not isinstance(space, spaces.Box)
+            or space.dtype != np.uint8
+            or not (len(space.shape) == 2 or (len(space.shape) == 3 and space.shape[2] == 3))
+        ):
+            raise ValueError(f"env must show screens, uint8 (H, W) or (H, W, 3), got {space}")
+        self._height, self._width = as_size(frame_size, name="frame_size")
+        self.observation_space = spaces.Box(0, 255, (1, self._height, self._width), np.uint8)
+
+    def observation(self, observation: NDArray[np.uint8]) -> NDArray[Any]:
+        """Return the frame of a screen, uint8 (1, height, width), as a fresh array."""
+        gray: NDArray[Any] = observation
+        if gray.ndim == 3:
+            gray = cv2.cvtColor(gray, cv2.COLOR_RGB2GRAY)
+        if gray.shape == (self._height, self._width):
+            return gray[np.newaxis].copy()
+        small = cv2.resize(gray, (self._width, self._height), interpolation=cv2.INTER_AREA)
+        return small[np.newaxis]
+
+    def goal_screen(self, content: NDArray[Any]) -> NDArray[Any]:
+        """Return the frame of a goal that the world below shows, uint8 (1, height, width)."""
+        return self.observation(self.env.get_wrapper_attr("goal_screen")(content))
+
+
+class StackFrames(
+    gym.Wrapper[NDArray[np.uint8], Any, NDArray[np.uint8], Any], RecordConstructorArgs
+):
+    """Return the last `n` frames along the first axis, oldest first, zeros before the first.
+
+    Gymnasium's ``FrameStackObservation`` would add an axis, (n, 1, H, W); here the frames become
+    the channels, (n, H, W), which is what picture encoders expect.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], n: int = 4) -> None:
+        """Wrap `env`.
+
+        Args:
+            env: its observations are frames, uint8 (C, H, W).
+            n: number of frames in a stack.
+
+        Raises:
+            ValueError: the observations are not so, or `n` is below 1.
+            TypeError: `n` is not an integer.
+        """
+        RecordConstructorArgs.__init__(self, n=n)
+        gym.Wrapper.__init__(self, env)
+        space = env.observation_space
+        if not isinstance(space, spaces.Box) or space.dtype != np.uint8 or len(space.shape) != 3:
+            raise ValueError(f"env must show frames, uint8 (C, H, W), got {space}")
+        n = as_integer(n, name="n", low=1)
+        self._channels, height, width = space.shape
+        self.observation_space = spaces.Box(0, 255, (n * self._channels, height, width), np.uint8)
+        self._stack = np.zeros(self.observation_space.shape, np.uint8)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+        """Reset the environment; all frames but the newest are zeros."""
+        frame, info = self.env.reset(seed=seed, options=options)
+        self._stack[:] = 0
+        return self._push(frame), info
+
+    def step(
+        self, action: Any
+    ) -> tuple[NDArray[np.uint8], SupportsFloat, bool, bool, dict[str, Any]]:
+        """Take an action; the oldest frame drops out."""
+        frame, reward, terminated, truncated, info = self.env.step(action)
+        return self._push(frame), reward, terminated, truncated, info
+
+    def _push(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        self._stack[: -self._channels] = self._stack[self._channels :]
+        self._stack[-self._channels :] = frame
+        return self._stack.copy()

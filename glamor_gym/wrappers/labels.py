@@ -1,0 +1,47 @@
+"""Entity labels for an environment that has none: where things are, by name (§4.4).
+
+In: an environment, and a function that reads the labels off it. Out: the same environment with
+``info["labels"]`` at every moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, SupportsFloat
+
+import gymnasium as gym
+from gymnasium.utils import RecordConstructorArgs
+
+
+class EntityLabels(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+    """Put the labels of each moment into ``info["labels"]`` (dict name → float)."""
+
+    def __init__(
+        self, env: gym.Env[Any, Any], label_fn: Callable[[Any], Mapping[str, SupportsFloat]]
+    ) -> None:
+        """Wrap `env`.
+
+        Args:
+            env: any environment.
+            label_fn: called with ``env.unwrapped`` after each reset and step; returns the
+                labels of that moment.
+        """
+        RecordConstructorArgs.__init__(self, label_fn=label_fn)
+        gym.Wrapper.__init__(self, env)
+        self._label_fn = label_fn
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Reset the environment and read the labels."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        return observation, self._labelled(info)
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Take an action and read the labels after it."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return observation, reward, terminated, truncated, self._labelled(info)
+
+    def _labelled(self, info: dict[str, Any]) -> dict[str, Any]:
+        labels = self._label_fn(self.env.unwrapped)
+        return {**info, "labels": {name: float(value) for name, value in labels.items()}}

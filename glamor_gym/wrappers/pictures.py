@@ -1,0 +1,44 @@
+"""Pictures to look at: frames and vectors as colour pictures, two of them side by side.
+
+In: frames, uint8 (C, H, W), or vectors with values in [0, 1]. Out: uint8 (H, W, 3).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MIN_SIDE = 320
+"""Least length of a picture's longer side, in pixels."""
+
+_GAP = 8
+
+
+def to_picture(observation: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return a frame, or a vector as a row of gray cells, as uint8 (H, W, 3)."""
+    if observation.ndim == 1:
+        gray = np.round(observation * 255).astype(np.uint8)[np.newaxis, :, np.newaxis]
+    else:
+        gray = np.moveaxis(observation, 0, -1)
+    return np.broadcast_to(gray, (*gray.shape[:2], 3)).copy()
+
+
+def side_by_side(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return two pictures of one height beside each other, with a white gap between them.
+
+    Both are enlarged by the same whole factor, without blur, until the longer side of the left
+    one has at least :data:`MIN_SIDE` pixels.
+
+    Args:
+        left: uint8 (H, W, 3).
+        right: uint8 (H, W', 3).
+
+    Returns:
+        uint8 (f·H, f·(W + W') + 8, 3).
+    """
+    factor = -(-MIN_SIDE // max(left.shape[:2]))
+    left, right = (picture.repeat(factor, 0).repeat(factor, 1) for picture in (left, right))
+    gap = np.full((len(left), _GAP, 3), 255, np.uint8)
+    return np.concatenate((left, gap, right), axis=1)

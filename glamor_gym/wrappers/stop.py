@@ -1,0 +1,81 @@
+"""STOP: one more action, which ends the episode and leaves the world as it is (§3.3).
+
+In: an environment with ``Discrete(n)`` actions. Out: the same with ``Discrete(n + 1)``, where
+action n is STOP. The environment below never sees it.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, SupportsFloat
+
+import gymnasium as gym
+from gymnasium import spaces
+from gymnasium.error import ResetNeeded
+from gymnasium.utils import RecordConstructorArgs
+
+from glamor_gym.checks import as_integer
+
+
+class StopAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+    """Append STOP to the actions of an environment that lacks it.
+
+    STOP returns the last observation again (a fresh copy), reward 0 and ``terminated=True``.
+    ``info["stopped"]`` tells at every step whether STOP was what ended the episode.
+
+    Attributes:
+        stop_action: the number of the STOP action.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        """Wrap `env`.
+
+        Args:
+            env: any environment with actions ``Discrete(n)`` counted from 0.
+
+        Raises:
+            ValueError: the actions are not so, or there is a STOP already.
+        """
+        RecordConstructorArgs.__init__(self)
+        gym.Wrapper.__init__(self, env)
+        actions = env.action_space
+        if not isinstance(actions, spaces.Discrete) or actions.start != 0:
+            raise ValueError(f"env must have actions Discrete(n) counted from 0, got {actions}")
+        if env.has_wrapper_attr("stop_action"):
+            raise ValueError(f"env must have no STOP yet, got {env}")
+        self.stop_action = int(actions.n)
+        self.action_space = spaces.Discrete(self.stop_action + 1)
+        self._last: tuple[Any, dict[str, Any]] | None = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Reset the environment; ``info["stopped"]`` is False."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        return self._remember(observation, info)
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Take an action, or end the episode where it is STOP.
+
+        Raises:
+            TypeError: `action` is not one integer.
+            ValueError: `action` is out of range.
+            ResetNeeded: the episode is over, or none was begun.
+        """
+        action = as_integer(action, name="action", low=0, high=self.stop_action)
+        if self._last is None:
+            raise ResetNeeded("call reset() first: no episode is running")
+        if action == self.stop_action:
+            observation, info = copy.deepcopy(self._last)
+            self._last = None
+            return observation, 0.0, True, False, {**info, "stopped": True}
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        observation, info = self._remember(observation, info)
+        if terminated or truncated:
+            self._last = None
+        return observation, reward, terminated, truncated, info
+
+    def _remember(self, observation: Any, info: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Keep what STOP would return, out of reach of whoever alters what is returned now."""
+        self._last = copy.deepcopy(observation), info
+        return observation, {**info, "stopped": False}
