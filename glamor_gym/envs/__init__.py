@@ -23,7 +23,7 @@ def make_world(
     *,
     sticky: float | None = None,
     frame_size: tuple[int, int] = (80, 104),
-    render_profile: RenderProfile = "paper",
+    render_profile: RenderProfile | None = "paper",
 ) -> gym.Env[Any, Any]:
     """Build the world of a task.
 
@@ -33,7 +33,8 @@ def make_world(
             the task's own. Atari only.
         frame_size: (height, width) in pixels at which control worlds are rendered; Atari
             screens keep the console's size.
-        render_profile: look of the control worlds; the others have one look.
+        render_profile: look of the control worlds, None for black screens and no OpenGL, where
+            labels and states are all that is asked for; the others have one look.
 
     Raises:
         ValueError: there is no such task, or an argument is out of range.
@@ -42,9 +43,10 @@ def make_world(
         task = get_task(task)
     if sticky is not None and task.suite != "atari":
         raise ValueError(f"sticky is for Atari tasks; {task.name} takes none, got {sticky!r}")
-    if render_profile not in get_args(RenderProfile):
+    if render_profile is not None and render_profile not in get_args(RenderProfile):
         raise ValueError(
-            f"render_profile must be one of {get_args(RenderProfile)}, got {render_profile!r}"
+            f"render_profile must be one of {get_args(RenderProfile)} or None, "
+            f"got {render_profile!r}"
         )
     look = {
         "sticky": task.sticky if sticky is None else sticky,

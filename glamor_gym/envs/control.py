@@ -20,6 +20,7 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
+from glamor_gym.checks import as_size
 from glamor_gym.envs.rendering import choose_backend
 from glamor_gym.tasks import Task
 from glamor_gym.types import GoalKind, Labels
@@ -86,6 +87,7 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
             )
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
+        frame_size = as_size(frame_size, name="frame_size")
         domain, _, name = task.source.partition("/")
         if (domain, name) not in suite.ALL_TASKS:
             raise ValueError(f"source must be 'domain/task' of dm_control, got {task.source!r}")
