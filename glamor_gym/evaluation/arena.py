@@ -1,0 +1,185 @@
+"""The fixed goals of a task, with the environments in which agents are sent to them.
+
+In: the id of a goal environment, how often each goal is tried and from which seed. Out: for every
+agent that plays, its episodes, from the same starts as every other agent's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+from typing_extensions import Self
+
+from glamor_gym.evaluation.baselines import Predictor
+from glamor_gym.evaluation.rollout import Episode, Job, Observation, play
+from glamor_gym.goals import load_goal_set
+from glamor_gym.tasks import TASKS, get_task
+from glamor_gym.types import Goal
+
+
+class Arena:
+    """A context manager that makes the environments, and closes them at its end.
+
+    Args:
+        id: a registered goal environment, e.g. ``"glamor/Pong-v0"``, or ``"Pong"`` for short.
+        goals: which goals, as in ``gym.make``.
+        episodes_per_goal: how often each goal is tried, at least once.
+        seed: from which the start of each episode is derived, 0 or larger.
+        n_envs: how many environments run side by side, at least 1; no more are made than there
+            are episodes.
+        env_kwargs: further keyword arguments of ``gym.make``.
+        progress_bar: whether each agent's play is shown on stderr.
+
+    Attributes:
+        task: the id in full.
+        jobs: the episodes that each agent plays, goal by goal.
+        ranges: label → feasible range, by which success is judged.
+        goals_hash: hash of the goal set that they are from; where they are from none, SHA-256 of
+            the goals themselves.
+        stop_action: index of STOP; the world's actions are below it.
+
+    Raises:
+        ValueError: `id` is unknown or no goal environment, or a number is too small.
+    """
+
+    def __init__(
+        self,
+        id: str,
+        *,
+        goals: str | os.PathLike[str] = "eval",
+        episodes_per_goal: int = 1,
+        seed: int = 0,
+        n_envs: int = 10,
+        env_kwargs: Mapping[str, Any] | None = None,
+        progress_bar: bool = False,
+    ) -> None:
+        for name, number, least in (
+            ("episodes_per_goal", episodes_per_goal, 1),
+            ("seed", seed, 0),
+            ("n_envs", n_envs, 1),
+        ):
+            if number < least:
+                raise ValueError(f"{name} must be at least {least}, got {number}")
+        self.task = id if isinstance(id, str) and id in gym.registry else get_task(id).id
+        self._seed = seed
+        self._progress_bar = progress_bar
+        with contextlib.ExitStack() as opened:
+
+            def make_env() -> gym.Env[Observation, np.int64]:
+                env = _make(self.task, goals, env_kwargs or {})
+                return opened.enter_context(contextlib.closing(env))
+
+            first = make_env()
+            self.ranges: Mapping[str, float] = first.get_wrapper_attr("ranges")
+            self.stop_action = int(first.get_wrapper_attr("stop_action"))
+            played: Sequence[Goal] = first.get_wrapper_attr("goals")
+            self.goals_hash = _goals_hash(self.task, goals, played)
+            self.jobs = [
+                Job(goal, repeat)
+                for goal in range(len(played))
+                for repeat in range(episodes_per_goal)
+            ]
+            others = min(n_envs, len(self.jobs)) - 1
+            self._envs = [first, *(make_env() for _ in range(others))]
+            self._opened = opened.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the environments; a second call does nothing."""
+        self._opened.close()
+
+    def play(
+        self, agent: Predictor, *, name: str = "agent", deterministic: bool = True, record: int = 0
+    ) -> list[Episode]:
+        """Send an agent to every goal.
+
+        PyTorch's random numbers start from the arena's seed, and afterwards go on where they
+        were: a training run is not disturbed by an evaluation within it.
+
+        Args:
+            agent: anything with the ``predict`` of Stable-Baselines3.
+            name: what the progress bar calls it.
+            deterministic: handed to ``agent.predict``.
+            record: for how many goals, spread over all, the first episode's pictures are kept.
+
+        Returns:
+            An episode for each of ``jobs``, in their order.
+
+        Raises:
+            TypeError: `agent` has no ``predict``.
+            ValueError: it returned something else than one allowed action per observation.
+        """
+        if not callable(getattr(agent, "predict", None)):
+            raise TypeError(
+                "agent must have a predict method as in Stable-Baselines3, "
+                f"got {type(agent).__name__}"
+            )
+        first_tries = [job for job in self.jobs if job.repeat == 0]
+        shown = np.linspace(0, len(first_tries) - 1, min(record, len(first_tries))).round()
+        playing = play(
+            agent,
+            self._envs,
+            self.jobs,
+            seed=self._seed,
+            deterministic=deterministic,
+            record={first_tries[int(position)] for position in shown},
+        )
+        with torch.random.fork_rng():
+            torch.manual_seed(self._seed)
+            bar = tqdm(playing, name, len(self.jobs), leave=False, disable=not self._progress_bar)
+            return sorted(bar, key=lambda episode: episode.job)
+
+
+def _make(
+    task: str, goals: str | os.PathLike[str], env_kwargs: Mapping[str, Any]
+) -> gym.Env[Observation, np.int64]:
+    """Make one environment.
+
+    Raises:
+        ValueError: it takes other arguments, or is no goal environment.
+    """
+    try:
+        env = gym.make(task, goals=goals, **env_kwargs)
+    except TypeError as error:
+        raise ValueError(
+            f"{task} cannot be made with goals={goals!r}, env_kwargs={dict(env_kwargs)}: {error}"
+        ) from error
+    missing = [
+        name for name in ("goals", "ranges", "stop_action") if not env.has_wrapper_attr(name)
+    ]
+    if missing:
+        env.close()
+        raise ValueError(f"id must name a goal environment; {task} has no {', '.join(missing)}")
+    return env
+
+
+def _goals_hash(task: str, goals: str | os.PathLike[str], played: Sequence[Goal]) -> str:
+    if goals in ("train", "eval") and task in {row.id for row in TASKS.values()}:
+        return load_goal_set(task).hash
+    if isinstance(goals, os.PathLike) or goals.endswith(".npz"):
+        return load_goal_set(goals).hash
+    digest = hashlib.sha256()
+    for goal in played:
+        digest.update(goal.content.tobytes())
+        digest.update(json.dumps(dict(goal.labels or {}), sort_keys=True).encode())
+    return digest.hexdigest()

@@ -1,0 +1,151 @@
+"""Evaluations within a training run, and an end to it by the clock: Stable-Baselines3 callbacks.
+
+In: an algorithm that is learning. Out: an evaluation every so many environment steps and at the
+end, in the algorithm's log and, where one is given, in the folder of the run.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from stable_baselines3.common.callbacks import BaseCallback
+
+from glamor_gym.evaluation.evaluator import evaluate
+from glamor_gym.evaluation.run_folder import RunFolder
+from glamor_gym.types import EvaluationResult
+
+
+class EvaluationCallback(BaseCallback):
+    """Evaluate every `every_steps` environment steps, and when the training ends.
+
+    The log gets ``eval/success_rate`` with the ends of its interval, ``eval/success_low`` and
+    ``eval/success_high``, ``eval/image_match_rate``, ``eval/reached_rate``,
+    ``eval/mean_length``, and the success rates of the baselines, ``eval/random`` and
+    ``eval/noop``, which play once. A run folder gets each result in place of the one before,
+    and the agent with it.
+
+    Args:
+        id: the goal environment, see :func:`~glamor_gym.evaluate`.
+        every_steps: environment steps from one evaluation to the next, at least 1.
+        episodes_per_goal: see :func:`~glamor_gym.evaluate`; likewise the next five.
+        seed: of every evaluation: they all start from the same states.
+        n_envs: environments side by side.
+        goals: which goals.
+        env_kwargs: further keyword arguments of ``gym.make``.
+        record: for how many goals pictures are kept.
+        run_folder: where results and agent are kept; None: nowhere.
+        verbose: 1 prints a line an evaluation.
+
+    Attributes:
+        results: environment step → result, in the order of the evaluations.
+
+    Raises:
+        ValueError: `every_steps` is too small. What :func:`~glamor_gym.evaluate` refuses is
+            refused by the first evaluation.
+    """
+
+    def __init__(
+        self,
+        id: str,
+        every_steps: int,
+        *,
+        episodes_per_goal: int = 1,
+        seed: int = 0,
+        n_envs: int = 10,
+        goals: str | os.PathLike[str] = "eval",
+        env_kwargs: Mapping[str, Any] | None = None,
+        record: int = 6,
+        run_folder: RunFolder | None = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(verbose)
+        if every_steps < 1:
+            raise ValueError(f"every_steps must be at least 1, got {every_steps}")
+        self.results: dict[int, EvaluationResult] = {}
+        self._id = id
+        self._every_steps = every_steps
+        self._run_folder = run_folder
+        self._arguments: dict[str, Any] = {
+            "episodes_per_goal": episodes_per_goal,
+            "seed": seed,
+            "n_envs": n_envs,
+            "goals": goals,
+            "env_kwargs": env_kwargs,
+            "record": record,
+        }
+
+    def evaluate_now(self) -> EvaluationResult:
+        """Evaluate the agent as it is, log and keep the result, and return it."""
+        earlier = next(reversed(self.results.values()), None)
+        result = evaluate(
+            self.model,
+            self._id,
+            baselines=True if earlier is None else earlier,
+            **self._arguments,
+        )
+        self.results[self.num_timesteps] = result
+        for name, figure in {
+            "success_rate": result.success_rate,
+            "success_low": result.confidence_interval[0],
+            "success_high": result.confidence_interval[1],
+            "image_match_rate": result.image_match_rate,
+            "reached_rate": result.reached_rate,
+            "mean_length": result.mean_length,
+            "random": result.random,
+            "noop": result.noop,
+        }.items():
+            self.logger.record(f"eval/{name}", figure)
+        self.logger.dump(self.num_timesteps)
+        if self.verbose:
+            low, high = result.confidence_interval
+            print(
+                f"step {self.num_timesteps:,}: {result.success_rate:.2f} of the goals reached "
+                f"({low:.2f} to {high:.2f})"
+            )
+        if self._run_folder is not None:
+            self._run_folder.save_evaluation(result)
+            self._run_folder.save_agent(self.model)
+        return result
+
+    def _on_training_start(self) -> None:
+        self._due = self._following(self.num_timesteps)
+
+    def _on_step(self) -> bool:
+        if self.num_timesteps >= self._due:
+            self.evaluate_now()
+            self._due = self._following(self.num_timesteps)
+        return True
+
+    def _on_training_end(self) -> None:
+        if self.num_timesteps not in self.results:
+            self.evaluate_now()
+
+    def _following(self, step: int) -> int:
+        """Return the first multiple of `every_steps` beyond a step."""
+        return (step // self._every_steps + 1) * self._every_steps
+
+
+class StopAfter(BaseCallback):
+    """End the training when so much time has passed since it began.
+
+    Args:
+        minutes: wall-clock time, more than 0.
+
+    Raises:
+        ValueError: `minutes` is not positive.
+    """
+
+    def __init__(self, minutes: float) -> None:
+        super().__init__()
+        if not minutes > 0:
+            raise ValueError(f"minutes must be more than 0, got {minutes}")
+        self._seconds = 60.0 * minutes
+
+    def _on_training_start(self) -> None:
+        self._end = time.monotonic() + self._seconds
+
+    def _on_step(self) -> bool:
+        return time.monotonic() < self._end

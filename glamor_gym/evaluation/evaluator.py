@@ -1,0 +1,211 @@
+"""Judge an agent by the fixed goals of a task (§4.4 of the paper).
+
+In: an agent with the ``predict`` of Stable-Baselines3 and the id of a goal environment. Out: an
+:class:`~glamor_gym.types.EvaluationResult`: success by labels and by picture apart, with its
+interval, beside what acting at random and stopping at once reach on the same goals and seeds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+import torch
+
+from glamor_gym.evaluation.arena import Arena
+from glamor_gym.evaluation.baselines import NoopAgent, Predictor, RandomAgent
+from glamor_gym.evaluation.intervals import wilson_interval
+from glamor_gym.evaluation.rollout import Episode
+from glamor_gym.types import EvaluationResult
+from glamor_gym.wrappers import label_tolerance
+
+
+def evaluate(
+    agent: Predictor,
+    id: str,
+    *,
+    episodes_per_goal: int = 1,
+    seed: int = 0,
+    n_envs: int = 10,
+    device: str | torch.device | None = None,
+    goals: str | os.PathLike[str] = "eval",
+    env_kwargs: Mapping[str, Any] | None = None,
+    deterministic: bool = True,
+    baselines: bool | EvaluationResult = True,
+    record: int = 6,
+    progress_bar: bool = False,
+) -> EvaluationResult:
+    """Send an agent to every fixed goal of a task and count where it ends.
+
+    An episode is a success if, when the agent stops or the horizon is reached, every label is
+    within 10 % of its feasible range from the goal's (§4.4). The start of an episode depends on
+    `seed`, its goal and its repeat alone, so that all agents are judged by the same ones.
+    PyTorch's random numbers are set for the evaluation and then set back: a training run goes on
+    as if it had not been interrupted.
+
+    Args:
+        agent: anything with ``predict(observation, state, episode_start, deterministic)`` as in
+            Stable-Baselines3; it is asked once a step, with a batch of `n_envs` observations.
+        id: a registered goal environment, e.g. ``"glamor/Pong-v0"``, or ``"Pong"`` for short.
+        episodes_per_goal: how often each goal is tried, each time from another start.
+        seed: of the starts, of the random agent and of PyTorch; 0 or larger.
+        n_envs: how many environments run side by side (no more than there are episodes). An
+            agent that samples draws other numbers in a batch of another size.
+        device: where the agent's networks are during the evaluation, e.g. ``"cuda"``; they are
+            moved back afterwards. None leaves them where they are.
+        goals: which goals: ``"eval"``, the fixed ones; otherwise as in ``gym.make``.
+        env_kwargs: further keyword arguments of ``gym.make``, e.g. ``{"render_profile": "fast"}``.
+        deterministic: handed to ``agent.predict``.
+        baselines: whether the random and the no-op agent play too; or an earlier result for the
+            same task, goals, `seed` and number of episodes, whose figures are taken over. Where
+            False, their figures are NaN.
+        record: for how many goals, spread over all, the pictures of the first episode are kept.
+        progress_bar: whether the episodes are counted on stderr.
+
+    Returns:
+        The rates over all goals × `episodes_per_goal` episodes.
+
+    Raises:
+        TypeError: `agent` has no ``predict``.
+        ValueError: `id` is unknown or no goal environment, a number is out of its range, the
+            agent cannot be moved to `device`, it returned something else than one action per
+            observation, or `baselines` is the result of another evaluation.
+    """
+    if record < 0:
+        raise ValueError(f"record must be at least 0, got {record}")
+    with Arena(
+        id,
+        goals=goals,
+        episodes_per_goal=episodes_per_goal,
+        seed=seed,
+        n_envs=n_envs,
+        env_kwargs=env_kwargs,
+        progress_bar=progress_bar,
+    ) as arena:
+        reference = _baselines(arena, baselines, seed)
+        with _moved(agent, device):
+            episodes = arena.play(
+                agent,
+                name=type(agent).__name__,
+                deterministic=deterministic,
+                record=record,
+            )
+    success_rate, confidence_interval = _success(episodes)
+    return EvaluationResult(
+        task=arena.task,
+        success_rate=success_rate,
+        confidence_interval=confidence_interval,
+        image_match_rate=_share(episodes, lambda episode: episode.image_match),
+        per_goal=_per_goal(episodes),
+        per_label=_per_label(episodes, arena.ranges),
+        reached_rate=_share(episodes, lambda episode: episode.reached),
+        mean_length=float(np.mean([episode.length for episode in episodes])),
+        episodes=len(episodes),
+        seed=seed,
+        goals_hash=arena.goals_hash,
+        frames=[episode.frames for episode in episodes if episode.frames is not None],
+        **reference,
+    )
+
+
+class _Baselines(TypedDict):
+    """The figures of the random and the no-op agent, by their names in the result."""
+
+    random: float
+    random_interval: tuple[float, float]
+    noop: float
+    noop_interval: tuple[float, float]
+
+
+def _baselines(arena: Arena, given: bool | EvaluationResult, seed: int) -> _Baselines:
+    """Take the figures from an earlier result, or let the two agents play.
+
+    Raises:
+        ValueError: the earlier result is of another task, other goals or other episodes.
+    """
+    if isinstance(given, EvaluationResult):
+        wanted = (arena.task, arena.goals_hash, seed, len(arena.jobs))
+        there = (given.task, given.goals_hash, given.seed, given.episodes)
+        if there != wanted:
+            raise ValueError(
+                "baselines must be a result with the same (task, goals_hash, seed, episodes): "
+                f"{wanted}, got {there}"
+            )
+        return _Baselines(
+            random=given.random,
+            random_interval=given.random_interval,
+            noop=given.noop,
+            noop_interval=given.noop_interval,
+        )
+    random = noop = math.nan
+    random_interval = noop_interval = (math.nan, math.nan)
+    if given:
+        random_agent = RandomAgent(arena.stop_action, seed)
+        random, random_interval = _success(arena.play(random_agent, name="random agent"))
+        noop_agent = NoopAgent(arena.stop_action)
+        noop, noop_interval = _success(arena.play(noop_agent, name="no-op agent"))
+    return _Baselines(
+        random=random, random_interval=random_interval, noop=noop, noop_interval=noop_interval
+    )
+
+
+def _success(episodes: Sequence[Episode]) -> tuple[float, tuple[float, float]]:
+    """Return the share of successes and its 95 % interval."""
+    successes = sum(episode.success for episode in episodes)
+    return successes / len(episodes), wilson_interval(successes, len(episodes))
+
+
+def _share(episodes: Sequence[Episode], holds: Callable[[Episode], bool]) -> float:
+    return sum(map(holds, episodes)) / len(episodes)
+
+
+def _per_goal(episodes: Sequence[Episode]) -> dict[int, float]:
+    by_goal: defaultdict[int, list[bool]] = defaultdict(list)
+    for episode in episodes:
+        by_goal[episode.job.goal].append(episode.success)
+    return {goal: sum(successes) / len(successes) for goal, successes in by_goal.items()}
+
+
+def _per_label(episodes: Sequence[Episode], ranges: Mapping[str, float]) -> dict[str, float]:
+    """Return, for each label, the share of episodes that ended within its tolerance."""
+
+    def near(episode: Episode, label: str) -> bool:
+        gap = abs(episode.labels[label] - episode.goal_labels[label])
+        return bool(gap < label_tolerance(ranges[label]))
+
+    return {
+        label: sum(near(episode, label) for episode in episodes) / len(episodes)
+        for label in episodes[0].goal_labels
+    }
+
+
+@contextlib.contextmanager
+def _moved(agent: Any, device: str | torch.device | None) -> Iterator[None]:
+    """Keep an agent's networks on another device for a while.
+
+    Raises:
+        ValueError: the agent has no ``policy`` that could be moved, or there is no such device.
+    """
+    if device is None:
+        yield
+        return
+    policy = getattr(agent, "policy", None)
+    if not isinstance(policy, torch.nn.Module):
+        raise ValueError(
+            f"device must be None for an agent without a PyTorch policy, got {device!r} "
+            f"for {type(agent).__name__}"
+        )
+    home = next(policy.parameters()).device
+    try:
+        policy.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {device!r} cannot be used here: {error}") from error
+    try:
+        yield
+    finally:
+        policy.to(home)

@@ -1,0 +1,70 @@
+"""The curves of a run as a table: a Stable-Baselines3 log writer that can be resumed.
+
+In: what the logger dumps, a few named figures at an environment step. Out: ``metrics.csv``, a
+row a dump and a column a name, ``step`` first; a figure that was not logged is an empty cell.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.logger import KVWriter
+
+from glamor_gym.replay.files import write_atomically
+
+
+class MetricsFile(KVWriter):
+    """Stable-Baselines3's own ``CSVOutputFormat`` starts the file anew; this one goes on with it.
+
+    Args:
+        path: the file, which may exist.
+        resume_at: rows of an existing file beyond this step are dropped: they were logged after
+            the checkpoint from which the run goes on, and will come again.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], resume_at: int = 0) -> None:
+        self._path = Path(path)
+        rows: list[dict[str, Any]] = []
+        self._columns = ["step"]
+        if self._path.exists():
+            with self._path.open(newline="") as file:
+                reader = csv.DictReader(file)
+                rows = [row for row in reader if int(row["step"]) <= resume_at]
+                self._columns = list(reader.fieldnames or self._columns)
+        self._rewrite(rows)
+
+    def write(
+        self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0
+    ) -> None:
+        """Append a row with those figures that are plain numbers."""
+        row: dict[str, Any] = {"step": step}
+        for name, value in key_values.items():
+            if isinstance(value, Real) and "csv" not in (key_excluded[name] or ()):
+                row[name] = value
+        if new := [name for name in row if name not in self._columns]:
+            with self._path.open(newline="") as file:
+                rows = list(csv.DictReader(file))
+            self._columns += sorted(new)
+            self._rewrite(rows)
+        with self._path.open("a", newline="") as file:
+            csv.DictWriter(file, self._columns).writerow(row)
+
+    def close(self) -> None:
+        """Nothing stays open between two rows."""
+
+    def _rewrite(self, rows: list[dict[str, Any]]) -> None:
+        """Write the whole table, which a new column makes necessary."""
+        table = io.StringIO(newline="")
+        writer = csv.DictWriter(table, self._columns)
+        writer.writeheader()
+        writer.writerows(rows)
+        with write_atomically(self._path) as file:
+            file.write(table.getvalue().encode())

@@ -1,0 +1,186 @@
+"""The folder of a training run: what is in it, and under which name.
+
+In: a path. Out: the places of its files, and what they hold::
+
+    config.json          what was run: task, settings, seed, commands, versions
+    metrics.csv          the curves, a row a log entry
+    events.out.tfevents… the same for TensorBoard
+    checkpoint/          the agent and its replay
+    evaluation.json      the last evaluation, with its pictures in evaluation.npz
+    report.html          all of it as one page
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
+
+from glamor_gym.evaluation.metrics_file import MetricsFile
+from glamor_gym.evaluation.result_file import load_result, save_result
+from glamor_gym.replay.files import write_atomically
+from glamor_gym.types import EvaluationResult
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+    from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+
+LIBRARIES = (
+    "glamor-gym",
+    "gymnasium",
+    "stable-baselines3",
+    "ale-py",
+    "dm-control",
+    "mujoco",
+    "shimmy",
+    "torch",
+    "numpy",
+)
+"""The libraries on whose versions a run's figures depend."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What was run; all of it can be JSON.
+
+    Attributes:
+        task: id of the environment.
+        agent: class of the agent.
+        preset: name of the preset that the settings come from.
+        settings: the agent's settings, those changed by hand included.
+        policy_kwargs: arguments of its policy.
+        env_kwargs: keyword arguments of ``gym.make``.
+        seed: of everything.
+        n_envs: environments side by side.
+        steps: environment steps that the run is to take.
+        eval_every: environment steps between evaluations.
+        episodes_per_goal: how often each goal is tried in the last evaluation.
+        commands: what was typed: to begin the run, and each time it went on.
+        versions: library → version.
+        hardware: what it ran on, in words.
+        train_seconds: wall-clock time of training so far, its evaluations included.
+    """
+
+    task: str
+    agent: str
+    preset: str
+    settings: dict[str, Any]
+    policy_kwargs: dict[str, Any]
+    env_kwargs: dict[str, Any]
+    seed: int
+    n_envs: int
+    steps: int
+    eval_every: int
+    episodes_per_goal: int
+    commands: list[str]
+    versions: dict[str, str]
+    hardware: str
+    train_seconds: float = 0.0
+
+
+class RunFolder:
+    """Reads and writes the files of one run; nothing is made before it is written.
+
+    Args:
+        path: the folder, which need not exist.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.config_file = self.path / "config.json"
+        self.metrics_file = self.path / "metrics.csv"
+        self.evaluation_file = self.path / "evaluation.json"
+        self.agent_file = self.path / "checkpoint" / "agent.safetensors"
+        self.replay_file = self.path / "checkpoint" / "replay.npz"
+        self.report_file = self.path / "report.html"
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def holds_a_run(self) -> bool:
+        """Return whether a run was begun here."""
+        return self.config_file.is_file()
+
+    def holds_a_checkpoint(self) -> bool:
+        """Return whether there is an agent to go on from."""
+        return self.agent_file.is_file()
+
+    def write_config(self, config: RunConfig) -> None:
+        """Write what was run, as JSON.
+
+        Raises:
+            TypeError: a value is not JSON-able.
+            OSError: the file cannot be written.
+        """
+        with write_atomically(self.config_file) as file:
+            file.write(json.dumps(dataclasses.asdict(config), indent=2).encode())
+
+    def config(self) -> RunConfig:
+        """Return what was run.
+
+        Raises:
+            ValueError: there is no run here, or its file is damaged.
+        """
+        try:
+            return RunConfig(**json.loads(self.config_file.read_text()))
+        except FileNotFoundError:
+            raise ValueError(f"{self.path} holds no run: there is no {self.config_file}") from None
+        except (json.JSONDecodeError, TypeError) as error:
+            raise ValueError(f"{self.config_file} is damaged: {error}") from error
+
+    def logger(self, resume_at: int = 0) -> Logger:
+        """Return a logger for ``agent.set_logger``, into ``metrics.csv`` and for TensorBoard.
+
+        Args:
+            resume_at: the step at which the run goes on; later rows of the table are dropped.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        formats = [
+            MetricsFile(self.metrics_file, resume_at),
+            TensorBoardOutputFormat(str(self.path)),
+        ]
+        return Logger(str(self.path), formats)
+
+    def metrics(self) -> pd.DataFrame:
+        """Return the curves: ``step``, and a column a figure with NaN where it was not logged."""
+        if not self.metrics_file.is_file():
+            return pd.DataFrame({"step": pd.Series(dtype=int)})
+        return pd.read_csv(self.metrics_file)
+
+    def save_agent(self, agent: BaseAlgorithm) -> None:
+        """Write the agent to the checkpoint."""
+        agent.save(self.agent_file)
+
+    def save_replay(self, agent: OffPolicyAlgorithm) -> None:
+        """Write the agent's replay, which may be large, to the checkpoint."""
+        agent.save_replay_buffer(self.replay_file)
+
+    def save_evaluation(self, result: EvaluationResult) -> None:
+        """Keep `result` as the last evaluation."""
+        save_result(result, self.evaluation_file)
+
+    def evaluation(self) -> EvaluationResult | None:
+        """Return the last evaluation; None where there was none yet.
+
+        Raises:
+            ValueError: its file is damaged.
+        """
+        return load_result(self.evaluation_file) if self.evaluation_file.is_file() else None
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries on which figures depend."""
+    return {"python": platform.python_version()} | {
+        library: metadata.version(library) for library in LIBRARIES
+    }
