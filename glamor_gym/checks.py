@@ -28,7 +28,7 @@ def as_integer(value: Any, *, name: str, low: int, high: int | None = None) -> i
     """
     allowed = f"an integer from {low} to {high}" if high is not None else f"an integer ≥ {low}"
     array = np.asarray(value)
-    if array.shape != () or not np.issubdtype(array.dtype, np.integer):
+    if array.shape != () or array.dtype.kind not in "iu":
         raise TypeError(f"{name} must be {allowed}, got {_describe(value)}")
     number = int(array)
     if number < low or (high is not None and number > high):

@@ -6,7 +6,7 @@ In: a world, or any image environment of a user's own. Out, in this order: label
 STOP (:class:`StopAction`), goals (:class:`GoalEnv`, which brings the last two steps itself).
 """
 
-from glamor_gym.wrappers.control import DiscretizeActions, RepeatAction
+from glamor_gym.wrappers.actions import DiscretizeActions, RepeatAction
 from glamor_gym.wrappers.frames import FRAME_SIZE, ScreenToFrame, StackFrames
 from glamor_gym.wrappers.goal_env import GoalEnv, label_tolerance
 from glamor_gym.wrappers.labels import EntityLabels

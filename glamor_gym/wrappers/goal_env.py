@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from glamor_gym.checks import as_element, as_integer
 from glamor_gym.types import Goal
+from glamor_gym.wrappers.display import side_by_side, to_picture
 from glamor_gym.wrappers.frames import StackFrames
-from glamor_gym.wrappers.pictures import side_by_side, to_picture
 from glamor_gym.wrappers.stop import StopAction
 
 Reward = Literal["image", "labels"]

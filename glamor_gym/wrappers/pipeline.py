@@ -13,7 +13,7 @@ from gymnasium import spaces
 
 from glamor_gym.envs import RenderProfile, make_world
 from glamor_gym.tasks import Task, get_task
-from glamor_gym.wrappers.control import ActionTable, DiscretizeActions, RepeatAction
+from glamor_gym.wrappers.actions import ActionTable, DiscretizeActions
 from glamor_gym.wrappers.frames import FRAME_SIZE, ScreenToFrame, StackFrames
 
 
@@ -48,7 +48,6 @@ def make_pipeline(
     if pictures:
         env = ScreenToFrame(env, frame_size)
     if isinstance(env.action_space, spaces.Box):
-        env = RepeatAction(env, task.frame_skip)
         env = DiscretizeActions(env, cast(ActionTable, task.actions))
     if pictures and frame_stack != 1:
         env = StackFrames(env, frame_stack)

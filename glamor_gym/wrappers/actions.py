@@ -2,6 +2,7 @@
 
 In: an environment with ``Box`` actions. Out: :class:`RepeatAction` holds each action for n
 steps; :class:`DiscretizeActions` offers a fixed table of actions, ``Discrete(len(table))``.
+The package's own worlds hold actions themselves, and draw only the last step.
 """
 
 from __future__ import annotations
