@@ -488,7 +488,8 @@ class ImageGoalAgent(OffPolicyAlgorithm):
                 state.setdefault(int(index), {})[key] = tensor
         if state:
             groups = self.policy.optimizer.state_dict()["param_groups"]
-            self.policy.optimizer.load_state_dict({"state": state, "param_groups": groups})
+            in_order = dict(sorted(state.items()))
+            self.policy.optimizer.load_state_dict({"state": in_order, "param_groups": groups})
         return True
 
     def save_replay_buffer(self, path: str | Path | io.BufferedIOBase) -> None:

@@ -1,0 +1,368 @@
+"""GLAMOR in the Stable-Baselines3 API: learn, predict, plan, save and load."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from conftest import GRID, SMALL, make_agent, make_grid, observations
+from stable_baselines3.common.callbacks import BaseCallback, EveryNTimesteps
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
+
+from glamor_gym.agents import AgentFileError, GlamorAgent
+
+STOP = 4
+
+
+class Recorder(BaseCallback):
+    """Keeps what the agent sends to the environments."""
+
+    def __init__(self):
+        super().__init__()
+        self.actions, self.starts = [], []
+
+    def _on_step(self) -> bool:
+        self.actions.append(self.locals["actions"].copy())
+        return True
+
+
+def test_it_learns_from_an_id_in_three_lines():
+    agent = GlamorAgent(GRID, **SMALL).learn(200)
+    action, state = agent.predict(gym.make(GRID).reset(seed=0)[0])
+    assert action in range(5)
+    assert state is not None
+    assert agent.num_timesteps == 200
+
+
+@pytest.mark.parametrize(("n_envs", "ratio"), [(1, 8.0), (3, 8.0), (4, 1.5)])
+def test_the_replay_ratio_does_not_depend_on_the_number_of_environments(n_envs, ratio):
+    env = make_vec_env(GRID, n_envs, env_kwargs={"goals": "all"})
+    agent = make_agent(env, replay_ratio=ratio).learn(360)
+    assert agent._n_updates == int((360 - 60) * ratio / 32)
+
+
+@pytest.mark.parametrize("vec_env_cls", [DummyVecEnv, SubprocVecEnv])
+def test_sb3_vectors_are_taken(vec_env_cls):
+    env = make_vec_env(GRID, 2, vec_env_cls=vec_env_cls, env_kwargs={"goals": "all"})
+    agent = make_agent(env).learn(200)
+    assert agent.replay_buffer.n_trajectories == 2 * 10
+    env.close()
+
+
+@pytest.mark.parametrize(
+    "mode", [gym.vector.AutoresetMode.NEXT_STEP, gym.vector.AutoresetMode.SAME_STEP]
+)
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_gymnasium_vectors_are_taken_in_both_reset_modes(mode, kind):
+    env = gym.make_vec(GRID, 2, kind, vector_kwargs={"autoreset_mode": mode}, goals="all")
+    agent = make_agent(env).learn(220)
+    # With NEXT_STEP every eleventh step of an environment is a reset that moves nothing.
+    n_trajectories = 20 if mode == gym.vector.AutoresetMode.NEXT_STEP else 22
+    assert agent.replay_buffer.n_trajectories == n_trajectories
+    assert (agent.replay_buffer.state()["lengths"] == 10).all()
+    frames = agent.replay_buffer.state()["achieved"].reshape(-1, 11, 49).argmax(-1)
+    assert (frames[:, 0] == 24).all(), "every trajectory begins in the centre"
+    rows, columns = np.divmod(frames, 7)
+    assert (np.abs(np.diff(rows)) + np.abs(np.diff(columns)) <= 1).all()
+    env.close()
+
+
+def test_stored_trajectories_are_what_the_world_does_to_the_stored_actions():
+    agent = make_agent().learn(300)
+    state = agent.replay_buffer.state()
+    world = make_grid()
+    for frames, actions in zip(
+        state["achieved"].reshape(-1, 11, 49), state["actions"].reshape(-1, 11), strict=True
+    ):
+        observation, _ = world.reset(options={"goal": 0})
+        assert (observation["achieved_goal"] == frames[0]).all()
+        for action, frame in zip(actions[:10], frames[1:], strict=True):
+            assert (world.step(int(action))[0]["achieved_goal"] == frame).all()
+
+
+def test_training_never_stops_an_episode():
+    recorder = Recorder()
+    make_agent().learn(400, callback=recorder)
+    actions = np.concatenate(recorder.actions)
+    assert set(actions.tolist()) == {0, 1, 2, 3}
+
+
+def test_collection_follows_one_plan_open_loop_and_acts_at_random_after_it():
+    agent = make_agent(exploration_final_eps=0.0, exploration_steps=0, learning_starts=60)
+    plans: list[np.ndarray] = []
+    own_plan = agent._plan
+
+    def remember(*args):
+        made = own_plan(*args)
+        plans.append(made.tokens[0].numpy())
+        return made
+
+    agent._plan = remember
+    recorder = Recorder()
+    agent.learn(400, callback=recorder)
+    episodes = np.concatenate(recorder.actions).reshape(-1, 10)[-len(plans) :]
+    assert len(plans) > 20
+    for plan, episode in zip(plans, episodes, strict=True):
+        length = int((plan == STOP).argmax())
+        assert (episode[:length] == plan[:length]).all()
+
+
+def test_with_random_data_nothing_is_planned():
+    agent = make_agent(data_policy="random")
+    agent._plan = lambda *args: pytest.fail("planned")
+    agent.learn(300)
+    assert agent._n_updates > 0
+
+
+def test_the_same_seed_gives_the_same_agent():
+    first, second = (make_agent().learn(300) for _ in range(2))
+    for a, b in zip(first.policy.parameters(), second.policy.parameters(), strict=True):
+        assert torch.equal(a, b)
+    other = make_agent(seed=1).learn(300)
+    weights = [next(agent.policy.parameters()) for agent in (first, other)]
+    assert not torch.equal(*weights)
+
+
+def test_losses_fall_and_are_logged(tmp_path, trained):
+    agent = make_agent()
+    agent.set_logger(configure(str(tmp_path), ["csv"]))
+    agent.learn(400, log_interval=5)
+    header, *rows = (tmp_path / "progress.csv").read_text().splitlines()
+    for name in ("train/inverse_loss", "train/prior_loss", "train/information_gap", "time/fps"):
+        assert name in header
+    column = header.split(",").index("train/inverse_loss")
+    losses = [float(row.split(",")[column]) for row in rows if row.split(",")[column]]
+    assert losses[-1] < losses[0]
+
+
+def test_sb3_callbacks_can_end_training():
+    class StopAt(BaseCallback):
+        def _on_step(self) -> bool:
+            return self.num_timesteps < 150
+
+    agent = make_agent().learn(400, callback=[StopAt(), EveryNTimesteps(50, Recorder())])
+    assert agent.num_timesteps == 150
+
+
+def test_learning_goes_on_where_it_was_left():
+    agent = make_agent().learn(200).learn(200, reset_num_timesteps=False)
+    assert agent.num_timesteps == 400
+    assert agent._n_updates == agent.settings.updates_due(400)
+    updates = agent._n_updates
+    agent.learn(200)
+    assert agent._n_updates == updates + agent.settings.updates_due(200)
+
+
+def test_sb3_can_evaluate_it(trained):
+    rewards, lengths = evaluate_policy(
+        trained, make_vec_env(GRID, 1, env_kwargs={"goals": "all"}), 3, return_episode_rewards=True
+    )
+    assert len(rewards) == 3
+    assert all(1 <= length <= 10 for length in lengths)
+
+
+def test_one_observation_and_a_batch_give_the_same_actions_where_noise_is_fixed(trained):
+    batch = observations(1)
+    single = {key: value[0] for key, value in batch.items()}
+    action, _ = trained.predict(single, deterministic=True)
+    actions, _ = trained.predict(batch, deterministic=True)
+    assert np.shape(action) == ()
+    assert actions.shape == (1,)
+    assert action == actions[0]
+    assert trained.predict(single, deterministic=True)[0] == action
+
+
+def test_plans_keep_within_the_steps_left(trained):
+    batch = observations(3)
+    batch["steps_left"] = np.array([[1], [4], [10]], np.float32)
+    plans = trained.plan(batch)
+    assert (plans.length.numpy() <= [2, 5, 11]).all()
+    ends = trained.plan(batch, stop="end")
+    assert ends.length.tolist() == [2, 5, 11]
+
+
+def test_open_loop_follows_its_first_plan(trained):
+    batch, state, actions = observations(3), None, []
+    first = trained.plan(batch, deterministic=True)
+    for _ in range(10):
+        action, state = trained.predict(batch, state, deterministic=True, open_loop=True)
+        actions.append(action)
+    actions = np.stack(actions, axis=1)
+    for row in range(3):
+        length = int(first.length[row])
+        assert actions[row, :length].tolist()[:10] == first.tokens[row, :length].tolist()[:10]
+
+
+def test_the_papers_agent_stops_after_a_plan_of_one_action(trained):
+    assert not trained.planner.stop_first
+    batch = observations(2)
+    batch["steps_left"][:] = 1  # leaves room for one action and STOP
+    action, state = trained.predict(batch)
+    assert (action != STOP).all()
+    action, _ = trained.predict(batch, state)
+    assert (action == STOP).all()
+    action, _ = trained.predict(batch, state, episode_start=np.array([True, False]))
+    assert action[0] != STOP
+    assert action[1] == STOP
+    action, _ = trained.predict(batch, state, stop="never")
+    assert (action != STOP).all()
+
+
+def test_an_agent_that_knows_when_it_has_arrived_may_stop_at_once():
+    agent = make_agent(stay_fraction=0.2)
+    assert agent.planner.stop_first
+    agent.learn(600)
+    arrived = observations(1)
+    arrived["desired_goal"] = arrived["achieved_goal"]
+    assert agent.predict(arrived)[0] == STOP
+    assert agent.predict(arrived, stop="never")[0] != STOP
+    assert agent.predict(arrived, stop="end")[0] != STOP
+
+
+def test_saved_and_loaded_it_predicts_and_learns_the_same(tmp_path, trained):
+    trained.save(tmp_path / "agent")
+    loaded = GlamorAgent.load(tmp_path / "agent", env=make_grid(), device="cpu")
+    batch = observations(4)
+    for option in ({}, {"open_loop": True}, {"stop": "end"}):
+        first, _ = trained.predict(batch, deterministic=True, **option)
+        second, _ = loaded.predict(batch, deterministic=True, **option)
+        assert (first == second).all()
+    assert loaded.settings == trained.settings
+    assert loaded.num_timesteps == trained.num_timesteps
+    assert loaded._n_updates == trained._n_updates
+    for mine, its in zip(
+        trained.policy.optimizer.state_dict()["state"].values(),
+        loaded.policy.optimizer.state_dict()["state"].values(),
+        strict=True,
+    ):
+        assert torch.equal(mine["exp_avg"], its["exp_avg"])
+    loaded.learn(100, reset_num_timesteps=False)
+    assert loaded.num_timesteps == trained.num_timesteps + 100
+
+
+def test_without_an_environment_it_predicts_but_does_not_learn(tmp_path, trained):
+    trained.save(tmp_path / "agent", exclude=["optimizer"])
+    loaded = GlamorAgent.load(tmp_path / "agent", n_trials=3)
+    assert loaded.planner.n_trials == 3
+    assert loaded.predict(observations(2))[0].shape == (2,)
+    with pytest.raises(ValueError, match="env is missing"):
+        loaded.learn(10)
+
+
+def test_the_replay_is_kept_apart_and_without_pickles(tmp_path, trained):
+    trained.save_replay_buffer(tmp_path / "replay.npz")
+    other = make_agent()
+    other.load_replay_buffer(tmp_path / "replay.npz")
+    assert len(other.replay_buffer) == len(trained.replay_buffer)
+
+
+def test_averaged_weights_plan_and_are_saved(tmp_path):
+    agent = make_agent(ema_decay=0.9).learn(200)
+    model, averaged = agent.policy.model, agent.policy.planning_model
+    assert not torch.equal(next(model.parameters()), next(averaged.parameters()))
+    agent.save(tmp_path / "agent")
+    loaded = GlamorAgent.load(tmp_path / "agent", device="cpu")
+    for mine, its in zip(
+        averaged.parameters(), loaded.policy.planning_model.parameters(), strict=True
+    ):
+        assert torch.equal(mine, its)
+
+
+class Bandit(gym.Env):
+    """A goal environment of another maker: no STOP, no steps_left, no pictures."""
+
+    def __init__(self):
+        box = gym.spaces.Box(-1, 1, (3,), np.float32)
+        self.observation_space = gym.spaces.Dict(
+            observation=gym.spaces.Box(-1, 1, (2,), np.float32), achieved_goal=box, desired_goal=box
+        )
+        self.action_space = gym.spaces.Discrete(3)
+
+    def _observe(self, action=None):
+        achieved = np.zeros(3, np.float32)
+        if action is not None:
+            achieved[action] = 1.0
+        return {
+            "observation": np.zeros(2, np.float32),
+            "achieved_goal": achieved,
+            "desired_goal": self._goal.copy(),
+        }
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self._goal = np.eye(3, dtype=np.float32)[self.np_random.integers(3)]
+        return self._observe(), {}
+
+    def step(self, action):
+        return self._observe(action), 0.0, False, False, {}
+
+
+def make_bandit() -> gym.Env:
+    env = gym.wrappers.TimeLimit(Bandit(), 1)
+    env.horizon = 1
+    return env
+
+
+def test_any_goal_environment_with_discrete_actions_is_learnt():
+    agent = make_agent(make_bandit(), learning_starts=50).learn(600)
+    assert agent.stop_action == 3
+    goals = np.eye(3, dtype=np.float32)
+    batch = {"observation": np.zeros((3, 2), np.float32), "desired_goal": goals}
+    assert agent.predict(batch, deterministic=True)[0].tolist() == [0, 1, 2]
+
+
+def test_an_environment_without_goals_or_horizon_is_refused():
+    with pytest.raises(ValueError, match="Dict observation"):
+        make_agent(gym.make("CartPole-v1"))
+    with pytest.raises(ValueError, match="horizon"):
+        make_agent(Bandit())
+    with pytest.raises(ValueError, match="stop_action"):
+        make_agent(DummyVecEnv([lambda: gym.wrappers.TimeLimit(Bandit(), 1)]))
+    with pytest.raises(ValueError, match="env must be"):
+        GlamorAgent(3)
+
+
+def test_bad_calls_are_refused_by_name(tmp_path, trained):
+    batch = observations(2)
+    with pytest.raises(ValueError, match="must be finite"):
+        trained.predict({**batch, "observation": np.full((2, 49), np.nan, np.float32)})
+    with pytest.raises(ValueError, match="n_trials"):
+        trained.predict(batch, n_trials=0)
+    with pytest.raises(ValueError, match="stop"):
+        trained.plan(batch, stop="later")
+    with pytest.raises(ValueError, match="state"):
+        trained.predict(batch, state=trained.predict(observations(3))[1])
+    with pytest.raises(ValueError, match="state"):
+        trained.predict(batch, state=(np.zeros(2),))
+    with pytest.raises(ValueError, match="total_timesteps"):
+        trained.learn(0)
+    with pytest.raises(ValueError, match="exclude"):
+        trained.save(tmp_path / "a", exclude=["policy"])
+    with pytest.raises(ValueError, match="preset"):
+        GlamorAgent.preset("beast")
+    trained.save(tmp_path / "agent")
+    with pytest.raises(ValueError, match="env has spaces"):
+        GlamorAgent.load(tmp_path / "agent", env=make_bandit())
+    with pytest.raises(AgentFileError, match="does not fit"):
+        GlamorAgent.load(tmp_path / "agent", what_is_this=1)
+
+
+def test_a_loss_that_is_no_number_stops_the_run():
+    agent = make_agent()
+    with torch.no_grad():
+        agent.policy.model.prior.head.bias.fill_(float("nan"))
+    with pytest.raises(FloatingPointError, match="prior_loss is nan"):
+        agent.learn(300)
+
+
+def test_presets_can_be_made_and_paper_is_the_default():
+    paper = GlamorAgent(make_grid(), **GlamorAgent.preset("paper"))
+    assert paper.settings == GlamorAgent(make_grid()).settings
+    compact = GlamorAgent(make_grid(), **GlamorAgent.preset("compact"))
+    assert compact.planner == replace(compact.planner, stop_first=True)

@@ -1,0 +1,65 @@
+"""Observations are taken as they are meant, or refused by name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from glamor_gym.agents.observations import as_batch
+
+SPACE = spaces.Dict(
+    observation=spaces.Box(0, 255, (4, 5, 6), np.uint8),
+    desired_goal=spaces.Box(0, 255, (1, 5, 6), np.uint8),
+    steps_left=spaces.Box(0, 50, (1,), np.float32),
+)
+KEYS = ("observation", "desired_goal", "steps_left")
+
+
+def good(batch: int | None = None) -> dict[str, np.ndarray]:
+    prefix = () if batch is None else (batch,)
+    return {
+        "observation": np.zeros((*prefix, 4, 5, 6), np.uint8),
+        "desired_goal": np.zeros((*prefix, 1, 5, 6), np.uint8),
+        "steps_left": np.full((*prefix, 1), 50, np.float32),
+        "something_else": np.zeros(3),
+    }
+
+
+def test_one_and_many_come_out_as_batches():
+    batch, is_batch = as_batch(good(), SPACE, KEYS)
+    assert not is_batch
+    assert {key: value.shape for key, value in batch.items()} == {
+        "observation": (1, 4, 5, 6),
+        "desired_goal": (1, 1, 5, 6),
+        "steps_left": (1, 1),
+    }
+    batch, is_batch = as_batch(good(3), SPACE, KEYS)
+    assert is_batch
+    assert len(batch["observation"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("observation", np.zeros((4, 5, 6), np.float32), r"\['observation'\] must be uint8"),
+        ("observation", np.zeros((4, 5, 7), np.uint8), "must have shape"),
+        ("observation", np.zeros((0, 4, 5, 6), np.uint8), "must have shape"),
+        ("observation", np.zeros((2, 4, 5, 6), np.uint8), "different batch sizes"),
+        ("desired_goal", "a picture", "must be numeric"),
+        ("steps_left", np.array([np.nan], np.float32), "must be finite"),
+        ("steps_left", np.array([np.inf], np.float32), "must be finite"),
+    ],
+)
+def test_bad_entries_are_refused_by_name(key, value, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        as_batch({**good(), key: value}, SPACE, KEYS)
+    assert key in str(caught.value)
+
+
+def test_a_missing_entry_and_no_dict_at_all():
+    without = {key: value for key, value in good().items() if key != "desired_goal"}
+    with pytest.raises(ValueError, match="lacks 'desired_goal'"):
+        as_batch(without, SPACE, KEYS)
+    with pytest.raises(ValueError, match="must be a dict"):
+        as_batch(np.zeros(3), SPACE, KEYS)
