@@ -1,0 +1,383 @@
+"""How a goal set is made: random play, the ranges of labels, and goals far apart (§4.4).
+
+In: a row of the task table and a seed. Out: a :class:`~glamor_gym.goals.goal_set.GoalSet`.
+
+1. :func:`measure_bounds`: the ends of short and long random episodes tell how far labels move.
+2. :func:`collect`: full-length random episodes, whose moments are the candidates.
+3. :func:`choose_evaluation`: ends of episodes whose *labels* are far apart.
+4. :func:`choose_training`: moments whose *pictures* are far apart. Labels are private to the
+   evaluation and have no say in what an agent is trained with.
+
+A goal is a moment of play no more than T steps after a reset, so that it can be reached, and
+never one at which the world had ended: where play is short (a life is soon lost in Breakout,
+Montezuma's Revenge and Qbert), an episode ends with the last moment alive. A world that can list
+its states needs no play: its goals are its states.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, cast
+
+import cv2
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from glamor_gym.checks import as_integer
+from glamor_gym.envs import make_world
+from glamor_gym.goals.goal_set import GoalList, GoalSet
+from glamor_gym.tasks import Suite, Task, get_task
+from glamor_gym.types import Goal, GoalKind, World
+from glamor_gym.wrappers import DiscretizeActions, label_tolerance
+from glamor_gym.wrappers.actions import ActionTable
+
+RANGE_EPISODES = 500
+"""Random episodes behind the ranges of the labels."""
+
+MOMENTS_PER_EPISODE = 4
+"""Training candidates in an episode: its end and three moments before it."""
+
+THUMBNAIL_SIZE = (40, 52)
+"""Height and width in pixels at which pictures are compared: half those of a frame."""
+
+_LIBRARIES: Mapping[Suite, tuple[str, ...]] = MappingProxyType(
+    {"atari": ("ale-py",), "control": ("dm-control", "mujoco", "shimmy"), "small": ()}
+)
+
+Bounds = dict[str, tuple[float, float]]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A moment of play that may become a goal.
+
+    Attributes:
+        content: what the world keeps to show it.
+        labels: (L,) float64, in the order of the task's labels.
+        lagged_labels: (L,) float64, one step later.
+        steps: how many steps after the reset it was.
+    """
+
+    content: NDArray[Any]
+    labels: NDArray[np.float64]
+    lagged_labels: NDArray[np.float64]
+    steps: int
+
+
+@dataclass(frozen=True)
+class Episode:
+    """What is kept of one episode.
+
+    Attributes:
+        start_labels: (L,) float64, at the reset.
+        moments: those asked for that were reached, in order; where the world ended before, the
+            last moment alive at their end. Empty where the first step ended it.
+        steps: number of steps taken.
+    """
+
+    start_labels: NDArray[np.float64]
+    moments: tuple[Moment, ...]
+    steps: int
+
+
+def build_goal_set(
+    task: Task | str,
+    *,
+    seed: int = 0,
+    episodes: int = 2000,
+    n_evaluation: int = 30,
+    n_training: int = 1000,
+    progress: Progress | None = None,
+) -> GoalSet:
+    """Make the goal set of a task.
+
+    The same seed gives the same set with the same versions of the simulators. (Which training
+    goals of a control task are chosen also hangs on the OpenGL driver that draws them.)
+
+    Args:
+        task: a row of the task table, or its name or id.
+        seed: of worlds, actions and choices.
+        episodes: random episodes of full length that the goals are chosen from.
+        n_evaluation: number of evaluation goals.
+        n_training: number of training goals.
+        progress: called after each of these episodes with the number done and `episodes`.
+
+    Raises:
+        ValueError: there is no such task, or too few episodes for so many different goals.
+        TypeError: a number is not an integer.
+    """
+    if isinstance(task, str):
+        task = get_task(task)
+    seed = as_integer(seed, name="seed", low=0)
+    episodes = as_integer(episodes, name="episodes", low=1)
+    n_evaluation = as_integer(n_evaluation, name="n_evaluation", low=1)
+    n_training = as_integer(n_training, name="n_training", low=1)
+    provenance = {
+        "command": f"glamor-gym goals build {task.name} --seed {seed} --episodes {episodes}",
+        "seed": seed,
+        "versions": _versions("glamor-gym", "gymnasium", "numpy", *_LIBRARIES[task.suite]),
+    }
+    rng = np.random.default_rng(seed)
+    world = _explorable(task)
+    world.reset(seed=int(rng.integers(2**31)))
+    if world.has_wrapper_attr("all_goals"):
+        bounds, evaluation, training = _from_states(world, n_evaluation, n_training, rng)
+        provenance |= {"environment_steps": 0}
+    else:
+        bounds, range_steps = measure_bounds(world, task.horizon, rng)
+        played = collect(world, task.horizon, rng, episodes, progress)
+        evaluation = choose_evaluation(played, bounds, task.horizon, n_evaluation, rng)
+        moments = [moment for episode in played for moment in episode.moments]
+        painter = make_world(task, frame_size=THUMBNAIL_SIZE, render_profile="fast")
+        painter.reset(seed=seed)
+        training = choose_training(moments, _thumbnails(painter), n_training, rng)
+        painter.close()
+        provenance |= {
+            "episodes": episodes,
+            "range_episodes": RANGE_EPISODES,
+            "environment_steps": range_steps + sum(episode.steps for episode in played),
+        }
+    world.close()
+    kind = cast(World, world.unwrapped).goal_kind
+    return GoalSet(
+        task.name,
+        evaluation=_goal_list(kind, bounds, evaluation),
+        training=_goal_list(kind, bounds, training),
+        bounds=bounds,
+        provenance=provenance,
+    )
+
+
+def play(world: gym.Env[Any, Any], rng: np.random.Generator, keep: Iterable[int]) -> Episode:
+    """Play one episode of uniformly random actions.
+
+    It goes on for one step after the last moment to keep, for the labels one step later.
+
+    Args:
+        world: with ``Discrete`` actions and labels.
+        rng: draws the actions.
+        keep: the moments to keep, in steps after the reset, from 1.
+    """
+    wanted = set(keep)
+    source = cast(World, world.unwrapped)
+    actions = cast(spaces.Discrete, world.action_space)
+    _, info = world.reset()
+    start_labels = _label_vector(info)
+    moments: list[Moment] = []
+    before: tuple[NDArray[Any], NDArray[np.float64]] | None = None
+    for steps in range(1, max(wanted) + 2):
+        _, _, terminated, truncated, info = world.step(int(rng.integers(actions.n)))
+        labels, over = _label_vector(info), terminated or truncated
+        if before is not None and (over or steps - 1 in wanted):
+            moments.append(Moment(*before, lagged_labels=labels, steps=steps - 1))
+        if over:
+            break
+        before = source.goal_content(), labels
+    return Episode(start_labels, tuple(moments), steps)
+
+
+def measure_bounds(
+    world: gym.Env[Any, Any], horizon: int, rng: np.random.Generator
+) -> tuple[Bounds, int]:
+    """Measure how far random play moves each label.
+
+    Returns:
+        Label → (least, greatest) at the ends of :data:`RANGE_EPISODES` random episodes of
+        lengths uniform on {1 … horizon}; and the number of steps that took.
+    """
+    names = world.reset()[1]["labels"]
+    lengths = rng.integers(1, horizon + 1, RANGE_EPISODES)
+    played = [play(world, rng, [int(length)]) for length in lengths]
+    ends = [episode.moments[-1].labels for episode in played if episode.moments]
+    return _bounds(names, ends), sum(episode.steps for episode in played)
+
+
+def collect(
+    world: gym.Env[Any, Any],
+    horizon: int,
+    rng: np.random.Generator,
+    episodes: int,
+    progress: Progress | None = None,
+) -> list[Episode]:
+    """Play random episodes up to the horizon; keep the end and three earlier moments of each."""
+    earlier = np.arange(1, horizon)
+    played = []
+    for done in range(1, episodes + 1):
+        drawn = rng.choice(earlier, min(MOMENTS_PER_EPISODE - 1, len(earlier)), replace=False)
+        played.append(play(world, rng, [*drawn.tolist(), horizon]))
+        if progress is not None:
+            progress(done, episodes)
+    return played
+
+
+def choose_evaluation(
+    played: Sequence[Episode],
+    bounds: Mapping[str, tuple[float, float]],
+    horizon: int,
+    count: int,
+    rng: np.random.Generator,
+) -> list[Moment]:
+    """Choose ends of episodes whose labels are far apart, measured in their ranges.
+
+    Goals that doing nothing would reach, and ends of episodes shorter than the horizon, are
+    taken only where there are not `count` others.
+
+    Raises:
+        ValueError: fewer than `count` episodes have ends that differ.
+    """
+    lived = [episode for episode in played if episode.moments]
+    ends = [episode.moments[-1] for episode in lived]
+    tolerances = np.array([label_tolerance(high - low) for low, high in bounds.values()])
+    labels = np.array([end.labels for end in ends]) / tolerances
+    starts = np.array([episode.start_labels for episode in lived]) / tolerances
+    left_start = (np.abs(labels - starts) >= 1).any(axis=1)
+    full_length = np.array([end.steps == horizon for end in ends])
+    merit = 2 * left_start + full_length
+    distinct = _distinct(ends)
+    for least in (3, 2, 1, 0):
+        pool = distinct[merit[distinct] >= least]
+        if len(pool) >= count:
+            return [ends[pool[index]] for index in spread(labels[pool], count, rng)]
+    raise ValueError(f"episodes must be more: {len(played)} gave {len(distinct)} different ends")
+
+
+def choose_training(
+    moments: Sequence[Moment],
+    picture: Callable[[NDArray[Any]], NDArray[Any]],
+    count: int,
+    rng: np.random.Generator,
+) -> list[Moment]:
+    """Choose moments whose pictures are far apart, pixel by pixel.
+
+    Args:
+        moments: the candidates.
+        picture: shows a content small, as an array of one shape for all.
+        count: how many to choose.
+        rng: draws the order and the slots of :func:`spread`.
+
+    Raises:
+        ValueError: fewer than `count` candidates differ.
+    """
+    pool = [moments[index] for index in _distinct(moments)]
+    if len(pool) < count:
+        raise ValueError(f"episodes must be more: they gave {len(pool)} different moments")
+    pictures = np.stack([picture(moment.content).ravel() for moment in pool])
+    return [pool[index] for index in spread(pictures, count, rng)]
+
+
+def spread(points: NDArray[Any], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Choose points far apart, by the diverse goal buffer (§4.4; Warde-Farley et al., 2019).
+
+    Points come in a random order. The first fill the slots; each later one replaces the point
+    in a random slot if its nearest neighbour in the *other* slots is farther away than that
+    point's own.
+
+    Args:
+        points: (n, d), of any real dtype.
+        count: number of slots.
+        rng: draws the order and the slots.
+
+    Returns:
+        (count,) int64, the rows chosen.
+
+    Raises:
+        ValueError: `count` is not in 1 … n.
+    """
+    count = as_integer(count, name="count", low=1, high=len(points))
+    # Centred, so that squares are small and little is lost where they are subtracted.
+    points = (points - points.mean(axis=0)).astype(np.float32)
+    squares = np.einsum("nd,nd->n", points, points)
+    order = rng.permutation(len(points))
+    chosen = order[:count].copy()
+    kept = points[chosen]
+    distances = squares[chosen, None] + squares[chosen] - 2 * kept @ kept.T
+    np.fill_diagonal(distances, np.inf)
+    slots = rng.integers(count, size=len(points) - count)
+    for candidate, slot in zip(order[count:], slots, strict=True):
+        away = squares[chosen] + squares[candidate] - 2 * kept @ points[candidate]
+        away[slot] = np.inf
+        if away.min() > distances[slot].min():
+            chosen[slot], kept[slot] = candidate, points[candidate]
+            distances[slot] = distances[:, slot] = away
+    return chosen
+
+
+def _explorable(task: Task) -> gym.Env[Any, Any]:
+    """Return the task's world with discrete actions, and without pictures where they cost."""
+    world = make_world(task, render_profile=None)
+    if isinstance(world.action_space, spaces.Box):
+        world = DiscretizeActions(world, cast(ActionTable, task.actions))
+    return world
+
+
+def _thumbnails(world: gym.Env[Any, Any]) -> Callable[[NDArray[Any]], NDArray[np.uint8]]:
+    """Return a function that shows a content as `world` does, but small."""
+    show = cast(World, world.unwrapped).goal_screen
+    height, width = THUMBNAIL_SIZE
+
+    def thumbnail(content: NDArray[Any]) -> NDArray[np.uint8]:
+        small = cv2.resize(show(content), (width, height), interpolation=cv2.INTER_AREA)
+        return small.astype(np.uint8, copy=False)
+
+    return thumbnail
+
+
+def _from_states(
+    world: gym.Env[Any, Any], n_evaluation: int, n_training: int, rng: np.random.Generator
+) -> tuple[Bounds, list[Moment], list[Moment]]:
+    """Return bounds, evaluation and training goals of a world that lists its states.
+
+    Every state comes as often as any other, as far as the numbers allow, but the start is no
+    evaluation goal. Nothing is played, so the lagged labels are the labels.
+    """
+    _, info = world.reset()
+    start = _label_vector(info)
+    states = []
+    for goal in cast(list[Goal], world.get_wrapper_attr("all_goals")()):
+        labels = np.array([(goal.labels or {})[name] for name in info["labels"]])
+        states.append(Moment(goal.content, labels, lagged_labels=labels, steps=0))
+    elsewhere = [state for state in states if not np.array_equal(state.labels, start)]
+    far_apart = spread(
+        np.stack([state.labels for state in elsewhere]), min(n_evaluation, len(elsewhere)), rng
+    )
+    evaluation = [elsewhere[index] for index in np.resize(far_apart, n_evaluation)]
+    training = [states[index] for index in np.resize(np.arange(len(states)), n_training)]
+    return _bounds(info["labels"], [state.labels for state in states]), evaluation, training
+
+
+def _label_vector(info: Mapping[str, Any]) -> NDArray[np.float64]:
+    return np.array(list(info["labels"].values()), np.float64)
+
+
+def _bounds(names: Iterable[str], labels: Sequence[NDArray[np.float64]]) -> Bounds:
+    low, high = np.min(labels, axis=0).tolist(), np.max(labels, axis=0).tolist()
+    return dict(zip(names, zip(low, high, strict=True), strict=True))
+
+
+def _distinct(moments: Sequence[Moment]) -> NDArray[np.int64]:
+    """Return the index of the first moment with each content."""
+    first: dict[bytes, int] = {}
+    for index, moment in enumerate(moments):
+        first.setdefault(hashlib.sha256(moment.content.data).digest(), index)
+    return np.fromiter(first.values(), np.int64)
+
+
+def _goal_list(kind: GoalKind, names: Iterable[str], moments: Sequence[Moment]) -> GoalList:
+    return GoalList(
+        kind,
+        tuple(names),
+        np.stack([moment.content for moment in moments]),
+        np.stack([moment.labels for moment in moments]),
+        np.stack([moment.lagged_labels for moment in moments]),
+    )
+
+
+def _versions(*distributions: str) -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in distributions}
