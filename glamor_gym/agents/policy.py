@@ -71,7 +71,7 @@ class GlamorPolicy(BasePolicy):
             average = get_ema_multi_avg_fn(ema_decay)  # type: ignore[no-untyped-call]
             self.averaged = AveragedModel(self.model, multi_avg_fn=average)
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=lr_schedule(1.0), weight_decay=weight_decay
+            self.model.parameters(), lr=lr_schedule(1.0), weight_decay=weight_decay, fused=True
         )
         self.precision: Precision = precision
         self.horizon = horizon

@@ -51,10 +51,14 @@ def test_residual_blocks_start_as_the_identity():
     torch.testing.assert_close(trunk[4](x), x)
 
 
-def test_pixels_are_scaled_to_one():
+def test_no_pixel_value_is_lost_in_bfloat16():
     normalise = make_encoder(PICTURE, "compact")[0]
-    pixels = torch.full((1, 4, 80, 104), 255, dtype=torch.uint8)
-    assert normalise(pixels).unique().tolist() == [1.0]
+    pixels = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        scaled = normalise(pixels)
+    assert scaled.dtype == torch.bfloat16
+    assert (scaled.float() * 256 == pixels).all()
+    torch.testing.assert_close(normalise(pixels), scaled.float())
 
 
 def test_an_unknown_encoder_is_named():
