@@ -6,7 +6,7 @@ form the code works with, or an error that names the argument, what was given an
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from gymnasium import spaces
@@ -63,6 +63,17 @@ def as_size(value: Any, *, name: str) -> tuple[int, int]:
         raise ValueError(
             f"{name} must be (height, width), two positive integers, got {value!r}"
         ) from None
+
+
+def as_render_mode(value: Any) -> str | None:
+    """Return `value` as a render mode that the package's environments have.
+
+    Raises:
+        ValueError: it is neither None nor ``"rgb_array"``.
+    """
+    if value not in (None, "rgb_array"):
+        raise ValueError(f"render_mode must be None or 'rgb_array', got {value!r}")
+    return cast("str | None", value)
 
 
 def as_element(value: Any, space: spaces.Box, *, name: str) -> NDArray[Any]:

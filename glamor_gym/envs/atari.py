@@ -20,7 +20,7 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
-from glamor_gym.checks import as_element, as_integer, as_probability
+from glamor_gym.checks import as_element, as_integer, as_probability, as_render_mode
 from glamor_gym.types import GoalKind
 
 NOOP = ale_py.Action.NOOP
@@ -112,7 +112,7 @@ class AtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
             as_integer(high, name="noops[1]", low=low),
         )
         self._rom = rom
-        self.render_mode = render_mode
+        self.render_mode = as_render_mode(render_mode)
 
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
         self._ale = ale_py.ALEInterface()

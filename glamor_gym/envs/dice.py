@@ -13,7 +13,7 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
-from glamor_gym.checks import as_integer
+from glamor_gym.checks import as_integer, as_render_mode
 from glamor_gym.types import Goal, GoalKind
 
 FACES = 6
@@ -48,8 +48,11 @@ class Dice(gym.Env[NDArray[np.float32], np.int64]):
 
         Args:
             render_mode: None or ``"rgb_array"``.
+
+        Raises:
+            ValueError: there is no such render mode.
         """
-        self.render_mode = render_mode
+        self.render_mode = as_render_mode(render_mode)
         self.observation_space = spaces.Box(0.0, 1.0, (FACES,), np.float32)
         self.action_space = spaces.Discrete(2)
         self._face = 0

@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from glamor_gym.checks import as_integer
+from glamor_gym.checks import as_integer, as_render_mode
 from glamor_gym.types import Goal, GoalKind
 
 MOVES = ((0, -1), (1, 0), (0, 1), (-1, 0))
@@ -41,10 +41,10 @@ class GridWorld(gym.Env[NDArray[np.float32], np.int64]):
 
         Raises:
             TypeError: `size` is not an integer.
-            ValueError: `size` is below 1.
+            ValueError: `size` is below 1, or there is no such render mode.
         """
         self.size = as_integer(size, name="size", low=1)
-        self.render_mode = render_mode
+        self.render_mode = as_render_mode(render_mode)
         self.observation_space = spaces.Box(0.0, 1.0, (self.size**2,), np.float32)
         self.action_space = spaces.Discrete(len(MOVES))
         self._x = self._y = self.size // 2

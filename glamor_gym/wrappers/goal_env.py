@@ -19,7 +19,7 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
-from glamor_gym.checks import as_element, as_integer
+from glamor_gym.checks import as_element, as_integer, as_render_mode
 from glamor_gym.types import Goal
 from glamor_gym.wrappers.display import side_by_side, to_picture
 from glamor_gym.wrappers.frames import StackFrames
@@ -114,8 +114,6 @@ class GoalEnv(gym.Env[Observation, np.int64]):
             raise ValueError(f"reward must be one of {get_args(Reward)}, got {reward!r}")
         if label_lag not in (0, 1):
             raise ValueError(f"label_lag must be 0 or 1, got {label_lag!r}")
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
         for name, extent in ranges.items():
             if not (np.isfinite(extent) and extent >= 0):
                 raise ValueError(f"ranges[{name!r}] must be finite and ≥ 0, got {extent!r}")
@@ -125,7 +123,7 @@ class GoalEnv(gym.Env[Observation, np.int64]):
         self.horizon = as_integer(horizon, name="horizon", low=1)
         self.reward: Reward = reward
         self.label_lag = label_lag
-        self.render_mode = render_mode
+        self.render_mode = as_render_mode(render_mode)
 
         self._goal_space = _goal_space(world)
         pictures = len(self._goal_space.shape) == 3
@@ -172,6 +170,7 @@ class GoalEnv(gym.Env[Observation, np.int64]):
             TypeError: a goal of the wrong type or dtype.
         """
         super().reset(seed=seed)
+        self._running = False
         options = options or {}
         if unknown := options.keys() - {"goal"}:
             raise ValueError(f"options may hold 'goal' only, got {sorted(unknown)}")

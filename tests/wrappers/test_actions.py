@@ -1,0 +1,95 @@
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.wrappers import TimeLimit
+
+from glamor_gym.wrappers import DiscretizeActions, RepeatAction
+
+
+class Sum(gym.Env):
+    """The state is the sum of the actions, Box (A,); the reward is the number of the step."""
+
+    def __init__(self, low, high):
+        self.action_space = gym.spaces.Box(np.array(low), np.array(high), dtype=np.float64)
+        self.observation_space = gym.spaces.Box(-np.inf, np.inf, self.action_space.shape)
+
+    def reset(self, *, seed=None, options=None):
+        self.state = np.zeros(self.action_space.shape)
+        self.steps = 0
+        return self.state.copy(), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action)
+        self.state += action
+        self.steps += 1
+        return self.state.copy(), self.steps, False, False, {"steps": self.steps}
+
+
+def test_cartesian_counts_with_the_last_dimension_fastest():
+    env = DiscretizeActions(Sum([-1, -1], [1, 1]), "cartesian")
+    assert env.table.tolist() == [
+        [-1, -1], [-1, 0], [-1, 1],
+        [0, -1], [0, 0], [0, 1],
+        [1, -1], [1, 0], [1, 1],
+    ]  # fmt: skip
+    assert env.action_space == gym.spaces.Discrete(9)
+
+
+def test_diagonal_moves_one_dimension_at_a_time():
+    env = DiscretizeActions(Sum([-1] * 5, [1] * 5), "diagonal")
+    assert env.action_space == gym.spaces.Discrete(11)
+    assert env.table[0].tolist() == [0, 0, 0, 0, 0]
+    assert env.table[1:5].tolist() == [
+        [-1, 0, 0, 0, 0],
+        [1, 0, 0, 0, 0],
+        [0, -1, 0, 0, 0],
+        [0, 1, 0, 0, 0],
+    ]
+    assert len(np.unique(env.table, axis=0)) == 11
+
+
+def test_actions_reach_the_bounds_of_the_box():
+    env = DiscretizeActions(Sum([0, -3], [1, 1]), "cartesian")
+    env.reset()
+    assert env.step(0)[0].tolist() == [0.0, -3.0]
+    assert env.step(8)[0].tolist() == [1.0, -2.0]
+    assert env.step(4)[0].tolist() == [1.5, -3.0]  # plus the middles 0.5 and −1
+
+
+@pytest.mark.parametrize(("action", "error"), [(9, ValueError), (-1, ValueError), (0.5, TypeError)])
+def test_an_action_outside_the_table_is_refused(action, error):
+    env = DiscretizeActions(Sum([-1, -1], [1, 1]))
+    env.reset()
+    with pytest.raises(error, match="action must be an integer from 0 to 8"):
+        env.step(action)
+
+
+def test_boxes_without_bounds_and_other_tables_are_refused():
+    with pytest.raises(ValueError, match="bounded"):
+        DiscretizeActions(Sum([-np.inf], [1]))
+    with pytest.raises(ValueError, match="table must be one of"):
+        DiscretizeActions(Sum([-1], [1]), "octagonal")
+    with pytest.raises(ValueError, match="bounded"):
+        DiscretizeActions(DiscretizeActions(Sum([-1], [1])))
+
+
+def test_an_action_is_held_and_its_rewards_summed():
+    env = RepeatAction(Sum([-1], [1]), 3)
+    env.reset()
+    observation, reward, terminated, truncated, info = env.step(np.array([0.5]))
+    assert observation.tolist() == [1.5]
+    assert (reward, terminated, truncated) == (1 + 2 + 3, False, False)
+    assert info == {"steps": 3}
+
+
+def test_holding_stops_where_the_episode_does():
+    env = RepeatAction(TimeLimit(Sum([-1], [1]), 2), 3)
+    env.reset()
+    observation, reward, _, truncated, _ = env.step(np.array([1.0]))
+    assert (observation.tolist(), reward, truncated) == ([2.0], 3.0, True)
+
+
+@pytest.mark.parametrize(("n", "error"), [(0, ValueError), (2.0, TypeError)])
+def test_holding_for_no_step_is_refused(n, error):
+    with pytest.raises(error, match="n must be an integer ≥ 1"):
+        RepeatAction(Sum([-1], [1]), n)

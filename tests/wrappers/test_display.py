@@ -1,0 +1,32 @@
+import numpy as np
+
+from glamor_gym.wrappers.display import side_by_side, to_picture
+
+
+def test_a_gray_frame_becomes_a_colour_picture():
+    frame = np.array([[[0, 5], [6, 7]]], np.uint8)
+    picture = to_picture(frame)
+    assert picture.shape == (2, 2, 3)
+    assert (picture == frame[0][:, :, None]).all()
+
+
+def test_a_colour_frame_keeps_its_colours():
+    frame = np.arange(12, dtype=np.uint8).reshape(3, 2, 2)
+    assert to_picture(frame)[1, 0].tolist() == frame[:, 1, 0].tolist()
+
+
+def test_a_vector_becomes_a_row_of_cells():
+    picture = to_picture(np.array([0.0, 0.5, 1.0], np.float32))
+    assert picture[0, :, 0].tolist() == [0, 128, 255]
+
+
+def test_pictures_stand_side_by_side_enlarged_by_a_whole_factor():
+    left = np.zeros((80, 104, 3), np.uint8)
+    right = np.full((80, 104, 3), 100, np.uint8)
+    right[0, 0] = 7
+    both = side_by_side(left, right)
+    assert both.shape == (320, 416 + 8 + 416, 3)
+    assert (both[:, :416] == 0).all()
+    assert (both[:, 416:424] == 255).all()
+    assert (both[:4, 424:428] == 7).all()
+    assert (both[4:, 424:] == 100).all()

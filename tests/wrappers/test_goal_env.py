@@ -1,0 +1,479 @@
+import warnings
+
+import numpy as np
+import pytest
+from gymnasium.error import ResetNeeded
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glamor_gym.envs.dice import Dice
+from glamor_gym.envs.gridworld import GridWorld
+from glamor_gym.types import Goal
+from glamor_gym.wrappers import GoalEnv, ScreenToFrame, label_tolerance
+
+STOP = 2
+SIZE = (6, 8)
+
+
+@pytest.fixture
+def make(dot_world):
+    """A goal environment over the dot, with the goals x = 0 … 7 of ten steps."""
+
+    def build(*, goals=None, horizon=10, ranges=None, ends_at=0, cut_at=0, **kwargs):
+        world = dot_world(ends_at=ends_at, cut_at=cut_at)
+        labels = [{"x": float(x), "y": 2.0} for x in range(8)]
+        if goals is None:
+            goals = [
+                Goal(world.picture(x), "screen", labels[x], {"x": x + 1.0, "y": 2.0}, index=x)
+                for x in range(8)
+            ]
+        ranges = {"x": 7.0, "y": 0.0} if ranges is None else ranges
+        return GoalEnv(ScreenToFrame(world, SIZE), goals, ranges=ranges, horizon=horizon, **kwargs)
+
+    return build
+
+
+# Observations
+
+
+def test_the_observation_has_the_four_keys_and_their_spaces(make):
+    env = make()
+    observation, _ = env.reset(seed=0)
+    assert observation in env.observation_space
+    assert {key: (value.shape, value.dtype.name) for key, value in observation.items()} == {
+        "observation": ((4, 6, 8), "uint8"),
+        "achieved_goal": ((1, 6, 8), "uint8"),
+        "desired_goal": ((1, 6, 8), "uint8"),
+        "steps_left": ((1,), "float32"),
+    }
+
+
+def test_frames_goals_and_steps_left_follow_the_episode(make):
+    env = make(horizon=3)
+    picture = env._world.unwrapped.picture
+    seen = [env.reset(options={"goal": 5})[0], env.step(1)[0], env.step(1)[0]]
+    for moment, observation in enumerate(seen):
+        assert observation["steps_left"].tolist() == [3 - moment]
+        assert np.array_equal(observation["achieved_goal"], picture(moment)[None])
+        assert np.array_equal(observation["desired_goal"], picture(5)[None])
+    assert not seen[0]["observation"][:3].any()
+    assert np.array_equal(seen[0]["observation"][3], picture(0))
+    assert not seen[2]["observation"][0].any()
+    assert np.array_equal(seen[2]["observation"][1:], [picture(0), picture(1), picture(2)])
+
+
+def test_what_a_user_does_to_returned_values_does_not_come_back(make):
+    env, untouched = make(), make()
+    env.reset(options={"goal": 1}), untouched.reset(options={"goal": 1})
+    for action in (1, 0, 1, STOP):
+        observation, *_, info = result = env.step(action)
+        expected = untouched.step(action)
+        for key, value in observation.items():
+            assert np.array_equal(value, expected[0][key])
+        assert result[1:] == expected[1:]
+        for value in observation.values():
+            value[:] = 7
+        info["labels"].clear()
+        info["goal_labels"].clear()
+
+
+def test_vectors_are_neither_stacked_nor_made_pictures():
+    env = GoalEnv(GridWorld(), GridWorld().all_goals(), ranges={"x": 6.0, "y": 6.0}, horizon=10)
+    observation, _ = env.reset(options={"goal": 0})
+    assert observation in env.observation_space
+    assert observation["observation"].shape == (49,)
+    assert observation["desired_goal"].tolist() == [1.0] + [0.0] * 48
+
+
+@pytest.mark.parametrize("frame_stack", [1, 2, 5])
+def test_the_stack_has_the_length_asked_for(make, frame_stack):
+    env = make(frame_stack=frame_stack)
+    env.reset()
+    observation = env.step(0)[0]
+    assert observation["observation"].shape == (frame_stack, 6, 8)
+    assert observation in env.observation_space
+
+
+# How episodes end
+
+
+def test_at_the_horizon_the_episode_is_truncated(make):
+    env = make(horizon=3)
+    env.reset()
+    ends = [env.step(0)[2:4] for _ in range(3)]
+    assert ends == [(False, False), (False, False), (False, True)]
+    with pytest.raises(ResetNeeded, match="reset"):
+        env.step(0)
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_stop_terminates_at_the_first_step_and_at_the_last(make, steps):
+    env = make(horizon=3)
+    observation, _ = env.reset(options={"goal": steps})
+    for _ in range(steps):
+        observation, *_ = env.step(1)
+    last, _, terminated, truncated, info = env.step(env.stop_action)
+    assert (terminated, truncated) == (True, False)
+    assert info["stopped"] is True
+    assert info["is_success"] is True
+    assert np.array_equal(last["observation"], observation["observation"])
+    assert last["steps_left"].tolist() == [3 - steps - 1]
+    assert env._world.unwrapped.steps == steps
+    with pytest.raises(ResetNeeded):
+        env.step(0)
+
+
+@pytest.mark.parametrize("horizon", [1, 2, 3])
+def test_where_the_world_ends_it_is_terminated(make, horizon):
+    env = make(ends_at=2, horizon=horizon)
+    env.reset()
+    ends = [env.step(0)[2:4] for _ in range(min(horizon, 2))]
+    assert ends[-1] == ((False, True) if horizon == 1 else (True, False))
+
+
+def test_where_the_world_cuts_off_it_is_truncated(make):
+    env = make(cut_at=2)
+    env.reset()
+    assert [env.step(0)[2:4] for _ in range(2)] == [(False, False), (False, True)]
+
+
+def test_a_step_before_the_first_reset_is_refused(make):
+    with pytest.raises(ResetNeeded):
+        make().step(0)
+
+
+def test_a_reset_that_fails_leaves_no_episode_behind(make):
+    env = make()
+    env.reset()
+    with pytest.raises(ValueError, match="goal"):
+        env.reset(options={"goal": 99})
+    with pytest.raises(ResetNeeded):
+        env.step(0)
+
+
+def test_ends_and_success_are_python_bools(make):
+    env = make()
+    assert type(env.reset()[1]["is_success"]) is bool
+    _, reward, terminated, truncated, info = env.step(1)
+    assert (type(reward), type(terminated), type(truncated)) == (float, bool, bool)
+    assert type(info["is_success"]) is bool
+
+
+# Rewards and success
+
+
+def play(env, goal, actions):
+    """Return the rewards and successes of an episode, the reset's success first."""
+    _, info = env.reset(options={"goal": goal})
+    steps = [env.step(action) for action in actions]
+    return [step[1] for step in steps], [info["is_success"]] + [s[-1]["is_success"] for s in steps]
+
+
+def test_the_image_reward_is_equality_of_pictures_at_every_step(make):
+    rewards, success = play(make(), 1, [0, 1, 0, 1, STOP])
+    assert rewards == [0.0, 1.0, 1.0, 0.0, 0.0]
+    assert success == [False, False, True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("actions", "rewards"),
+    [
+        ([1, 1, STOP], [0.0, 0.0, 1.0]),  # stopped there
+        ([1, 1, 0, 0], [0.0, 0.0, 0.0, 1.0]),  # there at the horizon
+        ([1, 1, 1, STOP], [0.0, 0.0, 0.0, 0.0]),  # passed by
+        ([STOP], [0.0]),
+    ],
+)
+def test_the_label_reward_comes_where_the_episode_ends_in_success(make, actions, rewards):
+    assert play(make(horizon=4, reward="labels"), 2, actions)[0] == rewards
+
+
+def test_a_label_may_miss_by_less_than_a_tenth_of_its_range(make):
+    # The goal is x = 3; a tenth of 70 is 7, and 7 is not less than 7.
+    for extent, farthest in ((70.0, 6), (10.0, 0), (10.1, 1), (0.0, 0), (40.0, 3)):
+        env = make(
+            ranges={"x": extent, "y": 1.0},
+            goals=[Goal(np.zeros(SIZE, np.uint8), "screen", {"x": 7.0, "y": 2.0})],
+        )
+        _, success = play(env, 0, [1] * 7)
+        assert success == [7 - x <= farthest for x in range(8)], extent
+
+
+def test_all_labels_have_to_match(make):
+    goal = Goal(np.zeros(SIZE, np.uint8), "screen", {"x": 0.0, "y": 5.0})
+    assert play(make(goals=[goal], ranges={"x": 7.0, "y": 7.0}), 0, [STOP])[1] == [False, False]
+
+
+@given(st.floats(0.01, 1e6), st.floats(0, 1))
+def test_the_tolerance_is_a_tenth_of_the_range(extent, share):
+    assert label_tolerance(extent) == pytest.approx(extent / 10)
+    assert label_tolerance(share * 0.0099) == 0.1
+
+
+def test_lagged_labels_are_those_one_step_after_the_picture(make):
+    env = make(label_lag=1)
+    assert env.reset(options={"goal": 2})[1]["goal_labels"] == {"x": 3.0, "y": 2.0}
+    assert play(env, 2, [1, 1, 1])[1] == [False, False, False, True]
+
+
+def test_without_labels_success_is_equality_of_pictures(make):
+    env = make(reward="labels")
+    picture = env._world.unwrapped.picture(1)[None]
+    for goal in (picture, Goal(picture, "frame")):
+        rewards, success = play(env, goal, [1, STOP])
+        assert env.reset(options={"goal": goal})[1]["goal_labels"] == {}
+        assert (rewards, success) == ([0.0, 1.0], [False, True, True])
+
+
+# Goals
+
+
+def test_a_reset_draws_each_goal_as_likely(make):
+    env = make()
+    env.reset(seed=0)
+    drawn = [env.reset()[1]["goal_labels"]["x"] for _ in range(800)]
+    counts = np.bincount(np.array(drawn, int), minlength=8)
+    # Chi-squared with 7 degrees of freedom: 24.3 is the 99.9 % point.
+    assert ((counts - 100) ** 2 / 100).sum() < 24.3
+
+
+def test_the_same_seed_gives_the_same_episodes(make):
+    def labels(env, seed):
+        return [env.reset(seed=seed)[1]] + [env.reset()[1] for _ in range(5)]
+
+    assert labels(make(), 7) == labels(make(), 7)
+    env = make()
+    assert labels(env, 7) == labels(env, 7)
+    assert labels(env, 7) != labels(env, 8)
+
+
+def test_goal_and_world_do_not_share_their_first_draw():
+    env = GoalEnv(Dice(), Dice().all_goals(), ranges={"face": 5.0}, horizon=1)
+    pairs = set()
+    for seed in range(300):
+        goal = env.reset(seed=seed)[1]["goal_labels"]["face"]
+        pairs.add((goal, env.step(0)[-1]["labels"]["face"]))
+    assert len(pairs) == 36
+
+
+def test_goals_may_be_loaded_one_by_one(make):
+    class Lazy(list):
+        loaded = 0
+
+        def __getitem__(self, index):
+            self.loaded += 1
+            return super().__getitem__(index)
+
+    goals = Lazy(make().goals)
+    env = make(goals=goals)
+    assert goals.loaded == 0
+    env.reset()
+    assert goals.loaded == 1
+
+
+def test_a_goal_is_shown_by_this_episodes_world(dot_world):
+    class Tinted(dot_world):
+        """Every episode is brighter than the one before, goals included."""
+
+        tint = 0
+
+        def reset(self, *, seed=None, options=None):
+            self.tint += 1
+            return super().reset(seed=seed)
+
+        def picture(self, x):
+            return super().picture(x) + np.uint8(self.tint)
+
+        def goal_screen(self, content):
+            return self.picture(int(content[0]))
+
+    world = Tinted()
+    world.goal_kind = "state"
+    env = GoalEnv(
+        ScreenToFrame(world, SIZE), [Goal(np.array([0.0]), "state")], ranges={}, horizon=2
+    )
+    for episode in (1, 2):
+        observation, info = env.reset()
+        assert observation["desired_goal"].max() == 200 + episode
+        assert info["is_success"] is True
+
+
+def test_a_picture_goal_is_copied(make):
+    env = make()
+    picture = env._world.unwrapped.picture(0)[None]
+    env.reset(options={"goal": picture})
+    picture[:] = 0
+    assert env.step(0)[1] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("goal", "error", "message"),
+    [
+        (8, ValueError, "from 0 to 7, got 8"),
+        (-1, ValueError, "from 0 to 7, got -1"),
+        (1.0, TypeError, "options\\['goal'\\].*got 1.0 \\(float\\)"),
+        (True, TypeError, "got True"),
+        ("3", TypeError, "got '3'"),
+        (None, TypeError, "got None"),
+        (np.zeros(SIZE, np.uint8), ValueError, r"shape \(1, 6, 8\).*got shape \(6, 8\)"),
+        (np.zeros((1, *SIZE), np.float32), TypeError, "dtype uint8, got dtype float32"),
+        (Goal(np.zeros((1, 2, 2), np.uint8), "frame"), ValueError, r"Goal.content.*\(1, 2, 2\)"),
+        (Goal(np.zeros(3), "state"), ValueError, "Goal.kind must be 'frame' or 'screen'"),
+        (Goal(np.zeros(SIZE, np.uint8), "screen", {"z": 1.0}), ValueError, "ranges.*'z'"),
+    ],
+)
+def test_a_goal_that_does_not_fit_is_refused(make, goal, error, message):
+    with pytest.raises(error, match=message):
+        make().reset(options={"goal": goal})
+
+
+@pytest.mark.parametrize("value", [np.nan, 1.5, -0.5])
+def test_vector_goals_out_of_bounds_are_refused(value):
+    env = GoalEnv(Dice(), Dice().all_goals(), ranges={"face": 5.0}, horizon=1)
+    with pytest.raises(ValueError, match=r"options\['goal'\]"):
+        env.reset(options={"goal": np.full(6, value, np.float32)})
+
+
+def test_unknown_options_are_refused(make):
+    with pytest.raises(ValueError, match=r"'goal' only, got \['gaol'\]"):
+        make().reset(options={"gaol": 1})
+
+
+def test_goals_without_lagged_labels_cannot_be_judged_with_a_lag(make):
+    goal = Goal(np.zeros(SIZE, np.uint8), "screen", {"x": 0.0, "y": 2.0})
+    with pytest.raises(ValueError, match="lagged_labels"):
+        make(label_lag=1).reset(options={"goal": goal})
+
+
+def test_labels_that_the_world_lacks_are_named(make):
+    goal = Goal(np.zeros(SIZE, np.uint8), "screen", {"z": 0.0})
+    with pytest.raises(ValueError, match=r"lack \['z'\]"):
+        make(goals=[goal], ranges={"z": 1.0}).reset()
+
+
+# compute_*
+
+
+@pytest.mark.parametrize("reward", ["image", "labels"])
+@pytest.mark.parametrize("world", [{}, {"ends_at": 3}, {"cut_at": 3}])
+@pytest.mark.parametrize("actions", [[1, 1, 0, 0, 1], [1, 1, STOP], [1, 1, 0, 0, STOP], [STOP]])
+def test_compute_agrees_with_step_one_by_one_and_in_a_batch(make, reward, world, actions):
+    env = make(reward=reward, horizon=5, **world)
+    env.reset(options={"goal": 2})
+    steps = []
+    for action in actions:
+        steps.append(env.step(action))
+        if steps[-1][2] or steps[-1][3]:
+            break
+    methods = (env.compute_reward, env.compute_terminated, env.compute_truncated)
+    achieved = [step[0]["achieved_goal"] for step in steps]
+    desired = [step[0]["desired_goal"] for step in steps]
+    infos = [step[-1] for step in steps]
+    for column, method in enumerate(methods, start=1):
+        expected = [step[column] for step in steps]
+        one_by_one = [method(*moment) for moment in zip(achieved, desired, infos, strict=True)]
+        assert one_by_one == expected
+        assert [type(value) for value in one_by_one] == [type(value) for value in expected]
+        for batch in (infos, np.array(infos)):
+            values = method(np.array(achieved), np.array(desired), batch)
+            assert values.shape == (len(steps),)
+            assert values.tolist() == expected
+    assert env.compute_reward(np.array(achieved), np.array(desired), infos).dtype == np.float32
+
+
+def test_the_image_reward_needs_no_info(make):
+    env = make()
+    picture = env._world.unwrapped.picture
+    achieved = np.array([picture(1)[None], picture(2)[None]])
+    desired = np.array([picture(1)[None], picture(1)[None]])
+    assert env.compute_reward(achieved, desired, [{}, {}]).tolist() == [1.0, 0.0]
+    assert env.compute_reward(achieved[0], desired[0], {}) == 1.0
+
+
+def test_what_info_lacks_is_named(make):
+    env = make(reward="labels")
+    _, info = env.reset()
+    picture = np.zeros((1, *SIZE), np.uint8)
+    with pytest.raises(ValueError, match="info must hold 'stopped'"):
+        env.compute_reward(picture, picture, {})
+    with pytest.raises(ValueError, match="info must hold 'steps_left'"):
+        env.compute_truncated(picture[None], picture[None], [{"stopped": False}])
+    del info["goal_labels"]
+    with pytest.raises(ValueError, match="info must hold 'goal_labels'"):
+        env.compute_reward(picture, picture, info)
+
+
+@pytest.mark.parametrize("shape", [SIZE, (2, 1, 1, *SIZE), (1, 8, 6)])
+def test_goals_of_other_shapes_are_not_compared(make, shape):
+    with pytest.raises(ValueError, match="achieved_goal and desired_goal must both have shape"):
+        make().compute_reward(np.zeros(shape, np.uint8), np.zeros(shape, np.uint8), {})
+
+
+def test_goals_of_different_shapes_are_not_compared(make):
+    one = np.zeros((1, *SIZE), np.uint8)
+    with pytest.raises(ValueError, match="achieved_goal and desired_goal"):
+        make().compute_reward(one[None], one, [{}])
+
+
+# Construction, rendering, closing
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "error", "message"),
+    [
+        ({"horizon": 0}, ValueError, "horizon must be an integer ≥ 1, got 0"),
+        ({"horizon": 2.5}, TypeError, "horizon"),
+        ({"reward": "sparse"}, ValueError, "reward must be one of .*got 'sparse'"),
+        ({"label_lag": 2}, ValueError, "label_lag must be 0 or 1, got 2"),
+        ({"frame_stack": 0}, ValueError, "frame_stack"),
+        ({"render_mode": "human"}, ValueError, "render_mode.*'human'"),
+        ({"goals": []}, ValueError, "goals must hold at least one goal"),
+        ({"ranges": {"x": -1.0}}, ValueError, r"ranges\['x'\].*-1.0"),
+        ({"ranges": {"x": np.nan}}, ValueError, r"ranges\['x'\].*nan"),
+    ],
+)
+def test_bad_arguments_are_named(make, kwargs, error, message):
+    with pytest.raises(error, match=message):
+        make(**kwargs)
+
+
+def test_a_world_without_frames_is_refused(dot_world):
+    goals = [Goal(np.zeros(SIZE, np.uint8), "screen")]
+    with pytest.raises(ValueError, match=r"world must show frames.*ScreenToFrame"):
+        GoalEnv(dot_world(), goals, ranges={}, horizon=1)
+
+
+def test_rendering_shows_the_frame_beside_the_goal(make):
+    env = make(render_mode="rgb_array")
+    env.reset(options={"goal": 3})
+    picture = env.render()
+    assert (picture.shape, picture.dtype) == ((240, 648, 3), np.uint8)
+    assert picture[100, 20].tolist() == [200] * 3  # the dot at x = 0, 40 pixels a cell
+    assert picture[100, 328 + 3 * 40 + 20].tolist() == [200] * 3  # and the goal's at x = 3
+    assert picture[100, 328 + 20].tolist() == [0] * 3
+
+
+def test_vector_worlds_draw_themselves():
+    env = GoalEnv(
+        GridWorld(), GridWorld().all_goals(), ranges={}, horizon=1, render_mode="rgb_array"
+    )
+    env.reset(options={"goal": Goal(GridWorld().all_goals()[0].content, "frame")})
+    both = env.render()
+    width = (both.shape[1] - 8) // 2
+    assert both.shape[0] >= 320
+    assert not np.array_equal(both[:, :width], both[:, -width:])
+
+
+def test_rendering_without_a_mode_warns(make):
+    env = make()
+    env.reset()
+    with pytest.warns(UserWarning, match="render_mode"):
+        assert env.render() is None
+
+
+def test_closing_twice_is_fine(make):
+    env = make()
+    env.close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        env.close()
