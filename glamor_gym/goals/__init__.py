@@ -3,6 +3,16 @@
 In: a task's world. Out: a :class:`GoalSet` of goals to train with and goals to be judged by.
 """
 
+from glamor_gym.goals.build import build_goal_set
 from glamor_gym.goals.goal_set import GoalList, GoalSet, GoalSetError, load_goal_set
+from glamor_gym.goals.inspection import goal_sheet, verify_goal_set
 
-__all__ = ["GoalList", "GoalSet", "GoalSetError", "load_goal_set"]
+__all__ = [
+    "GoalList",
+    "GoalSet",
+    "GoalSetError",
+    "build_goal_set",
+    "goal_sheet",
+    "load_goal_set",
+    "verify_goal_set",
+]

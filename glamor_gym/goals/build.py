@@ -51,7 +51,7 @@ _LIBRARIES: Mapping[Suite, tuple[str, ...]] = MappingProxyType(
 )
 
 Bounds = dict[str, tuple[float, float]]
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int], object]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,123 @@
+"""Looking at a goal set: what is wrong with it, and what its goals look like.
+
+In: a :class:`~glamor_gym.goals.goal_set.GoalSet`. Out: a list of problems; or one picture of
+all its goals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, cast, get_args
+
+import cv2
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from glamor_gym.envs import RenderProfile, make_world
+from glamor_gym.goals.goal_set import GoalList, GoalSet, GoalSetError
+from glamor_gym.tasks import TASKS, get_task
+from glamor_gym.types import World
+
+Split = Literal["evaluation", "training"]
+
+N_EVALUATION = 30
+N_TRAINING = 1000
+
+_CELL = (80, 104)
+_GAP = 4
+
+
+def verify_goal_set(goal_set: GoalSet) -> list[str]:
+    """Return what is wrong with a goal set as one of this package's, a sentence each.
+
+    Everything is read and so compared with the hash, and the task's world, which draws nothing,
+    is asked to show each goal.
+    """
+    if goal_set.task not in TASKS:
+        return [f"there is no task {goal_set.task!r}"]
+    try:
+        _ = goal_set.training.content
+    except GoalSetError as error:
+        return [str(error)]
+    task = get_task(goal_set.task)
+    problems = []
+    if set(goal_set.label_names) != set(task.labels):
+        problems.append(f"labels are {goal_set.label_names}, the task has {tuple(task.labels)}")
+    problems += [f"{name} has no range" for name, extent in goal_set.ranges.items() if extent == 0]
+    world = make_world(task, render_profile=None)
+    world.reset(seed=0)
+    problems += _problems(world, "evaluation", goal_set.evaluation, N_EVALUATION)
+    problems += _problems(world, "training", goal_set.training, N_TRAINING)
+    world.close()
+    return problems
+
+
+def goal_sheet(
+    goal_set: GoalSet,
+    which: Split = "evaluation",
+    *,
+    render_profile: RenderProfile = "paper",
+) -> NDArray[np.uint8]:
+    """Return the goals side by side, row by row, in their order, grayscale uint8 (H, W).
+
+    Args:
+        goal_set: of a task in the table.
+        which: ``"evaluation"`` or ``"training"``.
+        render_profile: look of control goals.
+
+    Raises:
+        ValueError: `which` is neither, or there is no such task.
+        RenderingError: control goals cannot be drawn on this machine.
+    """
+    if which not in get_args(Split):
+        raise ValueError(f"which must be one of {get_args(Split)}, got {which!r}")
+    goals = goal_set.evaluation if which == "evaluation" else goal_set.training
+    world = make_world(goal_set.task, frame_size=_CELL, render_profile=render_profile)
+    world.reset(seed=0)
+    pictures = np.stack([_picture(world, content) for content in goals.content])
+    world.close()
+    columns = round(np.sqrt(1.2 * len(pictures)))
+    rows = -(-len(pictures) // columns)
+    _, height, width = pictures.shape
+    cells = np.full((rows * columns, height + _GAP, width + _GAP), 255, np.uint8)
+    cells[: len(pictures), :height, :width] = pictures
+    grid = cells.reshape(rows, columns, *cells.shape[1:]).swapaxes(1, 2)
+    return grid.reshape(rows * cells.shape[1], columns * cells.shape[2])[:-_GAP, :-_GAP]
+
+
+def _problems(world: gym.Env[Any, Any], split: Split, goals: GoalList, count: int) -> Iterator[str]:
+    if len(goals) != count:
+        yield f"there are {len(goals)} {split} goals, not {count}"
+    for table in ("labels", "lagged_labels"):
+        if not np.isfinite(getattr(goals, table)).all():
+            yield f"some {table} of {split} goals are not finite"
+    # A world of few states has to repeat them.
+    listed = world.has_wrapper_attr("all_goals")
+    possible = len(world.get_wrapper_attr("all_goals")()) if listed else len(goals)
+    distinct = len({content.tobytes() for content in goals.content})
+    if distinct < min(len(goals), possible):
+        yield f"only {distinct} of {len(goals)} {split} goals differ"
+    source = cast(World, world.unwrapped)
+    if goals.kind != source.goal_kind:
+        yield f"{split} goals are of kind {goals.kind!r}, the task's of {source.goal_kind!r}"
+        return
+    for index, content in enumerate(goals.content):
+        try:
+            shown = source.goal_screen(content)
+        except (TypeError, ValueError) as error:
+            yield f"{split} goal {index} cannot be shown: {error}"
+            return
+        if shown.shape != world.observation_space.shape:
+            yield f"{split} goal {index} has the shape {shown.shape}"
+            return
+
+
+def _picture(world: gym.Env[Any, Any], content: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return a goal in gray: as a frame, or as the world itself draws its vectors."""
+    shown = cast(World, world.unwrapped).goal_screen(content)
+    if world.has_wrapper_attr("draw"):
+        shown = cv2.cvtColor(world.get_wrapper_attr("draw")(shown), cv2.COLOR_RGB2GRAY)
+    else:
+        shown = cv2.resize(shown, _CELL[::-1], interpolation=cv2.INTER_AREA)
+    return shown.astype(np.uint8, copy=False)
