@@ -127,12 +127,19 @@ class Arena:
 
         Raises:
             TypeError: `agent` has no ``predict``.
-            ValueError: it returned something else than one allowed action per observation.
+            ValueError: it was made for other actions, or returned something else than one allowed
+                action per observation.
         """
         if not callable(getattr(agent, "predict", None)):
             raise TypeError(
                 "agent must have a predict method as in Stable-Baselines3, "
                 f"got {type(agent).__name__}"
+            )
+        trained_for = getattr(agent, "action_space", self._envs[0].action_space)
+        if trained_for != self._envs[0].action_space:
+            raise ValueError(
+                f"agent was made for the actions {trained_for}, {self.task} has "
+                f"{self._envs[0].action_space}"
             )
         first_tries = [job for job in self.jobs if job.repeat == 0]
         shown = np.linspace(0, len(first_tries) - 1, min(record, len(first_tries))).round()

@@ -19,7 +19,7 @@ from glamor_gym.types import EvaluationResult
 
 
 class EvaluationCallback(BaseCallback):
-    """Evaluate every `every_steps` environment steps, and when the training ends.
+    """Evaluate every `every_steps` environment steps, and at the end of the training.
 
     The log gets ``eval/success_rate`` with the ends of its interval, ``eval/success_low`` and
     ``eval/success_high``, ``eval/image_match_rate``, ``eval/reached_rate``,
@@ -30,7 +30,8 @@ class EvaluationCallback(BaseCallback):
     Args:
         id: the goal environment, see :func:`~glamor_gym.evaluate`.
         every_steps: environment steps from one evaluation to the next, at least 1.
-        episodes_per_goal: see :func:`~glamor_gym.evaluate`; likewise the next five.
+        episodes_per_goal: how often each goal is tried.
+        final_episodes_per_goal: the same for the evaluation at the end; None: as before it.
         seed: of every evaluation: they all start from the same states.
         n_envs: environments side by side.
         goals: which goals.
@@ -53,6 +54,7 @@ class EvaluationCallback(BaseCallback):
         every_steps: int,
         *,
         episodes_per_goal: int = 1,
+        final_episodes_per_goal: int | None = None,
         seed: int = 0,
         n_envs: int = 10,
         goals: str | os.PathLike[str] = "eval",
@@ -68,8 +70,10 @@ class EvaluationCallback(BaseCallback):
         self._id = id
         self._every_steps = every_steps
         self._run_folder = run_folder
+        self._episodes_per_goal = episodes_per_goal
+        self._final_episodes_per_goal = final_episodes_per_goal or episodes_per_goal
+        self._baselines: dict[int, EvaluationResult] = {}
         self._arguments: dict[str, Any] = {
-            "episodes_per_goal": episodes_per_goal,
             "seed": seed,
             "n_envs": n_envs,
             "goals": goals,
@@ -77,16 +81,24 @@ class EvaluationCallback(BaseCallback):
             "record": record,
         }
 
-    def evaluate_now(self) -> EvaluationResult:
-        """Evaluate the agent as it is, log and keep the result, and return it."""
-        earlier = next(reversed(self.results.values()), None)
+    def evaluate_now(self, episodes_per_goal: int | None = None) -> EvaluationResult:
+        """Evaluate the agent as it is, log and keep the result, and return it.
+
+        Args:
+            episodes_per_goal: how often each goal is tried; None: as often as usual.
+        """
+        repeats = episodes_per_goal or self._episodes_per_goal
         result = evaluate(
             self.model,
             self._id,
-            baselines=True if earlier is None else earlier,
+            episodes_per_goal=repeats,
+            # They do not learn: what they reached in the same episodes is what they reach now.
+            baselines=self._baselines.get(repeats, True),
             **self._arguments,
         )
-        self.results[self.num_timesteps] = result
+        self._baselines[repeats] = result
+        step = self.model.num_timesteps
+        self.results[step] = result
         for name, figure in {
             "success_rate": result.success_rate,
             "success_low": result.confidence_interval[0],
@@ -98,11 +110,11 @@ class EvaluationCallback(BaseCallback):
             "noop": result.noop,
         }.items():
             self.logger.record(f"eval/{name}", figure)
-        self.logger.dump(self.num_timesteps)
+        self.logger.dump(step)
         if self.verbose:
             low, high = result.confidence_interval
             print(
-                f"step {self.num_timesteps:,}: {result.success_rate:.2f} of the goals reached "
+                f"step {step:,}: {result.success_rate:.2f} of the goals reached "
                 f"({low:.2f} to {high:.2f})"
             )
         if self._run_folder is not None:
@@ -114,14 +126,14 @@ class EvaluationCallback(BaseCallback):
         self._due = self._following(self.num_timesteps)
 
     def _on_step(self) -> bool:
-        if self.num_timesteps >= self._due:
+        is_last = self.num_timesteps >= self.locals["total_timesteps"]
+        if self.num_timesteps >= self._due and not is_last:
             self.evaluate_now()
             self._due = self._following(self.num_timesteps)
         return True
 
     def _on_training_end(self) -> None:
-        if self.num_timesteps not in self.results:
-            self.evaluate_now()
+        self.evaluate_now(self._final_episodes_per_goal)
 
     def _following(self, step: int) -> int:
         """Return the first multiple of `every_steps` beyond a step."""

@@ -1,0 +1,73 @@
+"""The ``glamor-gym`` command: which commands there are.
+
+In: the words of a command line. Out: an exit code. The options are in
+:mod:`glamor_gym.commands.options`, what each command does in a module of its own beside them,
+imported when the command is called.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import tyro
+
+from glamor_gym.commands import options
+from glamor_gym.commands.errors import InputError
+
+PROGRAM = "glamor-gym"
+DESCRIPTION = """Image-goal reaching for Gymnasium: train agents that plan their way to a goal
+picture, and see how many they reach."""
+
+Command = (
+    Annotated[options.Tasks, tyro.conf.subcommand("tasks")]
+    | Annotated[options.Train, tyro.conf.subcommand("train")]
+    | Annotated[options.Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[options.Goals, tyro.conf.subcommand("goals")]
+    | Annotated[options.Doctor, tyro.conf.subcommand("doctor")]
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Carry out a command and exit.
+
+    Args:
+        arguments: the words after the program's name; None for those it was called with.
+
+    Raises:
+        SystemExit: always; 0 for success, 1 for a finding, 2 for bad input.
+    """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    chosen: Command = tyro.cli(Command, prog=PROGRAM, description=DESCRIPTION, args=words)
+    try:
+        code = _carry_out(chosen, shlex.join([PROGRAM, *words]))
+    except InputError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        code = 2
+    raise SystemExit(code)
+
+
+def _carry_out(chosen: Command, command: str) -> int:
+    match chosen:
+        case options.Tasks():
+            from glamor_gym.commands.tasks import list_tasks
+
+            return list_tasks(chosen)
+        case options.Train():
+            from glamor_gym.commands.train import train
+
+            return train(chosen, command)
+        case options.Evaluate():
+            from glamor_gym.commands.evaluate import evaluate
+
+            return evaluate(chosen)
+        case options.Goals():
+            from glamor_gym.commands.goals import carry_out
+
+            return carry_out(chosen.action)
+        case options.Doctor():
+            from glamor_gym.commands.doctor import examine
+
+            return examine(chosen)

@@ -1,0 +1,30 @@
+"""Bad input, told apart from faults of the program.
+
+What a person got wrong is told in one line and ends with exit code 2; anything else keeps its
+traceback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+
+class InputError(Exception):
+    """The command cannot be carried out as it was given; the message says why."""
+
+
+@contextlib.contextmanager
+def checking_input() -> Iterator[None]:
+    """Turn the errors by which the library refuses arguments and files into :class:`InputError`.
+
+    Only for steps that check or prepare what was asked for: in the work itself such an error is
+    a fault, and its traceback is needed.
+
+    Raises:
+        InputError: a ``ValueError``, ``TypeError`` or ``OSError`` was raised inside.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, OSError) as error:
+        raise InputError(str(error)) from error

@@ -1,0 +1,108 @@
+"""``glamor-gym goals``: build, show and verify the goals of a task.
+
+In: the options of :mod:`glamor_gym.commands.options`. Out: goal-set files, pictures of goals, and
+what is wrong with a set.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+from rich.table import Table
+from tqdm.auto import tqdm
+
+from glamor_gym.commands.errors import checking_input
+from glamor_gym.commands.options import BuildGoals, ShowGoals, VerifyGoals
+from glamor_gym.commands.tables import terminal
+from glamor_gym.goals import (
+    GoalSet,
+    GoalSetError,
+    build_goal_set,
+    goal_sheet,
+    load_goal_set,
+    verify_goal_set,
+)
+from glamor_gym.tasks import TASKS, get_task
+
+
+def carry_out(options: BuildGoals | ShowGoals | VerifyGoals) -> int:
+    """Do what was asked for; see the function of the same name for each."""
+    match options:
+        case BuildGoals():
+            return build(options)
+        case ShowGoals():
+            return show(options)
+        case VerifyGoals():
+            return verify(options)
+
+
+def build(options: BuildGoals) -> int:
+    """Build a goal set and write it to a file.
+
+    Raises:
+        InputError: there is no such task, a number is out of range, or the file cannot be written.
+    """
+    with checking_input():
+        task = get_task(options.task)
+        out = options.out or Path(f"{task.name}.npz")
+        if out.exists():
+            raise ValueError(f"{out} is there already; name another file with --out")
+        with tqdm(total=options.episodes, desc=f"playing {task.name}", unit="episode") as bar:
+            goal_set = build_goal_set(
+                task,
+                seed=options.seed,
+                episodes=options.episodes,
+                progress=lambda done, _: bar.update(done - bar.n),
+            )
+        goal_set.save(out)
+    print(f"{out}: {_counts(goal_set)}, hash {goal_set.hash}")
+    return 0
+
+
+def show(options: ShowGoals) -> int:
+    """Print what a goal set holds and how it was made; draw its goals if asked to.
+
+    Raises:
+        InputError: there is no such set, or the picture cannot be written.
+    """
+    with checking_input():
+        goal_set = load_goal_set(options.goals)
+        if options.out is not None:
+            Image.fromarray(goal_sheet(goal_set, options.which)).save(options.out)
+    print(f"{goal_set.task}, version {goal_set.version}: {_counts(goal_set)}")
+    print(f"hash: {goal_set.hash}")
+    for name, value in goal_set.provenance.items():
+        print(f"{name}: {value}")
+    labels = Table("label", "low", "high", "counts as near within")
+    for name, (low, high) in goal_set.bounds.items():
+        labels.add_row(name, f"{low:g}", f"{high:g}", f"{goal_set.ranges[name] / 10:g}")
+    terminal().print(labels)
+    return 0
+
+
+def verify(options: VerifyGoals) -> int:
+    """Print a line for each goal set: ok, or what is wrong with it.
+
+    Raises:
+        InputError: there is no such task, or a file cannot be read.
+    """
+    wrong = 0
+    for name in options.goals or tuple(TASKS):
+        with checking_input():
+            faults = _faults(name)
+        wrong += bool(faults)
+        for line in faults or [f"ok, hash {load_goal_set(name).hash}"]:
+            print(f"{name}: {line}")
+    return 1 if wrong else 0
+
+
+def _faults(name: str) -> list[str]:
+    try:
+        return verify_goal_set(load_goal_set(name))
+    except GoalSetError as error:
+        return [str(error)]
+
+
+def _counts(goal_set: GoalSet) -> str:
+    return f"{len(goal_set.evaluation)} evaluation and {len(goal_set.training)} training goals"

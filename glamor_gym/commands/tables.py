@@ -1,0 +1,65 @@
+"""What the commands print, and where to.
+
+In: results. Out: tables for a terminal, or for a file where the output is not one.
+"""
+
+from __future__ import annotations
+
+import math
+
+from rich.console import Console
+from rich.table import Table
+
+from glamor_gym.report import published_rates
+from glamor_gym.tasks import TASKS
+from glamor_gym.types import EvaluationResult
+
+FILE_WIDTH = 160
+"""Columns of what is written to a file or a pipe, which do not tell how wide they are."""
+
+
+def terminal() -> Console:
+    """Return the console of standard output."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = FILE_WIDTH
+    return console
+
+
+def result_table(result: EvaluationResult, name: str) -> Table:
+    """Return the success rate beside those of the baselines and of the paper.
+
+    Args:
+        result: what came of an agent.
+        name: what the agent is called.
+    """
+    table = Table(title=f"{result.task}: goals reached")
+    table.add_column("")
+    table.add_column("rate", justify="right")
+    table.add_column("95 % interval")
+    table.add_column("")
+    table.add_row(
+        name,
+        f"{result.success_rate:.2f}",
+        _interval(result.confidence_interval),
+        f"{result.episodes} episodes; within reach at some step {result.reached_rate:.2f}, "
+        f"same picture at the end {result.image_match_rate:.2f}",
+        style="bold",
+    )
+    if not math.isnan(result.random):
+        table.add_row("random agent", f"{result.random:.2f}", _interval(result.random_interval))
+        table.add_row("no-op agent", f"{result.noop:.2f}", _interval(result.noop_interval))
+    if result.task in {task.id for task in TASKS.values()}:
+        for method, rate in published_rates(result.task).items():
+            table.add_row(
+                f"{method}, paper",
+                f"{rate.mean:.2f}",
+                "",
+                f"± {rate.std:.2f} over seeds, 500k steps",
+            )
+    return table
+
+
+def _interval(interval: tuple[float, float]) -> str:
+    low, high = interval
+    return f"{low:.2f} to {high:.2f}"

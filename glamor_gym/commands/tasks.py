@@ -1,0 +1,76 @@
+"""``glamor-gym tasks``: what there is to be trained on.
+
+In: :class:`~glamor_gym.commands.options.Tasks`, the task table, the goal sets and the paper's
+figures. Out: a table on the terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import groupby
+from types import MappingProxyType
+
+from rich.table import Table
+
+from glamor_gym.commands.options import Tasks
+from glamor_gym.commands.tables import terminal
+from glamor_gym.goals import GoalSetError, load_goal_set
+from glamor_gym.report.published import METHODS, published_rates
+from glamor_gym.tasks import TASKS, ActionSet, Task
+
+ACTIONS: Mapping[ActionSet, str] = MappingProxyType(
+    {
+        "minimal": "minimal set",
+        "cartesian": "{−1, 0, 1}^A",
+        "diagonal": "±1 on one of A, or 0",
+        "native": "its own",
+    }
+)
+
+LABELS = 6
+"""How many labels of a task are named."""
+
+
+def list_tasks(options: Tasks) -> int:
+    """Print a row for each task; then, if asked to, what is weak about it."""
+    table = Table(caption=f"paper: {', '.join(METHODS)} at 500k steps")
+    table.add_column("id", no_wrap=True)
+    table.add_column("T", justify="right")
+    for title in ("actions", "labels", "goals", "paper"):
+        table.add_column(title)
+    for suite, tasks in groupby(TASKS.values(), key=lambda task: task.suite):
+        table.add_section()
+        table.add_row(suite, style="bold")
+        for task in tasks:
+            rates = published_rates(task.name)
+            table.add_row(
+                task.id,
+                str(task.horizon),
+                ACTIONS[task.actions],
+                _shortened(list(task.labels), LABELS),
+                goals_state(task),
+                "  ".join(f"{rates[method].mean:.2f}" for method in METHODS if rates),
+            )
+    terminal().print(table)
+    if options.verbose:
+        print("Caveats:")
+        for task in TASKS.values():
+            if task.caveat:
+                print(f"  {task.name}: {task.caveat}")
+    return 0
+
+
+def _shortened(names: list[str], most: int) -> str:
+    """Return the names in a row, of a long list the first ones and how many there are."""
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[: most - 1])}, … ({len(names)})"
+
+
+def goals_state(task: Task) -> str:
+    """Return how many evaluation and training goals a task has, or that it has none."""
+    try:
+        goals = load_goal_set(task.name)
+    except GoalSetError:
+        return "missing or damaged"
+    return f"{len(goals.evaluation)} + {len(goals.training)}"

@@ -1,0 +1,147 @@
+"""The page of a run: everything that came of it, in one file that needs nothing else.
+
+In: the folder of a run. Out: its ``report.html``: how many goals were reached, beside chance and
+beside the paper; the curves; goals beside what was achieved, as pictures and films; and what is
+needed to run it again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from glamor_gym.evaluation.run_folder import RunConfig, RunFolder
+from glamor_gym.replay.files import write_atomically
+from glamor_gym.report.figures import (
+    AGENT,
+    CHANCE,
+    PUBLISHED,
+    Bar,
+    loss_curves,
+    rate_bars,
+    success_curve,
+)
+from glamor_gym.report.pictures import film, picture
+from glamor_gym.report.published import SOURCE, Rate, published_rates
+from glamor_gym.types import EpisodeFrames, EvaluationResult
+
+FILMS = 6
+"""How many episodes are shown as films; of the others, the page shows the end."""
+
+
+def write_report(run: RunFolder) -> Path:
+    """Write the page of a run from the files in its folder.
+
+    Returns:
+        Where it is.
+
+    Raises:
+        ValueError: the folder holds no run, or one that was never evaluated.
+        OSError: the page cannot be written.
+    """
+    config, result = run.config(), run.evaluation()
+    if result is None:
+        raise ValueError(
+            f"{run.path} holds no evaluation to report: there is no {run.evaluation_file}"
+        )
+    page = render_page(config, result, run.metrics())
+    with write_atomically(run.report_file) as file:
+        file.write(page.encode())
+    return run.report_file
+
+
+def render_page(config: RunConfig, result: EvaluationResult, metrics: pd.DataFrame) -> str:
+    """Return the page as HTML.
+
+    Args:
+        config: what was run.
+        result: the evaluation to show.
+        metrics: the curves, as in ``metrics.csv``; may lack any of its columns but ``step``.
+    """
+    published = published_rates(config.task)
+    templates = Environment(
+        loader=PackageLoader("glamor_gym", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {"picture": picture, "film": film, "percent": _percent}
+    return templates.get_template("page.html.jinja").render(
+        config=config,
+        result=result,
+        reached=round(result.success_rate * result.episodes),
+        bars=rate_bars(list(_bars(result, published))),
+        curve=_curve(metrics, result, published),
+        losses=_losses(metrics),
+        episodes=result.frames,
+        films=_films(result.frames),
+        published=published,
+        source=SOURCE,
+        details=_details(config, result),
+    )
+
+
+def _bars(result: EvaluationResult, published: Mapping[str, Rate]) -> Iterator[Bar]:
+    """This run, chance, and the paper, from top to bottom."""
+    yield Bar("this run", result.success_rate, *result.confidence_interval, AGENT)
+    if not math.isnan(result.random):
+        yield Bar("random agent", result.random, *result.random_interval, CHANCE)
+        yield Bar("no-op agent", result.noop, *result.noop_interval, CHANCE)
+    for method, (mean, std) in published.items():
+        yield Bar(f"{method}, paper", mean, max(0.0, mean - std), min(1.0, mean + std), PUBLISHED)
+
+
+def _curve(
+    metrics: pd.DataFrame, result: EvaluationResult, published: Mapping[str, Rate]
+) -> str | None:
+    if "eval/success_rate" not in metrics:
+        return None
+    levels = []
+    if "GLAMOR" in published:
+        levels.append(("GLAMOR in the paper, at 500k", published["GLAMOR"].mean, PUBLISHED))
+    if not math.isnan(result.random):
+        levels.append(("random agent", result.random, CHANCE))
+    return success_curve(metrics, levels)
+
+
+def _losses(metrics: pd.DataFrame) -> str | None:
+    if not {"train/inverse_loss", "train/prior_loss"} <= set(metrics):
+        return None
+    return loss_curves(metrics)
+
+
+def _films(episodes: list[EpisodeFrames]) -> list[EpisodeFrames]:
+    """Choose what to show in motion: successes and failures in turn, as far as there are both."""
+    reached = [episode for episode in episodes if episode.success]
+    missed = [episode for episode in episodes if not episode.success]
+    in_turn = chain.from_iterable(zip_longest(reached, missed))
+    return [episode for episode in in_turn if episode is not None][:FILMS]
+
+
+def _details(config: RunConfig, result: EvaluationResult) -> dict[str, str]:
+    """Return what it takes to run this again, by name."""
+    options = f"; {_listed(config.env_kwargs)}" if config.env_kwargs else ""
+    return {
+        "Commands": "\n".join(config.commands),
+        "Environments": f"{config.n_envs} side by side{options}",
+        "Training time": f"{config.train_seconds / 60:.1f} minutes on {config.hardware}",
+        "Seed": str(config.seed),
+        "Goals": f"SHA-256 {result.goals_hash}",
+        "Settings": _listed(config.settings | config.policy_kwargs),
+        "Versions": _listed(config.versions, " "),
+    }
+
+
+def _listed(values: Mapping[str, Any], equals: str = " = ") -> str:
+    return ", ".join(f"{name}{equals}{value}" for name, value in values.items())
+
+
+def _percent(rate: float) -> str:
+    return "–" if math.isnan(rate) else f"{rate:.0%}"

@@ -1,0 +1,144 @@
+"""Pictures and films of episodes, lossless.
+
+In: an :class:`~glamor_gym.types.EpisodeFrames`, or frames of one. Out: files; or data URIs, by
+which a page holds them in itself, at the frames' own size: the page enlarges them without blur.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from glamor_gym.types import EpisodeFrames
+
+FRAME_MILLISECONDS = 66
+LAST_FRAME_MILLISECONDS = 1500
+"""The end, by which an episode is judged, stays for a while before the film starts over."""
+
+REACHED, MISSED = (15, 118, 110), (180, 83, 9)
+"""Colours (RGB) of the frame around a goal that was reached, and one that was missed."""
+
+_BORDER, _GAP, _MIN_HEIGHT = 3, 4, 160
+
+
+def picture(frame: NDArray[Any]) -> str:
+    """Return one frame as the data URI of a PNG.
+
+    Args:
+        frame: uint8 (H, W), or a vector, float32 (d,) with values in [0, 1].
+    """
+    file = io.BytesIO()
+    Image.fromarray(as_gray(frame)).save(file, "PNG", optimize=True)
+    return data_uri(file.getvalue(), "image/png")
+
+
+def film(frames: NDArray[Any]) -> str:
+    """Return the frames of an episode as the data URI of an endless WebP film.
+
+    Args:
+        frames: uint8 (L, H, W), or vectors, float32 (L, d) with values in [0, 1]; L ≥ 1.
+    """
+    return data_uri(_webp([as_gray(frame) for frame in frames]), "image/webp")
+
+
+def write_pictures(episodes: Sequence[EpisodeFrames], folder: str | os.PathLike[str]) -> list[Path]:
+    """Write ``goals.png``, a sheet of all episodes, and ``goal-<k>.webp``, a film of each.
+
+    Args:
+        episodes: at least one.
+        folder: is made where it is missing.
+
+    Returns:
+        The files, the sheet first.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    sheet = folder / "goals.png"
+    Image.fromarray(contact_sheet(episodes)).save(sheet, optimize=True)
+    films = []
+    for episode in episodes:
+        films.append(folder / f"goal-{episode.goal_index}.webp")
+        films[-1].write_bytes(_webp([_pair(episode, frame) for frame in episode.frames]))
+    return [sheet, *films]
+
+
+def contact_sheet(episodes: Sequence[EpisodeFrames], columns: int = 5) -> NDArray[np.uint8]:
+    """Return all episodes in one picture: the goal beside what was achieved, for each.
+
+    The frame around a pair is green where the goal was reached, brown where it was missed.
+
+    Args:
+        episodes: at least one, with frames of one size.
+        columns: pairs in a row, at least 1.
+
+    Returns:
+        uint8 (H, W, 3).
+    """
+    pairs = [_pair(episode, episode.frames[-1]) for episode in episodes]
+    pairs += [np.full_like(pairs[0], 255)] * (-len(pairs) % columns)
+    height, width = pairs[0].shape[:2]
+    rows = np.stack(pairs).reshape(-1, columns, height, width, 3)
+    return np.ascontiguousarray(rows.swapaxes(1, 2).reshape(-1, columns * width, 3))
+
+
+def as_gray(frame: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return a frame as it is, a vector as cells: in a square where they fill one, else in a row.
+
+    Args:
+        frame: uint8 (H, W), or float32 (d,) with values in [0, 1].
+
+    Returns:
+        uint8 (H, W).
+    """
+    if frame.ndim == 2:
+        return frame
+    cells = np.round(frame * 255).astype(np.uint8)
+    side = math.isqrt(cells.size)
+    return cells.reshape((side, side) if side * side == cells.size else (1, cells.size))
+
+
+def data_uri(data: bytes, media_type: str) -> str:
+    """Return a file's bytes as a URI that holds them."""
+    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+
+
+def _pair(episode: EpisodeFrames, frame: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return the goal beside a frame, framed and enlarged for looking at, uint8 (H, W, 3)."""
+    goal, shown = as_gray(episode.goal), as_gray(frame)
+    factor = math.ceil(_MIN_HEIGHT / len(goal))
+    goal, shown = (part.repeat(factor, 0).repeat(factor, 1) for part in (goal, shown))
+    gray = np.hstack([goal, np.full((len(goal), _GAP), 255, np.uint8), shown])
+    colours = np.repeat(gray[:, :, np.newaxis], 3, axis=2)
+    framed = np.pad(colours, ((_BORDER, _BORDER), (_BORDER, _BORDER), (0, 0)))
+    edge = np.ones(framed.shape[:2], np.bool_)
+    edge[_BORDER:-_BORDER, _BORDER:-_BORDER] = False
+    framed[edge] = REACHED if episode.success else MISSED
+    margin = ((_GAP, _GAP), (_GAP, _GAP), (0, 0))
+    return np.pad(framed, margin, constant_values=255)
+
+
+def _webp(frames: Sequence[NDArray[np.uint8]]) -> bytes:
+    first, *others = map(Image.fromarray, frames)
+    file = io.BytesIO()
+    first.save(
+        file,
+        "WEBP",
+        save_all=True,
+        append_images=others,
+        duration=[FRAME_MILLISECONDS] * len(others) + [LAST_FRAME_MILLISECONDS],
+        loop=0,
+        lossless=True,
+    )
+    return file.getvalue()
