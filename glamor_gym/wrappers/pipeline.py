@@ -11,6 +11,7 @@ from typing import Any, cast
 import gymnasium as gym
 from gymnasium import spaces
 
+from glamor_gym.checks import as_integer
 from glamor_gym.envs import RenderProfile, make_world
 from glamor_gym.tasks import Task, get_task
 from glamor_gym.wrappers.actions import ActionTable, DiscretizeActions
@@ -40,15 +41,17 @@ def make_pipeline(
 
     Raises:
         ValueError: there is no such task, or an argument is out of range.
+        TypeError: `frame_stack` is not an integer.
     """
     if isinstance(task, str):
         task = get_task(task)
+    frame_stack = as_integer(frame_stack, name="frame_stack", low=1)
     env = make_world(task, sticky=sticky, frame_size=frame_size, render_profile=render_profile)
     pictures = len(cast(tuple[int, ...], env.observation_space.shape)) > 1
     if pictures:
         env = ScreenToFrame(env, frame_size)
     if isinstance(env.action_space, spaces.Box):
         env = DiscretizeActions(env, cast(ActionTable, task.actions))
-    if pictures and frame_stack != 1:
+    if pictures and frame_stack > 1:
         env = StackFrames(env, frame_stack)
     return env

@@ -1,0 +1,186 @@
+import copy
+import json
+import pickle
+import subprocess
+import sys
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.envs.registration import EnvSpec
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
+
+import glamor_gym
+from glamor_gym.registration import register_envs
+from glamor_gym.tasks import TASKS
+
+IDS = [task.id for task in TASKS.values()]
+FEW = ["glamor/Pong-v0", "glamor/pendulum-swingup-v0", "glamor/GridWorld-v0"]
+
+
+def same(one, two):
+    """Are two observations or infos equal, arrays and nested dicts included?"""
+    if isinstance(one, dict):
+        return one.keys() == two.keys() and all(same(one[key], two[key]) for key in one)
+    return np.array_equal(one, two)
+
+
+def trajectory(env, seed, steps=8):
+    """Return all observations, rewards, ends and infos of two episodes with fixed actions."""
+    rng = np.random.default_rng(seed)
+    moments = []
+    for episode in range(2):
+        moments.append(env.reset(seed=seed if episode == 0 else None))
+        for _ in range(steps):
+            moments.append(env.step(int(rng.integers(env.action_space.n - 1))))
+            if moments[-1][2] or moments[-1][3]:
+                break
+    return moments
+
+
+def test_there_are_23_ids():
+    assert len(IDS) == 23
+    assert [env_id for env_id in gym.registry if env_id.startswith("glamor/")] == IDS
+
+
+def test_registering_twice_changes_nothing():
+    specs = {env_id: gym.spec(env_id) for env_id in IDS}
+    register_envs()
+    assert all(gym.spec(env_id) is spec for env_id, spec in specs.items())
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_specs_survive_json_pickle_and_deepcopy(env_id):
+    spec = gym.spec(env_id)
+    assert json.loads(spec.to_json())["id"] == env_id
+    assert EnvSpec.from_json(spec.to_json()) == spec
+    assert pickle.loads(pickle.dumps(spec)) == spec
+    assert copy.deepcopy(spec) == spec
+
+
+@pytest.mark.parametrize("env_id", FEW)
+def test_the_spec_of_an_environment_makes_another_of_its_kind(env_id):
+    env = gym.make(env_id, horizon=3, goals="eval", render_profile="fast")
+    spec = EnvSpec.from_json(env.spec.to_json())
+    twin = gym.make(spec)
+    assert twin.unwrapped.horizon == 3
+    assert same(env.reset(seed=2)[0], twin.reset(seed=2)[0])
+    env.close()
+    twin.close()
+
+
+def test_the_import_can_be_left_to_gymnasium():
+    code = (
+        "import gymnasium as gym; env = gym.make('glamor_gym:glamor/GridWorld-v0');"
+        "print(env.spec.id, env.get_wrapper_attr('stop_action'))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "glamor/GridWorld-v0 4", result.stderr
+
+
+def test_the_import_is_light():
+    code = (
+        "import sys, glamor_gym;"
+        "heavy = {'torch', 'mujoco', 'dm_control', 'ale_py', 'cv2', 'stable_baselines3'};"
+        "print(sorted(heavy & sys.modules.keys()))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "[]", result.stderr
+
+
+def test_public_names_are_imported_when_asked_for():
+    assert set(glamor_gym.__all__) <= set(dir(glamor_gym))
+    assert all(getattr(glamor_gym, name) for name in glamor_gym.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'GlamourAgent'"):
+        _ = glamor_gym.GlamourAgent
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        ("glamor/Pongg-v0", "Pong"),
+        ("glamor/Pong-v1", "v0"),
+        ("glamour/Pong-v0", "glamor"),
+    ],
+)
+def test_a_wrong_id_is_answered_with_a_hint(wrong, hint):
+    with pytest.raises(gym.error.UnregisteredEnv, match=hint):
+        gym.make(wrong)
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_the_same_seed_gives_the_same_trajectory(env_id):
+    env, twin = (gym.make(env_id, render_profile="fast") for _ in range(2))
+    first, second, again = trajectory(env, 11), trajectory(twin, 11), trajectory(env, 11)
+    for one, two, three in zip(first, second, again, strict=True):
+        assert all(map(same, one, two))
+        assert all(map(same, one, three))
+    assert not all(same(*pair) for pair in zip(first[0], env.reset(seed=12), strict=True))
+    env.close()
+    twin.close()
+    env.close()
+
+
+@pytest.mark.parametrize("env_id", FEW)
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_vector_environments_agree_with_single_ones(env_id, mode):
+    kwargs = {"render_profile": "fast", "horizon": 3}
+    vector = gym.make_vec(env_id, num_envs=2, vectorization_mode=mode, **kwargs)
+    singles = [gym.make(env_id, **kwargs) for _ in range(2)]
+    observations, infos = vector.reset(seed=5)
+    expected = [env.reset(seed=5 + k) for k, env in enumerate(singles)]
+    for action in (1, 0, 1):
+        for k, (observation, info) in enumerate(expected):
+            assert all(
+                np.array_equal(observations[key][k], observation[key]) for key in observation
+            )
+            assert infos["is_success"][k] == info["is_success"]
+            assert all(infos["labels"][name][k] == info["labels"][name] for name in info["labels"])
+        observations, rewards, terminated, truncated, infos = vector.step(np.array([action] * 2))
+        steps = [env.step(action) for env in singles]
+        assert rewards.tolist() == [step[1] for step in steps]
+        assert terminated.tolist() == [step[2] for step in steps]
+        assert truncated.tolist() == [step[3] for step in steps]
+        expected = [(step[0], step[-1]) for step in steps]
+    vector.close()
+    vector.close()
+
+
+@pytest.mark.parametrize(
+    ("env_id", "vec_env_cls"),
+    [*((env_id, DummyVecEnv) for env_id in FEW), *((env_id, SubprocVecEnv) for env_id in FEW[:2])],
+)
+def test_stable_baselines3_vectors(env_id, vec_env_cls):
+    vector = make_vec_env(
+        # Workers that are not forks import nothing but what the id names.
+        f"glamor_gym:{env_id}",
+        n_envs=2,
+        seed=3,
+        env_kwargs={"render_profile": "fast"},
+        vec_env_cls=vec_env_cls,
+    )
+    stop = vector.get_attr("stop_action")[0]
+    observations = vector.reset()
+    achieved, desired = observations["achieved_goal"], observations["desired_goal"]
+    rewards = vector.env_method("compute_reward", achieved, desired, [{}, {}], indices=[0])
+    assert rewards[0].shape == (2,)
+    _, _, dones, infos = vector.step(np.array([stop, 0]))
+    assert dones.tolist() == [True, False]
+    assert type(infos[0]["is_success"]) is bool
+    assert set(infos[0]["terminal_observation"]) == set(observations)
+    vector.close()
+
+
+def test_bad_arguments_of_make_are_named():
+    for kwargs, message in [
+        ({"horizon": 0}, "horizon"),
+        ({"goals": "test"}, "goals"),
+        ({"reward": "dense"}, "reward"),
+        ({"sticky": 2}, "sticky"),
+        ({"render_profile": "ugly"}, "render_profile"),
+        ({"frame_size": (80, 104, 3)}, "frame_size"),
+        ({"label_lag": -1}, "label_lag"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            gym.make("glamor/Pong-v0", **kwargs)
