@@ -1,0 +1,123 @@
+"""A goal environment out of an image environment of your own.
+
+    python examples/custom_env.py
+
+What your environment has to have: pictures as observations, and, for the success rate, a
+function that tells where things are. The wrappers do the rest; what they make is an environment
+for ``GlamorAgent(env).learn()``, or any other goal-conditioned agent.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from glamor_gym.types import Goal
+from glamor_gym.wrappers import EntityLabels, GoalEnv, ScreenToFrame
+
+SIZE = 64
+MOVES = ((0, -4), (4, 0), (0, 4), (-4, 0))
+
+
+class Dot(gym.Env[NDArray[np.uint8], np.int64]):
+    """A red dot that four actions move about a dark room; the wind moves it, too."""
+
+    def __init__(self) -> None:
+        self.observation_space = spaces.Box(0, 255, (SIZE, SIZE, 3), np.uint8)
+        self.action_space = spaces.Discrete(len(MOVES))
+        self.position = np.zeros(2, np.int64)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+        """Put the dot into the middle."""
+        super().reset(seed=seed)
+        self.position = np.full(2, SIZE // 2)
+        return self.screen(), {}
+
+    def step(self, action: Any) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
+        """Move the dot up, right, down or left."""
+        wind = self.np_random.integers(-1, 2, size=2)
+        self.position = np.clip(self.position + MOVES[action] + wind, 4, SIZE - 5)
+        return self.screen(), 0.0, False, False, {}
+
+    def screen(self) -> NDArray[np.uint8]:
+        """Return the room, uint8 (64, 64, 3)."""
+        picture = np.zeros((SIZE, SIZE, 3), np.uint8)
+        x, y = self.position
+        picture[y - 4 : y + 5, x - 4 : x + 5, 0] = 255
+        return picture
+
+
+def labels(env: Dot) -> dict[str, float]:
+    """Tell where the dot is: what success is judged by."""
+    return {"x": float(env.position[0]), "y": float(env.position[1])}
+
+
+def collect_goals(world: gym.Env[Any, Any], number: int, seed: int) -> list[Goal]:
+    """Take pictures during random play, each with the labels of its moment."""
+    world.reset(seed=seed)
+    world.action_space.seed(seed)
+    goals = []
+    for index in range(number):
+        for _ in range(5):
+            frame, *_, info = world.step(world.action_space.sample())
+        goals.append(Goal(frame, "frame", info["labels"], index=index))
+    return goals
+
+
+def ranges(goals: list[Goal]) -> dict[str, float]:
+    """Return how far each label moves among the goals."""
+    table = {name: [goal.labels[name] for goal in goals if goal.labels] for name in ("x", "y")}
+    return {name: max(values) - min(values) for name, values in table.items()}
+
+
+def make_env() -> GoalEnv:
+    """Put the steps together: labels, small gray frames, goals and STOP."""
+    world = ScreenToFrame(EntityLabels(Dot(), labels), frame_size=(36, 36))
+    goals = collect_goals(world, number=200, seed=0)
+    return GoalEnv(world, goals, ranges=ranges(goals), horizon=30, render_mode="rgb_array")
+
+
+def towards_goal(info: dict[str, Any], stop: int) -> int:
+    """Walk to the goal by the labels, which an agent must not see: it only shows the way."""
+    if info["is_success"]:
+        return stop
+    right, down = (info["goal_labels"][name] - info["labels"][name] for name in ("x", "y"))
+    if abs(right) > abs(down):
+        return 1 if right > 0 else 3
+    return 2 if down > 0 else 0
+
+
+def run_episode(env: GoalEnv, *, guided: bool, seed: int | None = None) -> tuple[bool, int]:
+    """Play one episode; return whether it succeeded and how many steps it took."""
+    _, info = env.reset(seed=seed)
+    steps = 0
+    while True:
+        action = towards_goal(info, env.stop_action) if guided else env.action_space.sample()
+        _, _, terminated, truncated, info = env.step(action)
+        steps += 1
+        if terminated or truncated:
+            return info["is_success"], steps
+
+
+def main() -> None:
+    """Run a random agent and one that knows the way on the new environment."""
+    env = make_env()
+    env.action_space.seed(0)
+    observation, _ = env.reset(seed=0)
+    print("observation:", {key: value.shape for key, value in observation.items()})
+    print("a picture of the episode beside its goal:", np.shape(env.render()))
+    for name, guided in (("random", False), ("guided", True)):
+        episodes = [run_episode(env, guided=guided) for _ in range(50)]
+        success = np.mean([success for success, _ in episodes])
+        print(f"{name}: {success:.0%} of 50 goals reached")
+    env.close()
+
+
+if __name__ == "__main__":
+    main()
