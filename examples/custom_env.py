@@ -80,7 +80,7 @@ def make_env() -> GoalEnv:
     """Put the steps together: labels, small gray frames, goals and STOP."""
     world = ScreenToFrame(EntityLabels(Dot(), labels), frame_size=(36, 36))
     goals = collect_goals(world, number=200, seed=0)
-    return GoalEnv(world, goals, ranges=ranges(goals), horizon=30, render_mode="rgb_array")
+    return GoalEnv(world, goals, ranges=ranges(goals), horizon=30)
 
 
 def towards_goal(info: dict[str, Any], stop: int) -> int:
@@ -111,7 +111,6 @@ def main() -> None:
     env.action_space.seed(0)
     observation, _ = env.reset(seed=0)
     print("observation:", {key: value.shape for key, value in observation.items()})
-    print("a picture of the episode beside its goal:", np.shape(env.render()))
     for name, guided in (("random", False), ("guided", True)):
         episodes = [run_episode(env, guided=guided) for _ in range(50)]
         success = np.mean([success for success, _ in episodes])
