@@ -1,0 +1,47 @@
+# Two commands on a fresh machine, each doing its own set-up:  make train   make test
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TASK ?= Seaquest
+STEPS ?= 30000
+SEED ?= 0
+RUN_DIR ?= runs/$(TASK)-seed$(SEED)
+
+.PHONY: train test test-slow lint types check bench gpu wheel clean
+
+# The stamp is newer than what it was made from, or the environment is brought up to date.
+$(VENV)/.ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+train: $(VENV)/.ready  ## train GLAMOR on TASK for STEPS, evaluate it, write the report
+	$(BIN)/glamor-gym train --task $(TASK) --steps $(STEPS) --seed $(SEED) --preset compact --run-dir $(RUN_DIR)
+
+test: $(VENV)/.ready  ## the whole suite, but what is marked slow or gpu
+	$(BIN)/pytest -n 2 -m 'not slow and not gpu' --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+test-slow: $(VENV)/.ready  ## what takes minutes: learning to the end, on small worlds
+	$(BIN)/pytest -m slow
+
+gpu: $(VENV)/.ready  ## what needs a CUDA device
+	$(BIN)/pytest -m gpu
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.ready
+	$(BIN)/mypy
+
+bench: $(VENV)/.ready  ## every hot path against its plain reference, in one run
+	$(BIN)/python -m benchmarks.run
+
+check: test lint types
+
+wheel: $(VENV)/.ready
+	$(BIN)/python -m build --wheel
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
