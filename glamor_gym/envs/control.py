@@ -31,7 +31,7 @@ import mujoco  # noqa: E402
 from dm_control import suite  # noqa: E402
 from shimmy import DmControlCompatibilityV0  # noqa: E402
 
-from glamor_gym.envs.scene_camera import RENDER_PROFILES, SceneCamera  # noqa: E402
+from glamor_gym.envs.scene_camera import LOOKS, SceneCamera  # noqa: E402
 
 _STATE = mujoco.mjtState.mjSTATE_PHYSICS
 """What a goal keeps: positions, velocities and activations."""
@@ -73,17 +73,17 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
             frame_size: (height, width) of the screen in pixels.
             render_profile: ``"paper"``: the suite's own look; ``"fast"``: without shadows,
                 reflections and smooth edges. None: screens stay black and OpenGL is not used,
-                for runs that need only labels and states.
+                for runs that need only labels and states (with ``MUJOCO_GL=off`` they need no
+                OpenGL at all).
             render_mode: None or ``"rgb_array"``, see :meth:`render`.
 
         Raises:
             ValueError: an argument is not among these, or the task's row does not fit the suite.
             RenderingError: OpenGL does not work on this machine.
         """
-        if render_profile is not None and render_profile not in RENDER_PROFILES:
+        if render_profile is not None and render_profile not in LOOKS:
             raise ValueError(
-                f"render_profile must be one of {sorted(RENDER_PROFILES)} or None, "
-                f"got {render_profile!r}"
+                f"render_profile must be one of {sorted(LOOKS)} or None, got {render_profile!r}"
             )
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
@@ -97,7 +97,7 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
         self._physics = self._simulation.physics
         self._read_labels = _LabelReader(task.labels, self._simulation.observation_space)
         self._frame_skip = task.frame_skip
-        self._profile = None if render_profile is None else RENDER_PROFILES[render_profile]
+        self._look = None if render_profile is None else LOOKS[render_profile]
         self._picture = np.zeros((*frame_size, 3), np.uint8)
         self._begun = False
         self._closed = False
@@ -200,10 +200,10 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
     def _camera(self) -> SceneCamera | None:
         # Made when first needed: an OpenGL context does not survive a fork, and vector
         # environments make and close one world before they fork.
-        if self._profile is None:
+        if self._look is None:
             return None
         height, width, _ = self._picture.shape
-        return SceneCamera(self._physics, (height, width), self._profile)
+        return SceneCamera(self._physics, (height, width), self._look)
 
     @cached_property
     def _goal_data(self) -> mujoco.MjData:

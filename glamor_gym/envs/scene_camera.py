@@ -23,7 +23,7 @@ _MAX_GEOMS = 1000
 
 
 @dataclass(frozen=True)
-class RenderProfile:
+class Look:
     """A look, as what is asked of OpenGL.
 
     Attributes:
@@ -37,8 +37,8 @@ class RenderProfile:
     shadow_map: int | None = None
 
 
-RENDER_PROFILES: Mapping[str, RenderProfile] = MappingProxyType(
-    {"paper": RenderProfile(), "fast": RenderProfile(effects=False, samples=0, shadow_map=0)}
+LOOKS: Mapping[str, Look] = MappingProxyType(
+    {"paper": Look(), "fast": Look(effects=False, samples=0, shadow_map=0)}
 )
 """The looks by name: ``"paper"`` is dm_control's own; ``"fast"`` has neither shadows nor
 reflections nor smooth edges, and gives 7 to 20 times the pictures a second in software.
@@ -53,7 +53,7 @@ class SceneCamera:
     """
 
     def __init__(
-        self, physics: Physics, size: tuple[int, int], profile: RenderProfile, camera: int = 0
+        self, physics: Physics, size: tuple[int, int], look: Look, camera: int = 0
     ) -> None:
         """Set up the scene and, if `physics` has none yet, the OpenGL context.
 
@@ -61,7 +61,7 @@ class SceneCamera:
             physics: its model is drawn in its OpenGL context. Nothing must have been drawn with
                 it in another look or at a larger size: its buffers are made once.
             size: (height, width) of the pictures, in pixels.
-            profile: the look.
+            look: how it is drawn.
             camera: number of the camera in the model.
 
         Raises:
@@ -72,17 +72,17 @@ class SceneCamera:
         visual = self._model.vis
         visual.global_.offheight = max(height, visual.global_.offheight)
         visual.global_.offwidth = max(width, visual.global_.offwidth)
-        if profile.samples is not None:
-            visual.quality.offsamples = profile.samples
-        if profile.shadow_map is not None:
-            visual.quality.shadowsize = profile.shadow_map
+        if look.samples is not None:
+            visual.quality.offsamples = look.samples
+        if look.shadow_map is not None:
+            visual.quality.shadowsize = look.shadow_map
         try:
             self._contexts = physics.contexts
         except (RuntimeError, mujoco.FatalError) as error:
             backend = os.environ.get("MUJOCO_GL", "")
             raise RenderingError(f"no OpenGL with MUJOCO_GL={backend!r}: {error}") from error
         self._scene = mujoco.MjvScene(self._model, maxgeom=_MAX_GEOMS)
-        if not profile.effects:
+        if not look.effects:
             for effect in _EFFECTS:
                 self._scene.flags[effect] = False
         self._option = mujoco.MjvOption()
