@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from glamor_gym.models.glamor import ActionDecoder
-from glamor_gym.planners.random_shooting import CLIPPED_Z, PlannerSettings
+from glamor_gym.planners.random_shooting import CLIPPED_Z, PlannerSettings, sampling_noise
 from glamor_gym.types import Plan
 
 
@@ -42,12 +42,7 @@ def plan_textbook(
     n_rows, n_trials = len(inverse_context), settings.n_trials
     stop = prior.head.out_features - 1
     longest = int(max_actions.max())
-    noise = torch.stack(
-        [
-            torch.empty(n_rows * n_trials, stop + 1).exponential_(generator=generator).log()
-            for _ in range(longest + 1)
-        ]
-    )
+    noise = sampling_noise(longest + 1, n_rows * n_trials, generator)
     tokens = torch.full((n_rows, longest + 1), stop + 1)
     token_scores = torch.zeros(n_rows, longest + 1)
     best_scores = [-math.inf] * n_rows
@@ -69,9 +64,8 @@ def plan_textbook(
                 z = torch.where(
                     inverse_log_p < settings.clip_log_prob, torch.full_like(z, CLIPPED_Z), z
                 )
-                token = _sample(
-                    z, slot, int(max_actions[row]), settings, noise[slot, row * n_trials + trial]
-                )
+                noise_here = noise[slot, row * n_trials + trial].item()
+                token = _sample(z, slot, int(max_actions[row]), settings, noise_here)
                 candidate.append(token)
                 scores.append(z[token].item())
             score = sum(scores) + len(candidate) * math.log(settings.gamma)
@@ -104,17 +98,17 @@ def _next_log_p(
 
 
 def _sample(
-    z: Float[Tensor, "tokens"],
-    slot: int,
-    last_slot: int,
-    settings: PlannerSettings,
-    noise: Float[Tensor, "tokens"],
+    z: Float[Tensor, "tokens"], slot: int, last_slot: int, settings: PlannerSettings, noise: float
 ) -> int:
     """Sample a token from softmax(z) over the tokens that may come in this slot."""
     stop = len(z) - 1
     if slot == last_slot:
         return stop
-    weight = (z if settings.guided else torch.zeros_like(z)) - noise
-    if settings.stop == "end" or (slot == 0 and not settings.stop_first):
-        weight = weight[:stop]
-    return int(weight.argmax())
+    may_stop = settings.stop != "end" and (slot > 0 or settings.stop_first)
+    weights = z[: stop + may_stop] if settings.guided else torch.zeros(stop + may_stop)
+    sum_so_far = 0.0
+    for token, probability in enumerate(weights.softmax(dim=0).tolist()):
+        sum_so_far += probability
+        if noise < sum_so_far:
+            return token
+    return len(weights) - 1
