@@ -6,11 +6,14 @@ form the code works with, or an error that names the argument, what was given an
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
+
+Choice = TypeVar("Choice")
 
 
 def as_integer(value: Any, *, name: str, low: int, high: int | None = None) -> int:
@@ -65,15 +68,26 @@ def as_size(value: Any, *, name: str) -> tuple[int, int]:
         ) from None
 
 
+def as_choice(value: Any, allowed: Sequence[Choice], *, name: str) -> Choice:
+    """Return `value`, which is one of `allowed`.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    for choice in allowed:
+        # True == 1, and an array has no truth value: only a choice of the same type counts.
+        if type(value) is type(choice) and value == choice:
+            return choice
+    raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+
+
 def as_render_mode(value: Any) -> str | None:
     """Return `value` as a render mode that the package's environments have.
 
     Raises:
         ValueError: it is neither None nor ``"rgb_array"``.
     """
-    if value not in (None, "rgb_array"):
-        raise ValueError(f"render_mode must be None or 'rgb_array', got {value!r}")
-    return cast("str | None", value)
+    return as_choice(value, (None, "rgb_array"), name="render_mode")
 
 
 def as_element(value: Any, space: spaces.Box, *, name: str) -> NDArray[Any]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import gymnasium as gym
 
+from glamor_gym.checks import as_choice
 from glamor_gym.envs import RenderProfile
 from glamor_gym.goals import load_goal_set
 from glamor_gym.tasks import Task, get_task
@@ -56,6 +57,7 @@ def make_goal_env(
         OSError: the goal-set file cannot be read.
     """
     row = get_task(task)
+    as_choice(render_profile, get_args(RenderProfile), name="render_profile")
     world = make_pipeline(
         row,
         sticky=sticky,

@@ -11,6 +11,9 @@ import gymnasium as gym
 
 from glamor_gym.tasks import TASKS
 
+_VECTOR_ENTRY_POINTS = {"atari": "glamor_gym.atari_vector:make_atari_vector_env"}
+"""Suites whose vectors are faster than one environment after the other."""
+
 
 def register_envs() -> None:
     """Register every task with Gymnasium; ids that are there already stay as they are."""
@@ -19,5 +22,6 @@ def register_envs() -> None:
             gym.register(
                 task.id,
                 entry_point="glamor_gym.factory:make_goal_env",
+                vector_entry_point=_VECTOR_ENTRY_POINTS.get(task.suite),
                 kwargs={"task": task.name},
             )

@@ -12,7 +12,7 @@ from typing import Any, Literal, cast, get_args
 
 import gymnasium as gym
 
-from glamor_gym.checks import as_size
+from glamor_gym.checks import as_choice, as_size
 from glamor_gym.tasks import Suite, Task, get_task
 
 RenderProfile = Literal["paper", "fast"]
@@ -43,11 +43,7 @@ def make_world(
         task = get_task(task)
     if sticky is not None and task.suite != "atari":
         raise ValueError(f"sticky is for Atari tasks; {task.name} takes none, got {sticky!r}")
-    if render_profile is not None and render_profile not in get_args(RenderProfile):
-        raise ValueError(
-            f"render_profile must be one of {get_args(RenderProfile)} or None, "
-            f"got {render_profile!r}"
-        )
+    as_choice(render_profile, (*get_args(RenderProfile), None), name="render_profile")
     look = {
         "sticky": task.sticky if sticky is None else sticky,
         "frame_size": as_size(frame_size, name="frame_size"),

@@ -16,7 +16,7 @@ from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
-from glamor_gym.checks import as_integer
+from glamor_gym.checks import as_choice, as_integer
 
 ActionTable = Literal["cartesian", "diagonal"]
 
@@ -80,8 +80,7 @@ class DiscretizeActions(gym.ActionWrapper[Any, np.int64, NDArray[Any]], RecordCo
         space = env.action_space
         if not isinstance(space, spaces.Box) or len(space.shape) != 1 or not space.is_bounded():
             raise ValueError(f"env must have bounded actions Box (A,), got {space}")
-        if table not in get_args(ActionTable):
-            raise ValueError(f"table must be one of {get_args(ActionTable)}, got {table!r}")
+        as_choice(table, get_args(ActionTable), name="table")
         signs = _cartesian(space.shape[0]) if table == "cartesian" else _diagonal(space.shape[0])
         middle, reach = (space.high + space.low) / 2, (space.high - space.low) / 2
         self.table: NDArray[Any] = (middle + signs * reach).astype(space.dtype)

@@ -22,13 +22,34 @@ FRAME_SIZE = (80, 104)
 """Height and width of a frame in the paper's experiments, in pixels."""
 
 
+def to_frame(screen: NDArray[np.uint8], frame_size: tuple[int, int]) -> NDArray[Any]:
+    """Return a screen as a grayscale frame of one size, with a channel axis in front.
+
+    Colours become gray by OpenCV's (ITU-R 601) weights; the size changes by area averaging
+    (``cv2.INTER_AREA``).
+
+    Args:
+        screen: uint8 (H, W) or (H, W, 3).
+        frame_size: (height, width) of the frame, in pixels.
+
+    Returns:
+        uint8 (1, height, width), a fresh array.
+    """
+    gray: NDArray[Any] = screen
+    if gray.ndim == 3:
+        gray = cv2.cvtColor(gray, cv2.COLOR_RGB2GRAY)
+    if gray.shape == frame_size:
+        return gray[np.newaxis].copy()
+    height, width = frame_size
+    return cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA)[np.newaxis]
+
+
 class ScreenToFrame(
     gym.ObservationWrapper[NDArray[Any], Any, NDArray[np.uint8]], RecordConstructorArgs
 ):
     """Turn screens into grayscale frames of one size, with a channel axis in front.
 
-    Colours become gray by OpenCV's (ITU-R 601) weights; the size changes by area averaging
-    (``cv2.INTER_AREA``). A world's goal screens take the same way, so that a goal picture has
+    See :func:`to_frame`. A world's goal screens take the same way, so that a goal picture has
     the look of the observations.
     """
 
@@ -51,18 +72,12 @@ class ScreenToFrame(
             or not (len(space.shape) == 2 or (len(space.shape) == 3 and space.shape[2] == 3))
         ):
             raise ValueError(f"env must show screens, uint8 (H, W) or (H, W, 3), got {space}")
-        self._height, self._width = as_size(frame_size, name="frame_size")
-        self.observation_space = spaces.Box(0, 255, (1, self._height, self._width), np.uint8)
+        self._frame_size = as_size(frame_size, name="frame_size")
+        self.observation_space = spaces.Box(0, 255, (1, *self._frame_size), np.uint8)
 
     def observation(self, observation: NDArray[np.uint8]) -> NDArray[Any]:
         """Return the frame of a screen, uint8 (1, height, width), as a fresh array."""
-        gray: NDArray[Any] = observation
-        if gray.ndim == 3:
-            gray = cv2.cvtColor(gray, cv2.COLOR_RGB2GRAY)
-        if gray.shape == (self._height, self._width):
-            return gray[np.newaxis].copy()
-        small = cv2.resize(gray, (self._width, self._height), interpolation=cv2.INTER_AREA)
-        return small[np.newaxis]
+        return to_frame(observation, self._frame_size)
 
     def goal_screen(self, content: NDArray[Any]) -> NDArray[Any]:
         """Return the frame of a goal that the world below shows, uint8 (1, height, width)."""

@@ -19,7 +19,7 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
-from glamor_gym.checks import as_element, as_integer, as_render_mode
+from glamor_gym.checks import as_choice, as_element, as_integer, as_render_mode
 from glamor_gym.types import Goal
 from glamor_gym.wrappers.display import side_by_side, to_picture
 from glamor_gym.wrappers.frames import StackFrames
@@ -110,10 +110,6 @@ class GoalEnv(gym.Env[Observation, np.int64]):
         """
         if len(goals) == 0:
             raise ValueError("goals must hold at least one goal, got none")
-        if reward not in get_args(Reward):
-            raise ValueError(f"reward must be one of {get_args(Reward)}, got {reward!r}")
-        if label_lag not in (0, 1):
-            raise ValueError(f"label_lag must be 0 or 1, got {label_lag!r}")
         for name, extent in ranges.items():
             if not (np.isfinite(extent) and extent >= 0):
                 raise ValueError(f"ranges[{name!r}] must be finite and ≥ 0, got {extent!r}")
@@ -121,8 +117,8 @@ class GoalEnv(gym.Env[Observation, np.int64]):
         self.ranges = dict(ranges)
         self._tolerance = {name: label_tolerance(extent) for name, extent in ranges.items()}
         self.horizon = as_integer(horizon, name="horizon", low=1)
-        self.reward: Reward = reward
-        self.label_lag = label_lag
+        self.reward: Reward = as_choice(reward, get_args(Reward), name="reward")
+        self.label_lag = as_choice(label_lag, (0, 1), name="label_lag")
         self.render_mode = as_render_mode(render_mode)
 
         self._goal_space = _goal_space(world)
@@ -259,6 +255,11 @@ class GoalEnv(gym.Env[Observation, np.int64]):
         or bool (B,).
         """
         return _flags(_is_truncated(info))
+
+    @property
+    def is_running(self) -> bool:
+        """Whether an episode was begun and is not over."""
+        return self._running
 
     def render(self) -> NDArray[np.uint8] | None:
         """Return the newest frame beside the goal, uint8 (H, W, 3); None without a render mode."""

@@ -424,7 +424,7 @@ def test_goals_of_different_shapes_are_not_compared(make):
         ({"horizon": 0}, ValueError, "horizon must be an integer ≥ 1, got 0"),
         ({"horizon": 2.5}, TypeError, "horizon"),
         ({"reward": "sparse"}, ValueError, "reward must be one of .*got 'sparse'"),
-        ({"label_lag": 2}, ValueError, "label_lag must be 0 or 1, got 2"),
+        ({"label_lag": 2}, ValueError, "label_lag must be one of 0, 1, got 2"),
         ({"frame_stack": 0}, ValueError, "frame_stack"),
         ({"render_mode": "human"}, ValueError, "render_mode.*'human'"),
         ({"goals": []}, ValueError, "goals must hold at least one goal"),

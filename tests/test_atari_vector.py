@@ -1,0 +1,211 @@
+"""The vector of threads against one ordinary environment after the other."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from glamor_gym import atari_vector
+from glamor_gym.atari_vector import (
+    ThreadedAtariVectorEnv,
+    ThreadedAtariWorld,
+    make_atari_vector_env,
+)
+from glamor_gym.envs.atari import AtariWorld, NoopCounts
+from glamor_gym.goals import load_goal_set
+from glamor_gym.wrappers import ScreenToFrame
+
+NUM_ENVS = 3
+
+
+def pair(task, mode=AutoresetMode.NEXT_STEP, **kwargs):
+    """Return the vector of threads and the plain one."""
+    env_id = f"glamor/{task}-v0"
+    threaded = gym.make_vec(env_id, num_envs=NUM_ENVS, autoreset_mode=mode, **kwargs)
+    plain = gym.make_vec(
+        env_id,
+        num_envs=NUM_ENVS,
+        vectorization_mode="sync",
+        vector_kwargs={"autoreset_mode": mode},
+        **kwargs,
+    )
+    assert isinstance(threaded, ThreadedAtariVectorEnv)
+    assert type(plain) is SyncVectorEnv
+    return threaded, plain
+
+
+def assert_same(observations, others):
+    assert observations.keys() == others.keys()
+    for key in observations:
+        assert np.array_equal(observations[key], others[key]), key
+
+
+def assert_same_step(step, other):
+    assert_same(step[0], other[0])
+    for values, others in zip(step[1:4], other[1:4], strict=True):
+        assert np.array_equal(values, others)
+    for key in ("stopped", "steps_left", "lives", "world_terminated"):
+        assert np.array_equal(step[4][key], other[4][key])
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+@pytest.mark.parametrize(("task", "end"), [("Breakout", "lost"), ("Pong", "truncated")])
+def test_frames_rewards_and_ends_are_those_of_single_environments(task, end, mode):
+    threaded, plain = pair(task, mode)
+    rng = np.random.default_rng(2)
+    stop = threaded.single_action_space.n - 1
+    ends = {"lost": 0, "truncated": 0, "stopped": 0}
+    for seed in (7, None, 3):
+        assert_same(threaded.reset(seed=seed)[0], plain.reset(seed=seed)[0])
+        for _ in range(70):
+            actions = rng.integers(0, stop, NUM_ENVS)
+            actions[rng.random(NUM_ENVS) < 0.01] = stop
+            step, other = threaded.step(actions), plain.step(actions)
+            assert_same_step(step, other)
+            if "final_obs" in step[4]:
+                for k in np.flatnonzero(step[4]["_final_obs"]):
+                    assert_same(step[4]["final_obs"][k], other[4]["final_obs"][k])
+            ends["lost"] += (step[2] & (actions != stop)).sum()
+            ends["truncated"] += step[3].sum()
+            ends["stopped"] += (step[2] & (actions == stop)).sum()
+    assert ends["stopped"] > 0
+    assert ends[end] > 0
+    threaded.close()
+    plain.close()
+
+
+def test_one_environment_may_be_reset_by_itself():
+    threaded, plain = pair("Pong", AutoresetMode.DISABLED)
+    stop = threaded.single_action_space.n - 1
+    for vector in (threaded, plain):
+        vector.reset(seed=1)
+        vector.step(np.array([2, stop, 2]))
+    mask = {"reset_mask": np.array([False, True, False])}
+    assert_same(threaded.reset(options=dict(mask))[0], plain.reset(options=dict(mask))[0])
+    for _ in range(5):
+        assert_same_step(threaded.step(np.array([2, 3, 2])), plain.step(np.array([2, 3, 2])))
+    threaded.close()
+    plain.close()
+
+
+def test_goals_can_be_asked_for():
+    threaded, plain = pair("Seaquest", goals="eval", frame_size=(40, 52))
+    for goal in (4, load_goal_set("Seaquest").evaluation[9]):
+        options = {"goal": goal}
+        observations, infos = threaded.reset(seed=0, options=dict(options))
+        assert_same(observations, plain.reset(seed=0, options=dict(options))[0])
+        assert infos["labels"] == infos["goal_labels"] == {}
+    threaded.close()
+    plain.close()
+
+
+def test_success_is_equality_of_pictures():
+    threaded, _ = pair("Pong", sticky=0.0)
+    frames = threaded.reset(seed=0)[0]["achieved_goal"]
+    options = {"goal": frames[1].copy()}
+    infos = threaded.reset(seed=0, options=options)[1]
+    assert infos["is_success"].tolist() == [(frame == frames[1]).all() for frame in frames]
+    assert infos["is_success"][1]
+    threaded.close()
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [{"reward": "labels"}, {"label_lag": 1}, {"horizon": 51}, {"task": "MsPacman"}],
+)
+def test_what_threads_cannot_do_is_done_without_them(kwargs):
+    vector = make_atari_vector_env(2, **{"task": "Pong", **kwargs})
+    assert type(vector) is SyncVectorEnv
+    _, infos = vector.reset(seed=0)
+    assert set(infos["labels"]) > {"player_y"}
+    vector.close()
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "error", "message"),
+    [
+        ({"num_envs": 0}, ValueError, "num_envs must be an integer ≥ 1, got 0"),
+        ({"horizon": 0}, ValueError, "horizon must be an integer ≥ 1, got 0"),
+        ({"horizon": "long"}, TypeError, "horizon"),
+        ({"goals": "all"}, ValueError, "goals='all' is for small worlds"),
+        ({"reward": "dense"}, ValueError, "reward must be one of"),
+        ({"label_lag": 2}, ValueError, "label_lag"),
+        ({"sticky": 1.1}, ValueError, "sticky"),
+        ({"frame_size": 80}, ValueError, "frame_size"),
+        ({"frame_stack": 0}, ValueError, "frame_stack"),
+        ({"render_profile": "slow"}, ValueError, "render_profile"),
+        ({"render_mode": "human"}, ValueError, "render_mode"),
+        ({"task": "Pongg"}, ValueError, "unknown task"),
+    ],
+)
+def test_bad_arguments_are_named(kwargs, error, message):
+    with pytest.raises(error, match=message):
+        make_atari_vector_env(**{"num_envs": 1, "task": "Pong", **kwargs})
+
+
+@pytest.mark.parametrize(
+    "actions",
+    [np.array([0, 0]), np.array([0, 0, 7]), np.array([0, 0, -1]), np.zeros(3), [0.5, 0, 0]],
+)
+def test_what_is_no_batch_of_actions_is_refused_as_a_whole(actions):
+    threaded, plain = pair("Pong")
+    threaded.reset(seed=0)
+    plain.reset(seed=0)
+    with pytest.raises(ValueError, match="actions must be in MultiDiscrete"):
+        threaded.step(actions)
+    fine = np.array([1, 2, 3])
+    assert_same_step(threaded.step(fine), plain.step(fine))
+    threaded.close()
+    plain.close()
+
+
+def test_a_step_before_the_first_reset_leaves_nothing_behind():
+    threaded, plain = pair("Pong")
+    with pytest.raises(gym.error.ResetNeeded):
+        threaded.step(np.zeros(3, np.int64))
+    assert_same(threaded.reset(seed=0)[0], plain.reset(seed=0)[0])
+    threaded.close()
+    threaded.close()
+    plain.close()
+
+
+def world(game="pong", **kwargs):
+    return ThreadedAtariWorld(
+        game, **{"frame_size": (80, 104), "frame_skip": 4, "most_noops": 30, **kwargs}, sticky=0.25
+    )
+
+
+@pytest.mark.parametrize("frame_size", [(80, 104), (210, 160), (84, 84)])
+def test_a_threaded_world_alone_plays_as_the_world_does(frame_size):
+    threaded = world("seaquest", frame_size=frame_size)
+    plain = ScreenToFrame(AtariWorld("seaquest", {}), frame_size)
+    for seed in (5, None):
+        frame, info = threaded.reset(seed=seed)
+        assert np.array_equal(frame, plain.reset(seed=seed)[0])
+        assert info == {"lives": 4}
+        for action in range(18):
+            assert np.array_equal(threaded.step(action)[0], plain.step(action)[0])
+    screen = plain.get_wrapper_attr("goal_content")()
+    assert np.array_equal(threaded.goal_screen(screen), plain.goal_screen(screen))
+
+
+def test_a_game_that_is_over_is_an_error_as_its_picture_is_not_known():
+    threaded = world()
+    threaded.reset(seed=0)
+
+    def play_to_the_end():
+        for _ in range(2000):
+            threaded.step(0)
+
+    with pytest.raises(RuntimeError, match=r"game is over.*'sync'"):
+        play_to_the_end()
+
+
+def test_another_way_of_drawing_noops_is_noticed(monkeypatch):
+    class Others(NoopCounts):
+        def draw(self):
+            return 31
+
+    monkeypatch.setattr(atari_vector, "NoopCounts", Others)
+    with pytest.raises(RuntimeError, match=r"no-ops.*'sync'"):
+        world().reset(seed=0)
