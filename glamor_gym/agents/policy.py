@@ -21,6 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from glamor_gym.agents.settings import Precision
 from glamor_gym.models import Folded, GlamorModel
 from glamor_gym.models.encoders import EncoderName
+from glamor_gym.models.glamor import Fusion
 from glamor_gym.planners import PlannerSettings, plan
 
 
@@ -33,6 +34,8 @@ class GlamorPolicy(BasePolicy):
         lr_schedule: SB3's schedule: share of training left → learning rate.
         encoder: ``"residual"`` (the paper's), ``"compact"``, ``"mlp"`` or ``"auto"``: residual
             for pictures, MLP for the rest.
+        fusion: ``"late"`` (the paper's) or ``"early"``, see
+            :class:`~glamor_gym.models.glamor.GlamorModel`.
         embedding_size: width of embeddings and mix.
         hidden_size: width of the LSTMs.
         token_size: width of the layer between token and LSTM.
@@ -49,6 +52,7 @@ class GlamorPolicy(BasePolicy):
         lr_schedule: Schedule,
         *,
         encoder: EncoderName = "auto",
+        fusion: Fusion = "late",
         embedding_size: int = 512,
         hidden_size: int = 64,
         token_size: int = 512,
@@ -62,6 +66,7 @@ class GlamorPolicy(BasePolicy):
             observation_space,
             int(action_space.n) - 1,
             encoder=encoder,
+            fusion=fusion,
             embedding_size=embedding_size,
             hidden_size=hidden_size,
             token_size=token_size,

@@ -17,8 +17,9 @@ here padding never enters a softmax.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from jaxtyping import Float, Int
@@ -27,6 +28,8 @@ from torch.nn import functional
 
 from glamor_gym.models.encoders import EncoderName, make_encoder
 from glamor_gym.models.recurrence import lstm_packed
+
+Fusion = Literal["late", "early"]
 
 
 class Folded(NamedTuple):
@@ -131,16 +134,25 @@ def log_probs(
 class GlamorModel(nn.Module):
     """Encoders, mix and the two decoders.
 
-    The inverse dynamics model sees observation and goal, mixed; the prior sees the observation's
-    embedding alone, and its gradient reaches that encoder too (§4.2: only encoders are shared).
+    The inverse dynamics model sees observation and goal; the prior sees the observation alone.
+
+    * ``fusion="late"`` (the paper's, §4.2): one encoder for the observation, one for the goal,
+      their embeddings mixed by an MLP; the prior is conditioned on the observation's embedding
+      and its gradient reaches that encoder too.
+    * ``fusion="early"``: observation and goal are stacked and encoded together, so that the first
+      convolution can already compare them; the prior has an encoder of its own.
 
     Args:
         observation_space: a Dict with Boxes ``observation`` and ``achieved_goal``.
         n_actions: number of actions A, STOP not counted.
         encoder: see :func:`~glamor_gym.models.encoders.make_encoder`.
+        fusion: see above.
         embedding_size: width of embeddings and of the mix (512).
         hidden_size: width of the LSTMs (64).
         token_size: width of the layer between token and LSTM (512).
+
+    Raises:
+        ValueError: `encoder` or `fusion` is unknown.
     """
 
     def __init__(
@@ -149,19 +161,25 @@ class GlamorModel(nn.Module):
         n_actions: int,
         *,
         encoder: EncoderName = "auto",
+        fusion: Fusion = "late",
         embedding_size: int = 512,
         hidden_size: int = 64,
         token_size: int = 512,
     ) -> None:
         super().__init__()
+        if fusion not in get_args(Fusion):
+            raise ValueError(f"fusion must be one of {', '.join(get_args(Fusion))}; got {fusion!r}")
         self.n_actions = n_actions
+        self.fusion: Fusion = fusion
         observation, goal = observation_space["observation"], observation_space["achieved_goal"]
         assert isinstance(observation, spaces.Box)
         assert isinstance(goal, spaces.Box)
         self.observation_encoder = make_encoder(observation, encoder, embedding_size)
-        self.goal_encoder = make_encoder(goal, encoder, embedding_size)
+        beside = stacked_space(observation, goal) if fusion == "early" else goal
+        self.goal_encoder = make_encoder(beside, encoder, embedding_size)
+        mix_inputs = embedding_size * (2 if fusion == "late" else 1)
         self.mix = nn.Sequential(
-            nn.Linear(2 * embedding_size, 256),
+            nn.Linear(mix_inputs, 256),
             nn.LayerNorm(256),
             nn.ReLU(inplace=True),
             nn.Linear(256, embedding_size),
@@ -179,7 +197,10 @@ class GlamorModel(nn.Module):
     def fold(self, observation: Tensor, goal: Tensor) -> Folded:
         """Encode B observations and goals, and make the decoders ready for them."""
         state = self.observation_encoder(observation)
-        mixed = self.mix(torch.cat((state, self.goal_encoder(goal)), dim=-1))
+        if self.fusion == "late":
+            mixed = self.mix(torch.cat((state, self.goal_encoder(goal)), dim=-1))
+        else:
+            mixed = self.mix(self.goal_encoder(stacked(observation, goal)))
         return fold((self.inverse_dynamics, self.prior), (mixed, state)).float()
 
     def forward(
@@ -195,3 +216,18 @@ class GlamorModel(nn.Module):
         """
         inverse, prior = log_probs(self.fold(observation, goal), tokens, length)
         return inverse, prior
+
+
+def stacked(observation: Tensor, goal: Tensor) -> Tensor:
+    """Put a goal beside its observation: as further channels of pictures, or of flat vectors."""
+    if observation.dim() == 4 and observation.shape[2:] == goal.shape[2:]:
+        return torch.cat((observation, goal), dim=1)
+    return torch.cat((observation.flatten(1), goal.flatten(1)), dim=1)
+
+
+def stacked_space(observation: spaces.Box, goal: spaces.Box) -> spaces.Box:
+    """Return the space of what :func:`stacked` makes of one observation and one goal."""
+    one = [torch.zeros(1, *space.shape) for space in (observation, goal)]
+    shape = tuple(stacked(*one).shape[1:])
+    is_picture = observation.dtype == np.uint8
+    return spaces.Box(0, 255 if is_picture else 1, shape, np.uint8 if is_picture else np.float32)
