@@ -1,9 +1,11 @@
-"""Gymnasium's and Stable-Baselines3's own checkers, on every id, with warnings as errors."""
+"""Others' code on these environments: the checkers on every id, with warnings as errors; HER."""
 
 import gymnasium as gym
+import numpy as np
 import pytest
 import stable_baselines3.common.env_checker as sb3
 from gymnasium.utils import env_checker
+from stable_baselines3 import DQN, HerReplayBuffer
 
 import glamor_gym  # noqa: F401
 from glamor_gym.tasks import TASKS
@@ -30,4 +32,23 @@ def test_stable_baselines3s_checker_passes_with_its_goal_checks(env_id, monkeypa
     env = gym.make(env_id)
     sb3.check_env(env.unwrapped)
     assert checked
+    env.close()
+
+
+def test_hindsight_relabelling_rewards_what_was_achieved():
+    env = gym.make("glamor/GridWorld-v0")
+    model = DQN(
+        "MultiInputPolicy",
+        env,
+        replay_buffer_class=HerReplayBuffer,
+        replay_buffer_kwargs={"n_sampled_goal": 4},
+        learning_starts=100,
+        seed=0,
+    ).learn(300)
+    batch = model.replay_buffer.sample(200)
+    achieved = batch.next_observations["achieved_goal"].numpy()
+    desired = batch.next_observations["desired_goal"].numpy()
+    rewards = batch.rewards.numpy()[:, 0]
+    assert np.array_equal(rewards, (achieved == desired).all(axis=1))
+    assert 0.2 < rewards.mean() < 1  # most of the goals were put there in hindsight
     env.close()

@@ -121,6 +121,8 @@ class GoalEnv(gym.Env[Observation, np.int64]):
         self.label_lag = as_choice(label_lag, (0, 1), name="label_lag")
         self.render_mode = as_render_mode(render_mode)
 
+        if "render_fps" in world.metadata:
+            self.metadata = {**self.metadata, "render_fps": world.metadata["render_fps"]}
         self._goal_space = _goal_space(world)
         pictures = len(self._goal_space.shape) == 3
         frame_stack = as_integer(frame_stack, name="frame_stack", low=1)

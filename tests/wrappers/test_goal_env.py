@@ -464,6 +464,12 @@ def test_vector_worlds_draw_themselves():
     assert not np.array_equal(both[:, :width], both[:, -width:])
 
 
+def test_rendering_keeps_the_worlds_pace(make):
+    env = GoalEnv(Dice(), Dice().all_goals(), ranges={"face": 5.0}, horizon=1)
+    assert env.metadata == {"render_modes": ["rgb_array"], "render_fps": 1}
+    assert make().metadata["render_fps"] == 15
+
+
 def test_rendering_without_a_mode_warns(make):
     env = make()
     env.reset()

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+from gymnasium import spaces
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glamor_gym.checks import as_choice, as_element, as_integer, as_probability, as_size
+
+
+@given(st.integers(-50, 50), st.integers(-50, 50))
+def test_integers_pass_in_their_range_whatever_their_type(value, low):
+    for given_value in (value, np.int64(value), np.array(value, np.int32)):
+        if value >= low:
+            number = as_integer(given_value, name="n", low=low)
+            assert (number, type(number)) == (value, int)
+        else:
+            with pytest.raises(ValueError, match=f"n must be an integer ≥ {low}, got {value}"):
+                as_integer(given_value, name="n", low=low)
+
+
+@pytest.mark.parametrize("value", [1.0, True, "1", None, [1], np.array([1]), np.float32(1)])
+def test_only_integers_are_integers(value):
+    with pytest.raises(TypeError, match="n must be an integer from 0 to 5, got"):
+        as_integer(value, name="n", low=0, high=5)
+
+
+@given(st.floats(0, 1))
+def test_probabilities_pass(value):
+    assert as_probability(value, name="p") == value
+    assert as_probability(np.float32(value), name="p") == np.float32(value)
+
+
+@pytest.mark.parametrize("value", [-1e-9, 1.0000001, np.nan, np.inf, True, "0.5", None])
+def test_other_numbers_are_no_probabilities(value):
+    with pytest.raises(ValueError, match=r"p must be a number in \[0, 1\], got"):
+        as_probability(value, name="p")
+
+
+def test_a_size_may_come_as_a_list():
+    assert as_size([80, np.int64(104)], name="size") == (80, 104)
+
+
+@pytest.mark.parametrize("value", ["b", 0, True, 1.0, None, np.zeros(3)])
+def test_a_choice_has_the_type_of_what_is_allowed(value):
+    with pytest.raises(ValueError, match="c must be one of 'a', 1, got"):
+        as_choice(value, ("a", 1), name="c")
+
+
+def test_a_choice_is_returned():
+    assert as_choice(None, ("a", None), name="c") is None
+    assert as_choice("a", ("a", None), name="c") == "a"
+
+
+UNIT = spaces.Box(0.0, 1.0, (2,), np.float32)
+
+
+def test_an_element_is_returned_as_it_is():
+    array = np.array([0.0, 1.0], np.float32)
+    assert as_element(array, UNIT, name="x") is array
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        ([0.0, 1.0], TypeError, r"x must be an array of shape \(2,\) and dtype float32, got \["),
+        (np.zeros(2), TypeError, "got dtype float64"),
+        (np.zeros(2, np.uint8), TypeError, "got dtype uint8"),
+        (np.zeros((1, 2), np.float32), ValueError, r"got shape \(1, 2\)"),
+        (np.array([0, np.nan], np.float32), ValueError, "NaN"),
+        (np.array([0, 2], np.float32), ValueError, "from 0.0 to 1.0, got values from 0.0 to 2.0"),
+    ],
+)
+def test_what_does_not_fit_a_space_is_refused(value, error, message):
+    with pytest.raises(error, match=message):
+        as_element(value, UNIT, name="x")
