@@ -1,0 +1,1 @@
+"""Benchmarks: each hot path against a plain, obviously right reference, in one run."""

@@ -1,0 +1,138 @@
+"""GridWorld: wall time and steps until goals are reached by shortest paths, beside DQN + HER.
+
+``python -m benchmarks.gridworld --seeds 0 1 2`` also prints what the paper's Figure 3a asks:
+the share of the 49 goals reached by a shortest path within a budget of steps.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import gymnasium as gym
+import torch
+import tyro
+from stable_baselines3 import DQN, HerReplayBuffer
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+
+import glamor_gym  # noqa: F401  (registers the environments)
+from benchmarks.timing import Comparison
+from glamor_gym.agents import GlamorAgent
+from glamor_gym.evaluation import shortest_path_rate
+
+ID = "glamor/GridWorld-v0"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """When an agent first reached the wanted rate, evaluations not counted, and where it ended."""
+
+    seconds: float
+    steps: int
+    rate: float
+
+
+class UntilShortestPaths(BaseCallback):
+    """Stops training once enough goals are reached by a shortest path; keeps the clock."""
+
+    def __init__(self, every: int, wanted: float) -> None:
+        super().__init__()
+        self.every, self.wanted = every, wanted
+        self.rate, self.evaluating = 0.0, 0.0
+
+    def _on_training_start(self) -> None:
+        self.begun = time.perf_counter()
+
+    def _on_step(self) -> bool:
+        if self.num_timesteps % self.every:
+            return True
+        begun = time.perf_counter()
+        self.rate = shortest_path_rate(self.model)
+        self.evaluating += time.perf_counter() - begun
+        return self.rate < self.wanted
+
+    def outcome(self) -> Outcome:
+        """Return what came of it."""
+        seconds = time.perf_counter() - self.begun - self.evaluating
+        return Outcome(seconds, self.num_timesteps, self.rate)
+
+
+def glamor(seed: int) -> BaseAlgorithm:
+    """Return GLAMOR with the preset for small worlds."""
+    env = gym.make(ID, goals="all")
+    return GlamorAgent(env, **GlamorAgent.preset("small"), seed=seed, device="cpu")
+
+
+def dqn_her(seed: int) -> BaseAlgorithm:
+    """Return what a user of SB3 would take."""
+    return DQN(
+        "MultiInputPolicy",
+        gym.make(ID, goals="all"),
+        learning_rate=1e-3,
+        batch_size=128,
+        gamma=0.95,
+        learning_starts=500,
+        train_freq=4,
+        exploration_fraction=0.2,
+        replay_buffer_class=HerReplayBuffer,
+        replay_buffer_kwargs={"n_sampled_goal": 4},
+        seed=seed,
+        device="cpu",
+    )
+
+
+def train(
+    make: Callable[[int], BaseAlgorithm], seed: int, wanted: float, steps: int, every: int = 500
+) -> Outcome:
+    """Train until the rate is reached or the steps are spent."""
+    callback = UntilShortestPaths(every, wanted)
+    make(seed).learn(steps, callback=callback)
+    return callback.outcome()
+
+
+def run(seeds: tuple[int, ...] = (0, 1, 2), wanted: float = 0.95) -> Iterator[Comparison]:
+    """Compare the wall time until 95 % of the goals are reached by a shortest path."""
+    torch.set_num_threads(1)  # networks this small lose by sharing
+    ours = [train(glamor, seed, wanted, 20_000) for seed in seeds]
+    theirs = [train(dqn_her, seed, wanted, 20_000) for seed in seeds]
+    ratios = sorted(b.seconds / a.seconds for a, b in zip(ours, theirs, strict=True))
+    yield Comparison(
+        f"GridWorld until {wanted:.0%} of 49 goals are reached by a shortest path",
+        "SB3 DQN + HerReplayBuffer",
+        fast_ms=1e3 * sorted(a.seconds for a in ours)[len(ours) // 2],
+        plain_ms=1e3 * sorted(b.seconds for b in theirs)[len(theirs) // 2],
+        ratio=ratios[len(ratios) // 2],
+        low=ratios[0],
+        high=ratios[-1],
+        target=1.0,
+        note=f"steps {[a.steps for a in ours]} and {[b.steps for b in theirs]}; "
+        f"rates {[round(a.rate, 2) for a in ours]} and {[round(b.rate, 2) for b in theirs]}",
+    )
+
+
+def main(seeds: tuple[int, ...] = (0, 1, 2), steps: int = 20_000, every: int = 1_000) -> int:
+    """Print, for each seed, the share of goals reached by a shortest path as training goes.
+
+    Args:
+        seeds: of the agents.
+        steps: environment steps of training.
+        every: steps between two evaluations.
+    """
+    torch.set_num_threads(1)
+    for seed in seeds:
+        callback = UntilShortestPaths(every, wanted=1.1)
+        agent = glamor(seed)
+        agent.learn(steps, callback=callback)
+        outcome = callback.outcome()
+        print(
+            f"seed {seed}: {outcome.rate:.3f} of 49 goals by a shortest path after "
+            f"{outcome.steps} steps, {outcome.seconds:.0f} s of training"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(tyro.cli(main))

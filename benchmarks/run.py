@@ -1,0 +1,91 @@
+"""``python -m benchmarks.run``: every comparison, printed and kept as JSON and Markdown.
+
+In: names of benchmarks (all by default). Out: ``benchmarks.json`` and ``benchmarks.md`` in the
+folder given, and exit code 1 if a ratio fell short of its target.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import platform
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.timing import Comparison
+
+Name = Literal["planner", "replay", "update", "collection", "gridworld"]
+NAMES: tuple[Name, ...] = ("planner", "replay", "update", "collection", "gridworld")
+
+
+def main(
+    names: Annotated[tuple[Name, ...], tyro.conf.Positional] = NAMES,
+    output: Path = Path("results/benchmarks"),
+) -> int:
+    """Run benchmarks one after the other; nothing else should run beside them.
+
+    Args:
+        names: which.
+        output: folder for ``benchmarks.json`` and ``benchmarks.md``.
+    """
+    console = Console()
+    rows: list[Comparison] = []
+    for name in names:
+        for row in importlib.import_module(f"benchmarks.{name}").run():
+            console.print(f"{row.name}: {row.ratio:.1f}× ({row.low:.1f}–{row.high:.1f})")
+            rows.append(row)
+    console.print(_table(rows))
+    machine = {
+        "date": date.today().isoformat(),
+        "command": f"python -m benchmarks.run {' '.join(names)}",
+        "processor": platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+    output.mkdir(parents=True, exist_ok=True)
+    record = {"machine": machine, "rows": [row.as_dict() for row in rows]}
+    (output / "benchmarks.json").write_text(json.dumps(record, indent=2) + "\n")
+    (output / "benchmarks.md").write_text(_markdown(rows, machine))
+    return int(any(row.ratio < row.target for row in rows))
+
+
+def _table(rows: list[Comparison]) -> Table:
+    table = Table("work", "against", "ms", "plain ms", "ratio", "spread", "wanted", "note")
+    for row in rows:
+        table.add_row(*_cells(row), row.note)
+    return table
+
+
+def _markdown(rows: list[Comparison], machine: dict[str, object]) -> str:
+    lines = [
+        "| work | against | ms | plain ms | ratio | spread | wanted |",
+        "|---|---|---|---|---|---|---|",
+        *(f"| {' | '.join(_cells(row))} |" for row in rows),
+        "",
+        *(f"{key}: {value}  " for key, value in machine.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(row: Comparison) -> tuple[str, ...]:
+    return (
+        row.name,
+        row.reference,
+        f"{row.fast_ms:.3g}",
+        f"{row.plain_ms:.3g}",
+        f"{row.ratio:.1f}×",
+        f"{row.low:.1f}–{row.high:.1f}",
+        f"{row.target:g}×",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(tyro.cli(main))
