@@ -251,4 +251,4 @@ def _agent(run: RunFolder, config: RunConfig, device: str) -> GlamorAgent:
 def _hardware(agent: GlamorAgent) -> str:
     if agent.device.type == "cuda":
         return torch.cuda.get_device_name(agent.device)
-    return f"{os.cpu_count()} CPU cores, {torch.get_num_threads()} threads"
+    return f"{os.cpu_count()} CPU cores, PyTorch threads: {torch.get_num_threads()}"

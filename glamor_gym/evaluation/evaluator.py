@@ -202,10 +202,16 @@ def _moved(agent: Any, device: str | torch.device | None) -> Iterator[None]:
         )
     home = next(policy.parameters()).device
     try:
-        policy.to(device)
+        _move(agent, device)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"device {device!r} cannot be used here: {error}") from error
     try:
         yield
     finally:
-        policy.to(home)
+        _move(agent, home)
+
+
+def _move(agent: Any, device: str | torch.device) -> None:
+    agent.policy.to(device)
+    if hasattr(agent, "device"):  # where agents of Stable-Baselines3 make new tensors
+        agent.device = torch.device(device)

@@ -160,6 +160,7 @@ class RunFolder:
 
     def save_agent(self, agent: BaseAlgorithm) -> None:
         """Write the agent to the checkpoint."""
+        self.agent_file.parent.mkdir(parents=True, exist_ok=True)
         agent.save(self.agent_file)
 
     def save_replay(self, agent: OffPolicyAlgorithm) -> None:

@@ -111,11 +111,11 @@ def success_curve(metrics: pd.DataFrame, levels: Sequence[tuple[str, float, str]
         axes.plot(steps, points["eval/success_rate"], "o-", color=AGENT, label="this run")
         for (name, rate, colour), line in zip(levels, ("--", ":", "-."), strict=False):
             axes.axhline(rate, color=colour, linestyle=line, label=name)
-        axes.set_ylim(0, 1)
+        axes.set_ylim(0, 1.03)
         axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
         axes.set_ylabel("goals reached")
         _steps_below(axes)
-        axes.legend(loc="upper left", ncols=2, fontsize=9)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=9)
         return _svg(figure)
 
 

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import gymnasium as gym
+import pytest
+import torch
+from players import Walker
+
+from glamor_gym.evaluation.arena import Arena
+from glamor_gym.evaluation.rollout import Job
+from glamor_gym.goals import load_goal_set
+
+ROOM = "glamor/GridWorld-v0"
+
+
+def test_jobs_are_every_goal_as_often_as_asked():
+    with Arena(ROOM, goals="all", episodes_per_goal=3, n_envs=1) as arena:
+        assert arena.jobs == [Job(goal, repeat) for goal in range(49) for repeat in range(3)]
+        assert arena.stop_action == 4
+        assert arena.ranges == {"x": 6.0, "y": 6.0}
+
+
+@pytest.mark.parametrize("name", ["GridWorld", ROOM, "glamor_gym:glamor/GridWorld-v0"])
+def test_a_task_goes_by_name_or_id(name):
+    with Arena(name, n_envs=1) as arena:
+        assert arena.task == ROOM
+
+
+def test_the_hash_is_that_of_the_goal_set(tmp_path):
+    packaged = load_goal_set("GridWorld")
+    packaged.save(tmp_path / "own.npz")
+    with Arena(ROOM, n_envs=1) as arena:
+        assert arena.goals_hash == packaged.hash
+    with Arena(ROOM, goals=tmp_path / "own.npz", n_envs=1) as arena:
+        assert arena.goals_hash == packaged.hash
+        assert len(arena.jobs) == 1000
+
+
+def test_goals_that_are_of_no_set_have_a_hash_of_their_own():
+    hashes = set()
+    for name in (ROOM, "glamor/Dice-v0"):
+        for _ in range(2):
+            with Arena(name, goals="all", n_envs=1) as arena:
+                hashes.add(arena.goals_hash)
+    assert len(hashes) == 2
+
+
+def test_no_more_environments_are_made_than_there_are_episodes(monkeypatch):
+    made = []
+    make = gym.make
+    monkeypatch.setattr(
+        gym, "make", lambda *args, **kwargs: made.append(make(*args, **kwargs)) or made[-1]
+    )
+    with Arena("glamor/Dice-v0", goals="all", n_envs=50):
+        assert len(made) == 6
+
+
+def test_environments_are_closed_at_the_end_and_on_the_way(monkeypatch):
+    closed = []
+    monkeypatch.setattr(
+        "glamor_gym.wrappers.GoalEnv.close", lambda self: closed.append(id(self)), raising=True
+    )
+    arena = Arena(ROOM, goals="all", n_envs=3)
+    arena.close()
+    arena.close()
+    assert len(set(closed)) == len(closed) == 3
+
+
+def test_episodes_come_back_in_order():
+    with Arena(ROOM, goals="all", episodes_per_goal=2, n_envs=7) as arena:
+        episodes = arena.play(Walker())
+        assert [episode.job for episode in episodes] == arena.jobs
+
+
+@pytest.mark.parametrize(
+    ("record", "goals"), [(0, []), (1, [0]), (3, [0, 24, 48]), (99, [*range(49)])]
+)
+def test_recorded_goals_are_spread_over_all(record, goals):
+    with Arena(ROOM, goals="all", episodes_per_goal=2) as arena:
+        recorded = [
+            episode.job for episode in arena.play(Walker(), record=record) if episode.frames
+        ]
+    assert recorded == [(goal, 0) for goal in goals]
+
+
+def test_torch_starts_from_the_seed_and_goes_on_where_it_was():
+    class Drawing(Walker):
+        drawn: list[float]
+
+        def predict(self, *args, **kwargs):
+            self.drawn.append(torch.rand(()).item())
+            return super().predict(*args, **kwargs)
+
+    torch.manual_seed(11)
+    expected = torch.rand(3)
+    torch.manual_seed(11)
+    draws = []
+    with Arena(ROOM, goals="all", seed=5, n_envs=49) as arena:
+        for _ in range(2):
+            agent = Drawing()
+            agent.drawn = []
+            arena.play(agent)
+            draws.append(agent.drawn)
+    torch.testing.assert_close(torch.rand(3), expected)
+    assert draws[0] == draws[1]
+    torch.manual_seed(5)
+    assert draws[0][0] == torch.rand(()).item()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"id": "glamor/Pnog-v0"}, "did you mean Pong"),
+        ({"id": 3}, "task must be a string"),
+        ({"id": "CartPole-v1"}, "CartPole-v1 cannot be made with goals='all'"),
+        ({"id": ROOM, "episodes_per_goal": 0}, "episodes_per_goal must be at least 1, got 0"),
+        ({"id": ROOM, "n_envs": 0}, "n_envs must be at least 1, got 0"),
+        ({"id": ROOM, "seed": -1}, "seed must be at least 0, got -1"),
+        ({"id": ROOM, "goals": "some"}, "goals must be .* got 'some'"),
+        ({"id": ROOM, "env_kwargs": {"speed": 2}}, "GridWorld.*speed"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Arena(**{"goals": "all", **arguments})
+
+
+def test_an_environment_without_goals_is_refused():
+    gym.register("NoGoals-v0", lambda goals: gym.make("CartPole-v1").unwrapped)
+    try:
+        with pytest.raises(
+            ValueError, match="goal environment; NoGoals-v0 has no goals, ranges, stop_action"
+        ):
+            Arena("NoGoals-v0")
+    finally:
+        del gym.registry["NoGoals-v0"]
+
+
+def test_an_agent_without_predict_is_refused():
+    with Arena(ROOM, n_envs=1) as arena, pytest.raises(TypeError, match=r"predict method.*got int"):
+        arena.play(3)
+
+
+def test_an_agent_made_for_other_actions_is_refused():
+    agent = Walker()
+    agent.action_space = gym.spaces.Discrete(7)
+    with (
+        Arena(ROOM, n_envs=1) as arena,
+        pytest.raises(ValueError, match=r"Discrete\(7\).*Discrete\(5\)"),
+    ):
+        arena.play(agent)

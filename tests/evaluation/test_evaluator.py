@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import math
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from players import Oracle, Shifted, Walker
+from stable_baselines3 import DQN
+
+import glamor_gym
+from glamor_gym.evaluation import NoopAgent, RandomAgent, evaluate, wilson_interval
+
+ROOM = "glamor/GridWorld-v0"
+
+
+def test_it_is_the_packages_own_function():
+    assert glamor_gym.evaluate is evaluate
+
+
+def test_an_exact_walker_reaches_everything():
+    result = evaluate(Walker(), ROOM, goals="all", episodes_per_goal=2)
+    assert result.task == ROOM
+    assert result.episodes == 98
+    assert result.success_rate == result.image_match_rate == result.reached_rate == 1.0
+    assert result.confidence_interval == wilson_interval(98, 98)
+    assert result.per_goal == dict.fromkeys(range(49), 1.0)
+    assert result.per_label == {"x": 1.0, "y": 1.0}
+    # The mean Manhattan distance to the cells of a 7 × 7 room from its middle: 2 · 12 / 7.
+    assert result.mean_length == pytest.approx(24 / 7)
+
+
+def test_labels_are_judged_apart():
+    """Right in its column, it ends where it started in the row: 7 of 49 cells."""
+    result = evaluate(Shifted(), ROOM, goals="all")
+    assert result.per_label == {"x": 1.0, "y": pytest.approx(1 / 7)}
+    assert result.success_rate == pytest.approx(1 / 7)
+    assert {goal for goal, rate in result.per_goal.items() if rate} == set(range(21, 28))
+
+
+def test_to_pass_by_is_not_to_be_there():
+    """It bumps into the upper wall after it was there, and is elsewhere when its time is up."""
+    result = evaluate(Walker(stops=False), ROOM, goals="all")
+    assert result.reached_rate == 1.0
+    assert result.success_rate < 1.0
+    assert result.mean_length == 10.0
+
+
+def test_the_baselines_stand_beside_it():
+    result = evaluate(Walker(), ROOM, goals="all", seed=4)
+    # Only one of the 49 goals is where it starts.
+    assert result.noop == pytest.approx(1 / 49)
+    assert result.noop_interval == wilson_interval(1, 49)
+    alone = evaluate(RandomAgent(4, seed=4), ROOM, goals="all", seed=4, baselines=False)
+    assert result.random == alone.success_rate
+    assert result.random_interval == alone.confidence_interval
+    assert evaluate(NoopAgent(4), ROOM, goals="all").mean_length == 0.0
+
+
+def test_baselines_can_be_left_out_or_taken_over():
+    without = evaluate(Walker(), ROOM, goals="all", baselines=False)
+    assert math.isnan(without.random)
+    assert math.isnan(without.noop)
+    assert all(map(math.isnan, (*without.random_interval, *without.noop_interval)))
+    first = evaluate(Walker(), ROOM, goals="all")
+    second = evaluate(Shifted(), ROOM, goals="all", baselines=first)
+    assert (second.random, second.noop) == (first.random, first.noop)
+    assert second.random_interval == first.random_interval
+    assert second.success_rate < first.success_rate
+
+
+@pytest.mark.parametrize(
+    "other", [{"id": "glamor/Dice-v0"}, {"goals": "eval"}, {"seed": 1}, {"episodes_per_goal": 2}]
+)
+def test_baselines_of_another_evaluation_are_refused(other):
+    arguments = {"id": ROOM, "goals": "all"}
+    earlier = evaluate(NoopAgent(4), **arguments, baselines=False)
+    with pytest.raises(ValueError, match="baselines must be a result with the same"):
+        evaluate(NoopAgent(2), **{**arguments, **other}, baselines=earlier)
+
+
+def test_the_same_seed_gives_the_same_result():
+    results = [
+        evaluate(RandomAgent(2, seed=1), "Dice", goals="all", episodes_per_goal=20, seed=seed)
+        for seed in (3, 3, 4)
+    ]
+    assert results[0].per_goal == results[1].per_goal
+    assert results[0].per_goal != results[2].per_goal
+
+
+def test_the_oracle_of_the_dice():
+    """Loaded for a one: always. Fair for the rest: one in six."""
+    result = evaluate(Oracle(), "Dice", goals="all", episodes_per_goal=100)
+    assert result.per_goal[0] == 1.0
+    others = np.mean([result.per_goal[goal] for goal in range(1, 6)])
+    assert others == pytest.approx(1 / 6, abs=4 * math.sqrt(5 / 36 / 500))
+
+
+def test_pictures_are_kept_for_some_goals():
+    result = evaluate(Walker(), ROOM, goals="all", episodes_per_goal=2, record=5)
+    assert [episode.goal_index for episode in result.frames] == [0, 12, 24, 36, 48]
+    for episode in result.frames:
+        np.testing.assert_array_equal(episode.frames[-1], episode.goal)
+        assert episode.success
+    assert len(result.frames[2].frames) == 1  # it starts there
+    assert evaluate(Walker(), ROOM, goals="all", record=0).frames == []
+
+
+def test_pictures_of_pictures():
+    result = evaluate(RandomAgent(5), "Seaquest", n_envs=2, record=1, baselines=False)
+    (episode,) = result.frames
+    assert episode.goal.shape == (80, 104)
+    assert episode.frames.shape[1:] == (80, 104)
+    assert episode.goal.dtype == episode.frames.dtype == np.uint8
+    assert set(result.per_label) == {"player_x", "player_y"}
+    assert result.episodes == 30
+
+
+def test_an_agent_of_stable_baselines3_is_evaluated_as_it_is():
+    dqn = DQN("MultiInputPolicy", gym.make(ROOM), buffer_size=10, seed=0, device="cpu")
+    result = evaluate(dqn, ROOM, goals="all")
+    assert 0.0 <= result.success_rate <= result.reached_rate <= 1.0
+
+
+class Movable(Walker):
+    """An agent whose networks say where they were sent, and where they were when asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.policy = torch.nn.Linear(1, 1)
+        self.device = torch.device("cpu")
+        self.seen = []
+
+    def predict(self, *args, **kwargs):
+        self.seen.append((self.policy.weight.device.type, self.device.type))
+        return super().predict(*args, **kwargs)
+
+
+def test_an_agent_stays_where_it_is_unless_told():
+    agent = Movable()
+    evaluate(agent, ROOM, goals="all", baselines=False)
+    assert set(agent.seen) == {("cpu", "cpu")}
+
+
+@pytest.mark.parametrize("device", ["cpu", torch.device("cpu")])
+def test_moving_to_where_it_is_changes_nothing(device):
+    agent = Movable()
+    evaluate(agent, ROOM, goals="all", device=device, baselines=False)
+    assert set(agent.seen) == {("cpu", "cpu")}
+    assert agent.policy.weight.device.type == agent.device.type == "cpu"
+
+
+@pytest.mark.gpu
+def test_an_agent_is_moved_to_the_graphics_card_and_back():
+    agent = Movable()
+    evaluate(agent, ROOM, goals="all", device="cuda", baselines=False)
+    assert set(agent.seen) == {("cuda", "cuda")}
+    assert agent.policy.weight.device.type == agent.device.type == "cpu"
+
+
+def test_an_agent_without_networks_cannot_be_moved():
+    with pytest.raises(ValueError, match=r"device must be None .* got 'cuda' for Walker"):
+        evaluate(Walker(), ROOM, goals="all", device="cuda", baselines=False)
+
+
+def test_a_device_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="device 'abacus' cannot be used here"):
+        evaluate(Movable(), ROOM, goals="all", device="abacus", baselines=False)
+
+
+def test_a_negative_number_of_pictures_is_refused():
+    with pytest.raises(ValueError, match="record must be at least 0, got -1"):
+        evaluate(Walker(), ROOM, record=-1)

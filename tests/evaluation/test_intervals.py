@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glamor_gym.evaluation import wilson_interval
+
+
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_equals_the_formula(counts):
+    successes, trials = counts
+    z = 1.959963984540054
+    share = successes / trials
+    centre = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
+    reach = z * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
+    reach /= 1 + z**2 / trials
+    assert wilson_interval(successes, trials) == pytest.approx(
+        (max(0.0, centre - reach), min(1.0, centre + reach)), abs=1e-9
+    )
+
+
+def test_a_higher_confidence_is_wider():
+    low, high = wilson_interval(10, 30)
+    lower, higher = wilson_interval(10, 30, confidence=0.99)
+    assert lower < low < 1 / 3 < high < higher
+
+
+@pytest.mark.parametrize("counts", [(1, 0), (-1, 3), (4, 3)])
+def test_impossible_counts_are_refused(counts):
+    with pytest.raises(ValueError, match="successes and trials"):
+        wilson_interval(*counts)
+
+
+@pytest.mark.parametrize("confidence", [0.0, 1.0, 95])
+def test_an_impossible_confidence_is_refused(confidence):
+    with pytest.raises(ValueError, match="confidence"):
+        wilson_interval(1, 2, confidence)

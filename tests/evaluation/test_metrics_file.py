@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from stable_baselines3.common.logger import Figure, Logger
+
+from glamor_gym.evaluation.metrics_file import MetricsFile
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "metrics.csv"
+
+
+def log(path, step, resume_at=0, exclude=None, **figures):
+    logger = Logger(None, [MetricsFile(path, resume_at)])
+    for name, value in figures.items():
+        logger.record(name, value, exclude=exclude)
+    logger.dump(step)
+    logger.close()
+
+
+def test_a_row_a_dump_and_a_column_a_name(path):
+    logger = Logger(None, [MetricsFile(path)])
+    logger.record("train/loss", 0.5)
+    logger.dump(10)
+    logger.record("train/loss", np.float32(0.25))
+    logger.record("eval/rate", 1)
+    logger.dump(20)
+    logger.record("eval/rate", 0.125)
+    logger.dump(30)
+    table = pd.read_csv(path)
+    assert list(table) == ["step", "train/loss", "eval/rate"]
+    assert table["step"].tolist() == [10, 20, 30]
+    np.testing.assert_array_equal(table["train/loss"], [0.5, 0.25, np.nan])
+    np.testing.assert_array_equal(table["eval/rate"], [np.nan, 1, 0.125])
+
+
+def test_only_numbers_that_are_not_excluded_are_written(path):
+    logger = Logger(None, [MetricsFile(path)])
+    logger.record("a", 1.0)
+    logger.record("b", 2.0, exclude="csv")
+    logger.record("c", 3.0, exclude="tensorboard")
+    logger.record("d", "text")
+    logger.record("e", Figure(None, close=False))
+    logger.dump(1)
+    assert list(pd.read_csv(path)) == ["step", "a", "c"]
+
+
+def test_a_resumed_run_goes_on_after_the_step_it_resumes_at(path):
+    first = Logger(None, [MetricsFile(path)])
+    for step in (10, 20, 30):
+        first.record("a", float(step))
+        first.dump(step)
+    second = Logger(None, [MetricsFile(path, resume_at=20)])
+    second.record("b", 1.0)
+    second.dump(40)
+    table = pd.read_csv(path)
+    assert list(table) == ["step", "a", "b"]
+    assert table["step"].tolist() == [10, 20, 40]
+    np.testing.assert_array_equal(table["a"], [10, 20, np.nan])
+
+
+def test_a_new_run_starts_an_empty_table(path):
+    first = Logger(None, [MetricsFile(path)])
+    first.record("a", 1.0)
+    first.dump(10)
+    MetricsFile(path)
+    assert pd.read_csv(path).empty

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+from players import Walker
+
+from glamor_gym.evaluation import evaluate, load_result, save_result
+
+
+@pytest.fixture(scope="module")
+def result():
+    return evaluate(Walker(detour=True), "GridWorld", goals="all", record=3)
+
+
+def figures(result):
+    return {
+        field.name: getattr(result, field.name)
+        for field in dataclasses.fields(result)
+        if field.name != "frames"
+    }
+
+
+def test_a_result_comes_back_as_it_was(result, tmp_path):
+    save_result(result, tmp_path / "evaluation.json")
+    back = load_result(tmp_path / "evaluation.json")
+    assert figures(back) == figures(result)
+    for episode, original in zip(back.frames, result.frames, strict=True):
+        assert (episode.goal_index, episode.success) == (original.goal_index, original.success)
+        np.testing.assert_array_equal(episode.goal, original.goal)
+        np.testing.assert_array_equal(episode.frames, original.frames)
+        assert episode.frames.dtype == original.frames.dtype
+
+
+def test_what_is_missing_is_null_in_the_file_and_nan_when_read(result, tmp_path):
+    nothing = dataclasses.replace(
+        result, random=math.nan, random_interval=(math.nan, math.nan), frames=[]
+    )
+    save_result(nothing, tmp_path / "evaluation.json")
+    stored = json.loads((tmp_path / "evaluation.json").read_text())
+    assert stored["random"] is None
+    assert stored["random_interval"] == [None, None]
+    back = load_result(tmp_path / "evaluation.json")
+    assert math.isnan(back.random)
+    assert all(map(math.isnan, back.random_interval))
+    assert back.frames == []
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", '{"frames": 3}', '{"frames": [], "per_goal": 1}']
+)
+def test_a_file_that_holds_something_else_is_refused(result, tmp_path, text):
+    path = tmp_path / "evaluation.json"
+    save_result(result, path)
+    path.write_text(text)
+    with pytest.raises(ValueError, match="does not hold an evaluation result"):
+        load_result(path)
+
+
+def test_pictures_that_are_a_pickle_are_refused(result, tmp_path):
+    path = tmp_path / "evaluation.json"
+    save_result(result, path)
+    np.savez(path.with_suffix(".npz"), goal_0=np.array([object()]), frames_0=np.zeros((1, 2)))
+    with pytest.raises(ValueError, match="pickle"):
+        load_result(path)
+
+
+def test_a_missing_file_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        load_result(tmp_path / "evaluation.json")

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from importlib import metadata
+
+import pytest
+from players import Walker
+
+from glamor_gym.evaluation import RunConfig, RunFolder, evaluate, versions
+
+CONFIG = RunConfig(
+    task="glamor/GridWorld-v0",
+    agent="GlamorAgent",
+    preset="compact",
+    settings={"learning_rate": 5e-4},
+    policy_kwargs={"encoder": "auto"},
+    env_kwargs={},
+    seed=3,
+    n_envs=2,
+    steps=100,
+    eval_every=50,
+    episodes_per_goal=1,
+    commands=["glamor-gym train"],
+    versions={"python": "3.12"},
+    hardware="2 cores",
+)
+
+
+@pytest.fixture
+def run(tmp_path):
+    return RunFolder(tmp_path / "run")
+
+
+def test_nothing_is_made_before_it_is_written(run):
+    assert not run.path.exists()
+    assert not run.holds_a_run()
+    assert not run.holds_a_checkpoint()
+    assert run.evaluation() is None
+    assert run.metrics().empty
+
+
+def test_what_was_run_comes_back(run):
+    run.write_config(CONFIG)
+    assert run.holds_a_run()
+    assert run.config() == CONFIG
+    assert json.loads((run.path / "config.json").read_text())["seed"] == 3
+
+
+def test_a_folder_without_a_run_is_told(run):
+    with pytest.raises(ValueError, match="holds no run"):
+        run.config()
+
+
+@pytest.mark.parametrize("text", ["{", '{"task": "a"}', "[1]"])
+def test_a_damaged_configuration_is_told(run, text):
+    run.write_config(CONFIG)
+    run.config_file.write_text(text)
+    with pytest.raises(ValueError, match=r"config\.json is damaged"):
+        run.config()
+
+
+def test_the_logger_writes_the_table_and_for_tensorboard(run):
+    logger = run.logger()
+    logger.record("eval/success_rate", 0.5)
+    logger.dump(100)
+    logger.close()
+    assert run.metrics().to_dict("records") == [{"step": 100, "eval/success_rate": 0.5}]
+    assert list(run.path.glob("events.out.tfevents*"))
+
+
+def test_the_last_evaluation_is_kept(run):
+    result = evaluate(Walker(), "GridWorld", goals="all", record=0)
+    run.save_evaluation(dataclasses.replace(result, success_rate=0.0))
+    run.save_evaluation(result)
+    assert run.evaluation() == result
+
+
+def test_versions_are_those_installed():
+    assert versions()["torch"] == metadata.version("torch")
+    assert versions()["python"].count(".") == 2
