@@ -301,7 +301,8 @@ class GoalEnv(gym.Env[Observation, np.int64]):
         """Return the goal as this episode's world shows it, a fresh array."""
         if goal.kind == "frame":
             return as_element(goal.content, self._goal_space, name="Goal.content").copy()
-        kind = self._world.get_wrapper_attr("goal_kind") if self._has("goal_kind") else "frame"
+        has_kind = self._world.has_wrapper_attr("goal_kind")
+        kind = self._world.get_wrapper_attr("goal_kind") if has_kind else "frame"
         if goal.kind != kind:
             raise ValueError(f"Goal.kind must be 'frame' or {kind!r} here, got {goal.kind!r}")
         shown = self._world.get_wrapper_attr("goal_screen")(goal.content)
@@ -358,9 +359,6 @@ class GoalEnv(gym.Env[Observation, np.int64]):
                 f"got {achieved.shape} and {desired.shape}"
             )
         return np.asarray((achieved == desired).all(axis=tuple(range(batch, achieved.ndim))))
-
-    def _has(self, name: str) -> bool:
-        return self._world.has_wrapper_attr(name)
 
 
 def _goal_space(world: gym.Env[Any, Any]) -> spaces.Box:
