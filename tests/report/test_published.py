@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+
+from glamor_gym.report import published_rates
+from glamor_gym.tasks import TASKS
+
+
+@pytest.mark.parametrize(
+    ("task", "method", "mean", "std"),
+    [
+        ("Seaquest", "GLAMOR", 0.57, 0.06),
+        ("glamor/Pong-v0", "GLAMOR", 0.44, 0.20),
+        ("Qbert", "GCSL", 0.56, 0.17),
+        ("Bowling", "DISCERN", 0.11, 0.09),
+        ("reacher-hard", "GLAMOR", 0.27, 0.08),
+        ("point_mass-easy", "GCSL", 0.82, 0.05),
+    ],
+)
+def test_figures_are_those_of_table_1(task, method, mean, std):
+    assert published_rates(task)[method] == (mean, std)
+
+
+def test_every_task_of_the_paper_has_its_row():
+    for task in TASKS.values():
+        assert len(published_rates(task.name)) == (0 if task.suite == "small" else 3)
+
+
+def test_a_rate_reads_as_in_the_paper():
+    assert str(published_rates("Tennis")["GLAMOR"]) == "0.10 (0.04)"
+
+
+def test_an_unknown_task_is_refused():
+    with pytest.raises(ValueError, match="did you mean Pong"):
+        published_rates("Pnog")
