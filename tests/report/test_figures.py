@@ -53,7 +53,7 @@ def test_a_curve_has_a_point_an_evaluation():
         uses = elements(success_curve(metrics, [("random agent", 0.1, CHANCE)]), "use")
         return sum(f"fill: {AGENT}" in use.get("style", "") for use in uses)
 
-    more = METRICS.fillna({"eval/success_rate": 0.2})
+    more = METRICS.fillna(dict.fromkeys(METRICS.filter(like="eval/"), 0.2))
     assert dots(more) - dots(METRICS) == 2
 
 
