@@ -36,6 +36,9 @@ DISTRIBUTION = "glamor-gym"
 FRAME_BYTES = 80 * 104 + 8
 """What the replay keeps of a step: a frame of the paper's size, and an action."""
 
+MEMORY_TABLE = Path("/proc/meminfo")
+"""Where Linux tells how much memory is free."""
+
 _COLOURS: Mapping[Status, str] = MappingProxyType({"ok": "green", "warn": "yellow", "fail": "red"})
 _GB = 1e9
 
@@ -142,10 +145,9 @@ def check_disk(buffer_size: int, free: int) -> Finding:
 
 def available_memory() -> int | None:
     """Return the bytes that programs can still take; None where the system does not tell."""
-    table = Path("/proc/meminfo")
-    if not table.is_file():
+    if not MEMORY_TABLE.is_file():
         return None
-    rows = dict(line.split(":", 1) for line in table.read_text().splitlines())
+    rows = dict(line.split(":", 1) for line in MEMORY_TABLE.read_text().splitlines())
     return int(rows["MemAvailable"].split()[0]) * 1024
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from glamor_gym.envs.rendering import RenderingError
+
 
 class InputError(Exception):
     """The command cannot be carried out as it was given; the message says why."""
@@ -22,9 +24,10 @@ def checking_input() -> Iterator[None]:
     a fault, and its traceback is needed.
 
     Raises:
-        InputError: a ``ValueError``, ``TypeError`` or ``OSError`` was raised inside.
+        InputError: a ``ValueError``, ``TypeError``, ``OSError`` or ``RenderingError`` was raised
+            inside.
     """
     try:
         yield
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, RenderingError) as error:
         raise InputError(str(error)) from error

@@ -13,6 +13,7 @@ from typing import Any
 import glamor_gym
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.commands.assignments import parse_assignments
+from glamor_gym.commands.device import checked_device
 from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Evaluate
 from glamor_gym.commands.tables import result_table, terminal
@@ -33,7 +34,7 @@ def evaluate(options: Evaluate) -> int:
     with checking_input():
         file, task, env_kwargs = _subject(options)
         result = glamor_gym.evaluate(
-            GlamorAgent.load(file, device=options.device),
+            GlamorAgent.load(file, device=checked_device(options.device)),
             task,
             episodes_per_goal=options.episodes_per_goal,
             seed=options.seed,

@@ -48,7 +48,9 @@ def build(options: BuildGoals) -> int:
         out = options.out or Path(f"{task.name}.npz")
         if out.exists():
             raise ValueError(f"{out} is there already; name another file with --out")
-        with tqdm(total=options.episodes, desc=f"playing {task.name}", unit="episode") as bar:
+        with tqdm(
+            total=options.episodes, desc=f"playing {task.name}", unit="episode", disable=None
+        ) as bar:
             goal_set = build_goal_set(
                 task,
                 seed=options.seed,

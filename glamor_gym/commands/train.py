@@ -20,6 +20,7 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from glamor_gym.agents import GlamorAgent, GlamorSettings
 from glamor_gym.commands.assignments import parse_assignments
+from glamor_gym.commands.device import checked_device
 from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import (
     EPISODES_PER_GOAL,
@@ -59,7 +60,7 @@ def train(options: Train, command: str) -> int:
     """
     with checking_input():
         run, config = _plan(options, command)
-        agent = _agent(run, config, options.device)
+        agent = _agent(run, config, checked_device(options.device))
         evaluation = EvaluationCallback(
             config.task,
             config.eval_every,

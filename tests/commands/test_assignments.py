@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from glamor_gym.commands.assignments import parse_assignments
+
+
+@pytest.mark.parametrize(
+    ("assignments", "parsed"),
+    [
+        ([], {}),
+        (["n=200"], {"n": 200}),
+        (["rate=5e-4", "on=true", "off=null"], {"rate": 5e-4, "on": True, "off": None}),
+        (["size=[80, 104]"], {"size": [80, 104]}),
+        (["profile=fast"], {"profile": "fast"}),
+        (["text=a=b"], {"text": "a=b"}),
+        (["text="], {"text": ""}),
+        (["n=1", "n=2"], {"n": 2}),
+        (["a.b=1", "a.c.d=x"], {"a": {"b": 1, "c": {"d": "x"}}}),
+    ],
+)
+def test_assignments_are_read(assignments, parsed):
+    assert parse_assignments("--set", assignments) == parsed
+
+
+@pytest.mark.parametrize("assignment", ["n", "=3", ""])
+def test_other_forms_are_refused(assignment):
+    with pytest.raises(ValueError, match=f"--set takes NAME=VALUE, got {assignment!r}"):
+        parse_assignments("--set", [assignment])
+
+
+def test_an_assignment_into_a_number_is_refused():
+    with pytest.raises(ValueError, match="a was given a value already"):
+        parse_assignments("--set", ["a=1", "a.b=2"])

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import pytest
+
+from glamor_gym.commands import doctor
+from glamor_gym.commands.doctor import Finding
+from glamor_gym.envs.rendering import RenderingError
+
+
+@pytest.mark.parametrize(
+    ("version", "status"), [("3.10.0", "ok"), ("3.13.2", "ok"), ("3.9.18", "fail")]
+)
+def test_python(version, status):
+    finding = doctor.check_python(version, ">=3.10")
+    assert finding.status == status
+    assert bool(finding.fix) == (status == "fail")
+
+
+def test_libraries_are_compared_with_what_is_required():
+    findings = list(
+        doctor.check_libraries(
+            ["numpy>=1", "torch>=99", "no-such-library<2,>=1", 'pytest>=99; extra == "dev"']
+        )
+    )
+    assert [finding.status for finding in findings] == ["ok", "fail", "fail"]
+    assert findings[1].fix == "pip install 'torch>=99'"
+    assert findings[2].detail == "not installed"
+
+
+def test_memory_is_compared_with_what_the_replay_takes():
+    frames = 1_000_000
+    assert doctor.check_memory(frames, 10**10).status == "ok"
+    # A frame of 80 × 104 and an action of 8 bytes: 8.328 GB.
+    assert "8.3 GB" in doctor.check_memory(frames, 10**10).detail
+    scarce = doctor.check_memory(frames, 10**9)
+    assert scarce.status == "warn"
+    proposed = int(scarce.fix.split("=")[1])
+    assert doctor.check_memory(proposed, 10**9).status == "ok"
+    assert doctor.check_memory(frames, None).status == "warn"
+
+
+def test_disk_is_compared_with_what_the_replay_takes():
+    assert doctor.check_disk(1000, 10**8).status == "ok"
+    assert doctor.check_disk(1000, 10**6).status == "warn"
+
+
+def test_free_memory_is_what_the_system_tells(tmp_path, monkeypatch):
+    table = tmp_path / "meminfo"
+    table.write_text("MemTotal:       24576000 kB\nMemAvailable:   1000 kB\n")
+    monkeypatch.setattr(doctor, "MEMORY_TABLE", table)
+    assert doctor.available_memory() == 1_024_000
+    monkeypatch.setattr(doctor, "MEMORY_TABLE", tmp_path / "none")
+    assert doctor.available_memory() is None
+
+
+def test_opengl_that_is_missing_is_told_with_the_fix(monkeypatch):
+    def nothing_works():
+        raise RenderingError("install libegl1")
+
+    monkeypatch.setattr("glamor_gym.envs.rendering.choose_backend", nothing_works)
+    finding = doctor.check_opengl()
+    assert finding.status == "fail"
+    assert finding.fix == "install libegl1"
+
+
+def test_roms_that_are_missing_are_named(monkeypatch):
+    assert doctor.check_roms().status == "ok"
+    monkeypatch.setattr("ale_py.roms.get_rom_path", lambda name: None if name == "pong" else name)
+    finding = doctor.check_roms()
+    assert finding.status == "fail"
+    assert finding.detail == "missing: Pong"
+
+
+def test_goal_sets_that_are_damaged_are_named(monkeypatch):
+    from glamor_gym import goals
+
+    intact = goals.load_goal_set("Dice")
+
+    def load(name):
+        if name == "Pong":
+            raise goals.GoalSetError("Pong.npz: damaged")
+        return intact
+
+    monkeypatch.setattr(goals, "load_goal_set", load)
+    finding = doctor.check_goals()
+    assert finding.status == "fail"
+    assert finding.detail == "missing or damaged: Pong"
+
+
+@pytest.mark.parametrize(("threads", "status"), [(2, "ok"), (8, "warn")])
+def test_more_threads_than_cores_are_warned_of(monkeypatch, threads, status):
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr("torch.get_num_threads", lambda: threads)
+    finding = doctor.check_processor()
+    assert finding.status == status
+    assert "4 cores with" in finding.detail
+
+
+def test_a_graphics_card_is_named(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert doctor.check_cuda() == Finding("ok", "CUDA", "none; agents learn on the processor")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: True)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "Abacus 9000")
+    assert doctor.check_cuda().detail == "Abacus 9000, with bfloat16"
+
+
+def test_where_a_library_is_missing_nothing_that_needs_it_is_tried(monkeypatch):
+    monkeypatch.setattr(doctor.metadata, "requires", lambda name: ["no-such-library"])
+    monkeypatch.setattr(doctor, "check_roms", lambda: pytest.fail("needs ale-py"))
+    statuses = {finding.subject: finding.status for finding in doctor.findings(1000)}
+    assert statuses["no-such-library"] == "fail"
+    assert "memory" in statuses
+    assert "OpenGL" not in statuses

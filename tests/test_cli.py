@@ -1,0 +1,311 @@
+"""The command line as a person uses it: words in; text, files and an exit code out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from glamor_gym.cli import main
+from glamor_gym.commands import doctor
+from glamor_gym.commands.doctor import Finding
+from glamor_gym.evaluation import RunFolder, load_result
+from glamor_gym.goals import load_goal_set
+from glamor_gym.tasks import TASKS
+
+SMALL = ["--task", "GridWorld", "--steps", "300", "--n-envs", "2", "--episodes-per-goal", "1"]
+SMALL += ["--set", "learning_starts=50", "--set", "batch_size=20", "--set", "replay_ratio=1"]
+SMALL += ["--set", "policy_kwargs.embedding_size=16"]
+
+
+def run(capsys, *words):
+    """Return the exit code, and what was written to stdout and stderr."""
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    captured = capsys.readouterr()
+    return ended.value.code, captured.out, captured.err
+
+
+def refused(capsys, *words):
+    """Return the one line that says what was wrong."""
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert err.startswith("glamor-gym: ")
+    assert err.count("\n") == 1
+    return err
+
+
+# ------------------------------------------------------------------------------------ help
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--help"], ["tasks", "train", "evaluate", "goals", "doctor"]),
+        (["train", "--help"], ["--run-dir DIR", "(default: 500000)", "(default: compact)"]),
+        (["evaluate", "--help"], ["--episodes-per-goal", "--out DIR"]),
+        (["goals", "--help"], ["build", "show", "verify"]),
+        (["goals", "build", "--help"], ["--episodes", "TASK"]),
+        (["doctor", "--help"], ["--buffer-size"]),
+        (["tasks", "--help"], ["--verbose"]),
+    ],
+)
+def test_help_explains_and_imports_nothing_heavy(words, told):
+    script = (
+        "import sys; from glamor_gym.cli import main\n"
+        "heavy = {'torch', 'matplotlib', 'mujoco', 'cv2'}\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: print('imported:', *sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    text, imported = done.stdout.rstrip("\n").rsplit("\n", 1)
+    assert imported == "imported:"
+    for words_told in told:
+        assert words_told in text
+
+
+@pytest.mark.parametrize(
+    "words", [["fly"], ["train", "--steps", "many"], ["train", "--stpes", "3"]]
+)
+def test_words_that_mean_nothing_are_refused(capsys, words):
+    code, out, err = run(capsys, *words)
+    assert code == 2
+    assert words[-1] in out + err or "steps" in out + err
+
+
+# ----------------------------------------------------------------------------------- tasks
+
+
+def test_tasks_lists_every_task_with_the_papers_figures(capsys):
+    code, out, _ = run(capsys, "tasks")
+    assert code == 0
+    rows = {line.split("│")[1].strip(): line for line in out.splitlines() if "glamor/" in line}
+    assert set(rows) == {task.id for task in TASKS.values()}
+    assert "0.57  0.04  0.48" in rows["glamor/Seaquest-v0"]
+    assert "30 + 1000" in rows["glamor/Pong-v0"]
+    assert "(24)" in out
+    assert "RAM 17" not in out
+
+
+def test_tasks_tells_caveats_when_asked(capsys):
+    _, out, _ = run(capsys, "tasks", "--verbose")
+    for task in TASKS.values():
+        assert task.caveat in out
+
+
+# ----------------------------------------------------------------------------------- goals
+
+
+def test_goals_are_built_shown_and_verified(capsys, tmp_path):
+    file = str(tmp_path / "dice.npz")
+    code, out, _ = run(capsys, "goals", "build", "Dice", "--out", file, "--seed", "3")
+    assert code == 0
+    built = load_goal_set(file)
+    assert built.hash in out
+    picture = tmp_path / "dice.png"
+    code, out, _ = run(capsys, "goals", "show", file, "--out", str(picture))
+    assert code == 0
+    assert built.hash in out
+    assert "face" in out
+    with Image.open(picture) as sheet:
+        assert np.ptp(np.asarray(sheet)) > 0
+    code, out, _ = run(capsys, "goals", "verify", file, "GridWorld")
+    assert code == 0
+    assert out.count("ok, hash") == 2
+
+
+def test_goals_that_are_damaged_are_told(capsys, tmp_path):
+    file = tmp_path / "bad.npz"
+    file.write_bytes(b"nothing of the kind")
+    code, out, _ = run(capsys, "goals", "verify", "Dice", str(file))
+    assert code == 1
+    assert "Dice: ok" in out
+    assert f"{file}: not a readable goal set" in out.replace(f"{file}: {file}", str(file))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["build", "Dise"], "did you mean Dice"),
+        (["show", "Pnog"], "did you mean Pong"),
+        (["verify", "Pnog"], "did you mean Pong"),
+        (["show", "missing.npz"], "missing.npz"),
+        (["build", "Seaquest", "--episodes", "-1", "--out", "never.npz"], "episodes"),
+    ],
+)
+def test_goals_that_are_not_there_are_refused(capsys, words, told):
+    assert told in refused(capsys, "goals", *words)
+
+
+def test_a_goal_file_is_not_overwritten(capsys, tmp_path):
+    file = tmp_path / "dice.npz"
+    file.write_bytes(b"precious")
+    assert "is there already" in refused(capsys, "goals", "build", "Dice", "--out", str(file))
+    assert file.read_bytes() == b"precious"
+
+
+# ---------------------------------------------------------------------------------- doctor
+
+
+@pytest.mark.parametrize(("statuses", "code"), [(("ok", "warn"), 0), (("ok", "fail", "ok"), 1)])
+def test_the_doctors_exit_code_tells_of_failures(capsys, monkeypatch, statuses, code):
+    found = [Finding(status, f"part {k}", "seen", "mend it") for k, status in enumerate(statuses)]
+    monkeypatch.setattr(doctor, "findings", lambda buffer_size: found)
+    returned, out, _ = run(capsys, "doctor")
+    assert returned == code
+    assert [line.split()[0] for line in out.splitlines()] == list(statuses)
+    assert "part 0: seen → mend it" in out
+
+
+def test_the_doctor_looks_at_this_machine(capsys):
+    _, out, _ = run(capsys, "doctor", "--buffer-size", "1000")
+    for subject in ("Python", "torch", "OpenGL", "Atari ROMs", "goals", "memory", "disk", "CUDA"):
+        assert f" {subject}: " in out
+
+
+def test_an_impossible_replay_is_refused(capsys):
+    assert "--buffer-size must be at least 1, got 0" in refused(
+        capsys, "doctor", "--buffer-size", "0"
+    )
+
+
+# ------------------------------------------------------------------------ train and evaluate
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "room"
+    with pytest.raises(SystemExit) as ended:
+        main(["train", *SMALL, "--run-dir", str(folder)])
+    assert ended.value.code == 0
+    return RunFolder(folder)
+
+
+def test_a_run_leaves_everything_in_its_folder(trained):
+    config = trained.config()
+    assert config.task == "glamor/GridWorld-v0"
+    assert config.settings["batch_size"] == 20
+    assert config.policy_kwargs["embedding_size"] == 16
+    assert config.commands[0].startswith("glamor-gym train --task GridWorld --steps 300")
+    assert config.train_seconds > 0
+    metrics = trained.metrics()
+    assert metrics["eval/success_rate"].count() == 5
+    assert metrics["train/inverse_loss"].count() > 0
+    assert metrics["step"].iloc[-1] == 300
+    assert trained.agent_file.is_file()
+    assert trained.replay_file.is_file()
+    assert "<title>glamor/GridWorld-v0" in trained.report_file.read_text()
+    assert list(trained.path.glob("events.out.tfevents*"))
+    assert trained.evaluation().episodes == 30
+
+
+def test_a_run_is_evaluated_from_its_folder(trained, capsys, tmp_path):
+    code, out, _ = run(
+        capsys, "evaluate", str(trained.path), "--episodes-per-goal", "2", "--out", str(tmp_path)
+    )
+    assert code == 0
+    result = load_result(tmp_path / "evaluation.json")
+    assert result.episodes == 60
+    assert f"{result.success_rate:.2f}" in out
+    assert "random agent" in out
+    assert len(list(tmp_path.glob("goal-*.webp"))) == 30
+
+
+def test_a_saved_agent_is_evaluated_on_the_task_named(trained, capsys, tmp_path):
+    words = ["evaluate", str(trained.agent_file), "--goals", "all", "--out", str(tmp_path)]
+    assert "--task is needed" in refused(capsys, *words)
+    code, _, _ = run(capsys, *words, "--task", "GridWorld")
+    assert code == 0
+    assert load_result(tmp_path / "evaluation.json").episodes == 49
+    assert "made for the actions" in refused(capsys, *words, "--task", "Dice")
+
+
+def test_a_run_goes_on_from_its_checkpoint(trained, capsys):
+    before = trained.metrics()
+    code, out, _ = run(capsys, "train", "--run-dir", str(trained.path), "--steps", "420")
+    assert code == 0
+    assert "step 300 of 420" in out
+    after = trained.metrics()
+    assert after["step"].iloc[-1] == 420
+    assert after.iloc[: len(before)]["step"].tolist() == before["step"].tolist()
+    assert trained.config().steps == 420
+    assert len(trained.config().commands) == 2
+
+
+def test_a_run_that_has_taken_its_steps_is_evaluated_again(trained, capsys):
+    steps = trained.config().steps
+    code, out, _ = run(capsys, "train", "--run-dir", str(trained.path), "--episodes-per-goal", "2")
+    assert code == 0
+    assert f"step {steps} of {steps}" in out
+    assert trained.evaluation().episodes == 60
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--seed", "7"], "holds a run with --seed 0, got 7"),
+        (["--task", "Dice"], "--task glamor/GridWorld-v0, got glamor/Dice-v0"),
+        (["--preset", "paper"], "--preset compact, got paper"),
+        (["--set", "batch_size=30"], "--set batch_size 20, got 30"),
+        (["--set", "policy_kwargs.embedding_size=8"], "embedding_size 16, got 8"),
+        (["--env", "horizon=5"], "--env horizon None, got 5"),
+    ],
+)
+def test_a_run_that_goes_on_does_not_change(trained, capsys, words, told):
+    err = refused(capsys, "train", "--run-dir", str(trained.path), *words)
+    assert told in err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--task", "Pnog"], "unknown task 'Pnog'; did you mean Pong?"),
+        ([], "--task is needed"),
+        (["--task", "Dice", "--steps", "0"], "--steps must be at least 1, got 0"),
+        (["--task", "Dice", "--n-envs", "-2"], "--n-envs must be at least 1, got -2"),
+        (["--task", "Dice", "--minutes", "0"], "minutes must be more than 0"),
+        (["--task", "Dice", "--set", "n_trails=3"], "did you mean n_trials"),
+        (["--task", "Dice", "--set", "n_trials=0"], "n_trials must be"),
+        (["--task", "Dice", "--set", "n_trials"], "--set takes NAME=VALUE"),
+        (["--task", "Dice", "--env", "speed=3"], "speed"),
+        (["--task", "Dice", "--device", "abacus"], "abacus"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(capsys, tmp_path, words, told):
+    err = refused(capsys, "train", *words, *(["--run-dir", str(tmp_path / "run")] if words else []))
+    assert told in err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("path", ["nothing", "."])
+def test_what_is_no_agent_is_refused(capsys, tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    err = refused(capsys, "evaluate", path, "--task", "Dice")
+    assert path in err
+
+
+def test_the_default_folder_names_task_preset_and_seed(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, _ = run(capsys, "train", *SMALL[2:], "--task", "Dice", "--steps", "20", "--seed", "5")
+    assert code == 0
+    assert json.loads((tmp_path / "runs/Dice-compact-5/config.json").read_text())["seed"] == 5
+
+
+def test_ctrl_c_keeps_what_there_is(capsys, tmp_path, monkeypatch):
+    from glamor_gym.agents import GlamorAgent
+
+    def interrupted(self, *args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(GlamorAgent, "learn", interrupted)
+    code, out, _ = run(capsys, "train", *SMALL, "--run-dir", str(tmp_path))
+    assert code == 130
+    assert f"glamor-gym train --run-dir {tmp_path}" in out
+    assert RunFolder(tmp_path).holds_a_checkpoint()
