@@ -17,7 +17,7 @@ from gymnasium import spaces
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from glamor_gym.replay.files import write_atomically
+from glamor_gym.files import write_atomically
 
 FORMAT = "glamor_gym agent 1"
 SUFFIX = ".safetensors"

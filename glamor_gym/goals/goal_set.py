@@ -21,7 +21,6 @@ import json
 import lzma
 import math
 import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -34,6 +33,7 @@ from typing import Any, cast, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from glamor_gym.files import write_atomically
 from glamor_gym.tasks import get_task
 from glamor_gym.types import Goal, GoalKind, Labels
 
@@ -256,7 +256,6 @@ class GoalSet:
         Raises:
             OSError: the file cannot be written.
         """
-        path = Path(path)
         header = self._header()
         header["hash"] = _header_hash(header)
         members = self._members()
@@ -264,15 +263,8 @@ class GoalSet:
             members["background"] = _background(members["training_content"])
             members |= {name: members[name] - members["background"] for name in packed}
         members["header"] = np.frombuffer(_canonical_json(header), np.uint8)
-        descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                _write_npz(stream, members)
-            os.chmod(beside, 0o644)  # a temporary file is its owner's alone
-            os.replace(beside, path)
-        except BaseException:
-            os.unlink(beside)
-            raise
+        with write_atomically(path) as stream:
+            _write_npz(stream, members)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> GoalSet:

@@ -22,7 +22,7 @@ import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from glamor_gym.replay.files import write_atomically
+from glamor_gym.files import write_atomically
 from glamor_gym.replay.spans import SpanQueue
 from glamor_gym.types import SegmentBatch, Trajectory
 

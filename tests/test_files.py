@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from glamor_gym.replay.files import write_atomically
+from glamor_gym.files import write_atomically
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):

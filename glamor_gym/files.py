@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 
 
 @contextmanager
-def write_atomically(path: str | Path) -> Iterator[BinaryIO]:
+def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a binary file that takes the place of `path` only once it was written in full.
 
     Missing folders are made. If the body raises, `path` keeps what it held before.
