@@ -15,7 +15,7 @@ from typing import Any
 
 from stable_baselines3.common.logger import KVWriter
 
-from glamor_gym.replay.files import write_atomically
+from glamor_gym.files import write_atomically
 
 
 class MetricsFile(KVWriter):

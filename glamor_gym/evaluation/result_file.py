@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from glamor_gym.replay.files import write_atomically
+from glamor_gym.files import write_atomically
 from glamor_gym.types import EpisodeFrames, EvaluationResult
 
 

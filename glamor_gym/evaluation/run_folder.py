@@ -26,7 +26,7 @@ from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 
 from glamor_gym.evaluation.metrics_file import MetricsFile
 from glamor_gym.evaluation.result_file import load_result, save_result
-from glamor_gym.replay.files import write_atomically
+from glamor_gym.files import write_atomically
 from glamor_gym.types import EvaluationResult
 
 if TYPE_CHECKING:

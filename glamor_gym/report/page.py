@@ -17,7 +17,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from glamor_gym.evaluation.run_folder import RunConfig, RunFolder
-from glamor_gym.replay.files import write_atomically
+from glamor_gym.files import write_atomically
 from glamor_gym.report.figures import (
     AGENT,
     CHANCE,
