@@ -180,7 +180,9 @@ _TASKS = (
     ),
     _control(
         "manipulator/bring_ball",
-        _entries("arm_pos", *(f"{joint}_{part}" for joint in _ARM_JOINTS for part in ("sin", "cos")))
+        _entries(
+            "arm_pos", *(f"{joint}_{part}" for joint in _ARM_JOINTS for part in ("sin", "cos"))
+        )
         | _entries("hand_pos", "hand_x", "hand_z", "hand_qw", "hand_qy")
         | _entries("object_pos", "object_x", "object_z", "object_qw", "object_qy"),
         actions="diagonal",
@@ -215,7 +217,9 @@ def get_task(name: str) -> Task:
     """
     if not isinstance(name, str):
         raise ValueError(f"task must be a string such as 'Pong', got {type(name).__name__}")
-    short = name.removeprefix("glamor_gym:").removeprefix(f"{NAMESPACE}/").removesuffix(f"-v{VERSION}")
+    short = (
+        name.removeprefix("glamor_gym:").removeprefix(f"{NAMESPACE}/").removesuffix(f"-v{VERSION}")
+    )
     try:
         return TASKS[short]
     except KeyError:

@@ -96,5 +96,7 @@ def test_a_room_without_cells_is_refused():
 
 @pytest.mark.parametrize("world", [GridWorld, Dice])
 def test_other_render_modes_are_refused(world):
-    with pytest.raises(ValueError, match="render_mode must be one of None, 'rgb_array', got 'human'"):
+    with pytest.raises(
+        ValueError, match="render_mode must be one of None, 'rgb_array', got 'human'"
+    ):
         world(render_mode="human")
