@@ -166,16 +166,21 @@ class LSTMPair:
         self.recurrent = folded.recurrent * doubled
         self.head, self.head_bias = folded.head, folded.head_bias
         self.h, self.c = folded.h[:, row], folded.c[:, row]
+        # One buffer for all steps: fresh pages for every step's gates would cost more than the
+        # arithmetic.
+        self.buffer = self.inputs.new_empty(n_models * len(row), width)
 
     def next_logits(
         self, row: Int[Tensor, "c"], previous: Int[Tensor, "c"]
     ) -> Float[Tensor, "2 c tokens"]:
         """Take one step with the previous tokens (STOP stands for the start)."""
         index = (row * self.n_tokens + previous + self.model_offset).flatten()
-        gates = self.inputs.index_select(0, index).view(len(self.h), len(row), -1)
-        i, f, g, o = gates.baddbmm_(self.h, self.recurrent).sigmoid_().chunk(4, dim=-1)
+        gates = self.buffer[: len(index)]
+        torch.index_select(self.inputs, 0, index, out=gates)
+        gates = gates.view(len(self.h), len(row), -1).baddbmm_(self.h, self.recurrent)
+        i, f, g, o = gates.sigmoid_().chunk(4, dim=-1)
         self.c.mul_(f).addcmul_(i, g.mul_(2.0).sub_(1.0))
-        self.h = torch.tanh(self.c).mul_(o)
+        torch.tanh(self.c, out=self.h).mul_(o)
         return torch.baddbmm(self.head_bias, self.h, self.head)
 
     def keep(self, kept: Int[Tensor, "k"]) -> None:
