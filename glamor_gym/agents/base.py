@@ -141,6 +141,10 @@ class ImageGoalAgent(OffPolicyAlgorithm):
     def _begin_collection(self) -> None:
         """Forget what :meth:`collect` carries from step to step: all episodes begin anew."""
 
+    def _replay_arguments(self) -> dict[str, Any]:
+        """Return how the replay is to draw its samples, where the settings say."""
+        return {}
+
     def _policy_arguments(self) -> dict[str, Any]:
         """Return the policy's arguments that follow from the settings."""
         return {}
@@ -172,7 +176,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             self.buffer_size,
             self.observation_space,
             self.n_actions,
-            stay_fraction=getattr(self.settings, "stay_fraction", 0.0),
+            **self._replay_arguments(),
             seed=int(seeds[2]),
         )
         self.policy = self.policy_class(

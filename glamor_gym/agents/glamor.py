@@ -74,6 +74,8 @@ class GlamorAgent(ImageGoalAgent):
         data_policy: ``"open_loop"`` (§3.5) or ``"random"`` (§A.4.1).
         stay_fraction: share of training tuples with k = 0; with it the agent looks again before
             it stops. Not in the paper.
+        near_fraction: share of training tuples with a goal at most 10 steps away. Not in the
+            paper.
         ema_decay: plan with averaged weights. Not in the paper.
         image_shift: random shift of pictures in training, in pixels. Not in the paper.
         lr_schedule: ``"constant"`` or ``"cosine"``. The paper's is constant.
@@ -120,6 +122,7 @@ class GlamorAgent(ImageGoalAgent):
         exploration_steps: int = _Defaults.exploration_steps,
         data_policy: DataPolicy = _Defaults.data_policy,
         stay_fraction: float = _Defaults.stay_fraction,
+        near_fraction: float = _Defaults.near_fraction,
         ema_decay: float = _Defaults.ema_decay,
         image_shift: int = _Defaults.image_shift,
         lr_schedule: LearningRateSchedule = _Defaults.lr_schedule,
@@ -366,6 +369,12 @@ class GlamorAgent(ImageGoalAgent):
             starts = np.broadcast_to(np.asarray(episode_start, dtype=bool), (n_rows,))
             own.steps[starts], own.cursor[starts], own.tokens[starts] = 0, 0, NO_ACTION
         return own
+
+    def _replay_arguments(self) -> dict[str, Any]:
+        return {
+            "stay_fraction": self.settings.stay_fraction,
+            "near_fraction": self.settings.near_fraction,
+        }
 
     def _policy_arguments(self) -> dict[str, Any]:
         return {

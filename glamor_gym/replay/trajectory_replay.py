@@ -26,6 +26,9 @@ from glamor_gym.files import write_atomically
 from glamor_gym.replay.spans import SpanQueue
 from glamor_gym.types import SegmentBatch, Trajectory
 
+NEAR = 10
+"""How many steps away a goal may lie and still count as near."""
+
 
 class TrajectoryReplay:
     """A ring of the latest trajectories, sampled as GLAMOR's training tuples.
@@ -38,6 +41,8 @@ class TrajectoryReplay:
         n_actions: number of actions A; token A is STOP, token A + 1 pads.
         stay_fraction: share of samples with k = 0: the goal is the present moment and the only
             token is STOP, which teaches the model to know that it has arrived. The paper has none.
+        near_fraction: share of samples with k uniform over the next `NEAR` steps only. The paper
+            has none.
         seed: of the sampling.
 
     Raises:
@@ -51,18 +56,21 @@ class TrajectoryReplay:
         n_actions: int,
         *,
         stay_fraction: float = 0.0,
+        near_fraction: float = 0.0,
         seed: int | None = None,
     ) -> None:
         if capacity < 2:
             raise ValueError(f"capacity must hold two moments or more, got {capacity}")
-        if not 0.0 <= stay_fraction < 1.0:
-            raise ValueError(f"stay_fraction must lie in [0, 1), got {stay_fraction}")
+        for name, share in (("stay_fraction", stay_fraction), ("near_fraction", near_fraction)):
+            if not 0.0 <= share <= 1.0:
+                raise ValueError(f"{name} must lie in [0, 1], got {share}")
         if n_actions < 1:
             raise ValueError(f"n_actions must be 1 or more, got {n_actions}")
         observation, achieved = _goal_spaces(observation_space)
         self.capacity = capacity
         self.n_actions = n_actions
         self.stay_fraction = stay_fraction
+        self.near_fraction = near_fraction
         self.rng = np.random.default_rng(seed)
 
         self.stack_size = _stack_size(observation, achieved)
@@ -174,7 +182,11 @@ class TrajectoryReplay:
             raise ValueError("nothing to sample: no trajectory has been stored yet")
         drawn = self.rng.integers(0, len(self), size=batch_size)
         first, now, last = self._spans.locate(drawn)
-        k = self.rng.integers(1, last - now + 1)
+        furthest = last - now
+        if self.near_fraction:
+            near = self.rng.random(batch_size) < self.near_fraction
+            furthest = np.where(near, np.minimum(furthest, NEAR), furthest)
+        k = self.rng.integers(1, furthest + 1)
         if self.stay_fraction:
             k[self.rng.random(batch_size) < self.stay_fraction] = 0
         order = np.argsort(-k, kind="stable")

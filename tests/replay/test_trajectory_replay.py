@@ -91,6 +91,16 @@ def test_the_share_that_stays_and_the_spread_of_k_are_as_asked():
         assert abs((lengths == k).mean() - share) < 0.01
 
 
+def test_near_goals_are_at_most_ten_steps_away():
+    replay = TrajectoryReplay(100, picture_space(), N_ACTIONS, near_fraction=1.0, seed=0)
+    replay.add(picture_trajectory(0, [0] * 30))
+    k = replay.sample(20_000).length.numpy() - 1
+    assert set(k.tolist()) == set(range(1, 11))
+    # From the first 21 steps k is uniform over ten, from the last ones over what remains.
+    expected = np.mean([0.1] * 21 + [1 / (30 - t) for t in range(21, 30)])
+    assert abs((k == 1).mean() - expected) < 0.01
+
+
 def test_wrapping_drops_the_oldest_and_never_mixes_trajectories():
     replay = TrajectoryReplay(10, picture_space(), N_ACTIONS, seed=0)
     replay.add(picture_trajectory(10, [0, 0, 0]))  # slots 0–3
@@ -249,7 +259,7 @@ def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="capacity"):
         TrajectoryReplay(1, picture_space(), N_ACTIONS)
     with pytest.raises(ValueError, match="stay_fraction"):
-        TrajectoryReplay(10, picture_space(), N_ACTIONS, stay_fraction=1.0)
+        TrajectoryReplay(10, picture_space(), N_ACTIONS, stay_fraction=1.1)
     with pytest.raises(ValueError, match="n_actions"):
         TrajectoryReplay(10, picture_space(), 0)
     with pytest.raises(ValueError, match="observation_space"):
