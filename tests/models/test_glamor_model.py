@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 import torch
 from gymnasium import spaces
+from torch import nn
 from torch.nn import functional
 
 from glamor_gym.models import ActionDecoder, GlamorModel, fold, log_probs
@@ -58,17 +60,20 @@ def test_the_probabilities_of_all_sequences_sum_to_one():
     assert abs(total - 1.0) < 1e-9
 
 
-def small_model() -> GlamorModel:
+def small_model(fusion: str = "late") -> GlamorModel:
     torch.manual_seed(0)
     space = spaces.Dict(
         observation=spaces.Box(0, 1, (4,), np.float32),
         achieved_goal=spaces.Box(0, 1, (4,), np.float32),
     )
-    return GlamorModel(space, N_ACTIONS, embedding_size=16, hidden_size=8, token_size=8)
+    return GlamorModel(
+        space, N_ACTIONS, fusion=fusion, embedding_size=16, hidden_size=8, token_size=8
+    )
 
 
-def test_the_prior_does_not_see_the_goal_and_teaches_the_observation_encoder():
-    model = small_model()
+@pytest.mark.parametrize("fusion", ["late", "early"])
+def test_the_prior_does_not_see_the_goal_and_teaches_the_observation_encoder(fusion):
+    model = small_model(fusion)
     observation = torch.rand(3, 4)
     tokens, length = torch.tensor([[0, 1, STOP]] * 3), torch.tensor([3, 3, 3])
     inverse, prior = model(observation, torch.rand(3, 4), tokens, length)
@@ -80,9 +85,10 @@ def test_the_prior_does_not_see_the_goal_and_teaches_the_observation_encoder():
     assert all(p.grad.abs().sum() == 0 for p in model.goal_encoder.parameters())
 
 
-def test_it_learns_which_actions_lead_to_a_goal():
+@pytest.mark.parametrize("fusion", ["late", "early"])
+def test_it_learns_which_actions_lead_to_a_goal(fusion):
     """One action decides the goal: p_inv must come to know it, and the prior must not."""
-    model = small_model()
+    model = small_model(fusion)
     optimizer = torch.optim.AdamW(model.parameters(), 5e-3)
     generator = torch.Generator().manual_seed(0)
     length = torch.full((64,), 2)
@@ -97,3 +103,22 @@ def test_it_learns_which_actions_lead_to_a_goal():
     # Two tokens a sequence, the second of which (STOP) is always known.
     assert -inverse[:64].mean().item() < 0.1
     assert abs(-prior[:64].mean().item() - np.log(N_ACTIONS)) < 0.1
+
+
+def test_early_fusion_stacks_pictures_as_channels():
+    space = spaces.Dict(
+        observation=spaces.Box(0, 255, (4, 80, 104), np.uint8),
+        achieved_goal=spaces.Box(0, 255, (1, 80, 104), np.uint8),
+    )
+    model = GlamorModel(space, N_ACTIONS, encoder="compact", fusion="early")
+    first = next(layer for layer in model.goal_encoder.modules() if isinstance(layer, nn.Conv2d))
+    assert first.in_channels == 5
+    pixels = {key: torch.from_numpy(box.sample())[None] for key, box in space.spaces.items()}
+    token, length = torch.tensor([[1, STOP]]), torch.tensor([2])
+    inverse, _ = model(pixels["observation"], pixels["achieved_goal"], token, length)
+    assert torch.isfinite(inverse).all()
+
+
+def test_an_unknown_fusion_is_named():
+    with pytest.raises(ValueError, match="middle"):
+        small_model("middle")
