@@ -15,7 +15,7 @@ from glamor_gym import GlamorAgent
 
 
 def main(task: str, steps: int, seed: int) -> float:
-    """Train on `task` for `steps` environment steps; print and return the share of goals reached."""
+    """Train on `task`, print what the agent plans, and return the share of goals it reaches."""
     env = gym.make(task)
     agent = GlamorAgent(env, **GlamorAgent.preset("compact"), seed=seed).learn(steps)
 

@@ -151,14 +151,15 @@ class EvaluationResult:
         image_match_rate: share of episodes whose last frame equals the goal picture.
         per_goal: success rate by goal index.
         per_label: share of episodes that ended within the tolerance, by label.
-        random: the same success rate for uniformly random actions, on the same goals and seeds.
+        random: the same success rate for uniformly random actions, on the same goals and seeds;
+            NaN where the baselines were left out, and likewise the next three.
         noop: the same for an agent that ends every episode at once.
         random_interval: 95 % Wilson interval of `random`.
         noop_interval: 95 % Wilson interval of `noop`.
         reached_rate: share of episodes within the tolerance at *some* step.
         mean_length: mean number of environment steps in an episode, STOP not counted.
         episodes: number of episodes behind each rate.
-        seed: the seed of the first episode.
+        seed: what the start of each episode derives from.
         goals_hash: hash of the goal set that was used.
         frames: for a few goals, (goal picture, achieved picture), each uint8 (H, W); and, where
             asked for, whole episodes.

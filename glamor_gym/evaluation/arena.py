@@ -113,8 +113,9 @@ class Arena:
     ) -> list[Episode]:
         """Send an agent to every goal.
 
-        PyTorch's random numbers start from the arena's seed, and afterwards go on where they
-        were: a training run is not disturbed by an evaluation within it.
+        PyTorch's global random numbers start from the arena's seed, and afterwards go on where
+        they were: a training run is not disturbed by an evaluation within it. (An agent that
+        draws from a generator of its own has to see to that itself.)
 
         Args:
             agent: anything with the ``predict`` of Stable-Baselines3.
@@ -151,7 +152,7 @@ class Arena:
             deterministic=deterministic,
             record={first_tries[int(position)] for position in shown},
         )
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(range(torch.cuda.device_count())):
             torch.manual_seed(self._seed)
             bar = tqdm(playing, name, len(self.jobs), leave=False, disable=not self._progress_bar)
             return sorted(bar, key=lambda episode: episode.job)

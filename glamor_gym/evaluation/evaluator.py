@@ -45,8 +45,8 @@ def evaluate(
     An episode is a success if, when the agent stops or the horizon is reached, every label is
     within 10 % of its feasible range from the goal's (§4.4). The start of an episode depends on
     `seed`, its goal and its repeat alone, so that all agents are judged by the same ones.
-    PyTorch's random numbers are set for the evaluation and then set back: a training run goes on
-    as if it had not been interrupted.
+    PyTorch's global random numbers are set for the evaluation and then set back: a training run
+    goes on as if it had not been interrupted.
 
     Args:
         agent: anything with ``predict(observation, state, episode_start, deterministic)`` as in

@@ -9,6 +9,7 @@ from stable_baselines3 import DQN
 from stable_baselines3.common.callbacks import BaseCallback
 
 import glamor_gym.evaluation.evaluator as evaluator
+from glamor_gym import GlamorAgent
 from glamor_gym.evaluation import EvaluationCallback, RunFolder, StopAfter
 
 ROOM = "glamor/GridWorld-v0"
@@ -61,10 +62,24 @@ def test_baselines_play_once_for_each_number_of_episodes(monkeypatch):
     assert len({result.random for step, result in callback.results.items() if step < 100}) == 1
 
 
-def test_training_does_not_notice():
+def planner():
+    return GlamorAgent(
+        gym.make(ROOM),
+        learning_starts=40,
+        batch_size=20,
+        exploration_steps=100,
+        seed=0,
+        device="cpu",
+        policy_kwargs={"embedding_size": 8},
+    )
+
+
+@pytest.mark.parametrize("new_agent", [learner, planner])
+def test_training_does_not_notice(new_agent):
     """With and without evaluations, the same seed learns the same weights."""
-    plain = learner().learn(120)
-    watched = learner().learn(120, EvaluationCallback(ROOM, 25, goals="all", record=0))
+    plain = new_agent().learn(120)
+    watched = new_agent().learn(120, EvaluationCallback(ROOM, 25, goals="all", record=0))
+    assert plain._n_updates > 0
     for one, other in zip(plain.policy.parameters(), watched.policy.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
 
