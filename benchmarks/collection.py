@@ -15,7 +15,7 @@ from glamor_gym.tasks import get_task
 N_STEPS = 1_000
 
 
-def run() -> Iterator[Comparison]:
+def run(n_steps: int = N_STEPS) -> Iterator[Comparison]:
     """Compare a thousand steps of Pong, in one environment and in a vector of them."""
     task = get_task("Pong")
     emulator = ALEInterface()
@@ -25,7 +25,7 @@ def run() -> Iterator[Comparison]:
     rng = np.random.default_rng(0)
 
     def bare() -> None:
-        for action in rng.integers(0, len(legal), N_STEPS):
+        for action in rng.integers(0, len(legal), n_steps):
             for _ in range(task.frame_skip):
                 emulator.act(legal[action])
             emulator.getScreenGrayscale()
@@ -36,7 +36,7 @@ def run() -> Iterator[Comparison]:
     single.reset(seed=0)
 
     def one_environment() -> None:
-        for action in rng.integers(0, len(legal), N_STEPS):
+        for action in rng.integers(0, len(legal), n_steps):
             if any(single.step(int(action))[2:4]):
                 single.reset()
 
@@ -44,13 +44,13 @@ def run() -> Iterator[Comparison]:
     vector.reset(seed=0)
 
     def several() -> None:
-        for _ in range(N_STEPS // 8):
+        for _ in range(n_steps // 8):
             vector.step(rng.integers(0, len(legal), 8))
 
     reference = "bare emulator, one thread, the same number of frames"
     for name, work, target in (
-        ("collect 1000 steps of Pong, one environment", one_environment, 0.7),
-        ("collect 1000 steps of Pong, a vector of 8", several, 1.6),
+        (f"collect {n_steps} steps of Pong, one environment", one_environment, 0.7),
+        (f"collect {n_steps} steps of Pong, a vector of 8", several, 1.6),
     ):
         yield compare(name, reference, work, bare, target=target, fast_repeats=1, turns=7)
     single.close()

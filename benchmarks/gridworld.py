@@ -19,7 +19,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
 import glamor_gym  # noqa: F401  (registers the environments)
-from benchmarks.timing import Comparison
+from benchmarks.timing import Comparison, torch_threads
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.evaluation import shortest_path_rate
 
@@ -95,9 +95,9 @@ def train(
 
 def run(seeds: tuple[int, ...] = (0, 1, 2), wanted: float = 0.95) -> Iterator[Comparison]:
     """Compare the wall time until 95 % of the goals are reached by a shortest path."""
-    torch.set_num_threads(1)  # networks this small lose by sharing
-    ours = [train(glamor, seed, wanted, 20_000) for seed in seeds]
-    theirs = [train(dqn_her, seed, wanted, 20_000) for seed in seeds]
+    with torch_threads(1):  # networks this small lose by sharing
+        ours = [train(glamor, seed, wanted, 20_000) for seed in seeds]
+        theirs = [train(dqn_her, seed, wanted, 20_000) for seed in seeds]
     ratios = sorted(b.seconds / a.seconds for a, b in zip(ours, theirs, strict=True))
     yield Comparison(
         f"GridWorld until {wanted:.0%} of 49 goals are reached by a shortest path",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 
 from benchmarks.timing import Comparison, compare
 from glamor_gym.models import ActionDecoder, fold
@@ -14,51 +15,85 @@ from glamor_gym.types import Plan
 
 N_ACTIONS, HORIZON, EMBEDDING = 18, 50, 512
 
+FILLING_BIAS, FILLING_CLIP = -30.0, -100.0
+"""Bias of STOP, and clip, with which every plan takes the whole horizon."""
 
-def make_decoders(stop_bias: float) -> list[ActionDecoder]:
+
+def make_decoders(stop_bias: float) -> tuple[ActionDecoder, ActionDecoder]:
     """Make decoders of the paper's size; a low bias of STOP makes plans fill the horizon."""
     torch.manual_seed(0)
-    decoders = [ActionDecoder(N_ACTIONS, EMBEDDING, EMBEDDING, 64) for _ in range(2)]
+    inverse_dynamics, prior = (ActionDecoder(N_ACTIONS, EMBEDDING, EMBEDDING, 64) for _ in range(2))
     with torch.no_grad():
-        for decoder in decoders:
+        for decoder in (inverse_dynamics, prior):
             decoder.head.bias[N_ACTIONS] = stop_bias
-    return decoders
+    return inverse_dynamics, prior
+
+
+def make_contexts(n_rows: int) -> tuple[Tensor, Tensor]:
+    """Make what the two decoders are conditioned on, for that many observations."""
+    torch.manual_seed(1)
+    return torch.randn(n_rows, EMBEDDING), torch.randn(n_rows, EMBEDDING)
+
+
+def plan_fast(
+    decoders: tuple[ActionDecoder, ActionDecoder],
+    contexts: tuple[Tensor, Tensor],
+    horizon: int,
+    settings: PlannerSettings,
+) -> Plan:
+    """Plan for all contexts the project's way, folding included."""
+    max_actions = torch.full((len(contexts[0]),), horizon)
+    return plan(fold(decoders, contexts), max_actions, settings, torch.Generator().manual_seed(0))
+
+
+def plan_plain(
+    decoders: tuple[ActionDecoder, ActionDecoder],
+    contexts: tuple[Tensor, Tensor],
+    horizon: int,
+    settings: PlannerSettings,
+) -> Plan:
+    """Plan for all contexts by the textbook loop, with the same noise."""
+    (inverse_dynamics, prior), (mixed, state) = decoders, contexts
+    max_actions = torch.full((len(mixed),), horizon)
+    noise = torch.Generator().manual_seed(0)
+    return plan_textbook(inverse_dynamics, prior, mixed, state, max_actions, settings, noise)
 
 
 @torch.inference_mode()
-def run() -> Iterator[Comparison]:
+def run(horizon: int = HORIZON) -> Iterator[Comparison]:
     """Compare plans of one observation and of 32, that fill the horizon or are short."""
-    filling = PlannerSettings(clip_log_prob=-100.0)
-    yield compare_plans("plans that fill the horizon", 1, -30.0, filling, 15.0)
-    yield compare_plans("plans that fill the horizon, each", 32, -30.0, filling, 60.0)
-    yield compare_plans("short plans", 1, 0.0, PlannerSettings(), 15.0)
+    filling = PlannerSettings(clip_log_prob=FILLING_CLIP)
+    for text, n_rows, stop_bias, settings, target in (
+        ("plans that fill the horizon", 1, FILLING_BIAS, filling, 15.0),
+        ("plans that fill the horizon, each", 32, FILLING_BIAS, filling, 60.0),
+        ("short plans", 1, 0.0, PlannerSettings(), 15.0),
+    ):
+        yield compare_plans(text, n_rows, horizon, stop_bias, settings, target)
 
 
 def compare_plans(
-    text: str, n_rows: int, stop_bias: float, settings: PlannerSettings, target: float
+    text: str,
+    n_rows: int,
+    horizon: int,
+    stop_bias: float,
+    settings: PlannerSettings,
+    target: float,
 ) -> Comparison:
     """Compare the time of one plan in a batch of `n_rows` with the textbook loop's."""
     decoders = make_decoders(stop_bias)
-    contexts = [torch.randn(n_rows, EMBEDDING) for _ in range(2)]
-    horizon = torch.full((n_rows,), HORIZON)
-
-    def fast(rows: int = n_rows) -> Plan:
-        folded = fold(decoders, [context[:rows] for context in contexts])
-        return plan(folded, horizon[:rows], settings, torch.Generator().manual_seed(0))
-
-    def plain() -> Plan:
-        own = [context[:1] for context in contexts]
-        noise = torch.Generator().manual_seed(0)
-        return plan_textbook(*decoders, *own, horizon[:1], settings, noise)
-
-    difference = (fast(1).log_score - plain().log_score).abs().item()
+    contexts = make_contexts(n_rows)
+    one = (contexts[0][:1], contexts[1][:1])
+    plans = plan_fast(decoders, contexts, horizon, settings)
+    by_loop = plan_plain(decoders, one, horizon, settings)
+    alone = plan_fast(decoders, one, horizon, settings)
+    difference = (alone.log_score - by_loop.log_score).abs().item()
     return compare(
-        f"plan, {n_rows} observation(s), 50 trials, T = {HORIZON}: {text}",
+        f"plan, {n_rows} observation(s), 50 trials, T = {horizon}: {text}",
         "textbook loop",
-        fast,
-        plain,
+        lambda: plan_fast(decoders, contexts, horizon, settings),
+        lambda: plan_plain(decoders, one, horizon, settings),
         target=target,
         per=n_rows,
-        note=f"mean length {fast().length.float().mean():.1f}; "
+        note=f"mean length {plans.length.float().mean():.1f}; "
         f"scores from the same noise differ by {difference:.1e}",
     )

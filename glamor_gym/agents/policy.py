@@ -32,10 +32,11 @@ class GlamorPolicy(BasePolicy):
         observation_space: a Dict with ``observation``, ``achieved_goal`` and ``desired_goal``.
         action_space: Discrete(A + 1), STOP last.
         lr_schedule: SB3's schedule: share of training left → learning rate.
-        encoder: ``"residual"`` (the paper's), ``"compact"``, ``"mlp"`` or ``"auto"``: residual
+        encoder: ``"residual"`` (the paper's), ``"compact"``, ``"tiny"``, ``"mlp"`` or ``"auto"``: residual
             for pictures, MLP for the rest.
         fusion: ``"late"`` (the paper's) or ``"early"``, see
             :class:`~glamor_gym.models.glamor.GlamorModel`.
+        prior_encoder: the prior's own encoder with early fusion; None for the same.
         embedding_size: width of embeddings and mix.
         hidden_size: width of the LSTMs.
         token_size: width of the layer between token and LSTM.
@@ -53,6 +54,7 @@ class GlamorPolicy(BasePolicy):
         *,
         encoder: EncoderName = "auto",
         fusion: Fusion = "late",
+        prior_encoder: EncoderName | None = None,
         embedding_size: int = 512,
         hidden_size: int = 64,
         token_size: int = 512,
@@ -67,6 +69,7 @@ class GlamorPolicy(BasePolicy):
             int(action_space.n) - 1,
             encoder=encoder,
             fusion=fusion,
+            prior_encoder=prior_encoder,
             embedding_size=embedding_size,
             hidden_size=hidden_size,
             token_size=token_size,

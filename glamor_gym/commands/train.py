@@ -76,7 +76,8 @@ def train(options: Train, command: str) -> int:
         run.write_config(config)
         agent.set_logger(run.logger(resume_at=agent.num_timesteps))
 
-    print(f"{config.task}: step {agent.num_timesteps:,} of {config.steps:,}, in {run.path}")
+    progress = f"step {agent.num_timesteps:,} of {config.steps:,}"
+    print(f"{config.task}: {progress}, in {run.path}", flush=True)
     began = time.monotonic()
     try:
         _learn(agent, config, evaluation, limits)

@@ -115,7 +115,8 @@ class EvaluationCallback(BaseCallback):
             low, high = result.confidence_interval
             print(
                 f"step {step:,}: {result.success_rate:.2f} of the goals reached "
-                f"({low:.2f} to {high:.2f})"
+                f"({low:.2f} to {high:.2f})",
+                flush=True,
             )
         if self._run_folder is not None:
             self._run_folder.save_evaluation(result)

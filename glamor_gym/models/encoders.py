@@ -4,13 +4,16 @@ In: uint8 pictures (B, C, H, W), scaled to [0, 1) here, or float vectors (B, d).
 Out: float embeddings (B, 512).
 
 ``"residual"`` is the paper's encoder (§4.2, after the large network of Espeholt et al., 2018),
-``"compact"`` three strided convolutions at about a fifteenth of its cost, for two cores, and
-``"mlp"`` is for vectors and pictures too small to convolve.
+``"compact"`` three strided convolutions at about a fifteenth of its cost, for two cores, ``"tiny"``
+the same with half the channels, and ``"mlp"`` is for vectors and pictures too small to convolve.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
 from typing import Literal, get_args
 
 import torch
@@ -18,7 +21,7 @@ from gymnasium import spaces
 from jaxtyping import Float
 from torch import Tensor, nn
 
-EncoderName = Literal["residual", "compact", "mlp", "auto"]
+EncoderName = Literal["residual", "compact", "tiny", "mlp", "auto"]
 
 SMALLEST_PICTURE = 36
 """Pictures with a side shorter than this go through an MLP: convolutions would leave nothing."""
@@ -83,16 +86,16 @@ def residual_trunk(channels: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def compact_trunk(channels: int) -> nn.Sequential:
-    """Three strided convolutions of 32, 64 and 64 channels with GroupNorm."""
+def compact_trunk(channels: int, width: int = 32) -> nn.Sequential:
+    """Three strided convolutions of `width`, 2 `width` and 2 `width` channels with GroupNorm."""
     layers: list[nn.Module] = []
-    for width, kernel, stride in ((32, 8, 4), (64, 4, 2), (64, 3, 1)):
+    for n_outputs, kernel, stride in ((width, 8, 4), (2 * width, 4, 2), (2 * width, 3, 1)):
         layers += [
-            nn.Conv2d(channels, width, kernel, stride, bias=False),
-            nn.GroupNorm(4, width),
+            nn.Conv2d(channels, n_outputs, kernel, stride, bias=False),
+            nn.GroupNorm(4, n_outputs),
             nn.ReLU(inplace=True),
         ]
-        channels = width
+        channels = n_outputs
     return nn.Sequential(*layers)
 
 
@@ -103,6 +106,16 @@ def mlp_trunk(n_inputs: int) -> nn.Sequential:
         layers += [nn.Linear(n_inputs, 128), nn.LayerNorm(128), nn.ReLU(inplace=True)]
         n_inputs = 128
     return nn.Sequential(*layers)
+
+
+_TRUNKS: Mapping[EncoderName, Callable[[int], nn.Sequential]] = MappingProxyType(
+    {
+        "auto": residual_trunk,
+        "residual": residual_trunk,
+        "compact": compact_trunk,
+        "tiny": partial(compact_trunk, width=16),
+    }
+)
 
 
 def make_encoder(space: spaces.Box, name: EncoderName = "auto", size: int = 512) -> nn.Sequential:
@@ -128,8 +141,7 @@ def make_encoder(space: spaces.Box, name: EncoderName = "auto", size: int = 512)
         return nn.Sequential(
             Normalise(), nn.Flatten(), trunk, nn.Linear(128, size), nn.ReLU(inplace=True)
         )
-    make_trunk = compact_trunk if name == "compact" else residual_trunk
-    trunk = make_trunk(space.shape[0])
+    trunk = _TRUNKS[name](space.shape[0])
     with torch.no_grad():
         n_features = trunk(torch.zeros(1, *space.shape)).numel()
     return nn.Sequential(

@@ -140,13 +140,15 @@ class GlamorModel(nn.Module):
       their embeddings mixed by an MLP; the prior is conditioned on the observation's embedding
       and its gradient reaches that encoder too.
     * ``fusion="early"``: observation and goal are stacked and encoded together, so that the first
-      convolution can already compare them; the prior has an encoder of its own.
+      convolution can already compare them; the prior has an encoder of its own, which may be a
+      smaller one.
 
     Args:
         observation_space: a Dict with Boxes ``observation`` and ``achieved_goal``.
         n_actions: number of actions A, STOP not counted.
         encoder: see :func:`~glamor_gym.models.encoders.make_encoder`.
         fusion: see above.
+        prior_encoder: the prior's encoder with early fusion; None for the same as `encoder`.
         embedding_size: width of embeddings and of the mix (512).
         hidden_size: width of the LSTMs (64).
         token_size: width of the layer between token and LSTM (512).
@@ -162,6 +164,7 @@ class GlamorModel(nn.Module):
         *,
         encoder: EncoderName = "auto",
         fusion: Fusion = "late",
+        prior_encoder: EncoderName | None = None,
         embedding_size: int = 512,
         hidden_size: int = 64,
         token_size: int = 512,
@@ -174,7 +177,8 @@ class GlamorModel(nn.Module):
         observation, goal = observation_space["observation"], observation_space["achieved_goal"]
         assert isinstance(observation, spaces.Box)
         assert isinstance(goal, spaces.Box)
-        self.observation_encoder = make_encoder(observation, encoder, embedding_size)
+        own = prior_encoder if fusion == "early" and prior_encoder else encoder
+        self.observation_encoder = make_encoder(observation, own, embedding_size)
         beside = stacked_space(observation, goal) if fusion == "early" else goal
         self.goal_encoder = make_encoder(beside, encoder, embedding_size)
         mix_inputs = embedding_size * (2 if fusion == "late" else 1)

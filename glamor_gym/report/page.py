@@ -75,6 +75,7 @@ def render_page(config: RunConfig, result: EvaluationResult, metrics: pd.DataFra
     templates.filters |= {"picture": picture, "film": film, "percent": _percent}
     return templates.get_template("page.html.jinja").render(
         config=config,
+        steps=config.steps if metrics.empty else metrics["step"].max(),
         result=result,
         reached=round(result.success_rate * result.episodes),
         bars=rate_bars(list(_bars(result, published))),

@@ -16,7 +16,7 @@ def n_parameters(module: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-@pytest.mark.parametrize("name", ["residual", "compact", "mlp", "auto"])
+@pytest.mark.parametrize("name", ["residual", "compact", "tiny", "mlp", "auto"])
 @pytest.mark.parametrize(
     "space",
     [PICTURE, spaces.Box(0, 1, (49,), np.float32), spaces.Box(0, 255, (1, 7, 7), np.uint8)],

@@ -122,7 +122,7 @@ def page():
         "glamor-gym train --task Seaquest glamor-gym train --run-dir <a & b>",
         "2 side by side; sticky = 0.0",
         "1.5 minutes on 2 CPU cores",
-        "12,000 environment steps, seed 3",
+        "20 environment steps, seed 3",
         "SHA-256 0123abcd",
         "learning_rate = 0.0005, encoder = compact",
         "python 3.12.1, torch 2.13",
@@ -169,6 +169,7 @@ def test_what_is_not_known_is_left_out():
     )
     config = dataclasses.replace(CONFIG, task="glamor/GridWorld-v0")
     page = Page(render_page(config, bare, pd.DataFrame({"step": [1]})))
+    assert "1 environment steps" in page.words
     assert page.headings == ["Beside chance and the paper", "To run this again"]
     assert "– random agent" in page.words
     assert "nan" not in page.words
