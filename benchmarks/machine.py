@@ -1,0 +1,42 @@
+"""What a time was measured on: nothing in, a record for the result files out."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import date
+from pathlib import Path
+
+import torch
+
+CPU_INFO = Path("/proc/cpuinfo")
+
+
+def describe_machine() -> dict[str, str | int]:
+    """Return date, processor, cores, threads and versions as JSON-able values.
+
+    Call it before the work: a benchmark may set PyTorch's number of threads while it runs.
+    """
+    return {
+        "date": date.today().isoformat(),
+        "processor": processor_model(),
+        "cores": os.cpu_count() or 1,
+        "threads": torch.get_num_threads(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+
+
+def processor_model(cpu_info: Path = CPU_INFO) -> str:
+    """Return the processor's name as Linux tells it; elsewhere what Python knows.
+
+    Args:
+        cpu_info: a file of ``key : value`` lines, which need not exist.
+    """
+    if cpu_info.is_file():
+        for line in cpu_info.read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,271 @@
+"""Training on Pong from end to end, against the same loop written plainly.
+
+``python -m benchmarks.training`` prints environment steps a second of both and where their time
+goes. Both play Pong at replay ratio 4 with the paper's encoder, plan once an episode, follow the
+plan ε-greedily, and make an update of 200 tuples every 50 steps. The plain loop has one
+environment, the textbook planner, a list of trajectories and a float32 loss.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Literal, get_args
+
+import gymnasium as gym
+import numpy as np
+import torch
+import tyro
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+import glamor_gym  # noqa: F401  (registers the environments)
+from benchmarks.replay import ListReplay
+from benchmarks.timing import Comparison, compare
+from benchmarks.update import descend, plain_loss, plain_optimizer
+from glamor_gym.agents import GlamorAgent
+from glamor_gym.agents.settings import GlamorSettings
+from glamor_gym.models import GlamorModel
+from glamor_gym.planners import PlannerSettings
+from glamor_gym.planners.textbook import plan_textbook
+from glamor_gym.types import Trajectory
+
+ID, HORIZON, N_ENVS = "glamor/Pong-v0", 50, 4
+ROUND = N_ENVS * HORIZON
+"""Steps in which each of the project's environments plays one episode."""
+
+SETTINGS = GlamorSettings(replay_ratio=4, learning_starts=ROUND, buffer_size=100 * ROUND)
+"""The paper's, but learning begins after the first episodes."""
+
+Phase = Literal["collect", "plan", "sample", "update"]
+
+
+class PhaseClock:
+    """Adds up the seconds that a training loop spends, in all and in each of its phases."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.total = 0.0
+        self.seconds: defaultdict[Phase, float] = defaultdict(float)
+
+    @contextmanager
+    def phase(self, name: Phase) -> Iterator[None]:
+        """Count a block's time to a phase; as a decorator, that of every call."""
+        begun = time.perf_counter()
+        yield
+        self.seconds[name] += time.perf_counter() - begun
+
+    def run(self, learn: Callable[[int], object], steps: int) -> None:
+        """Let a loop go on for that many steps, and count all of its time."""
+        begun = time.perf_counter()
+        learn(steps)
+        self.total += time.perf_counter() - begun
+        self.steps += steps
+
+    @property
+    def rate(self) -> float:
+        """Environment steps a second."""
+        return self.steps / self.total
+
+    def shares(self) -> dict[str, float]:
+        """Return the share of the time in each phase, and in what is none of them."""
+        shares: dict[str, float] = {
+            phase: self.seconds[phase] / self.total for phase in get_args(Phase)
+        }
+        return {**shares, "other": 1.0 - sum(shares.values())}
+
+    def __str__(self) -> str:
+        shares = ", ".join(f"{phase} {share:.1%}" for phase, share in self.shares().items())
+        return f"{self.rate:.0f} steps/s ({shares})"
+
+
+class ProjectTraining:
+    """The agent as it is; its phases are timed from outside.
+
+    Args:
+        settings: the agent's.
+        seed: of everything.
+    """
+
+    def __init__(self, settings: GlamorSettings, seed: int = 0) -> None:
+        # Episodes that ended begin anew in the same step, so that all of them stay in line and
+        # every round has as many plans.
+        env = gym.make_vec(ID, num_envs=N_ENVS, autoreset_mode=AutoresetMode.SAME_STEP)
+        self.agent = GlamorAgent(env, **settings.as_dict(), seed=seed, device="cpu")
+        self.learn(settings.learning_starts)
+        self.clock = PhaseClock()
+        timed: tuple[tuple[Any, str, Phase], ...] = (
+            (self.agent.env, "step", "collect"),
+            (self.agent, "collect", "plan"),
+            (self.agent.replay_buffer, "sample", "sample"),
+            (self.agent, "update", "update"),
+        )
+        for owner, method, phase in timed:
+            setattr(owner, method, self.clock.phase(phase)(getattr(owner, method)))
+
+    def learn(self, steps: int) -> None:
+        """Go on for that many environment steps."""
+        self.agent.learn(steps, reset_num_timesteps=False)
+
+    @property
+    def n_updates(self) -> int:
+        """Number of updates so far."""
+        return self.agent._n_updates
+
+    def close(self) -> None:
+        """Close the environments."""
+        assert self.agent.env is not None
+        self.agent.env.close()
+
+
+class PlainTraining:
+    """The same algorithm as one would write it down first.
+
+    Args:
+        settings: as the agent's.
+        seed: of everything.
+    """
+
+    def __init__(self, settings: GlamorSettings, seed: int = 0) -> None:
+        self.settings = settings
+        self.clock = PhaseClock()
+        self.env = gym.make(ID)
+        space, actions = self.env.observation_space, self.env.action_space
+        assert isinstance(space, gym.spaces.Dict)
+        assert isinstance(actions, gym.spaces.Discrete)
+        self.n_actions = int(actions.n) - 1
+        torch.manual_seed(seed)
+        self.rng = np.random.default_rng(seed)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.model = GlamorModel(space, self.n_actions, encoder="residual")
+        self.optimizer = plain_optimizer(self.model, settings.learning_rate)
+        self.replay = ListReplay([], self.n_actions)
+        self.n_steps = self.n_updates = 0
+        self._begin_episode(seed)
+        self.learn(settings.learning_starts)
+        self.clock = PhaseClock()
+
+    def learn(self, steps: int) -> None:
+        """Go on for that many environment steps."""
+        for _ in range(steps):
+            self._step(self._choose_action())
+            while self.n_updates < self.settings.updates_due(self.n_steps):
+                with self.clock.phase("sample"):
+                    batch = self.replay.sample(self.settings.batch_size)
+                with self.clock.phase("update"):
+                    descend(self.model, self.optimizer, plain_loss(self.model, batch))
+                self.n_updates += 1
+
+    def close(self) -> None:
+        """Close the environment."""
+        self.env.close()
+
+    def _begin_episode(self, seed: int | None = None) -> None:
+        self.observation, _ = self.env.reset(seed=seed)
+        self.achieved = [self.observation["achieved_goal"]]
+        self.actions: list[int] = []
+        self.plan: NDArray[np.int64] = np.zeros(0, np.int64)
+
+    def _choose_action(self) -> int:
+        """Follow the episode's plan ε-greedily; act at random after its end."""
+        taken = len(self.actions)
+        if taken == 0 and self.n_updates:
+            with self.clock.phase("plan"):
+                self.plan = self._make_plan()
+        explores = self.rng.random() < self.settings.exploration_eps(self.n_steps)
+        if explores or taken >= len(self.plan):
+            return int(self.rng.integers(self.n_actions))
+        return int(self.plan[taken])
+
+    def _step(self, action: int) -> None:
+        with self.clock.phase("collect"):
+            self.observation, _, terminated, truncated, _ = self.env.step(action)
+        self.n_steps += 1
+        self.actions.append(action)
+        self.achieved.append(self.observation["achieved_goal"])
+        if terminated or truncated:
+            episode = Trajectory(np.stack(self.achieved), np.array(self.actions))
+            self.replay.trajectories.append(episode)
+            with self.clock.phase("collect"):
+                self._begin_episode()
+
+    @torch.inference_mode()
+    def _make_plan(self) -> NDArray[np.int64]:
+        model = self.model
+        stack, goal = (
+            torch.from_numpy(self.observation[key])[None] for key in ("observation", "desired_goal")
+        )
+        state = model.observation_encoder(stack)
+        mixed = model.mix(torch.cat((state, model.goal_encoder(goal)), dim=-1))
+        steps_left = torch.tensor([HORIZON])
+        decoders = (model.inverse_dynamics, model.prior)
+        best = plan_textbook(*decoders, mixed, state, steps_left, PlannerSettings(), self.generator)
+        return best.actions()
+
+
+def measure(
+    settings: GlamorSettings = SETTINGS, turns: int = 5
+) -> tuple[Comparison, PhaseClock, PhaseClock]:
+    """Compare the time of an environment step, its share of planning and updates included.
+
+    Args:
+        settings: of both loops.
+        turns: how often each of them goes on for a round of episodes.
+
+    Returns:
+        The comparison, and the clocks of the project's loop and of the plain one.
+
+    Raises:
+        RuntimeError: the two did not make as many updates.
+    """
+    project, plain = ProjectTraining(settings), PlainTraining(settings)
+    comparison = compare(
+        f"train on Pong, replay ratio {settings.replay_ratio:g}, residual encoder: one step",
+        "plain loop, one environment",
+        lambda: project.clock.run(project.learn, ROUND),
+        lambda: plain.clock.run(plain.learn, ROUND),
+        target=3.0,
+        turns=turns,
+        fast_repeats=1,
+        per=ROUND,
+        plain_per=ROUND,
+    )
+    project.close()
+    plain.close()
+    if project.n_updates != plain.n_updates:
+        raise RuntimeError(f"{project.n_updates} updates against {plain.n_updates}: unlike work")
+    note = f"{project.clock}; plain: {plain.clock}"
+    return replace(comparison, note=note), project.clock, plain.clock
+
+
+def run() -> Iterator[Comparison]:
+    """Compare training end to end."""
+    comparison, _, _ = measure()
+    yield comparison
+
+
+def main(turns: int = 5) -> int:
+    """Print steps a second of both loops, and where their time goes.
+
+    Args:
+        turns: how often each of them goes on for a round of episodes.
+    """
+    comparison, *clocks = measure(turns=turns)
+    table = Table("loop", "steps/s", *get_args(Phase), "other")
+    for name, clock in zip(("project", "plain"), clocks, strict=True):
+        table.add_row(name, f"{clock.rate:.0f}", *(f"{x:.1%}" for x in clock.shares().values()))
+    console = Console()
+    console.print(table)
+    spread = f"{comparison.low:.1f}–{comparison.high:.1f}"
+    console.print(f"{comparison.name}: {comparison.ratio:.1f}× ({spread})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(tyro.cli(main))
