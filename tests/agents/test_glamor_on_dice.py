@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from conftest import make_agent
+from small_agents import make_agent
 
 from glamor_gym.models import log_probs
 from glamor_gym.types import Trajectory
