@@ -1,14 +1,31 @@
-"""``python -m benchmarks.compare OLD NEW``: what got slower between two result files."""
+"""``python -m benchmarks.compare OLD NEW``: what got slower between two result files.
+
+In: two files of :mod:`benchmarks.run`. Out: a table, and exit code 1 if a ratio fell by more than
+the tolerance. Ratios are compared, not times: machines differ, and drift.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, NamedTuple
 
 import tyro
 from rich.console import Console
+from rich.table import Table
+
+Verdict = Literal["slower", "faster", "as before", "only in the old", "only in the new"]
+
+
+class Change(NamedTuple):
+    """What became of one benchmark; None stands for a ratio that a file lacks."""
+
+    name: str
+    before: float | None
+    after: float | None
+    verdict: Verdict
 
 
 def main(
@@ -23,25 +40,63 @@ def main(
         new: another.
         tolerance: share by which a ratio may fall.
     """
-    before, after = (
-        {row["name"]: row["ratio"] for row in json.loads(path.read_text())["rows"]}
-        for path in (old, new)
-    )
-    console, slower = Console(), 0
-    for name in before.keys() & after.keys():
-        change = after[name] / before[name]
-        verdict = (
-            "slower"
-            if change < 1 - tolerance
-            else "faster"
-            if change > 1 + tolerance
-            else "as before"
-        )
-        slower += verdict == "slower"
-        console.print(f"{name}: {before[name]:.1f}× → {after[name]:.1f}×, {verdict}")
-    for name in before.keys() ^ after.keys():
-        console.print(f"{name}: only in {'the old' if name in before else 'the new'} file")
-    return int(slower > 0)
+    console = Console()
+    try:
+        changes = list(compare_ratios(read_ratios(old), read_ratios(new), tolerance))
+    except (OSError, ValueError) as error:
+        console.print(f"error: {error}", style="red", markup=False)
+        return 2
+    table = Table("work", "before", "after", "verdict")
+    for change in changes:
+        ratios = ("–" if x is None else f"{x:.1f}×" for x in (change.before, change.after))
+        table.add_row(change.name, *ratios, change.verdict)
+    console.print(table)
+    slower = [change.name for change in changes if change.verdict == "slower"]
+    console.print(f"slower: {'; '.join(slower) or 'nothing'}", markup=False)
+    return int(bool(slower))
+
+
+def read_ratios(path: Path) -> dict[str, float]:
+    """Return the ratios of a ``benchmarks.json`` by name.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no result file.
+    """
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+        return {row["name"]: float(row["ratio"]) for row in rows}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is no file of benchmarks.run: {error!r}") from error
+
+
+def compare_ratios(
+    before: Mapping[str, float], after: Mapping[str, float], tolerance: float
+) -> Iterator[Change]:
+    """Compare ratios by name, in the order of the old file; what is new comes last.
+
+    Args:
+        before: ratios of the old file.
+        after: ratios of the new one.
+        tolerance: share by which a ratio may fall (or rise) and still count as before.
+
+    Raises:
+        ValueError: `tolerance` is not in [0, 1).
+    """
+    if not 0.0 <= tolerance < 1.0:
+        raise ValueError(f"tolerance must lie in [0, 1), got {tolerance}")
+    for name, ratio in before.items():
+        if name not in after:
+            yield Change(name, ratio, None, "only in the old")
+        elif after[name] < ratio * (1 - tolerance):
+            yield Change(name, ratio, after[name], "slower")
+        elif after[name] > ratio * (1 + tolerance):
+            yield Change(name, ratio, after[name], "faster")
+        else:
+            yield Change(name, ratio, after[name], "as before")
+    for name, ratio in after.items():
+        if name not in before:
+            yield Change(name, None, ratio, "only in the new")
 
 
 if __name__ == "__main__":

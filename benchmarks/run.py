@@ -8,63 +8,68 @@ from __future__ import annotations
 
 import importlib
 import json
-import platform
 import sys
-from datetime import date
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-import torch
 import tyro
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.machine import describe_machine
 from benchmarks.timing import Comparison
 
-Name = Literal["planner", "replay", "update", "collection", "gridworld"]
-NAMES: tuple[Name, ...] = ("planner", "replay", "update", "collection", "gridworld")
+Name = Literal["planner", "replay", "update", "collection", "gridworld", "training"]
+NAMES: tuple[Name, ...] = ("planner", "replay", "update", "collection", "gridworld", "training")
 
 
 def main(
     names: Annotated[tuple[Name, ...], tyro.conf.Positional] = NAMES,
     output: Path = Path("results/benchmarks"),
+    show: Annotated[tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(name="list")] = False,
 ) -> int:
     """Run benchmarks one after the other; nothing else should run beside them.
 
     Args:
         names: which.
         output: folder for ``benchmarks.json`` and ``benchmarks.md``.
+        show: say what there is to run, and run nothing.
     """
     console = Console()
+    if show:
+        for name in names:
+            module = importlib.import_module(f"benchmarks.{name}")
+            console.print(f"{name}: {(module.__doc__ or '').splitlines()[0]}")
+        return 0
+    machine = {"command": f"python -m benchmarks.run {' '.join(names)}", **describe_machine()}
     rows: list[Comparison] = []
     for name in names:
         for row in importlib.import_module(f"benchmarks.{name}").run():
             console.print(f"{row.name}: {row.ratio:.1f}× ({row.low:.1f}–{row.high:.1f})")
             rows.append(row)
     console.print(_table(rows))
-    machine = {
-        "date": date.today().isoformat(),
-        "command": f"python -m benchmarks.run {' '.join(names)}",
-        "processor": platform.processor() or platform.machine(),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
-    output.mkdir(parents=True, exist_ok=True)
-    record = {"machine": machine, "rows": [row.as_dict() for row in rows]}
-    (output / "benchmarks.json").write_text(json.dumps(record, indent=2) + "\n")
-    (output / "benchmarks.md").write_text(_markdown(rows, machine))
+    write(rows, machine, output)
     return int(any(row.ratio < row.target for row in rows))
 
 
-def _table(rows: list[Comparison]) -> Table:
+def write(rows: Sequence[Comparison], machine: Mapping[str, object], folder: Path) -> None:
+    """Write ``benchmarks.json`` and ``benchmarks.md`` into a folder, made if it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {"machine": machine, "rows": [row.as_dict() for row in rows]}
+    text = json.dumps(record, indent=2, ensure_ascii=False)
+    (folder / "benchmarks.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "benchmarks.md").write_text(_markdown(rows, machine), encoding="utf-8")
+
+
+def _table(rows: Sequence[Comparison]) -> Table:
     table = Table("work", "against", "ms", "plain ms", "ratio", "spread", "wanted", "note")
     for row in rows:
         table.add_row(*_cells(row), row.note)
     return table
 
 
-def _markdown(rows: list[Comparison], machine: dict[str, object]) -> str:
+def _markdown(rows: Sequence[Comparison], machine: Mapping[str, object]) -> str:
     lines = [
         "| work | against | ms | plain ms | ratio | spread | wanted |",
         "|---|---|---|---|---|---|---|",

@@ -1,0 +1,261 @@
+"""``python -m benchmarks.scaling``: how times grow with what a user may turn up.
+
+In: nothing. Out: ``scaling.csv``, ``scaling.png`` and ``scaling.svg`` in the folder given: time
+against trials, horizon, batch of observations, environments and size of the buffer, as medians
+with quartiles.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import torch
+import tyro
+from gymnasium.vector import VectorEnv
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, NullLocator
+from rich.console import Console
+
+import glamor_gym  # noqa: F401  (registers the environments)
+from benchmarks.machine import describe_machine
+from benchmarks.planner import (
+    FILLING_BIAS,
+    FILLING_CLIP,
+    HORIZON,
+    make_contexts,
+    make_decoders,
+    plan_fast,
+)
+from benchmarks.plotting import COLOUR, INK, STYLE, save
+from benchmarks.replay import BATCH, make_replay, random_trajectories
+from glamor_gym.planners import PlannerSettings
+
+N_TRIALS, ENV_STEPS = 50, 200
+
+Workload = tuple[int, Callable[[], object], float]
+"""A size, the work to be timed, and units of work in one call of it."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One panel of the figure.
+
+    Attributes:
+        name: in the table.
+        title: above the panel.
+        x_label: what is turned up.
+        y_label: what a time is of, in milliseconds.
+        sizes: the points, rising.
+        workloads: makes the work of each size, one after the other.
+    """
+
+    name: str
+    title: str
+    x_label: str
+    y_label: str
+    sizes: tuple[int, ...]
+    workloads: Callable[[Sequence[int]], Iterator[Workload]]
+
+
+def plans_of_trials(sizes: Sequence[int]) -> Iterator[Workload]:
+    """Plan for one observation with so many trials."""
+    for n_trials in sizes:
+        yield n_trials, planning(n_trials=n_trials), 1.0
+
+
+def plans_of_horizons(sizes: Sequence[int]) -> Iterator[Workload]:
+    """Plan for one observation over horizons so long."""
+    for horizon in sizes:
+        yield horizon, planning(horizon=horizon), 1.0
+
+
+def plans_of_batches(sizes: Sequence[int]) -> Iterator[Workload]:
+    """Plan for so many observations at once."""
+    for n_rows in sizes:
+        yield n_rows, planning(n_rows=n_rows), 1.0
+
+
+def planning(
+    n_rows: int = 1, horizon: int = HORIZON, n_trials: int = N_TRIALS
+) -> Callable[[], object]:
+    """Return a call that makes plans which fill the horizon, with decoders of the paper's size."""
+    settings = PlannerSettings(n_trials=n_trials, clip_log_prob=FILLING_CLIP)
+    decoders, contexts = make_decoders(FILLING_BIAS), make_contexts(n_rows)
+    return torch.inference_mode()(partial(plan_fast, decoders, contexts, horizon, settings))
+
+
+def collection(sizes: Sequence[int]) -> Iterator[Workload]:
+    """Step so many environments of Pong at random; the unit is a step of one of them."""
+    for n_envs in sizes:
+        env = gym.make_vec("glamor/Pong-v0", num_envs=n_envs)
+        env.reset(seed=0)
+        n_steps = ENV_STEPS // n_envs
+        yield n_envs, partial(play, env, n_steps), float(n_steps * n_envs)
+        env.close()
+
+
+def play(env: VectorEnv[Any, Any, Any], n_steps: int) -> None:
+    """Take so many random steps, STOP not among them, in every environment."""
+    assert isinstance(env.single_action_space, gym.spaces.Discrete)
+    n_actions = int(env.single_action_space.n) - 1
+    for actions in np.random.default_rng(0).integers(0, n_actions, (n_steps, env.num_envs)):
+        env.step(actions)
+
+
+def sampling(sizes: Sequence[int]) -> Iterator[Workload]:
+    """Sample from one replay as it fills up to so many frames."""
+    replay = make_replay(max(sizes))
+    stored = random_trajectories(max(sizes))
+    n_frames = 0
+    for size in sizes:
+        for trajectory in stored:
+            replay.add(trajectory)
+            n_frames += len(trajectory.achieved)
+            if n_frames + len(trajectory.achieved) > size:
+                break
+        yield size, partial(replay.sample, BATCH), 1.0
+
+
+CURVES = (
+    Curve(
+        "trials",
+        f"Plan, T = {HORIZON}",
+        "trials",
+        "ms a plan",
+        (1, 5, 10, 25, 50, 100, 200, 400),
+        plans_of_trials,
+    ),
+    Curve(
+        "horizon",
+        f"Plan, {N_TRIALS} trials",
+        "horizon T",
+        "ms a plan",
+        (10, 25, 50, 100, 200),
+        plans_of_horizons,
+    ),
+    Curve(
+        "observations",
+        f"Plans at once, {N_TRIALS} trials, T = {HORIZON}",
+        "observations",
+        "ms for all of them",
+        (1, 2, 4, 8, 16, 32, 64),
+        plans_of_batches,
+    ),
+    Curve(
+        "environments",
+        "Collect Pong with gym.make_vec",
+        "environments",
+        "ms a step of one of them",
+        (1, 2, 4, 8, 16),
+        collection,
+    ),
+    Curve(
+        "buffer",
+        f"Sample {BATCH} tuples",
+        "frames in the buffer",
+        "ms a sample",
+        (10_000, 20_000, 50_000, 100_000, 200_000),
+        sampling,
+    ),
+)
+
+
+def measure(curve: Curve, sizes: Sequence[int], repeats: int) -> pd.DataFrame:
+    """Time the work of a curve at each size, after one call that does not count.
+
+    Args:
+        curve: which.
+        sizes: rising.
+        repeats: calls at each size.
+
+    Returns:
+        A row a size: ``curve``, ``size``, and ``median_ms``, ``low_ms`` and ``high_ms``, the
+        median and the quartiles of a unit of work.
+    """
+    rows = []
+    for size, work, units in curve.workloads(sizes):
+        work()
+        times = []
+        for _ in range(repeats):
+            begun = time.perf_counter()
+            work()
+            times.append(1e3 * (time.perf_counter() - begun) / units)
+        low, median, high = np.percentile(times, (25, 50, 75))
+        rows.append((curve.name, size, median, low, high))
+    return pd.DataFrame(rows, columns=["curve", "size", "median_ms", "low_ms", "high_ms"])
+
+
+def draw(table: pd.DataFrame, machine: dict[str, str | int]) -> Figure:
+    """Draw a panel a curve, on logarithmic axes, and say what they were measured on."""
+    figure = Figure(figsize=(11.0, 6.2), layout="constrained")
+    *panels, last = figure.subplots(2, 3).flat
+    for panel, curve in zip(panels, CURVES, strict=True):
+        _draw_curve(panel, curve, table[table["curve"] == curve.name])
+    last.axis("off")
+    lines = ["median and quartiles", *(f"{key}: {value}" for key, value in machine.items())]
+    last.text(0, 0.95, "\n".join(lines), va="top", color=INK, fontsize=8, linespacing=1.7)
+    return figure
+
+
+def _draw_curve(axes: Axes, curve: Curve, points: pd.DataFrame) -> None:
+    axes.fill_between(
+        points["size"],
+        points["low_ms"],
+        points["high_ms"],
+        color=COLOUR,
+        alpha=0.2,
+        linewidth=0,
+    )
+    axes.plot(points["size"], points["median_ms"], "o-", color=COLOUR, markersize=4)
+    axes.set(title=curve.title, xlabel=curve.x_label, ylabel=curve.y_label)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    # A flat curve should look flat: at least a factor of ten from bottom to top.
+    low, high = points["low_ms"].min() / 1.5, points["high_ms"].max() * 1.5
+    middle = float(np.sqrt(low * high))
+    axes.set_ylim(min(low, middle / 10**0.5), max(high, middle * 10**0.5))
+    axes.xaxis.set_major_locator(FixedLocator(points["size"].tolist()))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_locator(NullLocator())
+
+
+def main(
+    output: Path = Path("results/benchmarks"), repeats: int = 9, points: int | None = None
+) -> int:
+    """Measure every curve; nothing else should run beside it.
+
+    Args:
+        output: folder for ``scaling.csv``, ``scaling.png`` and ``scaling.svg``.
+        repeats: calls at each point.
+        points: number of points of each curve, from the smallest; all if not given.
+    """
+    for name, number in (("repeats", repeats), ("points", points)):
+        if number is not None and number < 1:
+            raise ValueError(f"{name} must be 1 or more, got {number}")
+    console, machine, tables = Console(), describe_machine(), []
+    for curve in CURVES:
+        tables.append(measure(curve, curve.sizes[:points], repeats))
+        console.print(tables[-1].to_string(index=False, float_format="{:.3f}".format))
+    table = pd.concat(tables)
+    with mpl.rc_context(STYLE):
+        save(draw(table, machine), output, "scaling")
+    table.to_csv(output / "scaling.csv", index=False, float_format="%.4f")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(tyro.cli(main))
