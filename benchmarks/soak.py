@@ -1,0 +1,266 @@
+"""``python -m benchmarks.soak``: whether a long run slows down or grows.
+
+In: a number of steps. Out: ``soak.csv``, ``soak.png`` and ``soak.svg`` in the folder given, a
+verdict in words, and exit code 1 if the agent got slower or grew.
+
+The agent learns on the grid world, which costs next to nothing, with a small buffer that is full
+long before a tenth of the run. Its learning rate is next to zero: all the work of learning is
+done, but plans stay as long as they are, so that a step costs the same unless something piles up.
+Memory, files and threads are read from ``/proc``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import gymnasium as gym
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import tyro
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+from rich.console import Console
+from stable_baselines3.common.callbacks import BaseCallback
+
+import glamor_gym  # noqa: F401  (registers the environments)
+from benchmarks.plotting import COLOUR, SECOND, STYLE, save
+from benchmarks.timing import torch_threads
+from glamor_gym.agents import GlamorAgent
+
+ID = "glamor/GridWorld-v0"
+PROC = Path("/proc/self")
+
+ALLOWED_SLOWDOWN = 0.05
+"""Differences of speed below this share are never told from a shared machine's noise."""
+
+ALLOWED_GROWTH = 16 * 2**20
+"""Bytes by which allocators may wander. A byte for each of half a million steps is far below."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was seen at one moment of a run.
+
+    Attributes:
+        step: environment steps so far.
+        steps_per_second: since the record before, training included.
+        resident: bytes of memory that the process occupies.
+        buffer: bytes of it that the replay uses.
+        files: open file handles.
+        threads: of the operating system.
+    """
+
+    step: int
+    steps_per_second: float
+    resident: int
+    buffer: int
+    files: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the end of a run is as its first tenth.
+
+    Attributes:
+        early_rate: mean steps a second around 10 % of the run.
+        late_rate: the same for the last tenth.
+        noise: by how much the two may differ: twice the standard deviation of the difference
+            of two records, or `ALLOWED_SLOWDOWN` if that is more.
+        growth: bytes of memory, beyond the buffer's, that came between the two.
+        new_files: file handles that did.
+        new_threads: threads that did.
+    """
+
+    early_rate: float
+    late_rate: float
+    noise: float
+    growth: float
+    new_files: int
+    new_threads: int
+
+    @property
+    def is_as_fast(self) -> bool:
+        """Whether the speeds differ by no more than the noise."""
+        return abs(self.late_rate - self.early_rate) <= self.noise
+
+    @property
+    def is_as_small(self) -> bool:
+        """Whether nothing grew beyond the buffer."""
+        return self.growth <= ALLOWED_GROWTH and max(self.new_files, self.new_threads) <= 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.early_rate:.0f} steps/s at 10 % and {self.late_rate:.0f} at 100 %: "
+            f"{'equal within' if self.is_as_fast else 'they differ by more than'} the noise "
+            f"of {self.noise:.0f}\n"
+            f"{self.growth / 2**20:+.1f} MiB beyond the buffer, {self.new_files:+d} files, "
+            f"{self.new_threads:+d} threads: {'no growth' if self.is_as_small else 'it grew'}"
+        )
+
+
+class Recorder(BaseCallback):
+    """Keeps a :class:`Record` every so many steps.
+
+    Args:
+        every: environment steps between two records.
+    """
+
+    def __init__(self, every: int) -> None:
+        super().__init__()
+        self.every = every
+        self.records: list[Record] = []
+
+    def _on_training_start(self) -> None:
+        self._step, self._begun = 0, time.perf_counter()
+
+    def _on_step(self) -> bool:
+        if self.num_timesteps - self._step >= self.every:
+            now = time.perf_counter()
+            assert isinstance(self.model, GlamorAgent)
+            self.records.append(
+                Record(
+                    step=self.num_timesteps,
+                    steps_per_second=(self.num_timesteps - self._step) / (now - self._begun),
+                    resident=resident_bytes(),
+                    buffer=self.model.replay_buffer.nbytes,
+                    files=len(os.listdir(PROC / "fd")),
+                    threads=len(os.listdir(PROC / "task")),
+                )
+            )
+            self._step, self._begun = self.num_timesteps, time.perf_counter()
+        return True
+
+
+def resident_bytes() -> int:
+    """Return how much memory this process occupies."""
+    pages = (PROC / "statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def soak(steps: int, every: int, buffer: int, n_envs: int, seed: int) -> list[Record]:
+    """Train for so many steps and return what was seen on the way.
+
+    Args:
+        steps: environment steps over all environments.
+        every: steps between two records.
+        buffer: moments that the replay keeps.
+        n_envs: number of environments.
+        seed: of everything.
+
+    Raises:
+        ValueError: the run is too short for its records or for its buffer.
+    """
+    if every < n_envs or steps < 20 * every:
+        raise ValueError(
+            f"steps must be 20 × every or more, and every n_envs or more; "
+            f"got steps={steps}, every={every}, n_envs={n_envs}"
+        )
+    if buffer > steps // 20:
+        raise ValueError(
+            f"buffer must be full by a twentieth of the run, {steps // 20} steps; got {buffer}"
+        )
+    arguments = {
+        **GlamorAgent.preset("small"),
+        "learning_rate": 1e-9,
+        "lr_schedule": "constant",
+        "replay_ratio": 1.0,
+        "buffer_size": buffer,
+        "learning_starts": every,
+        "exploration_steps": every,
+    }
+    env = gym.make_vec(ID, num_envs=n_envs, goals="all")
+    agent = GlamorAgent(env, **arguments, seed=seed, device="cpu")
+    recorder = Recorder(every)
+    with torch_threads(1):  # networks this small lose by sharing
+        agent.learn(steps, callback=recorder)
+    env.close()
+    return recorder.records
+
+
+def judge(records: Sequence[Record]) -> Verdict:
+    """Compare the records from 5 to 15 % of a run with those of its last tenth.
+
+    Args:
+        records: of a whole run; its last step is that of the last record.
+    """
+    share = np.array([record.step for record in records]) / records[-1].step
+    rates = np.array([record.steps_per_second for record in records])
+    beyond = np.array([record.resident - record.buffer for record in records])
+    early, late = (share > 0.05) & (share <= 0.15), share > 0.9
+    early_rate, late_rate = float(rates[early].mean()), float(rates[late].mean())
+    # Neighbours on a machine come and go for longer than a record takes, so that records are
+    # not independent: their own spread counts, not that of a mean of several.
+    spread = float(np.hypot(rates[early].std(), rates[late].std()))
+    before, after = (np.flatnonzero(window)[-1] for window in (early, late))
+    return Verdict(
+        early_rate,
+        late_rate,
+        noise=max(2 * spread, ALLOWED_SLOWDOWN * early_rate),
+        growth=float(np.median(beyond[late]) - np.median(beyond[early])),
+        new_files=records[after].files - records[before].files,
+        new_threads=records[after].threads - records[before].threads,
+    )
+
+
+def draw(records: Sequence[Record]) -> Figure:
+    """Draw speed, memory, and files and threads over the steps of a run."""
+    table = pd.DataFrame([asdict(record) for record in records])
+    figure = Figure(figsize=(7.0, 6.4), layout="constrained")
+    speed, memory, handles = figure.subplots(3, 1, sharex=True)
+    speed.plot(table["step"], table["steps_per_second"], color=COLOUR)
+    speed.set(title="Speed, training included", ylabel="steps/s")
+    memory.plot(table["step"], table["resident"] / 2**20, color=COLOUR, label="all")
+    beyond = (table["resident"] - table["buffer"]) / 2**20
+    memory.plot(table["step"], beyond, color=SECOND, label="without the buffer")
+    memory.set(title="Resident memory", ylabel="MiB")
+    handles.plot(table["step"], table["threads"], color=COLOUR, label="threads")
+    handles.plot(table["step"], table["files"], color=SECOND, label="open files")
+    handles.set(title="Threads and open files", xlabel="environment steps")
+    for axes in (memory, handles):
+        axes.legend()
+    for axes in (speed, memory, handles):
+        axes.set_ylim(bottom=0)
+    handles.set_xlim(left=0)
+    handles.xaxis.set_major_formatter(EngFormatter(sep=""))
+    return figure
+
+
+def main(
+    steps: int = 500_000,
+    output: Path = Path("results/soak"),
+    every: int = 10_000,
+    buffer: int = 20_000,
+    n_envs: int = 4,
+    seed: int = 0,
+) -> int:
+    """Train for a long time on a cheap world; nothing else should run beside it.
+
+    Args:
+        steps: environment steps over all environments.
+        output: folder for ``soak.csv``, ``soak.png`` and ``soak.svg``.
+        every: steps between two records.
+        buffer: moments that the replay keeps.
+        n_envs: number of environments.
+        seed: of everything.
+    """
+    if not PROC.is_dir():
+        raise SystemExit(f"memory and files are read from {PROC}, which this system lacks")
+    records = soak(steps, every, buffer, n_envs, seed)
+    verdict = judge(records)
+    with mpl.rc_context(STYLE):
+        save(draw(records), output, "soak")
+    table = pd.DataFrame([asdict(record) for record in records])
+    table.to_csv(output / "soak.csv", index=False, float_format="%.1f")
+    Console().print(str(verdict), highlight=False)
+    return 0 if verdict.is_as_fast and verdict.is_as_small else 1
+
+
+if __name__ == "__main__":
+    sys.exit(tyro.cli(main))
