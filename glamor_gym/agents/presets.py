@@ -20,11 +20,16 @@ def _compact() -> dict[str, Any]:
     return {
         **_paper(),
         "learning_starts": 2_000,
-        "replay_ratio": 20.0,
+        "replay_ratio": 25.0,
         "exploration_steps": 50_000,
         "stay_fraction": 0.1,
         "lr_schedule": "cosine",
-        "policy_kwargs": {"encoder": "compact", "token_size": 64},
+        "policy_kwargs": {
+            "encoder": "compact",
+            "fusion": "early",
+            "prior_encoder": "tiny",
+            "token_size": 64,
+        },
     }
 
 

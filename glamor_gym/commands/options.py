@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-Preset = Literal["compact", "paper"]
+Preset = Literal["compact", "paper", "small"]
 GoalSplit = Literal["evaluation", "training"]
 
 PRESET: Preset = "compact"
@@ -60,8 +60,8 @@ class Train:
     """Name or id of a task, e.g. Seaquest."""
     steps: Annotated[int | None, _or_else("INT", STEPS)] = None
     """Environment steps in all."""
-    preset: Annotated[Preset | None, _or_else("{compact,paper}", PRESET)] = None
-    """compact learns in minutes on two cores; paper is the published agent."""
+    preset: Annotated[Preset | None, _or_else("{compact,paper,small}", PRESET)] = None
+    """compact learns in minutes on two cores; paper is the published agent; small is for vectors."""
     seed: Annotated[int | None, _or_else("INT", SEED)] = None
     """Of everything: networks, exploration, environments, evaluation."""
     n_envs: Annotated[int | None, _or_else("INT", N_ENVS)] = None
