@@ -20,12 +20,15 @@ FILLING_BIAS, FILLING_CLIP = -30.0, -100.0
 
 
 def make_decoders(stop_bias: float) -> tuple[ActionDecoder, ActionDecoder]:
-    """Make decoders of the paper's size; a low bias of STOP makes plans fill the horizon."""
+    """Make decoders of the paper's size.
+
+    A low bias of STOP in the inverse dynamics model, and there alone, since the prior's is
+    subtracted, makes plans fill the horizon.
+    """
     torch.manual_seed(0)
     inverse_dynamics, prior = (ActionDecoder(N_ACTIONS, EMBEDDING, EMBEDDING, 64) for _ in range(2))
     with torch.no_grad():
-        for decoder in (inverse_dynamics, prior):
-            decoder.head.bias[N_ACTIONS] = stop_bias
+        inverse_dynamics.head.bias[N_ACTIONS] += stop_bias
     return inverse_dynamics, prior
 
 

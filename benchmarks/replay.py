@@ -42,8 +42,9 @@ class ListReplay:
         rows.sort(key=lambda row: -len(row[2]))
         longest = len(rows[0][2])
         return SegmentBatch(
-            observation=torch.stack([torch.from_numpy(row[0]) for row in rows]),
-            goal=torch.stack([torch.from_numpy(row[1]) for row in rows]),
+            # NumPy's stack: PyTorch's would split every one of these small copies among threads.
+            observation=torch.from_numpy(np.stack([row[0] for row in rows])),
+            goal=torch.from_numpy(np.stack([row[1] for row in rows])),
             tokens=torch.tensor(
                 [row[2] + [self.n_actions + 1] * (longest - len(row[2])) for row in rows]
             ),

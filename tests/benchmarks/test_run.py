@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import importlib
+import json
+
+import pytest
+import tyro
+
+from benchmarks import collection, gridworld, planner, replay, run, update
+from benchmarks.machine import processor_model
+from benchmarks.timing import Comparison
+
+
+def row(name: str, ratio: float) -> Comparison:
+    return Comparison(name, "a loop", 2.0, 2.0 * ratio, ratio, ratio - 1, ratio + 1, 3.0, "checked")
+
+
+@pytest.fixture
+def stand_ins(monkeypatch):
+    """Let two benchmarks give known rows; the second row falls short of its target."""
+    monkeypatch.setattr(planner, "run", lambda: iter([row("plan", 4.0)]))
+    monkeypatch.setattr(replay, "run", lambda: iter([row("sample", 2.5)]))
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_results_are_kept_as_json_and_markdown(tmp_path):
+    assert run.main(("planner", "replay"), tmp_path / "new") == 1
+    record = json.loads((tmp_path / "new" / "benchmarks.json").read_text())
+    assert [(kept["name"], kept["ratio"]) for kept in record["rows"]] == [
+        ("plan", 4.0),
+        ("sample", 2.5),
+    ]
+    assert record["rows"][0]["note"] == "checked"
+    assert record["machine"]["command"] == "python -m benchmarks.run planner replay"
+    assert record["machine"]["processor"]
+    assert record["machine"]["cores"] >= 1
+    assert record["machine"]["threads"] >= 1
+    lines = (tmp_path / "new" / "benchmarks.md").read_text().splitlines()
+    assert lines[2] == "| plan | a loop | 2 | 8 | 4.0× | 3.0–5.0 | 3× |"
+    assert lines[3].startswith("| sample | ")
+    assert any(line.startswith("processor: ") for line in lines[4:])
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_targets_that_were_met_give_exit_code_0(tmp_path):
+    assert tyro.cli(run.main, args=["planner", "--output", str(tmp_path)]) == 0
+
+
+def test_list_names_every_benchmark_and_runs_none(capsys, tmp_path):
+    output = tmp_path / "none"
+    assert tyro.cli(run.main, args=["--list", "--output", str(output)]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"{name}: " in printed for name in run.NAMES)
+    assert not output.exists()
+
+
+def test_an_unknown_name_is_refused_with_those_that_exist(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        tyro.cli(run.main, args=["nonsense"])
+    assert exit_.value.code == 2
+    assert "training" in capsys.readouterr().err
+
+
+def test_every_name_is_a_benchmark():
+    for name in run.NAMES:
+        module = importlib.import_module(f"benchmarks.{name}")
+        assert callable(module.run)
+        assert module.__doc__
+
+
+def test_processor_is_read_from_linux_or_asked_of_python(tmp_path):
+    file = tmp_path / "cpuinfo"
+    file.write_text("processor\t: 0\nmodel name\t: Quick: 9000\nmodel name\t: Other\n")
+    assert processor_model(file) == "Quick: 9000"
+    assert processor_model(tmp_path / "missing")
+
+
+@pytest.mark.parametrize(
+    ("rows", "number"),
+    [
+        pytest.param(lambda: planner.run(horizon=2), 3, id="planner"),
+        pytest.param(lambda: replay.run(n_frames=510), 2, id="replay"),
+        pytest.param(lambda: update.run(batch_size=2), 2, id="update"),
+        pytest.param(lambda: collection.run(n_steps=16), 2, id="collection"),
+        pytest.param(lambda: gridworld.run(seeds=(0,), wanted=0.0), 1, id="gridworld"),
+    ],
+)
+def test_benchmarks_run(rows, number):
+    comparisons = list(rows())
+    assert len(comparisons) == number
+    for comparison in comparisons:
+        assert comparison.fast_ms > 0
+        assert comparison.plain_ms > 0
+        assert comparison.low <= comparison.ratio <= comparison.high

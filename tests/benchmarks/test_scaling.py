@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import pandas as pd
+import pytest
+
+from benchmarks.scaling import CURVES, main, measure, plans_of_batches, sampling
+
+
+def test_curves_go_as_far_as_they_should():
+    assert {curve.name: (curve.sizes[0], curve.sizes[-1]) for curve in CURVES} == {
+        "trials": (1, 400),
+        "horizon": (10, 200),
+        "observations": (1, 64),
+        "environments": (1, 16),
+        "buffer": (10_000, 200_000),
+    }
+    assert all(list(curve.sizes) == sorted(set(curve.sizes)) for curve in CURVES)
+
+
+def test_times_are_of_a_unit_of_work_and_the_first_call_does_not_count():
+    calls = []
+
+    def workloads(sizes):
+        for size in sizes:
+            yield size, lambda size=size: calls.append((size, time.sleep(0.01))), 2.0
+
+    curve = dataclasses.replace(CURVES[0], name="sleep", workloads=workloads)
+    table = measure(curve, (3, 4), repeats=3)
+    assert [size for size, _ in calls] == [3] * 4 + [4] * 4
+    assert table["size"].tolist() == [3, 4]
+    assert (table["low_ms"] <= table["median_ms"]).all()
+    assert (table["median_ms"] <= table["high_ms"]).all()
+    assert table["median_ms"].between(5, 50).all()
+
+
+def test_batches_are_planned_at_once():
+    assert [len(work()) for _, work, _ in plans_of_batches((1, 3))] == [1, 3]
+
+
+def test_buffer_fills_from_point_to_point():
+    stored = []
+    for size, sample, _ in sampling((102, 300)):
+        replay = sample.func.__self__
+        stored.append((size, replay.n_trajectories))
+        assert len(sample().length) == 200
+    assert stored == [(102, 2), (300, 5)]
+
+
+def test_table_and_pictures_are_written(tmp_path):
+    assert main(tmp_path, repeats=1, points=1) == 0
+    table = pd.read_csv(tmp_path / "scaling.csv")
+    assert table["curve"].tolist() == [curve.name for curve in CURVES]
+    assert table["size"].tolist() == [curve.sizes[0] for curve in CURVES]
+    assert (table["median_ms"] > 0).all()
+    assert (tmp_path / "scaling.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (tmp_path / "scaling.svg").read_text()
+
+
+@pytest.mark.parametrize("bad", [{"repeats": 0}, {"points": 0}])
+def test_numbers_out_of_range_are_refused(tmp_path, bad):
+    with pytest.raises(ValueError, match=f"{next(iter(bad))} must be 1 or more"):
+        main(tmp_path, **bad)
