@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-import dataclasses
-import time
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
+from benchmarks import scaling
 from benchmarks.scaling import CURVES, main, measure, plans_of_batches, sampling
 
 
@@ -20,20 +21,24 @@ def test_curves_go_as_far_as_they_should():
     assert all(list(curve.sizes) == sorted(set(curve.sizes)) for curve in CURVES)
 
 
-def test_times_are_of_a_unit_of_work_and_the_first_call_does_not_count():
-    calls = []
+def test_times_are_of_a_unit_of_work_and_the_first_call_does_not_count(monkeypatch):
+    now = 0.0
+    seconds = iter([9.0, 2.0, 1.0, 3.0, 2.0, 5.0, 9.0, 4.0, 4.0, 4.0, 4.0, 4.0])
+    monkeypatch.setattr(scaling, "time", SimpleNamespace(perf_counter=lambda: now))
 
-    def workloads(sizes):
-        for size in sizes:
-            yield size, lambda size=size: calls.append((size, time.sleep(0.01))), 2.0
+    def work():
+        nonlocal now
+        now += next(seconds)
 
-    curve = dataclasses.replace(CURVES[0], name="sleep", workloads=workloads)
-    table = measure(curve, (3, 4), repeats=3)
-    assert [size for size, _ in calls] == [3] * 4 + [4] * 4
+    curve = replace(
+        CURVES[0], name="known", workloads=lambda sizes: ((n, work, 2.0) for n in sizes)
+    )
+    table = measure(curve, (3, 4), repeats=5)
+    assert table["curve"].tolist() == ["known", "known"]
     assert table["size"].tolist() == [3, 4]
-    assert (table["low_ms"] <= table["median_ms"]).all()
-    assert (table["median_ms"] <= table["high_ms"]).all()
-    assert table["median_ms"].between(5, 50).all()
+    assert table["low_ms"].tolist() == [1_000, 2_000]
+    assert table["median_ms"].tolist() == [1_000, 2_000]
+    assert table["high_ms"].tolist() == [1_500, 2_000]
 
 
 def test_batches_are_planned_at_once():
