@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from glamor_gym.registration import register_envs
+from glamor_gym.registration import register_envs, register_in_workers
 
 if TYPE_CHECKING:
     from glamor_gym.agents import GlamorAgent
@@ -21,6 +21,7 @@ __all__ = ["GlamorAgent", "__version__", "evaluate"]
 _HOMES = {"GlamorAgent": "glamor_gym.agents", "evaluate": "glamor_gym.evaluation"}
 
 register_envs()
+register_in_workers()
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,8 @@ first environment is made.
 
 from __future__ import annotations
 
+import multiprocessing
+
 import gymnasium as gym
 
 from glamor_gym.tasks import TASKS
@@ -25,3 +27,13 @@ def register_envs() -> None:
                 vector_entry_point=_VECTOR_ENTRY_POINTS.get(task.suite),
                 kwargs={"task": task.name},
             )
+
+
+def register_in_workers() -> None:
+    """Have the workers of a fork server know the ids as well.
+
+    Such workers (SB3's ``SubprocVecEnv``) import the main script and nothing else: where that
+    is a test runner or a notebook, ``gym.make`` would find no namespace ``glamor`` in them.
+    """
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        multiprocessing.set_forkserver_preload(["__main__", "glamor_gym"])

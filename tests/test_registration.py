@@ -184,3 +184,16 @@ def test_bad_arguments_of_make_are_named():
     ]:
         with pytest.raises(ValueError, match=message):
             gym.make("glamor/Pong-v0", **kwargs)
+
+
+def test_workers_of_a_fork_server_know_the_ids_whatever_the_main_script_imports():
+    code = (
+        "exec('import glamor_gym\\n"
+        "from stable_baselines3.common.env_util import make_vec_env\\n"
+        "from stable_baselines3.common.vec_env import SubprocVecEnv\\n"
+        'env = make_vec_env("glamor/GridWorld-v0", 2, vec_env_cls=SubprocVecEnv)\\n'
+        'print(env.reset()["observation"].shape)\\n'
+        "env.close()')"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "(2, 49)", result.stderr

@@ -61,7 +61,7 @@ class Train:
     steps: Annotated[int | None, _or_else("INT", STEPS)] = None
     """Environment steps in all."""
     preset: Annotated[Preset | None, _or_else("{compact,paper,small}", PRESET)] = None
-    """compact learns in minutes on two cores; paper is the published agent; small is for vectors."""
+    """compact learns in minutes on two cores, small likewise on vectors; paper is as published."""
     seed: Annotated[int | None, _or_else("INT", SEED)] = None
     """Of everything: networks, exploration, environments, evaluation."""
     n_envs: Annotated[int | None, _or_else("INT", N_ENVS)] = None

@@ -49,7 +49,7 @@ def test_the_replay_ratio_does_not_depend_on_the_number_of_environments(n_envs, 
 
 @pytest.mark.parametrize("vec_env_cls", [DummyVecEnv, SubprocVecEnv])
 def test_sb3_vectors_are_taken(vec_env_cls):
-    env = make_vec_env(f"glamor_gym:{GRID}", 2, vec_env_cls=vec_env_cls, env_kwargs={"goals": "all"})
+    env = make_vec_env(GRID, 2, vec_env_cls=vec_env_cls, env_kwargs={"goals": "all"})
     agent = make_agent(env).learn(200)
     assert agent.replay_buffer.n_trajectories == 2 * 10
     env.close()
