@@ -38,9 +38,9 @@ class Outcome:
 class UntilShortestPaths(BaseCallback):
     """Stops training once enough goals are reached by a shortest path; keeps the clock."""
 
-    def __init__(self, every: int, wanted: float) -> None:
+    def __init__(self, every: int, wanted: float, must_stop: bool) -> None:
         super().__init__()
-        self.every, self.wanted = every, wanted
+        self.every, self.wanted, self.must_stop = every, wanted, must_stop
         self.rate, self.evaluating = 0.0, 0.0
 
     def _on_training_start(self) -> None:
@@ -50,7 +50,7 @@ class UntilShortestPaths(BaseCallback):
         if self.num_timesteps % self.every:
             return True
         begun = time.perf_counter()
-        self.rate = shortest_path_rate(self.model)
+        self.rate = shortest_path_rate(self.model, must_stop=self.must_stop)
         self.evaluating += time.perf_counter() - begun
         return self.rate < self.wanted
 
@@ -87,8 +87,11 @@ def dqn_her(seed: int) -> BaseAlgorithm:
 def train(
     make: Callable[[int], BaseAlgorithm], seed: int, wanted: float, steps: int, every: int = 500
 ) -> Outcome:
-    """Train until the rate is reached or the steps are spent."""
-    callback = UntilShortestPaths(every, wanted)
+    """Train until the rate is reached or the steps are spent; STOP is not asked for.
+
+    DQN is rewarded for every step at the goal and never learns to end its episode there.
+    """
+    callback = UntilShortestPaths(every, wanted, must_stop=False)
     make(seed).learn(steps, callback=callback)
     return callback.outcome()
 
@@ -123,7 +126,7 @@ def main(seeds: tuple[int, ...] = (0, 1, 2), steps: int = 20_000, every: int = 1
     """
     torch.set_num_threads(1)
     for seed in seeds:
-        callback = UntilShortestPaths(every, wanted=1.1)
+        callback = UntilShortestPaths(every, wanted=1.1, must_stop=True)
         agent = glamor(seed)
         agent.learn(steps, callback=callback)
         outcome = callback.outcome()

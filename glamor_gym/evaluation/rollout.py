@@ -37,7 +37,8 @@ class Episode:
     Attributes:
         job: which episode it was.
         success: whether every label was within the tolerance at the end.
-        reached: whether that was so at some moment, the first and the last included.
+        arrival: number of environment steps after which that was so for the first time; None if
+            it never was.
         image_match: whether the last frame equals the goal picture.
         length: number of environment steps, STOP not counted.
         start_labels: labels before the first action.
@@ -48,13 +49,18 @@ class Episode:
 
     job: Job
     success: bool
-    reached: bool
+    arrival: int | None
     image_match: bool
     length: int
     start_labels: Mapping[str, float]
     labels: Mapping[str, float]
     goal_labels: Mapping[str, float]
     frames: EpisodeFrames | None
+
+    @property
+    def reached(self) -> bool:
+        """Whether every label was within the tolerance at some moment."""
+        return self.arrival is not None
 
 
 def episode_seed(seed: int, job: Job) -> int:
@@ -138,8 +144,8 @@ class _Seat:
             seed=episode_seed(self._seed, job), options={"goal": job.goal}
         )
         self._start_labels = dict(self._info["labels"])
-        self._reached = bool(self._info["is_success"])
         self._length = 0
+        self._arrival = 0 if self._info["is_success"] else None
         self.done = False
         self._frames = [self._observation["achieved_goal"]]
         return self._observation
@@ -147,11 +153,12 @@ class _Seat:
     def step(self, action: np.int64) -> Observation:
         self._observation, _, terminated, truncated, self._info = self._env.step(action)
         self.done = terminated or truncated
-        self._reached = self._reached or bool(self._info["is_success"])
         if action != self._stop:
             self._length += 1
             if self._job in self._record:
                 self._frames.append(self._observation["achieved_goal"])
+        if self._arrival is None and self._info["is_success"]:
+            self._arrival = self._length
         return self._observation
 
     def episode(self) -> Episode:
@@ -169,7 +176,7 @@ class _Seat:
         return Episode(
             job=self._job,
             success=success,
-            reached=self._reached,
+            arrival=self._arrival,
             image_match=np.array_equal(achieved, goal),
             length=self._length,
             start_labels=self._start_labels,

@@ -22,11 +22,9 @@ def shortest_path_rate(
     n_envs: int = 49,
     env_kwargs: Mapping[str, Any] | None = None,
     deterministic: bool = True,
+    must_stop: bool = True,
 ) -> float:
     """Return the share of all goals that are reached with the fewest moves.
-
-    The agent has to stop there itself: to walk on and be found at the goal when the time is up
-    counts only where the fewest moves take the whole horizon.
 
     Args:
         agent: anything with the ``predict`` of Stable-Baselines3.
@@ -36,6 +34,9 @@ def shortest_path_rate(
         n_envs: how many environments run side by side.
         env_kwargs: further keyword arguments of ``gym.make``.
         deterministic: handed to ``agent.predict``.
+        must_stop: whether the agent has to stop there itself (to walk on and be found at the goal
+            when the time is up then counts only where the fewest moves take the whole horizon),
+            or has only to come by, which is all that an agent without a use for STOP can do.
 
     Raises:
         TypeError: `agent` has no ``predict``.
@@ -43,11 +44,14 @@ def shortest_path_rate(
     """
     with Arena(id, goals="all", seed=seed, n_envs=n_envs, env_kwargs=env_kwargs) as arena:
         episodes = arena.play(agent, deterministic=deterministic)
-    return sum(map(_is_shortest, episodes)) / len(episodes)
+    if must_stop:
+        return sum(e.success and e.length == _fewest(e) for e in episodes) / len(episodes)
+    return sum(e.arrival == _fewest(e) for e in episodes) / len(episodes)
 
 
-def _is_shortest(episode: Episode) -> bool:
+def _fewest(episode: Episode) -> int:
+    """Return the Manhattan distance from the start to the goal."""
     distance = sum(
         abs(episode.goal_labels[axis] - episode.start_labels[axis]) for axis in episode.goal_labels
     )
-    return episode.success and episode.length == round(distance)
+    return round(distance)

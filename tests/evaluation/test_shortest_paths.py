@@ -33,6 +33,11 @@ def test_to_be_found_there_at_last_is_not_enough():
     assert shortest_path_rate(Cornered()) == 0.0
 
 
+def test_coming_by_is_enough_where_the_agent_has_no_use_for_stop():
+    # It starts in the centre, takes three moves to the upper edge and bumps into it twice.
+    assert shortest_path_rate(Cornered(), must_stop=False) == pytest.approx(4 / 49)
+
+
 def test_worlds_without_a_list_of_goals_are_refused():
     with pytest.raises(ValueError, match="small worlds"):
         shortest_path_rate(NoopAgent(18), "Seaquest")
