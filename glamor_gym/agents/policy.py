@@ -36,7 +36,7 @@ class GlamorPolicy(BasePolicy):
             for pictures, MLP for the rest.
         fusion: ``"late"`` (the paper's) or ``"early"``, see
             :class:`~glamor_gym.models.glamor.GlamorModel`.
-        prior_encoder: the prior's own encoder with early fusion; None for the same.
+        prior_encoder: the observation's encoder with early fusion; None for the same.
         embedding_size: width of embeddings and mix.
         hidden_size: width of the LSTMs.
         token_size: width of the layer between token and LSTM.

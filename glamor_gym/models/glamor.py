@@ -136,19 +136,20 @@ class GlamorModel(nn.Module):
 
     The inverse dynamics model sees observation and goal; the prior sees the observation alone.
 
-    * ``fusion="late"`` (the paper's, §4.2): one encoder for the observation, one for the goal,
-      their embeddings mixed by an MLP; the prior is conditioned on the observation's embedding
-      and its gradient reaches that encoder too.
-    * ``fusion="early"``: observation and goal are stacked and encoded together, so that the first
-      convolution can already compare them; the prior has an encoder of its own, which may be a
-      smaller one.
+    One encoder is for the observation, one for the goal; their embeddings are mixed by an MLP.
+    The prior is conditioned on the observation's embedding, and its gradient reaches that encoder
+    too (§4.2).
+
+    * ``fusion="late"`` (the paper's): the goal's encoder sees the goal alone.
+    * ``fusion="early"``: it sees the observation beside the goal, so that its first convolution
+      can already compare them. The observation's encoder may then be a smaller one.
 
     Args:
         observation_space: a Dict with Boxes ``observation`` and ``achieved_goal``.
         n_actions: number of actions A, STOP not counted.
         encoder: see :func:`~glamor_gym.models.encoders.make_encoder`.
         fusion: see above.
-        prior_encoder: the prior's encoder with early fusion; None for the same as `encoder`.
+        prior_encoder: the observation's encoder with early fusion; None for the same as `encoder`.
         embedding_size: width of embeddings and of the mix (512).
         hidden_size: width of the LSTMs (64).
         token_size: width of the layer between token and LSTM (512).
@@ -181,9 +182,8 @@ class GlamorModel(nn.Module):
         self.observation_encoder = make_encoder(observation, own, embedding_size)
         beside = stacked_space(observation, goal) if fusion == "early" else goal
         self.goal_encoder = make_encoder(beside, encoder, embedding_size)
-        mix_inputs = embedding_size * (2 if fusion == "late" else 1)
         self.mix = nn.Sequential(
-            nn.Linear(mix_inputs, 256),
+            nn.Linear(2 * embedding_size, 256),
             nn.LayerNorm(256),
             nn.ReLU(inplace=True),
             nn.Linear(256, embedding_size),
@@ -201,10 +201,8 @@ class GlamorModel(nn.Module):
     def fold(self, observation: Tensor, goal: Tensor) -> Folded:
         """Encode B observations and goals, and make the decoders ready for them."""
         state = self.observation_encoder(observation)
-        if self.fusion == "late":
-            mixed = self.mix(torch.cat((state, self.goal_encoder(goal)), dim=-1))
-        else:
-            mixed = self.mix(self.goal_encoder(stacked(observation, goal)))
+        shown = goal if self.fusion == "late" else stacked(observation, goal)
+        mixed = self.mix(torch.cat((state, self.goal_encoder(shown)), dim=-1))
         return fold((self.inverse_dynamics, self.prior), (mixed, state)).float()
 
     def forward(
