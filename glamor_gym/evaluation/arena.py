@@ -12,13 +12,12 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import gymnasium as gym
 import numpy as np
 import torch
 from tqdm.auto import tqdm
-from typing_extensions import Self
 
 from glamor_gym.evaluation.baselines import Predictor
 from glamor_gym.evaluation.rollout import Episode, Job, Observation, play
