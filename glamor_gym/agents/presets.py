@@ -22,7 +22,6 @@ def _compact() -> dict[str, Any]:
         "learning_starts": 2_000,
         "replay_ratio": 25.0,
         "exploration_steps": 50_000,
-        "gamma": 0.9,
         "stay_fraction": 0.1,
         "lr_schedule": "cosine",
         "policy_kwargs": {
