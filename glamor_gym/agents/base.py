@@ -16,7 +16,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -66,7 +66,6 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         ValueError: the environment has no goals, no Discrete actions, or no known horizon.
     """
 
-    settings_class: ClassVar[type[CollectionSettings]] = CollectionSettings
     replay_buffer: TrajectoryReplay  # type: ignore[assignment]
     observation_space: spaces.Dict
     action_space: spaces.Discrete
@@ -318,7 +317,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         if self._n_updates >= due or not len(self.replay_buffer):
             return
         self.policy.set_training_mode(True)
-        self._update_learning_rate(self._optimizers())
+        self._update_learning_rate(self.policy.optimizer)
         while self._n_updates < due:
             metrics = self.update(self.replay_buffer.sample(batch_size, self.device))
             self._n_updates += 1
@@ -333,9 +332,6 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         self.policy.set_training_mode(False)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/exploration_rate", self.exploration_rate)
-
-    def _optimizers(self) -> list[torch.optim.Optimizer]:
-        return [self.policy.optimizer]
 
     # ------------------------------------------------------------------------------------ files
 

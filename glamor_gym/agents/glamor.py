@@ -98,7 +98,6 @@ class GlamorAgent(ImageGoalAgent):
         ValueError: a setting is out of range, or the environment is no goal environment.
     """
 
-    settings_class = GlamorSettings
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"GlamorPolicy": GlamorPolicy}
     policy: GlamorPolicy
     settings: GlamorSettings

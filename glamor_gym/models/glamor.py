@@ -193,11 +193,6 @@ class GlamorModel(nn.Module):
         self.inverse_dynamics = ActionDecoder(*sizes)
         self.prior = ActionDecoder(*sizes)
 
-    @property
-    def stop(self) -> int:
-        """The STOP token."""
-        return self.n_actions
-
     def fold(self, observation: Tensor, goal: Tensor) -> Folded:
         """Encode B observations and goals, and make the decoders ready for them."""
         state = self.observation_encoder(observation)
