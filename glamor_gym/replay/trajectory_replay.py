@@ -5,14 +5,12 @@ Out: :class:`~glamor_gym.types.SegmentBatch` of §3.4: an observation drawn unif
 stored ones that have a future, k uniform over what remains of its trajectory, the actions between
 and the moment after them as the goal.
 
-A trajectory of L actions occupies L + 1 consecutive slots of a ring. Pictures are kept as single
-frames (8,320 bytes each at 80×104); stacks are rebuilt when sampled, with zeros before the first
-frame. The ring's memory is mapped without being reserved, so that it is taken as it fills.
+A trajectory of L actions occupies L + 1 consecutive slots of a ring, see
+:class:`~glamor_gym.replay.frame_ring.FrameRing`.
 """
 
 from __future__ import annotations
 
-import mmap
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -23,14 +21,14 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from glamor_gym.files import write_atomically
-from glamor_gym.replay.spans import SpanQueue
+from glamor_gym.replay.frame_ring import FrameRing
 from glamor_gym.types import SegmentBatch, Trajectory
 
 NEAR = 10
 """How many steps away a goal may lie and still count as near."""
 
 
-class TrajectoryReplay:
+class TrajectoryReplay(FrameRing):
     """A ring of the latest trajectories, sampled as GLAMOR's training tuples.
 
     Args:
@@ -59,41 +57,21 @@ class TrajectoryReplay:
         near_fraction: float = 0.0,
         seed: int | None = None,
     ) -> None:
-        if capacity < 2:
-            raise ValueError(f"capacity must hold two moments or more, got {capacity}")
+        super().__init__(capacity, observation_space)
         for name, share in (("stay_fraction", stay_fraction), ("near_fraction", near_fraction)):
             if not 0.0 <= share <= 1.0:
                 raise ValueError(f"{name} must lie in [0, 1], got {share}")
         if n_actions < 1:
             raise ValueError(f"n_actions must be 1 or more, got {n_actions}")
-        observation, achieved = _goal_spaces(observation_space)
-        self.capacity = capacity
         self.n_actions = n_actions
         self.stay_fraction = stay_fraction
         self.near_fraction = near_fraction
         self.rng = np.random.default_rng(seed)
-
-        self.stack_size = _stack_size(observation, achieved)
-        self.observation_space = observation
-        self._achieved = _map_array((capacity, *achieved.shape), achieved.dtype)
-        self._observations = (
-            None
-            if self.stack_size
-            else _map_array((capacity, *observation.shape), observation.dtype)
-        )
         self._actions = np.zeros(capacity, dtype=np.int64)
-
-        self._spans = SpanQueue()
-        self._head = 0
 
     def __len__(self) -> int:
         """Return the number of stored steps: observations with at least one action after them."""
         return self._spans.steps
-
-    @property
-    def n_trajectories(self) -> int:
-        """Number of trajectories now stored."""
-        return len(self._spans)
 
     @property
     def nbytes(self) -> int:
@@ -115,27 +93,8 @@ class TrajectoryReplay:
         """
         self._check(trajectory)
         n_actions = len(trajectory)
-        first = self._make_room(n_actions + 1)
-        here = slice(first, first + n_actions + 1)
-        self._achieved[here] = trajectory.achieved
-        if self._observations is not None:
-            self._observations[here] = trajectory.observations
+        first = self._write(trajectory.achieved, trajectory.observations, n_actions)
         self._actions[first : first + n_actions] = trajectory.actions
-        self._spans.append(first, n_actions)
-        self._head = first + n_actions + 1
-
-    def _make_room(self, slots: int) -> int:
-        """Free `slots` consecutive slots at the head of the ring and return the first of them."""
-        first = self._head
-        if first + slots > self.capacity:
-            # A trajectory never wraps. What lies between here and the end is the oldest
-            # there is: it goes before anything at the start does.
-            while len(self._spans) and self._spans.starts[0] >= first:
-                self._spans.drop_oldest()
-            first = 0
-        while len(self._spans) and first <= self._spans.starts[0] < first + slots:
-            self._spans.drop_oldest()
-        return first
 
     def _check(self, trajectory: Trajectory) -> None:
         n_actions = len(trajectory)
@@ -145,16 +104,7 @@ class TrajectoryReplay:
             raise ValueError(
                 f"trajectory of {n_actions + 1} moments does not fit a capacity of {self.capacity}"
             )
-        _check_array("achieved", trajectory.achieved, self._achieved, n_actions + 1)
-        if self._observations is None:
-            if trajectory.observations is not None:
-                raise ValueError(
-                    "observations must be None: they are stacks of the frames in achieved"
-                )
-        elif trajectory.observations is None:
-            raise ValueError("observations must be given: they are not stacks of achieved frames")
-        else:
-            _check_array("observations", trajectory.observations, self._observations, n_actions + 1)
+        self._check_moments(trajectory.achieved, trajectory.observations, n_actions + 1)
         low, high = int(trajectory.actions.min()), int(trajectory.actions.max())
         if low < 0 or high >= self.n_actions:
             raise ValueError(
@@ -212,16 +162,6 @@ class TrajectoryReplay:
             length=_to(device, k + 1),
         )
 
-    def _observe(self, first: NDArray[np.int64], now: NDArray[np.int64]) -> NDArray[Any]:
-        """Return the observations at the slots `now` of the trajectories that begin at `first`."""
-        if self._observations is not None:
-            return np.take(self._observations, now, axis=0)
-        slots = now[:, None] + np.arange(1 - self.stack_size, 1)
-        before_start = slots < first[:, None]
-        stacks = np.take(self._achieved[:, 0], np.where(before_start, 0, slots), axis=0)
-        stacks[before_start] = 0
-        return stacks
-
     # -------------------------------------------------------------------------------- files
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -270,45 +210,6 @@ class TrajectoryReplay:
                     observations=None if observations is None else observations[here],
                 )
             )
-
-
-def _goal_spaces(space: spaces.Dict) -> tuple[spaces.Box, spaces.Box]:
-    """Return the Boxes of ``observation`` and ``achieved_goal``."""
-    boxes = []
-    for key in ("observation", "achieved_goal"):
-        box = space.spaces.get(key) if isinstance(space, spaces.Dict) else None
-        if not isinstance(box, spaces.Box):
-            raise ValueError(f"observation_space must be a Dict with a Box {key!r}, got {space}")
-        boxes.append(box)
-    return boxes[0], boxes[1]
-
-
-def _stack_size(observation: spaces.Box, achieved: spaces.Box) -> int:
-    """Return S where observations are stacks of S achieved frames, else 0."""
-    is_stack = (
-        len(observation.shape) == 3
-        and observation.dtype == achieved.dtype == np.uint8
-        and achieved.shape == (1, *observation.shape[1:])
-    )
-    return observation.shape[0] if is_stack else 0
-
-
-def _map_array(shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> NDArray[Any]:
-    """Return an array of zeros whose pages are taken only when they are first written."""
-    count = int(np.prod(shape))
-    n_bytes = max(1, count * np.dtype(dtype).itemsize)
-    if not hasattr(mmap, "MAP_NORESERVE"):  # not on every platform
-        return np.zeros(shape, dtype)
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_NORESERVE
-    return np.frombuffer(mmap.mmap(-1, n_bytes, flags=flags), dtype, count).reshape(shape)
-
-
-def _check_array(name: str, given: NDArray[Any], ring: NDArray[Any], moments: int) -> None:
-    expected = (moments, *ring.shape[1:])
-    if given.shape != expected or given.dtype != ring.dtype:
-        raise ValueError(
-            f"{name} must be {ring.dtype} of shape {expected}, got {given.dtype} of {given.shape}"
-        )
 
 
 def _to(device: torch.device | str, array: NDArray[Any]) -> torch.Tensor:

@@ -1,0 +1,158 @@
+"""A ring of moments: whole runs of frames in, observations at any slot out.
+
+In: the moments of one episode at a time, each frame once. Out: where a step lies, and what was
+observed there.
+
+A run occupies consecutive slots. Pictures are kept as single frames (8,320 bytes each at 80×104);
+stacks are rebuilt when they are asked for, with zeros before the first frame. The ring's memory
+is mapped without being reserved, so that it is taken as it fills.
+"""
+
+from __future__ import annotations
+
+import mmap
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from glamor_gym.replay.spans import SpanQueue
+
+
+class FrameRing:
+    """Keeps the latest runs of moments, dropping the oldest ones that are in the way.
+
+    Args:
+        capacity: number of moments (frames) kept.
+        observation_space: a Dict with ``observation`` and ``achieved_goal``. Where the first is
+            uint8 (S, H, W) and the second uint8 (1, H, W), observations are taken for stacks of
+            the last S achieved frames and are not stored.
+
+    Raises:
+        ValueError: `capacity` is below 2, or the spaces are not those of a goal environment.
+    """
+
+    def __init__(self, capacity: int, observation_space: spaces.Dict) -> None:
+        if capacity < 2:
+            raise ValueError(f"capacity must hold two moments or more, got {capacity}")
+        observation, achieved = _goal_spaces(observation_space)
+        self.capacity = capacity
+        self.stack_size = _stack_size(observation, achieved)
+        self.observation_space = observation
+        self._achieved = _map_array((capacity, *achieved.shape), achieved.dtype)
+        self._observations = (
+            None
+            if self.stack_size
+            else _map_array((capacity, *observation.shape), observation.dtype)
+        )
+        self._spans = SpanQueue()
+        self._head = 0
+
+    @property
+    def n_trajectories(self) -> int:
+        """Number of runs now stored."""
+        return len(self._spans)
+
+    def _write(
+        self, achieved: NDArray[Any], observations: NDArray[Any] | None, n_steps: int
+    ) -> int:
+        """Store one run, checked by the caller, and return its first slot.
+
+        Args:
+            achieved: (M, *achieved_goal.shape), a frame for each slot that the run takes.
+            observations: (M, *observation.shape) where they are no stacks of frames.
+            n_steps: how many steps of the run can be drawn.
+        """
+        first = self._make_room(len(achieved))
+        here = slice(first, first + len(achieved))
+        self._achieved[here] = achieved
+        if self._observations is not None:
+            self._observations[here] = observations
+        self._spans.append(first, n_steps)
+        self._head = here.stop
+        return first
+
+    def _make_room(self, slots: int) -> int:
+        """Free `slots` consecutive slots at the head of the ring and return the first of them."""
+        first = self._head
+        if first + slots > self.capacity:
+            # A run never wraps. What lies between here and the end is the oldest there is: it
+            # goes before anything at the start does.
+            while len(self._spans) and self._spans.starts[0] >= first:
+                self._drop_oldest()
+            first = 0
+        while len(self._spans) and first <= self._spans.starts[0] < first + slots:
+            self._drop_oldest()
+        return first
+
+    def _drop_oldest(self) -> None:
+        self._spans.drop_oldest()
+
+    def _observe(self, first: NDArray[np.int64], now: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the observations at the slots `now` of the runs whose frames begin at `first`."""
+        if self._observations is not None:
+            return np.take(self._observations, now, axis=0)
+        slots = now[:, None] + np.arange(1 - self.stack_size, 1)
+        before_start = slots < first[:, None]
+        stacks = np.take(self._achieved[:, 0], np.where(before_start, 0, slots), axis=0)
+        stacks[before_start] = 0
+        return stacks
+
+    def _check_moments(
+        self, achieved: NDArray[Any], observations: NDArray[Any] | None, moments: int
+    ) -> None:
+        """Check the arrays of a run of so many moments.
+
+        Raises:
+            ValueError: one is of another shape or dtype than its space, or missing.
+        """
+        _check_array("achieved", achieved, self._achieved, moments)
+        if self._observations is None:
+            if observations is not None:
+                raise ValueError(
+                    "observations must be None: they are stacks of the frames in achieved"
+                )
+        elif observations is None:
+            raise ValueError("observations must be given: they are not stacks of achieved frames")
+        else:
+            _check_array("observations", observations, self._observations, moments)
+
+
+def _goal_spaces(space: spaces.Dict) -> tuple[spaces.Box, spaces.Box]:
+    """Return the Boxes of ``observation`` and ``achieved_goal``."""
+    boxes = []
+    for key in ("observation", "achieved_goal"):
+        box = space.spaces.get(key) if isinstance(space, spaces.Dict) else None
+        if not isinstance(box, spaces.Box):
+            raise ValueError(f"observation_space must be a Dict with a Box {key!r}, got {space}")
+        boxes.append(box)
+    return boxes[0], boxes[1]
+
+
+def _stack_size(observation: spaces.Box, achieved: spaces.Box) -> int:
+    """Return S where observations are stacks of S achieved frames, else 0."""
+    is_stack = (
+        len(observation.shape) == 3
+        and observation.dtype == achieved.dtype == np.uint8
+        and achieved.shape == (1, *observation.shape[1:])
+    )
+    return observation.shape[0] if is_stack else 0
+
+
+def _map_array(shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> NDArray[Any]:
+    """Return an array of zeros whose pages are taken only when they are first written."""
+    count = int(np.prod(shape))
+    n_bytes = max(1, count * np.dtype(dtype).itemsize)
+    if not hasattr(mmap, "MAP_NORESERVE"):  # not on every platform
+        return np.zeros(shape, dtype)
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_NORESERVE
+    return np.frombuffer(mmap.mmap(-1, n_bytes, flags=flags), dtype, count).reshape(shape)
+
+
+def _check_array(name: str, given: NDArray[Any], ring: NDArray[Any], moments: int) -> None:
+    expected = (moments, *ring.shape[1:])
+    if given.shape != expected or given.dtype != ring.dtype:
+        raise ValueError(
+            f"{name} must be {ring.dtype} of shape {expected}, got {given.dtype} of {given.shape}"
+        )
