@@ -16,10 +16,9 @@ import os
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
@@ -71,70 +70,84 @@ class NpzReader:
     """The arrays of an open archive, each read when it is asked for; see :func:`open_npz`.
 
     Attributes:
-        headers: name → shape and dtype of each array.
+        names: of the arrays, in their order.
+        claimed_bytes: how many bytes the archive says that its members have together; no more
+            are ever read.
     """
 
-    def __init__(self, archive: zipfile.ZipFile) -> None:
+    def __init__(self, archive: zipfile.ZipFile, file_name: str) -> None:
         self._archive = archive
-        names = archive.namelist()
-        if len(set(names)) < len(names):
+        self._file_name = file_name
+        members = archive.infolist()
+        self.names = tuple(_array_name(member.filename) for member in members)
+        self.claimed_bytes = sum(member.file_size for member in members)
+        if len(set(self.names)) < len(self.names):
             raise ValueError("it has several members of one name")
-        self.headers: Mapping[str, ArrayHeader] = MappingProxyType(
-            {_array_name(member): self._header(member) for member in names}
-        )
+        for member in members:
+            if member.compress_type not in _CHUNKS:
+                raise ValueError(f"{member.filename} has an unknown compression")
+
+    def header(self, name: str) -> ArrayHeader:
+        """Return shape and dtype of one array, which is not read.
+
+        Raises:
+            KeyError: there is no such array.
+            DamagedFileError: it is something else than an array of numbers.
+        """
+        with self._member(name) as (_, _, header):
+            return header
 
     def read(self, name: str) -> NDArray[Any]:
         """Return one array, in memory of its own.
 
         Raises:
             KeyError: there is no such array.
-            DamagedFileError: its data is not what its header says.
+            DamagedFileError: it is no array of numbers, or its data are not what its header says.
         """
-        header = self.headers[name]
-        array = np.empty(header.shape, header.dtype)
-        target = array.reshape(-1).view(np.uint8)
-        with _as_damage(f"its array {name!r} cannot be read"):
-            info = self._archive.getinfo(f"{name}.npy")
-            with self._archive.open(info) as stream:
-                _read_header(stream)
-                position = 0
-                while chunk := stream.read(_CHUNKS[info.compress_type]):
-                    target[position : position + len(chunk)] = np.frombuffer(chunk, np.uint8)
-                    position += len(chunk)
+        with self._member(name) as (stream, chunk_bytes, header):
+            array = np.empty(header.shape, header.dtype)
+            target = array.reshape(-1).view(np.uint8)
+            position = 0
+            while chunk := stream.read(chunk_bytes):
+                target[position : position + len(chunk)] = np.frombuffer(chunk, np.uint8)
+                position += len(chunk)
             if position != header.nbytes:
                 raise EOFError(f"it ends after {position} of {header.nbytes} bytes")
         return array
 
-    def _header(self, member: str) -> ArrayHeader:
-        info = self._archive.getinfo(member)
-        if info.compress_type not in _CHUNKS:
-            raise ValueError(f"{member} has an unknown compression")
-        with self._archive.open(info) as stream:
-            header = _read_header(stream)
-            if info.file_size != stream.tell() + header.nbytes:
-                raise ValueError(
-                    f"{member} has {info.file_size} bytes, its header says "
-                    f"{stream.tell()} + {header.nbytes}"
-                )
-        return header
+    @contextlib.contextmanager
+    def _member(self, name: str) -> Iterator[tuple[Any, int, ArrayHeader]]:
+        """Open a member at its data; give it with the size of a chunk and its header."""
+        if name not in self.names:
+            raise KeyError(name)
+        with _as_damage(f"{self._file_name}: array {name!r} cannot be read"):
+            info = self._archive.getinfo(f"{name}.npy")
+            with self._archive.open(info.filename) as stream:
+                header = _read_header(stream)
+                if info.file_size != stream.tell() + header.nbytes:
+                    raise ValueError(
+                        f"it has {info.file_size} bytes, its header says "
+                        f"{stream.tell()} + {header.nbytes}"
+                    )
+                yield stream, _CHUNKS[info.compress_type], header
 
 
 @contextlib.contextmanager
 def open_npz(file: str | os.PathLike[str] | bytes, *, max_bytes: int) -> Iterator[NpzReader]:
-    """Open an ``.npz`` archive of numbers without pickles, and read the headers of its arrays.
+    """Open an ``.npz`` archive of numbers; a member that is a pickle is refused when it is read.
 
     Args:
         file: its path, or its content.
-        max_bytes: how many bytes all of its arrays may take in memory together.
+        max_bytes: how many bytes all of its members may have together, decompressed.
 
     Yields:
-        The headers, and a way to read each array.
+        The names of the arrays, and a way to read each.
 
     Raises:
         FileNotFoundError: there is no such file.
         OSError: it cannot be read.
-        DamagedFileError: it is no such archive, has members other than arrays of numbers, or is
-            larger than allowed.
+        DamagedFileError: it is no such archive, has members other than arrays, or is larger than
+            allowed; or so is an array that was asked for.
     """
     name = "the archive" if isinstance(file, bytes) else str(file)
     with contextlib.ExitStack() as opened:
@@ -144,18 +157,19 @@ def open_npz(file: str | os.PathLike[str] | bytes, *, max_bytes: int) -> Iterato
         guarded = _GuardedReader(raw)
         with _as_damage(f"{name} is no archive of arrays"):
             archive = opened.enter_context(zipfile.ZipFile(guarded))
-            reader = NpzReader(archive)
+            reader = NpzReader(archive, name)
         guarded.limit = None
-        claimed = sum(header.nbytes for header in reader.headers.values())
-        if claimed > max_bytes:
-            raise DamagedFileError(f"{name} holds {claimed} bytes of arrays, more than {max_bytes}")
+        if reader.claimed_bytes > max_bytes:
+            raise DamagedFileError(
+                f"{name} claims {reader.claimed_bytes} bytes of arrays, more than {max_bytes}"
+            )
         yield reader
 
 
 def read_npz(file: str | os.PathLike[str] | bytes, *, max_bytes: int) -> dict[str, NDArray[Any]]:
     """Return every array of an archive; see :func:`open_npz` for arguments and errors."""
     with open_npz(file, max_bytes=max_bytes) as reader:
-        return {name: reader.read(name) for name in reader.headers}
+        return {name: reader.read(name) for name in reader.names}
 
 
 def read_json(path: str | os.PathLike[str], *, max_bytes: int = MAX_JSON_BYTES) -> Any:

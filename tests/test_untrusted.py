@@ -83,7 +83,7 @@ def test_headers_are_known_before_anything_is_read(tmp_path):
     path = archive(tmp_path / "a.npz", {"x.npy": npy(np.zeros((64, MIB), np.bool_))})
     tracemalloc.start()
     with open_npz(path, max_bytes=2**30) as reader:
-        assert reader.headers["x"].shape == (64, MIB)
+        assert reader.header("x").shape == (64, MIB)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8 * MIB

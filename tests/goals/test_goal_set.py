@@ -117,8 +117,11 @@ def test_training_pictures_are_not_decompressed_by_loading(tmp_path, monkeypatch
     loaded = GoalSet.load(tmp_path / "toy.npz")
     assert len(loaded.training) == 8
     assert "training_content.npy" not in opened
-    _ = loaded.training[0], loaded.training[1]
-    assert opened.count("training_content.npy") == 1
+    _ = loaded.training[0]
+    assert "training_content.npy" in opened
+    opened.clear()
+    _ = loaded.training[1]
+    assert not opened
 
 
 def test_a_set_that_is_not_yet_decompressed_can_be_sent_to_another_process(tmp_path):
@@ -217,9 +220,9 @@ def rewritten(saved, path, **members):
         ({"background": np.zeros((6, 5), np.uint8)}, "hash"),
         ({"evaluation_labels": np.zeros((3, 2))}, "hash"),
         ({"evaluation_labels": np.zeros((3, 2), np.float32)}, "header says <f8"),
-        ({"evaluation_labels": np.asfortranarray(np.zeros((3, 2)))}, "header says"),
+        ({"evaluation_labels": np.asfortranarray(np.zeros((3, 2)))}, "plain numbers"),
         ({"evaluation_labels": np.zeros((4, 2))}, "header says"),
-        ({"evaluation_labels": np.array([[None] * 2] * 3, object)}, "header says"),
+        ({"evaluation_labels": np.array([[None] * 2] * 3, object)}, "plain numbers"),
         ({"training_content": None}, "training_content"),
     ],
 )
