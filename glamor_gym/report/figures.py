@@ -24,7 +24,7 @@ AGENT, CHANCE, PUBLISHED = "#0f766e", "#94a3b8", "#7c3aed"
 SECOND = "#b45309"
 """Colour of a second curve of the same run."""
 
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -39,6 +39,7 @@ _STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "svg.hashsalt": "glamor_gym",  # the same run makes the same file
 }
+"""Matplotlib's settings for every figure of the library."""
 
 
 class Bar(NamedTuple):
@@ -61,7 +62,7 @@ class Bar(NamedTuple):
 
 def rate_bars(bars: Sequence[Bar]) -> str:
     """Return rates as horizontal bars with their intervals, the first on top."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure, axes = _canvas(height=0.55 + 0.36 * len(bars))
         rates = [bar.rate for bar in bars]
         reach = [[bar.rate - bar.low for bar in bars], [bar.high - bar.rate for bar in bars]]
@@ -97,7 +98,7 @@ def success_curve(metrics: pd.DataFrame, levels: Sequence[tuple[str, float, str]
         levels: (name, rate, colour) of what to compare with, as horizontal lines.
     """
     points = metrics.dropna(subset=["eval/success_rate"])
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure, axes = _canvas()
         steps = points["step"]
         axes.fill_between(
@@ -129,7 +130,7 @@ def loss_curves(metrics: pd.DataFrame) -> str:
         metrics: has ``train/inverse_loss`` and ``train/prior_loss``, in nats per token.
     """
     points = metrics.dropna(subset=["train/inverse_loss", "train/prior_loss"])
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.0, 3.6), layout="constrained")
         losses, gap = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         steps = points["step"]
