@@ -179,18 +179,14 @@ class GlamorAgent(ImageGoalAgent):
         inverse_loss, prior_loss = -inverse.mean(), -prior.mean()
         loss = inverse_loss + self.settings.prior_coef * prior_loss
 
-        self.policy.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        parameters = self.policy.model.parameters()
-        grad_norm = torch.nn.utils.clip_grad_norm_(parameters, self.settings.max_grad_norm)
-        self.policy.optimizer.step()
+        grad_norm = self.policy.descend(loss, self.settings.max_grad_norm)
         self.policy.averages_updated()
         return {
             "inverse_loss": inverse_loss.detach(),
             "prior_loss": prior_loss.detach(),
             # What the goal tells of the actions: it opens long before goals are reached.
             "information_gap": (prior_loss - inverse_loss).detach(),
-            "grad_norm": grad_norm.detach(),
+            "grad_norm": grad_norm,
         }
 
     # ---------------------------------------------------------- collecting data (§3.5, open loop)

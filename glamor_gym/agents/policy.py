@@ -6,36 +6,35 @@ In: checked observations. Out: the two decoders folded for them, ready to be pla
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
-from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from glamor_gym.agents.model_policy import ModelPolicy
 from glamor_gym.agents.settings import Precision
 from glamor_gym.models import Folded, GlamorModel
 from glamor_gym.models.encoders import EncoderName
-from glamor_gym.models.glamor import Fusion
+from glamor_gym.models.pair_encoder import Fusion
 from glamor_gym.planners import PlannerSettings, plan
 
 
-class GlamorPolicy(BasePolicy):
+class GlamorPolicy(ModelPolicy):
     """Inverse dynamics model and action prior, their AdamW, and the weights used for planning.
 
     Args:
         observation_space: a Dict with ``observation``, ``achieved_goal`` and ``desired_goal``.
         action_space: Discrete(A + 1), STOP last.
         lr_schedule: SB3's schedule: share of training left → learning rate.
-        encoder: ``"residual"`` (the paper's), ``"compact"``, ``"tiny"``, ``"mlp"`` or ``"auto"``: residual
-            for pictures, MLP for the rest.
+        encoder: ``"residual"`` (the paper's), ``"compact"``, ``"tiny"``, ``"mlp"`` or ``"auto"``:
+            residual for pictures, MLP for the rest.
         fusion: ``"late"`` (the paper's) or ``"early"``, see
-            :class:`~glamor_gym.models.glamor.GlamorModel`.
+            :class:`~glamor_gym.models.pair_encoder.PairEncoder`.
         prior_encoder: the observation's encoder with early fusion; None for the same.
         embedding_size: width of embeddings and mix.
         hidden_size: width of the LSTMs.
@@ -45,6 +44,8 @@ class GlamorPolicy(BasePolicy):
         precision: see :class:`~glamor_gym.agents.settings.CollectionSettings`.
         horizon: longest plan in actions.
     """
+
+    model: GlamorModel
 
     def __init__(
         self,
@@ -63,7 +64,7 @@ class GlamorPolicy(BasePolicy):
         precision: Precision = "auto",
         horizon: int = 50,
     ) -> None:
-        super().__init__(observation_space, action_space)
+        super().__init__(observation_space, action_space, precision=precision, horizon=horizon)
         self.model = GlamorModel(
             observation_space,
             int(action_space.n) - 1,
@@ -81,8 +82,6 @@ class GlamorPolicy(BasePolicy):
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=lr_schedule(1.0), weight_decay=weight_decay, fused=True
         )
-        self.precision: Precision = precision
-        self.horizon = horizon
 
     @property
     def planning_model(self) -> GlamorModel:
@@ -108,19 +107,6 @@ class GlamorPolicy(BasePolicy):
         with self.autocast():
             return self.planning_model.fold(observation, goal)
 
-    def autocast(self) -> AbstractContextManager[Any]:
-        """Return the context in which encoders run: bfloat16 where it pays, else as they are."""
-        return torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self._wants_bfloat16(), cache_enabled=False
-        )
-
-    def _wants_bfloat16(self) -> bool:
-        if self.precision != "auto":
-            return self.precision == "bfloat16"
-        # Measured: pictures gain where the device multiplies bfloat16; MLPs on vectors do not.
-        has_pictures = any(isinstance(module, nn.Conv2d) for module in self.model.modules())
-        return has_pictures and _multiplies_bfloat16(self.device)
-
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
         """Return the first token of a plan for each observation (SB3's stateless policy call)."""
         assert isinstance(observation, dict)
@@ -133,11 +119,3 @@ class GlamorPolicy(BasePolicy):
         with torch.inference_mode():
             plans = plan(self.fold(arrays), max_actions, PlannerSettings(), generator)
         return plans.tokens[:, 0]
-
-
-def _multiplies_bfloat16(device: torch.device) -> bool:
-    """Return whether a device has instructions for bfloat16 products."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

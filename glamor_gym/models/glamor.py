@@ -17,19 +17,17 @@ here padding never enters a softmax.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
-import numpy as np
 import torch
 from gymnasium import spaces
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glamor_gym.models.encoders import EncoderName, make_encoder
+from glamor_gym.models.encoders import EncoderName
+from glamor_gym.models.pair_encoder import Fusion, PairEncoder
 from glamor_gym.models.recurrence import lstm_packed
-
-Fusion = Literal["late", "early"]
 
 
 class Folded(NamedTuple):
@@ -131,26 +129,21 @@ def log_probs(
     return logits.log_softmax(dim=-1).gather(-1, targets.unsqueeze(-1)).squeeze(-1)
 
 
-class GlamorModel(nn.Module):
+class GlamorModel(PairEncoder):
     """Encoders, mix and the two decoders.
 
     The inverse dynamics model sees observation and goal; the prior sees the observation alone.
 
-    One encoder is for the observation, one for the goal; their embeddings are mixed by an MLP.
     The prior is conditioned on the observation's embedding, and its gradient reaches that encoder
     too (§4.2).
-
-    * ``fusion="late"`` (the paper's): the goal's encoder sees the goal alone.
-    * ``fusion="early"``: it sees the observation beside the goal, so that its first convolution
-      can already compare them. The observation's encoder may then be a smaller one.
 
     Args:
         observation_space: a Dict with Boxes ``observation`` and ``achieved_goal``.
         n_actions: number of actions A, STOP not counted.
-        encoder: see :func:`~glamor_gym.models.encoders.make_encoder`.
-        fusion: see above.
-        prior_encoder: the observation's encoder with early fusion; None for the same as `encoder`.
-        embedding_size: width of embeddings and of the mix (512).
+        encoder: see :class:`~glamor_gym.models.pair_encoder.PairEncoder`, as the next three.
+        fusion: likewise.
+        prior_encoder: likewise.
+        embedding_size: likewise.
         hidden_size: width of the LSTMs (64).
         token_size: width of the layer between token and LSTM (512).
 
@@ -170,34 +163,21 @@ class GlamorModel(nn.Module):
         hidden_size: int = 64,
         token_size: int = 512,
     ) -> None:
-        super().__init__()
-        if fusion not in get_args(Fusion):
-            raise ValueError(f"fusion must be one of {', '.join(get_args(Fusion))}; got {fusion!r}")
-        self.n_actions = n_actions
-        self.fusion: Fusion = fusion
-        observation, goal = observation_space["observation"], observation_space["achieved_goal"]
-        assert isinstance(observation, spaces.Box)
-        assert isinstance(goal, spaces.Box)
-        own = prior_encoder if fusion == "early" and prior_encoder else encoder
-        self.observation_encoder = make_encoder(observation, own, embedding_size)
-        beside = stacked_space(observation, goal) if fusion == "early" else goal
-        self.goal_encoder = make_encoder(beside, encoder, embedding_size)
-        self.mix = nn.Sequential(
-            nn.Linear(2 * embedding_size, 256),
-            nn.LayerNorm(256),
-            nn.ReLU(inplace=True),
-            nn.Linear(256, embedding_size),
-            nn.ReLU(inplace=True),
+        super().__init__(
+            observation_space,
+            encoder=encoder,
+            fusion=fusion,
+            prior_encoder=prior_encoder,
+            embedding_size=embedding_size,
         )
+        self.n_actions = n_actions
         sizes = (n_actions, embedding_size, token_size, hidden_size)
         self.inverse_dynamics = ActionDecoder(*sizes)
         self.prior = ActionDecoder(*sizes)
 
     def fold(self, observation: Tensor, goal: Tensor) -> Folded:
         """Encode B observations and goals, and make the decoders ready for them."""
-        state = self.observation_encoder(observation)
-        shown = goal if self.fusion == "late" else stacked(observation, goal)
-        mixed = self.mix(torch.cat((state, self.goal_encoder(shown)), dim=-1))
+        state, mixed = self.embed(observation, goal)
         return fold((self.inverse_dynamics, self.prior), (mixed, state)).float()
 
     def forward(
@@ -213,18 +193,3 @@ class GlamorModel(nn.Module):
         """
         inverse, prior = log_probs(self.fold(observation, goal), tokens, length)
         return inverse, prior
-
-
-def stacked(observation: Tensor, goal: Tensor) -> Tensor:
-    """Put a goal beside its observation: as further channels of pictures, or of flat vectors."""
-    if observation.dim() == 4 and observation.shape[2:] == goal.shape[2:]:
-        return torch.cat((observation, goal), dim=1)
-    return torch.cat((observation.flatten(1), goal.flatten(1)), dim=1)
-
-
-def stacked_space(observation: spaces.Box, goal: spaces.Box) -> spaces.Box:
-    """Return the space of what :func:`stacked` makes of one observation and one goal."""
-    one = [torch.zeros(1, *space.shape) for space in (observation, goal)]
-    shape = tuple(stacked(*one).shape[1:])
-    is_picture = observation.dtype == np.uint8
-    return spaces.Box(0, 255 if is_picture else 1, shape, np.uint8 if is_picture else np.float32)

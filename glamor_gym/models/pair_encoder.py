@@ -1,0 +1,89 @@
+"""What every goal-conditioned model begins with: one embedding of an observation and its goal.
+
+In: observations (B, *observation.shape) and goals (B, *achieved_goal.shape), uint8 or float.
+Out: an embedding of the observation alone, and one of the pair.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from glamor_gym.models.encoders import EncoderName, make_encoder
+
+Fusion = Literal["late", "early"]
+
+
+class PairEncoder(nn.Module):
+    """Two encoders, one for the observation and one for the goal, and an MLP that mixes them.
+
+    * ``fusion="late"`` (the paper's): the goal's encoder sees the goal alone.
+    * ``fusion="early"``: it sees the observation beside the goal, so that its first convolution
+      can already compare them. The observation's encoder may then be a smaller one.
+
+    Args:
+        observation_space: a Dict with Boxes ``observation`` and ``achieved_goal``.
+        encoder: see :func:`~glamor_gym.models.encoders.make_encoder`.
+        fusion: see above.
+        prior_encoder: the observation's encoder with early fusion; None for the same as `encoder`.
+        embedding_size: width of embeddings and of the mix (512).
+
+    Raises:
+        ValueError: `encoder` or `fusion` is unknown.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        *,
+        encoder: EncoderName = "auto",
+        fusion: Fusion = "late",
+        prior_encoder: EncoderName | None = None,
+        embedding_size: int = 512,
+    ) -> None:
+        super().__init__()
+        if fusion not in get_args(Fusion):
+            raise ValueError(f"fusion must be one of {', '.join(get_args(Fusion))}; got {fusion!r}")
+        self.fusion: Fusion = fusion
+        observation, goal = observation_space["observation"], observation_space["achieved_goal"]
+        assert isinstance(observation, spaces.Box)
+        assert isinstance(goal, spaces.Box)
+        own = prior_encoder if fusion == "early" and prior_encoder else encoder
+        self.observation_encoder = make_encoder(observation, own, embedding_size)
+        beside = stacked_space(observation, goal) if fusion == "early" else goal
+        self.goal_encoder = make_encoder(beside, encoder, embedding_size)
+        self.mix = nn.Sequential(
+            nn.Linear(2 * embedding_size, 256),
+            nn.LayerNorm(256),
+            nn.ReLU(inplace=True),
+            nn.Linear(256, embedding_size),
+            nn.ReLU(inplace=True),
+        )
+
+    def embed(
+        self, observation: Tensor, goal: Tensor
+    ) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b d"]]:
+        """Return the embeddings of B observations, and of B observations with their goals."""
+        state = self.observation_encoder(observation)
+        shown = goal if self.fusion == "late" else stacked(observation, goal)
+        return state, self.mix(torch.cat((state, self.goal_encoder(shown)), dim=-1))
+
+
+def stacked(observation: Tensor, goal: Tensor) -> Tensor:
+    """Put a goal beside its observation: as further channels of pictures, or of flat vectors."""
+    if observation.dim() == 4 and observation.shape[2:] == goal.shape[2:]:
+        return torch.cat((observation, goal), dim=1)
+    return torch.cat((observation.flatten(1), goal.flatten(1)), dim=1)
+
+
+def stacked_space(observation: spaces.Box, goal: spaces.Box) -> spaces.Box:
+    """Return the space of what :func:`stacked` makes of one observation and one goal."""
+    one = [torch.zeros(1, *space.shape) for space in (observation, goal)]
+    shape = tuple(stacked(*one).shape[1:])
+    is_picture = observation.dtype == np.uint8
+    return spaces.Box(0, 255 if is_picture else 1, shape, np.uint8 if is_picture else np.float32)
