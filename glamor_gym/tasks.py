@@ -7,11 +7,12 @@ after Paster, McIlraith & Ba (2020), §4 and the code they released.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
+
+from glamor_gym.names import nearest_names
 
 Suite = Literal["atari", "control", "small"]
 ActionSet = Literal["minimal", "cartesian", "diagonal", "native"]
@@ -223,11 +224,5 @@ def get_task(name: str) -> Task:
     try:
         return TASKS[short]
     except KeyError:
-        by_lower_case = {known.lower(): known for known in TASKS}
-        near = difflib.get_close_matches(short.lower(), by_lower_case, n=3, cutoff=0.5)
-        hint = (
-            f"did you mean {' or '.join(by_lower_case[match] for match in near)}?"
-            if near
-            else f"known: {', '.join(TASKS)}"
-        )
+        hint = nearest_names(short, TASKS)
         raise ValueError(f"unknown task {name!r}; {hint}") from None

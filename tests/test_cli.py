@@ -46,7 +46,7 @@ def refused(capsys, *words):
     ("words", "told"),
     [
         (["--help"], ["tasks", "train", "evaluate", "goals", "doctor"]),
-        (["train", "--help"], ["--run-dir DIR", "(default: 500000)", "(default: compact)"]),
+        (["train", "--help"], ["--run-dir DIR", "(default: 500000)", "--preset PRESET"]),
         (["evaluate", "--help"], ["--episodes-per-goal", "--out DIR"]),
         (["goals", "--help"], ["build", "show", "verify"]),
         (["goals", "build", "--help"], ["--episodes", "TASK"]),
@@ -250,12 +250,12 @@ def test_a_run_that_has_taken_its_steps_is_evaluated_again(trained, capsys):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--seed", "7"], "holds a run with --seed 0, got 7"),
-        (["--task", "Dice"], "--task glamor/GridWorld-v0, got glamor/Dice-v0"),
-        (["--preset", "paper"], "--preset compact, got paper"),
-        (["--set", "batch_size=30"], "--set batch_size 20, got 30"),
+        (["--seed", "7"], "holds a run with seed 0, got 7"),
+        (["--task", "Dice"], "task glamor/GridWorld-v0, got glamor/Dice-v0"),
+        (["--preset", "paper"], "preset compact, got paper"),
+        (["--set", "batch_size=30"], "batch_size 20, got 30"),
         (["--set", "policy_kwargs.embedding_size=8"], "embedding_size 16, got 8"),
-        (["--env", "horizon=5"], "--env horizon None, got 5"),
+        (["--env", "horizon=5"], "horizon None, got 5"),
     ],
 )
 def test_a_run_that_goes_on_does_not_change(trained, capsys, words, told):
@@ -268,8 +268,8 @@ def test_a_run_that_goes_on_does_not_change(trained, capsys, words, told):
     [
         (["--task", "Pnog"], "unknown task 'Pnog'; did you mean Pong?"),
         ([], "--task is needed"),
-        (["--task", "Dice", "--steps", "0"], "--steps must be at least 1, got 0"),
-        (["--task", "Dice", "--n-envs", "-2"], "--n-envs must be at least 1, got -2"),
+        (["--task", "Dice", "--steps", "0"], "steps must be at least 1, got 0"),
+        (["--task", "Dice", "--n-envs", "-2"], "n_envs must be at least 1, got -2"),
         (["--task", "Dice", "--minutes", "0"], "minutes must be more than 0"),
         (["--task", "Dice", "--set", "n_trails=3"], "did you mean n_trials"),
         (["--task", "Dice", "--set", "n_trials=0"], "n_trials must be"),

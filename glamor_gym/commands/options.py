@@ -12,14 +12,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-Preset = Literal["compact", "paper", "small"]
-GoalSplit = Literal["evaluation", "training"]
+from glamor_gym.experiments import RunSpec
 
-PRESET: Preset = "compact"
-SEED = 0
-STEPS = 500_000
-N_ENVS = 8
-EPISODES_PER_GOAL = 2
+GoalSplit = Literal["evaluation", "training"]
 
 
 def _or_else(metavar: str, default: object) -> object:
@@ -58,19 +53,22 @@ class Train:
 
     task: Annotated[str | None, _or_else("TASK", "that of the run that goes on")] = None
     """Name or id of a task, e.g. Seaquest."""
-    steps: Annotated[int | None, _or_else("INT", STEPS)] = None
+    agent: Annotated[str | None, _or_else("AGENT", RunSpec.algorithm)] = None
+    """What is trained: glamor, gcsl, discern, dqn-her, ppo, qrdqn; random and noop only play."""
+    steps: Annotated[int | None, _or_else("INT", RunSpec.steps)] = None
     """Environment steps in all."""
-    preset: Annotated[Preset | None, _or_else("{compact,paper,small}", PRESET)] = None
-    """compact learns in minutes on two cores, small likewise on vectors; paper is as published."""
-    seed: Annotated[int | None, _or_else("INT", SEED)] = None
+    preset: Annotated[str | None, _or_else("PRESET", "compact")] = None
+    """compact learns in minutes on two cores, small likewise on vectors; paper is as published.
+    Agents of other libraries have one alone, called default."""
+    seed: Annotated[int | None, _or_else("INT", RunSpec.seed)] = None
     """Of everything: networks, exploration, environments, evaluation."""
-    n_envs: Annotated[int | None, _or_else("INT", N_ENVS)] = None
+    n_envs: Annotated[int | None, _or_else("INT", RunSpec.n_envs)] = None
     """Environments that collect data side by side."""
     run_dir: Annotated[Path | None, _or_else("DIR", "runs/TASK-PRESET-SEED")] = None
     """Folder of the run."""
     eval_every: Annotated[int | None, _or_else("INT", "a fifth of --steps")] = None
     """Environment steps from one evaluation to the next."""
-    episodes_per_goal: Annotated[int | None, _or_else("INT", EPISODES_PER_GOAL)] = None
+    episodes_per_goal: Annotated[int | None, _or_else("INT", RunSpec.episodes_per_goal)] = None
     """How often each goal is tried in the last evaluation; once in those before it."""
     minutes: Annotated[float | None, _or_else("FLOAT", "no limit")] = None
     """End the training after so many minutes, whatever steps are left."""
@@ -95,7 +93,7 @@ class Evaluate:
     """Name or id of a task; needed for a saved agent."""
     episodes_per_goal: int = 1
     """How often each goal is tried."""
-    seed: int = SEED
+    seed: int = RunSpec.seed
     """Of the starts, and of what the agents draw."""
     n_envs: int = 10
     """Environments side by side."""
@@ -117,7 +115,7 @@ class BuildGoals:
     """Name or id of a task."""
     out: Annotated[Path | None, _or_else("FILE", "TASK.npz")] = None
     """Where to write the goal set."""
-    seed: int = SEED
+    seed: int = RunSpec.seed
     """Of worlds, actions and choices."""
     episodes: int = 2000
     """Episodes of random play that the goals are chosen from."""

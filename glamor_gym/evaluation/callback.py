@@ -12,10 +12,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
 
 from glamor_gym.evaluation.evaluator import evaluate
 from glamor_gym.evaluation.run_folder import RunFolder
 from glamor_gym.types import EvaluationResult
+
+
+def record_result(logger: Logger, result: EvaluationResult) -> None:
+    """Give a log the figures of an evaluation, as ``eval/…``; the caller dumps them."""
+    for name, figure in {
+        "success_rate": result.success_rate,
+        "success_low": result.confidence_interval[0],
+        "success_high": result.confidence_interval[1],
+        "image_match_rate": result.image_match_rate,
+        "reached_rate": result.reached_rate,
+        "mean_length": result.mean_length,
+        "random": result.random,
+        "noop": result.noop,
+    }.items():
+        logger.record(f"eval/{name}", figure)
 
 
 class EvaluationCallback(BaseCallback):
@@ -99,17 +115,7 @@ class EvaluationCallback(BaseCallback):
         self._baselines[repeats] = result
         step = self.model.num_timesteps
         self.results[step] = result
-        for name, figure in {
-            "success_rate": result.success_rate,
-            "success_low": result.confidence_interval[0],
-            "success_high": result.confidence_interval[1],
-            "image_match_rate": result.image_match_rate,
-            "reached_rate": result.reached_rate,
-            "mean_length": result.mean_length,
-            "random": result.random,
-            "noop": result.noop,
-        }.items():
-            self.logger.record(f"eval/{name}", figure)
+        record_result(self.logger, result)
         self.logger.dump(step)
         if self.verbose:
             low, high = result.confidence_interval

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 
+from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.evaluation.metrics_file import MetricsFile
 from glamor_gym.evaluation.result_file import load_result, save_result
 from glamor_gym.files import write_atomically
@@ -67,6 +68,10 @@ class RunConfig:
         versions: library → version.
         hardware: what it ran on, in words.
         train_seconds: wall-clock time of training so far, its evaluations included.
+        algorithm: the agent's name in the table of algorithms.
+        minutes: after which the training was to end; None for no limit.
+        commit: of the source, where it was run from a checkout.
+        finished: whether the run came to its end: it took its steps, or its minutes.
     """
 
     task: str
@@ -84,6 +89,10 @@ class RunConfig:
     versions: dict[str, str]
     hardware: str
     train_seconds: float = 0.0
+    algorithm: str = "glamor"
+    minutes: float | None = None
+    commit: str = ""
+    finished: bool = False
 
 
 class RunFolder:
@@ -99,6 +108,7 @@ class RunFolder:
         self.metrics_file = self.path / "metrics.csv"
         self.evaluation_file = self.path / "evaluation.json"
         self.agent_file = self.path / "checkpoint" / "agent.safetensors"
+        self.library_agent_file = self.path / "checkpoint" / "agent.zip"
         self.replay_file = self.path / "checkpoint" / "replay.npz"
         self.report_file = self.path / "report.html"
 
@@ -159,9 +169,14 @@ class RunFolder:
         return pd.read_csv(self.metrics_file)
 
     def save_agent(self, agent: BaseAlgorithm) -> None:
-        """Write the agent to the checkpoint."""
-        self.agent_file.parent.mkdir(parents=True, exist_ok=True)
-        agent.save(self.agent_file)
+        """Write the agent to the checkpoint, as ``agent.zip`` where it is one of another library.
+
+        Such a file holds pickles, which our own never do.
+        """
+        own = isinstance(agent, ImageGoalAgent)
+        file = self.agent_file if own else self.library_agent_file
+        file.parent.mkdir(parents=True, exist_ok=True)
+        agent.save(file)
 
     def save_replay(self, agent: OffPolicyAlgorithm) -> None:
         """Write the agent's replay, which may be large, to the checkpoint."""

@@ -1,0 +1,208 @@
+"""Success over training steps, for agents that differ in one thing: most figures of the paper.
+
+In: a :class:`~glamor_gym.experiments.paper.reproduction.Scale` and the :class:`Variant`s to be
+compared. Out: a table with a row for each task, variant, seed and look; and the same over seeds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from glamor_gym.agents import GlamorAgent
+from glamor_gym.evaluation import evaluate, wilson_interval
+from glamor_gym.experiments import RunSpec, get_algorithm
+from glamor_gym.experiments.paper.reproduction import Comparison, Scale, Verdict
+from glamor_gym.experiments.paper.workshop import Trained, Workshop
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One of the things that a figure compares.
+
+    Attributes:
+        name: as in the figure's legend.
+        algorithm: a name in :data:`~glamor_gym.experiments.ALGORITHMS`.
+        settings: what is different in training.
+        planner: what is different in evaluation: fields of
+            :class:`~glamor_gym.planners.PlannerSettings`. Variants that differ in this alone are
+            one and the same agent.
+    """
+
+    name: str
+    algorithm: str = "glamor"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    planner: Mapping[str, Any] = field(default_factory=dict)
+
+
+def collect_curves(scale: Scale, workshop: Workshop, variants: Sequence[Variant]) -> pd.DataFrame:
+    """Train every variant on every task with every seed, and evaluate it at every look.
+
+    Returns:
+        A row each, with ``task``, ``variant``, ``seed``, ``step``, ``success_rate``,
+        ``reached_rate``, ``mean_length``, ``episodes``, and the success rates ``random`` and
+        ``noop`` of the baselines at the end of that run.
+    """
+    rows = [
+        _look(workshop, trained, variant, step, scale.episodes_per_goal)
+        for task in scale.tasks
+        for variant in variants
+        for seed in scale.seeds
+        for trained in [workshop.trained(run_spec(scale, task, variant, seed), scale.look_steps)]
+        for step in scale.look_steps
+    ]
+    return pd.concat(rows, ignore_index=True)
+
+
+def run_spec(scale: Scale, task: str, variant: Variant, seed: int) -> RunSpec:
+    """Return the training that a variant needs. How often it is evaluated makes no difference."""
+    presets = get_algorithm(variant.algorithm).presets
+    return RunSpec(
+        task=task,
+        algorithm=variant.algorithm,
+        preset=scale.preset if scale.preset in presets else None,
+        overrides={**scale.settings, **variant.settings},
+        seed=seed,
+        steps=scale.steps,
+        n_envs=scale.n_envs,
+        eval_every=scale.steps,
+        env_kwargs=dict(scale.env_kwargs),
+        episodes_per_goal=1,
+    )
+
+
+def planned_by(agent: Any, planner: Mapping[str, Any]) -> Any:
+    """Return the agent, from now on planning with these settings instead of its own.
+
+    Raises:
+        TypeError: it does not plan, and there are settings.
+    """
+    if not planner:
+        return agent
+    if not isinstance(agent, GlamorAgent):
+        raise TypeError(f"{type(agent).__name__} does not plan, got planner={dict(planner)}")
+    agent.planner = dataclasses.replace(agent.planner, **planner)
+    return agent
+
+
+def _look(
+    workshop: Workshop, trained: Trained, variant: Variant, step: int, episodes_per_goal: int
+) -> pd.DataFrame:
+    """Evaluate one agent at one moment of its training."""
+    spec = trained.spec
+
+    def measure() -> pd.DataFrame:
+        result = evaluate(
+            planned_by(trained.agent(step), variant.planner),
+            spec.task,
+            episodes_per_goal=episodes_per_goal,
+            seed=spec.seed,
+            env_kwargs=spec.env_kwargs,
+            baselines=False,
+            record=0,
+        )
+        return pd.DataFrame(
+            {
+                "success_rate": [result.success_rate],
+                "reached_rate": result.reached_rate,
+                "mean_length": result.mean_length,
+                "episodes": result.episodes,
+            }
+        )
+
+    planner = "".join(f"-{name}={value}" for name, value in sorted(variant.planner.items()))
+    name = f"{trained.name}/{step}-{episodes_per_goal}-a-goal{planner}"
+    chance = trained.folder.evaluation()
+    assert chance is not None  # a finished run has one
+    return workshop.measured(name, measure).assign(
+        task=spec.task,
+        variant=variant.name,
+        seed=spec.seed,
+        step=step,
+        random=chance.random,
+        noop=chance.noop,
+    )
+
+
+# --------------------------------------------------------------------------------- over seeds
+
+
+def over_seeds(rows: pd.DataFrame, by: Sequence[str] = ("task", "variant", "step")) -> pd.DataFrame:
+    """Return the mean success rate of each group, with an interval.
+
+    Of a single seed it is the 95 % Wilson interval of its episodes; of several, one standard
+    deviation of the seeds to each side, as the paper's Table 1 has it.
+
+    Args:
+        rows: what :func:`collect_curves` returned.
+        by: the columns whose values make a group.
+
+    Returns:
+        A row each, with the columns `by`, ``rate``, ``low``, ``high``, ``seeds``, ``random`` and
+        ``noop``.
+    """
+    return pd.DataFrame(_summaries(rows, list(by)))
+
+
+def _summaries(rows: pd.DataFrame, by: list[str]) -> Iterator[dict[str, Any]]:
+    for key, group in rows.groupby(by, sort=False):
+        # Several tasks in a group count alike: first each seed's mean over them.
+        rates = group.groupby("seed")["success_rate"].mean()
+        episodes = int(group["episodes"].sum())
+        rate = float(rates.mean())
+        if len(rates) == 1:
+            low, high = wilson_interval(round(rate * episodes), episodes)
+        else:
+            deviation = float(np.std(rates, ddof=1))
+            low, high = max(0.0, rate - deviation), min(1.0, rate + deviation)
+        yield dict(zip(by, key, strict=True)) | {
+            "rate": rate,
+            "low": low,
+            "high": high,
+            "seeds": len(rates),
+            "random": float(group["random"].mean()),
+            "noop": float(group["noop"].mean()),
+        }
+
+
+def in_words(summary: Mapping[str, Any] | pd.Series) -> str:
+    """Return a rate with its interval, e.g. ``"0.39 (0.31–0.48)"``."""
+    return f"{summary['rate']:.2f} ({summary['low']:.2f}–{summary['high']:.2f})"
+
+
+def better(
+    rows: pd.DataFrame, task: str, first: str, second: str, *, claim: str | None = None
+) -> Comparison:
+    """Hold “the first variant reaches more goals than the second” against the end of the curves.
+
+    Args:
+        rows: what :func:`collect_curves` returned.
+        task: on which task; a name in `rows`, or ``"all"`` for the mean over all.
+        first: name of a variant.
+        second: name of a variant.
+        claim: what the paper says of it, if not just that.
+
+    Returns:
+        ``agrees`` is ``"undecided"`` where the two intervals overlap.
+    """
+    last = rows[rows["step"] == rows["step"].max()]
+    if task != "all":
+        last = last[last["task"] == task]
+    ends = over_seeds(last, ["variant"]).set_index("variant")
+    above, below = ends.loc[first], ends.loc[second]
+    verdict: Verdict = "undecided"
+    if above["low"] > below["high"]:
+        verdict = "yes"
+    elif above["high"] < below["low"]:
+        verdict = "no"
+    return Comparison(
+        statement=f"{task}: {first} above {second}",
+        ours=f"{in_words(above)} and {in_words(below)}",
+        published=claim or f"{first} above {second}",
+        agrees=verdict,
+    )

@@ -1,0 +1,111 @@
+"""How the figures of the paper are drawn: panels of curves with their intervals.
+
+In: summaries as :func:`~glamor_gym.experiments.paper.curves.over_seeds` makes them. Out:
+Matplotlib figures. The style around them is set where they are saved.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+from glamor_gym.report.figures import AGENT, CHANCE, PUBLISHED, SECOND
+
+COLOURS = (AGENT, SECOND, "#1d4ed8", "#be185d", "#4d7c0f", "#6d28d9", "#0e7490", "#a16207")
+"""In the order in which a figure names its curves."""
+
+Looks = Mapping[str, tuple[str, str]]
+"""Curve → (colour, Matplotlib line style)."""
+
+
+def looks_of(names: Sequence[str]) -> Looks:
+    """Return a colour of its own for each curve, all of them drawn through."""
+    return MappingProxyType({name: (COLOURS[i % 8], "-") for i, name in enumerate(names)})
+
+
+def panel_figure(n_panels: int, columns: int = 4) -> tuple[Figure, list[Axes]]:
+    """Return a figure with so many panels of one size, at most `columns` in a row."""
+    columns = min(columns, n_panels)
+    n_rows = math.ceil(n_panels / columns)
+    width = 6.4 if n_panels == 1 else 2.9 * columns + 0.6
+    figure = Figure(figsize=(width, 2.6 * n_rows + 0.9), layout="constrained")
+    grid = figure.subplots(n_rows, columns, squeeze=False, sharey=True)
+    axes = list(grid.flat)
+    for unused in axes[n_panels:]:
+        unused.set_visible(False)
+    return figure, axes[:n_panels]
+
+
+def draw_curves(axes: Axes, summary: pd.DataFrame, looks: Looks, title: str) -> None:
+    """Draw one panel: a curve a variant with its interval, and what chance reaches.
+
+    Args:
+        axes: where.
+        summary: rows of one panel, with ``variant``, ``step``, ``rate``, ``low``, ``high`` and
+            ``random``.
+        looks: of every variant in it.
+        title: of the panel.
+    """
+    for name, (colour, line) in looks.items():
+        points = summary[summary["variant"] == name].sort_values("step")
+        if points.empty:
+            continue
+        axes.fill_between(
+            points["step"], points["low"], points["high"], color=colour, alpha=0.15, linewidth=0
+        )
+        axes.plot(
+            points["step"], points["rate"], line, color=colour, marker="o", markersize=3, label=name
+        )
+    axes.axhline(summary["random"].mean(), color=CHANCE, linestyle=":", label="random agent")
+    axes.set_title(title)
+    axes.set_ylim(0, 1.03)
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
+def label_panels(figure: Figure, axes: Sequence[Axes]) -> None:
+    """Name the axes of all panels once, and their curves once."""
+    figure.supxlabel("environment steps", fontsize="medium")
+    figure.supylabel("goals reached", fontsize="medium")
+    handles = {}
+    for panel in axes:
+        handles |= dict(zip(*reversed(panel.get_legend_handles_labels()), strict=True))
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside upper center",
+        ncols=min(4, len(handles)),
+        fontsize=9,
+    )
+
+
+def curve_figure(summary: pd.DataFrame, looks: Looks, *, panel: str = "task") -> Figure:
+    """Return a figure with a panel for each value of one column.
+
+    Args:
+        summary: rows of all panels; see :func:`draw_curves`.
+        looks: of every variant.
+        panel: the column whose values make the panels, in the order in which they come.
+    """
+    names = list(dict.fromkeys(summary[panel]))
+    figure, axes = panel_figure(len(names))
+    for name, place in zip(names, axes, strict=True):
+        draw_curves(place, summary[summary[panel] == name], looks, title_of(name))
+    label_panels(figure, axes)
+    return figure
+
+
+def title_of(name: str) -> str:
+    """Return a task's name for its id, and any other name as it is."""
+    return name.removeprefix("glamor/").removesuffix("-v0")
+
+
+def draw_published(axes: Axes, rate: float, label: str) -> None:
+    """Mark a rate of the paper."""
+    axes.axhline(rate, color=PUBLISHED, linestyle="--", linewidth=1, label=label)

@@ -1,0 +1,107 @@
+"""What a table or figure of the paper is, to the command that makes it again.
+
+Here are the records only: a :class:`Reproduction` says what is trained, measured, drawn and held
+against the paper; a :class:`Scale` how much of it; a :class:`Comparison` what came of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from glamor_gym.experiments.paper.workshop import Workshop
+
+Verdict = Literal["yes", "no", "undecided", ""]
+"""Whether a figure of ours agrees with the paper; empty where there is nothing to decide."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is trained and measured.
+
+    Attributes:
+        tasks: names of the tasks.
+        steps: environment steps of each training.
+        seeds: each is a training of its own.
+        agents: names in :data:`~glamor_gym.experiments.ALGORITHMS`, where an experiment compares
+            algorithms.
+        preset: of the agents.
+        settings: an agent's settings that differ from the preset.
+        env_kwargs: keyword arguments of ``gym.make``, in training and evaluation.
+        looks: how often an agent is measured on its way, evenly, the end included.
+        episodes_per_goal: how often each goal is tried in a measurement.
+        n_envs: environments that collect data side by side.
+    """
+
+    tasks: tuple[str, ...]
+    steps: int
+    seeds: tuple[int, ...] = (0,)
+    agents: tuple[str, ...] = ()
+    preset: str = "paper"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    looks: int = 1
+    episodes_per_goal: int = 1
+    n_envs: int = 8
+
+    @property
+    def look_steps(self) -> tuple[int, ...]:
+        """The environment steps at which agents are measured."""
+        return tuple(round(self.steps * (look + 1) / self.looks) for look in range(self.looks))
+
+    def described(self) -> str:
+        """Return the budget in words."""
+        seeds = f"{len(self.seeds)} seed{'s' if len(self.seeds) > 1 else ''}"
+        return (
+            f"{self.steps:,} steps, {seeds}, preset {self.preset}, "
+            f"{self.episodes_per_goal} episodes a goal, {', '.join(self.tasks)}"
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One statement of the paper beside what was found.
+
+    Attributes:
+        statement: what is compared, e.g. ``"Pong: goals reached by GLAMOR"``.
+        ours: our figure, with its interval.
+        published: the paper's figure, or what it says where it prints none.
+        agrees: ``"yes"`` or ``"no"`` where the intervals decide it.
+    """
+
+    statement: str
+    ours: str
+    published: str
+    agrees: Verdict = ""
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """One table or figure of the paper.
+
+    Attributes:
+        name: as on the command line.
+        title: what it is, in a line.
+        shows: what the paper shows with it.
+        quick: the scale for minutes on two cores.
+        published: the paper's scale.
+        caveat: what the quick scale cannot show.
+        collect: trains and measures; a row a measurement.
+        draw: the picture of those rows.
+        compare: the statements of the paper, held against those rows.
+    """
+
+    name: str
+    title: str
+    shows: str
+    quick: Scale
+    published: Scale
+    caveat: str
+    collect: Callable[[Scale, Workshop], pd.DataFrame]
+    draw: Callable[[pd.DataFrame], Figure]
+    compare: Callable[[pd.DataFrame], Sequence[Comparison]]

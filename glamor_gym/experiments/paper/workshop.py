@@ -1,0 +1,152 @@
+"""The folder in which experiments are made: what is finished there is kept and used again.
+
+In: what is to be trained, and what is to be measured. Out: the same, done; or read back, where it
+was done before. A command that was interrupted goes on with what is missing::
+
+    runs/RUN/              a training run, with its agents on the way under snapshots/
+    measurements/….csv     one measurement each
+
+Experiments that ask for the same training share it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from stable_baselines3.common.callbacks import BaseCallback
+
+from glamor_gym.evaluation import RunFolder
+from glamor_gym.experiments import RunSpec, get_algorithm
+from glamor_gym.experiments.runs import train_run
+from glamor_gym.files import write_atomically
+from glamor_gym.tasks import get_task
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run that is finished, with the agents that were kept on its way.
+
+    Attributes:
+        name: of the run; no other run has it.
+        spec: what was run.
+        folder: its files.
+        device: where agents are to be.
+    """
+
+    name: str
+    spec: RunSpec
+    folder: RunFolder
+    device: str
+
+    def agent(self, step: int) -> BaseAlgorithm:
+        """Return the agent as it was after that many environment steps, to predict with."""
+        file = snapshot_file(self.folder, step)
+        return get_algorithm(self.spec.algorithm).load(file, device=self.device)
+
+
+class Workshop:
+    """Trains agents and keeps measurements below one folder.
+
+    Args:
+        path: the folder, which need not exist.
+        command: what was typed, for the record of each run.
+        device: where networks are: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+
+    Attributes:
+        used: the runs that were asked for so far, by name.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, command: str, device: str = "auto") -> None:
+        self.path = Path(path)
+        self.used: dict[str, Trained] = {}
+        self._command = command
+        self._device = device
+
+    def trained(self, spec: RunSpec, looks: Sequence[int] = ()) -> Trained:
+        """Return a finished run; train what is missing of it.
+
+        Args:
+            spec: what is to be run.
+            looks: environment steps at which the agent is to be kept.
+        """
+        name = run_name(spec, looks)
+        folder = RunFolder(self.path / "runs" / name)
+        if not (folder.holds_a_run() and folder.config().finished):
+            print(f"training {name}", flush=True)
+            train_run(
+                spec,
+                folder,
+                command=self._command,
+                device=self._device,
+                callbacks=[Snapshots(folder, looks)],
+            )
+        self.used[name] = Trained(name, spec, folder, self._device)
+        return self.used[name]
+
+    def measured(self, name: str, measure: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """Return a measurement; take it if it was not taken before.
+
+        Args:
+            name: of the measurement, which tells it from all others.
+            measure: takes it; called where there is none of that name.
+        """
+        file = self.path / "measurements" / f"{name}.csv"
+        if not file.is_file():
+            print(f"measuring {name}", flush=True)
+            rows = measure()
+            with write_atomically(file) as out:
+                rows.to_csv(out, index=False)
+        return pd.read_csv(file)
+
+
+class Snapshots(BaseCallback):
+    """Keeps the agent, without its optimiser, at given environment steps.
+
+    Args:
+        folder: of the run.
+        steps: when. With several environments side by side, a snapshot is of the first moment at
+            or after the step that its name says.
+    """
+
+    def __init__(self, folder: RunFolder, steps: Sequence[int]) -> None:
+        super().__init__()
+        self._folder = folder
+        self._steps = tuple(steps)
+
+    def _on_step(self) -> bool:
+        if self.num_timesteps < self.locals["total_timesteps"]:  # the last update is still to come
+            self._keep()
+        return True
+
+    def _on_training_end(self) -> None:
+        self._keep()
+
+    def _keep(self) -> None:
+        for step in self._steps:
+            file = snapshot_file(self._folder, step)
+            if step <= self.model.num_timesteps and not file.is_file():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                self.model.save(file, exclude=["optimizer"])
+
+
+def run_name(spec: RunSpec, looks: Sequence[int]) -> str:
+    """Return a name for a run: what it is in words, and a hash of all that makes it what it is."""
+    everything = json.dumps([dataclasses.asdict(spec), list(looks)], sort_keys=True)
+    digest = hashlib.sha256(everything.encode()).hexdigest()[:8]
+    return f"{get_task(spec.task).name}-{spec.algorithm}-{spec.steps}-seed{spec.seed}-{digest}"
+
+
+def snapshot_file(folder: RunFolder, step: int) -> Path:
+    """Return where a run keeps its agent of a step."""
+    return folder.path / "snapshots" / f"{step}.safetensors"

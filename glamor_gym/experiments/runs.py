@@ -1,0 +1,373 @@
+"""One run: an algorithm trained on a task and judged by its fixed goals.
+
+In: a :class:`~glamor_gym.experiments.spec.RunSpec` and a folder, empty or with a run that was
+broken off. Out: the same folder with the run in it (see :mod:`glamor_gym.evaluation.run_folder`),
+and its last evaluation. Whatever the algorithm, the goals, the steps at which it is evaluated and
+the budget of environment steps are the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+
+from glamor_gym.agents.vector_env import horizon_of, stop_action_of
+from glamor_gym.evaluation import (
+    EvaluationCallback,
+    RunConfig,
+    RunFolder,
+    StopAfter,
+    evaluate,
+    record_result,
+    versions,
+)
+from glamor_gym.evaluation.provenance import source_commit
+from glamor_gym.experiments.algorithms import Algorithm, Player, get_algorithm
+from glamor_gym.experiments.spec import RunSpec
+from glamor_gym.tasks import get_task
+from glamor_gym.types import EvaluationResult
+
+LOG_ENTRIES = 200
+"""About how many rows of training figures a run logs."""
+
+PICTURES = 30
+"""For how many goals pictures are kept."""
+
+
+def train_run(
+    spec: RunSpec,
+    folder: RunFolder,
+    *,
+    command: str,
+    callbacks: Sequence[BaseCallback] = (),
+    device: str = "auto",
+    verbose: int = 0,
+    progress_bar: bool = False,
+) -> EvaluationResult:
+    """Carry out a run, or the rest of one; see :func:`prepare_run` for the arguments.
+
+    Raises:
+        ValueError: the run cannot be carried out as it is asked for.
+        KeyboardInterrupt: it was interrupted, and can go on from where it was.
+    """
+    return prepare_run(
+        spec,
+        folder,
+        command=command,
+        callbacks=callbacks,
+        device=device,
+        verbose=verbose,
+        progress_bar=progress_bar,
+    ).complete()
+
+
+def prepare_run(
+    spec: RunSpec,
+    folder: RunFolder,
+    *,
+    command: str,
+    callbacks: Sequence[BaseCallback] = (),
+    device: str = "auto",
+    verbose: int = 0,
+    progress_bar: bool = False,
+) -> Run:
+    """Check everything and make the agent, so that only the work itself is left to do.
+
+    A run that is in the folder already goes on from its checkpoint, where its algorithm can, else
+    begins anew; `spec` may change its steps, evaluations and minutes, and nothing else.
+
+    Args:
+        spec: what is to be run.
+        folder: where; nothing is written to it before all was found in order.
+        command: what was typed to get this run, for the record.
+        callbacks: further SB3 callbacks, called after each evaluation is due.
+        device: where the networks are: ``"cpu"``, ``"cuda"``, or ``"auto"``.
+        verbose: 1 prints a line an evaluation.
+        progress_bar: show how far the training is.
+
+    Raises:
+        ValueError: a setting is wrong, or does not fit the run that is there.
+        ModuleNotFoundError: the algorithm is part of a library that is not installed.
+    """
+    algorithm = get_algorithm(spec.algorithm)
+    config = dataclasses.replace(
+        _resumed(spec, folder) if folder.holds_a_run() else _begun(spec),
+        steps=spec.steps,
+        eval_every=spec.evaluation_interval,
+        episodes_per_goal=spec.episodes_per_goal,
+        minutes=spec.minutes,
+        versions=versions(),
+        commit=source_commit(),
+        finished=False,
+    )
+    config = dataclasses.replace(config, commands=[*config.commands, command])
+    if isinstance(algorithm, Player):
+        return _PlayedRun(config, folder, algorithm)
+    agent = _agent(algorithm, config, folder, device)
+    evaluation = EvaluationCallback(
+        config.task,
+        config.eval_every,
+        final_episodes_per_goal=config.episodes_per_goal,
+        seed=config.seed,
+        env_kwargs=config.env_kwargs,
+        record=PICTURES,
+        run_folder=folder,
+        verbose=verbose,
+    )
+    config = dataclasses.replace(
+        config,
+        hardware=_hardware(agent),
+        train_seconds=config.train_seconds if agent.num_timesteps else 0.0,
+    )
+    return _TrainedRun(config, folder, algorithm, agent, evaluation, callbacks, progress_bar)
+
+
+class Run(ABC):
+    """A run that was found in order and is ready to go.
+
+    Attributes:
+        config: what is to be run.
+        folder: where.
+    """
+
+    def __init__(self, config: RunConfig, folder: RunFolder) -> None:
+        self.config = config
+        self.folder = folder
+        folder.write_config(config)
+
+    @property
+    def steps_taken(self) -> int:
+        """Environment steps taken so far."""
+        return 0
+
+    @abstractmethod
+    def complete(self) -> EvaluationResult:
+        """Do what is left of the run, and return its last evaluation.
+
+        Raises:
+            KeyboardInterrupt: it was interrupted; what there is was saved.
+        """
+
+    def _finished(self, result: EvaluationResult, seconds: float) -> EvaluationResult:
+        self.folder.write_config(
+            dataclasses.replace(self.config, train_seconds=seconds, finished=True)
+        )
+        return result
+
+
+class _PlayedRun(Run):
+    """An agent with nothing to learn: one evaluation."""
+
+    def __init__(self, config: RunConfig, folder: RunFolder, algorithm: Player) -> None:
+        super().__init__(dataclasses.replace(config, hardware=_processors()), folder)
+        self._algorithm = algorithm
+
+    def complete(self) -> EvaluationResult:
+        """Evaluate the agent."""
+        config = self.config
+        env = make_vec_env(config.task, 1, env_kwargs=config.env_kwargs)
+        player = self._algorithm.player(stop_action_of(env), config.seed)
+        env.close()
+        result = evaluate(
+            player,
+            config.task,
+            episodes_per_goal=config.episodes_per_goal,
+            seed=config.seed,
+            env_kwargs=config.env_kwargs,
+            record=PICTURES,
+        )
+        logger = self.folder.logger()
+        record_result(logger, result)
+        logger.dump(0)
+        self.folder.save_evaluation(result)
+        return self._finished(result, seconds=0.0)
+
+
+class _TrainedRun(Run):
+    """An agent that learns, with an evaluation every so many steps."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        folder: RunFolder,
+        algorithm: Algorithm,
+        agent: BaseAlgorithm,
+        evaluation: EvaluationCallback,
+        callbacks: Sequence[BaseCallback],
+        progress_bar: bool,
+    ) -> None:
+        super().__init__(config, folder)
+        self._algorithm = algorithm
+        self._agent = agent
+        self._evaluation = evaluation
+        limits: list[BaseCallback] = []
+        if config.minutes is not None:
+            limits.append(StopAfter(config.minutes))
+        if not isinstance(agent, OffPolicyAlgorithm):
+            limits.append(_StopAt(config.steps))
+        self._callbacks: list[BaseCallback] = [evaluation, *callbacks, *limits]
+        self._progress_bar = progress_bar
+        agent.set_logger(folder.logger(resume_at=agent.num_timesteps))
+
+    @property
+    def steps_taken(self) -> int:
+        """Environment steps taken so far."""
+        return self._agent.num_timesteps
+
+    def complete(self) -> EvaluationResult:
+        """Take the steps that are left, and evaluate as it goes and at the end."""
+        began = time.monotonic()
+        try:
+            self._learn()
+        except KeyboardInterrupt:
+            self._save(began)
+            raise
+        seconds = self._save(began)
+        last = list(self._evaluation.results.values())[-1]
+        return self._finished(last, seconds)
+
+    def _learn(self) -> None:
+        """Take the steps that are left; where none are, evaluate only."""
+        steps_left = self.config.steps - self._agent.num_timesteps
+        if steps_left <= 0:
+            self._evaluation.init_callback(self._agent)
+            self._evaluation.on_training_end()
+            return
+        self._agent.learn(
+            steps_left,
+            callback=self._callbacks,
+            log_interval=self._log_interval(),
+            reset_num_timesteps=False,
+            progress_bar=self._progress_bar,
+        )
+
+    def _log_interval(self) -> int:
+        """Return how many episodes (rollouts, without a replay) there are to a logged row."""
+        env = self._agent.get_env()
+        if env is None or not isinstance(self._agent, OffPolicyAlgorithm):
+            return 1
+        return max(1, self.config.steps // (horizon_of(env) * LOG_ENTRIES))
+
+    def _save(self, began: float) -> float:
+        """Write agent and replay; return the seconds of training so far."""
+        self.folder.save_agent(self._agent)
+        if self._algorithm.resumes and isinstance(self._agent, OffPolicyAlgorithm):
+            self.folder.save_replay(self._agent)
+        seconds = self.config.train_seconds + time.monotonic() - began
+        self.folder.write_config(dataclasses.replace(self.config, train_seconds=seconds))
+        return seconds
+
+
+class _StopAt(BaseCallback):
+    """End the training in the step in which the budget is spent, not at the end of a rollout."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self._steps = steps
+
+    def _on_step(self) -> bool:
+        return self.num_timesteps < self._steps
+
+
+# ------------------------------------------------------------------------- what is to be run
+
+
+def _begun(spec: RunSpec) -> RunConfig:
+    """Return the configuration of a new run."""
+    algorithm = get_algorithm(spec.algorithm)
+    settings = algorithm.arguments(spec.preset, spec.overrides, spec.steps)
+    return RunConfig(
+        task=get_task(spec.task).id,
+        algorithm=algorithm.name,
+        agent=algorithm.agent_class().__name__,
+        preset=algorithm.checked_preset(spec.preset),
+        policy_kwargs=settings.pop("policy_kwargs"),
+        settings=settings,
+        env_kwargs=dict(spec.env_kwargs),
+        seed=spec.seed,
+        n_envs=spec.n_envs,
+        steps=spec.steps,
+        eval_every=spec.evaluation_interval,
+        episodes_per_goal=spec.episodes_per_goal,
+        commands=[],
+        versions={},
+        hardware="",
+    )
+
+
+def _resumed(spec: RunSpec, folder: RunFolder) -> RunConfig:
+    """Return the configuration of the run that is there.
+
+    Raises:
+        ValueError: `spec` would change what a run cannot change on its way, or names a setting
+            that there is not.
+    """
+    config = folder.config()
+    algorithm = get_algorithm(spec.algorithm)
+    algorithm.arguments(spec.preset, spec.overrides, spec.steps)
+    overrides = dict(spec.overrides)
+    policy_kwargs = overrides.pop("policy_kwargs", {})
+    asked: list[tuple[str, Any, Any]] = [
+        ("task", get_task(spec.task).id, config.task),
+        ("agent", spec.algorithm, config.algorithm),
+        ("preset", algorithm.checked_preset(spec.preset), config.preset),
+        ("seed", spec.seed, config.seed),
+        ("n_envs", spec.n_envs, config.n_envs),
+        *_beside(spec.env_kwargs, config.env_kwargs),
+        *_beside(overrides, config.settings),
+        *_beside(policy_kwargs, config.policy_kwargs, "policy_kwargs."),
+    ]
+    for name, wanted, there in asked:
+        if wanted != there:
+            raise ValueError(
+                f"{folder.path} holds a run with {name} {there}, got {wanted}; "
+                "take another folder for a new run"
+            )
+    return config
+
+
+def _beside(
+    wanted: Mapping[str, Any], there: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    """Yield (name, value wanted, value that is there) for each of `wanted`."""
+    for name, value in wanted.items():
+        yield prefix + name, value, there.get(name)
+
+
+# ----------------------------------------------------------------------- what it is run with
+
+
+def _agent(
+    algorithm: Algorithm, config: RunConfig, folder: RunFolder, device: str
+) -> BaseAlgorithm:
+    """Return a new agent, or the one of the run's checkpoint with its replay."""
+    env = make_vec_env(
+        config.task, config.n_envs, env_kwargs={**config.env_kwargs, **algorithm.env_kwargs}
+    )
+    if not (algorithm.resumes and folder.holds_a_checkpoint()):
+        arguments = config.settings | {"policy_kwargs": config.policy_kwargs}
+        return algorithm.build(env, arguments, seed=config.seed, device=device)
+    agent = algorithm.load(folder.agent_file, env=env, device=device)
+    if isinstance(agent, OffPolicyAlgorithm) and folder.replay_file.is_file():
+        agent.load_replay_buffer(folder.replay_file)
+    return agent
+
+
+def _hardware(agent: BaseAlgorithm) -> str:
+    if agent.device.type == "cuda":
+        return torch.cuda.get_device_name(agent.device)
+    return _processors()
+
+
+def _processors() -> str:
+    return f"{os.cpu_count()} CPU cores, PyTorch threads: {torch.get_num_threads()}"

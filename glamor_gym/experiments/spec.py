@@ -1,0 +1,69 @@
+"""What is to be run, as data: a :class:`RunSpec`, checked when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from glamor_gym.experiments.algorithms import get_algorithm
+from glamor_gym.tasks import get_task
+
+EVALUATIONS = 5
+"""How many evaluations a run has where `eval_every` is not given."""
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One algorithm on one task with one seed.
+
+    Attributes:
+        task: name or id of a task.
+        algorithm: a name in :data:`~glamor_gym.experiments.ALGORITHMS`.
+        preset: of the algorithm; None for its usual one.
+        overrides: settings of the agent that differ from the preset's; ``policy_kwargs`` is a
+            mapping of its own.
+        seed: of everything: networks, exploration, environments, evaluation.
+        steps: environment steps in all, over all environments.
+        n_envs: environments that collect data side by side.
+        eval_every: environment steps between two evaluations; None for a fifth of `steps`.
+        env_kwargs: keyword arguments of ``gym.make``.
+        episodes_per_goal: how often each goal is tried in the last evaluation; once before it.
+        minutes: of wall-clock time after which the training ends; None for no limit.
+
+    Raises:
+        ValueError: there is no such task, algorithm or preset, or a number is out of its range.
+    """
+
+    task: str
+    algorithm: str = "glamor"
+    preset: str | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    steps: int = 500_000
+    n_envs: int = 8
+    eval_every: int | None = None
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    episodes_per_goal: int = 2
+    minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        get_task(self.task)
+        get_algorithm(self.algorithm).checked_preset(self.preset)
+        for name, least in (
+            ("seed", 0),
+            ("steps", 1),
+            ("n_envs", 1),
+            ("eval_every", 1),
+            ("episodes_per_goal", 1),
+        ):
+            number = getattr(self, name)
+            if number is not None and number < least:
+                raise ValueError(f"{name} must be at least {least}, got {number}")
+        if self.minutes is not None and not self.minutes > 0:
+            raise ValueError(f"minutes must be more than 0, got {self.minutes}")
+
+    @property
+    def evaluation_interval(self) -> int:
+        """Environment steps between two evaluations."""
+        return self.eval_every or max(1, self.steps // EVALUATIONS)
