@@ -14,9 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glamor_gym.files import write_atomically
 from glamor_gym.types import EpisodeFrames, EvaluationResult
+from glamor_gym.untrusted import open_npz, read_json
+
+MAX_PICTURE_BYTES = 2**30
+"""Most that the pictures of a result may take: those of a thousand long episodes."""
 
 
 def save_result(result: EvaluationResult, path: str | os.PathLike[str]) -> None:
@@ -53,23 +58,62 @@ def load_result(path: str | os.PathLike[str]) -> EvaluationResult:
     """
     path = Path(path)
     try:
-        figures = json.loads(path.read_text())
-        with np.load(path.with_suffix(".npz"), allow_pickle=False) as pictures:
+        figures = read_json(path)
+        with open_npz(path.with_suffix(".npz"), max_bytes=MAX_PICTURE_BYTES) as pictures:
             frames = [
-                EpisodeFrames(
-                    goal=pictures[f"goal_{index}"], frames=pictures[f"frames_{index}"], **row
-                )
+                _episode(row, pictures.read(f"goal_{index}"), pictures.read(f"frames_{index}"))
                 for index, row in enumerate(figures.pop("frames"))
             ]
         per_goal = {int(goal): rate for goal, rate in figures.pop("per_goal").items()}
-        return EvaluationResult(
+        result = EvaluationResult(
             per_goal=per_goal,
             per_label=figures.pop("per_label"),
             frames=frames,
             **{name: _as_read(value) for name, value in figures.items()},
         )
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        _check_kinds(result)
+        return result
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{path} does not hold an evaluation result: {error!r}") from error
+
+
+def _episode(row: Any, goal: NDArray[Any], frames: NDArray[Any]) -> EpisodeFrames:
+    """Put together what was kept of one episode; its index becomes part of file names.
+
+    Raises:
+        ValueError: a part is of another kind.
+    """
+    episode = EpisodeFrames(goal=goal, frames=frames, **row)
+    if type(episode.goal_index) is not int or type(episode.success) is not bool:
+        raise ValueError(f"an episode has an int goal_index and a bool success, got {row}")
+    if goal.ndim not in (1, 2) or not len(frames) or frames.shape[1:] != goal.shape:
+        raise ValueError(f"pictures of an episode have the shapes {goal.shape}, {frames.shape}")
+    if {goal.dtype, frames.dtype} != {np.dtype(np.float32 if goal.ndim == 1 else np.uint8)}:
+        raise ValueError(f"pictures of an episode have the dtypes {goal.dtype}, {frames.dtype}")
+    return episode
+
+
+def _check_kinds(result: EvaluationResult) -> None:
+    """Check that figures are figures: they are computed with and drawn.
+
+    Raises:
+        ValueError: a field is of another kind.
+    """
+    rates = ["success_rate", "image_match_rate", "reached_rate", "random", "noop", "mean_length"]
+    intervals = ["confidence_interval", "random_interval", "noop_interval"]
+    kinds: list[tuple[str, Any, tuple[type, ...]]] = [
+        *((name, getattr(result, name), (str,)) for name in ("task", "goals_hash")),
+        *((name, getattr(result, name), (int,)) for name in ("episodes", "seed")),
+        *((name, getattr(result, name), (int, float)) for name in rates),
+        *(("per_goal", rate, (int, float)) for rate in result.per_goal.values()),
+        *(("per_label", rate, (int, float)) for rate in result.per_label.values()),
+    ]
+    for name in intervals:
+        low, high = getattr(result, name)
+        kinds += [(name, low, (int, float)), (name, high, (int, float))]
+    for name, value, allowed in kinds:
+        if type(value) not in allowed:
+            raise ValueError(f"{name} must be of type {allowed[-1].__name__}, got {value!r}")
 
 
 def _nan_as_null(value: Any) -> Any:

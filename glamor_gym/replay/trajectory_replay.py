@@ -11,7 +11,7 @@ A trajectory of L actions occupies L + 1 consecutive slots of a ring, see
 
 from __future__ import annotations
 
-import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from glamor_gym.files import write_atomically
 from glamor_gym.replay.frame_ring import FrameRing
 from glamor_gym.types import SegmentBatch, Trajectory
+from glamor_gym.untrusted import read_npz
 
 NEAR = 10
 """How many steps away a goal may lie and still count as near."""
@@ -76,11 +77,12 @@ class TrajectoryReplay(FrameRing):
     @property
     def nbytes(self) -> int:
         """Bytes of the slots now in use."""
-        slots = len(self) + self.n_trajectories
-        per_slot = self._achieved[0].nbytes + self._actions.itemsize
-        if self._observations is not None:
-            per_slot += self._observations[0].nbytes
-        return slots * int(per_slot)
+        return (len(self) + self.n_trajectories) * self._slot_bytes
+
+    @property
+    def _slot_bytes(self) -> int:
+        arrays = (self._achieved, self._actions, self._observations)
+        return sum(int(array[0].nbytes) for array in arrays if array is not None)
 
     # ------------------------------------------------------------------------------- writing
 
@@ -188,28 +190,56 @@ class TrajectoryReplay(FrameRing):
             np.savez_compressed(file, allow_pickle=False, **self.state())
 
     def load(self, path: str | Path) -> None:
-        """Add the trajectories of a file to this replay. Nothing in the file is executed.
+        """Add the trajectories of a file to this replay, all of them or, where one is bad, none.
+
+        Nothing in the file is executed, and none of it is read if it claims more than this
+        replay can hold.
 
         Raises:
-            ValueError: the file is no saved replay, or one of other spaces or actions.
+            OSError: the file cannot be read.
+            ValueError: the file is no saved replay, one of other spaces or actions, or larger
+                than this one.
         """
+        # A trajectory of L actions takes L + 1 slots and one length; arrays have small headers.
+        most = self.capacity * (self._slot_bytes + np.dtype(np.int64).itemsize) + 4096
         try:
-            with np.load(path, allow_pickle=False) as file:
-                state = {name: file[name] for name in file.files}
-            lengths = state["lengths"]
-            ends = np.cumsum(lengths + 1)
-        except (KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
-            raise ValueError(f"path {str(path)!r} is no saved replay: {error}") from error
-        observations = state.get("observations")
-        for end, length in zip(ends, lengths, strict=True):
-            here = slice(end - length - 1, end)
-            self.add(
-                Trajectory(
-                    achieved=state["achieved"][here],
-                    actions=state["actions"][here][:-1],
-                    observations=None if observations is None else observations[here],
-                )
-            )
+            trajectories = _split(read_npz(path, max_bytes=most))
+            for trajectory in trajectories:
+                self._check(trajectory)
+        except (KeyError, ValueError) as error:
+            raise ValueError(
+                f"path {str(path)!r} is no saved replay that fits this one: {error}"
+            ) from error
+        for trajectory in trajectories:
+            self.add(trajectory)
+
+
+def _split(state: Mapping[str, NDArray[Any]]) -> list[Trajectory]:
+    """Cut what :meth:`TrajectoryReplay.state` returned into trajectories.
+
+    Raises:
+        KeyError: an array is missing.
+        ValueError: the arrays do not fit each other.
+    """
+    lengths, achieved, actions = state["lengths"], state["achieved"], state["actions"]
+    observations = state.get("observations")
+    for name, array in (("lengths", lengths), ("actions", actions)):
+        if array.dtype != np.int64 or array.ndim != 1:
+            raise ValueError(f"{name} must be int64 of shape (n,), got {array.dtype} {array.shape}")
+    moments = [len(array) if array.ndim else -1 for array in state.values() if array is not lengths]
+    if (lengths < 1).any() or (lengths > len(actions)).any():
+        raise ValueError("lengths must be from 1 to the number of actions")
+    if set(moments) != {int((lengths + 1).sum())}:
+        raise ValueError(f"arrays of {moments} moments do not fit the lengths")
+    ends = np.cumsum(lengths + 1)
+    return [
+        Trajectory(
+            achieved=achieved[end - length - 1 : end],
+            actions=actions[end - length - 1 : end - 1],
+            observations=None if observations is None else observations[end - length - 1 : end],
+        )
+        for end, length in zip(ends.tolist(), lengths.tolist(), strict=True)
+    ]
 
 
 def _to(device: torch.device | str, array: NDArray[Any]) -> torch.Tensor:

@@ -64,7 +64,60 @@ def test_pictures_that_are_a_pickle_are_refused(result, tmp_path):
     path = tmp_path / "evaluation.json"
     save_result(result, path)
     np.savez(path.with_suffix(".npz"), goal_0=np.array([object()]), frames_0=np.zeros((1, 2)))
-    with pytest.raises(ValueError, match="pickle"):
+    with pytest.raises(ValueError, match="only plain numbers"):
+        load_result(path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("task", 3),
+        ("episodes", 1.5),
+        ("seed", True),
+        ("success_rate", "1.0"),
+        ("random_interval", [0.1]),
+        ("random_interval", [0.1, "x"]),
+        ("per_goal", {"0": "x"}),
+        ("per_label", {"x": [1]}),
+        ("per_goal", {"a": 1.0}),
+        ("unknown", 1),
+    ],
+)
+def test_figures_of_another_kind_are_refused(result, tmp_path, field, value):
+    path = tmp_path / "evaluation.json"
+    save_result(result, path)
+    figures = json.loads(path.read_text())
+    path.write_text(json.dumps(figures | {field: value}))
+    with pytest.raises(ValueError, match="does not hold an evaluation result"):
+        load_result(path)
+
+
+@pytest.mark.parametrize("index", ["../../escaped", "/tmp/escaped", 1.0, None, True])
+def test_an_index_that_would_name_a_file_elsewhere_is_refused(result, tmp_path, index):
+    path = tmp_path / "evaluation.json"
+    save_result(result, path)
+    figures = json.loads(path.read_text())
+    figures["frames"][0]["goal_index"] = index
+    path.write_text(json.dumps(figures))
+    with pytest.raises(ValueError, match="goal_index"):
+        load_result(path)
+
+
+@pytest.mark.parametrize(
+    ("goal", "frames"),
+    [
+        (np.zeros(49, np.float32), np.zeros((0, 49), np.float32)),
+        (np.zeros(49, np.float32), np.zeros((2, 48), np.float32)),
+        (np.zeros(49, np.float64), np.zeros((2, 49), np.float64)),
+        (np.zeros((), np.float32), np.zeros(2, np.float32)),
+        (np.zeros((7, 7), np.float32), np.zeros((2, 7, 7), np.float32)),
+    ],
+)
+def test_pictures_that_are_none_are_refused(result, tmp_path, goal, frames):
+    path = tmp_path / "evaluation.json"
+    save_result(dataclasses.replace(result, frames=result.frames[:1]), path)
+    np.savez(path.with_suffix(".npz"), goal_0=goal, frames_0=frames)
+    with pytest.raises(ValueError, match="pictures of an episode"):
         load_result(path)
 
 

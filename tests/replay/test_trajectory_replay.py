@@ -234,6 +234,45 @@ def test_a_foreign_file_is_refused_by_name(tmp_path):
     assert len(replay) == 0
 
 
+def arrays_of(lengths, moments, /, **changes):
+    state = {
+        "lengths": np.array(lengths),
+        "achieved": np.zeros((moments, 1, 2, 3), np.uint8),
+        "actions": np.zeros(moments, np.int64),
+    }
+    return {name: array for name, array in (state | changes).items() if array is not None}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        (arrays_of([2], 3, lengths=None), "lengths"),
+        (arrays_of([2], 3, actions=None), "actions"),
+        (arrays_of([2.0], 3), "lengths must be int64"),
+        (arrays_of([[2]], 3), "lengths must be int64"),
+        (arrays_of([0, 1], 3), "lengths must be from 1"),
+        (arrays_of([-1, 3], 3), "lengths must be from 1"),
+        (arrays_of([2**62, 2**62], 3), "lengths must be from 1"),
+        (arrays_of([1], 3), "do not fit"),
+        (arrays_of([2], 3, actions=np.zeros(4, np.int64)), "do not fit"),
+        (arrays_of([2], 3, achieved=np.uint8(1)), "do not fit"),
+        (arrays_of([2], 3, observations=np.zeros((3, 5), np.float32)), "observations"),
+        (arrays_of([2], 3, achieved=np.zeros((3, 1, 3, 5), np.uint8)), "achieved"),
+        (arrays_of([1, 1], 4, actions=np.array([0, 0, 9, 0])), "actions must lie in"),
+        (arrays_of([9], 10, achieved=np.zeros((10**6, 1, 2, 3), np.uint8)), "more than"),
+    ],
+)
+def test_a_file_of_which_a_part_is_bad_changes_nothing(tmp_path, arrays, message):
+    replay = TrajectoryReplay(12, picture_space(), N_ACTIONS)
+    replay.add(picture_trajectory(1, [0, 1]))
+    np.savez(tmp_path / "replay.npz", **arrays)
+    before = replay.state()
+    with pytest.raises(ValueError, match=message):
+        replay.load(tmp_path / "replay.npz")
+    for name, array in before.items():
+        np.testing.assert_array_equal(replay.state()[name], array)
+
+
 @pytest.mark.parametrize(
     ("trajectory", "message"),
     [
