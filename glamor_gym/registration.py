@@ -13,7 +13,7 @@ import gymnasium as gym
 
 from glamor_gym.tasks import TASKS
 
-_VECTOR_ENTRY_POINTS = {"atari": "glamor_gym.atari_vector:make_atari_vector_env"}
+_VECTOR_ENTRY_POINTS = {"atari": "glamor_gym.vector.atari:make_atari_vector_env"}
 """Suites whose vectors are faster than one environment after the other."""
 
 

@@ -38,9 +38,9 @@ from glamor_gym.agents.storage import (
     space_from_json,
     space_to_json,
 )
-from glamor_gym.agents.vector_env import AnyEnv, as_vec_env, horizon_of, stop_action_of
 from glamor_gym.replay import TrajectoryReplay
 from glamor_gym.types import SegmentBatch
+from glamor_gym.vector.sb3 import AnyEnv, as_vec_env, horizon_of, stop_action_of
 
 Self = TypeVar("Self", bound="ImageGoalAgent")
 

@@ -30,11 +30,11 @@ from glamor_gym.agents.observations import as_batch
 from glamor_gym.agents.policy import GlamorPolicy
 from glamor_gym.agents.presets import preset
 from glamor_gym.agents.settings import DataPolicy, GlamorSettings, LearningRateSchedule, Precision
-from glamor_gym.agents.vector_env import AnyEnv
 from glamor_gym.models import log_probs
 from glamor_gym.models.augmentation import shift_together
 from glamor_gym.planners import PlannerSettings, StopRule, plan
 from glamor_gym.types import Plan, SegmentBatch
+from glamor_gym.vector.sb3 import AnyEnv
 
 _Defaults = GlamorSettings
 

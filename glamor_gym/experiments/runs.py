@@ -21,7 +21,6 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-from glamor_gym.agents.vector_env import horizon_of, stop_action_of
 from glamor_gym.evaluation import (
     EvaluationCallback,
     RunConfig,
@@ -36,6 +35,7 @@ from glamor_gym.experiments.algorithms import Algorithm, Player, get_algorithm
 from glamor_gym.experiments.spec import RunSpec
 from glamor_gym.tasks import get_task
 from glamor_gym.types import EvaluationResult
+from glamor_gym.vector.sb3 import horizon_of, stop_action_of
 
 LOG_ENTRIES = 200
 """About how many rows of training figures a run logs."""

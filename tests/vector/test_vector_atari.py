@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from glamor_gym import atari_vector
-from glamor_gym.atari_vector import (
+from glamor_gym.envs.atari import AtariWorld, NoopCounts
+from glamor_gym.goals import load_goal_set
+from glamor_gym.vector import atari
+from glamor_gym.vector.atari import (
     ThreadedAtariVectorEnv,
     ThreadedAtariWorld,
     make_atari_vector_env,
 )
-from glamor_gym.envs.atari import AtariWorld, NoopCounts
-from glamor_gym.goals import load_goal_set
 from glamor_gym.wrappers import ScreenToFrame
 
 NUM_ENVS = 3
@@ -206,6 +206,6 @@ def test_another_way_of_drawing_noops_is_noticed(monkeypatch):
         def draw(self):
             return 31
 
-    monkeypatch.setattr(atari_vector, "NoopCounts", Others)
+    monkeypatch.setattr(atari, "NoopCounts", Others)
     with pytest.raises(RuntimeError, match=r"no-ops.*'sync'"):
         world().reset(seed=0)
