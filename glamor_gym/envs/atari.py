@@ -21,6 +21,7 @@ from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
 from glamor_gym.checks import as_element, as_integer, as_probability, as_render_mode
+from glamor_gym.snapshots import Snapshot, random_state, set_random_state
 from glamor_gym.types import GoalKind
 
 NOOP = ale_py.Action.NOOP
@@ -45,12 +46,12 @@ class NoopCounts:
         self._low = low
         self._size = high - low + 1
         # Only the legacy generator is seeded as std::mt19937 is.
-        self._bits = np.random.RandomState(seed)
+        self.bits = np.random.RandomState(seed)
 
     def draw(self) -> int:
         """Return the next count, by an unbiased multiply and shift (Lemire, 2019)."""
         while True:
-            product = int(self._bits.randint(2**32, dtype=np.uint32)) * self._size
+            product = int(self.bits.randint(2**32, dtype=np.uint32)) * self._size
             if product % 2**32 >= 2**32 % self._size:
                 return self._low + (product >> 32)
 
@@ -146,7 +147,8 @@ class AtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
             if self._ale.game_over():
                 self._ale.reset_game()
         self._lives = self._ale.lives()
-        self._ale.getScreenGrayscale(self._screen)
+        self._ale.getScreenGrayscale(self._last)
+        self._screen[:] = self._last
         return self.goal_content(), self._info()
 
     def step(self, action: Any) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
@@ -165,7 +167,9 @@ class AtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
         for _ in range(self._frame_skip - 1):
             score += self._ale.act(held)
         # After a game over the emulator stands still, and both screens are the last one.
-        self._ale.getScreenGrayscale(self._before_last)
+        self._before_last, self._last = self._last, self._before_last
+        if self._frame_skip > 1:
+            self._ale.getScreenGrayscale(self._before_last)
         score += self._ale.act(held)
         self._ale.getScreenGrayscale(self._last)
         np.maximum(self._before_last, self._last, out=self._screen)
@@ -189,6 +193,35 @@ class AtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
     def render(self) -> NDArray[np.uint8] | None:
         """Return the last emulator frame in colour, uint8 (H, W, 3); None without a mode."""
         return None if self.render_mode is None else self._ale.getScreenRGB()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The console, its generator of sticky actions included, and the no-ops; can be set.
+
+        The console's own screen is not in it; the next frame shows it again.
+        """
+        console = self._ale.cloneState(include_rng=True).serialize()
+        return {
+            "random": random_state(self.np_random),
+            "noops": None if self._noops is None else random_state(self._noops.bits),
+            "lives": self._lives,
+            "screen": self._screen.copy(),
+            "last": self._last.copy(),
+            "console": np.frombuffer(console, np.uint8).copy(),
+        }
+
+    @snapshot.setter
+    def snapshot(self, snapshot: Mapping[str, Any]) -> None:
+        for name in ("screen", "last"):
+            as_element(snapshot[name], self._screens, name=f"snapshot[{name!r}]")
+        self._ale.restoreState(ale_py.ALEState(snapshot["console"].tobytes()))
+        set_random_state(self.np_random, snapshot["random"])
+        self._noops = None
+        if snapshot["noops"] is not None:
+            self._noops = NoopCounts(*self._noop_range, seed=0)
+            set_random_state(self._noops.bits, snapshot["noops"])
+        self._lives = snapshot["lives"]
+        self._screen[:], self._last[:] = snapshot["screen"], snapshot["last"]
 
     def _seeded(self, seed: int) -> NoopCounts:
         """Load the ROM with a new seed, the only way to seed its sticky actions."""

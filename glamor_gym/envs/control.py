@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from glamor_gym.checks import as_size
 from glamor_gym.envs.rendering import choose_backend
+from glamor_gym.snapshots import Snapshot, random_state, set_random_state
 from glamor_gym.tasks import Task
 from glamor_gym.types import GoalKind, Labels
 
@@ -35,6 +36,21 @@ from glamor_gym.envs.scene_camera import LOOKS, SceneCamera  # noqa: E402
 
 _STATE = mujoco.mjtState.mjSTATE_PHYSICS
 """What a goal keeps: positions, velocities and activations."""
+
+_WHOLE_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
+"""What the next step depends on, the solver's warm start included."""
+
+_DRAWN_WITH_EPISODE = (
+    "body_pos",
+    "body_quat",
+    "dof_damping",
+    "geom_pos",
+    "geom_size",
+    "site_pos",
+    "site_rgba",
+    "site_size",
+)
+"""Entries of the model that the suite's tasks set when an episode begins, such as targets."""
 
 
 class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
@@ -195,6 +211,33 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
         if not self._closed:
             self._closed = True
             self._simulation.close()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The physics, the episode's targets, the generators and the last picture; can be set."""
+        model = self._physics.model
+        return {
+            "random": random_state(self.np_random),
+            "suite_random": random_state(self._simulation.np_random),
+            "begun": self._begun,
+            "state": self._physics.get_state(_WHOLE_STATE),
+            "model": {name: getattr(model, name).copy() for name in _DRAWN_WITH_EPISODE},
+            "picture": self._picture.copy(),
+        }
+
+    @snapshot.setter
+    def snapshot(self, snapshot: Mapping[str, Any]) -> None:
+        if snapshot["begun"]:
+            self._simulation.reset()  # else the suite would take the next step for a reset
+            model, data = self._physics.model, self._physics.data.ptr
+            for name in _DRAWN_WITH_EPISODE:
+                getattr(model, name)[:] = snapshot["model"][name]
+            mujoco.mj_setState(model.ptr, data, snapshot["state"], _WHOLE_STATE)
+            mujoco.mj_step1(model.ptr, data)  # as every step of dm_control ends
+        set_random_state(self.np_random, snapshot["random"])
+        set_random_state(self._simulation.np_random, snapshot["suite_random"])
+        self._begun = snapshot["begun"]
+        self._picture = snapshot["picture"].copy()
 
     @cached_property
     def _camera(self) -> SceneCamera | None:

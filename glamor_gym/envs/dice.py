@@ -5,6 +5,7 @@ Out: the face that is up, one-hot, as the observation, zeros before the roll; th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -14,6 +15,7 @@ from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
 from glamor_gym.checks import as_integer, as_render_mode
+from glamor_gym.snapshots import Snapshot, random_state, set_random_state
 from glamor_gym.types import Goal, GoalKind
 
 FACES = 6
@@ -107,6 +109,16 @@ class Dice(gym.Env[NDArray[np.float32], np.int64]):
     def render(self) -> NDArray[np.uint8] | None:
         """Return the die as it lies, see :meth:`draw`; None without a render mode."""
         return None if self.render_mode is None else self.draw(self.goal_content())
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The face that is up, and the generator that rolls; can be set."""
+        return {"face": self._face, "random": random_state(self.np_random)}
+
+    @snapshot.setter
+    def snapshot(self, snapshot: Mapping[str, Any]) -> None:
+        self._face = snapshot["face"]
+        set_random_state(self.np_random, snapshot["random"])
 
     def _info(self) -> dict[str, Any]:
         return {"labels": {"face": float(self._face)}}

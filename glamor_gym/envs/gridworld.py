@@ -5,6 +5,7 @@ Out: the agent's cell, one-hot, as the observation; its column and row as the la
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -13,6 +14,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from glamor_gym.checks import as_integer, as_render_mode
+from glamor_gym.snapshots import Snapshot
 from glamor_gym.types import Goal, GoalKind
 
 MOVES = ((0, -1), (1, 0), (0, 1), (-1, 0))
@@ -104,6 +106,15 @@ class GridWorld(gym.Env[NDArray[np.float32], np.int64]):
     def render(self) -> NDArray[np.uint8] | None:
         """Return the room as it is, see :meth:`draw`; None without a render mode."""
         return None if self.render_mode is None else self.draw(self.goal_content())
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """Where the agent is; can be set."""
+        return {"x": self._x, "y": self._y}
+
+    @snapshot.setter
+    def snapshot(self, snapshot: Mapping[str, Any]) -> None:
+        self._x, self._y = snapshot["x"], snapshot["y"]
 
     def _one_hot(self, x: int, y: int) -> NDArray[np.float32]:
         cell = np.zeros(self.size**2, np.float32)

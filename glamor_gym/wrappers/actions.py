@@ -17,11 +17,12 @@ from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
 from glamor_gym.checks import as_choice, as_integer
+from glamor_gym.snapshots import Stateless
 
 ActionTable = Literal["cartesian", "diagonal"]
 
 
-class RepeatAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+class RepeatAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, Stateless):
     """Hold each action for `n` steps, or until the episode ends; rewards are summed."""
 
     def __init__(self, env: gym.Env[Any, Any], n: int) -> None:
@@ -50,7 +51,9 @@ class RepeatAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         return observation, total, terminated, truncated, info
 
 
-class DiscretizeActions(gym.ActionWrapper[Any, np.int64, NDArray[Any]], RecordConstructorArgs):
+class DiscretizeActions(
+    gym.ActionWrapper[Any, np.int64, NDArray[Any]], RecordConstructorArgs, Stateless
+):
     """Offer the corners, edges and middle of a box of actions as numbered actions.
 
     With −1, 0, +1 for the low bound, the middle and the high bound of a dimension:

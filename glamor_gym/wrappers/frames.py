@@ -7,6 +7,7 @@ In: an environment whose observation is a screen, uint8 (H, W) or (H, W, 3). Out
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, SupportsFloat
 
 import cv2
@@ -17,6 +18,7 @@ from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
 from glamor_gym.checks import as_integer, as_size
+from glamor_gym.snapshots import Snapshot, Stateless, restore, snapshot_of
 
 FRAME_SIZE = (80, 104)
 """Height and width of a frame in the paper's experiments, in pixels."""
@@ -45,7 +47,7 @@ def to_frame(screen: NDArray[np.uint8], frame_size: tuple[int, int]) -> NDArray[
 
 
 class ScreenToFrame(
-    gym.ObservationWrapper[NDArray[Any], Any, NDArray[np.uint8]], RecordConstructorArgs
+    gym.ObservationWrapper[NDArray[Any], Any, NDArray[np.uint8]], RecordConstructorArgs, Stateless
 ):
     """Turn screens into grayscale frames of one size, with a channel axis in front.
 
@@ -128,6 +130,16 @@ class StackFrames(
         """Take an action; the oldest frame drops out."""
         frame, reward, terminated, truncated, info = self.env.step(action)
         return self._push(frame), reward, terminated, truncated, info
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The stack, and what is below; can be set."""
+        return {"stack": self._stack.copy(), "env": snapshot_of(self.env)}
+
+    @snapshot.setter
+    def snapshot(self, snapshot: Mapping[str, Any]) -> None:
+        self._stack[:] = snapshot["stack"]
+        restore(self.env, snapshot["env"])
 
     def _push(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         self._stack[: -self._channels] = self._stack[self._channels :]

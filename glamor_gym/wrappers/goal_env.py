@@ -20,8 +20,16 @@ from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
 from glamor_gym.checks import as_choice, as_element, as_integer, as_render_mode
+from glamor_gym.snapshots import (
+    Snapshot,
+    random_state,
+    restore,
+    set_random_state,
+    snapshot_of,
+)
 from glamor_gym.types import Goal
 from glamor_gym.wrappers.display import side_by_side, to_picture
+from glamor_gym.wrappers.episode_journal import EpisodeJournal, offers_snapshots
 from glamor_gym.wrappers.frames import StackFrames
 from glamor_gym.wrappers.stop import StopAction
 
@@ -124,6 +132,8 @@ class GoalEnv(gym.Env[Observation, np.int64]):
         if "render_fps" in world.metadata:
             self.metadata = {**self.metadata, "render_fps": world.metadata["render_fps"]}
         self._goal_space = _goal_space(world)
+        if not offers_snapshots(world):
+            world = EpisodeJournal(world)
         pictures = len(self._goal_space.shape) == 3
         frame_stack = as_integer(frame_stack, name="frame_stack", low=1)
         stopping = StopAction(StackFrames(world, frame_stack) if pictures else world)
@@ -269,6 +279,31 @@ class GoalEnv(gym.Env[Observation, np.int64]):
             gym.logger.warn("render() shows nothing: make the environment with a render_mode")
             return None
         return side_by_side(self._draw(self._achieved), self._draw(self._desired))
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The episode and its goal, the generator of goals, and the world; can be set."""
+        return {
+            "random": random_state(self.np_random),
+            "running": self._running,
+            "steps_left": self._steps_left,
+            "goal_labels": dict(self._goal_labels),
+            "achieved": self._achieved.copy(),
+            "desired": self._desired.copy(),
+            "world": snapshot_of(self._world),
+        }
+
+    @snapshot.setter
+    def snapshot(self, snapshot: Mapping[str, Any]) -> None:
+        for name in ("achieved", "desired"):
+            as_element(snapshot[name], self._goal_space, name=f"snapshot[{name!r}]")
+        restore(self._world, snapshot["world"])
+        set_random_state(self.np_random, snapshot["random"])
+        self._running = snapshot["running"]
+        self._steps_left = snapshot["steps_left"]
+        self._goal_labels = dict(snapshot["goal_labels"])
+        self._achieved = snapshot["achieved"].copy()
+        self._desired = snapshot["desired"].copy()
 
     def close(self) -> None:
         """Close the world; a second call does nothing."""

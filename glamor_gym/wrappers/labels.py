@@ -12,8 +12,10 @@ from typing import Any, SupportsFloat
 import gymnasium as gym
 from gymnasium.utils import RecordConstructorArgs
 
+from glamor_gym.snapshots import Stateless
 
-class EntityLabels(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+
+class EntityLabels(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, Stateless):
     """Put the labels of each moment into ``info["labels"]`` (dict name → float)."""
 
     def __init__(

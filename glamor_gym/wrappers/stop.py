@@ -7,6 +7,7 @@ action n is STOP. The environment below never sees it.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -15,6 +16,9 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 
 from glamor_gym.checks import as_integer
+from glamor_gym.snapshots import Snapshot, restore, snapshot_of
+
+_MOMENT = ("observation", "info")
 
 
 class StopAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -74,6 +78,18 @@ class StopAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         if terminated or truncated:
             self._last = None
         return observation, reward, terminated, truncated, info
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What STOP would return, and what is below; can be set."""
+        last = None if self._last is None else dict(zip(_MOMENT, self._last, strict=True))
+        return {"last": copy.deepcopy(last), "env": snapshot_of(self.env)}
+
+    @snapshot.setter
+    def snapshot(self, snapshot: Mapping[str, Any]) -> None:
+        last = copy.deepcopy(snapshot["last"])
+        self._last = None if last is None else (last["observation"], last["info"])
+        restore(self.env, snapshot["env"])
 
     def _remember(self, observation: Any, info: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Keep what STOP would return, out of reach of whoever alters what is returned now."""

@@ -1,0 +1,82 @@
+"""Snapshots for environments that offer none: the seed of the episode, and the actions since.
+
+In: any environment whose ``reset(seed=…)`` settles all that follows, as Gymnasium asks. Out: the
+same with a property ``snapshot``; to restore it, the episode is played again.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Mapping
+from typing import Any, SupportsFloat
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.utils import RecordConstructorArgs
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
+
+from glamor_gym.snapshots import Snapshot, Stateless, random_state, set_random_state
+
+
+class EpisodeJournal(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+    """Give each episode a seed of its own, and write down its actions.
+
+    A reset without a seed draws one; so a snapshot never reaches back further than one episode.
+    What an environment remembers from one episode to the next in spite of a seeded reset (a
+    curriculum, a running mean) is not in it.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        """Wrap `env`."""
+        RecordConstructorArgs.__init__(self)
+        gym.Wrapper.__init__(self, env)
+        self._seeds = np.random.default_rng()
+        self._seed: int | None = None
+        self._options: dict[str, Any] | None = None
+        self._actions: list[Any] = []
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode with `seed`, or with one drawn by the last seed that was given."""
+        if seed is not None:
+            self._seeds = np.random.default_rng(seed)
+        self._seed = int(self._seeds.integers(2**31)) if seed is None else seed
+        self._options = copy.deepcopy(options)
+        self._actions = []
+        return self.env.reset(seed=self._seed, options=options)
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Take an action and write it down."""
+        self._actions.append(copy.deepcopy(action))
+        return self.env.step(action)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The episode as it was played; setting it plays it again, which takes its time."""
+        return {
+            "seeds": random_state(self._seeds),
+            "seed": self._seed,
+            "options": copy.deepcopy(self._options),
+            "actions": copy.deepcopy(self._actions),
+        }
+
+    @snapshot.setter
+    def snapshot(self, snapshot: Mapping[str, Any]) -> None:
+        if snapshot["seed"] is not None:
+            self.reset(seed=snapshot["seed"], options=snapshot["options"])
+            for action in snapshot["actions"]:
+                self.step(action)
+        set_random_state(self._seeds, snapshot["seeds"])
+
+
+def offers_snapshots(env: gym.Env[Any, Any]) -> bool:
+    """Return whether there are snapshots of `env` with all that it and its wrappers remember."""
+    # Looked up without being called: a snapshot may be costly.
+    has_own = isinstance(inspect.getattr_static(type(env), "snapshot", None), property)
+    if isinstance(env, EpisodeJournal) or not isinstance(env, gym.Wrapper):
+        return has_own
+    # Gymnasium's two remember no more than that there was a reset.
+    is_known = has_own or isinstance(env, Stateless | OrderEnforcing | PassiveEnvChecker)
+    return is_known and offers_snapshots(env.env)
