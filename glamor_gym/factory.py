@@ -18,7 +18,7 @@ from glamor_gym.goals import load_goal_set
 from glamor_gym.tasks import Task, get_task
 from glamor_gym.types import Goal
 from glamor_gym.wrappers import FRAME_SIZE, GoalEnv, make_pipeline
-from glamor_gym.wrappers.goal_env import Reward
+from glamor_gym.wrappers.goal_rules import Reward
 
 
 def make_goal_env(

@@ -10,7 +10,8 @@ and, for checkpoints, :class:`EpisodeJournal` around an environment without snap
 from glamor_gym.wrappers.actions import DiscretizeActions, RepeatAction
 from glamor_gym.wrappers.episode_journal import EpisodeJournal, offers_snapshots
 from glamor_gym.wrappers.frames import FRAME_SIZE, ScreenToFrame, StackFrames
-from glamor_gym.wrappers.goal_env import GoalEnv, label_tolerance
+from glamor_gym.wrappers.goal_env import GoalEnv
+from glamor_gym.wrappers.goal_rules import label_tolerance
 from glamor_gym.wrappers.labels import EntityLabels
 from glamor_gym.wrappers.pipeline import make_pipeline
 from glamor_gym.wrappers.stop import StopAction

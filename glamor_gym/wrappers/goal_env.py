@@ -11,7 +11,7 @@ It is an environment of its own rather than a wrapper: checkers and replay buffe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -19,7 +19,7 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
-from glamor_gym.checks import as_choice, as_element, as_integer, as_render_mode
+from glamor_gym.checks import as_element, as_integer, as_render_mode
 from glamor_gym.snapshots import (
     Snapshot,
     random_state,
@@ -31,26 +31,13 @@ from glamor_gym.types import Goal
 from glamor_gym.wrappers.display import side_by_side, to_picture
 from glamor_gym.wrappers.episode_journal import EpisodeJournal, offers_snapshots
 from glamor_gym.wrappers.frames import StackFrames
+from glamor_gym.wrappers.goal_rules import GoalRules, Reward
 from glamor_gym.wrappers.stop import StopAction
 
-Reward = Literal["image", "labels"]
 Observation = dict[str, Any]
-Infos = Mapping[str, Any] | Sequence[Mapping[str, Any]] | NDArray[np.object_]
-
-SMALLEST_RANGE = 0.01
-"""A label that hardly moves gives no scale: a range below this counts as 1."""
 
 
-def label_tolerance(extent: float) -> float:
-    """Return how far a label of feasible range `extent` may miss the goal's: 10 % of it (§4.4).
-
-    Success is strictly less. A range below :data:`SMALLEST_RANGE` counts as 1.
-    """
-    # Divided, not multiplied by 0.1: ten per cent of 70 is 7, not 7.000000000000001.
-    return (extent if extent >= SMALLEST_RANGE else 1.0) / 10
-
-
-class GoalEnv(gym.Env[Observation, np.int64]):
+class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
     """Reach the goal picture within T steps, or say STOP where it is reached.
 
     Observation (every value a fresh array):
@@ -116,22 +103,14 @@ class GoalEnv(gym.Env[Observation, np.int64]):
             ValueError: an argument is out of what is said above; the message names it.
             TypeError: `horizon` or `frame_stack` is not an integer.
         """
-        if len(goals) == 0:
-            raise ValueError("goals must hold at least one goal, got none")
-        for name, extent in ranges.items():
-            if not (np.isfinite(extent) and extent >= 0):
-                raise ValueError(f"ranges[{name!r}] must be finite and ≥ 0, got {extent!r}")
-        self.goals = goals
-        self.ranges = dict(ranges)
-        self._tolerance = {name: label_tolerance(extent) for name, extent in ranges.items()}
+        GoalRules.__init__(
+            self, goals, ranges, _goal_space(world), reward=reward, label_lag=label_lag
+        )
         self.horizon = as_integer(horizon, name="horizon", low=1)
-        self.reward: Reward = as_choice(reward, get_args(Reward), name="reward")
-        self.label_lag = as_choice(label_lag, (0, 1), name="label_lag")
         self.render_mode = as_render_mode(render_mode)
 
         if "render_fps" in world.metadata:
             self.metadata = {**self.metadata, "render_fps": world.metadata["render_fps"]}
-        self._goal_space = _goal_space(world)
         if not offers_snapshots(world):
             world = EpisodeJournal(world)
         pictures = len(self._goal_space.shape) == 3
@@ -155,6 +134,7 @@ class GoalEnv(gym.Env[Observation, np.int64]):
         self._running = False
         self._steps_left = self.horizon
         self._goal_labels: dict[str, float] = {}
+        self._same = False
         self._achieved = np.zeros(self._goal_space.shape, self._goal_space.dtype)
         self._desired = self._achieved.copy()
 
@@ -179,17 +159,14 @@ class GoalEnv(gym.Env[Observation, np.int64]):
         """
         super().reset(seed=seed)
         self._running = False
-        options = options or {}
-        if unknown := options.keys() - {"goal"}:
-            raise ValueError(f"options may hold 'goal' only, got {sorted(unknown)}")
         # The world gets a stream of its own: with the same seed, its first draw would hang
         # together with the draw of the goal.
         world_seed = None if seed is None else int(self.np_random.integers(2**31))
-        goal = self._goal_from(options)
-        self._goal_labels = self._labels_of(goal)
+        goal = self.choose_goal(options or {}, self.np_random)
+        self._goal_labels = self.labels_of(goal)
         observation, info = self._world.reset(seed=world_seed)
         # Only now: a goal is shown as this episode's world shows it.
-        self._desired = self._picture_of(goal)
+        self._desired = self.picture_of(goal, self._world)
         self._steps_left = self.horizon
         self._running = True
         return self._observe(observation), self._inform(info)
@@ -208,70 +185,15 @@ class GoalEnv(gym.Env[Observation, np.int64]):
         self._steps_left -= 1
         seen = self._observe(observation)
         info = self._inform(info, world_terminated and not info["stopped"], world_truncated)
-        moment = self._achieved, self._desired, info
-        reward = float(self.compute_reward(*moment))
-        terminated = bool(self.compute_terminated(*moment))
-        truncated = bool(self.compute_truncated(*moment))
-        self._running = not (terminated or truncated)
-        return seen, reward, terminated, truncated, info
-
-    def compute_reward(
-        self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any], info: Infos
-    ) -> float | NDArray[np.float32]:
-        """Return the reward of a step that achieved `achieved_goal` where another was desired.
-
-        ``"image"`` looks at the pictures alone; `info` may be empty. ``"labels"`` judges by the
-        ``labels`` and ``goal_labels`` in `info`: whoever puts another goal picture in the place
-        of the episode's own (as hindsight relabelling does) has to put its labels there too.
-
-        Args:
-            achieved_goal: one, or a batch (B, …) of them.
-            desired_goal: likewise.
-            info: what :meth:`step` returned; for a batch a list or array of B such.
-
-        Returns:
-            0.0 or 1.0; for a batch float32 (B,).
-
-        Raises:
-            ValueError: the shapes do not fit, or `info` lacks what ``"labels"`` needs.
-        """
-        equal = self._equal(achieved_goal, desired_goal)
+        # What the compute_* methods would say of this one step, without their batches.
+        terminated = bool(info["stopped"] or info["world_terminated"])
+        cut_off = self._steps_left == 0 or info["world_truncated"]
+        self._running = not (terminated or cut_off)
         if self.reward == "image":
-            return _rewards(equal)
-        over = _is_terminated(info) | _is_truncated(info)
-        moments = zip(
-            _facts(info, "labels").flat, _facts(info, "goal_labels").flat, equal.flat, strict=True
-        )
-        success = [
-            self._is_success(labels, goal_labels, bool(same))
-            for labels, goal_labels, same in moments
-        ]
-        return _rewards(over & np.reshape(success, equal.shape))
-
-    def compute_terminated(
-        self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any], info: Infos
-    ) -> bool | NDArray[np.bool_]:
-        """Return whether STOP or the world ended the episode; the goals have no part in it.
-
-        Arguments and errors as for :meth:`compute_reward`, `info` always needed. Returns a bool,
-        or bool (B,).
-        """
-        return _flags(_is_terminated(info))
-
-    def compute_truncated(
-        self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any], info: Infos
-    ) -> bool | NDArray[np.bool_]:
-        """Return whether the episode was cut off, by the horizon or the world's own limit.
-
-        Arguments and errors as for :meth:`compute_reward`, `info` always needed. Returns a bool,
-        or bool (B,).
-        """
-        return _flags(_is_truncated(info))
-
-    @property
-    def is_running(self) -> bool:
-        """Whether an episode was begun and is not over."""
-        return self._running
+            rewarded = self._same
+        else:
+            rewarded = not self._running and info["is_success"]
+        return seen, float(rewarded), terminated, bool(cut_off and not terminated), info
 
     def render(self) -> NDArray[np.uint8] | None:
         """Return the newest frame beside the goal, uint8 (H, W, 3); None without a render mode."""
@@ -309,40 +231,6 @@ class GoalEnv(gym.Env[Observation, np.int64]):
         """Close the world; a second call does nothing."""
         self._world.close()
 
-    def _goal_from(self, options: Mapping[str, Any]) -> Goal:
-        """Return the goal that the options of a reset ask for, or one drawn from the set."""
-        if "goal" not in options:
-            return self.goals[int(self.np_random.integers(len(self.goals)))]
-        asked = options["goal"]
-        if isinstance(asked, Goal):
-            return asked
-        if isinstance(asked, np.ndarray) and asked.ndim > 0:
-            return Goal(as_element(asked, self._goal_space, name="options['goal']"), "frame")
-        name = "options['goal'], unless a Goal or a picture,"
-        return self.goals[as_integer(asked, name=name, low=0, high=len(self.goals) - 1)]
-
-    def _labels_of(self, goal: Goal) -> dict[str, float]:
-        """Return the labels that success is judged by; none where the goal has none."""
-        if goal.labels is None:
-            return {}
-        labels = goal.lagged_labels if self.label_lag else goal.labels
-        if labels is None:
-            raise ValueError("label_lag=1 needs a goal with lagged_labels, and this one has none")
-        if missing := labels.keys() - self.ranges.keys():
-            raise ValueError(f"ranges must hold the goal's labels, and lacks {sorted(missing)}")
-        return dict(labels)
-
-    def _picture_of(self, goal: Goal) -> NDArray[Any]:
-        """Return the goal as this episode's world shows it, a fresh array."""
-        if goal.kind == "frame":
-            return as_element(goal.content, self._goal_space, name="Goal.content").copy()
-        has_kind = self._world.has_wrapper_attr("goal_kind")
-        kind = self._world.get_wrapper_attr("goal_kind") if has_kind else "frame"
-        if goal.kind != kind:
-            raise ValueError(f"Goal.kind must be 'frame' or {kind!r} here, got {goal.kind!r}")
-        shown = self._world.get_wrapper_attr("goal_screen")(goal.content)
-        return as_element(shown, self._goal_space, name="goal_screen(Goal.content)").copy()
-
     def _observe(self, observation: NDArray[Any]) -> Observation:
         self._achieved = observation[self._newest].copy()
         return {
@@ -356,44 +244,16 @@ class GoalEnv(gym.Env[Observation, np.int64]):
         self, info: dict[str, Any], world_terminated: bool = False, world_truncated: bool = False
     ) -> dict[str, Any]:
         labels = dict(info.get("labels", {}))
-        same = bool(np.array_equal(self._achieved, self._desired))
+        self._same = bool((self._achieved == self._desired).all())
         return {
             **info,
             "labels": labels,
             "goal_labels": dict(self._goal_labels),
-            "is_success": self._is_success(labels, self._goal_labels, same),
+            "is_success": self.is_success(labels, self._goal_labels, self._same),
             "world_terminated": bool(world_terminated),
             "world_truncated": bool(world_truncated),
             "steps_left": self._steps_left,
         }
-
-    def _is_success(
-        self, labels: Mapping[str, float], goal_labels: Mapping[str, float], same: bool
-    ) -> bool:
-        if not goal_labels:
-            return same
-        if missing := goal_labels.keys() - labels.keys():
-            raise ValueError(f"the world's labels must hold the goal's, and lack {sorted(missing)}")
-        return all(
-            abs(labels[name] - wanted) < self._tolerance[name]
-            for name, wanted in goal_labels.items()
-        )
-
-    def _equal(self, achieved: NDArray[Any], desired: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return where two goals, or two batches of goals, are equal: bool () or (B,)."""
-        shape = self._goal_space.shape
-        achieved, desired = np.asarray(achieved), np.asarray(desired)
-        batch = achieved.ndim - len(shape)
-        if (
-            achieved.shape != desired.shape
-            or batch not in (0, 1)
-            or achieved.shape[batch:] != shape
-        ):
-            raise ValueError(
-                f"achieved_goal and desired_goal must both have shape {shape} or (B, …), "
-                f"got {achieved.shape} and {desired.shape}"
-            )
-        return np.asarray((achieved == desired).all(axis=tuple(range(batch, achieved.ndim))))
 
 
 def _goal_space(world: gym.Env[Any, Any]) -> spaces.Box:
@@ -407,32 +267,3 @@ def _goal_space(world: gym.Env[Any, Any]) -> spaces.Box:
         f"world must show frames, uint8 (C, H, W), or vectors, float32 (d,), got {space}; "
         "glamor_gym.wrappers.ScreenToFrame makes frames of screens"
     )
-
-
-def _facts(info: Infos, key: str) -> NDArray[Any]:
-    """Return one entry of an info, or of each of a batch of infos: an array () or (B,)."""
-    try:
-        if isinstance(info, Mapping):
-            return np.asarray(info[key])
-        return np.asarray([one[key] for one in info])
-    except KeyError:
-        raise ValueError(f"info must hold {key!r}, as step() returns it, and lacks it") from None
-
-
-def _is_terminated(info: Infos) -> NDArray[np.bool_]:
-    return np.asarray(_facts(info, "stopped") | _facts(info, "world_terminated"))
-
-
-def _is_truncated(info: Infos) -> NDArray[np.bool_]:
-    cut_off = (_facts(info, "steps_left") <= 0) | _facts(info, "world_truncated")
-    return np.asarray(cut_off & ~_is_terminated(info))
-
-
-def _flags(values: NDArray[np.bool_]) -> bool | NDArray[np.bool_]:
-    """Return an array () as a bool, a batch as it is."""
-    return values if values.ndim else bool(values)
-
-
-def _rewards(values: NDArray[np.bool_]) -> float | NDArray[np.float32]:
-    """Return 1.0 where true: an array () as a float, a batch as float32 (B,)."""
-    return values.astype(np.float32) if values.ndim else float(values)

@@ -1,0 +1,257 @@
+"""The rules of reaching a goal: which goal is asked for, what counts as there, when it is over.
+
+In: goals, and the achieved and desired pictures, labels and infos of one step or a batch of them.
+Out: rewards, ends and successes (§3, §4.4). Environments of one world and of many have them in
+common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from glamor_gym.checks import as_choice, as_element, as_integer
+from glamor_gym.types import Goal
+
+Reward = Literal["image", "labels"]
+Infos = Mapping[str, Any] | Sequence[Mapping[str, Any]] | NDArray[np.object_]
+
+SMALLEST_RANGE = 0.01
+"""A label that hardly moves gives no scale: a range below this counts as 1."""
+
+
+def label_tolerance(extent: float) -> float:
+    """Return how far a label of feasible range `extent` may miss the goal's: 10 % of it (§4.4).
+
+    Success is strictly less. A range below :data:`SMALLEST_RANGE` counts as 1.
+    """
+    # Divided, not multiplied by 0.1: ten per cent of 70 is 7, not 7.000000000000001.
+    return (extent if extent >= SMALLEST_RANGE else 1.0) / 10
+
+
+class GoalRules:
+    """What is asked for and when it is reached; a goal environment is one of these.
+
+    Attributes:
+        goals: the goals that an episode's is drawn from.
+        ranges: feasible range of each label.
+        reward: ``"image"`` or ``"labels"``.
+        label_lag: 0: success compares with the labels at the moment of the goal picture; 1: with
+            those one step after it.
+    """
+
+    def __init__(
+        self,
+        goals: Sequence[Goal],
+        ranges: Mapping[str, float],
+        goal_space: spaces.Box,
+        *,
+        reward: Reward,
+        label_lag: Literal[0, 1],
+    ) -> None:
+        """Set the rules.
+
+        Args:
+            goals: at least one; may be a sequence that loads lazily.
+            ranges: feasible range of every label that a goal has, in the label's unit.
+            goal_space: of `achieved_goal` and `desired_goal`.
+            reward: see the class, as for what follows.
+            label_lag: 0 or 1.
+
+        Raises:
+            ValueError: there is no goal, or an argument is out of range; the message names it.
+        """
+        if len(goals) == 0:
+            raise ValueError("goals must hold at least one goal, got none")
+        for name, extent in ranges.items():
+            if not (np.isfinite(extent) and extent >= 0):
+                raise ValueError(f"ranges[{name!r}] must be finite and ≥ 0, got {extent!r}")
+        self.goals = goals
+        self.ranges = dict(ranges)
+        self.reward: Reward = as_choice(reward, get_args(Reward), name="reward")
+        self.label_lag = as_choice(label_lag, (0, 1), name="label_lag")
+        self._goal_space = goal_space
+        self._tolerance = {name: label_tolerance(extent) for name, extent in ranges.items()}
+
+    def choose_goal(self, options: Mapping[str, Any], rng: np.random.Generator) -> Goal:
+        """Return the goal that the options of a reset ask for, or else draw one of `goals`.
+
+        Args:
+            options: ``{"goal": k}`` for the k-th of `goals`; ``{"goal": Goal}`` or
+                ``{"goal": picture}`` for any other; ``{}`` to draw.
+            rng: what to draw with; not used where a goal is asked for.
+
+        Raises:
+            ValueError: an unknown option, or a goal out of range, of the wrong shape or with NaN.
+            TypeError: a goal of the wrong type or dtype.
+        """
+        if unknown := options.keys() - {"goal"}:
+            raise ValueError(f"options may hold 'goal' only, got {sorted(unknown)}")
+        if "goal" not in options:
+            return self.goals[int(rng.integers(len(self.goals)))]
+        asked = options["goal"]
+        if isinstance(asked, Goal):
+            return asked
+        if isinstance(asked, np.ndarray) and asked.ndim > 0:
+            return Goal(as_element(asked, self._goal_space, name="options['goal']"), "frame")
+        name = "options['goal'], unless a Goal or a picture,"
+        return self.goals[as_integer(asked, name=name, low=0, high=len(self.goals) - 1)]
+
+    def picture_of(self, goal: Goal, world: Any) -> NDArray[Any]:
+        """Return a goal as the running episode of `world` shows it, a fresh array.
+
+        Args:
+            goal: any goal.
+            world: an environment; see :class:`glamor_gym.types.World`.
+
+        Raises:
+            ValueError: the goal is of a kind that the world does not show, or does not fit.
+            TypeError: the goal's content is of the wrong dtype.
+        """
+        if goal.kind == "frame":
+            return as_element(goal.content, self._goal_space, name="Goal.content").copy()
+        has_kind = world.has_wrapper_attr("goal_kind")
+        kind = world.get_wrapper_attr("goal_kind") if has_kind else "frame"
+        if goal.kind != kind:
+            raise ValueError(f"Goal.kind must be 'frame' or {kind!r} here, got {goal.kind!r}")
+        shown = world.get_wrapper_attr("goal_screen")(goal.content)
+        return as_element(shown, self._goal_space, name="goal_screen(Goal.content)").copy()
+
+    def labels_of(self, goal: Goal) -> dict[str, float]:
+        """Return the labels that success is judged by; none where the goal has none.
+
+        Raises:
+            ValueError: the goal lacks the labels that are asked for, or has one without a range.
+        """
+        if goal.labels is None:
+            return {}
+        labels = goal.lagged_labels if self.label_lag else goal.labels
+        if labels is None:
+            raise ValueError("label_lag=1 needs a goal with lagged_labels, and this one has none")
+        if missing := labels.keys() - self.ranges.keys():
+            raise ValueError(f"ranges must hold the goal's labels, and lacks {sorted(missing)}")
+        return dict(labels)
+
+    def is_success(
+        self, labels: Mapping[str, float], goal_labels: Mapping[str, float], same: bool
+    ) -> bool:
+        """Return whether ending now would succeed (§4.4).
+
+        Args:
+            labels: of the moment.
+            goal_labels: of the goal.
+            same: whether the pictures are equal, which decides where the goal has no labels.
+
+        Raises:
+            ValueError: a label of the goal is missing.
+        """
+        if not goal_labels:
+            return same
+        if missing := goal_labels.keys() - labels.keys():
+            raise ValueError(f"the world's labels must hold the goal's, and lack {sorted(missing)}")
+        return all(
+            abs(labels[name] - wanted) < self._tolerance[name]
+            for name, wanted in goal_labels.items()
+        )
+
+    def compute_reward(
+        self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any], info: Infos
+    ) -> float | NDArray[np.float32]:
+        """Return the reward of a step that achieved `achieved_goal` where another was desired.
+
+        ``"image"`` looks at the pictures alone; `info` may be empty. ``"labels"`` judges by the
+        ``labels`` and ``goal_labels`` in `info`: whoever puts another goal picture in the place
+        of the episode's own (as hindsight relabelling does) has to put its labels there too.
+
+        Args:
+            achieved_goal: one, or a batch (B, …) of them.
+            desired_goal: likewise.
+            info: what ``step`` returned; for a batch a list or array of B such.
+
+        Returns:
+            0.0 or 1.0; for a batch float32 (B,).
+
+        Raises:
+            ValueError: the shapes do not fit, or `info` lacks what ``"labels"`` needs.
+        """
+        equal = self._equal(achieved_goal, desired_goal)
+        if self.reward == "image":
+            return _rewards(equal)
+        over = _is_terminated(info) | _is_truncated(info)
+        moments = zip(
+            _facts(info, "labels").flat, _facts(info, "goal_labels").flat, equal.flat, strict=True
+        )
+        success = [
+            self.is_success(labels, goal_labels, bool(same))
+            for labels, goal_labels, same in moments
+        ]
+        return _rewards(over & np.reshape(success, equal.shape))
+
+    def compute_terminated(
+        self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any], info: Infos
+    ) -> bool | NDArray[np.bool_]:
+        """Return whether STOP or the world ended the episode; the goals have no part in it.
+
+        Arguments and errors as for :meth:`compute_reward`, `info` always needed. Returns a bool,
+        or bool (B,).
+        """
+        return _flags(_is_terminated(info))
+
+    def compute_truncated(
+        self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any], info: Infos
+    ) -> bool | NDArray[np.bool_]:
+        """Return whether the episode was cut off, by the horizon or the world's own limit.
+
+        Arguments and errors as for :meth:`compute_reward`, `info` always needed. Returns a bool,
+        or bool (B,).
+        """
+        return _flags(_is_truncated(info))
+
+    def _equal(self, achieved: NDArray[Any], desired: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return where two goals, or two batches of goals, are equal: bool () or (B,)."""
+        shape = self._goal_space.shape
+        achieved, desired = np.asarray(achieved), np.asarray(desired)
+        batch = achieved.ndim - len(shape)
+        if (
+            achieved.shape != desired.shape
+            or batch not in (0, 1)
+            or achieved.shape[batch:] != shape
+        ):
+            raise ValueError(
+                f"achieved_goal and desired_goal must both have shape {shape} or (B, …), "
+                f"got {achieved.shape} and {desired.shape}"
+            )
+        return np.asarray((achieved == desired).all(axis=tuple(range(batch, achieved.ndim))))
+
+
+def _facts(info: Infos, key: str) -> NDArray[Any]:
+    """Return one entry of an info, or of each of a batch of infos: an array () or (B,)."""
+    try:
+        if isinstance(info, Mapping):
+            return np.asarray(info[key])
+        return np.asarray([one[key] for one in info])
+    except KeyError:
+        raise ValueError(f"info must hold {key!r}, as step() returns it, and lacks it") from None
+
+
+def _is_terminated(info: Infos) -> NDArray[np.bool_]:
+    return np.asarray(_facts(info, "stopped") | _facts(info, "world_terminated"))
+
+
+def _is_truncated(info: Infos) -> NDArray[np.bool_]:
+    cut_off = (_facts(info, "steps_left") <= 0) | _facts(info, "world_truncated")
+    return np.asarray(cut_off & ~_is_terminated(info))
+
+
+def _flags(values: NDArray[np.bool_]) -> bool | NDArray[np.bool_]:
+    """Return an array () as a bool, a batch as it is."""
+    return values if values.ndim else bool(values)
+
+
+def _rewards(values: NDArray[np.bool_]) -> float | NDArray[np.float32]:
+    """Return 1.0 where true: an array () as a float, a batch as float32 (B,)."""
+    return values.astype(np.float32) if values.ndim else float(values)
