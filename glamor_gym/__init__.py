@@ -11,14 +11,30 @@ from typing import TYPE_CHECKING, Any
 from glamor_gym.registration import register_envs, register_in_workers
 
 if TYPE_CHECKING:
-    from glamor_gym.agents import GlamorAgent
+    from glamor_gym.agents import GCSLAgent, GlamorAgent
+    from glamor_gym.conformance import CheckReport, check_agent, check_goal_env
     from glamor_gym.evaluation import evaluate
 
 __version__ = "0.1.0"
 
-__all__ = ["GlamorAgent", "__version__", "evaluate"]
+__all__ = [
+    "CheckReport",
+    "GCSLAgent",
+    "GlamorAgent",
+    "__version__",
+    "check_agent",
+    "check_goal_env",
+    "evaluate",
+]
 
-_HOMES = {"GlamorAgent": "glamor_gym.agents", "evaluate": "glamor_gym.evaluation"}
+_HOMES = {
+    "GCSLAgent": "glamor_gym.agents",
+    "GlamorAgent": "glamor_gym.agents",
+    "CheckReport": "glamor_gym.conformance",
+    "check_agent": "glamor_gym.conformance",
+    "check_goal_env": "glamor_gym.conformance",
+    "evaluate": "glamor_gym.evaluation",
+}
 
 register_envs()
 register_in_workers()

@@ -25,8 +25,10 @@ Command = (
     Annotated[options.Tasks, tyro.conf.subcommand("tasks")]
     | Annotated[options.Train, tyro.conf.subcommand("train")]
     | Annotated[options.Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[options.Reproduce, tyro.conf.subcommand("reproduce")]
     | Annotated[options.Goals, tyro.conf.subcommand("goals")]
     | Annotated[options.Doctor, tyro.conf.subcommand("doctor")]
+    | Annotated[options.Check, tyro.conf.subcommand("check")]
 )
 
 
@@ -63,11 +65,19 @@ def _carry_out(chosen: Command, command: str) -> int:
             from glamor_gym.commands.evaluate import evaluate
 
             return evaluate(chosen)
+        case options.Reproduce():
+            from glamor_gym.commands.reproduce import reproduce
+
+            return reproduce(chosen, command)
         case options.Goals():
             from glamor_gym.commands.goals import carry_out
 
-            return carry_out(chosen.action)
+            return carry_out(chosen.action, command)
         case options.Doctor():
             from glamor_gym.commands.doctor import examine
 
             return examine(chosen)
+        case options.Check():
+            from glamor_gym.commands.check import check
+
+            return check(chosen)

@@ -15,6 +15,20 @@ import tyro
 from glamor_gym.experiments import RunSpec
 
 GoalSplit = Literal["evaluation", "training"]
+Reproduction = Literal[
+    "table-1",
+    "figure-2",
+    "figure-3a",
+    "figure-3b",
+    "figure-4",
+    "figure-6",
+    "figure-7",
+    "figure-8",
+    "figure-11",
+    "figure-12",
+    "appendix-a1",
+    "all",
+]
 
 
 def _or_else(metavar: str, default: object) -> object:
@@ -108,6 +122,46 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class Reproduce:
+    """Make a table or figure of the paper again, beside the published numbers.
+
+    - table-1: goals reached on every task by every agent;
+    - figure-2: learning curves, with figures 9 and 10;
+    - figure-3a: planning compute in the grid world, as maps of the room;
+    - figure-3b: three ways to end an episode, on cartpole;
+    - figure-4: a planner that is not guided by the model;
+    - figure-6: trials and prior when data is collected;
+    - figure-7: learning from random data, GLAMOR and GCSL;
+    - figure-8: 1 and 50 trials at evaluation;
+    - figure-11: goals and achieved states, Atari;
+    - figure-12: goals and achieved states, control;
+    - appendix-a1: GCSL and GLAMOR roll dice;
+    - all: each of them.
+
+    DIR/NAME gets data.csv, NAME.png, NAME.svg, comparison.csv, comparison.md and README.md. What is
+    trained or measured is kept below DIR and used again, also by another figure: a command that
+    was interrupted goes on.
+    """
+
+    name: tyro.conf.Positional[Reproduction]
+    """Which one, or all."""
+    quick: Flag = False
+    """Minutes on two cores instead of the published scale, and the figure says so."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/reproduce")
+    """Folder for everything."""
+    tasks: Annotated[tuple[str, ...], _or_else("[TASK ...]", "those of the scale")] = ()
+    """Other tasks than those of the scale."""
+    agents: Annotated[tuple[str, ...], _or_else("[AGENT ...]", "those of the scale")] = ()
+    """Other agents, for table-1 and figure-2."""
+    seeds: Annotated[tuple[int, ...], _or_else("[INT ...]", "those of the scale")] = ()
+    """Other seeds; each is a training of its own."""
+    steps: Annotated[int | None, _or_else("INT", "those of the scale")] = None
+    """Environment steps of each training."""
+    device: str = "auto"
+    """Where the networks are: cpu, cuda, or auto, which is CUDA where there is one."""
+
+
+@dataclass(frozen=True)
 class BuildGoals:
     """Choose goals from random play, and write them to a file."""
 
@@ -145,13 +199,35 @@ class VerifyGoals:
 
 
 @dataclass(frozen=True)
+class ReportGoals:
+    """Count what pictures do not tell: equal pictures with different labels.
+
+    Also what a random and a no-op agent reach on the goals, and the most that any agent could
+    reach if goal labels came one step late (label_lag=1). DIR gets aliasing.csv, aliasing.png
+    and aliasing.html.
+    """
+
+    tasks: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Names or ids of tasks; all Atari games if none is named."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("aliasing")
+    """Where to write."""
+    episodes: int = 500
+    """Random episodes whose pictures are compared, of each task."""
+    episodes_per_goal: int = 5
+    """How often the random and the no-op agent try each goal."""
+    seed: int = RunSpec.seed
+    """Of worlds and actions."""
+
+
+@dataclass(frozen=True)
 class Goals:
-    """Build, show or verify the goals of a task."""
+    """Build, show or verify the goals of a task, or report what their pictures hide."""
 
     action: tyro.conf.OmitSubcommandPrefixes[
         Annotated[BuildGoals, tyro.conf.subcommand("build")]
         | Annotated[ShowGoals, tyro.conf.subcommand("show")]
         | Annotated[VerifyGoals, tyro.conf.subcommand("verify")]
+        | Annotated[ReportGoals, tyro.conf.subcommand("report")]
     ]
 
 
@@ -164,3 +240,27 @@ class Doctor:
 
     buffer_size: int = 1_000_000
     """Frames of the replay that is to fit into memory."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """Check that an environment, or an agent, keeps what others rely on.
+
+    Gymnasium's and Stable-Baselines3's checkers, and what they let pass; each fault comes with how
+    to mend it. The exit code is 1 if a check fails.
+    """
+
+    subject: tyro.conf.Positional[str]
+    """Id of an environment (MODULE:ID imports MODULE first), a saved agent, or a run's folder."""
+    task: Annotated[str | None, _or_else("TASK", "that of the run")] = None
+    """Name or id of the agent's task; needed for a saved agent."""
+    algorithm: str = "glamor"
+    """What the saved agent is."""
+    trust: Flag = False
+    """Read agents of other libraries, whose files execute what is in them."""
+    seed: int = RunSpec.seed
+    """Of the environment and of the actions."""
+    env: Assignments = ()
+    """A keyword argument of gym.make, e.g. render_profile=fast."""
+    json: Flag = False
+    """Print the report as JSON."""

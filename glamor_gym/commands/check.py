@@ -1,0 +1,115 @@
+"""``glamor-gym check``: does an environment, or an agent, keep what others rely on.
+
+In: :class:`~glamor_gym.commands.options.Check`. Out: a table on the terminal, or JSON, with what
+is wrong and how to mend it; and exit code 1 where something is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+from rich.markup import escape
+from rich.table import Table
+
+from glamor_gym.commands.assignments import parse_assignments
+from glamor_gym.commands.errors import InputError, checking_input
+from glamor_gym.commands.options import Check
+from glamor_gym.commands.tables import terminal
+from glamor_gym.conformance import CheckReport, check_agent, check_goal_env
+from glamor_gym.evaluation import RunFolder
+from glamor_gym.experiments.algorithms import get_algorithm
+from glamor_gym.tasks import get_task
+from glamor_gym.vector.sb3 import as_vec_env
+
+_COLOURS = {"pass": "green", "fail": "bold red", "skip": "bright_black"}
+
+
+def check(options: Check) -> int:
+    """Check an environment or a saved agent and print the report; return 1 if a check failed.
+
+    Raises:
+        InputError: there is no such environment, file or algorithm, or they do not fit.
+    """
+    path = Path(options.subject)
+    report = _checked_agent(path, options) if path.exists() else _checked_env(options)
+    if options.json:
+        print(json.dumps(report.as_dict(), indent=2))
+    else:
+        _print(report)
+    return 0 if report.passed else 1
+
+
+def _checked_env(options: Check) -> CheckReport:
+    if options.task is not None or options.trust:
+        raise InputError(f"--task and --trust are for saved agents; {options.subject} is no file")
+    with _made(options.subject, options) as env, checking_input():
+        return check_goal_env(env, seed=options.seed)
+
+
+def _checked_agent(path: Path, options: Check) -> CheckReport:
+    with checking_input():
+        file, task, algorithm, env_kwargs = _saved(path, options)
+    with _made(task, options, env_kwargs) as env, checking_input():
+        agent = get_algorithm(algorithm).load(file, env=as_vec_env(env), trust=options.trust)
+        return check_agent(agent, env, seed=options.seed)
+
+
+def _saved(path: Path, options: Check) -> tuple[Path, str, str, dict[str, Any]]:
+    """Return the agent's file, its task, its algorithm, and the arguments of its environment.
+
+    Raises:
+        ValueError: they are not told, or not there.
+    """
+    if not path.is_dir():
+        if options.task is None:
+            raise ValueError(f"--task is needed: {path} is not the folder of a run")
+        return path, options.task, options.algorithm, {}
+    run = RunFolder(path)
+    config = run.config()
+    file = run.agent_file if run.agent_file.is_file() else run.library_agent_file
+    return file, options.task or config.task, config.algorithm, config.env_kwargs
+
+
+@contextmanager
+def _made(
+    name: str, options: Check, env_kwargs: dict[str, Any] | None = None
+) -> Iterator[gym.Env[Any, Any]]:
+    """Make an environment by its id, or by the short name of a task, and close it in the end.
+
+    Raises:
+        InputError: there is none, or it takes other arguments.
+    """
+    with checking_input():
+        env_kwargs = (env_kwargs or {}) | parse_assignments("--env", options.env)
+        is_id = name in gym.registry or ":" in name or "/" in name
+        env_id = name if is_id else get_task(name).id
+        try:
+            env = gym.make(env_id, **env_kwargs)
+        except (gym.error.Error, ImportError) as error:
+            raise ValueError(f"{name!r} is neither a file nor an environment: {error}") from error
+    try:
+        yield env
+    finally:
+        env.close()
+
+
+def _print(report: CheckReport) -> None:
+    table = Table(title=report.subject)
+    for column in ("", "check", "what holds, or what was found"):
+        table.add_column(column)
+    for result in report.results:
+        told = escape(result.detail or result.claim)
+        if result.status == "fail":
+            told = f"{escape(result.claim)}\nfound: {told}\nmend: {escape(result.mend)}"
+        table.add_row(result.status, result.name, told, style=_COLOURS[result.status])
+    console = terminal()
+    console.print(table)
+    n_failed, n_skipped = (
+        sum(result.status == status for result in report.results) for status in ("fail", "skip")
+    )
+    console.print(f"{n_failed} of {len(report.results)} checks failed, {n_skipped} do not apply")

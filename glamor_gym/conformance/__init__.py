@@ -1,0 +1,17 @@
+"""Conformance: what agents and environments rely on in each other, as checks with a report.
+
+In: somebody's goal environment or agent. Out: what is wrong with it, and how to mend it.
+"""
+
+from glamor_gym.conformance.agent import AGENT_CHECKS, check_agent
+from glamor_gym.conformance.goal_env import GOAL_ENV_CHECKS, check_goal_env
+from glamor_gym.conformance.report import CheckReport, CheckResult
+
+__all__ = [
+    "AGENT_CHECKS",
+    "GOAL_ENV_CHECKS",
+    "CheckReport",
+    "CheckResult",
+    "check_agent",
+    "check_goal_env",
+]

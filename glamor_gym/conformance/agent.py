@@ -1,0 +1,82 @@
+"""The table of checks of an agent.
+
+In: an agent with the ``predict`` of Stable-Baselines3, and an environment for it. Out: a
+:class:`~glamor_gym.conformance.report.CheckReport`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import gymnasium as gym
+
+from glamor_gym.checks import as_integer
+from glamor_gym.conformance import learning, prediction
+from glamor_gym.conformance.prediction import AgentSubject
+from glamor_gym.conformance.report import CheckReport, run_checks
+from glamor_gym.evaluation.baselines import Predictor
+
+FOUNDATIONS = ("returns_actions",)
+
+AGENT_CHECKS: Mapping[str, Callable[[AgentSubject], None]] = MappingProxyType(
+    {
+        check.__name__: check
+        for check in (
+            prediction.returns_actions,
+            prediction.treats_one_as_a_batch_of_one,
+            prediction.is_deterministic_when_told,
+            prediction.draws_no_global_numbers,
+            prediction.leaves_observations_alone,
+            prediction.refuses_nan,
+            prediction.refuses_scaled_pictures,
+            prediction.refuses_other_shapes,
+            prediction.begins_anew,
+            learning.comes_back_from_its_file,
+            learning.goes_on_learning,
+        )
+    }
+)
+"""Name → check, in the order in which they are made."""
+
+
+def check_agent(agent: Predictor, env: gym.Env[Any, Any] | str, *, seed: int = 0) -> CheckReport:
+    """Check that an agent keeps what evaluations and training runs rely on.
+
+    The agent itself is only asked for actions; learning is tried on a copy, which is saved to a
+    temporary folder and loaded from there.
+
+    Args:
+        agent: anything with ``predict(observation, state, episode_start, deterministic)`` as in
+            Stable-Baselines3.
+        env: a goal environment with the spaces that the agent is for, or its id. One that is
+            given is reset and stepped, and left open.
+        seed: of the environment, 0 or larger.
+
+    Returns:
+        The report; nothing is raised for what is wrong with the agent.
+
+    Raises:
+        TypeError: `agent` has no ``predict``, `env` is no environment, or `seed` no integer.
+        ValueError: `seed` is negative, or the agent was made for other actions.
+        gymnasium.error.Error: there is no environment of that id.
+    """
+    if not callable(getattr(agent, "predict", None)):
+        raise TypeError(f"agent must have a predict method, got {type(agent).__name__}")
+    if not isinstance(env, gym.Env | str):
+        raise TypeError(f"env must be a gymnasium.Env or an id, got {type(env).__name__}")
+    seed = as_integer(seed, name="seed", low=0)
+    if isinstance(env, str):
+        made = gym.make(env)
+        try:
+            return check_agent(agent, made, seed=seed)
+        finally:
+            made.close()
+    trained_for = getattr(agent, "action_space", env.action_space)
+    if trained_for != env.action_space:
+        raise ValueError(
+            f"agent was made for the actions {trained_for}, env has {env.action_space}"
+        )
+    subject = AgentSubject(agent, env, seed)
+    return run_checks(type(agent).__name__, subject, AGENT_CHECKS, foundations=FOUNDATIONS)

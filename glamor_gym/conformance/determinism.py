@@ -1,0 +1,54 @@
+"""Checks of randomness: all of it from the seed, none of it from what the process shares."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from glamor_gym.conformance.randomness import shared_states
+from glamor_gym.conformance.recording import GoalEnvSubject, play
+from glamor_gym.conformance.report import CheckFailedError
+
+
+def repeats_itself(subject: GoalEnvSubject) -> None:
+    """The same seed gives the same goals, observations, rewards and ends, also in later episodes.
+
+    Gymnasium's checker compares one reset and one step; here it is a whole episode and the one
+    after it.
+
+    Mend: draw everything, goals included, from ``self.np_random`` and hand a seed drawn from it to
+    the world below.
+    """
+    for number, (first, second) in enumerate(
+        zip(subject.recordings, subject.play_two(), strict=True)
+    ):
+        episode = ("first", "second")[number]
+        if len(first) != len(second):
+            raise CheckFailedError(
+                f"the {episode} episode took {len(first) - 1} steps, then {len(second) - 1}"
+            )
+        for step, (one, other) in enumerate(zip(first, second, strict=True)):
+            for key, value in one.observation.items():
+                if not np.array_equal(value, other.observation[key]):
+                    raise CheckFailedError(
+                        f"{key!r} differs after step {step} of the {episode} episode"
+                    )
+            for name in ("reward", "terminated", "truncated"):
+                if getattr(one, name) != getattr(other, name):
+                    raise CheckFailedError(
+                        f"{name} differs after step {step} of the {episode} episode"
+                    )
+
+
+def leaves_global_randomness_alone(subject: GoalEnvSubject) -> None:
+    """Playing neither draws from nor seeds the random numbers that the whole process shares.
+
+    Those of ``random``, of ``numpy.random`` and of PyTorch: an environment that uses them changes
+    what the agent beside it draws.
+
+    Mend: use ``self.np_random``.
+    """
+    before = shared_states()
+    play(subject.env, subject.random_actions(), seed=subject.seed, most=subject.most_steps)
+    after = shared_states()
+    if touched := [name for name, state in before.items() if state != after[name]]:
+        raise CheckFailedError(f"an episode changed the state of {', '.join(touched)}")

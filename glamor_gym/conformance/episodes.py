@@ -1,0 +1,122 @@
+"""Checks of how an episode goes: success told, steps counted, ended by STOP or the horizon."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from glamor_gym.conformance.recording import Episode, GoalEnvSubject, play
+from glamor_gym.conformance.report import CheckFailedError, NotApplicableError
+
+_STEPS_BEFORE_STOP = 2
+
+
+def tells_success(subject: GoalEnvSubject) -> None:
+    """The info has is_success, a bool, at the reset and at every step.
+
+    It says whether ending now would be a success; evaluation reads it at the last step.
+
+    Mend: put ``bool(…)`` into ``info["is_success"]`` in ``reset`` and in ``step``; a NumPy bool is
+    none.
+    """
+    for number, moment in enumerate(subject.moments):
+        if "is_success" not in moment.info:
+            raise CheckFailedError(f"info of moment {number} has no is_success")
+        value = moment.info["is_success"]
+        if type(value) is not bool:
+            raise CheckFailedError(f"is_success is {value!r}, a {type(value).__name__}")
+
+
+def counts_its_steps(subject: GoalEnvSubject) -> None:
+    """The entry steps_left is T at the reset and one less after every step.
+
+    Mend: count every call of ``step``, STOP included, and return float32 (1,).
+    """
+    if "steps_left" not in subject.recordings[0][0].observation:
+        raise NotApplicableError("there is no steps_left in the observation")
+    for episode in (*subject.recordings, *_stopped(subject)):
+        for number, moment in enumerate(episode):
+            left = moment.observation["steps_left"].tolist()
+            if left != [(subject.horizon or 0) - number]:
+                raise CheckFailedError(
+                    f"steps_left is {left} after {number} steps of {subject.horizon}"
+                )
+
+
+def ends_at_its_horizon(subject: GoalEnvSubject) -> None:
+    """An episode that nothing ends before is truncated, not terminated, after T steps.
+
+    Mend: return ``truncated=True`` from the T-th step; T is the bound of ``steps_left``, the
+    attribute ``horizon``, or ``max_episode_steps`` of the registration.
+    """
+    if subject.horizon is None:
+        raise NotApplicableError("nothing tells the horizon")
+    for episode in subject.recordings:
+        last = episode[-1]
+        steps = len(episode) - 1
+        if not last.over:
+            raise CheckFailedError(f"an episode goes on after {steps} steps of {subject.horizon}")
+        if steps > subject.horizon:
+            raise CheckFailedError(f"an episode took {steps} steps of {subject.horizon}")
+        if last.truncated and steps < subject.horizon:
+            raise CheckFailedError(f"truncated after {steps} steps of {subject.horizon}")
+        if last.terminated and last.truncated:
+            raise CheckFailedError(f"both terminated and truncated after {steps} steps")
+
+
+def stops(subject: GoalEnvSubject) -> None:
+    """STOP is the last action; it ends the episode at once and leaves the world as it is.
+
+    Mend: wrap the world in ``glamor_gym.wrappers.StopAction``.
+    """
+    if subject.stop_action is None:
+        raise NotApplicableError("there is no STOP; agents put the wrapper StopAction around it")
+    if not subject.env.action_space.contains(subject.stop_action) or (
+        subject.env.action_space.contains(subject.stop_action + 1)
+    ):
+        raise CheckFailedError(f"STOP is {subject.stop_action} of {subject.env.action_space}")
+    for episode in _stopped(subject):
+        before, after = episode[-2:]
+        if after.truncated or not after.terminated:
+            raise CheckFailedError(
+                f"STOP returned terminated={after.terminated}, truncated={after.truncated}"
+            )
+        for key in ("observation", "achieved_goal"):
+            if not np.array_equal(before.observation[key], after.observation[key]):
+                raise CheckFailedError(f"STOP changed {key!r}")
+        if before.info.get("is_success") != after.info.get("is_success"):
+            raise CheckFailedError("STOP changed is_success")
+
+
+def takes_goals_by_number(subject: GoalEnvSubject) -> None:
+    """An environment with a list of goals takes the k-th at ``reset(options={"goal": k})``.
+
+    That is how an evaluation sends every agent to the same goals.
+
+    Mend: read ``options["goal"]`` in ``reset`` and leave the random choice to where it is missing.
+    """
+    if not subject.env.has_wrapper_attr("goals"):
+        raise NotApplicableError("there is no list of goals")
+    goals = subject.env.get_wrapper_attr("goals")
+    for number in {0, len(goals) - 1}:
+        goal = {"goal": number}
+        first, info = subject.env.reset(seed=subject.seed, options=goal)
+        again, _ = subject.env.reset(seed=subject.seed, options=goal)
+        if not np.array_equal(first["desired_goal"], again["desired_goal"]):
+            raise CheckFailedError(f"goal {number} looks different with the same seed")
+        labels = info.get("goal_labels")
+        if labels and goals[number].labels is not None and labels != dict(goals[number].labels):
+            raise CheckFailedError(f"goal {number} came with the labels {labels}")
+
+
+def _stopped(subject: GoalEnvSubject) -> list[Episode]:
+    """Play an episode that is stopped at once, and one that is stopped after some steps."""
+    if subject.stop_action is None:
+        return []
+    episodes = []
+    for steps in (0, _STEPS_BEFORE_STOP):
+        choose = subject.random_actions()
+        actions = [*map(choose, range(steps)), subject.stop_action]
+        episode = play(subject.env, actions.__getitem__, seed=subject.seed, most=len(actions))
+        if episode[-1].action == subject.stop_action:  # the world may have ended it before
+            episodes.append(episode)
+    return episodes

@@ -1,0 +1,57 @@
+"""Checks of ``save``, ``load`` and ``learn``, on a copy of the agent that was written to a file."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glamor_gym.conformance.prediction import AgentSubject
+from glamor_gym.conformance.report import CheckFailedError, NotApplicableError
+
+_STEPS = 8
+
+
+def comes_back_from_its_file(subject: AgentSubject) -> None:
+    """An agent that was saved and loaded chooses the same deterministic actions.
+
+    Mend: keep in the file whatever acting depends on, averaged weights and planner settings
+    included.
+    """
+    with _copy(subject) as copied:
+        before = subject.act(subject.batch)
+        after = AgentSubject(copied, subject.env, subject.seed).act(subject.batch)
+    if not np.array_equal(before, after):
+        raise CheckFailedError(f"it chose {before.tolist()}, the loaded one {after.tolist()}")
+
+
+def goes_on_learning(subject: AgentSubject) -> None:
+    """``learn(n, reset_num_timesteps=False)`` goes on from where it was, for n steps more.
+
+    Mend: add to ``num_timesteps`` instead of starting it at 0.
+    """
+    if not callable(getattr(subject.agent, "learn", None)):
+        raise NotApplicableError("the agent has no learn")
+    with _copy(subject) as copied:
+        before = copied.num_timesteps
+        for times in (1, 2):
+            copied.learn(_STEPS, reset_num_timesteps=False)
+            taken = copied.num_timesteps - before
+            if not times * _STEPS <= taken < (times + 1) * _STEPS:
+                raise CheckFailedError(f"{times} times {_STEPS} steps were counted as {taken}")
+
+
+@contextmanager
+def _copy(subject: AgentSubject) -> Iterator[Any]:
+    """Load what the agent saves."""
+    agent = subject.agent
+    if not (callable(getattr(agent, "save", None)) and callable(getattr(agent, "load", None))):
+        raise NotApplicableError("the agent has no save and load")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "agent"
+        agent.save(path)
+        yield type(agent).load(path, env=subject.env, device=getattr(agent, "device", "auto"))

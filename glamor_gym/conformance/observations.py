@@ -1,0 +1,141 @@
+"""Checks of what an environment shows: goals, spaces, arrays of its own, nothing private."""
+
+from __future__ import annotations
+
+from itertools import combinations, pairwise
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from glamor_gym.checks import as_element
+from glamor_gym.conformance.recording import GOAL_KEYS, GoalEnvSubject, Moment
+from glamor_gym.conformance.report import CheckFailedError, NotApplicableError
+
+_FEW_STEPS = 5
+_FEWEST_VALUES = 3  # a label that takes fewer values may equal an entry by chance
+
+
+def has_goals(subject: GoalEnvSubject) -> None:
+    """Observations are a Dict with observation, achieved_goal and desired_goal, all of them Boxes.
+
+    Both goals have one space, so that the one can be compared with, and put in place of, the other.
+
+    Mend: return ``spaces.Dict`` with these three keys; give both goals the same Box.
+    """
+    space = subject.env.observation_space
+    if not isinstance(space, spaces.Dict):
+        raise CheckFailedError(f"observation_space is {space}")
+    for key in GOAL_KEYS:
+        if not isinstance(space.spaces.get(key), spaces.Box):
+            raise CheckFailedError(f"observation_space[{key!r}] is {space.spaces.get(key)}")
+    if space["achieved_goal"] != space["desired_goal"]:
+        raise CheckFailedError(
+            f"achieved_goal is {space['achieved_goal']}, desired_goal {space['desired_goal']}"
+        )
+
+
+def can_be_played(subject: GoalEnvSubject) -> None:
+    """Two episodes of random actions can be played one after the other.
+
+    Mend: see the error; every action of the action space has to be allowed at every step.
+    """
+    if not all(len(episode) > 1 for episode in subject.recordings):
+        raise CheckFailedError("an episode was over before its first step")
+
+
+def stays_in_its_space(subject: GoalEnvSubject) -> None:
+    """Every entry of every observation has the shape, dtype and bounds of its space, and no NaN.
+
+    Mend: cast and clip what ``reset`` and ``step`` return, also at the last step of an episode.
+    """
+    space = subject.env.observation_space
+    assert isinstance(space, spaces.Dict)
+    for number, moment in enumerate(subject.moments):
+        if moment.observation.keys() != space.spaces.keys():
+            raise CheckFailedError(
+                f"moment {number} has the keys {sorted(moment.observation)}, "
+                f"the space {sorted(space.spaces)}"
+            )
+        for key, box in space.spaces.items():
+            if isinstance(box, spaces.Box):
+                as_element(moment.observation[key], box, name=f"observation[{key!r}]")
+
+
+def hands_out_fresh_arrays(subject: GoalEnvSubject) -> None:
+    """Arrays belong to whoever got them: no two share memory, and writing to one alters no other.
+
+    A replay that keeps an array which the next step overwrites learns from the wrong moment, and
+    nothing says so.
+
+    Mend: return copies of buffers, of cached goals, and of slices of one another.
+    """
+    for episode in subject.recordings:
+        for moment in episode:
+            _refuse_shared(moment, moment)
+        for before, after in pairwise(episode):
+            _refuse_shared(before, after)
+        for number, moment in enumerate(episode):
+            if key := _difference(moment.observation, moment.held):
+                raise CheckFailedError(f"{key!r} of moment {number} was changed by a later step")
+    choose = subject.random_actions()
+    observation, _ = subject.env.reset(seed=subject.seed)
+    for step, undisturbed in enumerate(subject.recordings[0][1 : _FEW_STEPS + 1]):
+        for array in observation.values():
+            array[...] = array.dtype.type(1)
+        observation, *_ = subject.env.step(choose(step))
+        if key := _difference(undisturbed.observation, observation):
+            raise CheckFailedError(
+                f"{key!r} is another after step {step + 1} if arrays returned before are written to"
+            )
+
+
+def keeps_its_goal(subject: GoalEnvSubject) -> None:
+    """The desired goal stays the same from the reset to the end of the episode.
+
+    Mend: choose the goal in ``reset`` only.
+    """
+    for number, (before, after) in enumerate(subject.steps):
+        first, then = (moment.observation["desired_goal"] for moment in (before, after))
+        if not np.array_equal(first, then):
+            raise CheckFailedError(f"desired_goal changed at step {number + 1}")
+
+
+def hides_its_labels(subject: GoalEnvSubject) -> None:
+    """No label of the info is a number in the observation: labels are what agents are judged by.
+
+    Mend: leave the entity labels in ``info`` and show what a camera would show.
+    """
+    tables = [moment.info.get("labels") for moment in subject.moments]
+    if not all(tables):
+        raise NotApplicableError("info holds no labels")
+    for key in subject.recordings[0][0].observation:
+        values = np.array([np.ravel(moment.observation[key]) for moment in subject.moments])
+        if not np.issubdtype(values.dtype, np.floating):
+            continue
+        for name in tables[0] or ():
+            label = np.array([table[name] for table in tables if table], values.dtype)
+            if len(set(label.tolist())) < _FEWEST_VALUES:
+                continue
+            if shown := np.flatnonzero((values == label[:, None]).all(axis=0)).tolist():
+                raise CheckFailedError(f"observation[{key!r}][{shown[0]}] is the label {name!r}")
+
+
+def _refuse_shared(one: Moment, other: Moment) -> None:
+    """Raise where two entries, of one moment or of two, lie in the same memory."""
+    entries = list(one.held.items())
+    pairs = (
+        combinations(entries, 2)
+        if one is other
+        else ((mine, theirs) for mine in entries for theirs in other.held.items())
+    )
+    for (key, array), (other_key, other_array) in pairs:
+        if np.shares_memory(array, other_array):
+            when = "in one moment" if one is other else "and a moment later"
+            raise CheckFailedError(f"{key!r} and {other_key!r} share memory {when}")
+
+
+def _difference(one: dict[str, NDArray[Any]], other: dict[str, NDArray[Any]]) -> str:
+    """Return the first key under which two observations differ; an empty string if none."""
+    return next((key for key in one if not np.array_equal(one[key], other[key])), "")

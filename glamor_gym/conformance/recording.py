@@ -1,0 +1,139 @@
+"""Episodes played once and looked at by many checks.
+
+In: a goal environment. Out: what it returned at each moment, as it was then (a copy) and as the
+arrays are that it handed out.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from glamor_gym.vector.sb3 import horizon_of
+
+GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
+
+MOST_STEPS = 1_000
+"""How long an episode is waited for where nothing tells its horizon."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What an environment returned from one reset or step.
+
+    Attributes:
+        action: what was done before it; None at a reset.
+        observation: a copy made at once.
+        held: the observation itself, with the arrays as the environment handed them out.
+        reward: 0.0 at a reset.
+        terminated: False at a reset.
+        truncated: False at a reset.
+        info: a copy.
+    """
+
+    action: Any
+    observation: dict[str, NDArray[Any]]
+    held: dict[str, NDArray[Any]]
+    reward: float
+    terminated: bool
+    truncated: bool
+    info: dict[str, Any]
+
+    @property
+    def over(self) -> bool:
+        """Whether the episode ended here."""
+        return bool(self.terminated or self.truncated)
+
+
+Episode = list[Moment]
+Choice = Callable[[int], Any]
+"""Number of steps taken → the next action."""
+
+
+def play(env: gym.Env[Any, Any], choose: Choice, *, seed: int | None, most: int) -> Episode:
+    """Play one episode until it ends, for at most so many steps."""
+    observation, info = env.reset(seed=seed)
+    episode = [_moment(None, observation, 0.0, False, False, info)]
+    while not episode[-1].over and len(episode) <= most:
+        action = choose(len(episode) - 1)
+        episode.append(_moment(action, *env.step(action)))
+    return episode
+
+
+def _moment(
+    action: Any, held: Any, reward: Any, terminated: Any, truncated: Any, info: Any
+) -> Moment:
+    seen = copy.deepcopy(held)
+    return Moment(action, seen, held, reward, terminated, truncated, copy.deepcopy(info))
+
+
+class GoalEnvSubject:
+    """A goal environment under examination.
+
+    Args:
+        env: the environment, with whatever wraps it. It is reset and stepped, never closed.
+        seed: of the resets and of the actions.
+
+    Attributes:
+        stop_action: number of its STOP action; None where it has none.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], seed: int = 0) -> None:
+        self.env = env
+        self.seed = seed
+        has_stop = env.has_wrapper_attr("stop_action")
+        self.stop_action = int(env.get_wrapper_attr("stop_action")) if has_stop else None
+
+    @cached_property
+    def horizon(self) -> int | None:
+        """T, as agents find it out; None where nothing tells it."""
+        try:
+            return horizon_of(DummyVecEnv([lambda: self.env]))
+        except ValueError:
+            return None
+
+    @cached_property
+    def recordings(self) -> tuple[Episode, Episode]:
+        """Two episodes of random actions without STOP: a seeded one, and the one after it."""
+        return self.play_two()
+
+    @property
+    def moments(self) -> Iterator[Moment]:
+        """All moments of the recordings."""
+        return (moment for episode in self.recordings for moment in episode)
+
+    @property
+    def steps(self) -> Iterator[tuple[Moment, Moment]]:
+        """All pairs (before, after) of one step of the recordings."""
+        return (pair for episode in self.recordings for pair in pairwise(episode))
+
+    def play_two(self) -> tuple[Episode, Episode]:
+        """Play a seeded episode and the one after it; the same at every call."""
+        choose = self.random_actions()
+        first = play(self.env, choose, seed=self.seed, most=self.most_steps)
+        return first, play(self.env, choose, seed=None, most=self.most_steps)
+
+    @property
+    def most_steps(self) -> int:
+        """How long an episode is waited for: some steps longer than it may take."""
+        return MOST_STEPS if self.horizon is None else self.horizon + 2
+
+    def random_actions(self) -> Choice:
+        """Return a source of random actions other than STOP, which starts anew at every call."""
+        space = copy.deepcopy(self.env.action_space)
+        space.seed(self.seed)
+        if self.stop_action is None or not isinstance(space, spaces.Discrete):
+            return lambda _: space.sample()
+        allowed = np.ones(int(space.n), np.int8)
+        allowed[self.stop_action - int(space.start)] = 0
+        return lambda _: space.sample(mask=allowed)

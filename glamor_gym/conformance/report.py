@@ -1,0 +1,140 @@
+"""What came of checking: a table of checks and their subject in, a report out.
+
+A check is a function of one subject that raises where something is wrong. The first line of its
+docstring says what holds when it passes; what stands after ``Mend:`` says how to make it hold.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import warnings
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+Subject = TypeVar("Subject")
+Status = Literal["pass", "fail", "skip"]
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_MOST_CHARACTERS = 600
+
+
+class CheckFailedError(Exception):
+    """What a check looks at is not as it should be; the message says what was found."""
+
+
+class NotApplicableError(Exception):
+    """A check does not apply to its subject; the message says why."""
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What came of one check.
+
+    Attributes:
+        name: of the check.
+        status: ``"pass"``, ``"fail"``, or ``"skip"`` where it does not apply.
+        claim: what holds when it passes.
+        detail: what was found: the fault, the reason for skipping, or warnings.
+        mend: how to make the claim hold.
+    """
+
+    name: str
+    status: Status
+    claim: str
+    detail: str
+    mend: str
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What came of all checks of one environment or agent.
+
+    Attributes:
+        subject: what was checked, in words.
+        results: one for each check, in the order in which they were made.
+    """
+
+    subject: str
+    results: tuple[CheckResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no check failed."""
+        return not self.failed
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Names of the checks that failed."""
+        return tuple(result.name for result in self.results if result.status == "fail")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as values that JSON can hold."""
+        return {
+            "subject": self.subject,
+            "passed": self.passed,
+            "results": [dataclasses.asdict(result) for result in self.results],
+        }
+
+    def __str__(self) -> str:
+        lines = [f"{self.subject}: {len(self.failed)} of {len(self.results)} checks failed"]
+        for result in self.results:
+            lines.append(f"{result.status:5}{result.name}: {result.detail or result.claim}")
+            if result.status == "fail":
+                lines.append(f"     mend: {result.mend}")
+        return "\n".join(lines)
+
+
+def run_checks(
+    name: str,
+    subject: Subject,
+    checks: Mapping[str, Callable[[Subject], None]],
+    *,
+    foundations: Collection[str] = (),
+) -> CheckReport:
+    """Make every check of a table.
+
+    Args:
+        name: what the subject is called in the report.
+        subject: what is checked.
+        checks: name → check.
+        foundations: checks without which the ones after them say nothing: they are skipped where
+            one of these fails.
+    """
+    results: list[CheckResult] = []
+    missing = ""
+    for check_name, check in checks.items():
+        if missing:
+            result = _result(check_name, check, "skip", f"says nothing while {missing} fails")
+        else:
+            result = _carry_out(check_name, check, subject)
+        if result.status == "fail" and check_name in foundations:
+            missing = check_name
+        results.append(result)
+    return CheckReport(name, tuple(results))
+
+
+def _carry_out(name: str, check: Callable[[Subject], None], subject: Subject) -> CheckResult:
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        try:
+            check(subject)
+        except NotApplicableError as reason:
+            return _result(name, check, "skip", str(reason))
+        except CheckFailedError as fault:
+            return _result(name, check, "fail", str(fault))
+        except Exception as error:  # noqa: BLE001  (a foreign subject may raise anything)
+            return _result(name, check, "fail", f"{type(error).__name__}: {error}")
+    told = dict.fromkeys(str(warning.message) for warning in warned)
+    return _result(name, check, "pass", " ".join(f"warning: {text}" for text in told))
+
+
+def _result(name: str, check: Callable[[Any], None], status: Status, detail: str) -> CheckResult:
+    claim, _, rest = (inspect.getdoc(check) or "").partition("\n")
+    mend = " ".join(rest.partition("Mend:")[2].split())
+    detail = " ".join(_COLOURS.sub("", detail).split())
+    if len(detail) > _MOST_CHARACTERS:
+        detail = f"{detail[:_MOST_CHARACTERS]} …"
+    return CheckResult(name, status, claim, detail, mend)
