@@ -45,12 +45,12 @@ def shortest_path_rate(
     with Arena(id, goals="all", seed=seed, n_envs=n_envs, env_kwargs=env_kwargs) as arena:
         episodes = arena.play(agent, deterministic=deterministic)
     if must_stop:
-        return sum(e.success and e.length == _fewest(e) for e in episodes) / len(episodes)
-    return sum(e.arrival == _fewest(e) for e in episodes) / len(episodes)
+        return sum(e.success and e.length == fewest_moves(e) for e in episodes) / len(episodes)
+    return sum(e.arrival == fewest_moves(e) for e in episodes) / len(episodes)
 
 
-def _fewest(episode: Episode) -> int:
-    """Return the Manhattan distance from the start to the goal."""
+def fewest_moves(episode: Episode) -> int:
+    """Return the fewest moves from the start of an episode to its goal: the Manhattan distance."""
     distance = sum(
         abs(episode.goal_labels[axis] - episode.start_labels[axis]) for axis in episode.goal_labels
     )

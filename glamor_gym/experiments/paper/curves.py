@@ -19,6 +19,7 @@ from glamor_gym.evaluation import evaluate, wilson_interval
 from glamor_gym.experiments import RunSpec, get_algorithm
 from glamor_gym.experiments.paper.reproduction import Comparison, Scale, Verdict
 from glamor_gym.experiments.paper.workshop import Trained, Workshop
+from glamor_gym.tasks import get_task
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def collect_curves(scale: Scale, workshop: Workshop, variants: Sequence[Variant]
         for trained in [workshop.trained(run_spec(scale, task, variant, seed), scale.look_steps)]
         for step in scale.look_steps
     ]
-    return pd.concat(rows, ignore_index=True)
+    return pd.DataFrame(rows)
 
 
 def run_spec(scale: Scale, task: str, variant: Variant, seed: int) -> RunSpec:
@@ -72,7 +73,7 @@ def run_spec(scale: Scale, task: str, variant: Variant, seed: int) -> RunSpec:
         n_envs=scale.n_envs,
         eval_every=scale.steps,
         env_kwargs=dict(scale.env_kwargs),
-        episodes_per_goal=1,
+        episodes_per_goal=scale.episodes_per_goal,
     )
 
 
@@ -92,41 +93,36 @@ def planned_by(agent: Any, planner: Mapping[str, Any]) -> Any:
 
 def _look(
     workshop: Workshop, trained: Trained, variant: Variant, step: int, episodes_per_goal: int
-) -> pd.DataFrame:
+) -> dict[str, Any]:
     """Evaluate one agent at one moment of its training."""
-    spec = trained.spec
-
-    def measure() -> pd.DataFrame:
-        result = evaluate(
-            planned_by(trained.agent(step), variant.planner),
-            spec.task,
-            episodes_per_goal=episodes_per_goal,
-            seed=spec.seed,
-            env_kwargs=spec.env_kwargs,
-            baselines=False,
-            record=0,
-        )
-        return pd.DataFrame(
-            {
-                "success_rate": [result.success_rate],
-                "reached_rate": result.reached_rate,
-                "mean_length": result.mean_length,
-                "episodes": result.episodes,
-            }
-        )
-
     planner = "".join(f"-{name}={value}" for name, value in sorted(variant.planner.items()))
     name = f"{trained.name}/{step}-{episodes_per_goal}-a-goal{planner}"
-    chance = trained.folder.evaluation()
-    assert chance is not None  # a finished run has one
-    return workshop.measured(name, measure).assign(
-        task=spec.task,
-        variant=variant.name,
-        seed=spec.seed,
-        step=step,
-        random=chance.random,
-        noop=chance.noop,
+    result = workshop.evaluated(
+        name,
+        lambda: evaluate(
+            planned_by(trained.agent(step), variant.planner),
+            trained.spec.task,
+            episodes_per_goal=episodes_per_goal,
+            seed=trained.spec.seed,
+            env_kwargs=trained.spec.env_kwargs,
+            deterministic=False,  # as the paper's agents play
+            baselines=False,
+            record=0,
+        ),
     )
+    chance = trained.result
+    return {
+        "task": trained.spec.task,
+        "variant": variant.name,
+        "seed": trained.spec.seed,
+        "step": step,
+        "success_rate": result.success_rate,
+        "reached_rate": result.reached_rate,
+        "mean_length": result.mean_length,
+        "episodes": result.episodes,
+        "random": chance.random,
+        "noop": chance.noop,
+    }
 
 
 # --------------------------------------------------------------------------------- over seeds
@@ -170,7 +166,12 @@ def _summaries(rows: pd.DataFrame, by: list[str]) -> Iterator[dict[str, Any]]:
         }
 
 
-def in_words(summary: Mapping[str, Any] | pd.Series) -> str:
+def with_suite(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with a column ``suite``: ``"Atari"`` or ``"Control"``."""
+    return rows.assign(suite=[get_task(task).suite.capitalize() for task in rows["task"]])
+
+
+def in_words(summary: Mapping[Any, Any] | pd.Series[Any]) -> str:
     """Return a rate with its interval, e.g. ``"0.39 (0.31–0.48)"``."""
     return f"{summary['rate']:.2f} ({summary['low']:.2f}–{summary['high']:.2f})"
 
@@ -193,8 +194,8 @@ def better(
     last = rows[rows["step"] == rows["step"].max()]
     if task != "all":
         last = last[last["task"] == task]
-    ends = over_seeds(last, ["variant"]).set_index("variant")
-    above, below = ends.loc[first], ends.loc[second]
+    ends = {row["variant"]: row for row in over_seeds(last, ["variant"]).to_dict("records")}
+    above, below = ends[first], ends[second]
     verdict: Verdict = "undecided"
     if above["low"] > below["high"]:
         verdict = "yes"

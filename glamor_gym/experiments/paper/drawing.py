@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from glamor_gym.report.figures import AGENT, CHANCE, PUBLISHED, SECOND
+from glamor_gym.report.style import AGENT, CHANCE, PUBLISHED, SECOND
 
 COLOURS = (AGENT, SECOND, "#1d4ed8", "#be185d", "#4d7c0f", "#6d28d9", "#0e7490", "#a16207")
 """In the order in which a figure names its curves."""
@@ -73,14 +74,15 @@ def label_panels(figure: Figure, axes: Sequence[Axes]) -> None:
     """Name the axes of all panels once, and their curves once."""
     figure.supxlabel("environment steps", fontsize="medium")
     figure.supylabel("goals reached", fontsize="medium")
-    handles = {}
+    curves: dict[str, Artist] = {}
     for panel in axes:
-        handles |= dict(zip(*reversed(panel.get_legend_handles_labels()), strict=True))
+        handles, labels = panel.get_legend_handles_labels()
+        curves |= dict(zip(labels, handles, strict=True))
     figure.legend(
-        list(handles.values()),
-        list(handles),
+        list(curves.values()),
+        list(curves),
         loc="outside upper center",
-        ncols=min(4, len(handles)),
+        ncols=min(4, len(curves)),
         fontsize=9,
     )
 

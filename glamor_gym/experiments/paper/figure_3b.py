@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from glamor_gym.experiments.paper.curves import Variant, better, collect_curves, over_seeds
 from glamor_gym.experiments.paper.drawing import curve_figure, looks_of
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
-from glamor_gym.experiments.paper.scales import CURVES, QUICK_CONTROL
+from glamor_gym.experiments.paper.scales import CURVES, QUICK
 from glamor_gym.experiments.paper.workshop import Workshop
 
 VARIANTS = (
@@ -48,7 +48,7 @@ REPRODUCTION = Reproduction(
     shows="An agent that may stop early reaches the most goals of cartpole-balance. One that has "
     "to be there in step T does better if it plans to be there then (plan-end) than if it takes "
     "shortest paths over and over (naive-end).",
-    quick=QUICK_CONTROL,
+    quick=QUICK.over("cartpole-balance"),
     published=CURVES.over("cartpole-balance"),
     caveat="A single agent, trained for a small part of the paper's 5 million steps with a "
     "smaller encoder and a simpler look of the world; its order of the three may be chance where "

@@ -6,6 +6,7 @@ against the paper; a :class:`Scale` how much of it; a :class:`Comparison` what c
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -53,6 +54,14 @@ class Scale:
     def look_steps(self) -> tuple[int, ...]:
         """The environment steps at which agents are measured."""
         return tuple(round(self.steps * (look + 1) / self.looks) for look in range(self.looks))
+
+    def over(self, *tasks: str) -> Scale:
+        """Return the same budget for other tasks."""
+        return dataclasses.replace(self, tasks=tasks)
+
+    def but(self, **changes: Any) -> Scale:
+        """Return the same budget but for some of its numbers."""
+        return dataclasses.replace(self, **changes)
 
     def described(self) -> str:
         """Return the budget in words."""

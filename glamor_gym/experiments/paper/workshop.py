@@ -4,7 +4,7 @@ In: what is to be trained, and what is to be measured. Out: the same, done; or r
 was done before. A command that was interrupted goes on with what is missing::
 
     runs/RUN/              a training run, with its agents on the way under snapshots/
-    measurements/….csv     one measurement each
+    measurements/….csv     a measurement each; evaluations as .json, their pictures as .npz
 
 Experiments that ask for the same training share it.
 """
@@ -23,11 +23,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from stable_baselines3.common.callbacks import BaseCallback
 
-from glamor_gym.evaluation import RunFolder
+from glamor_gym.evaluation import RunFolder, load_result, save_result
 from glamor_gym.experiments import RunSpec, get_algorithm
 from glamor_gym.experiments.runs import train_run
 from glamor_gym.files import write_atomically
 from glamor_gym.tasks import get_task
+from glamor_gym.types import EvaluationResult
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -53,6 +54,13 @@ class Trained:
         """Return the agent as it was after that many environment steps, to predict with."""
         file = snapshot_file(self.folder, step)
         return get_algorithm(self.spec.algorithm).load(file, device=self.device)
+
+    @property
+    def result(self) -> EvaluationResult:
+        """The evaluation at the end of the run, with that of the random and the no-op agent."""
+        result = self.folder.evaluation()
+        assert result is not None  # a finished run has one
+        return result
 
 
 class Workshop:
@@ -108,6 +116,14 @@ class Workshop:
             with write_atomically(file) as out:
                 rows.to_csv(out, index=False)
         return pd.read_csv(file)
+
+    def evaluated(self, name: str, measure: Callable[[], EvaluationResult]) -> EvaluationResult:
+        """Return an evaluation; make it if it was not made before. See :meth:`measured`."""
+        file = self.path / "measurements" / f"{name}.json"
+        if not file.is_file():
+            print(f"evaluating {name}", flush=True)
+            save_result(measure(), file)
+        return load_result(file)
 
 
 class Snapshots(BaseCallback):

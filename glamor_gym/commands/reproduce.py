@@ -1,0 +1,103 @@
+"""``glamor-gym reproduce``: a table or figure of the paper, made again.
+
+In: :class:`~glamor_gym.commands.options.Reproduce`. Out: a folder for each, with data, picture and
+comparison (see :mod:`glamor_gym.experiments.paper.writing`), and the comparison on the terminal.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from glamor_gym.commands.device import checked_device
+from glamor_gym.commands.errors import InputError, checking_input
+from glamor_gym.commands.options import Reproduce
+from glamor_gym.commands.tables import terminal
+from glamor_gym.experiments import get_algorithm
+from glamor_gym.experiments.paper import (
+    REPRODUCTIONS,
+    Comparison,
+    Reproduction,
+    Scale,
+    Workshop,
+    write_outcome,
+)
+from glamor_gym.tasks import get_task
+
+
+def reproduce(options: Reproduce, command: str) -> int:
+    """Make what was asked for, one after the other.
+
+    Args:
+        options: what was asked for.
+        command: the same as it was typed, for the record.
+
+    Returns:
+        The exit code: 0, or 130 where Ctrl-C came; what is finished is kept.
+
+    Raises:
+        InputError: an option is wrong.
+    """
+    names = list(REPRODUCTIONS) if options.name == "all" else [options.name]
+    with checking_input():
+        planned = [(REPRODUCTIONS[name], _scale(REPRODUCTIONS[name], options)) for name in names]
+        device = checked_device(options.device)
+    try:
+        for reproduction, scale in planned:
+            _make(reproduction, scale, options, command, device)
+    except KeyboardInterrupt:
+        print(f"interrupted; the same command goes on with what is in {options.out}")
+        return 130
+    return 0
+
+
+def _make(
+    reproduction: Reproduction, scale: Scale, options: Reproduce, command: str, device: str
+) -> None:
+    folder = options.out / reproduction.name
+    print(f"{reproduction.title}: {scale.described()}", flush=True)
+    began = time.monotonic()
+    workshop = Workshop(options.out, command=command, device=device)
+    rows = reproduction.collect(scale, workshop)
+    comparisons = write_outcome(
+        folder,
+        reproduction,
+        scale,
+        rows,
+        command=command,
+        runs=list(workshop.used.values()),
+    )
+    terminal().print(_table(reproduction.title, comparisons))
+    print(f"{folder}: {(time.monotonic() - began) / 60:.1f} minutes", flush=True)
+
+
+def _scale(reproduction: Reproduction, options: Reproduce) -> Scale:
+    """Return the scale that was asked for.
+
+    Raises:
+        ValueError: a task or an agent is unknown, or a number is out of range.
+        InputError: the experiment does not vary what was asked to be varied.
+    """
+    scale = reproduction.quick if options.quick else reproduction.published
+    if options.tasks:
+        if len(options.tasks) > 1 and len(reproduction.published.tasks) == 1:
+            raise InputError(f"--tasks: {reproduction.name} takes one task")
+        scale = scale.over(*(get_task(task).name for task in options.tasks))
+    if options.agents:
+        if not scale.agents:
+            raise InputError(f"--agents: {reproduction.name} does not compare algorithms")
+        scale = scale.but(agents=tuple(get_algorithm(name).name for name in options.agents))
+    if options.seeds:
+        scale = scale.but(seeds=options.seeds)
+    if options.steps is not None:
+        scale = scale.but(steps=options.steps)
+    return scale
+
+
+def _table(title: str, comparisons: Sequence[Comparison]) -> Table:
+    table = Table("", "ours", "paper", "agrees", title=title)
+    for row in comparisons:
+        table.add_row(row.statement, row.ours, row.published, row.agrees)
+    return table

@@ -1,0 +1,213 @@
+"""Figure 3a: goals of the grid world reached, and reached by shortest paths, over trials (§4.7.1).
+
+Every one of the 49 cells is a goal. The figure has a map of the room for each number of trials, as
+the paper's, and beside them the same rates as training goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from glamor_gym.evaluation import wilson_interval
+from glamor_gym.evaluation.arena import Arena
+from glamor_gym.evaluation.rollout import Episode
+from glamor_gym.evaluation.shortest_paths import fewest_moves
+from glamor_gym.experiments.paper.curves import Variant, planned_by, run_spec
+from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale, Verdict
+from glamor_gym.experiments.paper.workshop import Trained, Workshop
+
+TRIALS = (1, 2, 5, 10, 20, 50)
+WANTED = 0.98
+"""“Nearly all”: one of the 49 goals may fail."""
+
+RATES = MappingProxyType({"reached": "reached", "optimal": "by a shortest path"})
+"""Column → what the figure calls it."""
+
+PAPER = Scale(
+    tasks=("GridWorld",),
+    steps=70_000,
+    seeds=(0, 1, 2),
+    preset="paper",
+    settings=MappingProxyType(
+        {
+            "gamma": 0.5,
+            "learning_starts": 30_000,
+            "exploration_steps": 70_000,
+            "buffer_size": 100_000,  # more than there are steps
+        }
+    ),
+    looks=14,
+    episodes_per_goal=10,
+)
+
+
+def collect(scale: Scale, workshop: Workshop) -> pd.DataFrame:
+    """Train an agent a seed, and send it to all cells with every number of trials at every look.
+
+    Returns:
+        A row for each ``seed``, ``step``, ``trials`` and goal (``x``, ``y``), with the number of
+        ``episodes``, and how many of them ended at the goal (``reached``); ended there and had
+        come to it first after the fewest moves there are (``optimal``); stopped right there and
+        then (``stopped``).
+    """
+    (task,) = scale.tasks
+    rows = []
+    for seed in scale.seeds:
+        trained = workshop.trained(run_spec(scale, task, Variant("GLAMOR"), seed), scale.look_steps)
+        for step in scale.look_steps:
+            for n_trials in TRIALS:
+                measured = _measure(workshop, trained, step, n_trials, scale.episodes_per_goal)
+                rows.append(measured.assign(seed=seed, step=step, trials=n_trials))
+    return pd.concat(rows, ignore_index=True)
+
+
+def _measure(
+    workshop: Workshop, trained: Trained, step: int, n_trials: int, episodes_per_goal: int
+) -> pd.DataFrame:
+    """Send one agent to all cells with one number of trials."""
+
+    def measure() -> pd.DataFrame:
+        agent = planned_by(trained.agent(step), {"n_trials": n_trials})
+        with Arena(
+            trained.spec.task, goals="all", episodes_per_goal=episodes_per_goal, n_envs=49
+        ) as arena:
+            episodes = arena.play(agent, deterministic=False)
+        outcomes = pd.DataFrame([_outcome(episode) for episode in episodes])
+        return outcomes.groupby(["x", "y"], as_index=False).sum()
+
+    name = f"{trained.name}/{step}-all-{n_trials}-trials-{episodes_per_goal}-a-goal"
+    return workshop.measured(name, measure)
+
+
+def _outcome(episode: Episode) -> dict[str, int]:
+    fewest = fewest_moves(episode)
+    return {
+        "x": round(episode.goal_labels["x"]),
+        "y": round(episode.goal_labels["y"]),
+        "episodes": 1,
+        "reached": int(episode.success),
+        "optimal": int(episode.success and episode.arrival == fewest),
+        "stopped": int(episode.success and episode.length == fewest),
+    }
+
+
+# ------------------------------------------------------------------------------------- picture
+
+
+def draw(rows: pd.DataFrame) -> Figure:
+    """Draw maps of the room at the end over trials, and rates over trials and training steps."""
+    figure = Figure(figsize=(13.2, 4.3), layout="constrained")
+    maps_half, rates_half = np.asarray(figure.subfigures(1, 2, width_ratios=(7.6, 5.6)))
+    maps = maps_half.subplots(2, len(TRIALS), squeeze=False)
+    last = rows[rows["step"] == rows["step"].max()]
+    for row, (column, name) in enumerate(RATES.items()):
+        for place, n_trials in zip(maps[row], TRIALS, strict=True):
+            _draw_map(place, last[last["trials"] == n_trials], column)
+            place.set_title(f"{n_trials} trial{'s' if n_trials > 1 else ''}" if row == 0 else "")
+        maps[row][0].set_ylabel(name)
+    panels = rates_half.subplots(2, 1, sharex=True)
+    for place, (column, name) in zip(panels, RATES.items(), strict=True):
+        image = _draw_rates(place, _rates(rows, column))
+        place.set_ylabel(f"{name}\ntrials")
+    panels[-1].set_xlabel("environment steps")
+    rates_half.colorbar(image, ax=panels, label="share of episodes")
+    return figure
+
+
+def _draw_map(axes: Axes, rows: pd.DataFrame, column: str) -> None:
+    """Draw the rate at each goal cell, mean over seeds; brighter is higher."""
+    cells = rows.groupby(["y", "x"])[[column, "episodes"]].sum()
+    grid = (cells[column] / cells["episodes"]).unstack()
+    axes.imshow(grid, vmin=0, vmax=1, cmap="viridis")
+    axes.set(xticks=[], yticks=[], xlabel=f"{grid.to_numpy().mean():.2f}")
+    axes.grid(visible=False)
+
+
+def _rates(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return the rate over all goals and seeds, trials down and steps across."""
+    sums = rows.groupby(["trials", "step"])[[column, "episodes"]].sum()
+    return (sums[column] / sums["episodes"]).unstack()
+
+
+def _draw_rates(axes: Axes, rates: pd.DataFrame) -> object:
+    image = axes.imshow(rates, vmin=0, vmax=1, cmap="viridis", aspect="auto", origin="lower")
+    for (row, column), rate in np.ndenumerate(rates.to_numpy()):
+        shade = "white" if rate < 0.6 else "black"
+        axes.text(column, row, f"{rate:.2f}", ha="center", va="center", fontsize=6, color=shade)
+    axes.set_yticks(range(len(rates)), [str(n_trials) for n_trials in rates.index])
+    axes.set_xticks(
+        range(len(rates.columns)), [f"{float(step) / 1000:g}k" for step in rates.columns]
+    )
+    axes.grid(visible=False)
+    return image
+
+
+# ---------------------------------------------------------------------------------- comparison
+
+
+def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
+    """Hold the end of the training against “both rates rise with trials”."""
+    last = rows[rows["step"] == rows["step"].max()]
+    comparisons = []
+    for column, name in RATES.items():
+        sums = last.groupby("trials")[[column, "episodes"]].sum()
+        rates = sums[column] / sums["episodes"]
+        low, high = _interval(sums, column, TRIALS[0]), _interval(sums, column, TRIALS[-1])
+        comparisons += [
+            Comparison(
+                f"{name}: {TRIALS[0]} → {TRIALS[-1]} trials",
+                " → ".join(f"{rate:.3f}" for rate in rates),
+                "rises with the trials",
+                "yes" if low[1] < high[0] else "no" if high[1] < low[0] else "undecided",
+            ),
+            Comparison(
+                f"{name}: {TRIALS[-1]} trials",
+                f"{rates[TRIALS[-1]]:.3f} ({high[0]:.3f}–{high[1]:.3f})",
+                "(a bright map, without a number)",
+                _at_least(WANTED, rates[TRIALS[-1]]),
+            ),
+        ]
+    stopped = last[last["trials"] == TRIALS[-1]][["stopped", "episodes"]].sum()
+    comparisons.append(
+        Comparison(
+            f"stops at the goal right after the fewest moves: {TRIALS[-1]} trials",
+            f"{stopped['stopped'] / stopped['episodes']:.3f}",
+            "(not told)",
+        )
+    )
+    return comparisons
+
+
+def _interval(sums: pd.DataFrame, column: str, n_trials: int) -> tuple[float, float]:
+    return wilson_interval(int(sums[column][n_trials]), int(sums["episodes"][n_trials]))
+
+
+def _at_least(wanted: float, rate: float) -> Verdict:
+    return "yes" if rate >= wanted else "no"
+
+
+REPRODUCTION = Reproduction(
+    name="figure-3a",
+    title="Figure 3a: planning compute in the grid world",
+    shows="In a 7 × 7 room the share of goals that are reached, and of goals that are reached by "
+    "a shortest path, both rise with the number of candidates of the planner (“brighter means a "
+    "higher achievement rate”).",
+    quick=Scale(
+        tasks=("GridWorld",),
+        steps=10_000,
+        preset="small",
+        looks=5,
+        episodes_per_goal=4,
+    ),
+    published=PAPER,
+    caveat="A small encoder that learns early and often, and a single agent.",
+    collect=collect,
+    draw=draw,
+    compare=compare,
+)

@@ -1,0 +1,36 @@
+"""The budgets that several figures share: where two ask for the same one, they share agents.
+
+Published: those of the paper (§4, Fig. 5). Quick: what two cores do in minutes.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from glamor_gym.experiments.paper.reproduction import Scale
+from glamor_gym.tasks import TASKS
+
+ATARI = tuple(task.name for task in TASKS.values() if task.suite == "atari")
+CONTROL = tuple(task.name for task in TASKS.values() if task.suite == "control")
+
+CURVES = Scale(tasks=(*ATARI, *CONTROL), steps=5_000_000, seeds=(0, 1, 2), looks=20)
+"""The learning curves of the paper: 5 million steps, three seeds."""
+
+TABLE = Scale(tasks=(*ATARI, *CONTROL), steps=500_000, seeds=(0, 1, 2))
+"""Table 1: 500 thousand steps, three seeds."""
+
+QUICK = Scale(
+    tasks=("Seaquest", "pendulum-swingup"),
+    steps=24_000,
+    preset="compact",
+    env_kwargs=MappingProxyType({"render_profile": "fast"}),
+    looks=3,
+    episodes_per_goal=2,
+)
+"""One agent a task that begins to reach goals: about ten minutes on one core."""
+
+QUICK_GRID = Scale(
+    tasks=("GridWorld",), steps=10_000, seeds=(0, 1, 2), preset="small", looks=5,
+    episodes_per_goal=4,
+)  # fmt: skip
+"""For figures that need many agents: one takes less than a minute."""

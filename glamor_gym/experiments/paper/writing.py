@@ -1,0 +1,138 @@
+"""What an experiment leaves behind: its rows, its picture, the comparison, and a page about them.
+
+In: rows and the experiment that they are of. Out, in the experiment's folder::
+
+    data.csv            the rows
+    NAME.png, NAME.svg  the picture
+    comparison.csv/.md  our figures beside the paper's
+    README.md           command, budget, what it shows and what it does not
+
+Each file is either whole or not there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
+from glamor_gym.experiments.paper.workshop import Trained
+from glamor_gym.files import write_atomically
+from glamor_gym.report.style import STYLE
+
+PICTURES = ("goal_picture", "achieved_picture")
+"""Columns whose values are pictures: they are drawn, and not written to ``data.csv``."""
+
+PNG_DPI = 130
+
+
+def write_outcome(
+    folder: Path,
+    reproduction: Reproduction,
+    scale: Scale,
+    rows: pd.DataFrame,
+    *,
+    command: str,
+    runs: Sequence[Trained],
+) -> Sequence[Comparison]:
+    """Write everything that is said above.
+
+    Args:
+        folder: of the experiment; made where it is missing.
+        reproduction: the experiment.
+        scale: at which it was made.
+        rows: what came of it.
+        command: what was typed.
+        runs: the training runs behind it.
+
+    Returns:
+        The comparison with the paper.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    table = rows.drop(columns=[column for column in PICTURES if column in rows])
+    _write(folder / "data.csv", table.to_csv(index=False))
+    budget = _budget(scale, reproduction)
+    with mpl.rc_context(STYLE):
+        figure = reproduction.draw(rows)
+        figure.suptitle(reproduction.title)
+        _write_figure(figure, folder / reproduction.name, budget)
+    comparisons = reproduction.compare(rows)
+    records = pd.DataFrame([dataclasses.asdict(comparison) for comparison in comparisons])
+    _write(folder / "comparison.csv", records.to_csv(index=False))
+    _write(folder / "comparison.md", markdown_table(comparisons))
+    _write(
+        folder / "README.md",
+        _page(reproduction, comparisons, scale, command, runs),
+    )
+    return comparisons
+
+
+def markdown_table(comparisons: Sequence[Comparison]) -> str:
+    """Return the comparison as a table in Markdown."""
+    lines = ["| | ours | paper | agrees |", "|---|---|---|---|"]
+    lines += [f"| {c.statement} | {c.ours} | {c.published} | {c.agrees} |" for c in comparisons]
+    return "\n".join(lines) + "\n"
+
+
+def _budget(scale: Scale, reproduction: Reproduction) -> str:
+    """Return the budget in words; where it is not the paper's, beside the paper's."""
+    if scale == reproduction.published:
+        return f"Published scale: {scale.described()}"
+    name = "Quick" if scale == reproduction.quick else "Not the published scale"
+    published = reproduction.published
+    return f"{name}: {scale.described()} (published scale: {published.steps:,} steps)"
+
+
+def _page(
+    reproduction: Reproduction,
+    comparisons: Sequence[Comparison],
+    scale: Scale,
+    command: str,
+    runs: Sequence[Trained],
+) -> str:
+    configs = [run.folder.config() for run in runs]
+    minutes = sum(config.train_seconds for config in configs) / 60
+    runs_in_words = f"{len(configs)} training run{'s' if len(configs) != 1 else ''}"
+    hardware = "; ".join(sorted({config.hardware for config in configs}))
+    parts = [
+        f"# {reproduction.title}",
+        f"![{reproduction.title}]({reproduction.name}.png)",
+        f"    {command}",
+        f"{_budget(scale, reproduction)}. {runs_in_words}, {minutes:.0f} minutes in all, "
+        f"the evaluations within them included ({hardware}).",
+        f"**What the paper shows.** {reproduction.shows}",
+        "**What came of it here** (in brackets 95 % Wilson intervals for one seed, one standard "
+        "deviation to each side for several):",
+        markdown_table(comparisons).rstrip(),
+    ]
+    if scale != reproduction.published:
+        parts.append(f"**What this does not show.** {reproduction.caveat}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _write_figure(figure: Figure, stem: Path, footnote: str) -> None:
+    figure.text(0.5, -0.01, footnote, ha="center", va="top", fontsize=8, color="#475569")
+    for suffix in (".png", ".svg"):
+        data = io.BytesIO()
+        figure.savefig(
+            data,
+            format=suffix[1:],
+            dpi=PNG_DPI,
+            bbox_inches="tight",
+            metadata={"Date": None} if suffix == ".svg" else None,
+        )
+        with write_atomically(stem.with_suffix(suffix)) as file:
+            file.write(data.getvalue())
+
+
+def _write(path: Path, text: str) -> None:
+    with write_atomically(path) as file:
+        file.write(text.encode())
