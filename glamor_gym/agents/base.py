@@ -39,7 +39,7 @@ from glamor_gym.agents.storage import (
     space_to_json,
 )
 from glamor_gym.replay import TrajectoryReplay
-from glamor_gym.types import SegmentBatch
+from glamor_gym.types import SegmentBatch, Trajectory
 from glamor_gym.vector.sb3 import AnyEnv, as_vec_env, horizon_of, stop_action_of
 
 Self = TypeVar("Self", bound="ImageGoalAgent")
@@ -91,7 +91,6 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             buffer_size=settings.buffer_size,
             learning_starts=settings.learning_starts,
             batch_size=settings.batch_size,
-            gamma=settings.gamma,
             train_freq=(1, "step"),
             policy_kwargs=dict(policy_kwargs or {}),
             tensorboard_log=tensorboard_log,
@@ -140,13 +139,24 @@ class ImageGoalAgent(OffPolicyAlgorithm):
     def _begin_collection(self) -> None:
         """Forget what :meth:`collect` carries from step to step: all episodes begin anew."""
 
-    def _replay_arguments(self) -> dict[str, Any]:
-        """Return how the replay is to draw its samples, where the settings say."""
-        return {}
+    def _begin_episodes(self, starts: NDArray[np.bool_]) -> None:
+        """Prepare for the episodes that begin in the marked environments, (n_envs,)."""
+
+    def _remember(self, env: int, trajectory: Trajectory) -> None:
+        """Store the episode that ended in one of the environments."""
+        self.replay_buffer.add(trajectory)
+
+    def _make_replay(self, seed: int) -> TrajectoryReplay:
+        """Build the replay, whose samples :meth:`update` gets."""
+        return TrajectoryReplay(self.buffer_size, self.observation_space, self.n_actions, seed=seed)
 
     def _policy_arguments(self) -> dict[str, Any]:
         """Return the policy's arguments that follow from the settings."""
-        return {}
+        return {
+            "weight_decay": self.settings.weight_decay,
+            "precision": self.settings.precision,
+            "horizon": self.horizon,
+        }
 
     # ------------------------------------------------------------------------------ SB3's hooks
 
@@ -171,13 +181,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         seeds = np.random.SeedSequence(self.seed).generate_state(3)
         self.rng = np.random.default_rng(int(seeds[0]))
         self.generator = torch.Generator(self.device).manual_seed(int(seeds[1]))
-        self.replay_buffer = TrajectoryReplay(
-            self.buffer_size,
-            self.observation_space,
-            self.n_actions,
-            **self._replay_arguments(),
-            seed=int(seeds[2]),
-        )
+        self.replay_buffer = self._make_replay(int(seeds[2]))
         self.policy = self.policy_class(
             self.observation_space,
             self.action_space,
@@ -190,6 +194,12 @@ class ImageGoalAgent(OffPolicyAlgorithm):
     def n_actions(self) -> int:
         """Number of actions A, STOP not counted."""
         return int(self.action_space.n) - 1
+
+    @property
+    def observation_keys(self) -> tuple[str, ...]:
+        """The entries of an observation that the agent looks at when it acts."""
+        needed = ("observation", "desired_goal")
+        return (*needed, "steps_left") if "steps_left" in self.observation_space.spaces else needed
 
     @property
     def exploration_rate(self) -> float:
@@ -271,6 +281,8 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         n_envs: int = 1,
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Act ε-greedily around :meth:`collect`; never STOP."""
+        if self._starts.any():
+            self._begin_episodes(self._starts)
         actions = self.rng.integers(0, self.n_actions, size=n_envs)
         if self.num_timesteps >= learning_starts and self._n_updates:
             chosen = self.collect(self._last_observations, self._starts)
@@ -299,7 +311,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             if done:
                 trajectory = self._recorder.finish(env)
                 if trajectory is not None:
-                    self.replay_buffer.add(trajectory)
+                    self._remember(env, trajectory)
                 self._recorder.begin(env, row_of(new_obs, env))
         self._last_obs = new_obs
 

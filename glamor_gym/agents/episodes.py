@@ -30,6 +30,11 @@ class EpisodeRecorder:
         self._observations: list[list[NDArray[Any]]] = [[] for _ in range(n_envs)]
         self._actions: list[list[int]] = [[] for _ in range(n_envs)]
 
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Numbers of actions in the running episodes, (n_envs,)."""
+        return np.array([len(actions) for actions in self._actions], dtype=np.int64)
+
     def begin(self, env: int, moment: Mapping[str, NDArray[Any]]) -> None:
         """Start a new episode of one environment, dropping what there was of the last one."""
         for records in (self._achieved, self._observations, self._actions):

@@ -28,11 +28,12 @@ from stable_baselines3.common.policies import BasePolicy
 from glamor_gym.agents.base import NO_ACTION, ImageGoalAgent
 from glamor_gym.agents.observations import as_batch
 from glamor_gym.agents.policy import GlamorPolicy
-from glamor_gym.agents.presets import preset
+from glamor_gym.agents.presets import glamor_preset
 from glamor_gym.agents.settings import DataPolicy, GlamorSettings, LearningRateSchedule, Precision
 from glamor_gym.models import log_probs
 from glamor_gym.models.augmentation import shift_together
 from glamor_gym.planners import PlannerSettings, StopRule, plan
+from glamor_gym.replay import TrajectoryReplay
 from glamor_gym.types import Plan, SegmentBatch
 from glamor_gym.vector.sb3 import AnyEnv
 
@@ -156,15 +157,16 @@ class GlamorAgent(ImageGoalAgent):
             device=device,
             _init_setup_model=_init_setup_model,
         )
+        self.gamma = gamma
 
     @staticmethod
     def preset(name: str) -> dict[str, Any]:
-        """Return the arguments of a named preset: ``"paper"`` or ``"compact"``.
+        """Return the arguments of a named preset: ``"paper"``, ``"compact"`` or ``"small"``.
 
         Raises:
             ValueError: there is no such preset.
         """
-        return preset(name)
+        return glamor_preset(name)
 
     # ---------------------------------------------------------------- learning (Equation 9)
 
@@ -242,7 +244,7 @@ class GlamorAgent(ImageGoalAgent):
         Raises:
             ValueError: the observation or an option is not as described.
         """
-        batch, _ = as_batch(observation, self.observation_space, self._keys)
+        batch, _ = as_batch(observation, self.observation_space, self.observation_keys)
         no_steps = np.zeros(len(batch["desired_goal"]), dtype=np.int64)
         planner = self._planner_with(n_trials, stop, guided)
         return self._plan(batch, no_steps, planner, self._noise(deterministic))
@@ -281,7 +283,7 @@ class GlamorAgent(ImageGoalAgent):
         Raises:
             ValueError: the observation, the state or an option is not as described.
         """
-        batch, is_batch = as_batch(observation, self.observation_space, self._keys)
+        batch, is_batch = as_batch(observation, self.observation_space, self.observation_keys)
         planner = self._planner_with(n_trials, stop, guided)
         follows = self.open_loop if open_loop is None else open_loop
         state = self._checked_state(state, episode_start, len(batch["desired_goal"]))
@@ -298,11 +300,6 @@ class GlamorAgent(ImageGoalAgent):
             next_token = _token_at(state.tokens, state.cursor)
         state = PlanState(state.steps + 1, state.tokens, np.minimum(state.cursor + 1, self.horizon))
         return (next_token if is_batch else next_token[0]), state
-
-    @property
-    def _keys(self) -> tuple[str, ...]:
-        needed = ("observation", "desired_goal")
-        return (*needed, "steps_left") if "steps_left" in self.observation_space.spaces else needed
 
     def _plan(
         self,
@@ -365,19 +362,18 @@ class GlamorAgent(ImageGoalAgent):
             own.steps[starts], own.cursor[starts], own.tokens[starts] = 0, 0, NO_ACTION
         return own
 
-    def _replay_arguments(self) -> dict[str, Any]:
-        return {
-            "stay_fraction": self.settings.stay_fraction,
-            "near_fraction": self.settings.near_fraction,
-        }
+    def _make_replay(self, seed: int) -> TrajectoryReplay:
+        return TrajectoryReplay(
+            self.buffer_size,
+            self.observation_space,
+            self.n_actions,
+            stay_fraction=self.settings.stay_fraction,
+            near_fraction=self.settings.near_fraction,
+            seed=seed,
+        )
 
     def _policy_arguments(self) -> dict[str, Any]:
-        return {
-            "weight_decay": self.settings.weight_decay,
-            "ema_decay": self.settings.ema_decay,
-            "precision": self.settings.precision,
-            "horizon": self.horizon,
-        }
+        return {**super()._policy_arguments(), "ema_decay": self.settings.ema_decay}
 
 
 def _token_at(tokens: NDArray[np.int64], cursor: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -5,11 +5,14 @@ In: losses. Out: gradient steps. What is in a model, and how it chooses actions,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
+import numpy as np
 import torch
 from gymnasium import spaces
+from numpy.typing import NDArray
 from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor, nn
 
@@ -44,6 +47,23 @@ class ModelPolicy(BasePolicy):
         super().__init__(observation_space, action_space)
         self.precision: Precision = precision
         self.horizon = horizon
+
+    def as_tensors(self, observations: Mapping[str, NDArray[Any]]) -> tuple[Tensor, Tensor]:
+        """Return a batch of checked observations, and their desired goals, on this device."""
+        observation, goal = (
+            torch.from_numpy(np.ascontiguousarray(observations[key])).to(self.device)
+            for key in ("observation", "desired_goal")
+        )
+        return observation, goal
+
+    def arrays_and_clock(
+        self, observation: Mapping[str, Tensor]
+    ) -> tuple[dict[str, NDArray[Any]], NDArray[np.int64]]:
+        """Return SB3's tensors as arrays, and (B,) steps left: the horizon where none are told."""
+        arrays = {key: value.cpu().numpy() for key, value in observation.items()}
+        unknown = np.full((len(arrays["desired_goal"]), 1), self.horizon)
+        steps_left = arrays.get("steps_left", unknown)[:, 0]
+        return arrays, np.clip(steps_left, 1, self.horizon).astype(np.int64)
 
     def descend(self, loss: Tensor, max_grad_norm: float) -> Tensor:
         """Take one step of the optimiser; return the gradient's norm before it was bounded."""

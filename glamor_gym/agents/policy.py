@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
@@ -100,22 +99,18 @@ class GlamorPolicy(ModelPolicy):
     @torch.inference_mode()
     def fold(self, observations: Mapping[str, NDArray[Any]]) -> Folded:
         """Encode a batch of checked observations with their desired goals, for planning."""
-        observation, goal = (
-            torch.from_numpy(np.ascontiguousarray(observations[key])).to(self.device)
-            for key in ("observation", "desired_goal")
-        )
+        observation, goal = self.as_tensors(observations)
         with self.autocast():
             return self.planning_model.fold(observation, goal)
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
         """Return the first token of a plan for each observation (SB3's stateless policy call)."""
         assert isinstance(observation, dict)
-        arrays = {key: value.cpu().numpy() for key, value in observation.items()}
+        arrays, steps_left = self.arrays_and_clock(observation)
         generator = torch.Generator(self.device)
         if not deterministic:
             generator.seed()
-        steps = arrays.get("steps_left", np.full((len(arrays["desired_goal"]), 1), self.horizon))
-        max_actions = torch.from_numpy(steps[:, 0]).long().clamp(min=1)
+        max_actions = torch.from_numpy(steps_left)
         with torch.inference_mode():
             plans = plan(self.fold(arrays), max_actions, PlannerSettings(), generator)
         return plans.tokens[:, 0]

@@ -7,54 +7,88 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from glamor_gym.agents.settings import GlamorSettings
+from glamor_gym.agents.settings import GCSLSettings, GlamorSettings
+
+Preset = dict[str, Any]
+
+_SOON: Preset = {
+    "learning_starts": 2_000,
+    "replay_ratio": 25.0,
+    "exploration_steps": 50_000,
+    "lr_schedule": "cosine",
+}
+"""What learning within a few ten thousand steps takes, whoever learns by supervision."""
+
+_SMALL_WORLD: Preset = {
+    "learning_rate": 1e-3,
+    "buffer_size": 100_000,
+    "learning_starts": 500,
+    "exploration_steps": 10_000,
+}
+
+_EARLY_FUSION: Preset = {"encoder": "compact", "fusion": "early", "prior_encoder": "tiny"}
 
 
-def _paper() -> dict[str, Any]:
+def _glamor_paper() -> Preset:
     return {**GlamorSettings().as_dict(), "policy_kwargs": {"encoder": "auto"}}
 
 
-def _compact() -> dict[str, Any]:
+def _glamor_compact() -> Preset:
     return {
-        **_paper(),
-        "learning_starts": 2_000,
-        "replay_ratio": 25.0,
-        "exploration_steps": 50_000,
+        **_glamor_paper(),
+        **_SOON,
         "stay_fraction": 0.1,
-        "lr_schedule": "cosine",
-        "policy_kwargs": {
-            "encoder": "compact",
-            "fusion": "early",
-            "prior_encoder": "tiny",
-            "token_size": 64,
-        },
+        "policy_kwargs": {**_EARLY_FUSION, "token_size": 64},
     }
 
 
-def _small() -> dict[str, Any]:
+def _glamor_small() -> Preset:
     return {
-        **_compact(),
-        "learning_rate": 1e-3,
-        "buffer_size": 100_000,
-        "learning_starts": 500,
+        **_glamor_compact(),
+        **_SMALL_WORLD,
         "gamma": 0.5,
-        "exploration_steps": 10_000,
         "policy_kwargs": {"encoder": "mlp", "token_size": 64, "embedding_size": 256},
     }
 
 
-_PRESETS = {"paper": _paper, "compact": _compact, "small": _small}
+def _gcsl_paper() -> Preset:
+    return {**GCSLSettings().as_dict(), "policy_kwargs": {"encoder": "auto"}}
 
 
-def preset(name: str) -> dict[str, Any]:
-    """Return a fresh dict of the arguments of a preset.
+def _gcsl_compact() -> Preset:
+    return {**_gcsl_paper(), **_SOON, "policy_kwargs": dict(_EARLY_FUSION)}
+
+
+def _gcsl_small() -> Preset:
+    policy_kwargs = {"encoder": "mlp", "embedding_size": 256}
+    return {**_gcsl_compact(), **_SMALL_WORLD, "policy_kwargs": policy_kwargs}
+
+
+def glamor_preset(name: str) -> Preset:
+    """Return a fresh dict of GLAMOR's arguments.
 
     Raises:
         ValueError: there is no such preset.
     """
+    return _chosen(
+        {"paper": _glamor_paper, "compact": _glamor_compact, "small": _glamor_small}, name
+    )
+
+
+def gcsl_preset(name: str) -> Preset:
+    """Return a fresh dict of GCSL's arguments.
+
+    Raises:
+        ValueError: there is no such preset.
+    """
+    return _chosen({"paper": _gcsl_paper, "compact": _gcsl_compact, "small": _gcsl_small}, name)
+
+
+def _chosen(presets: Mapping[str, Callable[[], Preset]], name: str) -> Preset:
     try:
-        return _PRESETS[name]()
+        return presets[name]()
     except (KeyError, TypeError):
-        raise ValueError(f"preset must be one of {', '.join(_PRESETS)}; got {name!r}") from None
+        raise ValueError(f"preset must be one of {', '.join(presets)}; got {name!r}") from None

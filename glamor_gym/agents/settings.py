@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 DataPolicy = Literal["open_loop", "random"]
+CloningDataPolicy = Literal["reactive", "random"]
 Precision = Literal["auto", "float32", "bfloat16"]
 LearningRateSchedule = Literal["constant", "cosine"]
 
@@ -29,7 +30,6 @@ class CollectionSettings:
         batch_size: training tuples in an update.
         replay_ratio: training tuples seen per environment step, whatever the number of
             environments: an update falls due every batch_size / replay_ratio steps.
-        gamma: discount.
         exploration_final_eps: share of random actions in the end; it starts at 1.
         exploration_steps: environment steps over which that share falls, linearly.
         precision: of the encoders: ``"auto"`` takes bfloat16 for pictures where the device has
@@ -44,7 +44,6 @@ class CollectionSettings:
     learning_starts: int = 50_000
     batch_size: int = 200
     replay_ratio: float = 4
-    gamma: float = 0.99
     exploration_final_eps: float = 0.1
     exploration_steps: int = 300_000
     precision: Precision = "auto"
@@ -63,7 +62,6 @@ class CollectionSettings:
         self._check_number("learning_starts", at_least=0, whole=True)
         self._check_number("batch_size", at_least=1, whole=True)
         self._check_number("replay_ratio", at_least=0.0)
-        self._check_number("gamma", above=0.0, at_most=1.0)
         self._check_number("exploration_final_eps", at_least=0.0, at_most=1.0)
         self._check_number("exploration_steps", at_least=0, whole=True)
         self._check_one_of("precision", ("auto", "float32", "bfloat16"))
@@ -123,10 +121,10 @@ class CollectionSettings:
             kind = "a whole number" if whole else "a number"
             raise ValueError(f"{name} must be {kind} {wanted}, got {value!r}")
 
-    def _check_one_of(self, name: str, allowed: tuple[str, ...]) -> None:
+    def _check_one_of(self, name: str, allowed: tuple[str | bool, ...]) -> None:
         value = getattr(self, name)
         if value not in allowed:
-            raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {value!r}")
+            raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}; got {value!r}")
 
 
 @dataclass(frozen=True)
@@ -134,6 +132,7 @@ class GlamorSettings(CollectionSettings):
     """GLAMOR's hyper-parameters (Fig. 5 of the paper), and what it leaves open.
 
     Attributes:
+        gamma: γ of Eq. 8, the taste for short plans.
         n_trials: number N of candidate plans.
         clip_log_prob: tokens less likely than this under p_inv are not expanded.
         use_prior: subtract the action prior's log-probability (Eq. 8).
@@ -150,6 +149,7 @@ class GlamorSettings(CollectionSettings):
             goal together; 0 (as in the paper): not at all.
     """
 
+    gamma: float = 0.99
     n_trials: int = 50
     clip_log_prob: float = -3.15
     use_prior: bool = True
@@ -167,6 +167,7 @@ class GlamorSettings(CollectionSettings):
             ValueError: a setting is out of its range or of a wrong kind; the message names it.
         """
         super().__post_init__()
+        self._check_number("gamma", above=0.0, at_most=1.0)
         self._check_number("n_trials", at_least=1, whole=True)
         self._check_number("clip_log_prob", at_most=-1e-9)
         self._check_number("prior_coef", at_least=0.0)
@@ -174,4 +175,32 @@ class GlamorSettings(CollectionSettings):
         self._check_number("stay_fraction", at_least=0.0, at_most=0.99)
         self._check_number("near_fraction", at_least=0.0, at_most=1.0)
         self._check_number("ema_decay", at_least=0.0, at_most=0.99999)
+        self._check_number("image_shift", at_least=0, whole=True)
+
+
+@dataclass(frozen=True)
+class GCSLSettings(CollectionSettings):
+    """GCSL's hyper-parameters: GLAMOR's own wherever there is one (§4.3).
+
+    Attributes:
+        data_policy: ``"reactive"``: ask the policy at each step; ``"random"``: uniformly random
+            actions (§A.4.1).
+        sample_actions: whether :meth:`GCSLAgent.predict` draws from the policy, as the paper's
+            comparison does, or takes its most likely action.
+        image_shift: as in :class:`GlamorSettings`.
+    """
+
+    data_policy: CloningDataPolicy = "reactive"
+    sample_actions: bool = True
+    image_shift: int = 0
+
+    def __post_init__(self) -> None:
+        """Check every number.
+
+        Raises:
+            ValueError: a setting is out of its range or of a wrong kind; the message names it.
+        """
+        super().__post_init__()
+        self._check_one_of("data_policy", ("reactive", "random"))
+        self._check_one_of("sample_actions", (True, False))
         self._check_number("image_shift", at_least=0, whole=True)

@@ -1,0 +1,183 @@
+"""GCSL: clone what led to where one came (Ghosh et al., 2020; §4.3 and A.1 of the paper).
+
+In: observations with goals. Out: actions.
+
+The algorithm, and where each line of it is:
+
+1. act with π(a | s, g, t), t the steps that are left ……………………… :meth:`GCSLAgent.act`
+2. add the trajectory to the dataset ………………………………………………………… `replay`, whole trajectories
+3. relabel: (s_i, a_i, g = s_j, t = j − i) for j > i ………………………… `replay.sample`
+4. descend the gradient of −log π(a_i | s_i, g, t) (Equation 10) … :meth:`GCSLAgent.update`
+
+It differs from GLAMOR in the three ways that A.1 names: it draws from the policy instead of
+planning, it learns no action prior, and its data comes from a reactive policy. Encoders, replay,
+relabelling, optimiser, exploration and hyper-parameters are GLAMOR's (§4.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3.common.policies import BasePolicy
+from torch.nn import functional
+
+from glamor_gym.agents.base import NO_ACTION
+from glamor_gym.agents.gcsl_policy import GCSLPolicy
+from glamor_gym.agents.presets import gcsl_preset
+from glamor_gym.agents.reactive import ClockState, ReactiveAgent
+from glamor_gym.agents.settings import (
+    CloningDataPolicy,
+    GCSLSettings,
+    LearningRateSchedule,
+    Precision,
+)
+from glamor_gym.models.augmentation import shift_together
+from glamor_gym.types import SegmentBatch
+from glamor_gym.vector.sb3 import AnyEnv
+
+_Defaults = GCSLSettings
+
+
+class GCSLAgent(ReactiveAgent):
+    """Goal-conditioned supervised learning, in the Stable-Baselines3 API.
+
+    The policy is told how many steps are left until it is judged, as (sin 2πt/T, cos 2πt/T).
+    It has no notion of STOP: neither the method nor the paper's use of it has one, and so it acts
+    until the time is up and is judged at T.
+
+    Args:
+        env: an id (``"glamor/Pong-v0"``), a goal environment, or a vector of them.
+        policy: ``"GCSLPolicy"``.
+        learning_rate: of AdamW.
+        buffer_size: frames kept in the replay.
+        learning_starts: environment steps taken at random before the first update.
+        batch_size: training tuples in an update.
+        replay_ratio: training tuples seen per environment step.
+        exploration_final_eps: share of random actions in the end.
+        exploration_steps: environment steps over which that share falls from 1.
+        data_policy: ``"reactive"`` or ``"random"`` (§A.4.1).
+        sample_actions: whether :meth:`predict` draws from the policy, as in the paper, unless it
+            is asked to be deterministic; otherwise it always takes the most likely action. Data
+            is collected with drawn actions in any case.
+        image_shift: random shift of pictures in training, in pixels. Not in the paper.
+        lr_schedule: ``"constant"`` or ``"cosine"``. The paper's is constant.
+        weight_decay: of AdamW.
+        max_grad_norm: bound on the gradient's norm.
+        precision: of the encoders: ``"auto"``, ``"float32"`` or ``"bfloat16"``.
+        tensorboard_log: folder for TensorBoard.
+        policy_kwargs: arguments of :class:`~glamor_gym.agents.gcsl_policy.GCSLPolicy`, such as
+            ``{"encoder": "compact"}``.
+        verbose: 0 or 1.
+        seed: of everything.
+        device: ``"auto"`` takes CUDA where there is one.
+        _init_setup_model: build networks and replay at once.
+
+    Attributes:
+        sample_actions: the argument; set it to change it for good.
+
+    Raises:
+        ValueError: a setting is out of range, or the environment is no goal environment.
+    """
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"GCSLPolicy": GCSLPolicy}
+    policy: GCSLPolicy
+    settings: GCSLSettings
+
+    def __init__(
+        self,
+        env: AnyEnv | None,
+        policy: str | type[BasePolicy] = "GCSLPolicy",
+        *,
+        learning_rate: float = _Defaults.learning_rate,
+        buffer_size: int = _Defaults.buffer_size,
+        learning_starts: int = _Defaults.learning_starts,
+        batch_size: int = _Defaults.batch_size,
+        replay_ratio: float = _Defaults.replay_ratio,
+        exploration_final_eps: float = _Defaults.exploration_final_eps,
+        exploration_steps: int = _Defaults.exploration_steps,
+        data_policy: CloningDataPolicy = _Defaults.data_policy,
+        sample_actions: bool = _Defaults.sample_actions,
+        image_shift: int = _Defaults.image_shift,
+        lr_schedule: LearningRateSchedule = _Defaults.lr_schedule,
+        weight_decay: float = _Defaults.weight_decay,
+        max_grad_norm: float = _Defaults.max_grad_norm,
+        precision: Precision = _Defaults.precision,
+        tensorboard_log: str | None = None,
+        policy_kwargs: dict[str, Any] | None = None,
+        verbose: int = 0,
+        seed: int | None = None,
+        device: torch.device | str = "auto",
+        _init_setup_model: bool = True,
+    ) -> None:
+        given = locals()
+        settings = GCSLSettings(**{name: given[name] for name in GCSLSettings.names()})
+        self.sample_actions = sample_actions
+        super().__init__(
+            policy,
+            env,
+            settings,
+            tensorboard_log=tensorboard_log,
+            policy_kwargs=policy_kwargs,
+            verbose=verbose,
+            seed=seed,
+            device=device,
+            _init_setup_model=_init_setup_model,
+        )
+
+    @staticmethod
+    def preset(name: str) -> dict[str, Any]:
+        """Return the arguments of a named preset: ``"paper"``, ``"compact"`` or ``"small"``.
+
+        Raises:
+            ValueError: there is no such preset.
+        """
+        return gcsl_preset(name)
+
+    def update(self, batch: SegmentBatch) -> dict[str, torch.Tensor]:
+        """Descend the gradient of Equation 10: −log π(a | s, g, t), a mean over the batch."""
+        observation, goal = shift_together(
+            batch.observation, batch.goal, self.settings.image_shift, self.generator
+        )
+        action, steps_left = batch.tokens[:, 0], batch.length - 1  # the last token is STOP
+        with self.policy.autocast():
+            logits = self.policy.model(observation, goal, steps_left)
+        loss = functional.cross_entropy(logits, action)
+        grad_norm = self.policy.descend(loss, self.settings.max_grad_norm)
+        return {"cloning_loss": loss.detach(), "grad_norm": grad_norm}
+
+    def collect(
+        self, observations: Mapping[str, NDArray[Any]], starts: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        """Draw from the policy at each step; or leave it all to chance (§A.4.1)."""
+        if self.settings.data_policy == "random":
+            return np.full(len(starts), NO_ACTION)
+        return super().collect(observations, starts)
+
+    def act(
+        self,
+        observations: Mapping[str, NDArray[Any]],
+        steps_left: NDArray[np.int64],
+        *,
+        deterministic: bool,
+    ) -> NDArray[np.int64]:
+        """Draw an action from π(· | s, g, t), or take the most likely one."""
+        logits = self.policy.logits(observations, steps_left)
+        if deterministic:
+            return logits.argmax(dim=-1).cpu().numpy()
+        drawn = torch.multinomial(logits.softmax(dim=-1), 1, generator=self.generator)
+        return drawn[:, 0].cpu().numpy()
+
+    def predict(  # type: ignore[override]
+        self,
+        observation: Mapping[str, Any],
+        state: tuple[NDArray[Any], ...] | None = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[NDArray[np.int64], ClockState]:
+        """See :meth:`ReactiveAgent.predict`; without `sample_actions` always deterministic."""
+        greedy = deterministic or not self.sample_actions
+        return super().predict(observation, state, episode_start, greedy)

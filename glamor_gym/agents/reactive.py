@@ -1,0 +1,115 @@
+"""Agents that look at each observation and act on it, knowing how much time is left.
+
+In: a rule that chooses one action for each observation, goal and number of steps left.
+Out: `collect` and `predict`. Such an agent has no use for STOP: it acts until the time is up.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glamor_gym.agents.base import ImageGoalAgent
+from glamor_gym.agents.observations import as_batch
+
+
+class ClockState(NamedTuple):
+    """What `predict` carries from one step to the next, one row an environment.
+
+    Attributes:
+        steps: (B,) int64, steps taken in the episode; read where the observation has no
+            ``steps_left``.
+    """
+
+    steps: NDArray[np.int64]
+
+
+class ReactiveAgent(ImageGoalAgent):
+    """The base of agents with a policy π(a | s, g, t), t being the number of steps left.
+
+    Arguments and errors as for :class:`~glamor_gym.agents.base.ImageGoalAgent`.
+    """
+
+    @abstractmethod
+    def act(
+        self,
+        observations: Mapping[str, NDArray[Any]],
+        steps_left: NDArray[np.int64],
+        *,
+        deterministic: bool,
+    ) -> NDArray[np.int64]:
+        """Choose an action for each row of a checked batch.
+
+        Args:
+            observations: a batch with ``observation`` and ``desired_goal``.
+            steps_left: (B,) from 1 to the horizon.
+            deterministic: whether to take the best action.
+
+        Returns:
+            (B,) actions without STOP.
+        """
+
+    def collect(
+        self, observations: Mapping[str, NDArray[Any]], starts: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        """Ask the policy at each step."""
+        steps_left = self._steps_left(observations, self._recorder.lengths)
+        return self.act(observations, steps_left, deterministic=False)
+
+    def predict(  # type: ignore[override]
+        self,
+        observation: Mapping[str, Any],
+        state: tuple[NDArray[Any], ...] | None = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[NDArray[np.int64], ClockState]:
+        """Choose the next action for one observation or a batch of them.
+
+        Args:
+            observation: with ``observation``, ``desired_goal`` and, where the environment has
+                it, ``steps_left``; without that the steps since the episode's start are counted.
+            state: what the last call returned; None at the start.
+            episode_start: (B,) which rows begin an episode: their state is forgotten.
+            deterministic: take the best action rather than draw one.
+
+        Returns:
+            Actions, (B,) or, for one observation, (); and the state for the next call.
+
+        Raises:
+            ValueError: the observation or the state is not as described.
+        """
+        batch, is_batch = as_batch(observation, self.observation_space, self.observation_keys)
+        steps = self._checked_steps(state, episode_start, len(batch["desired_goal"]))
+        steps_left = self._steps_left(batch, steps)
+        actions = self.act(batch, steps_left, deterministic=deterministic)
+        return (actions if is_batch else actions[0]), ClockState(steps + 1)
+
+    def _steps_left(
+        self, batch: Mapping[str, NDArray[Any]], steps: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Return (B,) steps left, counted from `steps` taken where the observation lacks them."""
+        left = batch["steps_left"][:, 0] if "steps_left" in batch else self.horizon - steps
+        return np.clip(left, 1, self.horizon).astype(np.int64)
+
+    def _checked_steps(
+        self,
+        state: tuple[NDArray[Any], ...] | None,
+        episode_start: NDArray[np.bool_] | None,
+        n_rows: int,
+    ) -> NDArray[np.int64]:
+        """Return the steps taken, (B,), zero in the rows that begin an episode."""
+        if state is None:
+            return np.zeros(n_rows, dtype=np.int64)
+        try:
+            steps = np.array(ClockState(*state).steps, dtype=np.int64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"state must be what predict returned, got {state!r}") from error
+        if steps.shape != (n_rows,):
+            raise ValueError(f"state is of {steps.shape} environments, the observation of {n_rows}")
+        if episode_start is not None:
+            steps[np.broadcast_to(np.asarray(episode_start, dtype=bool), (n_rows,))] = 0
+        return steps

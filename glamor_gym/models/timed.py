@@ -1,0 +1,66 @@
+"""A policy's or a value's view of time: how many steps are left, as a point on a circle.
+
+In: observations, goals and steps left. Out: a feature vector of all three (§4.2).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from gymnasium import spaces
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from glamor_gym.models.encoders import EncoderName
+from glamor_gym.models.pair_encoder import Fusion, PairEncoder
+
+
+def time_features(steps_left: Int[Tensor, "b"], horizon: int) -> Float[Tensor, "b 2"]:
+    """Return (sin 2πt/T, cos 2πt/T) of t steps left out of T (§4.2)."""
+    angle = steps_left * (2 * math.pi / horizon)
+    return torch.stack((angle.sin(), angle.cos()), dim=-1)
+
+
+class TimedPairEncoder(PairEncoder):
+    """Encoders and mix as GLAMOR has them, and after them one layer that also sees the time.
+
+    Args:
+        observation_space: see :class:`~glamor_gym.models.pair_encoder.PairEncoder`.
+        horizon: T, the most steps that can be left.
+        encoder: as there, like the other arguments.
+        fusion: likewise.
+        prior_encoder: likewise.
+        embedding_size: likewise; the width of the features too.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        horizon: int,
+        *,
+        encoder: EncoderName = "auto",
+        fusion: Fusion = "late",
+        prior_encoder: EncoderName | None = None,
+        embedding_size: int = 512,
+    ) -> None:
+        super().__init__(
+            observation_space,
+            encoder=encoder,
+            fusion=fusion,
+            prior_encoder=prior_encoder,
+            embedding_size=embedding_size,
+        )
+        self.horizon = horizon
+        self.with_time = nn.Sequential(
+            nn.Linear(embedding_size + 2, embedding_size), nn.ReLU(inplace=True)
+        )
+
+    def features(
+        self, observation: Tensor, goal: Tensor, steps_left: Int[Tensor, "b"]
+    ) -> Float[Tensor, "b d"]:
+        """Return what heads are to be put on, for B observations, goals and times."""
+        _, mixed = self.embed(observation, goal)
+        time = time_features(steps_left, self.horizon).to(mixed.dtype)
+        features: Tensor = self.with_time(torch.cat((mixed, time), dim=-1))
+        return features
