@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 from gymnasium import spaces
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.timing import Comparison, compare
@@ -54,10 +54,29 @@ def plain_log_probs(
     return torch.cat(kept)
 
 
+def plain_layers(layer: nn.Module, x: Tensor) -> Tensor:
+    """Apply an encoder with PyTorch's own layers, which leave the memory layout as it is."""
+    if isinstance(layer, nn.Sequential):
+        for part in layer:
+            x = plain_layers(part, x)
+        return x
+    for kind in (nn.Conv2d, nn.MaxPool2d):
+        if isinstance(layer, kind):
+            return kind.forward(layer, x)
+    embedded: Tensor = layer(x)
+    return embedded
+
+
+def plain_contexts(model: GlamorModel, observation: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what the inverse dynamics model and the prior are conditioned on (late fusion)."""
+    state = plain_layers(model.observation_encoder, observation)
+    mixed = model.mix(torch.cat((state, plain_layers(model.goal_encoder, goal)), dim=-1))
+    return mixed, state
+
+
 def plain_loss(model: GlamorModel, batch: SegmentBatch) -> Tensor:
     """Return the loss of Equation 9 with α = 1 in float32, nothing folded, nothing packed."""
-    state = model.observation_encoder(batch.observation)
-    mixed = model.mix(torch.cat((state, model.goal_encoder(batch.goal)), dim=-1))
+    mixed, state = plain_contexts(model, batch.observation, batch.goal)
     tokens, length = batch.tokens, batch.length
     inverse = plain_log_probs(model.inverse_dynamics, mixed, tokens, length)
     return -inverse.mean() - plain_log_probs(model.prior, state, tokens, length).mean()

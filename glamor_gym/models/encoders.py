@@ -21,6 +21,8 @@ from gymnasium import spaces
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from glamor_gym.models.layouts import ChannelsLastConv2d, ChannelsLastMaxPool2d
+
 EncoderName = Literal["residual", "compact", "tiny", "mlp", "auto"]
 
 SMALLEST_PICTURE = 36
@@ -31,8 +33,8 @@ class Normalise(nn.Module):
     """Turn uint8 pictures into floats in [0, 1); leave floats as they are.
 
     Pixels are divided by 256 rather than 255: a power of two loses nothing in bfloat16. On CUDA
-    pictures become channels-last, which convolutions there are fastest in; on a CPU GroupNorm
-    takes several times as long in that layout, and they stay as they are.
+    pictures become channels-last, which convolutions there are fastest in; on a CPU that is for
+    the layers to choose (:mod:`~glamor_gym.models.layouts`).
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -75,8 +77,8 @@ def residual_trunk(channels: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for width in (16, 32, 32):
         layers += [
-            nn.Conv2d(channels, width, 3, padding=1, bias=False),
-            nn.MaxPool2d(3, stride=2, padding=1),
+            ChannelsLastConv2d(channels, width, 3, padding=1, bias=False),
+            ChannelsLastMaxPool2d(3, stride=2, padding=1),
             nn.GroupNorm(4, width),
             nn.ReLU(inplace=True),
             ResidualBlock(width),
