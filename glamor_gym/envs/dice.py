@@ -21,6 +21,9 @@ from glamor_gym.types import Goal, GoalKind
 FACES = 6
 FAIR, LOADED = 0, 1
 
+OUTCOMES = np.array([[1 / FACES] * FACES, np.eye(FACES)[0]])
+"""(2, 6) float64: how likely each die is to show each face."""
+
 _CELL = 8  # pixels a pip when drawn, on a grid of 3 × 3
 _PIPS = (
     (),
