@@ -1,0 +1,133 @@
+"""Every check of environments finds its own fault and no other; ours have none."""
+
+from __future__ import annotations
+
+import json
+
+import corridor
+import gymnasium as gym
+import pytest
+
+import glamor_gym
+from glamor_gym.conformance import GOAL_ENV_CHECKS, check_goal_env
+from glamor_gym.tasks import TASKS
+
+BROKEN = {
+    "has_goals": ["TwoGoalSpaces"],
+    "can_be_played": ["Crashing"],
+    "gymnasium_passes": ["Unrenderable"],
+    "sb3_passes": ["NumpyFlags"],
+    "stays_in_its_space": ["DoubleAtTheEnd"],
+    "hands_out_fresh_arrays": ["SharedGoal", "FewBuffers", "KeptGoal"],
+    "keeps_its_goal": ["WanderingGoal"],
+    "hides_its_labels": ["Telltale"],
+    "computes_rewards_unwrapped": [corridor.GoalsOnTop],
+    "rewards_as_computed": ["LastStepBonus"],
+    "terminates_as_computed": ["EndsAtTheWall"],
+    "truncates_as_computed": ["SaysNeverTruncated"],
+    "computes_batches": ["AllOrNothing"],
+    "tells_success": ["NumpySuccess"],
+    "counts_its_steps": ["FreeStop"],
+    "ends_at_its_horizon": ["Hasty"],
+    "stops": ["MovingStop"],
+    "takes_goals_by_number": ["DeafToGoals"],
+    "repeats_itself": ["UnseededGoals"],
+    "leaves_global_randomness_alone": ["GlobalDice"],
+    "is_described_by_json": ["AnyEntry"],
+    "can_be_sent_to_a_worker": ["Unsendable"],
+    "is_the_same_in_a_vector": ["DarkVector"],
+    "can_be_closed_twice": ["FragileClose"],
+}
+
+
+def made(kind):
+    if not isinstance(kind, str):
+        return kind()
+    return gym.make(f"corridor/{kind}-v0", disable_env_checker=True)
+
+
+def test_there_is_a_fault_for_every_check():
+    assert BROKEN.keys() == GOAL_ENV_CHECKS.keys()
+
+
+@pytest.mark.parametrize(
+    ("check", "kind"), [(check, kind) for check, kinds in BROKEN.items() for kind in kinds]
+)
+def test_a_fault_fails_its_own_check_only(check, kind):
+    report = check_goal_env(made(kind))
+    assert report.failed == (check,), str(report)
+
+
+@pytest.mark.parametrize("pictures", [False, True])
+def test_what_keeps_every_rule_passes_every_check(pictures):
+    report = check_goal_env(gym.make("corridor/Corridor-v0", pictures=pictures))
+    assert report.passed, str(report)
+    skipped = {result.name for result in report.results if result.status == "skip"}
+    assert skipped == {"takes_goals_by_number"}
+
+
+def test_every_check_says_what_holds_and_how_to_mend_it():
+    report = check_goal_env(made("Corridor"))
+    for result in report.results:
+        assert result.claim.endswith(".")
+        assert result.mend.endswith(".")
+
+
+def test_a_report_can_be_read_and_written_down():
+    report = check_goal_env(made("GlobalDice"))
+    assert "fail leaves_global_randomness_alone: an episode changed the state of numpy" in str(
+        report
+    )
+    told = json.loads(json.dumps(report.as_dict()))
+    assert told["passed"] is False
+    assert len(told["results"]) == len(GOAL_ENV_CHECKS)
+
+
+def test_an_instance_without_a_registration_is_checked_as_far_as_it_goes():
+    report = check_goal_env(corridor.Corridor())
+    assert report.passed
+    assert {result.detail for result in report.results if result.status == "skip"} == {
+        "there is no list of goals",
+        "it was not made by gym.make, so that it has no spec",
+    }
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("name", ["GridWorld", "Dice"])
+def test_the_small_ones_of_ours_pass(name, seed):
+    check_ours(name, seed)
+
+
+def test_a_game_passes():
+    check_ours("Pong", seed=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TASKS)
+def test_all_of_ours_pass(name):
+    check_ours(name, seed=0)
+
+
+def check_ours(name, seed):
+    env = gym.make(TASKS[name].id)
+    report = glamor_gym.check_goal_env(env, seed=seed)
+    env.close()
+    assert report.passed, str(report)
+    assert all(result.status == "pass" for result in report.results), str(report)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("Pong",), TypeError, "env must be a gymnasium.Env, got str"),
+        ((None,), TypeError, "env must be"),
+    ],
+)
+def test_what_is_no_environment_is_refused(arguments, error, message):
+    with pytest.raises(error, match=message):
+        check_goal_env(*arguments)
+
+
+def test_a_negative_seed_is_refused():
+    with pytest.raises(ValueError, match="seed must be an integer ≥ 0, got -1"):
+        check_goal_env(corridor.Corridor(), seed=-1)
