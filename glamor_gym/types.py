@@ -161,6 +161,9 @@ class EvaluationResult:
         episodes: number of episodes behind each rate.
         seed: what the start of each episode derives from.
         goals_hash: hash of the goal set that was used.
+        distances: how far each goal was from where its episodes started, by goal index: the
+            label that had farthest to go, in feasible ranges, a mean over the goal's episodes.
+            Below 0.1 the goal is reached by staying. Empty where a goal has no labels.
         frames: for a few goals, (goal picture, achieved picture), each uint8 (H, W); and, where
             asked for, whole episodes.
     """
@@ -180,6 +183,7 @@ class EvaluationResult:
     episodes: int
     seed: int
     goals_hash: str
+    distances: dict[int, float] = field(default_factory=dict)
     frames: list[EpisodeFrames] = field(default_factory=list, repr=False)
 
 

@@ -1,7 +1,7 @@
-"""``glamor-gym goals``: build, show and verify the goals of a task.
+"""``glamor-gym goals``: build, show and verify the goals of a task, report what they hide.
 
-In: the options of :mod:`glamor_gym.commands.options`. Out: goal-set files, pictures of goals, and
-what is wrong with a set.
+In: the options of :mod:`glamor_gym.commands.options`. Out: goal-set files, pictures of goals,
+what is wrong with a set, and the aliasing report.
 """
 
 from __future__ import annotations
@@ -13,8 +13,12 @@ from rich.table import Table
 from tqdm.auto import tqdm
 
 from glamor_gym.commands.errors import checking_input
-from glamor_gym.commands.options import BuildGoals, ShowGoals, VerifyGoals
+from glamor_gym.commands.options import BuildGoals, ReportGoals, ShowGoals, VerifyGoals
 from glamor_gym.commands.tables import terminal
+from glamor_gym.evaluation import versions
+from glamor_gym.evaluation.provenance import source_commit
+from glamor_gym.experiments.aliasing import Aliasing, measure_aliasing
+from glamor_gym.experiments.aliasing_report import write_aliasing_report
 from glamor_gym.goals import (
     GoalSet,
     GoalSetError,
@@ -23,10 +27,10 @@ from glamor_gym.goals import (
     load_goal_set,
     verify_goal_set,
 )
-from glamor_gym.tasks import TASKS, get_task
+from glamor_gym.tasks import TASKS, Task, get_task
 
 
-def carry_out(options: BuildGoals | ShowGoals | VerifyGoals) -> int:
+def carry_out(options: BuildGoals | ShowGoals | VerifyGoals | ReportGoals, command: str) -> int:
     """Do what was asked for; see the function of the same name for each."""
     match options:
         case BuildGoals():
@@ -35,6 +39,8 @@ def carry_out(options: BuildGoals | ShowGoals | VerifyGoals) -> int:
             return show(options)
         case VerifyGoals():
             return verify(options)
+        case ReportGoals():
+            return report(options, command)
 
 
 def build(options: BuildGoals) -> int:
@@ -97,6 +103,51 @@ def verify(options: VerifyGoals) -> int:
         for line in faults or [f"ok, hash {load_goal_set(name).hash}"]:
             print(f"{name}: {line}")
     return 1 if wrong else 0
+
+
+def report(options: ReportGoals, command: str) -> int:
+    """Count aliases on some tasks, and write what was found into a folder.
+
+    Args:
+        options: what was asked for.
+        command: the same as it was typed, for the record.
+
+    Raises:
+        InputError: there is no such task, a number is out of range, or the folder cannot be
+            written.
+    """
+    with checking_input():
+        named = [get_task(name) for name in options.tasks]
+        tasks = named or [task for task in TASKS.values() if task.suite == "atari"]
+        rows = [_aliasing(task, options) for task in tasks]
+        details = {
+            "Command": command,
+            "Commit": source_commit() or "not from a checkout",
+            "Versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
+        }
+        page = write_aliasing_report(rows, options.out, details)
+    print(f"report: {page}")
+    return 0
+
+
+def _aliasing(task: Task, options: ReportGoals) -> Aliasing:
+    with tqdm(
+        total=options.episodes, desc=f"playing {task.name}", unit="episode", disable=None
+    ) as bar:
+        row = measure_aliasing(
+            task,
+            episodes=options.episodes,
+            episodes_per_goal=options.episodes_per_goal,
+            seed=options.seed,
+            progress=lambda done, _: bar.update(done - bar.n),
+        )
+    print(
+        f"{task.name}: {row.aliased.rate:.1%} of {row.frames:,} moments aliased, "
+        f"{row.ambiguous.rate:.1%} ambiguous; random {row.random.rate:.2f}, "
+        f"no-op {row.noop.rate:.2f}",
+        flush=True,
+    )
+    return row
 
 
 def _faults(name: str) -> list[str]:

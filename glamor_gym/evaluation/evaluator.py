@@ -108,6 +108,7 @@ def evaluate(
         episodes=len(episodes),
         seed=seed,
         goals_hash=arena.goals_hash,
+        distances=_distances(episodes, arena.ranges),
         frames=[episode.frames for episode in episodes if episode.frames is not None],
         **reference,
     )
@@ -165,10 +166,28 @@ def _share(episodes: Sequence[Episode], holds: Callable[[Episode], bool]) -> flo
 
 
 def _per_goal(episodes: Sequence[Episode]) -> dict[int, float]:
-    by_goal: defaultdict[int, list[bool]] = defaultdict(list)
+    return _mean_by_goal(episodes, lambda episode: episode.success)
+
+
+def _distances(episodes: Sequence[Episode], ranges: Mapping[str, float]) -> dict[int, float]:
+    """Return by goal how far, in feasible ranges, the label with farthest to go had to go."""
+
+    def distance(episode: Episode) -> float:
+        return max(
+            abs(value - episode.start_labels[label]) / (10 * label_tolerance(ranges[label]))
+            for label, value in episode.goal_labels.items()
+        )
+
+    return _mean_by_goal([episode for episode in episodes if episode.goal_labels], distance)
+
+
+def _mean_by_goal(
+    episodes: Sequence[Episode], measure: Callable[[Episode], float]
+) -> dict[int, float]:
+    by_goal: defaultdict[int, list[float]] = defaultdict(list)
     for episode in episodes:
-        by_goal[episode.job.goal].append(episode.success)
-    return {goal: sum(successes) / len(successes) for goal, successes in by_goal.items()}
+        by_goal[episode.job.goal].append(measure(episode))
+    return {goal: sum(values) / len(values) for goal, values in by_goal.items()}
 
 
 def _per_label(episodes: Sequence[Episode], ranges: Mapping[str, float]) -> dict[str, float]:

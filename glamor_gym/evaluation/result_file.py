@@ -64,9 +64,9 @@ def load_result(path: str | os.PathLike[str]) -> EvaluationResult:
                 _episode(row, pictures.read(f"goal_{index}"), pictures.read(f"frames_{index}"))
                 for index, row in enumerate(figures.pop("frames"))
             ]
-        per_goal = {int(goal): rate for goal, rate in figures.pop("per_goal").items()}
         result = EvaluationResult(
-            per_goal=per_goal,
+            per_goal=_by_goal(figures.pop("per_goal")),
+            distances=_by_goal(figures.pop("distances", {})),
             per_label=figures.pop("per_label"),
             frames=frames,
             **{name: _as_read(value) for name, value in figures.items()},
@@ -75,6 +75,11 @@ def load_result(path: str | os.PathLike[str]) -> EvaluationResult:
         return result
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{path} does not hold an evaluation result: {error!r}") from error
+
+
+def _by_goal(figures: Any) -> dict[int, float]:
+    """Return figures by goal, whose indices JSON keeps as text."""
+    return {int(goal): figure for goal, figure in figures.items()}
 
 
 def _episode(row: Any, goal: NDArray[Any], frames: NDArray[Any]) -> EpisodeFrames:
@@ -106,6 +111,7 @@ def _check_kinds(result: EvaluationResult) -> None:
         *((name, getattr(result, name), (int,)) for name in ("episodes", "seed")),
         *((name, getattr(result, name), (int, float)) for name in rates),
         *(("per_goal", rate, (int, float)) for rate in result.per_goal.values()),
+        *(("distances", rate, (int, float)) for rate in result.distances.values()),
         *(("per_label", rate, (int, float)) for rate in result.per_label.values()),
     ]
     for name in intervals:

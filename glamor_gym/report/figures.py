@@ -1,45 +1,41 @@
 """The figures of a run's page, drawn by Matplotlib.
 
-In: the table of metrics (a row a log entry: ``step``, and a column a figure) and rates. Out: SVG
-pictures as data URIs.
+In: the table of metrics (a row a log entry: ``step``, and a column a figure), rates, a result.
+Out: SVG pictures as data URIs, for light pages and for dark ones.
 """
 
 from __future__ import annotations
 
-import io
+import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import NamedTuple
 
-import matplotlib as mpl
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, PercentFormatter
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import PercentFormatter
 
-from glamor_gym.report.pictures import data_uri
+from glamor_gym.evaluation.intervals import wilson_interval
+from glamor_gym.report.style import (
+    AGENT,
+    INK,
+    LINE,
+    SECOND,
+    TEXT,
+    WHITE,
+    WIDTH,
+    Plot,
+    canvas,
+    plot,
+    rates_at_left,
+    steps_below,
+    styled,
+)
+from glamor_gym.types import EvaluationResult
 
-AGENT, CHANCE, PUBLISHED = "#0f766e", "#94a3b8", "#7c3aed"
-"""Colours: of the agent of this run, of the baselines, of the paper's figures."""
-
-SECOND = "#b45309"
-"""Colour of a second curve of the same run."""
-
-STYLE: dict[Any, Any] = {
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#94a3b8",
-    "axes.labelcolor": "#334155",
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": "#e2e8f0",
-    "text.color": "#0f172a",
-    "xtick.color": "#475569",
-    "ytick.color": "#475569",
-    "legend.frameon": False,
-    "svg.hashsalt": "glamor_gym",  # the same run makes the same file
-}
-"""Matplotlib's settings for every figure of the library."""
+DISTANCES = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8, math.inf)
+"""Bounds of the classes of distance; below 0.1 a goal is reached by staying."""
 
 
 class Bar(NamedTuple):
@@ -60,10 +56,10 @@ class Bar(NamedTuple):
     colour: str
 
 
-def rate_bars(bars: Sequence[Bar]) -> str:
+def rate_bars(bars: Sequence[Bar]) -> Plot:
     """Return rates as horizontal bars with their intervals, the first on top."""
-    with mpl.rc_context(STYLE):
-        figure, axes = _canvas(height=0.55 + 0.36 * len(bars))
+    with styled():
+        figure, axes = canvas(height=0.55 + 0.36 * len(bars))
         rates = [bar.rate for bar in bars]
         reach = [[bar.rate - bar.low for bar in bars], [bar.high - bar.rate for bar in bars]]
         axes.barh(
@@ -72,7 +68,7 @@ def rate_bars(bars: Sequence[Bar]) -> str:
             height=0.62,
             color=[bar.colour for bar in bars],
             xerr=reach,
-            error_kw={"ecolor": "#0f172a", "elinewidth": 1.2, "capsize": 3},
+            error_kw={"ecolor": INK, "elinewidth": 1.2, "capsize": 3},
         )
         for row, bar in enumerate(bars):
             axes.annotate(
@@ -87,10 +83,10 @@ def rate_bars(bars: Sequence[Bar]) -> str:
         axes.tick_params(axis="y", length=0)
         axes.set_xlim(0, min(1.0, max(bar.high for bar in bars) * 1.15 + 0.08))
         axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
-        return _svg(figure)
+        return plot(figure)
 
 
-def success_curve(metrics: pd.DataFrame, levels: Sequence[tuple[str, float, str]]) -> str:
+def success_curve(metrics: pd.DataFrame, levels: Sequence[tuple[str, float, str]]) -> Plot:
     """Return the success rate over environment steps, with its 95 % interval.
 
     Args:
@@ -98,8 +94,8 @@ def success_curve(metrics: pd.DataFrame, levels: Sequence[tuple[str, float, str]
         levels: (name, rate, colour) of what to compare with, as horizontal lines.
     """
     points = metrics.dropna(subset=["eval/success_rate"])
-    with mpl.rc_context(STYLE):
-        figure, axes = _canvas()
+    with styled():
+        figure, axes = canvas()
         steps = points["step"]
         axes.fill_between(
             steps,
@@ -112,15 +108,13 @@ def success_curve(metrics: pd.DataFrame, levels: Sequence[tuple[str, float, str]
         axes.plot(steps, points["eval/success_rate"], "o-", color=AGENT, label="this run")
         for (name, rate, colour), line in zip(levels, ("--", ":", "-."), strict=False):
             axes.axhline(rate, color=colour, linestyle=line, label=name)
-        axes.set_ylim(0, 1.03)
-        axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
-        axes.set_ylabel("goals reached")
-        _steps_below(axes)
+        rates_at_left(axes)
+        steps_below(axes)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=9)
-        return _svg(figure)
+        return plot(figure)
 
 
-def loss_curves(metrics: pd.DataFrame) -> str:
+def loss_curves(metrics: pd.DataFrame) -> Plot:
     """Return the losses of inverse dynamics model and action prior, and their gap.
 
     The gap is what the model knows about the way to a goal beyond how often actions are taken;
@@ -130,8 +124,8 @@ def loss_curves(metrics: pd.DataFrame) -> str:
         metrics: has ``train/inverse_loss`` and ``train/prior_loss``, in nats per token.
     """
     points = metrics.dropna(subset=["train/inverse_loss", "train/prior_loss"])
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.0, 3.6), layout="constrained")
+    with styled():
+        figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
         losses, gap = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         steps = points["step"]
         losses.plot(steps, points["train/prior_loss"], color=SECOND, label="action prior")
@@ -139,25 +133,83 @@ def loss_curves(metrics: pd.DataFrame) -> str:
         losses.set_ylabel("nats per token")
         losses.legend(fontsize=9)
         difference = points["train/prior_loss"] - points["train/inverse_loss"]
-        gap.plot(steps, difference, color="#334155")
-        gap.fill_between(steps, 0, difference, color="#334155", alpha=0.1, linewidth=0)
+        gap.plot(steps, difference, color=TEXT)
+        gap.fill_between(steps, 0, difference, color=TEXT, alpha=0.1, linewidth=0)
         gap.set_ylabel("gap")
-        _steps_below(gap)
-        return _svg(figure)
+        steps_below(gap)
+        return plot(figure)
 
 
-def _canvas(height: float = 3.2) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(7.0, height), layout="constrained")
-    return figure, figure.subplots()
+def distance_bars(result: EvaluationResult) -> Plot:
+    """Return the success rate by how far a goal was from the start, with Wilson intervals.
+
+    Args:
+        result: with `distances`; see there for their unit.
+    """
+    tries = round(result.episodes / len(result.per_goal))
+    with styled():
+        figure, axes = canvas(height=2.9)
+        for left, (nearest, farthest) in enumerate(pairwise(DISTANCES)):
+            goals = [goal for goal, far in result.distances.items() if nearest <= far < farthest]
+            if not goals:
+                continue
+            rate = sum(result.per_goal[goal] for goal in goals) / len(goals)
+            total = tries * len(goals)
+            low, high = wilson_interval(round(rate * total), total)
+            axes.bar(
+                left,
+                rate,
+                width=0.72,
+                color=AGENT,
+                yerr=[[max(0.0, rate - low)], [max(0.0, high - rate)]],
+                error_kw={"ecolor": INK, "elinewidth": 1.2, "capsize": 3},
+            )
+            count = f"{len(goals)} goal" + ("s" if len(goals) > 1 else "")
+            axes.annotate(
+                count,
+                (left, high),
+                xytext=(0, 4),
+                textcoords="offset points",
+                ha="center",
+                fontsize=9,
+            )
+        names = [f"{low:g} to {high:g}" for low, high in pairwise(DISTANCES)]
+        names[-1] = f"{DISTANCES[-2]:g} or more"
+        axes.set_xticks(range(len(names)), names)
+        axes.set_xlim(-0.6, len(names) - 0.4)
+        axes.set_xlabel("distance from the start, in feasible ranges")
+        rates_at_left(axes)
+        axes.set_ylim(0, 1.15)
+        axes.grid(visible=False, axis="x")
+        return plot(figure)
 
 
-def _steps_below(axes: Axes) -> None:
-    axes.set_xlabel("environment steps")
-    axes.set_xlim(left=0)
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+def goal_strip(result: EvaluationResult) -> Plot:
+    """Return a cell for each goal, the fuller the more often it was reached.
 
-
-def _svg(figure: Figure) -> str:
-    file = io.BytesIO()
-    figure.savefig(file, format="svg", metadata={"Date": None})
-    return data_uri(file.getvalue(), "image/svg+xml")
+    Args:
+        result: with `per_goal`.
+    """
+    with styled():
+        columns = min(len(result.per_goal), 15)
+        rows = -(-len(result.per_goal) // columns)
+        figure, axes = canvas(height=0.2 + 0.47 * rows)
+        for index, (goal, rate) in enumerate(sorted(result.per_goal.items())):
+            row, column = divmod(index, columns)
+            axes.add_patch(Rectangle((column, row), 0.9, 0.86, color=LINE, linewidth=0))
+            axes.add_patch(
+                Rectangle((column, row + 0.86 * (1 - rate)), 0.9, 0.86 * rate, color=AGENT)
+            )
+            axes.text(
+                column + 0.45,
+                row + 0.43,
+                str(goal),
+                ha="center",
+                va="center",
+                fontsize=9,
+                color=WHITE if rate > 0.6 else INK,
+            )
+        axes.set_xlim(0, columns)
+        axes.set_ylim(rows, 0)
+        axes.set_axis_off()
+        return plot(figure)

@@ -14,21 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from glamor_gym.evaluation.run_folder import RunConfig, RunFolder
 from glamor_gym.files import write_atomically
 from glamor_gym.report.figures import (
-    AGENT,
-    CHANCE,
-    PUBLISHED,
     Bar,
+    distance_bars,
+    goal_strip,
     loss_curves,
     rate_bars,
     success_curve,
 )
-from glamor_gym.report.pictures import film, picture
 from glamor_gym.report.published import SOURCE, Rate, published_rates
+from glamor_gym.report.rendering import render
+from glamor_gym.report.style import AGENT, CHANCE, PUBLISHED, Plot
 from glamor_gym.types import EpisodeFrames, EvaluationResult
 
 FILMS = 6
@@ -65,15 +64,8 @@ def render_page(config: RunConfig, result: EvaluationResult, metrics: pd.DataFra
         metrics: the curves, as in ``metrics.csv``; may lack any of its columns but ``step``.
     """
     published = published_rates(config.task)
-    templates = Environment(
-        loader=PackageLoader("glamor_gym", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters |= {"picture": picture, "film": film, "percent": _percent}
-    return templates.get_template("page.html.jinja").render(
+    return render(
+        "page.html.jinja",
         config=config,
         steps=config.steps if metrics.empty else metrics["step"].max(),
         result=result,
@@ -81,6 +73,8 @@ def render_page(config: RunConfig, result: EvaluationResult, metrics: pd.DataFra
         bars=rate_bars(list(_bars(result, published))),
         curve=_curve(metrics, result, published),
         losses=_losses(metrics),
+        goals=goal_strip(result) if result.per_goal else None,
+        distances=distance_bars(result) if result.distances else None,
         episodes=result.frames,
         films=_films(result.frames),
         published=published,
@@ -101,8 +95,8 @@ def _bars(result: EvaluationResult, published: Mapping[str, Rate]) -> Iterator[B
 
 def _curve(
     metrics: pd.DataFrame, result: EvaluationResult, published: Mapping[str, Rate]
-) -> str | None:
-    if "eval/success_rate" not in metrics:
+) -> Plot | None:
+    if "eval/success_rate" not in metrics or metrics["eval/success_rate"].count() < 2:
         return None
     levels = []
     if "GLAMOR" in published:
@@ -112,7 +106,7 @@ def _curve(
     return success_curve(metrics, levels)
 
 
-def _losses(metrics: pd.DataFrame) -> str | None:
+def _losses(metrics: pd.DataFrame) -> Plot | None:
     if not {"train/inverse_loss", "train/prior_loss"} <= set(metrics):
         return None
     return loss_curves(metrics)
@@ -136,13 +130,10 @@ def _details(config: RunConfig, result: EvaluationResult) -> dict[str, str]:
         "Seed": str(config.seed),
         "Goals": f"SHA-256 {result.goals_hash}",
         "Settings": _listed(config.settings | config.policy_kwargs),
+        "Commit": config.commit or "not known",
         "Versions": _listed(config.versions, " "),
     }
 
 
 def _listed(values: Mapping[str, Any], equals: str = " = ") -> str:
     return ", ".join(f"{name}{equals}{value}" for name, value in values.items())
-
-
-def _percent(rate: float) -> str:
-    return "–" if math.isnan(rate) else f"{rate:.0%}"

@@ -41,15 +41,6 @@ def picture(frame: NDArray[Any]) -> str:
     return data_uri(file.getvalue(), "image/png")
 
 
-def film(frames: NDArray[Any]) -> str:
-    """Return the frames of an episode as the data URI of an endless WebP film.
-
-    Args:
-        frames: uint8 (L, H, W), or vectors, float32 (L, d) with values in [0, 1]; L ≥ 1.
-    """
-    return data_uri(_webp([as_gray(frame) for frame in frames]), "image/webp")
-
-
 def write_pictures(episodes: Sequence[EpisodeFrames], folder: str | os.PathLike[str]) -> list[Path]:
     """Write ``goals.png``, a sheet of all episodes, and ``goal-<k>.webp``, a film of each.
 
@@ -70,7 +61,7 @@ def write_pictures(episodes: Sequence[EpisodeFrames], folder: str | os.PathLike[
     films = []
     for episode in episodes:
         films.append(folder / f"goal-{episode.goal_index}.webp")
-        films[-1].write_bytes(_webp([_pair(episode, frame) for frame in episode.frames]))
+        films[-1].write_bytes(animation([_pair(episode, frame) for frame in episode.frames]))
     return [sheet, *films]
 
 
@@ -91,6 +82,22 @@ def contact_sheet(episodes: Sequence[EpisodeFrames], columns: int = 5) -> NDArra
     height, width = pairs[0].shape[:2]
     rows = np.stack(pairs).reshape(-1, columns, height, width, 3)
     return np.ascontiguousarray(rows.swapaxes(1, 2).reshape(-1, columns * width, 3))
+
+
+def animation(frames: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> bytes:
+    """Return frames, each uint8 (H, W) or (H, W, 3), as an endless lossless WebP."""
+    first, *others = map(Image.fromarray, frames)
+    file = io.BytesIO()
+    first.save(
+        file,
+        "WEBP",
+        save_all=True,
+        append_images=others,
+        duration=[FRAME_MILLISECONDS] * len(others) + [LAST_FRAME_MILLISECONDS],
+        loop=0,
+        lossless=True,
+    )
+    return file.getvalue()
 
 
 def as_gray(frame: NDArray[Any]) -> NDArray[np.uint8]:
@@ -127,18 +134,3 @@ def _pair(episode: EpisodeFrames, frame: NDArray[Any]) -> NDArray[np.uint8]:
     framed[edge] = REACHED if episode.success else MISSED
     margin = ((_GAP, _GAP), (_GAP, _GAP), (0, 0))
     return np.pad(framed, margin, constant_values=255)
-
-
-def _webp(frames: Sequence[NDArray[np.uint8]]) -> bytes:
-    first, *others = map(Image.fromarray, frames)
-    file = io.BytesIO()
-    first.save(
-        file,
-        "WEBP",
-        save_all=True,
-        append_images=others,
-        duration=[FRAME_MILLISECONDS] * len(others) + [LAST_FRAME_MILLISECONDS],
-        loop=0,
-        lossless=True,
-    )
-    return file.getvalue()

@@ -1,13 +1,23 @@
 from __future__ import annotations
 
 import base64
+import re
 from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from glamor_gym.report.figures import AGENT, CHANCE, Bar, loss_curves, rate_bars, success_curve
+from glamor_gym.report.figures import (
+    Bar,
+    distance_bars,
+    goal_strip,
+    loss_curves,
+    rate_bars,
+    success_curve,
+)
+from glamor_gym.report.style import AGENT, CHANCE, LINE
+from glamor_gym.types import EvaluationResult
 
 METRICS = pd.DataFrame(
     {
@@ -21,8 +31,28 @@ METRICS = pd.DataFrame(
 )
 
 
-def svg(uri):
-    head, data = uri.split(",")
+RESULT = EvaluationResult(
+    task="glamor/Seaquest-v0",
+    success_rate=0.5,
+    confidence_interval=(0.2, 0.8),
+    image_match_rate=0.0,
+    per_goal={0: 1.0, 1: 0.5, 2: 0.0, 3: 0.5},
+    per_label={},
+    random=0.1,
+    noop=0.0,
+    random_interval=(0.0, 0.3),
+    noop_interval=(0.0, 0.2),
+    reached_rate=0.6,
+    mean_length=20.0,
+    episodes=8,
+    seed=0,
+    goals_hash="",
+    distances={0: 0.05, 1: 0.5, 2: 0.55, 3: 1.7},
+)
+
+
+def svg(plot):
+    head, data = plot.light.split(",")
     assert head == "data:image/svg+xml;base64"
     return ElementTree.fromstring(base64.b64decode(data))
 
@@ -31,20 +61,21 @@ def elements(uri, name):
     return svg(uri).iter(f"{{http://www.w3.org/2000/svg}}{name}")
 
 
-def widths_of(uri, colour):
-    """Widths of the filled rectangles of one colour."""
-    widths = []
+def extents_of(uri, colour):
+    """(width, height) of the filled rectangles of one colour."""
+    extents = []
     for path in elements(uri, "path"):
         if f"fill: {colour}" in path.get("style", ""):
             numbers = [float(word) for word in path.get("d").split() if word not in "MLz"]
-            widths.append(max(numbers[::2]) - min(numbers[::2]))
-    return widths
+            x, y = numbers[::2], numbers[1::2]
+            extents.append((max(x) - min(x), max(y) - min(y)))
+    return extents
 
 
 def test_bars_are_as_long_as_their_rates():
     picture = rate_bars([Bar("a", 0.5, 0.4, 0.6, AGENT), Bar("b", 0.25, 0.2, 0.3, CHANCE)])
-    (longer,) = widths_of(picture, AGENT)
-    (shorter,) = widths_of(picture, CHANCE)
+    ((longer, _),) = extents_of(picture, AGENT)
+    ((shorter, _),) = extents_of(picture, CHANCE)
     assert longer == pytest.approx(2 * shorter, rel=1e-6)
 
 
@@ -72,3 +103,27 @@ def test_the_gap_is_prior_minus_inverse_loss():
 @pytest.mark.parametrize("draw", [lambda: success_curve(METRICS, []), lambda: loss_curves(METRICS)])
 def test_the_same_metrics_make_the_same_picture(draw):
     assert draw() == draw()
+
+
+def test_bars_of_distance_pool_the_goals_of_a_class():
+    # By hand: goal 0 in all tries; goals 1 and 2 together in a quarter; goal 3 in half.
+    heights = [height for _, height in extents_of(distance_bars(RESULT), AGENT)]
+    assert [height / heights[0] for height in heights] == pytest.approx([1, 0.25, 0.5], rel=1e-4)
+
+
+def test_cells_are_filled_as_far_as_goals_were_reached():
+    strip = goal_strip(RESULT)
+    empty = [height for _, height in extents_of(strip, LINE)]
+    full = [height for _, height in extents_of(strip, AGENT)]
+    assert len(empty) == 4
+    assert [height / empty[0] for height in full] == pytest.approx([1, 0.5, 0, 0.5], abs=1e-4)
+
+
+def test_on_dark_pages_only_the_colours_differ():
+    light, dark = (
+        base64.b64decode(uri.split(",")[1]).decode() for uri in success_curve(METRICS, [])
+    )
+    assert AGENT in light
+    assert AGENT not in dark
+    colour = re.compile("#[0-9a-f]{6}")
+    assert colour.sub("", light) == colour.sub("", dark)

@@ -5,71 +5,18 @@ import math
 import re
 from html.parser import HTMLParser
 
-import numpy as np
 import pandas as pd
 import pytest
+from sample_run import CONFIG, METRICS, RESULT
 
-from glamor_gym.evaluation import RunConfig, RunFolder
+from glamor_gym.evaluation import RunFolder
 from glamor_gym.report import render_page, write_report
-from glamor_gym.types import EpisodeFrames, EvaluationResult
-
-FRAMES = np.random.default_rng(0).integers(0, 256, (4, 80, 104), dtype=np.uint8)
-
-CONFIG = RunConfig(
-    task="glamor/Seaquest-v0",
-    agent="GlamorAgent",
-    preset="compact",
-    settings={"learning_rate": 5e-4},
-    policy_kwargs={"encoder": "compact"},
-    env_kwargs={"sticky": 0.0},
-    seed=3,
-    n_envs=2,
-    steps=12_000,
-    eval_every=50,
-    episodes_per_goal=1,
-    commands=["glamor-gym train --task Seaquest", "glamor-gym train --run-dir <a & b>"],
-    versions={"python": "3.12.1", "torch": "2.13"},
-    hardware="2 CPU cores",
-    train_seconds=90.0,
-)
-
-RESULT = EvaluationResult(
-    task="glamor/Seaquest-v0",
-    success_rate=17 / 30,
-    confidence_interval=(0.392, 0.726),
-    image_match_rate=0.1,
-    per_goal={0: 1.0, 1: 0.0},
-    per_label={"player_x": 0.8, "player_y": 0.61},
-    random=0.07,
-    noop=0.03,
-    random_interval=(0.02, 0.21),
-    noop_interval=(0.01, 0.17),
-    reached_rate=0.77,
-    mean_length=48.46,
-    episodes=30,
-    seed=3,
-    goals_hash="0123abcd",
-    frames=[
-        EpisodeFrames(goal_index=k, goal=FRAMES[0], frames=FRAMES, success=k < 3) for k in range(10)
-    ],
-)
-
-METRICS = pd.DataFrame(
-    {
-        "step": [10, 20],
-        "eval/success_rate": [0.1, 0.5],
-        "eval/success_low": [0.0, 0.3],
-        "eval/success_high": [0.3, 0.7],
-        "train/inverse_loss": [2.9, 2.7],
-        "train/prior_loss": [2.9, 2.8],
-    }
-)
 
 
 class Page(HTMLParser):
     """The text of a page, its sections, and what it refers to; its tags have to match."""
 
-    VOID = ("img", "meta", "br")
+    VOID = ("img", "meta", "br", "source")
 
     def __init__(self, html):
         super().__init__()
@@ -80,7 +27,8 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
-        self.sources += [attributes[name] for name in ("src", "href") if name in attributes]
+        named = ("src", "srcset", "href")
+        self.sources += [attributes[name] for name in named if name in attributes]
         assert tag not in ("script", "link", "iframe")
         if tag == "img":
             assert attributes["alt"]
@@ -126,6 +74,7 @@ def page():
         "SHA-256 0123abcd",
         "learning_rate = 0.0005, encoder = compact",
         "python 3.12.1, torch 2.13",
+        "v0.1.0-3-gabcdef0",
     ],
 )
 def test_the_page_says(page, words):
@@ -134,13 +83,13 @@ def test_the_page_says(page, words):
 
 def test_the_page_needs_nothing_but_itself(page):
     assert page.sources
-    assert all(source.startswith("data:image/") for source in page.sources)
+    assert all(re.match("data:(image|video)/", source) for source in page.sources)
 
 
 def test_every_recorded_goal_is_shown_and_some_move(page):
     kinds = [source.split(";")[0] for source in page.sources]
-    assert kinds.count("data:image/svg+xml") == 3
-    assert kinds.count("data:image/webp") == 6
+    assert kinds.count("data:image/svg+xml") == 2 * 5  # for light pages and for dark ones
+    assert kinds.count("data:video/webm") + kinds.count("data:image/webp") == 6
     assert kinds.count("data:image/png") == 6 + 2 * 10
 
 
@@ -160,7 +109,9 @@ def test_what_is_not_known_is_left_out():
     bare = dataclasses.replace(
         RESULT,
         task="glamor/GridWorld-v0",
+        per_goal={},
         per_label={},
+        distances={},
         random=math.nan,
         noop=math.nan,
         random_interval=(math.nan, math.nan),

@@ -13,8 +13,8 @@ from glamor_gym.report.pictures import (
     LAST_FRAME_MILLISECONDS,
     MISSED,
     REACHED,
+    animation,
     as_gray,
-    film,
     picture,
 )
 from glamor_gym.types import EpisodeFrames
@@ -38,7 +38,7 @@ def test_a_picture_is_lossless():
 
 
 def test_a_film_has_every_frame_unchanged_and_stays_at_the_end():
-    movie = opened(film(FRAMES), "image/webp")
+    movie = Image.open(io.BytesIO(animation(FRAMES)))
     shown = [frame.convert("L") for frame in ImageSequence.Iterator(movie)]
     np.testing.assert_array_equal(np.stack(shown), FRAMES)
     durations = []
@@ -51,7 +51,7 @@ def test_a_film_has_every_frame_unchanged_and_stays_at_the_end():
 
 
 def test_a_film_may_be_of_one_frame():
-    assert opened(film(FRAMES[:1]), "image/webp").size == (104, 80)
+    assert Image.open(io.BytesIO(animation(FRAMES[:1]))).size == (104, 80)
 
 
 @pytest.mark.parametrize(("size", "shape"), [(49, (7, 7)), (6, (1, 6))])

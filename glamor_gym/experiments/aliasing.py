@@ -1,0 +1,313 @@
+"""What pictures do not tell: equal pictures with different labels, and goals that come for free.
+
+In: a task. Out: an :class:`Aliasing`: how often random play shows one picture for states that the
+labels tell apart, what the random and the no-op agent reach on the task's goals, and how high an
+agent could come if goal labels were read one step after the goal picture (``label_lag=1``, as in
+the code the paper's authors released), even if it reproduced every picture exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from glamor_gym.checks import as_integer
+from glamor_gym.evaluation import NoopAgent, RandomAgent, wilson_interval
+from glamor_gym.evaluation.arena import Arena
+from glamor_gym.evaluation.baselines import Predictor
+from glamor_gym.goals import load_goal_set
+from glamor_gym.tasks import Task, get_task
+from glamor_gym.wrappers import label_tolerance, make_pipeline
+
+HASH_SEED = 20201204
+"""Of the multipliers of :func:`hash_frames`: any will do, so long as it stays the same."""
+
+_CHUNK = 256
+"""Frames hashed at once: a few megabytes of 64-bit pixels."""
+
+
+class Share(NamedTuple):
+    """A counted share with its 95 % Wilson interval."""
+
+    rate: float
+    low: float
+    high: float
+    of: int
+    """Of how many."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One picture that hides the most different labels.
+
+    Attributes:
+        picture: uint8 (H, W), or float32 (d,) for vectors.
+        times: how often it was seen.
+        low: label → the least value it had under this picture.
+        high: label → the greatest.
+    """
+
+    picture: NDArray[Any]
+    times: int
+    low: dict[str, float]
+    high: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Aliasing:
+    """What came of one task.
+
+    Attributes:
+        task: its name.
+        episodes: random episodes that were played.
+        full_length: how many of them lasted for all T steps.
+        frames: moments that were compared: after at least one step, and with the world still on.
+        pictures: how many different pictures they show.
+        aliased: share of the moments whose picture was also seen with other labels.
+        ambiguous: share of the moments whose picture was also seen with labels that are too far
+            from theirs to count as the same goal.
+        pairs_differ: of two moments with the same picture, how often their labels differ; NaN
+            where no picture came twice.
+        random: what acting at random reaches on the task's 30 goals.
+        noop: what ending every episode at once reaches on them.
+        lag_ceiling: share of full-length episodes whose last two moments count as the same goal:
+            the most that an agent could reach if labels came one step after pictures.
+        lag_ceiling_goals: the same for the task's 30 goals and the labels one step after them.
+        example: the picture with the largest disagreement; None where there is none.
+    """
+
+    task: str
+    episodes: int
+    full_length: int
+    frames: int
+    pictures: int
+    aliased: Share
+    ambiguous: Share
+    pairs_differ: float
+    random: Share
+    noop: Share
+    lag_ceiling: Share | None
+    lag_ceiling_goals: Share
+    example: Example | None
+
+
+def measure_aliasing(
+    task: Task | str,
+    *,
+    episodes: int = 500,
+    episodes_per_goal: int = 5,
+    seed: int = 0,
+    progress: Callable[[int, int], object] | None = None,
+) -> Aliasing:
+    """Play a task at random and count.
+
+    Args:
+        task: a row of the task table, or its name or id.
+        episodes: random episodes that are played to compare their pictures.
+        episodes_per_goal: how often the random and the no-op agent try each of the 30 goals.
+        seed: of worlds and actions.
+        progress: called after each random episode with the number done and `episodes`.
+
+    Raises:
+        ValueError: there is no such task, it ends at its first step, or a number is too small.
+        TypeError: a number is not an integer.
+    """
+    if isinstance(task, str):
+        task = get_task(task)
+    as_integer(episodes, name="episodes", low=1)
+    as_integer(episodes_per_goal, name="episodes_per_goal", low=1)
+    as_integer(seed, name="seed", low=0)
+    goals = load_goal_set(task.name)
+    tolerances = np.array([label_tolerance(extent) for extent in goals.ranges.values()])
+    play = _play(task, episodes, seed, progress)
+    if not len(play.frames):
+        raise ValueError(f"task {task.name} ends at its first step: there is nothing to compare")
+    counts = count_aliases(hash_frames(play.frames), play.labels, tolerances)
+    near_end = _near(play.last_steps[:, 0], play.last_steps[:, 1], tolerances)
+    near_goal = _near(goals.evaluation.labels, goals.evaluation.lagged_labels, tolerances)
+    with Arena(task.id, episodes_per_goal=episodes_per_goal, seed=seed) as arena:
+        random = _reached(arena, RandomAgent(arena.stop_action, seed))
+        noop = _reached(arena, NoopAgent(arena.stop_action))
+    return Aliasing(
+        task=task.name,
+        episodes=episodes,
+        full_length=len(play.last_steps),
+        frames=len(play.frames),
+        pictures=counts.pictures,
+        aliased=_share(counts.aliased),
+        ambiguous=_share(counts.ambiguous),
+        pairs_differ=counts.pairs_differ,
+        random=random,
+        noop=noop,
+        lag_ceiling=_share(near_end) if len(near_end) else None,
+        lag_ceiling_goals=_share(near_goal),
+        example=_example(play, counts, goals.label_names),
+    )
+
+
+# ------------------------------------------------------------------------------ counting
+
+
+class Counts(NamedTuple):
+    """What :func:`count_aliases` found among n moments."""
+
+    pictures: int
+    """Number of different pictures."""
+    aliased: NDArray[np.bool_]
+    """(n,) whether the moment's picture was also seen with other labels."""
+    ambiguous: NDArray[np.bool_]
+    """(n,) whether one of those is beyond the tolerance."""
+    disagreement: NDArray[np.float64]
+    """(n,) the largest difference of a label under the same picture, in tolerances."""
+    pairs_differ: float
+    """Share of the pairs with the same picture whose labels differ; NaN without such pairs."""
+
+
+def hash_frames(frames: NDArray[Any]) -> NDArray[np.uint64]:
+    """Return a fingerprint of 128 bits for each frame: equal frames, equal fingerprints.
+
+    Two sums of all bytes, each times an odd random 64-bit number of its own, modulo 2⁶⁴
+    (multilinear hashing; Dietzfelbinger, 1996): two different frames get the same fingerprint
+    with a probability below 2⁻¹¹².
+
+    Args:
+        frames: (n, …), of any fixed-size dtype.
+
+    Returns:
+        (n, 2) uint64.
+    """
+    rows = np.ascontiguousarray(frames).reshape(len(frames), -1).view(np.uint8)
+    rng = np.random.default_rng(HASH_SEED)
+    multipliers = rng.integers(2**64, size=(rows.shape[1], 2), dtype=np.uint64) | np.uint64(1)
+    parts = [
+        rows[first : first + _CHUNK].astype(np.uint64) @ multipliers
+        for first in range(0, len(rows), _CHUNK)
+    ]
+    return np.concatenate(parts)
+
+
+def count_aliases(
+    hashes: NDArray[np.uint64], labels: NDArray[np.float64], tolerances: NDArray[np.float64]
+) -> Counts:
+    """Compare the labels of moments that show the same picture.
+
+    Args:
+        hashes: (n, 2) fingerprints of the pictures, n ≥ 1.
+        labels: (n, L) at the same moments.
+        tolerances: (L,) by how much each label may miss a goal's; it has to be less.
+    """
+    _, group, sizes = np.unique(hashes, axis=0, return_inverse=True, return_counts=True)
+    group = group.reshape(-1)
+    order = np.argsort(group, kind="stable")
+    firsts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    low = np.minimum.reduceat(labels[order], firsts, axis=0)[group]
+    high = np.maximum.reduceat(labels[order], firsts, axis=0)[group]
+    farthest = (np.maximum(high - labels, labels - low) / tolerances).max(axis=1)
+
+    # Pairs with one picture, less those that have their labels in common as well.
+    states = np.concatenate([group[:, None], labels], axis=1)
+    _, state_sizes = np.unique(states, axis=0, return_counts=True)
+    same_picture, same_state = _pairs(sizes), _pairs(state_sizes)
+    return Counts(
+        pictures=len(sizes),
+        aliased=(high != low).any(axis=1),
+        ambiguous=farthest >= 1,
+        disagreement=((high - low) / tolerances).max(axis=1),
+        pairs_differ=(same_picture - same_state) / same_picture if same_picture else float("nan"),
+    )
+
+
+def _pairs(sizes: NDArray[np.int64]) -> int:
+    return int((sizes * (sizes - 1) // 2).sum())
+
+
+def _near(
+    labels: NDArray[np.float64], others: NDArray[np.float64], tolerances: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Return (n,) whether each row of labels would count as the other, all (n, L)."""
+    return np.asarray((np.abs(others - labels) < tolerances).all(axis=1))
+
+
+def _share(holds: NDArray[np.bool_]) -> Share:
+    count, total = int(holds.sum()), len(holds)
+    return Share(count / total, *wilson_interval(count, total), total)
+
+
+def _example(play: _Play, counts: Counts, names: tuple[str, ...]) -> Example | None:
+    if not counts.aliased.any():
+        return None
+    picture = play.frames[counts.disagreement.argmax()]
+    same = (play.frames == picture).reshape(len(play.frames), -1).all(axis=1)
+    low, high = play.labels[same].min(axis=0), play.labels[same].max(axis=0)
+    return Example(
+        picture=picture[0] if picture.ndim == 3 else picture,
+        times=int(same.sum()),
+        low=dict(zip(names, low.tolist(), strict=True)),
+        high=dict(zip(names, high.tolist(), strict=True)),
+    )
+
+
+# ------------------------------------------------------------------------------- playing
+
+
+class _Play(NamedTuple):
+    """Moments of random play."""
+
+    frames: NDArray[Any]
+    """(n, …) one observation a moment, not stacked."""
+    labels: NDArray[np.float64]
+    """(n, L)."""
+    last_steps: NDArray[np.float64]
+    """(m, 2, L) labels at the last two moments of each full-length episode."""
+
+
+def _play(
+    task: Task, episodes: int, seed: int, progress: Callable[[int, int], object] | None
+) -> _Play:
+    world = make_pipeline(task, frame_stack=1, render_profile="fast")
+    rng = np.random.default_rng(seed)
+    world.reset(seed=seed)
+    space = cast(spaces.Box, world.observation_space)
+    frames = np.empty((episodes * task.horizon, *space.shape), space.dtype)
+    labels = np.empty((len(frames), len(task.labels)))
+    last_steps = []
+    kept = 0
+    for done in range(1, episodes + 1):
+        length = _play_episode(world, rng, frames[kept:], labels[kept:], task.horizon)
+        kept += length
+        if length == task.horizon > 1:
+            last_steps.append(labels[kept - 2 : kept])
+        if progress is not None:
+            progress(done, episodes)
+    world.close()
+    pairs = np.stack(last_steps) if last_steps else np.empty((0, 2, len(task.labels)))
+    return _Play(frames[:kept], labels[:kept], pairs)
+
+
+def _play_episode(
+    world: gym.Env[Any, Any],
+    rng: np.random.Generator,
+    frames: NDArray[Any],
+    labels: NDArray[np.float64],
+    horizon: int,
+) -> int:
+    """Write one episode to the beginning of the arrays; return how many moments it had."""
+    actions = cast(spaces.Discrete, world.action_space)
+    world.reset()
+    for step in range(horizon):
+        frame, _, terminated, truncated, info = world.step(int(rng.integers(actions.n)))
+        if terminated or truncated:
+            return step
+        frames[step] = frame
+        labels[step] = list(info["labels"].values())
+    return horizon
+
+
+def _reached(arena: Arena, agent: Predictor) -> Share:
+    return _share(np.array([episode.success for episode in arena.play(agent)]))

@@ -1,0 +1,177 @@
+"""The aliasing report: a table, a picture and a page.
+
+In: an :class:`~glamor_gym.experiments.aliasing.Aliasing` a task. Out: ``aliasing.csv``,
+``aliasing.png`` and ``aliasing.html`` in a folder.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from glamor_gym.experiments.aliasing import Aliasing, Share
+from glamor_gym.files import write_atomically
+from glamor_gym.report.rendering import render
+from glamor_gym.report.style import (
+    AGENT,
+    CHANCE,
+    INK,
+    PUBLISHED,
+    SECOND,
+    WIDTH,
+    Plot,
+    plot,
+    styled,
+)
+
+PNG_DPI = 130
+
+_SHARES = ("aliased", "ambiguous", "random", "noop", "lag_ceiling", "lag_ceiling_goals")
+
+
+def write_aliasing_report(
+    rows: Sequence[Aliasing], folder: str | os.PathLike[str], details: dict[str, str]
+) -> Path:
+    """Write everything about some tasks into a folder.
+
+    Args:
+        rows: one a task, at least one.
+        folder: is made where it is missing.
+        details: what it takes to run this again, by name.
+
+    Returns:
+        The page.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    folder = Path(folder)
+    with write_atomically(folder / "aliasing.csv") as file:
+        file.write(aliasing_table(rows).to_csv(index=False).encode())
+    with styled(), write_atomically(folder / "aliasing.png") as file:
+        figure = Figure(figsize=(2 * WIDTH, _height(rows)), layout="constrained")
+        left, right = figure.subplots(1, 2, sharey=True)
+        _draw_aliasing(left, rows)
+        _draw_chance(right, rows)
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", dpi=PNG_DPI)
+        file.write(picture.getvalue())
+    page = folder / "aliasing.html"
+    with write_atomically(page) as file:
+        file.write(render_aliasing(rows, details).encode())
+    return page
+
+
+def aliasing_table(rows: Sequence[Aliasing]) -> pd.DataFrame:
+    """Return a row a task: its counts, and each share with its interval and of how many it is."""
+    return pd.DataFrame([_flat(row) for row in rows])
+
+
+def render_aliasing(rows: Sequence[Aliasing], details: dict[str, str]) -> str:
+    """Return the page as HTML; see :func:`write_aliasing_report`."""
+    return render(
+        "aliasing.html.jinja",
+        rows=rows,
+        examples=[row for row in rows if row.example is not None],
+        aliasing=_plot(_draw_aliasing, rows),
+        chance=_plot(_draw_chance, rows),
+        details=details,
+    )
+
+
+def _flat(row: Aliasing) -> dict[str, Any]:
+    flat: dict[str, Any] = {
+        "task": row.task,
+        "episodes": row.episodes,
+        "full_length": row.full_length,
+        "frames": row.frames,
+        "pictures": row.pictures,
+        "pairs_differ": row.pairs_differ,
+    }
+    for name in _SHARES:
+        share: Share | None = getattr(row, name)
+        if share is not None:
+            flat |= {
+                name: share.rate,
+                f"{name}_low": share.low,
+                f"{name}_high": share.high,
+                f"{name}_of": share.of,
+            }
+    return flat
+
+
+# ------------------------------------------------------------------------------ drawing
+
+
+def _height(rows: Sequence[Aliasing]) -> float:
+    return 0.95 + 0.36 * len(rows)
+
+
+def _plot(draw: Any, rows: Sequence[Aliasing]) -> Plot:
+    with styled():
+        figure = Figure(figsize=(WIDTH, _height(rows)), layout="constrained")
+        draw(figure.subplots(), rows)
+        return plot(figure)
+
+
+def _draw_aliasing(axes: Axes, rows: Sequence[Aliasing]) -> None:
+    _bars(axes, [row.aliased for row in rows], SECOND, "other labels", offset=-0.2)
+    _bars(axes, [row.ambiguous for row in rows], INK, "… beyond the tolerance", offset=0.2)
+    _tasks_at_left(axes, rows)
+    axes.set_xlabel("moments whose picture was also seen with …")
+
+
+def _draw_chance(axes: Axes, rows: Sequence[Aliasing]) -> None:
+    _bars(axes, [row.random for row in rows], CHANCE, "random agent", offset=-0.2)
+    _bars(axes, [row.noop for row in rows], AGENT, "no-op agent", offset=0.2)
+    ceilings = [(y, row.lag_ceiling) for y, row in enumerate(rows)]
+    known = [(y, share) for y, share in ceilings if share is not None]
+    axes.errorbar(
+        [share.rate for _, share in known],
+        [y for y, _ in known],
+        xerr=[
+            [share.rate - share.low for _, share in known],
+            [share.high - share.rate for _, share in known],
+        ],
+        fmt="D",
+        markersize=5,
+        color=PUBLISHED,
+        elinewidth=1.2,
+        label="ceiling at label_lag=1",
+    )
+    _tasks_at_left(axes, rows)
+    axes.set_xlim(0, 1.03)
+    axes.set_xlabel("goals reached")
+
+
+def _bars(axes: Axes, shares: Sequence[Share], colour: str, label: str, *, offset: float) -> None:
+    axes.barh(
+        [y + offset for y in range(len(shares))],
+        [share.rate for share in shares],
+        height=0.36,
+        color=colour,
+        label=label,
+        xerr=[
+            [share.rate - share.low for share in shares],
+            [share.high - share.rate for share in shares],
+        ],
+        error_kw={"ecolor": INK, "elinewidth": 1},
+    )
+
+
+def _tasks_at_left(axes: Axes, rows: Sequence[Aliasing]) -> None:
+    axes.set_yticks(range(len(rows)), [row.task for row in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=9)

@@ -1,0 +1,40 @@
+"""Pages out of templates: a template's name and its values in, HTML out."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from glamor_gym.report.films import film
+from glamor_gym.report.pictures import picture
+
+
+def render(template: str, **values: Any) -> str:
+    """Return a page.
+
+    Args:
+        template: name of a file in this package, e.g. ``"page.html.jinja"``.
+        **values: what the template asks for; nothing less.
+    """
+    return _templates().get_template(template).render(**values)
+
+
+@functools.cache
+def _templates() -> Environment:
+    templates = Environment(
+        loader=PackageLoader("glamor_gym", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {"picture": picture, "film": film, "percent": percent}
+    return templates
+
+
+def percent(rate: float) -> str:
+    """Return a rate in per cent, a dash where it is not known."""
+    return "–" if math.isnan(rate) else f"{rate:.0%}"

@@ -1,0 +1,135 @@
+"""How the figures of the pages look: colours, type, and one drawing for light and dark pages.
+
+In: a Matplotlib figure drawn with the colours named here. Out: a :class:`Plot`, the figure as
+SVG data URIs.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, PercentFormatter
+
+from glamor_gym.report.pictures import data_uri
+
+INK, TEXT, SOFT, LINE = "#0f172a", "#334155", "#475569", "#e2e8f0"
+"""Colours of headings, of labels, of what is beside the point, and of lines."""
+
+WHITE = "#ffffff"
+"""On top of the strong colours."""
+
+AGENT, CHANCE, PUBLISHED = "#0f766e", "#94a3b8", "#7c3aed"
+"""Colours: of the agent of a run, of the baselines, of the paper's figures."""
+
+SECOND = "#b45309"
+"""Colour of a second curve of the same run."""
+
+ALGORITHM_COLOURS: Mapping[str, str] = MappingProxyType(
+    {
+        "glamor": AGENT,
+        "gcsl": "#1d4ed8",
+        "discern": "#be185d",
+        "dqn-her": SECOND,
+        "ppo": "#4d7c0f",
+        "qrdqn": "#a16207",
+        "random": CHANCE,
+        "noop": CHANCE,
+    }
+)
+"""Colour of each algorithm, wherever it is drawn beside others."""
+
+_ON_DARK: Mapping[str, str] = MappingProxyType(
+    {
+        INK: "#f1f5f9",
+        TEXT: "#cbd5e1",
+        SOFT: "#94a3b8",
+        LINE: "#27344a",
+        WHITE: "#06251f",
+        AGENT: "#2dd4bf",
+        CHANCE: "#7c8ba1",
+        PUBLISHED: "#a78bfa",
+        SECOND: "#f59e0b",
+        "#1d4ed8": "#60a5fa",
+        "#be185d": "#f472b6",
+        "#4d7c0f": "#a3e635",
+        "#a16207": "#facc15",
+        "#0e7490": "#22d3ee",
+        "#6d28d9": "#c4b5fd",
+    }
+)
+"""What each colour is on a dark page."""
+
+STYLE: dict[Any, Any] = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": CHANCE,
+    "axes.labelcolor": TEXT,
+    "axes.titlecolor": INK,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": LINE,
+    "text.color": INK,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "legend.frameon": False,
+    "svg.hashsalt": "glamor_gym",  # the same run makes the same file
+}
+"""Matplotlib settings of every figure."""
+
+WIDTH = 7.0
+"""Of a figure, in inches."""
+
+
+class Plot(NamedTuple):
+    """A figure as data URIs of SVG pictures without a background."""
+
+    light: str
+    dark: str
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw in the style of the pages within this context."""
+    with mpl.rc_context(STYLE):
+        yield
+
+
+def canvas(height: float = 3.2) -> tuple[Figure, Axes]:
+    """Return an empty figure of the pages' width, and its only axes."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def plot(figure: Figure) -> Plot:
+    """Return a finished figure, for light pages and for dark ones."""
+    file = io.BytesIO()
+    figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    light = file.getvalue().decode()
+    colours = re.compile("|".join(map(re.escape, _ON_DARK)))
+    dark = colours.sub(lambda colour: _ON_DARK[colour.group()], light)
+    return Plot(*(data_uri(svg.encode(), "image/svg+xml") for svg in (light, dark)))
+
+
+def steps_below(axes: Axes) -> None:
+    """Make the horizontal axis one of environment steps."""
+    axes.set_xlabel("environment steps")
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
+def rates_at_left(axes: Axes, label: str = "goals reached") -> None:
+    """Make the vertical axis one of rates from 0 to 1."""
+    axes.set_ylim(0, 1.03)
+    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+    axes.set_ylabel(label)
