@@ -1,13 +1,30 @@
-"""Files that are either whole or not there: written beside their place, synced, then renamed."""
+"""Files that are either whole or not there, and folders that one process at a time writes to.
+
+A file is written beside its place, synced, then renamed, so that neither the end of the process
+nor that of the machine leaves half of it.
+"""
 
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
+
+try:
+    import fcntl
+except ImportError:  # Windows: folders are not locked there
+    fcntl = None  # type: ignore[assignment]
+
+LOCK_FILE = ".lock"
+"""Its content tells who holds a folder; it stays behind, empty, when the folder is let go."""
+
+
+class FolderInUseError(OSError):
+    """Another process writes to this folder."""
 
 
 @contextmanager
@@ -15,6 +32,9 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a binary file that takes the place of `path` only once it was written in full.
 
     Missing folders are made. If the body raises, `path` keeps what it held before.
+
+    Raises:
+        OSError: it cannot be written: the disk is full, the folder cannot be written to.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -29,3 +49,47 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     except BaseException:
         os.unlink(beside)
         raise
+    _sync_folder(target.parent)
+
+
+@contextmanager
+def lock_folder(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Keep other processes from using a folder, which is made if it is missing.
+
+    The system lets go of it when this process ends, however that happens. Within one process
+    nothing is kept out.
+
+    Raises:
+        FolderInUseError: another process holds it; the message names that process.
+        OSError: the folder cannot be written to.
+    """
+    folder = Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK_FILE).open("a+") as file:
+        if fcntl is not None:
+            try:
+                # A lock of the process, not of the open file: workers that were forked from a
+                # dead process would go on holding that one.
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
+                file.seek(0)
+                holder = file.read(200).strip() or "another process"
+                raise FolderInUseError(f"{folder} is in use by {holder}") from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the system remember the folder's new names too, where it can be asked to."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

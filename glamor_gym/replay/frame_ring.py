@@ -11,6 +11,7 @@ is mapped without being reserved, so that it is taken as it fills.
 from __future__ import annotations
 
 import mmap
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from glamor_gym.replay.spans import SpanQueue
+from glamor_gym.snapshots import Snapshot
 
 
 class FrameRing:
@@ -28,6 +30,9 @@ class FrameRing:
         observation_space: a Dict with ``observation`` and ``achieved_goal``. Where the first is
             uint8 (S, H, W) and the second uint8 (1, H, W), observations are taken for stacks of
             the last S achieved frames and are not stored.
+
+    Attributes:
+        runs_written: how many runs were ever stored; runs are numbered from 0 in that order.
 
     Raises:
         ValueError: `capacity` is below 2, or the spaces are not those of a goal environment.
@@ -48,6 +53,7 @@ class FrameRing:
         )
         self._spans = SpanQueue()
         self._head = 0
+        self.runs_written = 0
 
     @property
     def n_trajectories(self) -> int:
@@ -71,6 +77,7 @@ class FrameRing:
             self._observations[here] = observations
         self._spans.append(first, n_steps)
         self._head = here.stop
+        self.runs_written += 1
         return first
 
     def _make_room(self, slots: int) -> int:
@@ -88,6 +95,61 @@ class FrameRing:
 
     def _drop_oldest(self) -> None:
         self._spans.drop_oldest()
+
+    # --------------------------------------------------------------------------- checkpoints
+
+    def slot_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what is written once into each slot and then stays: views, (capacity, …)."""
+        arrays = {"achieved": self._achieved, "observations": self._observations}
+        return {name: array for name, array in arrays.items() if array is not None}
+
+    @property
+    def oldest_run(self) -> int:
+        """Number of the oldest run that is still stored; `runs_written` where there is none."""
+        return self.runs_written - len(self._spans)
+
+    def slots_since(self, run: int) -> list[tuple[int, range]]:
+        """Return where the runs from number `run` on lie, those still stored, oldest first.
+
+        Returns:
+            (number of the first run, slots) of each unbroken stretch; the slots between the last
+            run before the ring's end and that end are counted as its own.
+        """
+        skipped = max(0, run - self.oldest_run)
+        starts = self._spans.starts[skipped:]
+        # There is one turn at most: where the ring began again from its first slot.
+        turn = int(np.argmin(starts)) if len(starts) else 0
+        first_run = self.oldest_run + skipped
+        stretches = [(0, turn, self.capacity), (turn, len(starts), self._head)]
+        return [
+            (first_run + low, range(int(starts[low]), end))
+            for low, high, end in stretches
+            if low < high
+        ]
+
+    def snapshot(self) -> Snapshot:
+        """Return all but the contents of :meth:`slot_arrays`."""
+        return {
+            "head": self._head,
+            "runs_written": self.runs_written,
+            "starts": self._spans.starts.copy(),
+            "lengths": self._spans.lengths.copy(),
+        }
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Take back what :meth:`snapshot` returned; whoever calls sets the contents.
+
+        Raises:
+            KeyError: it is no snapshot of a ring.
+            ValueError: it is one of a larger ring.
+        """
+        starts, lengths = snapshot["starts"], snapshot["lengths"]
+        fits = starts.shape == lengths.shape and (starts >= 0).all() and (lengths >= 1).all()
+        if not fits or (starts + lengths > self.capacity).any():
+            raise ValueError(f"snapshot holds runs that do not fit {self.capacity} slots")
+        self._spans = SpanQueue.of(starts, lengths)
+        self._head = snapshot["head"]
+        self.runs_written = snapshot["runs_written"]
 
     def _observe(self, first: NDArray[np.int64], now: NDArray[np.int64]) -> NDArray[Any]:
         """Return the observations at the slots `now` of the runs whose frames begin at `first`."""

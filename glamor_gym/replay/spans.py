@@ -42,6 +42,14 @@ class SpanQueue:
         """Numbers of actions of the spans, oldest first."""
         return np.diff(self._ends[self._low : self._high], prepend=self._dropped)
 
+    @classmethod
+    def of(cls, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> SpanQueue:
+        """Return a queue of the spans that :attr:`starts` and :attr:`lengths` gave."""
+        queue = cls()
+        for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
+            queue.append(start, length)
+        return queue
+
     def append(self, start: int, length: int) -> None:
         """Add the newest span."""
         if self._high == len(self._starts):

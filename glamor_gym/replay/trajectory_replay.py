@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from glamor_gym.files import write_atomically
 from glamor_gym.replay.frame_ring import FrameRing
+from glamor_gym.snapshots import Snapshot, random_state, set_random_state
 from glamor_gym.types import SegmentBatch, Trajectory
 from glamor_gym.untrusted import read_npz
 
@@ -165,6 +166,19 @@ class TrajectoryReplay(FrameRing):
         )
 
     # -------------------------------------------------------------------------------- files
+
+    def slot_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what is written once into each slot and then stays: views, (capacity, …)."""
+        return {**super().slot_arrays(), "actions": self._actions}
+
+    def snapshot(self) -> Snapshot:
+        """Return all but the contents of :meth:`slot_arrays`."""
+        return {**super().snapshot(), "random": random_state(self.rng)}
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Take back what :meth:`snapshot` returned; see :class:`FrameRing`."""
+        super().restore(snapshot)
+        set_random_state(self.rng, snapshot["random"])
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the stored trajectories as plain arrays, oldest first (for saving)."""

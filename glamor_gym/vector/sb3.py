@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -172,6 +172,20 @@ class GymnasiumVecEnv(VecEnv):
             self._returns[index], self._lengths[index] = 0.0, 0
         self._was_done = dones
         return observations, np.asarray(rewards, dtype=np.float32), dones, rows
+
+    @property
+    def episodes(self) -> dict[str, NDArray[Any]]:
+        """What is remembered of the running episodes, each (num_envs,), in copies; can be set."""
+        return {
+            "awaits_reset": self._was_done & self._resets_next_step,
+            "returns": self._returns.copy(),
+            "lengths": self._lengths.copy(),
+        }
+
+    @episodes.setter
+    def episodes(self, episodes: Mapping[str, NDArray[Any]]) -> None:
+        self._was_done = episodes["awaits_reset"].copy()
+        self._returns[:], self._lengths[:] = episodes["returns"], episodes["lengths"]
 
     def close(self) -> None:
         """Close the vector environment."""

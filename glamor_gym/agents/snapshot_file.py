@@ -1,0 +1,93 @@
+"""Snapshots as files: nested plain data in, one ``.safetensors`` file out, and never a pickle.
+
+Arrays and tensors are stored as such; how they are nested, and all that is no array, is JSON in
+the file's header.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from glamor_gym.snapshots import Snapshot
+from glamor_gym.untrusted import DamagedFileError, parse_json
+
+_OUTLINE = "outline"
+_ARRAY, _SCALAR, _TENSOR, _FLOAT = "$array", "$scalar", "$tensor", "$float"
+
+
+def encode(snapshot: Mapping[str, Any]) -> bytes:
+    """Return a snapshot as the content of a ``.safetensors`` file.
+
+    Raises:
+        TypeError: something in it is no plain data; the message says where.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    outline = _encode(snapshot, "snapshot", tensors)
+    return save(tensors, metadata={_OUTLINE: json.dumps(outline, allow_nan=False)})
+
+
+def decode(data: bytes) -> Snapshot:
+    """Return the snapshot that :func:`encode` wrote. Nothing in it is executed.
+
+    Raises:
+        DamagedFileError: it is none, or damaged.
+    """
+    try:
+        length = int.from_bytes(data[:8], "little")
+        header = parse_json(data[8 : 8 + length], name="the header")
+        outline = parse_json(header["__metadata__"][_OUTLINE], name="the outline")
+        snapshot = _decode(outline, load(data))
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise DamagedFileError(f"this is no snapshot: {error}") from error
+    if not isinstance(snapshot, dict):
+        raise DamagedFileError(f"this is no snapshot: it holds a {type(snapshot).__name__}")
+    return snapshot
+
+
+def _encode(value: Any, place: str, tensors: dict[str, torch.Tensor]) -> Any:
+    """Return the JSON for a value, with its arrays put aside into `tensors`."""
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str) or key.startswith("$"):
+                raise TypeError(f"{place} has a key that is no plain string: {key!r}")
+        return {key: _encode(entry, f"{place}[{key!r}]", tensors) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encode(entry, f"{place}[{i}]", tensors) for i, entry in enumerate(value)]
+    if isinstance(value, np.ndarray | np.generic | torch.Tensor):
+        name = str(len(tensors))
+        if isinstance(value, torch.Tensor):
+            tensors[name] = value.detach().cpu().contiguous().clone()
+            return {_TENSOR: name}
+        # A copy, in the machine's byte order: two views of one array would be refused.
+        tensors[name] = torch.from_numpy(np.array(value, value.dtype.newbyteorder("="), order="C"))
+        return {_ARRAY if isinstance(value, np.ndarray) else _SCALAR: name}
+    if isinstance(value, float) and not math.isfinite(value):
+        return {_FLOAT: str(value)}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"{place} is no plain data but a {type(value).__name__}")
+
+
+def _decode(outline: Any, tensors: Mapping[str, torch.Tensor]) -> Any:
+    if isinstance(outline, list):
+        return [_decode(entry, tensors) for entry in outline]
+    if not isinstance(outline, dict):
+        return outline
+    match list(outline.items()):
+        case [("$tensor", name)]:
+            return tensors[name]
+        case [("$array", name)]:
+            return tensors[name].numpy()
+        case [("$scalar", name)]:
+            return tensors[name].numpy()[()]
+        case [("$float", text)]:
+            return float(text)
+    return {key: _decode(entry, tensors) for key, entry in outline.items()}
