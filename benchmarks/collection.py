@@ -1,8 +1,16 @@
-"""Collecting Atari steps against the bare emulator doing the same frames."""
+"""Collecting Atari steps against bare emulators that play the same episodes.
+
+The reference knows nothing of goals, frames or stacks: it holds each action for the frame-skip and
+fetches one screen a step; it begins an episode as the task does (a reset of the console, then
+no-ops) and ends it at the task's horizon. On two threads it is two processes of its own, each
+playing half of the steps.
+"""
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 
 import gymnasium as gym
 import numpy as np
@@ -10,48 +18,97 @@ from ale_py import ALEInterface, roms
 
 import glamor_gym  # noqa: F401  (registers the environments)
 from benchmarks.timing import Comparison, compare
-from glamor_gym.tasks import get_task
+from glamor_gym.tasks import Task, get_task
 
 N_STEPS = 1_000
+N_ENVS = 8
 
 
 def run(n_steps: int = N_STEPS) -> Iterator[Comparison]:
     """Compare a thousand steps of Pong, in one environment and in a vector of them."""
     task = get_task("Pong")
-    emulator = ALEInterface()
-    emulator.setFloat("repeat_action_probability", task.sticky)
-    emulator.loadROM(roms.get_rom_path(task.source))
-    legal = emulator.getMinimalActionSet()
     rng = np.random.default_rng(0)
-
-    def bare() -> None:
-        for action in rng.integers(0, len(legal), n_steps):
-            for _ in range(task.frame_skip):
-                emulator.act(legal[action])
-            emulator.getScreenGrayscale()
-            if emulator.game_over():
-                emulator.reset_game()
 
     single = gym.make(task.id)
     single.reset(seed=0)
 
     def one_environment() -> None:
-        for action in rng.integers(0, len(legal), n_steps):
+        for action in rng.integers(0, single.action_space.n - 1, n_steps):
             if any(single.step(int(action))[2:4]):
                 single.reset()
 
-    vector = gym.make_vec(task.id, num_envs=8)
+    vector = gym.make_vec(task.id, num_envs=N_ENVS)
     vector.reset(seed=0)
 
     def several() -> None:
-        for _ in range(n_steps // 8):
-            vector.step(rng.integers(0, len(legal), 8))
+        for _ in range(n_steps // N_ENVS):
+            vector.step(rng.integers(0, vector.single_action_space.n - 1, N_ENVS))
 
-    reference = "bare emulator, one thread, the same number of frames"
-    for name, work, target in (
-        (f"collect {n_steps} steps of Pong, one environment", one_environment, 0.7),
-        (f"collect {n_steps} steps of Pong, a vector of 8", several, 1.6),
+    for name, work, threads, target in (
+        ("one environment", one_environment, 1, 0.7),
+        (f"a vector of {N_ENVS}", several, 2, 0.8),
     ):
-        yield compare(name, reference, work, bare, target=target, fast_repeats=1, turns=7)
+        with BareEmulators(task, threads) as bare:
+            yield compare(
+                f"collect {n_steps} steps of Pong, {name}",
+                f"bare emulator on {threads} thread{'s' * (threads > 1)}, the same episodes",
+                work,
+                lambda bare=bare: bare.play(n_steps),
+                target=target,
+                fast_repeats=1,
+                turns=9,
+            )
     single.close()
     vector.close()
+
+
+class BareEmulators:
+    """Emulators without anything around them, each in a process; a context manager.
+
+    Args:
+        task: what is played.
+        number: of processes.
+    """
+
+    def __init__(self, task: Task, number: int) -> None:
+        context = multiprocessing.get_context("forkserver")
+        self._pipes: list[Connection] = []
+        for _ in range(number):
+            here, there = context.Pipe()
+            context.Process(target=_serve, args=(task, there), daemon=True).start()
+            self._pipes.append(here)
+
+    def __enter__(self) -> BareEmulators:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for pipe in self._pipes:
+            pipe.send(0)
+
+    def play(self, n_steps: int) -> None:
+        """Take so many steps in all, at random, and wait for them."""
+        for pipe in self._pipes:
+            pipe.send(n_steps // len(self._pipes))
+        for pipe in self._pipes:
+            pipe.recv()
+
+
+def _serve(task: Task, pipe: Connection) -> None:
+    """Play as many steps as the pipe says, again and again, until it says 0."""
+    emulator = ALEInterface()
+    emulator.setFloat("repeat_action_probability", task.sticky)
+    emulator.loadROM(roms.get_rom_path(task.source))
+    legal = emulator.getMinimalActionSet()
+    rng = np.random.default_rng(0)
+    taken = 0
+    while n_steps := pipe.recv():
+        for action in rng.integers(0, len(legal), n_steps):
+            if taken % task.horizon == 0 or emulator.game_over():
+                emulator.reset_game()
+                for _ in range(rng.integers(task.noops[0], task.noops[1] + 1)):
+                    emulator.act(legal[0])
+            for _ in range(task.frame_skip):
+                emulator.act(legal[action])
+            emulator.getScreenGrayscale()
+            taken += 1
+        pipe.send(taken)

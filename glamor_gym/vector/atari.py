@@ -8,27 +8,39 @@ threads of ``ale_py.vector_env``. Those emulators do not show their RAM, so ther
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Any, Literal, cast, get_args
+from types import MappingProxyType
+from typing import Any, Literal, get_args
 
 import gymnasium as gym
 import numpy as np
 from ale_py.vector_env import AtariVectorEnv
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.error import ResetNeeded
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from glamor_gym.checks import as_choice, as_element, as_integer, as_probability, as_size
+from glamor_gym.checks import (
+    as_choice,
+    as_element,
+    as_integer,
+    as_probability,
+    as_render_mode,
+    as_size,
+)
 from glamor_gym.envs import RenderProfile
 from glamor_gym.envs.atari import NoopCounts
 from glamor_gym.factory import choose_goals, make_goal_env
 from glamor_gym.tasks import get_task
 from glamor_gym.types import Goal, GoalKind
-from glamor_gym.wrappers import FRAME_SIZE, GoalEnv
+from glamor_gym.wrappers import FRAME_SIZE
+from glamor_gym.wrappers.display import side_by_side, to_picture
 from glamor_gym.wrappers.frames import to_frame
-from glamor_gym.wrappers.goal_env import Reward
+from glamor_gym.wrappers.goal_rules import GoalRules, Reward, goal_observations
 
 SCREEN_SIZE = (210, 160)
 """Height and width of the console's screen for all the games of the task table."""
@@ -39,9 +51,9 @@ _NO_END = 2**31 - 1  # emulator frames; the goal environment cuts episodes off
 class ThreadedAtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
     """:class:`~glamor_gym.envs.atari.AtariWorld` as frames, played by a C++ thread of its own.
 
-    :meth:`begin_step` and :meth:`begin_reset` start what the :meth:`step` or :meth:`reset` after
-    them waits for, so that several worlds can be at work at once. The same seed gives the same
-    frames as in an `AtariWorld` within a `ScreenToFrame`.
+    :meth:`begin_step` starts what the :meth:`step` after it waits for, so that several worlds can
+    be at work at once. The same seed gives the same frames as in an `AtariWorld` within a
+    `ScreenToFrame`.
 
     Observation: uint8 (1, height, width). Info: ``lives``; no labels. A game over is not shown
     as it is (ALE returns the picture before it), so that it is an error.
@@ -89,7 +101,6 @@ class ThreadedAtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
         self._noops: NoopCounts | None = None
         self._lives = 0
         self._stepping = False
-        self._resetting: Future[Any] | None = None
         self._screens = spaces.Box(0, 255, SCREEN_SIZE, np.uint8)
         self.observation_space = spaces.Box(0, 255, (1, *self._frame_size), np.uint8)
         self.action_space = spaces.Discrete(len(self._console.ale.get_action_set()))
@@ -98,10 +109,6 @@ class ThreadedAtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
         """Start the step that the next call of :meth:`step`, with the same action, returns."""
         self._console.send(np.array([action]))
         self._stepping = True
-
-    def begin_reset(self, pool: ThreadPoolExecutor) -> None:
-        """Start, on a thread of `pool`, the reset that the next call of :meth:`reset` returns."""
-        self._resetting = pool.submit(self._console.reset)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -117,14 +124,11 @@ class ThreadedAtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
         """
         super().reset(seed=seed)
         self._finish_step()
-        begun, self._resetting = self._resetting, None
-        if begun is not None:
-            frames, info = begun.result()
         if seed is not None or self._noops is None:
             console_seed = int(self.np_random.integers(2**31))
             self._noops = NoopCounts(0, self._most_noops, console_seed)
             frames, info = self._console.reset(seed=np.array([console_seed]))
-        elif begun is None:
+        else:
             frames, info = self._console.reset()
         if info["episode_frame_number"][0] != self._noops.draw():
             raise RuntimeError(
@@ -161,10 +165,8 @@ class ThreadedAtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
         return to_frame(as_element(content, self._screens, name="content"), self._frame_size)
 
     def close(self) -> None:
-        """Wait for what was begun; the threads end with the object."""
+        """Wait for a step that was begun; the thread ends with the object."""
         self._finish_step()
-        if self._resetting is not None:
-            self._resetting.result()
 
     def _finish_step(self) -> Any:
         if self._stepping:
@@ -176,41 +178,96 @@ class ThreadedAtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
         return {"lives": self._lives}
 
 
-class UnlabelledGoalEnv(GoalEnv):
-    """A goal environment over a world without labels: success is equality of pictures."""
-
-    def _labels_of(self, goal: Goal) -> dict[str, float]:
-        return {}
-
-
-class ThreadedAtariVectorEnv(SyncVectorEnv):
+class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
     """A vector of Atari goal environments that step, and reset, at the same time.
 
-    Everything but the time it takes is :class:`~gymnasium.vector.SyncVectorEnv`: each emulator
-    is told of its action before the first of them is waited for.
+    Each emulator is told of its action before the first of them is waited for; what is not the
+    emulators' is done for all environments at once. Spaces, rules and seeds are those of a
+    :class:`~gymnasium.vector.SyncVectorEnv` of :class:`~glamor_gym.wrappers.GoalEnv`, without
+    labels: success is equality of pictures.
+
+    Attributes:
+        stop_action: the number of the STOP action.
+        horizon: T, the most steps in an episode.
     """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012
 
     def __init__(
         self,
         worlds: Sequence[ThreadedAtariWorld],
         goals: Sequence[Goal],
         *,
+        horizon: int,
+        frame_stack: int = 4,
+        render_mode: str | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-        **kwargs: Any,
     ) -> None:
         """Put goals to each of the worlds.
 
         Args:
-            worlds: one for each environment.
+            worlds: one for each environment, all of one game and frame size.
             goals: what ``reset()`` draws from; their labels are not looked at.
+            horizon: T, the most steps in an episode.
+            frame_stack: number of frames in ``observation``.
+            render_mode: None or ``"rgb_array"``: the newest frames beside the goals.
             autoreset_mode: when an environment that ended is reset; see Gymnasium.
-            **kwargs: those of :class:`~glamor_gym.wrappers.GoalEnv`.
+
+        Raises:
+            ValueError: an argument is out of range; the message names it.
+            TypeError: `horizon` or `frame_stack` is not an integer.
         """
+        frames = worlds[0].observation_space
+        GoalRules.__init__(self, goals, {}, frames, reward="image", label_lag=0)
+        self.horizon = as_integer(horizon, name="horizon", low=1)
+        frame_stack = as_integer(frame_stack, name="frame_stack", low=1)
+        self.render_mode = as_render_mode(render_mode)
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
+        self.num_envs = len(worlds)
+        self.stop_action = int(worlds[0].action_space.n)
+        self.single_action_space = spaces.Discrete(self.stop_action + 1)
+        self.single_observation_space = goal_observations(
+            spaces.Box(0, 255, (frame_stack, *frames.shape[1:]), np.uint8), frames, self.horizon
+        )
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+
         self._worlds = worlds
-        make = partial(UnlabelledGoalEnv, goals=goals, ranges={}, **kwargs)
-        super().__init__([partial(make, world) for world in worlds], autoreset_mode=autoreset_mode)
-        self._goal_envs = cast(list[GoalEnv], self.envs)
-        self._pool = ThreadPoolExecutor(len(worlds), thread_name_prefix="atari-reset")
+        self._rngs = [seeding.np_random()[0] for _ in worlds]
+        self._pool = ThreadPoolExecutor(self.num_envs, thread_name_prefix="atari-reset")
+        self._begun = False
+        self._running = np.zeros(self.num_envs, np.bool_)
+        self._steps_left = np.zeros(self.num_envs, np.int64)
+        self._lives = np.zeros(self.num_envs, np.int64)
+        self._stacks = np.zeros((self.num_envs, frame_stack, *frames.shape[1:]), np.uint8)
+        self._desired = np.zeros((self.num_envs, *frames.shape), np.uint8)
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: Any = None
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Begin an episode in every environment.
+
+        Args:
+            seed: of the first environment, the next ones have the next numbers; or one for each.
+            options: see :meth:`GoalEnv.reset <glamor_gym.wrappers.GoalEnv.reset>`; and
+                ``reset_mask``, bool (num_envs,), for the environments that begin anew.
+
+        Raises:
+            ValueError: an option or a goal is not as described.
+            TypeError: a goal is of the wrong type or dtype.
+        """
+        options = dict(options or {})
+        mask = np.asarray(options.pop("reset_mask", np.ones(self.num_envs, np.bool_)))
+        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
+            raise ValueError(
+                f"options['reset_mask'] must be bool of shape ({self.num_envs},), got {mask!r}"
+            )
+        if seed is None or isinstance(seed, int):
+            seed = [None if seed is None else seed + k for k in range(self.num_envs)]
+        self._end_reset(self._begin_reset(np.flatnonzero(mask), seed, options))
+        self._begun = True
+        return self._observe(), self._inform(among=mask)
 
     def step(
         self, actions: NDArray[np.int64]
@@ -219,22 +276,133 @@ class ThreadedAtariVectorEnv(SyncVectorEnv):
 
         Raises:
             ValueError: `actions` is no batch of actions.
+            ResetNeeded: no episode was begun, or one is over that is not begun anew by itself.
         """
         actions = np.asarray(actions)
         if not self.action_space.contains(actions):
             raise ValueError(f"actions must be in {self.action_space}, got {actions!r}")
-        for env, world, action in zip(self._goal_envs, self._worlds, actions.tolist(), strict=True):
-            if env.is_running:
-                if action != env.stop_action:
-                    world.begin_step(action)
-            elif self.autoreset_mode == AutoresetMode.NEXT_STEP:
-                world.begin_reset(self._pool)
-        return super().step(actions)
+        next_step = self.autoreset_mode == AutoresetMode.NEXT_STEP
+        if not (self._begun and (next_step or self._running.all())):
+            raise ResetNeeded("call reset() first: an episode is over, or none was begun")
+        running = self._running.copy()  # before those that begin anew in this step
+        resetting = self._begin_reset(np.flatnonzero(~running))
+        stopped = running & (actions == self.stop_action)
+        lost = self._move(np.flatnonzero(running & ~stopped), actions)
+        self._end_reset(resetting)
+
+        self._steps_left -= running
+        terminated = stopped | lost
+        truncated = running & ~terminated & (self._steps_left == 0)
+        self._running = ~(terminated | truncated)
+        infos = self._inform(stopped=stopped, lost=lost)
+        rewards = (infos["is_success"] & running).astype(np.float64)
+        if self.autoreset_mode == AutoresetMode.SAME_STEP and not self._running.all():
+            infos = self._begin_anew(infos)
+        return self._observe(), rewards, terminated, truncated, infos
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Call a method that the environments have in common; return what it says for each."""
+        return (getattr(self, name)(*args, **kwargs),) * self.num_envs
+
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
+        """Return for each environment the newest frame beside the goal, uint8 (H, W, 3)."""
+        if self.render_mode is None:
+            return None
+        pairs = zip(self._stacks[:, -1:], self._desired, strict=True)
+        return tuple(side_by_side(to_picture(newest), to_picture(goal)) for newest, goal in pairs)
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Close the environments and end the threads that reset them."""
-        super().close_extras(**kwargs)
+        """Wait for the emulators and end the threads that reset them."""
         self._pool.shutdown()
+        for world in self._worlds:
+            world.close()
+
+    def _move(self, rows: NDArray[np.intp], actions: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Play one action in the worlds of `rows` at once; return where a life was lost."""
+        lost = np.zeros(self.num_envs, np.bool_)
+        for k in rows:
+            self._worlds[k].begin_step(int(actions[k]))
+        for k in rows:
+            frame, _, lost[k], _, info = self._worlds[k].step(int(actions[k]))
+            self._stacks[k, :-1] = self._stacks[k, 1:]
+            self._stacks[k, -1:] = frame
+            self._lives[k] = info["lives"]
+        return lost
+
+    def _begin_reset(
+        self,
+        rows: NDArray[np.intp],
+        seeds: Sequence[int | None] | None = None,
+        options: Mapping[str, Any] = MappingProxyType({}),
+    ) -> list[tuple[int, Goal, Future[Any]]]:
+        """Start the resets of some worlds, each on a thread, with goals for their episodes."""
+        begun = []
+        for k in map(int, rows):
+            world_seed = None
+            if seeds is not None and seeds[k] is not None:
+                self._rngs[k], _ = seeding.np_random(seeds[k])
+                world_seed = int(self._rngs[k].integers(2**31))  # as GoalEnv draws it
+            goal = self.choose_goal(options, self._rngs[k])
+            begun.append((k, goal, self._pool.submit(self._worlds[k].reset, seed=world_seed)))
+        return begun
+
+    def _end_reset(self, begun: Sequence[tuple[int, Goal, Future[Any]]]) -> None:
+        """Wait for resets, and set the environments to the beginnings of their episodes."""
+        for k, goal, reset in begun:
+            frame, info = reset.result()
+            self._stacks[k] = 0
+            self._stacks[k, -1:] = frame
+            self._desired[k] = self.picture_of(goal, self._worlds[k])
+            self._lives[k] = info["lives"]
+            self._steps_left[k] = self.horizon
+            self._running[k] = True
+
+    def _begin_anew(self, infos: dict[str, Any]) -> dict[str, Any]:
+        """Reset the environments that ended in this step, whose infos are `infos`."""
+        ended = ~self._running
+        seen = self._observe()
+        last = np.full(self.num_envs, None, np.object_)
+        for k in np.flatnonzero(ended):
+            last[k] = {key: value[k] for key, value in seen.items()}
+        final = {
+            name: (ended.copy() if name.startswith("_") else value) for name, value in infos.items()
+        }
+        self._end_reset(self._begin_reset(np.flatnonzero(ended)))
+        kept = {name: infos[name] & ~ended for name in ("stopped", "world_terminated")}
+        return {
+            **self._inform(stopped=kept["stopped"], lost=kept["world_terminated"]),
+            **{"final_obs": last, "_final_obs": ended, "final_info": final, "_final_info": ended},
+        }
+
+    def _observe(self) -> dict[str, NDArray[Any]]:
+        return {
+            "observation": self._stacks.copy(),
+            "achieved_goal": self._stacks[:, -1:].copy(),
+            "desired_goal": self._desired.copy(),
+            "steps_left": self._steps_left[:, np.newaxis].astype(np.float32),
+        }
+
+    def _inform(
+        self,
+        *,
+        stopped: NDArray[np.bool_] | None = None,
+        lost: NDArray[np.bool_] | None = None,
+        among: NDArray[np.bool_] | None = None,
+    ) -> dict[str, Any]:
+        """Return what the infos of the environments say, as Gymnasium's vectors put it."""
+        nowhere = np.zeros(self.num_envs, np.bool_)
+        infos: dict[str, Any] = {
+            "lives": self._lives.copy(),
+            "labels": {},
+            "goal_labels": {},
+            "is_success": (self._stacks[:, -1:] == self._desired).all(axis=(1, 2, 3)),
+            "stopped": nowhere if stopped is None else stopped,
+            "world_terminated": nowhere if lost is None else lost,
+            "world_truncated": nowhere.copy(),
+            "steps_left": self._steps_left.copy(),
+        }
+        present = ~nowhere if among is None else among
+        return infos | {f"_{name}": present.copy() for name in infos}
 
 
 def make_atari_vector_env(
@@ -251,7 +419,7 @@ def make_atari_vector_env(
     label_lag: Literal[0, 1] = 0,
     render_mode: str | None = None,
     autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-) -> SyncVectorEnv:
+) -> SyncVectorEnv | ThreadedAtariVectorEnv:
     """Build a vector of Atari goal environments, on threads where that changes no frame.
 
     The threads know neither labels nor the last picture of a game that is over, and draw their

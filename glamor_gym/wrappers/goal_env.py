@@ -31,7 +31,7 @@ from glamor_gym.types import Goal
 from glamor_gym.wrappers.display import side_by_side, to_picture
 from glamor_gym.wrappers.episode_journal import EpisodeJournal, offers_snapshots
 from glamor_gym.wrappers.frames import StackFrames
-from glamor_gym.wrappers.goal_rules import GoalRules, Reward
+from glamor_gym.wrappers.goal_rules import GoalRules, Reward, goal_observations
 from glamor_gym.wrappers.stop import StopAction
 
 Observation = dict[str, Any]
@@ -123,13 +123,8 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
             world.get_wrapper_attr("draw") if world.has_wrapper_attr("draw") else to_picture
         )
         self.action_space = stopping.action_space
-        self.observation_space = spaces.Dict(
-            {
-                "observation": stopping.observation_space,
-                "achieved_goal": self._goal_space,
-                "desired_goal": self._goal_space,
-                "steps_left": spaces.Box(0, self.horizon, (1,), np.float32),
-            }
+        self.observation_space = goal_observations(
+            stopping.observation_space, self._goal_space, self.horizon
         )
         self._running = False
         self._steps_left = self.horizon

@@ -33,6 +33,26 @@ def label_tolerance(extent: float) -> float:
     return (extent if extent >= SMALLEST_RANGE else 1.0) / 10
 
 
+def goal_observations(
+    observations: spaces.Space[Any], goals: spaces.Box, horizon: int
+) -> spaces.Dict:
+    """Return the space of a goal environment's observations.
+
+    Args:
+        observations: space of what is seen.
+        goals: space of what is achieved and desired.
+        horizon: T, the most steps in an episode.
+    """
+    return spaces.Dict(
+        {
+            "observation": observations,
+            "achieved_goal": goals,
+            "desired_goal": goals,
+            "steps_left": spaces.Box(0, horizon, (1,), np.float32),
+        }
+    )
+
+
 class GoalRules:
     """What is asked for and when it is reached; a goal environment is one of these.
 

@@ -44,8 +44,21 @@ def assert_same_step(step, other):
     assert_same(step[0], other[0])
     for values, others in zip(step[1:4], other[1:4], strict=True):
         assert np.array_equal(values, others)
-    for key in ("stopped", "steps_left", "lives", "world_terminated"):
-        assert np.array_equal(step[4][key], other[4][key])
+    assert_same_infos(step[4], other[4])
+
+
+def assert_same_infos(infos, others):
+    """What the threads say of each environment is what the plain vector says, masks included."""
+    for key in ("stopped", "steps_left", "lives", "world_terminated", "world_truncated"):
+        for name in (key, f"_{key}"):
+            assert np.array_equal(infos[name], others[name]), name
+        assert infos[key].dtype == others[key].dtype
+    assert ("final_info" in infos) == ("final_info" in others)
+    if "final_info" in infos:
+        assert np.array_equal(infos["_final_info"], others["_final_info"])
+        ended = infos["_final_info"]
+        for key in ("stopped", "steps_left", "lives", "world_terminated"):
+            assert np.array_equal(infos["final_info"][key][ended], others["final_info"][key][ended])
 
 
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
@@ -97,6 +110,41 @@ def test_goals_can_be_asked_for():
         assert infos["labels"] == infos["goal_labels"] == {}
     threaded.close()
     plain.close()
+
+
+def test_rewards_can_be_computed_and_moments_rendered():
+    threaded, plain = pair("Pong", render_mode="rgb_array")
+    seen, _ = threaded.reset(seed=0)
+    plain.reset(seed=0)
+    achieved, info = seen["achieved_goal"], [{}] * NUM_ENVS
+    for rewards, others in zip(
+        threaded.call("compute_reward", achieved, achieved, info),
+        plain.call("compute_reward", achieved, achieved, info),
+        strict=True,
+    ):
+        assert np.array_equal(rewards, others)
+        assert rewards.tolist() == [1.0] * NUM_ENVS
+    for picture, other in zip(threaded.render(), plain.render(), strict=True):
+        assert np.array_equal(picture, other)
+    threaded.close()
+    plain.close()
+
+
+def test_what_was_returned_does_not_change_with_the_next_step():
+    threaded, _ = pair("Pong")
+    seen, _ = threaded.reset(seed=0)
+    kept = {key: value.copy() for key, value in seen.items()}
+    threaded.step(np.array([2, 3, 2]))
+    assert_same(seen, kept)
+    threaded.close()
+
+
+@pytest.mark.parametrize("mask", [[True, False], np.ones(2, bool), np.ones(3, int), 1])
+def test_a_reset_mask_that_is_none_is_refused(mask):
+    threaded, _ = pair("Pong")
+    with pytest.raises(ValueError, match="reset_mask"):
+        threaded.reset(options={"reset_mask": mask})
+    threaded.close()
 
 
 def test_success_is_equality_of_pictures():
