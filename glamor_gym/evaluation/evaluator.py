@@ -7,11 +7,10 @@ interval, beside what acting at random and stopping at once reach on the same go
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
 import numpy as np
@@ -19,6 +18,7 @@ import torch
 
 from glamor_gym.evaluation.arena import Arena
 from glamor_gym.evaluation.baselines import NoopAgent, Predictor, RandomAgent
+from glamor_gym.evaluation.guest import as_guest
 from glamor_gym.evaluation.intervals import wilson_interval
 from glamor_gym.evaluation.rollout import Episode
 from glamor_gym.types import EvaluationResult
@@ -45,8 +45,8 @@ def evaluate(
     An episode is a success if, when the agent stops or the horizon is reached, every label is
     within 10 % of its feasible range from the goal's (§4.4). The start of an episode depends on
     `seed`, its goal and its repeat alone, so that all agents are judged by the same ones.
-    PyTorch's global random numbers are set for the evaluation and then set back: a training run
-    goes on as if it had not been interrupted.
+    PyTorch's global random numbers, and those of an agent's own ``generator``, are set for the
+    evaluation and then set back: a training run goes on as if it had not been interrupted.
 
     Args:
         agent: anything with ``predict(observation, state, episode_start, deterministic)`` as in
@@ -88,7 +88,7 @@ def evaluate(
         progress_bar=progress_bar,
     ) as arena:
         reference = _baselines(arena, baselines, seed)
-        with _moved(agent, device):
+        with as_guest(agent, device, seed):
             episodes = arena.play(
                 agent,
                 name=type(agent).__name__,
@@ -201,36 +201,3 @@ def _per_label(episodes: Sequence[Episode], ranges: Mapping[str, float]) -> dict
         label: sum(near(episode, label) for episode in episodes) / len(episodes)
         for label in episodes[0].goal_labels
     }
-
-
-@contextlib.contextmanager
-def _moved(agent: Any, device: str | torch.device | None) -> Iterator[None]:
-    """Keep an agent's networks on another device for a while.
-
-    Raises:
-        ValueError: the agent has no ``policy`` that could be moved, or there is no such device.
-    """
-    if device is None:
-        yield
-        return
-    policy = getattr(agent, "policy", None)
-    if not isinstance(policy, torch.nn.Module):
-        raise ValueError(
-            f"device must be None for an agent without a PyTorch policy, got {device!r} "
-            f"for {type(agent).__name__}"
-        )
-    home = next(policy.parameters()).device
-    try:
-        _move(agent, device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {device!r} cannot be used here: {error}") from error
-    try:
-        yield
-    finally:
-        _move(agent, home)
-
-
-def _move(agent: Any, device: str | torch.device) -> None:
-    agent.policy.to(device)
-    if hasattr(agent, "device"):  # where agents of Stable-Baselines3 make new tensors
-        agent.device = torch.device(device)

@@ -1,0 +1,58 @@
+"""An agent away from its training: on another device and with other random numbers for a while.
+
+In: an agent, a device, a seed. Out: the same agent, and afterwards everything where it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+
+@contextlib.contextmanager
+def as_guest(agent: Any, device: str | torch.device | None, seed: int) -> Iterator[None]:
+    """Keep an agent's networks on a device, and its own random numbers untouched.
+
+    An agent that draws from a ``torch.Generator`` of its own, its attribute ``generator``, is
+    given another one in the meantime, on the device and with the seed: a training run goes on as
+    if it had not been interrupted.
+
+    Args:
+        agent: moved if it has a ``policy``, and left with the networks in the mode (training or
+            not) in which it came.
+        device: where its networks are in the meantime; None: where they are now.
+        seed: of the generator in the meantime.
+
+    Raises:
+        ValueError: the agent has no ``policy`` that could be moved, or there is no such device.
+    """
+    policy = getattr(agent, "policy", None)
+    if device is not None and not isinstance(policy, torch.nn.Module):
+        raise ValueError(
+            f"device must be None for an agent without a PyTorch policy, got {device!r} "
+            f"for {type(agent).__name__}"
+        )
+    with contextlib.ExitStack() as undone:
+        if isinstance(policy, torch.nn.Module):
+            undone.callback(policy.train, policy.training)
+            if device is not None:
+                undone.callback(_move, agent, next(policy.parameters()).device)
+                try:
+                    _move(agent, device)
+                except (RuntimeError, AssertionError) as error:
+                    raise ValueError(f"device {device!r} cannot be used here: {error}") from error
+        own = getattr(agent, "generator", None)
+        if isinstance(own, torch.Generator):
+            undone.callback(setattr, agent, "generator", own)
+            where = own.device if device is None else device
+            agent.generator = torch.Generator(where).manual_seed(seed)
+        yield
+
+
+def _move(agent: Any, device: str | torch.device) -> None:
+    agent.policy.to(device)
+    if hasattr(agent, "device"):  # where agents of Stable-Baselines3 make new tensors
+        agent.device = torch.device(device)

@@ -1,0 +1,83 @@
+"""Whatever happens to an agent while it is a guest, afterwards everything is where it was."""
+
+from __future__ import annotations
+
+import contextlib
+
+import gymnasium as gym
+import pytest
+import torch
+
+from glamor_gym import GlamorAgent, evaluate
+from glamor_gym.evaluation.guest import as_guest
+
+ROOM = "glamor/GridWorld-v0"
+
+
+class Drawing:
+    """Has networks, and random numbers of its own."""
+
+    def __init__(self):
+        self.policy = torch.nn.Linear(2, 2)
+        self.device = torch.device("cpu")
+        self.generator = torch.Generator().manual_seed(7)
+
+    def draw(self):
+        return torch.rand(3, generator=self.generator, device=self.device).tolist()
+
+
+def test_its_own_random_numbers_are_untouched_and_those_of_the_visit_follow_the_seed():
+    agent, other = Drawing(), Drawing()
+    own = agent.generator
+    drawn = []
+    for seed in (1, 1, 2):
+        with as_guest(agent, None, seed):
+            drawn.append(agent.draw())
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert agent.generator is own
+    assert agent.draw() == other.draw()
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_it_comes_back_in_the_mode_in_which_it_went(training):
+    agent = Drawing()
+    agent.policy.train(training)
+    with as_guest(agent, "cpu", 0):
+        agent.policy.train(not training)
+    assert agent.policy.training is training
+
+
+def test_networks_device_and_generator_come_back_also_from_an_error():
+    agent = Drawing()
+    own, weights = agent.generator, agent.policy.weight.tolist()
+    with contextlib.suppress(KeyError), as_guest(agent, "cpu", 0):
+        agent.device, agent.generator = torch.device("meta"), None
+        raise KeyError
+    assert (agent.device, agent.policy.weight.device) == (torch.device("cpu"),) * 2
+    assert agent.generator is own
+    assert agent.policy.weight.tolist() == weights
+
+
+@pytest.mark.gpu
+def test_a_visit_to_another_device_ends_at_home():
+    agent = Drawing()
+    own = agent.generator
+    with as_guest(agent, "cuda", 0):
+        kinds = agent.policy.weight.device, agent.device, agent.generator.device
+        assert {device.type for device in kinds} == {"cuda"}
+        agent.draw()
+    assert {agent.policy.weight.device.type, agent.device.type} == {"cpu"}
+    assert agent.generator is own
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_an_evaluation_that_samples_repeats_itself_and_disturbs_nothing(device):
+    agent = GlamorAgent(ROOM, seed=0, device="cpu", n_trials=5)
+    before = agent.generator.get_state()
+    first, again = (
+        evaluate(agent, ROOM, device=device, deterministic=False, baselines=False) for _ in range(2)
+    )
+    assert first.mean_length == again.mean_length
+    assert torch.equal(agent.generator.get_state(), before)
+    assert agent.device.type == agent.policy.device.type == "cpu"
+    agent.predict(gym.make(ROOM).reset(seed=0)[0])  # it can still draw
