@@ -16,16 +16,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from glamor_gym.report.style import AGENT, CHANCE, PUBLISHED, SECOND
+from glamor_gym.report.style import AGENT, CHANCE, SECOND
 
 COLOURS = (AGENT, SECOND, "#1d4ed8", "#be185d", "#4d7c0f", "#6d28d9", "#0e7490", "#a16207")
 """In the order in which a figure names its curves."""
 
-Looks = Mapping[str, tuple[str, str]]
+Styles = Mapping[str, tuple[str, str]]
 """Curve → (colour, Matplotlib line style)."""
 
 
-def looks_of(names: Sequence[str]) -> Looks:
+def styles_of(names: Sequence[str]) -> Styles:
     """Return a colour of its own for each curve, all of them drawn through."""
     return MappingProxyType({name: (COLOURS[i % 8], "-") for i, name in enumerate(names)})
 
@@ -43,17 +43,17 @@ def panel_figure(n_panels: int, columns: int = 4) -> tuple[Figure, list[Axes]]:
     return figure, axes[:n_panels]
 
 
-def draw_curves(axes: Axes, summary: pd.DataFrame, looks: Looks, title: str) -> None:
+def draw_curves(axes: Axes, summary: pd.DataFrame, styles: Styles, title: str) -> None:
     """Draw one panel: a curve a variant with its interval, and what chance reaches.
 
     Args:
         axes: where.
         summary: rows of one panel, with ``variant``, ``step``, ``rate``, ``low``, ``high`` and
             ``random``.
-        looks: of every variant in it.
+        styles: of every variant in it.
         title: of the panel.
     """
-    for name, (colour, line) in looks.items():
+    for name, (colour, line) in styles.items():
         points = summary[summary["variant"] == name].sort_values("step")
         if points.empty:
             continue
@@ -87,27 +87,17 @@ def label_panels(figure: Figure, axes: Sequence[Axes]) -> None:
     )
 
 
-def curve_figure(summary: pd.DataFrame, looks: Looks, *, panel: str = "task") -> Figure:
+def curve_figure(summary: pd.DataFrame, styles: Styles, *, panel: str = "task") -> Figure:
     """Return a figure with a panel for each value of one column.
 
     Args:
         summary: rows of all panels; see :func:`draw_curves`.
-        looks: of every variant.
+        styles: of every variant.
         panel: the column whose values make the panels, in the order in which they come.
     """
     names = list(dict.fromkeys(summary[panel]))
     figure, axes = panel_figure(len(names))
     for name, place in zip(names, axes, strict=True):
-        draw_curves(place, summary[summary[panel] == name], looks, title_of(name))
+        draw_curves(place, summary[summary[panel] == name], styles, name)
     label_panels(figure, axes)
     return figure
-
-
-def title_of(name: str) -> str:
-    """Return a task's name for its id, and any other name as it is."""
-    return name.removeprefix("glamor/").removesuffix("-v0")
-
-
-def draw_published(axes: Axes, rate: float, label: str) -> None:
-    """Mark a rate of the paper."""
-    axes.axhline(rate, color=PUBLISHED, linestyle="--", linewidth=1, label=label)

@@ -15,7 +15,7 @@ from glamor_gym.experiments.paper.curves import (
     over_seeds,
     with_suite,
 )
-from glamor_gym.experiments.paper.drawing import curve_figure, looks_of
+from glamor_gym.experiments.paper.drawing import curve_figure, styles_of
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.scales import CURVES, QUICK
 from glamor_gym.experiments.paper.workshop import Workshop
@@ -40,7 +40,7 @@ def draw(rows: pd.DataFrame) -> Figure:
     panels.append(tasks.assign(panel=tasks["task"]))
     return curve_figure(
         pd.concat(panels, ignore_index=True),
-        looks_of(list(dict.fromkeys(rows["variant"]))),
+        styles_of(list(dict.fromkeys(rows["variant"]))),
         panel="panel",
     )
 

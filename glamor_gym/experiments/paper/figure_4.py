@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from glamor_gym.experiments.paper.curves import Variant, better, collect_curves, over_seeds
-from glamor_gym.experiments.paper.drawing import curve_figure, looks_of
+from glamor_gym.experiments.paper.drawing import curve_figure, styles_of
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.scales import CURVES, QUICK
 from glamor_gym.experiments.paper.workshop import Workshop
@@ -23,7 +23,7 @@ def collect(scale: Scale, workshop: Workshop) -> pd.DataFrame:
 
 def draw(rows: pd.DataFrame) -> Figure:
     """Draw a panel a task."""
-    return curve_figure(over_seeds(rows), looks_of([variant.name for variant in VARIANTS]))
+    return curve_figure(over_seeds(rows), styles_of([variant.name for variant in VARIANTS]))
 
 
 def compare(rows: pd.DataFrame) -> Sequence[Comparison]:

@@ -14,7 +14,7 @@ from glamor_gym.experiments.paper.curves import (
     collect_curves,
     over_seeds,
 )
-from glamor_gym.experiments.paper.drawing import curve_figure, looks_of
+from glamor_gym.experiments.paper.drawing import curve_figure, styles_of
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.scales import CURVES, QUICK_GRID
 from glamor_gym.experiments.paper.workshop import Workshop
@@ -54,7 +54,7 @@ def draw(rows: pd.DataFrame) -> Figure:
     several = summary["task"].nunique() > 1
     tasks = summary["task"].str.cat([": "] * len(summary)) if several else ""
     return curve_figure(
-        summary.assign(panel=tasks + parts[0], variant=parts[1]), looks_of(list(PRIORS)),
+        summary.assign(panel=tasks + parts[0], variant=parts[1]), styles_of(list(PRIORS)),
         panel="panel",
     )  # fmt: skip
 
@@ -65,7 +65,8 @@ def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
     for task in rows["task"].unique():
         for prior in PRIORS:
             comparisons.append(better(rows, task, _name(50, prior), _name(1, prior)))
-        comparisons.append(_spread(rows, task))
+        if rows["seed"].nunique() > 1:
+            comparisons.append(_spread(rows, task))
     return comparisons
 
 

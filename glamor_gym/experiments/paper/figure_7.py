@@ -23,7 +23,7 @@ VARIANTS = (
     Variant("GCSL, random data", algorithm="gcsl", settings=RANDOM),
 )
 
-LOOKS = {
+STYLES = {
     "GLAMOR, own data": (AGENT, "-"),
     "GLAMOR, random data": (AGENT, "--"),
     "GCSL, own data": (SECOND, "-"),
@@ -38,7 +38,7 @@ def collect(scale: Scale, workshop: Workshop) -> pd.DataFrame:
 
 def draw(rows: pd.DataFrame) -> Figure:
     """Draw a panel a task: random data dashed."""
-    return curve_figure(over_seeds(rows), LOOKS)
+    return curve_figure(over_seeds(rows), STYLES)
 
 
 def compare(rows: pd.DataFrame) -> Sequence[Comparison]:

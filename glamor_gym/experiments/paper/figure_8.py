@@ -14,7 +14,7 @@ from glamor_gym.experiments.paper.curves import (
     over_seeds,
     with_suite,
 )
-from glamor_gym.experiments.paper.drawing import curve_figure, looks_of
+from glamor_gym.experiments.paper.drawing import curve_figure, styles_of
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.scales import CURVES, QUICK
 from glamor_gym.experiments.paper.workshop import Workshop
@@ -33,7 +33,7 @@ def collect(scale: Scale, workshop: Workshop) -> pd.DataFrame:
 def draw(rows: pd.DataFrame) -> Figure:
     """Draw the mean over the tasks of each suite."""
     summary = over_seeds(with_suite(rows), ["suite", "variant", "step"])
-    return curve_figure(summary, looks_of([v.name for v in VARIANTS]), panel="suite")
+    return curve_figure(summary, styles_of([v.name for v in VARIANTS]), panel="suite")
 
 
 def compare(rows: pd.DataFrame) -> Sequence[Comparison]:

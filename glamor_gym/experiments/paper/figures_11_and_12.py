@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 
 from glamor_gym.evaluation import evaluate
 from glamor_gym.experiments.paper.curves import Variant, run_spec
-from glamor_gym.experiments.paper.drawing import title_of
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.scales import ATARI, CONTROL, CURVES, QUICK
 from glamor_gym.experiments.paper.workshop import Trained, Workshop
+from glamor_gym.report.pictures import as_gray
 from glamor_gym.report.published import published_rates
 from glamor_gym.types import EvaluationResult
 
@@ -45,8 +45,10 @@ def collect(scale: Scale, workshop: Workshop) -> pd.DataFrame:
                     "trials": TRIALS,
                     "success_rate": float(np.mean([episode.success for episode in episodes])),
                     # The first trial's: a task may show a goal with another episode's target.
-                    "goal_picture": episodes[0].goal,
-                    "achieved_picture": np.mean([e.frames[-1] for e in episodes], axis=0),
+                    "goal_picture": as_gray(episodes[0].goal),
+                    "achieved_picture": np.mean(
+                        [as_gray(episode.frames[-1]) for episode in episodes], axis=0
+                    ),
                 }
             )
     return pd.DataFrame(rows)
@@ -78,7 +80,7 @@ def draw(rows: pd.DataFrame) -> Figure:
         goals = rows[rows["task"] == task].reset_index(drop=True)
         chosen = np.linspace(0, len(goals) - 1, min(SHOWN, len(goals))).round().astype(int)
         places = band.subplots(2, len(chosen), squeeze=False)
-        band.suptitle(title_of(task), fontsize="medium")
+        band.suptitle(task, fontsize="medium")
         for column, index in enumerate(chosen):
             goal = goals.loc[index]
             for row, picture in enumerate((goal["goal_picture"], goal["achieved_picture"])):
@@ -99,7 +101,7 @@ def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
         published = published_rates(str(task)).get("GLAMOR")
         comparisons.append(
             Comparison(
-                f"{title_of(str(task))}: goals reached, {TRIALS} trials each",
+                f"{task}: goals reached, {TRIALS} trials each",
                 f"{goals['success_rate'].mean():.2f}; "
                 f"{(goals['success_rate'] > 0.5).mean():.2f} of the goals in most trials",
                 f"{published} at 500k steps (Table 1)" if published else "",

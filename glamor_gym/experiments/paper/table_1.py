@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from glamor_gym.experiments import get_algorithm
 from glamor_gym.experiments.paper.curves import Variant, in_words, over_seeds, run_spec
-from glamor_gym.experiments.paper.drawing import title_of
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.scales import QUICK, TABLE
 from glamor_gym.experiments.paper.workshop import Workshop
@@ -77,7 +76,7 @@ def draw(rows: pd.DataFrame) -> Figure:
             axes.text(column, row, text, ha="center", va="center", fontsize=7, color=shade)
     axes.axvline(len(ours) - 0.5, color="black", linewidth=1)
     axes.set_xticks(range(len(columns)), columns, fontsize=8)
-    axes.set_yticks(range(len(tasks)), [title_of(task) for task in tasks], fontsize=8)
+    axes.set_yticks(range(len(tasks)), tasks, fontsize=8)
     axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
@@ -92,7 +91,7 @@ def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
         published = published_rates(cell["task"]).get(cell["variant"])
         comparisons.append(
             Comparison(
-                f"{title_of(cell['task'])}: {cell['variant']}",
+                f"{cell['task']}: {cell['variant']}",
                 in_words(cell),
                 f"{published} at 500k steps" if published else "",
             )
