@@ -82,11 +82,14 @@ class Trajectory:
         actions: (L,) int64, without STOP.
         observations: (L + 1, *observation.shape), or None where observations are stacks of
             the frames in `achieved`.
+        goal: (*achieved_goal.shape), what the episode was played towards; None where what is
+            learned from it does not depend on that.
     """
 
     achieved: NDArray[Any]
     actions: NDArray[np.int64]
     observations: NDArray[Any] | None = None
+    goal: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.actions)

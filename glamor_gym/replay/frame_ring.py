@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 
@@ -30,6 +31,7 @@ class FrameRing:
         observation_space: a Dict with ``observation`` and ``achieved_goal``. Where the first is
             uint8 (S, H, W) and the second uint8 (1, H, W), observations are taken for stacks of
             the last S achieved frames and are not stored.
+        keep_goals: whether a run comes with a goal, which is kept in the slot before its frames.
 
     Attributes:
         runs_written: how many runs were ever stored; runs are numbered from 0 in that order.
@@ -38,11 +40,14 @@ class FrameRing:
         ValueError: `capacity` is below 2, or the spaces are not those of a goal environment.
     """
 
-    def __init__(self, capacity: int, observation_space: spaces.Dict) -> None:
+    def __init__(
+        self, capacity: int, observation_space: spaces.Dict, *, keep_goals: bool = False
+    ) -> None:
         if capacity < 2:
             raise ValueError(f"capacity must hold two moments or more, got {capacity}")
         observation, achieved = _goal_spaces(observation_space)
         self.capacity = capacity
+        self.goal_slots = int(keep_goals)
         self.stack_size = _stack_size(observation, achieved)
         self.observation_space = observation
         self._achieved = _map_array((capacity, *achieved.shape), achieved.dtype)
@@ -61,21 +66,29 @@ class FrameRing:
         return len(self._spans)
 
     def _write(
-        self, achieved: NDArray[Any], observations: NDArray[Any] | None, n_steps: int
+        self,
+        achieved: NDArray[Any],
+        observations: NDArray[Any] | None,
+        n_steps: int,
+        goal: NDArray[Any] | None = None,
     ) -> int:
-        """Store one run, checked by the caller, and return its first slot.
+        """Store one run, checked by the caller, and return the slot of its first frame.
 
         Args:
-            achieved: (M, *achieved_goal.shape), a frame for each slot that the run takes.
+            achieved: (M, *achieved_goal.shape), the run's frames.
             observations: (M, *observation.shape) where they are no stacks of frames.
             n_steps: how many steps of the run can be drawn.
+            goal: (*achieved_goal.shape), where goals are kept.
         """
-        first = self._make_room(len(achieved))
+        start = self._make_room(self.goal_slots + len(achieved))
+        first = start + self.goal_slots
+        if goal is not None:
+            self._achieved[start] = goal
         here = slice(first, first + len(achieved))
         self._achieved[here] = achieved
         if self._observations is not None:
             self._observations[here] = observations
-        self._spans.append(first, n_steps)
+        self._spans.append(start, n_steps)
         self._head = here.stop
         self.runs_written += 1
         return first
@@ -95,6 +108,13 @@ class FrameRing:
 
     def _drop_oldest(self) -> None:
         self._spans.drop_oldest()
+
+    def _locate(
+        self, rank: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Find steps by rank, see :meth:`SpanQueue.locate`; the slots are those of frames."""
+        first, now, end = self._spans.locate(rank)
+        return first + self.goal_slots, now + self.goal_slots, end + self.goal_slots
 
     # --------------------------------------------------------------------------- checkpoints
 
@@ -162,13 +182,26 @@ class FrameRing:
         return stacks
 
     def _check_moments(
-        self, achieved: NDArray[Any], observations: NDArray[Any] | None, moments: int
+        self,
+        achieved: NDArray[Any],
+        observations: NDArray[Any] | None,
+        moments: int,
+        goal: NDArray[Any] | None = None,
     ) -> None:
         """Check the arrays of a run of so many moments.
 
         Raises:
-            ValueError: one is of another shape or dtype than its space, or missing.
+            ValueError: the run does not fit the ring, or an array is missing, too many, or of
+                another shape or dtype than its space.
         """
+        if moments + self.goal_slots > self.capacity:
+            raise ValueError(
+                f"trajectory of {moments} moments does not fit a capacity of {self.capacity}"
+            )
+        if (goal is not None) != bool(self.goal_slots):
+            raise ValueError(f"goal must be {'given' if self.goal_slots else 'None'} here")
+        if goal is not None:
+            _check_array("goal", goal[None], self._achieved, 1)
         _check_array("achieved", achieved, self._achieved, moments)
         if self._observations is None:
             if observations is not None:
@@ -218,3 +251,8 @@ def _check_array(name: str, given: NDArray[Any], ring: NDArray[Any], moments: in
         raise ValueError(
             f"{name} must be {ring.dtype} of shape {expected}, got {given.dtype} of {given.shape}"
         )
+
+
+def to_device(device: torch.device | str, array: NDArray[Any]) -> torch.Tensor:
+    """Return an array as a tensor on a device."""
+    return torch.from_numpy(array).to(device, non_blocking=True)
