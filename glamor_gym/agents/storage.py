@@ -7,7 +7,7 @@ that is in the file: it reads numbers and JSON, and checks both before anything 
 from __future__ import annotations
 
 import json
-import struct
+import math
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,22 @@ from gymnasium import spaces
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from glamor_gym.checks import as_integer
 from glamor_gym.files import write_atomically
+from glamor_gym.untrusted import parse_json
 
 FORMAT = "glamor_gym agent 1"
 SUFFIX = ".safetensors"
+
+MAX_FILE_BYTES = 4 * 2**30
+MAX_HEADER_BYTES = 16 * 2**20
+"""Largest file and largest header that are read; the paper's agent takes some 40 MB and 10 KB."""
+
+MAX_WIDTH = 2**13
+"""Largest number among the arguments of a policy, whose widths they are."""
+
+MAX_SPACE_ELEMENTS = 2**20
+"""Most numbers in one entry of an observation, and most actions."""
 
 
 class AgentFileError(ValueError):
@@ -55,17 +67,50 @@ def load_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
     if not file_path.is_file():
         raise FileNotFoundError(f"path {str(path)!r}: there is no such file, nor {file_path}")
     try:
+        _check_size(file_path)
         with safe_open(file_path, framework="pt") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise AgentFileError(f"path {str(file_path)!r} is no saved agent of this library")
-            header = json.loads(metadata["header"])
+            header = parse_json(metadata["header"], name="its header")
+            _check_widths(header)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, json.JSONDecodeError, KeyError, struct.error) as error:
+    except (SafetensorError, KeyError, ValueError) as error:
         raise AgentFileError(f"path {str(file_path)!r} is damaged: {error}") from error
-    if not isinstance(header, dict):
-        raise AgentFileError(f"path {str(file_path)!r} is damaged: its header is no object")
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise AgentFileError(f"path {str(file_path)!r} is damaged: {name} is not finite")
     return tensors, header
+
+
+def _check_size(path: Path) -> None:
+    """Check what a file says about its size before any of it is read.
+
+    Raises:
+        ValueError: it, or its header, is larger than that of any agent.
+    """
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise ValueError(f"it is larger than {MAX_FILE_BYTES} bytes")
+    with path.open("rb") as file:
+        header_bytes = int.from_bytes(file.read(8), "little")
+    if header_bytes > MAX_HEADER_BYTES:
+        raise ValueError(f"its header claims {header_bytes} bytes, more than {MAX_HEADER_BYTES}")
+
+
+def _check_widths(header: Any) -> None:
+    """Check that a header asks for no networks wider than any agent's: they would be built.
+
+    Raises:
+        ValueError: it does, or it is no JSON object.
+    """
+    if not isinstance(header, dict):
+        raise ValueError("its header is no object")
+    policy_kwargs = header.get("policy_kwargs", {})
+    if not isinstance(policy_kwargs, dict):
+        raise ValueError("its policy_kwargs are no object")
+    for name, value in policy_kwargs.items():
+        if isinstance(value, int | float) and abs(value) > MAX_WIDTH:
+            raise ValueError(f"its policy_kwargs ask for {name}={value}, more than {MAX_WIDTH}")
 
 
 def space_to_json(space: spaces.Space[Any]) -> dict[str, Any]:
@@ -99,13 +144,30 @@ def space_from_json(description: Any) -> spaces.Space[Any]:
             entries = description["dict"].items()
             return spaces.Dict({key: space_from_json(entry) for key, entry in entries})
         if "discrete" in description:
-            return spaces.Discrete(int(description["discrete"]), start=int(description["start"]))
+            n_actions = as_integer(
+                description["discrete"], name="discrete", low=1, high=MAX_SPACE_ELEMENTS
+            )
+            return spaces.Discrete(n_actions, start=int(description["start"]))
         shape, dtype = tuple(description["box"]), np.dtype(description["dtype"])
+        sides = [as_integer(side, name="box", low=0) for side in shape]
+        if math.prod(sides) > MAX_SPACE_ELEMENTS or dtype.kind not in "biuf":
+            raise ValueError(f"a box of {math.prod(sides)} numbers, {dtype}, is none of an agent")
         low = np.broadcast_to(np.asarray(description["low"], dtype), shape)
         high = np.broadcast_to(np.asarray(description["high"], dtype), shape)
         return spaces.Box(low, high, shape, dtype.type)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise AgentFileError(f"damaged description of a space: {description!r}") from error
+    except AgentFileError:
+        raise
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
+        raise AgentFileError(
+            f"damaged description of a space: {str(description)[:200]}: {error}"
+        ) from error
 
 
 def _bound_to_json(bound: np.ndarray[Any, Any]) -> Any:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from safetensors.torch import save
 
+from glamor_gym.agents import storage
 from glamor_gym.agents.storage import (
     AgentFileError,
     load_tensors,
@@ -72,7 +74,68 @@ def test_a_missing_file_is_named(tmp_path):
         load_tensors(tmp_path / "nothing_here")
 
 
-@pytest.mark.parametrize("description", [None, 3, {}, {"box": [2]}, {"discrete": "many"}])
+def test_a_header_that_claims_gigabytes_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "agent.safetensors"
+    path.write_bytes((90 * 2**20).to_bytes(8, "little") + b" " * 100)
+    with pytest.raises(AgentFileError, match="claims 94371840 bytes"):
+        load_tensors(path)
+
+
+def test_an_oversize_file_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "agent.safetensors"
+    with path.open("wb") as file:
+        file.truncate(2**40)  # a hole, which takes no disk
+    with pytest.raises(AgentFileError, match="larger than"):
+        load_tensors(path)
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ([], "no object"),
+        ({"policy_kwargs": {"embedding_size": 10**9}}, "embedding_size=1000000000"),
+        ({"policy_kwargs": [1]}, "policy_kwargs are no object"),
+        ({"a": float("nan")}, "NaN"),
+    ],
+)
+def test_a_header_that_asks_for_too_much_is_refused(tmp_path, header, message):
+    save_tensors(tmp_path / "agent", {"a": torch.zeros(1)}, header)
+    with pytest.raises(AgentFileError, match=message):
+        load_tensors(tmp_path / "agent")
+
+
+def test_a_deep_header_is_refused(tmp_path):
+    metadata = {"format": storage.FORMAT, "header": "[" * 10**6}
+    (tmp_path / "agent.safetensors").write_bytes(save({"a": torch.zeros(1)}, metadata=metadata))
+    with pytest.raises(AgentFileError, match="no readable JSON"):
+        load_tensors(tmp_path / "agent")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(tmp_path, value):
+    save_tensors(tmp_path / "agent", {"w": torch.tensor([1.0, value])}, {})
+    with pytest.raises(AgentFileError, match="w is not finite"):
+        load_tensors(tmp_path / "agent")
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        None,
+        3,
+        {},
+        {"box": [2]},
+        {"discrete": "many"},
+        {"discrete": 10**12, "start": 0},
+        {"discrete": -1, "start": 0},
+        {"box": [10**6, 10**6], "dtype": "float32", "low": 0, "high": 1},
+        {"box": [-1, -1], "dtype": "float32", "low": 0, "high": 1},
+        {"box": [1], "dtype": "object", "low": 0, "high": 1},
+        {"box": [1], "dtype": "U9", "low": 0, "high": 1},
+        {"dict": {"a": {"box": [2]}}},
+        {"dict": [1]},
+    ],
+)
 def test_damaged_spaces_are_refused(description):
     with pytest.raises(AgentFileError, match="description of a space"):
         space_from_json(description)
