@@ -132,6 +132,28 @@ def prepare_run(
     return _TrainedRun(config, folder, algorithm, agent, evaluation, callbacks, progress_bar)
 
 
+def is_finished(spec: RunSpec, folder: RunFolder) -> bool:
+    """Return whether nothing of a run is left to do.
+
+    Raises:
+        ValueError: the run in the folder is another one, or has more steps already.
+    """
+    if not folder.holds_a_run():
+        return False
+    config = _resumed(spec, folder)
+    if config.steps > spec.steps:
+        raise ValueError(
+            f"{folder.path} holds a run of {config.steps} steps, more than {spec.steps}; "
+            "take another folder for a new run"
+        )
+    asked = (spec.steps, spec.evaluation_interval, spec.episodes_per_goal)
+    return config.finished and asked == (
+        config.steps,
+        config.eval_every,
+        config.episodes_per_goal,
+    )
+
+
 class Run(ABC):
     """A run that was found in order and is ready to go.
 

@@ -173,8 +173,7 @@ def distance_bars(result: EvaluationResult) -> Plot:
                 ha="center",
                 fontsize=9,
             )
-        names = [f"{low:g} to {high:g}" for low, high in pairwise(DISTANCES)]
-        names[-1] = f"{DISTANCES[-2]:g} or more"
+        names = distance_names()
         axes.set_xticks(range(len(names)), names)
         axes.set_xlim(-0.6, len(names) - 0.4)
         axes.set_xlabel("distance from the start, in feasible ranges")
@@ -182,6 +181,12 @@ def distance_bars(result: EvaluationResult) -> Plot:
         axes.set_ylim(0, 1.15)
         axes.grid(visible=False, axis="x")
         return plot(figure)
+
+
+def distance_names() -> list[str]:
+    """Return the names of the classes of distance."""
+    names = [f"{low:g} to {high:g}" for low, high in pairwise(DISTANCES[:-1])]
+    return [*names, f"{DISTANCES[-2]:g} or more"]
 
 
 def goal_strip(result: EvaluationResult) -> Plot:

@@ -1,0 +1,181 @@
+"""A benchmark: algorithms × tasks × seeds, all with one budget of steps and the same goals.
+
+In: the names of algorithms and tasks, seeds and a budget. Out: a folder::
+
+    runs/TASK-ALGORITHM-SEED/   a run each
+    benchmark.json              what was typed, and from which source
+    results.csv                 a row a run
+    curves.csv                  a row an evaluation
+    report.html                 all of it as one page
+
+A run that is finished is not made again, so that the same command goes on with a benchmark that
+was broken off, and a larger one takes over what a smaller one has done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from glamor_gym.evaluation import RunFolder, versions
+from glamor_gym.evaluation.provenance import source_commit
+from glamor_gym.experiments.algorithms import get_algorithm
+from glamor_gym.experiments.runs import is_finished
+from glamor_gym.experiments.spec import RunSpec
+from glamor_gym.experiments.worker import Job
+from glamor_gym.files import write_atomically
+from glamor_gym.tasks import get_task
+from glamor_gym.untrusted import read_json
+
+
+@dataclass(frozen=True)
+class BenchmarkRecord:
+    """What is known of a benchmark beside its runs.
+
+    Attributes:
+        commands: what was typed, to begin it and each time it went on.
+        commit: of the source, where it was run from a checkout.
+        versions: library → version.
+    """
+
+    commands: list[str]
+    commit: str
+    versions: dict[str, str]
+
+
+class BenchmarkFolder:
+    """The folder of a benchmark: where what is.
+
+    Args:
+        path: the folder, which need not exist.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.runs = self.path / "runs"
+        self.record_file = self.path / "benchmark.json"
+        self.results_file = self.path / "results.csv"
+        self.curves_file = self.path / "curves.csv"
+        self.report_file = self.path / "report.html"
+
+    def run(self, spec: RunSpec) -> RunFolder:
+        """Return the folder of a run."""
+        name = f"{get_task(spec.task).name}-{spec.algorithm}-{spec.seed}"
+        return RunFolder(self.runs / name)
+
+    def run_folders(self) -> list[RunFolder]:
+        """Return the folders of all runs that were begun, in the order of their names."""
+        if not self.runs.is_dir():
+            return []
+        return [RunFolder(path) for path in sorted(self.runs.iterdir()) if path.is_dir()]
+
+    def record(self) -> BenchmarkRecord:
+        """Return what is known of the benchmark.
+
+        Raises:
+            ValueError: there is none, or its file is damaged.
+        """
+        try:
+            return BenchmarkRecord(**read_json(self.record_file))
+        except FileNotFoundError:
+            raise ValueError(
+                f"{self.path} holds no benchmark: there is no {self.record_file}"
+            ) from None
+        except TypeError as error:
+            raise ValueError(f"{self.record_file} is damaged: {error}") from error
+
+    def add_command(self, command: str) -> None:
+        """Write down what was typed to begin the benchmark, or to go on with it.
+
+        Raises:
+            ValueError: the file that is there is damaged.
+            OSError: it cannot be written.
+        """
+        before = self.record().commands if self.record_file.is_file() else []
+        record = {
+            "commands": [*before, command],
+            "commit": source_commit(),
+            "versions": versions(),
+        }
+        with write_atomically(self.record_file) as file:
+            file.write(json.dumps(record, indent=2).encode())
+
+
+def benchmark_specs(
+    tasks: Iterable[str],
+    algorithms: Iterable[str],
+    seeds: Iterable[int],
+    *,
+    preset: str | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    **budget: Any,
+) -> list[RunSpec]:
+    """Return every run of a benchmark, the first seed of everything first.
+
+    Args:
+        tasks: names or ids.
+        algorithms: names in :data:`~glamor_gym.experiments.ALGORITHMS`.
+        seeds: of the runs.
+        preset: of the algorithms that have one of this name; the others take their usual one.
+        overrides: algorithm → settings that differ from the preset's.
+        **budget: what all runs have in common: the other fields of
+            :class:`~glamor_gym.experiments.RunSpec`.
+
+    Raises:
+        ValueError: a name is unknown, comes twice, or is missing; no algorithm has the preset;
+            or a number is out of its range.
+    """
+    tasks = _distinct("tasks", [get_task(task).name for task in tasks])
+    algorithms = _distinct("agents", algorithms)
+    seeds = _distinct("seeds", seeds)
+    overrides = overrides or {}
+    presets = {name: get_algorithm(name).presets for name in algorithms}
+    if preset is not None and not any(preset in known for known in presets.values()):
+        known = sorted({name for names in presets.values() for name in names})
+        raise ValueError(f"preset must be one of {', '.join(known)}, got {preset!r}")
+    if unknown := set(overrides) - set(algorithms):
+        raise ValueError(f"settings are given for {', '.join(sorted(unknown))}, which is not run")
+    return [
+        RunSpec(
+            task=task,
+            algorithm=name,
+            preset=preset if preset in presets[name] else None,
+            overrides=dict(overrides.get(name, {})),
+            seed=seed,
+            **budget,
+        )
+        for seed in seeds
+        for task in tasks
+        for name in algorithms
+    ]
+
+
+def jobs_to_do(specs: Sequence[RunSpec], folder: BenchmarkFolder, **arguments: Any) -> list[Job]:
+    """Return a job for each run that is not finished.
+
+    Args:
+        specs: every run.
+        folder: of the benchmark.
+        **arguments: the other fields of :class:`~glamor_gym.experiments.worker.Job`.
+
+    Raises:
+        ValueError: a run that is there is another one than asked for.
+    """
+    return [
+        Job(spec, folder.run(spec).path.resolve(), **arguments)
+        for spec in specs
+        if not is_finished(spec, folder.run(spec))
+    ]
+
+
+def _distinct(name: str, values: Iterable[Any]) -> list[Any]:
+    listed = list(values)
+    if not listed:
+        raise ValueError(f"{name} must name at least one")
+    if len(set(listed)) < len(listed):
+        raise ValueError(f"{name} must differ, got {', '.join(map(str, listed))}")
+    return listed

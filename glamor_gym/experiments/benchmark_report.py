@@ -1,0 +1,242 @@
+"""The page of a benchmark: all of its runs, side by side and beside the paper.
+
+In: the folder of a benchmark. Out: its ``results.csv``, ``curves.csv`` and ``report.html``, a
+page that holds its figures and films in itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from glamor_gym.evaluation import RunFolder, wilson_interval
+from glamor_gym.experiments.algorithms import ALGORITHMS
+from glamor_gym.experiments.benchmark import BenchmarkFolder, BenchmarkRecord
+from glamor_gym.experiments.benchmark_figures import (
+    distance_curves,
+    estimate_bars,
+    learning_curves,
+    task_panels,
+    title_of,
+)
+from glamor_gym.experiments.results import (
+    complete_scores,
+    curve_estimates,
+    curves_table,
+    final_estimates,
+    results_table,
+)
+from glamor_gym.files import write_atomically
+from glamor_gym.report.published import METHODS, SOURCE, Rate, published_rates
+from glamor_gym.report.rendering import render
+from glamor_gym.tasks import TASKS, get_task
+from glamor_gym.types import EpisodeFrames, EvaluationResult
+
+FILMS = 1
+"""For how many goals of each task every algorithm is shown."""
+
+
+def write_benchmark_report(folder: BenchmarkFolder) -> Path:
+    """Write the tables and the page of a benchmark from what its runs have come to so far.
+
+    Returns:
+        The page.
+
+    Raises:
+        ValueError: there is no benchmark, none of its runs was begun, or a file is damaged.
+        OSError: a file cannot be written.
+    """
+    record, runs = folder.record(), folder.run_folders()
+    results, curves = results_table(runs), curves_table(runs)
+    if results.empty:
+        raise ValueError(f"{folder.path} holds no run to report: {folder.runs} is empty")
+    for file, table in ((folder.results_file, results), (folder.curves_file, curves)):
+        with write_atomically(file) as stream:
+            stream.write(table.to_csv(index=False).encode())
+    evaluations = _evaluations(runs)
+    page = render_benchmark(record, results, curves, evaluations)
+    with write_atomically(folder.report_file) as stream:
+        stream.write(page.encode())
+    return folder.report_file
+
+
+def render_benchmark(
+    record: BenchmarkRecord,
+    results: pd.DataFrame,
+    curves: pd.DataFrame,
+    evaluations: Mapping[tuple[str, str, int], EvaluationResult],
+) -> str:
+    """Return the page as HTML.
+
+    Args:
+        record: what was typed, and from which source.
+        results: a row a run, see :func:`~glamor_gym.experiments.results.results_table`.
+        curves: a row an evaluation.
+        evaluations: (task, algorithm, seed) → the last evaluation of that run.
+    """
+    tasks = [task for task in TASKS if task in set(results["task"])]
+    agents = [agent for agent in ALGORITHMS if agent in set(results["agent"])]
+    scores, common = complete_scores(results)
+    by_task = {task: curve_estimates(curves, [task]) for task in tasks}
+    by_task = {task: table for task, table in by_task.items() if not table.empty}
+    overall = curve_estimates(curves, common) if len(common) > 1 else pd.DataFrame()
+    by_agent = {
+        agent: [found for (_, name, _), found in evaluations.items() if name == agent]
+        for agent in agents
+    }
+    finished = results[results["state"] == "finished"]
+    return render(
+        "benchmark.html.jinja",
+        tasks=tasks,
+        agents=[title_of(agent) for agent in agents],
+        budget=_budget(results),
+        seeds=sorted(results["seed"].unique()),
+        finished=len(finished),
+        runs=len(results),
+        failures=results[results["state"] == "failed"].to_dict("records"),
+        common=common,
+        several_seeds=any(len(table) > 1 for table in scores.values()),
+        bars=estimate_bars(final_estimates(scores)) if scores else None,
+        overall=learning_curves(overall) if not overall.empty else None,
+        panels=task_panels(by_task, _published_glamor(by_task)) if by_task else None,
+        distances=distance_curves({agent: found for agent, found in by_agent.items() if found}),
+        table=[_table_row(task, agents, finished) for task in tasks],
+        methods=METHODS,
+        source=SOURCE,
+        films=[row for task in tasks for row in _films(task, agents, evaluations)],
+        rows=results.to_dict("records"),
+        title_of=title_of,
+        details={
+            "Commands": "\n".join(record.commands),
+            "Commit": record.commit or "not known",
+            "Versions": ", ".join(f"{name} {number}" for name, number in record.versions.items()),
+            "Hardware": "\n".join(sorted({str(name) for name in results["hardware"].dropna()})),
+        },
+    )
+
+
+def _evaluations(runs: Sequence[RunFolder]) -> dict[tuple[str, str, int], EvaluationResult]:
+    found = {}
+    for run in runs:
+        if run.holds_a_run() and (result := run.evaluation()) is not None:
+            config = run.config()
+            found[get_task(config.task).name, config.algorithm, config.seed] = result
+    return found
+
+
+def _budget(results: pd.DataFrame) -> str:
+    """Return the steps that the learning agents have taken."""
+    learning = results[[ALGORITHMS[agent].learns for agent in results["agent"]]]
+    finished = learning[learning["state"] == "finished"]["steps"]
+    if finished.empty:
+        return "–"
+    least, most = int(finished.min()), int(finished.max())
+    # Environments side by side take their last steps together.
+    return f"{most:,}" if most - least <= 0.01 * most else f"{least:,} to {most:,}"
+
+
+def _published_glamor(tasks: Mapping[str, Any]) -> dict[str, float]:
+    return {task: rates["GLAMOR"].mean for task in tasks if (rates := published_rates(task))}
+
+
+# ------------------------------------------------------------------ the table beside the paper's
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What an algorithm reached on a task.
+
+    Attributes:
+        rate: mean over seeds; None where no run is finished.
+        spread: of it, in words.
+        best: whether no algorithm that learns reached more.
+    """
+
+    rate: float | None
+    spread: str = ""
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One task: what was reached here, and in the paper."""
+
+    task: str
+    cells: list[Cell]
+    published: list[Rate | None]
+
+
+def _table_row(task: str, agents: Sequence[str], finished: pd.DataFrame) -> TableRow:
+    rows = finished[finished["task"] == task]
+    by_agent = {agent: rows[rows["agent"] == agent] for agent in agents}
+    learned = [
+        by_agent[agent]["success_rate"].mean() for agent in agents if ALGORITHMS[agent].learns
+    ]
+    best = max((rate for rate in learned if not pd.isna(rate)), default=None)
+    published = published_rates(task)
+    return TableRow(
+        task,
+        [_cell(by_agent[agent], best if ALGORITHMS[agent].learns else None) for agent in agents],
+        [published.get(method) for method in METHODS],
+    )
+
+
+def _cell(rows: pd.DataFrame, best: float | None) -> Cell:
+    """Return the mean over seeds with their standard deviation; of one seed, its interval."""
+    if rows.empty:
+        return Cell(None)
+    rate = float(rows["success_rate"].mean())
+    if len(rows) > 1:
+        spread = f"({rows['success_rate'].std():.2f})"
+    else:
+        episodes = int(rows["episodes"].iloc[0])
+        low, high = wilson_interval(round(rate * episodes), episodes)
+        spread = f"{low:.2f}–{high:.2f}"
+    return Cell(rate, spread, best is not None and rate >= best)
+
+
+# -------------------------------------------------------------------------------------- films
+
+
+@dataclass(frozen=True)
+class FilmRow:
+    """One goal of a task, and what each algorithm did about it."""
+
+    task: str
+    goal: EpisodeFrames
+    shown: list[tuple[str, EpisodeFrames]]
+
+
+def _films(
+    task: str,
+    agents: Sequence[str],
+    evaluations: Mapping[tuple[str, str, int], EvaluationResult],
+) -> list[FilmRow]:
+    """Choose the goals of a task on which the algorithms differ most, with their first seeds."""
+    episodes: dict[str, dict[int, EpisodeFrames]] = {}
+    for agent in agents:
+        seeds = sorted(seed for name, other, seed in evaluations if (name, other) == (task, agent))
+        if seeds:
+            frames = evaluations[task, agent, seeds[0]].frames
+            episodes[agent] = {episode.goal_index: episode for episode in frames}
+    if not episodes:
+        return []
+    shared = sorted(set.intersection(*(set(by_goal) for by_goal in episodes.values())))
+
+    def difference(goal: int) -> int:
+        reached = sum(by_goal[goal].success for by_goal in episodes.values())
+        return min(reached, len(episodes) - reached)
+
+    chosen = sorted(shared, key=lambda goal: (-difference(goal), goal))[:FILMS]
+    return [
+        FilmRow(
+            task,
+            next(iter(episodes.values()))[goal],
+            [(title_of(agent), by_goal[goal]) for agent, by_goal in episodes.items()],
+        )
+        for goal in chosen
+    ]

@@ -1,0 +1,79 @@
+"""An engine that has the runs of a benchmark done by Ray: here, or on the machines of a cluster.
+
+In: jobs. Out: their folders, which all machines of the cluster have to share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from glamor_gym.experiments.engines import TICK_SECONDS, check_numbers, mark_dead
+from glamor_gym.experiments.worker import Job, carry_out
+
+SECONDS_TO_SAVE = 120.0
+"""How long runs are given to save themselves after Ctrl-C."""
+
+
+class RayEngine:
+    """Gives each job a Ray task, and a fresh process.
+
+    Args:
+        jobs: how many run at a time, where Ray is started here; a cluster has its own limits.
+        address: of a cluster, e.g. ``"auto"`` or ``"ray://head:10001"``; None starts Ray here.
+        retries: how often a run is taken up again whose worker died.
+        gpus: GPUs that a run takes, e.g. 0.25 for four at once on one.
+
+    Raises:
+        ValueError: a number is too small.
+    """
+
+    def __init__(
+        self, jobs: int = 1, *, address: str | None = None, retries: int = 1, gpus: float = 0.0
+    ) -> None:
+        check_numbers(jobs, retries)
+        if gpus < 0:
+            raise ValueError(f"gpus must be at least 0, got {gpus}")
+        self._jobs = jobs
+        self._address = address
+        self._retries = retries
+        self._gpus = gpus
+
+    def carry_out(self, jobs: Sequence[Job], tick: Callable[[], object]) -> None:
+        """See :meth:`~glamor_gym.experiments.engines.Engine.carry_out`."""
+        self._start()
+        pending: dict[Any, Job] = {}
+        try:
+            for job in jobs:
+                task = ray.remote(
+                    # A processor stands for a place where Ray was started here.
+                    num_cpus=job.threads if self._address else 1,
+                    num_gpus=self._gpus,
+                    max_calls=1,
+                    max_retries=self._retries,
+                )(carry_out)
+                pending[task.remote(job)] = job
+            while pending:
+                ended, _ = ray.wait(list(pending), timeout=TICK_SECONDS)
+                for reference in ended:
+                    job = pending.pop(reference)
+                    try:
+                        ray.get(reference)
+                    except RayError as error:
+                        mark_dead(job, f"its worker died: {type(error).__name__}")
+                tick()
+        finally:
+            for reference in pending:
+                ray.cancel(reference)
+            if pending:
+                ray.wait(list(pending), num_returns=len(pending), timeout=SECONDS_TO_SAVE)
+            ray.shutdown()
+
+    def _start(self) -> None:
+        if self._address is not None:
+            ray.init(address=self._address, log_to_driver=False)
+        else:
+            ray.init(num_cpus=self._jobs, include_dashboard=False, log_to_driver=False)

@@ -1,0 +1,275 @@
+"""What came of many runs: tables, and rates over tasks and seeds with their intervals.
+
+In: folders of runs, finished or not. Out: a table with a row a run and one with a row an
+evaluation; and the interquartile mean over tasks and seeds with its stratified bootstrap interval
+(Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice", 2021), as
+rliable computes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from rliable import library, metrics
+
+from glamor_gym.evaluation import RunConfig, RunFolder
+from glamor_gym.experiments.status import read_status
+from glamor_gym.tasks import get_task
+
+BOOTSTRAP_REPETITIONS = 2000
+
+FIGURES = ("success_rate", "reached_rate", "image_match_rate", "mean_length", "random", "noop")
+
+RESULT_COLUMNS = (
+    "task",
+    "agent",
+    "preset",
+    "seed",
+    "state",
+    "steps",
+    *FIGURES,
+    "success_low",
+    "success_high",
+    "episodes",
+    "train_minutes",
+    "hardware",
+    "goals_hash",
+    "commit",
+    "error",
+    "folder",
+)
+
+CURVE_COLUMNS = ("task", "agent", "seed", "step", "success_rate", "success_low", "success_high")
+
+
+def results_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
+    """Return a row a run, with the columns :data:`RESULT_COLUMNS`.
+
+    ``state`` is that of :class:`~glamor_gym.experiments.status.Status`; figures are missing where
+    a run was not evaluated yet. ``steps`` are those taken up to its last evaluation.
+
+    Args:
+        folders: of the runs; one that was not begun gives no row.
+
+    Raises:
+        ValueError: a file in one of them is damaged.
+    """
+    rows = [_result(folder) for folder in folders if _was_begun(folder)]
+    return pd.DataFrame(rows, columns=pd.Index(RESULT_COLUMNS))
+
+
+def curves_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
+    """Return a row an evaluation, with the columns :data:`CURVE_COLUMNS`.
+
+    ``step`` is the multiple of the run's evaluation interval that an evaluation belongs to, so
+    that runs can be laid over each other: with several environments side by side, an evaluation
+    comes a few steps late. An agent that does not learn has one evaluation, at step 0.
+
+    Args:
+        folders: of the runs; one that was not begun gives no row.
+
+    Raises:
+        ValueError: a file in one of them is damaged.
+    """
+    tables = [_curve(folder) for folder in folders if folder.holds_a_run()]
+    if not tables:
+        return pd.DataFrame(columns=pd.Index(CURVE_COLUMNS))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _was_begun(folder: RunFolder) -> bool:
+    return folder.holds_a_run() or read_status(folder.path).attempts > 0
+
+
+def _result(folder: RunFolder) -> dict[str, Any]:
+    status = read_status(folder.path)
+    if not folder.holds_a_run():  # it failed before there was anything to write
+        return {
+            "task": status.task,
+            "agent": status.agent,
+            "seed": status.seed,
+            "state": status.state,
+            "steps": 0,
+            "error": status.error,
+            "folder": folder.path.name,
+        }
+    config, result = folder.config(), folder.evaluation()
+    steps = folder.metrics()["step"].max()
+    row: dict[str, Any] = {
+        "task": get_task(config.task).name,
+        "agent": config.algorithm,
+        "preset": config.preset,
+        "seed": config.seed,
+        # A run that was trained by itself has no status.
+        "state": "finished" if config.finished else status.state,
+        "steps": 0 if pd.isna(steps) else int(steps),
+        "train_minutes": config.train_seconds / 60,
+        "hardware": config.hardware,
+        "commit": config.commit,
+        "error": status.error,
+        "folder": folder.path.name,
+    }
+    if result is not None:
+        row |= {name: getattr(result, name) for name in FIGURES}
+        row["success_low"], row["success_high"] = result.confidence_interval
+        row |= {"episodes": result.episodes, "goals_hash": result.goals_hash}
+    return row
+
+
+def _curve(folder: RunFolder) -> pd.DataFrame:
+    config, table = folder.config(), folder.metrics()
+    if "eval/success_rate" not in table:
+        return pd.DataFrame(columns=pd.Index(CURVE_COLUMNS))
+    points = table.dropna(subset=["eval/success_rate"])
+    curve = pd.DataFrame(
+        {
+            "task": get_task(config.task).name,
+            "agent": config.algorithm,
+            "seed": config.seed,
+            "step": [_planned_step(step, config) for step in points["step"]],
+            "success_rate": points["eval/success_rate"],
+            "success_low": points["eval/success_low"],
+            "success_high": points["eval/success_high"],
+        }
+    )
+    return curve.drop_duplicates("step", keep="last")
+
+
+def _planned_step(step: int, config: RunConfig) -> int:
+    if step >= config.steps:
+        return config.steps
+    return round(step / config.eval_every) * config.eval_every
+
+
+# ------------------------------------------------------------------- over tasks and seeds
+
+
+class Estimate(NamedTuple):
+    """Interquartile means with the 95 % intervals of a stratified bootstrap over seeds.
+
+    The ends of the intervals are NaN where there is one seed, which tells nothing of the others.
+    """
+
+    value: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def interquartile_means(scores: NDArray[np.float64], *, seed: int = 0) -> Estimate:
+    """Return the interquartile means of scores over seeds and tasks.
+
+    Args:
+        scores: (seeds, tasks, K), at least one of each.
+        seed: of the bootstrap.
+
+    Returns:
+        K means with the ends of their intervals.
+    """
+
+    def means(sample: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.array([metrics.aggregate_iqm(sample[..., k]) for k in range(sample.shape[-1])])
+
+    if len(scores) == 1:
+        unknown = np.full(scores.shape[-1], np.nan)
+        return Estimate(means(scores), unknown, unknown)
+    values, intervals = library.get_interval_estimates(
+        {"scores": scores},
+        means,
+        reps=BOOTSTRAP_REPETITIONS,
+        random_state=np.random.RandomState(seed),
+    )
+    return Estimate(values["scores"], *intervals["scores"])
+
+
+def final_estimates(
+    scores: Mapping[str, NDArray[np.float64]],
+) -> dict[str, tuple[float, float, float]]:
+    """Return the interquartile mean of each algorithm and the ends of its interval.
+
+    Args:
+        scores: algorithm → (seeds, tasks), see :func:`complete_scores`.
+    """
+    estimates = {}
+    for name, table in scores.items():
+        value, low, high = interquartile_means(table[:, :, np.newaxis])
+        estimates[name] = float(value[0]), float(low[0]), float(high[0])
+    return estimates
+
+
+def curve_estimates(curves: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
+    """Return the learning curve of each algorithm over seeds and tasks.
+
+    Of one seed on one task, the interval is the Wilson interval of its episodes; of one seed on
+    several tasks there is none.
+
+    Args:
+        curves: what :func:`curves_table` returned.
+        tasks: over which tasks; an algorithm that lacks one of them gives no curve.
+
+    Returns:
+        A row an algorithm and step, with ``agent``, ``step``, ``value``, ``low`` and ``high``.
+        An agent that does not learn has two, at step 0 and at the last step of all.
+    """
+    chosen = curves[curves["task"].isin(tasks)]
+    last = chosen["step"].max()
+    parts = []
+    for agent, rows in chosen.groupby("agent", sort=False):
+        if set(rows["task"]) != set(tasks):
+            continue
+        part = _curve_estimate(rows).assign(agent=agent)
+        if part["step"].tolist() == [0]:
+            part = pd.concat([part, part.assign(step=last)])
+        parts.append(part)
+    columns = ["agent", "step", "value", "low", "high"]
+    if not parts:
+        return pd.DataFrame(columns=pd.Index(columns))
+    return pd.concat(parts, ignore_index=True)[columns]
+
+
+def _curve_estimate(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return ``step``, ``value``, ``low`` and ``high`` for the runs of one algorithm."""
+    if rows[["task", "seed"]].drop_duplicates().shape[0] == 1:
+        names = {"success_rate": "value", "success_low": "low", "success_high": "high"}
+        return rows.rename(columns=names)[["step", *names.values()]]
+    tables = [
+        task_rows.pivot_table(index="seed", columns="step", values="success_rate")
+        for _, task_rows in rows.groupby("task")
+    ]
+    fewest = min(len(table) for table in tables)
+    # Where runs are still on their way, the curve ends with the one that is the least far.
+    whole = [table.iloc[:fewest].dropna(axis=1) for table in tables]
+    steps = sorted(set.intersection(*(set(table.columns) for table in whole)))
+    if not steps:
+        return pd.DataFrame(columns=pd.Index(["step", "value", "low", "high"]))
+    scores = np.stack([table[steps].to_numpy() for table in whole], axis=1)
+    value, low, high = interquartile_means(scores)
+    return pd.DataFrame({"step": steps, "value": value, "low": low, "high": high})
+
+
+def complete_scores(
+    results: pd.DataFrame, tasks: Sequence[str] | None = None
+) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
+    """Return the success rates of each algorithm on the tasks that all of them have finished.
+
+    Args:
+        results: what :func:`results_table` returned.
+        tasks: the tasks to look at; None for all.
+
+    Returns:
+        Algorithm → (seeds, tasks), as many seeds as it has on each of these tasks; and the tasks,
+        of which there may be none.
+    """
+    ended = results[results["state"] == "finished"].dropna(subset=["success_rate"])
+    seeds = ended.pivot_table(index="task", columns="agent", values="seed", aggfunc="count")
+    wanted = list(ended["task"].unique()) if tasks is None else list(tasks)
+    common = [task for task in wanted if task in seeds.index and seeds.loc[task].notna().all()]
+    scores = {}
+    for agent, rows in ended[ended["task"].isin(common)].groupby("agent", sort=False):
+        by_task = [group["success_rate"].to_numpy() for _, group in rows.groupby("task")]
+        fewest = min(len(rates) for rates in by_task)
+        scores[str(agent)] = np.stack([rates[:fewest] for rates in by_task], axis=1)
+    return scores, common
