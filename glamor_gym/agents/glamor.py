@@ -32,7 +32,7 @@ from glamor_gym.agents.presets import glamor_preset
 from glamor_gym.agents.settings import DataPolicy, GlamorSettings, LearningRateSchedule, Precision
 from glamor_gym.models import log_probs
 from glamor_gym.models.augmentation import shift_together
-from glamor_gym.planners import PlannerSettings, StopRule, plan
+from glamor_gym.planners import PlannerSettings, StopRule
 from glamor_gym.replay import TrajectoryReplay
 from glamor_gym.types import Plan, SegmentBatch
 from glamor_gym.vector.sb3 import AnyEnv
@@ -311,8 +311,7 @@ class GlamorAgent(ImageGoalAgent):
         """Plan for a checked batch; `steps` were taken already (used where nothing tells)."""
         steps_left = batch["steps_left"][:, 0] if "steps_left" in batch else self.horizon - steps
         max_actions = torch.from_numpy(np.clip(steps_left, 1, self.horizon).astype(np.int64))
-        with torch.inference_mode():
-            return plan(self.policy.fold(batch), max_actions, planner, generator)
+        return self.policy.plan(batch, max_actions, planner, generator)
 
     def _planner_with(
         self, n_trials: int | None, stop: StopRule | None, guided: bool | None

@@ -6,10 +6,12 @@ In: checked observations. Out: the two decoders folded for them, ready to be pla
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import torch
 from gymnasium import spaces
+from jaxtyping import Int
 from numpy.typing import NDArray
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor
@@ -20,7 +22,8 @@ from glamor_gym.agents.settings import Precision
 from glamor_gym.models import Folded, GlamorModel
 from glamor_gym.models.encoders import EncoderName
 from glamor_gym.models.pair_encoder import Fusion
-from glamor_gym.planners import PlannerSettings, plan
+from glamor_gym.planners import Planner, PlannerSettings, planner_for
+from glamor_gym.types import Plan
 
 
 class GlamorPolicy(ModelPolicy):
@@ -103,6 +106,21 @@ class GlamorPolicy(ModelPolicy):
         with self.autocast():
             return self.planning_model.fold(observation, goal)
 
+    @torch.inference_mode()
+    def plan(
+        self,
+        observations: Mapping[str, NDArray[Any]],
+        max_actions: Int[Tensor, "b"],
+        settings: PlannerSettings,
+        generator: torch.Generator,
+    ) -> Plan:
+        """Plan for a batch of checked observations: see :func:`glamor_gym.planners.plan`."""
+        return self._planner(self.fold(observations), max_actions, settings, generator)
+
+    @cached_property
+    def _planner(self) -> Planner:
+        return planner_for(self.device)
+
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
         """Return the first token of a plan for each observation (SB3's stateless policy call)."""
         assert isinstance(observation, dict)
@@ -111,6 +129,4 @@ class GlamorPolicy(ModelPolicy):
         if not deterministic:
             generator.seed()
         max_actions = torch.from_numpy(steps_left)
-        with torch.inference_mode():
-            plans = plan(self.fold(arrays), max_actions, PlannerSettings(), generator)
-        return plans.tokens[:, 0]
+        return self.plan(arrays, max_actions, PlannerSettings(), generator).tokens[:, 0]

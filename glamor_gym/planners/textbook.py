@@ -15,7 +15,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from glamor_gym.models.glamor import ActionDecoder
-from glamor_gym.planners.random_shooting import CLIPPED_Z, PlannerSettings, sampling_noise
+from glamor_gym.planners.candidates import CLIPPED_Z
+from glamor_gym.planners.random_shooting import sampling_noise
+from glamor_gym.planners.settings import PlannerSettings
 from glamor_gym.types import Plan
 
 

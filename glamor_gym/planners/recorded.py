@@ -1,0 +1,183 @@
+"""Plans on a GPU as recorded programs: all of a plan's hundreds of small kernels in one launch.
+
+In and out as :func:`glamor_gym.planners.plan`, with the same plans from the same noise.
+
+A CUDA graph repeats the very kernels that it recorded, on the very memory. So a program is
+recorded for a number of observations and of slots, both rounded up so that few programs serve all
+plans; weights, noise and limits are copied to its memory, and the plan is copied out of it. It
+never looks which candidates have ended, and waits for nothing: reading the plan is the only
+synchronisation.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+from torch.nn import functional
+
+from glamor_gym.models.glamor import Folded
+from glamor_gym.planners.random_shooting import plan, roll_out, sampling_noise
+from glamor_gym.planners.settings import PlannerSettings
+from glamor_gym.types import Plan
+
+SLOT_BUCKET = 16
+"""Numbers of slots are rounded up to a multiple of this; of observations, to a power of two."""
+
+MOST_PROGRAMS = 32
+"""Programs kept; the one recorded first gives way. Each holds its own copy of inputs and noise."""
+
+WARM_UPS = 3
+"""Runs before recording: kernels are loaded, and workspaces made, at their first call."""
+
+Recorder = Callable[[Callable[[], Plan]], Callable[[], Plan]]
+"""Takes work on fixed memory and returns what repeats it; the repetition fills the same plan."""
+
+_LOG = logging.getLogger(__name__)
+
+
+class Planner(Protocol):
+    """What :func:`~glamor_gym.planners.plan` and :class:`RecordedPlanner` both are."""
+
+    def __call__(
+        self,
+        folded: Folded,
+        max_actions: Int[Tensor, "b"],
+        settings: PlannerSettings,
+        generator: torch.Generator,
+    ) -> Plan:
+        """Find the best of N candidate plans for each of B observations."""
+        ...
+
+
+def planner_for(device: torch.device) -> Planner:
+    """Return the planner that is fastest on a device."""
+    return RecordedPlanner(record_cuda_graph) if device.type == "cuda" else plan
+
+
+class RecordedPlanner:
+    """Plans by programs that were recorded for their shape.
+
+    Args:
+        record: how; :func:`record_cuda_graph`, or anything that returns what repeats the work.
+    """
+
+    def __init__(self, record: Recorder) -> None:
+        self._record = record
+        self._programs: dict[_Key, _Program] = {}
+        self._can_record = True
+
+    @torch.inference_mode()
+    def __call__(
+        self,
+        folded: Folded,
+        max_actions: Int[Tensor, "b"],
+        settings: PlannerSettings,
+        generator: torch.Generator,
+    ) -> Plan:
+        """Plan as :func:`glamor_gym.planners.plan` does.
+
+        Where recording fails, that function makes this plan and all later ones.
+
+        Raises:
+            ValueError: a row of `max_actions` is below 1.
+        """
+        if not self._can_record or int(max_actions.min()) < 1:
+            return plan(folded, max_actions, settings, generator)
+        n_rows, n_slots = len(max_actions), int(max_actions.max()) + 1
+        key = _Key(_next_power(n_rows), _next_multiple(n_slots), settings, folded.table.shape)
+        if key not in self._programs:
+            try:
+                program = _Program(key, folded, self._record)
+            except RuntimeError as error:
+                _LOG.warning("plans are made without a CUDA graph: %s", error)
+                self._can_record = False
+                return plan(folded, max_actions, settings, generator)
+            if len(self._programs) == MOST_PROGRAMS:
+                self._programs.pop(next(iter(self._programs)))
+            self._programs[key] = program
+        uniforms = sampling_noise(n_slots, n_rows * settings.n_trials, generator)
+        return self._programs[key](folded, max_actions, uniforms)
+
+
+class _Key(NamedTuple):
+    """What a program depends on besides its inputs."""
+
+    n_rows: int
+    n_slots: int
+    settings: PlannerSettings
+    table_shape: torch.Size
+
+
+class _Program:
+    """A recorded roll-out: its inputs' memory, and what repeats it."""
+
+    def __init__(self, key: _Key, like: Folded, record: Recorder) -> None:
+        device = like.h.device
+        self._folded = Folded(
+            *(_widened(part, key.n_rows) for part in like[:3]), *(part.clone() for part in like[3:])
+        )
+        self._max_actions = torch.ones(key.n_rows, dtype=torch.long, device=device)
+        n_candidates = key.n_rows * key.settings.n_trials
+        self._uniforms = torch.zeros(key.n_slots, n_candidates, device=device)
+        inputs = (self._folded, self._max_actions, self._uniforms)
+        self._repeat = record(lambda: roll_out(*inputs, key.settings, look_every=None))
+
+    def __call__(self, folded: Folded, max_actions: Tensor, uniforms: Tensor) -> Plan:
+        """Copy inputs in, repeat, and copy the plan out without what it was widened by."""
+        n_rows, (n_slots, n_candidates) = len(max_actions), uniforms.shape
+        for own, given in zip(self._folded[:3], folded[:3], strict=True):
+            own[:, :n_rows].copy_(given)
+        for own, given in zip(self._folded[3:], folded[3:], strict=True):
+            own.copy_(given)
+        self._max_actions[:n_rows].copy_(max_actions, non_blocking=True)
+        # Rows that are not asked for may be of an earlier plan; they end within these slots.
+        self._max_actions.clamp_(max=n_slots - 1)
+        self._uniforms[:n_slots, :n_candidates].copy_(uniforms)
+        found = self._repeat()
+        return Plan(
+            found.tokens[:n_rows, :n_slots].clone(),
+            found.length[:n_rows].clone(),
+            found.log_score[:n_rows].clone(),
+            found.token_scores[:n_rows, :n_slots].clone(),
+        )
+
+
+def record_cuda_graph(work: Callable[[], Plan]) -> Callable[[], Plan]:
+    """Record work as a CUDA graph.
+
+    Raises:
+        RuntimeError: the work cannot be recorded.
+    """
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(WARM_UPS):
+            work()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result = work()
+
+    def repeat() -> Plan:
+        graph.replay()
+        return result
+
+    return repeat
+
+
+def _widened(part: Tensor, n_rows: int) -> Tensor:
+    """Return a copy of (M, B, …) with that many rows, new ones zero."""
+    return functional.pad(part, (0, 0, 0, n_rows - part.shape[1]))
+
+
+def _next_power(number: int) -> int:
+    return 1 << (number - 1).bit_length()
+
+
+def _next_multiple(n_slots: int) -> int:
+    return -(-n_slots // SLOT_BUCKET) * SLOT_BUCKET

@@ -1,0 +1,53 @@
+"""How plans are made: a user's numbers in, the same numbers out, known to be sound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+StopRule = Literal["free", "end", "never"]
+
+
+@dataclass(frozen=True)
+class PlannerSettings:
+    """How plans are made.
+
+    Attributes:
+        n_trials: number N of candidates for each observation.
+        clip_log_prob: tokens with log p_inv below this are not expanded (`clip-p-actions`).
+        use_prior: subtract the prior's log-probability; without it, z = log p_inv.
+        gamma: γ of Eq. 8, the taste for short plans.
+        stop: ``"free"``: STOP may come in any slot but the first; ``"end"``: only in the last
+            slot (the paper's plan-end, §4.7.2); ``"never"``: plans as ``"free"``, but the agent
+            does not end its episodes (naive-end).
+        stop_first: whether STOP may come first too. Needs a model that was taught what having
+            arrived looks like (`stay_fraction`); the paper's was not.
+        guided: sample candidates from softmax(z); else uniformly, as in Fig. 4.
+    """
+
+    n_trials: int = 50
+    clip_log_prob: float = -3.15
+    use_prior: bool = True
+    gamma: float = 0.99
+    stop: StopRule = "free"
+    stop_first: bool = False
+    guided: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            ValueError: a setting is out of its range; the message names it.
+        """
+        if self.n_trials < 1:
+            raise ValueError(f"n_trials must be 1 or more, got {self.n_trials}")
+        if not 0.0 < self.gamma <= 1.0:
+            raise ValueError(f"gamma must lie in (0, 1], got {self.gamma}")
+        if not self.clip_log_prob < 0.0:
+            raise ValueError(f"clip_log_prob must be below 0, got {self.clip_log_prob}")
+        if self.stop not in ("free", "end", "never"):
+            raise ValueError(f"stop must be 'free', 'end' or 'never', got {self.stop!r}")
+
+    def stop_is_open(self, slot: int) -> bool:
+        """Return whether a candidate may sample STOP as its token number `slot`, from 0."""
+        return self.stop != "end" and (slot > 0 or self.stop_first)
