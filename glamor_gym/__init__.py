@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from glamor_gym.registration import register_envs, register_in_workers
 
 if TYPE_CHECKING:
-    from glamor_gym.agents import GCSLAgent, GlamorAgent
+    from glamor_gym.agents import DiscernAgent, GCSLAgent, GlamorAgent
     from glamor_gym.conformance import CheckReport, check_agent, check_goal_env
     from glamor_gym.evaluation import evaluate
 
@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CheckReport",
+    "DiscernAgent",
     "GCSLAgent",
     "GlamorAgent",
     "__version__",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "DiscernAgent": "glamor_gym.agents",
     "GCSLAgent": "glamor_gym.agents",
     "GlamorAgent": "glamor_gym.agents",
     "CheckReport": "glamor_gym.conformance",

@@ -1,14 +1,19 @@
 """Agents: Stable-Baselines3 algorithms that reach goals."""
 
+from glamor_gym.agents.discern import DiscernAgent
+from glamor_gym.agents.discern_policy import DiscernPolicy
 from glamor_gym.agents.gcsl import GCSLAgent
 from glamor_gym.agents.gcsl_policy import GCSLPolicy
 from glamor_gym.agents.glamor import GlamorAgent, PlanState
 from glamor_gym.agents.policy import GlamorPolicy
-from glamor_gym.agents.settings import GCSLSettings, GlamorSettings
+from glamor_gym.agents.settings import DiscernSettings, GCSLSettings, GlamorSettings
 from glamor_gym.agents.storage import AgentFileError
 
 __all__ = [
     "AgentFileError",
+    "DiscernAgent",
+    "DiscernPolicy",
+    "DiscernSettings",
     "GCSLAgent",
     "GCSLPolicy",
     "GCSLSettings",

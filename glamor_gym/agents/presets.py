@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from glamor_gym.agents.settings import GCSLSettings, GlamorSettings
+from glamor_gym.agents.settings import DiscernSettings, GCSLSettings, GlamorSettings
 
 Preset = dict[str, Any]
 
@@ -67,6 +67,31 @@ def _gcsl_small() -> Preset:
     return {**_gcsl_compact(), **_SMALL_WORLD, "policy_kwargs": policy_kwargs}
 
 
+def _discern_paper() -> Preset:
+    return {**DiscernSettings().as_dict(), "policy_kwargs": {"encoder": "auto"}}
+
+
+def _discern_compact() -> Preset:
+    return {
+        **_discern_paper(),
+        "learning_rate": 5e-4,
+        "learning_starts": 2_000,
+        "replay_ratio": 16.0,
+        "exploration_steps": 25_000,
+        "policy_kwargs": {"encoder": "compact", "embedding_size": 256},
+    }
+
+
+def _discern_small() -> Preset:
+    return {
+        **_discern_compact(),
+        **_SMALL_WORLD,
+        "exploration_steps": 5_000,
+        "target_update_interval": 100,
+        "policy_kwargs": {"encoder": "mlp", "embedding_size": 128},
+    }
+
+
 def glamor_preset(name: str) -> Preset:
     """Return a fresh dict of GLAMOR's arguments.
 
@@ -85,6 +110,17 @@ def gcsl_preset(name: str) -> Preset:
         ValueError: there is no such preset.
     """
     return _chosen({"paper": _gcsl_paper, "compact": _gcsl_compact, "small": _gcsl_small}, name)
+
+
+def discern_preset(name: str) -> Preset:
+    """Return a fresh dict of DISCERN's arguments.
+
+    Raises:
+        ValueError: there is no such preset.
+    """
+    return _chosen(
+        {"paper": _discern_paper, "compact": _discern_compact, "small": _discern_small}, name
+    )
 
 
 def _chosen(presets: Mapping[str, Callable[[], Preset]], name: str) -> Preset:

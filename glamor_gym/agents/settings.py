@@ -204,3 +204,57 @@ class GCSLSettings(CollectionSettings):
         self._check_one_of("data_policy", ("reactive", "random"))
         self._check_one_of("sample_actions", (True, False))
         self._check_number("image_shift", at_least=0, whole=True)
+
+
+@dataclass(frozen=True)
+class DiscernSettings(CollectionSettings):
+    """DISCERN's hyper-parameters, on Rainbow's (§4.3 of the paper; Hessel et al., 2018).
+
+    Attributes:
+        gamma: discount.
+        evaluation_eps: share of random actions when it acts in earnest.
+        n_steps: n of the n-step returns.
+        target_update_interval: updates between two copies to the target network.
+        priority_exponent: α of prioritised replay.
+        importance_exponent: β of prioritised replay at the start; it rises linearly to 1.
+        n_decoys: K, number of goals among which the discriminator has to find the right one;
+            its softmax has the inverse temperature K + 1. Not published: our choice.
+        relabelled_share: share of transitions whose goal is the last frame of their own
+            trajectory, with reward 1. Not published: our choice.
+        goal_buffer_size: number of goals that the agent sets itself; 0: it takes those of the
+            environment. Not published: our choice.
+    """
+
+    learning_rate: float = 6.25e-5
+    weight_decay: float = 0.0
+    max_grad_norm: float = 10.0
+    batch_size: int = 128
+    replay_ratio: float = 8
+    exploration_final_eps: float = 0.01
+    exploration_steps: int = 1_000_000
+    gamma: float = 0.99
+    evaluation_eps: float = 0.001
+    n_steps: int = 3
+    target_update_interval: int = 312
+    priority_exponent: float = 0.6
+    importance_exponent: float = 0.4
+    n_decoys: int = 10
+    relabelled_share: float = 0.5
+    goal_buffer_size: int = 1_000
+
+    def __post_init__(self) -> None:
+        """Check every number.
+
+        Raises:
+            ValueError: a setting is out of its range or of a wrong kind; the message names it.
+        """
+        super().__post_init__()
+        self._check_number("gamma", above=0.0, at_most=1.0)
+        self._check_number("evaluation_eps", at_least=0.0, at_most=1.0)
+        self._check_number("n_steps", at_least=1, whole=True)
+        self._check_number("target_update_interval", at_least=1, whole=True)
+        self._check_number("priority_exponent", at_least=0.0, at_most=1.0)
+        self._check_number("importance_exponent", at_least=0.0, at_most=1.0)
+        self._check_number("n_decoys", at_least=1, whole=True)
+        self._check_number("relabelled_share", at_least=0.0, at_most=1.0)
+        self._check_number("goal_buffer_size", at_least=0, whole=True)

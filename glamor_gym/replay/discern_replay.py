@@ -1,0 +1,215 @@
+"""DISCERN's replay: trajectories with their goals in, n-step transitions by priority out.
+
+In: :class:`~glamor_gym.types.Trajectory` with a goal, one a call.
+Out: :class:`TransitionBatch`: steps drawn in proportion to priority^α (Schaul et al., 2016), a
+share of them with their trajectory's own last frame in the place of its goal; and with them
+:class:`GoalPairs`, what was asked for beside what was achieved, for the discriminator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
+
+from glamor_gym.replay.frame_ring import to_device
+from glamor_gym.replay.sum_tree import SumTree
+from glamor_gym.replay.trajectory_store import TrajectoryStore
+from glamor_gym.snapshots import Snapshot
+from glamor_gym.types import Trajectory
+
+SMALLEST_PRIORITY = 1e-6
+"""Added to every error, so that a step that is understood can still be drawn."""
+
+
+@dataclass(frozen=True)
+class GoalPairs:
+    """Ends of trajectories with the goals they were played towards.
+
+    Attributes:
+        achieved: (B, *achieved_goal.shape), last frames.
+        goal: likewise, the goals.
+    """
+
+    achieved: torch.Tensor
+    goal: torch.Tensor
+
+
+@dataclass(frozen=True)
+class TransitionBatch:
+    """n-step transitions. The time is counted from the start: T at the first step.
+
+    Attributes:
+        observation: (B, *observation.shape), dtype as stored.
+        action: (B,) int64.
+        goal: (B, *achieved_goal.shape), as relabelled.
+        steps_left: (B,) int64, of the horizon.
+        next_observation: min(n, steps to the end) steps later.
+        next_steps_left: (B,) int64.
+        achieved: (B, *achieved_goal.shape), the last frame of the trajectory.
+        steps_to_end: (B,) int64, steps until the trajectory ends, 1 at its last step.
+        relabelled: (B,) bool, whether `goal` is `achieved`.
+        probability: (B,) float64, with which each step was drawn.
+        slots: (B,) int64, by which priorities are given back.
+        pairs: for the discriminator, drawn uniformly over steps.
+    """
+
+    observation: torch.Tensor
+    action: Int[torch.Tensor, "b"]
+    goal: torch.Tensor
+    steps_left: Int[torch.Tensor, "b"]
+    next_observation: torch.Tensor
+    next_steps_left: Int[torch.Tensor, "b"]
+    achieved: torch.Tensor
+    steps_to_end: Int[torch.Tensor, "b"]
+    relabelled: Bool[torch.Tensor, "b"]
+    probability: Float[torch.Tensor, "b"]
+    slots: NDArray[np.int64]
+    pairs: GoalPairs
+
+
+class DiscernReplay(TrajectoryStore[TransitionBatch]):
+    """A ring of the latest trajectories and a priority for each of their steps.
+
+    Args:
+        capacity: number of frames kept; a trajectory of L actions takes L + 2, its goal included.
+        observation_space: see :class:`~glamor_gym.replay.frame_ring.FrameRing`.
+        n_actions: number of actions A.
+        horizon: T, from which the steps that are left are counted down.
+        n_steps: n of the n-step returns.
+        relabelled_share: share of samples whose goal is their trajectory's own last frame.
+        priority_exponent: α; 0 draws uniformly.
+        seed: of the sampling.
+
+    Raises:
+        ValueError: an argument is out of range, or the spaces are not those of a goal environment.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        observation_space: spaces.Dict,
+        n_actions: int,
+        *,
+        horizon: int,
+        n_steps: int = 3,
+        relabelled_share: float = 0.5,
+        priority_exponent: float = 0.6,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(capacity, observation_space, n_actions, keep_goals=True, seed=seed)
+        for name, number in (("horizon", horizon), ("n_steps", n_steps)):
+            if number < 1:
+                raise ValueError(f"{name} must be 1 or more, got {number}")
+        for name, share in (
+            ("relabelled_share", relabelled_share),
+            ("priority_exponent", priority_exponent),
+        ):
+            if not 0.0 <= share <= 1.0:
+                raise ValueError(f"{name} must lie in [0, 1], got {share}")
+        self.horizon = horizon
+        self.n_steps = n_steps
+        self.relabelled_share = relabelled_share
+        self.priority_exponent = priority_exponent
+        self._tree = SumTree(capacity)
+        self._highest = 1.0
+        self._firsts = np.zeros(capacity, dtype=np.int64)
+        self._lasts = np.zeros(capacity, dtype=np.int64)
+
+    def add(self, trajectory: Trajectory) -> None:
+        """Store one trajectory with its goal; its steps get the highest priority there was.
+
+        Raises:
+            ValueError: see :meth:`TrajectoryStore.add`; also a trajectory without a goal, or one
+                that is longer than the horizon.
+        """
+        super().add(trajectory)
+        last = self._head - 1
+        first = last - len(trajectory)
+        self._firsts[first:last], self._lasts[first:last] = first, last
+        self._tree.set(np.arange(first, last), self._highest)
+
+    def _check(self, trajectory: Trajectory) -> None:
+        super()._check(trajectory)
+        if len(trajectory) > self.horizon:
+            raise ValueError(
+                f"trajectory of {len(trajectory)} actions is longer than the horizon {self.horizon}"
+            )
+
+    def _drop_oldest(self) -> None:
+        first = int(self._spans.starts[0]) + self.goal_slots
+        self._tree.set(np.arange(first, int(self._lasts[first])), 0.0)
+        super()._drop_oldest()
+
+    def sample(self, batch_size: int, device: torch.device | str = "cpu") -> TransitionBatch:
+        """Draw transitions with replacement, one from each of B equal stretches of priority.
+
+        Args:
+            batch_size: number of transitions B, and of pairs.
+            device: where the tensors are put.
+
+        Raises:
+            ValueError: `batch_size` is below 1, or nothing is stored yet.
+        """
+        self._check_batch_size(batch_size)
+        stretches = np.arange(batch_size) + self.rng.random(batch_size)
+        now = self._tree.find(stretches * (self._tree.total / batch_size))
+        first, last = self._firsts[now], self._lasts[now]
+        then = np.minimum(now + self.n_steps, last)
+        relabelled = self.rng.random(batch_size) < self.relabelled_share
+        goal_slots = np.where(relabelled, last, first - 1)
+        return TransitionBatch(
+            observation=to_device(device, self._observe(first, now)),
+            action=to_device(device, self._actions[now]),
+            goal=to_device(device, np.take(self._achieved, goal_slots, axis=0)),
+            steps_left=to_device(device, self.horizon - (now - first)),
+            next_observation=to_device(device, self._observe(first, then)),
+            next_steps_left=to_device(device, self.horizon - (then - first)),
+            achieved=to_device(device, np.take(self._achieved, last, axis=0)),
+            steps_to_end=to_device(device, last - now),
+            relabelled=to_device(device, relabelled),
+            probability=to_device(device, self._tree[now] / self._tree.total),
+            slots=now,
+            pairs=self._sample_pairs(batch_size, device),
+        )
+
+    def _sample_pairs(self, batch_size: int, device: torch.device | str) -> GoalPairs:
+        first, _, last = self._locate(self.rng.integers(0, len(self), size=batch_size))
+        return GoalPairs(
+            achieved=to_device(device, np.take(self._achieved, last, axis=0)),
+            goal=to_device(device, np.take(self._achieved, first - 1, axis=0)),
+        )
+
+    def set_errors(self, slots: NDArray[np.int64], errors: NDArray[np.floating[Any]]) -> None:
+        """Set the priorities of the steps that were drawn last.
+
+        Args:
+            slots: as in :class:`TransitionBatch`.
+            errors: (B,) how wrong the values were, 0 or more.
+        """
+        priorities = (np.asarray(errors, np.float64) + SMALLEST_PRIORITY) ** self.priority_exponent
+        self._tree.set(slots, priorities)
+        self._highest = max(self._highest, float(priorities.max()))
+
+    # --------------------------------------------------------------------------- checkpoints
+
+    def slot_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what is written once into each slot and then stays: views, (capacity, …)."""
+        return {**super().slot_arrays(), "firsts": self._firsts, "lasts": self._lasts}
+
+    def snapshot(self) -> Snapshot:
+        """Return all but the contents of :meth:`slot_arrays`."""
+        priorities = self._tree[slice(None)].copy()
+        return {**super().snapshot(), "priorities": priorities, "highest": self._highest}
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Take back what :meth:`snapshot` returned; see :class:`FrameRing`."""
+        super().restore(snapshot)
+        self._tree.set(np.arange(self.capacity), snapshot["priorities"])
+        self._highest = snapshot["highest"]

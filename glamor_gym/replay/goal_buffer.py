@@ -1,0 +1,93 @@
+"""Goals far apart from each other, kept while frames go by (Warde-Farley et al., 2019, §4.3).
+
+In: frames, one a call. Out: one of the frames kept, each as likely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glamor_gym.snapshots import Snapshot
+
+
+class GoalBuffer:
+    """A fixed number of slots with distance-based substitution.
+
+    The first frames fill the slots. Each later one is held against the frame in a random slot,
+    and takes its place if its nearest neighbour in the *other* slots is farther away than that
+    frame's own. Distances are Euclidean, between pixels.
+
+    Args:
+        capacity: number of slots.
+        shape: of a frame.
+        dtype: of a frame.
+
+    Raises:
+        ValueError: `capacity` is below 1.
+    """
+
+    def __init__(self, capacity: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        if capacity < 1:
+            raise ValueError(f"capacity must be 1 or more, got {capacity}")
+        self._frames = np.zeros((capacity, *shape), dtype)
+        self._points = np.zeros((capacity, int(np.prod(shape))), np.float32)
+        self._size = 0
+
+    def __len__(self) -> int:
+        """Return the number of frames kept."""
+        return self._size
+
+    @property
+    def frames(self) -> NDArray[Any]:
+        """The frames kept, (n, *shape); a view."""
+        return self._frames[: self._size]
+
+    def offer(self, frame: NDArray[Any], rng: np.random.Generator) -> None:
+        """Keep a frame if there is room, or if it spreads the goals farther than one of them."""
+        slot = self._size
+        if slot == len(self._frames):
+            slot = int(rng.integers(slot))
+            point = np.asarray(frame, np.float32).reshape(-1)
+            if self._nearest(point, slot) <= self._nearest(self._points[slot], slot):
+                return
+        else:
+            self._size += 1
+        self._frames[slot] = frame
+        self._points[slot] = self._frames[slot].reshape(-1)
+
+    def draw(self, count: int, rng: np.random.Generator) -> NDArray[Any]:
+        """Return `count` of the frames kept, (count, *shape), drawn with replacement."""
+        return self.frames[rng.integers(self._size, size=count)]
+
+    def _nearest(self, point: NDArray[np.float32], slot: int) -> float:
+        """Return the squared distance from a point to the nearest of the other slots."""
+        away = self._points[: self._size] - point
+        squared = np.einsum("nd,nd->n", away, away)
+        squared[slot] = np.inf
+        return float(squared.min())
+
+    def snapshot(self) -> Snapshot:
+        """Return the frames kept, for a checkpoint."""
+        return {"frames": self.frames.copy()}
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Take back what :meth:`snapshot` returned.
+
+        Raises:
+            KeyError: it is no snapshot of a goal buffer.
+            ValueError: it is one of other frames, or of more than there are slots.
+        """
+        frames = snapshot["frames"]
+        own = self._frames
+        if frames.shape[1:] != own.shape[1:] or frames.dtype != own.dtype or len(frames) > len(own):
+            raise ValueError(
+                f"frames must be {own.dtype} of shape (n, *{own.shape[1:]}) with n up to "
+                f"{len(own)}, got {frames.dtype} of {frames.shape}"
+            )
+        self._size = len(frames)
+        self._frames[: self._size] = frames
+        self._points[: self._size] = frames.reshape(self._size, -1)
