@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from glamor_gym.agents import GCSLAgent, GlamorAgent
+from glamor_gym.agents.exact_cloning import dice_recursion
 from glamor_gym.envs.dice import FACES, FAIR, LOADED, Dice
 from glamor_gym.experiments.paper.curves import Variant, run_spec
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
@@ -62,15 +63,7 @@ def exact_path(iterations: int) -> NDArray[np.float64]:
         (iterations + 1, 6): a row an iteration, the first for the policy that it starts from; a
         column a goal, the first for the goal 1.
     """
-    outcome = np.zeros((2, FACES))  # p(s | a)
-    outcome[FAIR], outcome[LOADED, 0] = 1 / FACES, 1.0
-    policy = np.full((2, FACES), 0.5)  # π(a | g)
-    path = [policy[LOADED]]
-    for _ in range(iterations):
-        action = policy.mean(axis=1, keepdims=True)  # p(a) under uniform goals
-        policy = outcome * action / (outcome * action).sum(axis=0)
-        path.append(policy[LOADED])
-    return np.stack(path)
+    return dice_recursion(iterations)[:, :, LOADED]
 
 
 def counted_path(iterations: int, rolls: int, seed: int) -> NDArray[np.float64]:
@@ -158,7 +151,7 @@ def ratio_at_one(agent: GlamorAgent) -> float:
             [[LOADED, agent.stop_action], [FAIR, agent.stop_action]], device=agent.device
         )
         inverse, prior = log_probs(folded, plans, torch.tensor([2, 2], device=agent.device))
-        z = (inverse - prior).reshape(2, -1).sum(dim=1)
+        z = (inverse - prior).reshape(2, -1).sum(dim=0)  # first tokens of both, then STOP of both
     return math.exp(float(z[0] - z[1]))
 
 

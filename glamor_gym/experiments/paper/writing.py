@@ -78,7 +78,9 @@ def write_outcome(
 def markdown_table(comparisons: Sequence[Comparison]) -> str:
     """Return the comparison as a table in Markdown."""
     lines = ["| | ours | paper | agrees |", "|---|---|---|---|"]
-    lines += [f"| {c.statement} | {c.ours} | {c.published} | {c.agrees} |" for c in comparisons]
+    for comparison in comparisons:
+        cells = (text.replace("|", "\\|") for text in dataclasses.astuple(comparison))
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,105 @@
+"""The dice: an exact recursion, its measured path, and GLAMOR's ratio."""
+
+from __future__ import annotations
+
+import math
+
+import gymnasium as gym
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose
+
+from glamor_gym.agents import GlamorAgent
+from glamor_gym.envs.dice import LOADED
+from glamor_gym.experiments.paper.appendix_a1 import (
+    chosen_dice,
+    cloned_path,
+    compare,
+    counted_path,
+    exact_path,
+    ratio_at_one,
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_odds_follow_the_closed_form():
+    # At goal 1, p(1 | loaded) : p(1 | fair) = 6 : 1; the loaded die is taken for goal 1 alone,
+    # a sixth of the goals. So odds' = 6 q / (1 − q) with q = π / 6.
+    path = exact_path(10)[:, 0]
+    q = path[1:-1] / 6
+    odds = 6 * q / (1 - q)
+    assert_allclose(path[2:], odds / (1 + odds), rtol=1e-12)
+
+
+def test_counted_rolls_follow_the_recursion_within_their_error():
+    seeds, iterations, rolls = 8, 6, 3_000
+    paths = np.stack([counted_path(iterations, rolls, seed)[:, 0] for seed in range(seeds)])
+    error = paths[:, 1:].std(axis=0, ddof=1) / math.sqrt(seeds)
+    assert (error > 0).all()
+    assert_allclose((paths.mean(axis=0) - exact_path(iterations)[:, 0])[1:] / error, 0, atol=4)
+
+
+def test_the_agent_of_gcsl_walks_away_from_the_right_die():
+    path = cloned_path(6, 600, seed=0)[:, 0]
+    assert path[1] > 0.7  # one step after a uniform policy it is right: 0.857
+    assert path[-1] < 0.45  # and then no more: 0.187
+    assert_allclose(path, exact_path(6)[:, 0], atol=0.15)
+
+
+def test_the_ratio_is_what_the_planner_sees():
+    env = gym.make("glamor/Dice-v0", goals="all")
+    agent = GlamorAgent(
+        env, learning_starts=20, replay_ratio=20.0, batch_size=50, seed=1, device="cpu",
+        policy_kwargs={"embedding_size": 32, "token_size": 16},
+    ).learn(300)  # fmt: skip
+    observation = {
+        "observation": np.zeros((1, 6), np.float32),
+        "desired_goal": np.eye(6, dtype=np.float32)[:1],
+        "steps_left": np.ones((1, 1), np.float32),
+    }
+    # With hundreds of trials both plans there are have been tried; the better one has won.
+    plan = agent.plan(observation, n_trials=500)
+    ratio = ratio_at_one(agent)
+    assert (ratio > 1) == (plan.tokens[0, 0].item() == LOADED)
+    assert (chosen_dice(agent)[0] == LOADED) == (ratio > 1)
+
+
+def rows_of(path, ratio, right):
+    gcsl = [
+        pd.DataFrame(
+            {"agent": name, "seed": seed, "iteration": range(41), "measured": path + noise}
+        ).assign(exact=exact_path(40)[:, 0])
+        for name in ("GCSL, counted", "GCSL agent")
+        for seed, noise in enumerate((-0.001, 0.0, 0.001))
+    ]
+    glamor = pd.DataFrame([{"agent": "GLAMOR", "seed": 0, "ratio": ratio, "right_dice": right}])
+    return pd.concat([*gcsl, glamor], ignore_index=True)
+
+
+def test_the_right_outcome_agrees():
+    rows = rows_of(exact_path(40)[:, 0], 6.2, 6)
+    assert {comparison.agrees for comparison in compare(rows)} == {"yes"}
+
+
+@pytest.mark.parametrize(
+    ("path", "ratio", "right", "wrong"),
+    [
+        (exact_path(40)[:, 0] + 0.02, 6.0, 6, "counted: π"),
+        (np.full(41, 0.9), 6.0, 6, "takes the fair die"),
+        (exact_path(40)[:, 0], 4.0, 6, "loaded : fair"),
+        (exact_path(40)[:, 0], 6.0, 5, "better die"),
+    ],
+)
+def test_a_wrong_outcome_does_not(path, ratio, right, wrong):
+    verdicts = {row.statement: row.agrees for row in compare(rows_of(path, ratio, right))}
+    assert all(verdict == "no" for name, verdict in verdicts.items() if wrong in name)
+    assert any(wrong in name for name in verdicts)

@@ -1,0 +1,98 @@
+"""What counts as reached, and as reached by a shortest path."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from glamor_gym.evaluation.rollout import Episode, Job
+from glamor_gym.experiments.paper import figure_3a
+from glamor_gym.experiments.paper.figure_3a import TRIALS, collect, compare, draw
+from glamor_gym.experiments.paper.reproduction import Scale
+from glamor_gym.experiments.paper.workshop import Workshop
+
+
+def episode(success, arrival, length, goal=(5, 3)):
+    start = {"x": 3.0, "y": 3.0}
+    goal_labels = {"x": float(goal[0]), "y": float(goal[1])}
+    return Episode(Job(0, 0), success, arrival, success, length, start, start, goal_labels, None)
+
+
+@pytest.mark.parametrize(
+    ("played", "reached", "optimal", "stopped"),
+    [
+        (episode(True, 2, 2), 1, 1, 1),  # two moves to a goal two cells away
+        (episode(True, 2, 3), 1, 1, 0),  # a push against the wall before it stops
+        (episode(True, 4, 4), 1, 0, 0),  # a detour
+        (episode(False, 2, 10), 0, 0, 0),  # came by, and went on
+        (episode(False, None, 10), 0, 0, 0),
+        (episode(True, 0, 2, goal=(3, 3)), 1, 1, 0),  # the start: away and back
+    ],
+)
+def test_an_episode_counts_as_it_went(played, reached, optimal, stopped):
+    outcome = figure_3a._outcome(played)
+    assert (outcome["reached"], outcome["optimal"], outcome["stopped"]) == (
+        reached,
+        optimal,
+        stopped,
+    )
+
+
+def rows_of(rates):
+    """Every goal with the same rates: trials → (reached, optimal), of 100 episodes."""
+    return pd.DataFrame(
+        [
+            {"seed": 0, "step": step, "trials": trials, "x": x, "y": y, "episodes": 100}
+            | {"reached": reached, "optimal": optimal, "stopped": optimal}
+            for step in (1000, 2000)
+            for trials, (reached, optimal) in rates.items()
+            for x in range(7)
+            for y in range(7)
+        ]
+    )
+
+
+RISING = dict(
+    zip(TRIALS, [(50, 10), (60, 20), (80, 50), (90, 70), (98, 90), (99, 98)], strict=True)
+)
+
+
+def test_rates_that_rise_and_end_high_agree_with_the_paper():
+    verdicts = [comparison.agrees for comparison in compare(rows_of(RISING))]
+    assert verdicts == ["yes", "yes", "yes", "yes", ""]
+
+
+def test_rates_that_fall_do_not():
+    falling = dict(zip(TRIALS, reversed(RISING.values()), strict=True))
+    verdicts = [comparison.agrees for comparison in compare(rows_of(falling))]
+    assert verdicts == ["no", "no", "no", "no", ""]
+
+
+def test_the_maps_show_the_rate_of_each_goal():
+    rows = rows_of(RISING)
+    rows.loc[(rows["x"] == 6) & (rows["y"] == 0), "reached"] = 0
+    figure = draw(rows)
+    first_map = figure.axes[0].images[0].get_array()
+    assert first_map.shape == (7, 7)
+    assert first_map[0, 6] == 0.0  # top right
+    assert first_map[6, 0] == 0.5
+
+
+def test_it_goes_through_from_training_to_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(figure_3a, "TRIALS", (1, 3))
+    scale = Scale(
+        ("GridWorld",),
+        steps=60,
+        preset="small",
+        settings={"learning_starts": 20, "policy_kwargs": {"embedding_size": 16}},
+        looks=2,
+        n_envs=2,
+    )
+    rows = collect(scale, Workshop(tmp_path, command="", device="cpu"))
+    assert len(rows) == 2 * 2 * 49
+    assert rows.groupby(["step", "trials"]).size().to_dict() == {
+        (step, trials): 49 for step in (30, 60) for trials in (1, 3)
+    }
+    assert (rows["episodes"] == 1).all()
+    assert (rows["optimal"] <= rows["reached"]).all()
+    assert len(draw(rows).axes[0].images) == 1

@@ -1,0 +1,109 @@
+"""Means, intervals and verdicts, held against hand computations."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from glamor_gym.evaluation import wilson_interval
+from glamor_gym.experiments.paper.curves import (
+    Variant,
+    better,
+    in_words,
+    over_seeds,
+    planned_by,
+    run_spec,
+    with_suite,
+)
+from glamor_gym.experiments.paper.reproduction import Scale
+
+
+def rows_of(rates, task="Pong", variant="a", step=10, episodes=30):
+    """One row a seed."""
+    return pd.DataFrame(
+        {
+            "task": task,
+            "variant": variant,
+            "seed": range(len(rates)),
+            "step": step,
+            "success_rate": rates,
+            "episodes": episodes,
+            "random": 0.1,
+            "noop": 0.0,
+        }
+    )
+
+
+def test_one_seed_has_the_interval_of_its_episodes():
+    (row,) = over_seeds(rows_of([0.4])).to_dict("records")
+    assert row["rate"] == 0.4
+    assert (row["low"], row["high"]) == wilson_interval(12, 30)
+
+
+def test_several_seeds_have_their_standard_deviation():
+    # By hand: mean 0.4, deviations −0.2, 0, 0.2, sum of squares 0.08, over n − 1 = 2: 0.04.
+    (row,) = over_seeds(rows_of([0.2, 0.4, 0.6])).to_dict("records")
+    assert row["rate"] == pytest.approx(0.4)
+    assert (row["low"], row["high"]) == (pytest.approx(0.2), pytest.approx(0.6))
+    assert row["seeds"] == 3
+
+
+def test_an_interval_stays_a_rate():
+    (row,) = over_seeds(rows_of([0.0, 1.0])).to_dict("records")
+    assert (row["low"], row["high"]) == (0.0, 1.0)
+
+
+def test_tasks_of_a_suite_count_alike_and_seeds_apart():
+    # Seed 0: (0.0 + 0.4) / 2 = 0.2; seed 1: (0.2 + 0.8) / 2 = 0.5.
+    rows = pd.concat([rows_of([0.0, 0.2], "Pong"), rows_of([0.4, 0.8], "Qbert", episodes=60)])
+    (row,) = over_seeds(with_suite(rows), ["suite", "variant", "step"]).to_dict("records")
+    assert row["suite"] == "Atari"
+    assert row["rate"] == pytest.approx(0.35)
+    assert row["high"] - row["rate"] == pytest.approx(0.15 * 2**0.5)
+
+
+def test_groups_stay_in_the_order_in_which_they_come():
+    rows = pd.concat([rows_of([0.1], variant=name) for name in ("b", "a", "c")])
+    assert over_seeds(rows)["variant"].tolist() == ["b", "a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "verdict"), [(0.9, 0.1, "yes"), (0.1, 0.9, "no"), (0.5, 0.45, "undecided")]
+)
+def test_only_intervals_that_part_decide(first, second, verdict):
+    early = pd.concat([rows_of([0.5], variant=name, step=5) for name in "ab"])
+    rows = pd.concat([early, rows_of([first], variant="a"), rows_of([second], variant="b")])
+    comparison = better(rows, "Pong", "a", "b", claim="a is best")
+    assert comparison.agrees == verdict
+    assert comparison.published == "a is best"
+    assert comparison.ours.startswith(f"{first:.2f} (")  # the end of the curve, not its beginning
+
+
+def test_a_rate_in_words():
+    assert in_words({"rate": 0.394, "low": 0.311, "high": 0.482}) == "0.39 (0.31–0.48)"
+
+
+def test_a_variant_changes_the_training_or_the_plans():
+    scale = Scale(("GridWorld",), steps=50, preset="small", settings={"gamma": 0.5})
+    spec = run_spec(scale, "GridWorld", Variant("v", settings={"n_trials": 1}), seed=3)
+    assert spec.overrides == {"gamma": 0.5, "n_trials": 1}
+    assert (spec.seed, spec.steps, spec.preset) == (3, 50, "small")
+    plans = Variant("v", planner={"n_trials": 1})
+    assert run_spec(scale, "GridWorld", plans, 3).overrides == {"gamma": 0.5}
+
+
+def test_an_algorithm_without_that_preset_takes_its_own():
+    scale = Scale(("GridWorld",), steps=50, preset="small")
+    assert run_spec(scale, "GridWorld", Variant("v", "dqn-her"), seed=0).preset is None
+
+
+def test_looks_are_even_and_end_with_the_training():
+    assert Scale(("Pong",), steps=70_000, looks=14).look_steps == tuple(range(5000, 70_001, 5000))
+    assert Scale(("Pong",), steps=100, looks=3).look_steps == (33, 67, 100)
+
+
+def test_only_agents_that_plan_can_be_made_to_plan_otherwise():
+    with pytest.raises(TypeError, match="object does not plan"):
+        planned_by(object(), {"n_trials": 1})
+    agent = object()
+    assert planned_by(agent, {}) is agent

@@ -1,0 +1,114 @@
+"""What is finished is kept: no training and no measurement is made twice."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pandas as pd
+import pytest
+
+from glamor_gym.experiments import RunSpec
+from glamor_gym.experiments.paper import workshop as workshop_module
+from glamor_gym.experiments.paper.workshop import Workshop, run_name
+
+SPEC = RunSpec(
+    "GridWorld",
+    preset="small",
+    overrides={"learning_starts": 30, "batch_size": 16, "policy_kwargs": {"embedding_size": 16}},
+    steps=80,
+    n_envs=2,
+    eval_every=80,
+    episodes_per_goal=1,
+)
+LOOKS = (40, 80)
+
+
+@pytest.fixture
+def shop(tmp_path):
+    return Workshop(tmp_path, command="glamor-gym reproduce …", device="cpu")
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """The folders of the trainings that were begun, in order."""
+    begun = []
+    train = workshop_module.train_run
+
+    def counted(spec, folder, **arguments):
+        begun.append(folder.path.name)
+        return train(spec, folder, **arguments)
+
+    monkeypatch.setattr(workshop_module, "train_run", counted)
+    return begun
+
+
+def test_a_finished_run_is_not_trained_again(shop, trainings):
+    first, second = shop.trained(SPEC, LOOKS), shop.trained(SPEC, LOOKS)
+    assert len(trainings) == 1
+    assert first.folder.path == second.folder.path
+    assert second.folder.config().steps == 80
+    assert list(shop.used) == [first.name]
+
+
+def test_it_keeps_an_agent_for_every_look(shop):
+    trained = shop.trained(SPEC, LOOKS)
+    early, late = (trained.agent(step) for step in LOOKS)
+    assert (early.num_timesteps, late.num_timesteps) == LOOKS
+    assert early._n_updates < late._n_updates
+    # The last one is the agent as the run left it, with its last update.
+    final = type(late).load(trained.folder.agent_file)
+    for name, weight in final.policy.state_dict().items():
+        assert weight.equal(late.policy.state_dict()[name])
+
+
+def test_a_run_that_was_broken_off_goes_on(shop, trainings, monkeypatch):
+    class Interrupted(KeyboardInterrupt):
+        pass
+
+    def interrupt(self):
+        if self.num_timesteps >= 60:
+            raise Interrupted
+        return True
+
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(workshop_module.Snapshots, "_on_step", interrupt)
+        shop.trained(SPEC, LOOKS)
+    assert shop.used == {}
+    assert shop.trained(SPEC, LOOKS).agent(80).num_timesteps == 80
+    assert len(trainings) == 2
+
+
+def test_the_name_of_a_run_tells_it_from_any_other():
+    others = [
+        dataclasses.replace(SPEC, seed=1),
+        dataclasses.replace(SPEC, steps=81),
+        dataclasses.replace(SPEC, algorithm="gcsl"),
+        dataclasses.replace(SPEC, overrides={}),
+        dataclasses.replace(SPEC, env_kwargs={"horizon": 5}),
+    ]
+    names = {run_name(spec, LOOKS) for spec in (SPEC, *others)} | {run_name(SPEC, (80,))}
+    assert len(names) == len(others) + 2
+    assert run_name(SPEC, LOOKS) == run_name(dataclasses.replace(SPEC), list(LOOKS))
+
+
+def test_a_measurement_is_taken_once(shop):
+    taken = []
+
+    def measure():
+        taken.append(1)
+        return pd.DataFrame({"a": [1, 2], "b": [0.5, 0.25]})
+
+    first, second = shop.measured("some/thing", measure), shop.measured("some/thing", measure)
+    assert taken == [1]
+    pd.testing.assert_frame_equal(first, second)
+    assert second["b"].tolist() == [0.5, 0.25]
+
+
+def test_a_measurement_that_breaks_leaves_nothing(shop, tmp_path):
+    def broken():
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        shop.measured("thing", broken)
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
+    assert shop.measured("thing", lambda: pd.DataFrame({"a": [3]}))["a"].item() == 3
