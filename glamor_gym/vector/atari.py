@@ -48,7 +48,7 @@ SCREEN_SIZE = (210, 160)
 _NO_END = 2**31 - 1  # emulator frames; the goal environment cuts episodes off
 
 
-class ThreadedAtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
+class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
     """:class:`~glamor_gym.envs.atari.AtariWorld` as frames, played by a C++ thread of its own.
 
     :meth:`begin_step` starts what the :meth:`step` after it waits for, so that several worlds can
@@ -60,6 +60,8 @@ class ThreadedAtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
     """
 
     goal_kind: GoalKind = "screen"
+    observation_space: spaces.Box
+    action_space: spaces.Discrete
 
     def __init__(
         self,

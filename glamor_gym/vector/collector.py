@@ -1,0 +1,92 @@
+"""The environments that an agent collects its data in, by one call for every kind of them.
+
+In: an id and a number of environments. Out: a Stable-Baselines3 ``VecEnv``.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Literal, get_args
+
+import gymnasium as gym
+import torch
+from gymnasium.vector import AutoresetMode
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import VecEnv
+
+from glamor_gym.checks import as_choice, as_integer
+from glamor_gym.tasks import get_task
+from glamor_gym.vector.sb3 import GymnasiumVecEnv
+from glamor_gym.vector.workers import WorkerVecEnv
+
+CollectorKind = Literal["auto", "in-process", "threads", "workers"]
+
+
+def make_collector(
+    id: str,
+    n_envs: int = 1,
+    seed: int | None = None,
+    kind: CollectorKind = "auto",
+    **env_kwargs: Any,
+) -> VecEnv:
+    """Make the environments that an agent collects its data in.
+
+    Whatever the kind, environment k begins with seed + k and plays the same episodes.
+
+    Args:
+        id: of a registered goal environment, or the name of a task.
+        n_envs: number of environments.
+        seed: of the first; None for the one that the agent gives them.
+        kind: where they are stepped:
+
+            * ``"in-process"``: one after the other in this process. All that they are can be saved
+              exactly, and steps cost little beside an agent's updates on a CPU.
+            * ``"threads"``: in C++ threads; Atari only, and without labels. They cannot be saved.
+            * ``"workers"``: each in a process, which is replaced if it fails; see
+              :class:`~glamor_gym.vector.workers.WorkerVecEnv`.
+            * ``"auto"``: in this process, unless there is a CUDA device, whose updates would wait
+              for them: then threads for Atari and workers for control tasks.
+        **env_kwargs: keyword arguments of ``gym.make``.
+
+    Raises:
+        ValueError: there is no such id, kind or argument, or the kind is not for this task.
+        TypeError: `n_envs` is not an integer.
+    """
+    kind = as_choice(kind, get_args(CollectorKind), name="kind")
+    n_envs = as_integer(n_envs, name="n_envs", low=1)
+    if id not in gym.registry:
+        id = get_task(id).id
+    if kind == "auto":
+        kind = _fastest(id) if torch.cuda.is_available() else "in-process"
+    if kind == "in-process":
+        return make_vec_env(id, n_envs, seed=seed, env_kwargs=env_kwargs)
+    vector: VecEnv
+    if kind == "threads":
+        vector = GymnasiumVecEnv(_threads(id, n_envs, env_kwargs))
+    else:
+        vector = WorkerVecEnv([partial(_make_monitored, id, env_kwargs)] * n_envs, name=id)
+    if seed is not None:
+        vector.seed(seed)
+    return vector
+
+
+def _fastest(id: str) -> CollectorKind:
+    """Return the kind whose steps are the fastest for a task; for others, the plain one."""
+    spec = gym.spec(id)
+    if spec.vector_entry_point is not None:
+        return "threads"
+    is_control = spec.kwargs.get("task") is not None and get_task(id).suite == "control"
+    return "workers" if is_control else "in-process"
+
+
+def _threads(
+    id: str, n_envs: int, env_kwargs: dict[str, Any]
+) -> gym.vector.VectorEnv[Any, Any, Any]:
+    if gym.spec(id).vector_entry_point is None:
+        raise ValueError(f"kind must be 'in-process' or 'workers' for {id}, got 'threads'")
+    return gym.make_vec(id, num_envs=n_envs, autoreset_mode=AutoresetMode.SAME_STEP, **env_kwargs)
+
+
+def _make_monitored(id: str, env_kwargs: dict[str, Any]) -> gym.Env[Any, Any]:
+    return Monitor(gym.make(id, **env_kwargs))

@@ -1,0 +1,426 @@
+"""Environments in processes of their own, whose deaths a run outlives.
+
+In: functions that make environments. Out: a Stable-Baselines3 ``VecEnv``. Observations come back
+in shared memory, all else through a pipe a worker.
+
+A worker that dies, hangs or raises is named, and replaced by a new one with a new seed that
+follows from the old; the step in which that happens ends the episode, marked in its info, so that
+nobody takes the half episode and what comes after it for one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import signal
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector.utils import (
+    CloudpickleWrapper,
+    create_shared_memory,
+    read_from_shared_memory,
+    write_to_shared_memory,
+)
+from numpy.typing import NDArray
+from stable_baselines3.common.env_util import is_wrapped
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
+
+from glamor_gym.checks import as_integer
+
+_logger = logging.getLogger(__name__)
+
+START_SECONDS = 120.0
+"""How long a new worker may take to import a simulator and begin its first episode."""
+
+CLOSE_SECONDS = 5.0
+"""How long a worker may take to close its environment before it is ended by force."""
+
+MakeEnv = Callable[[], gym.Env[Any, Any]]
+
+
+class WorkerError(RuntimeError):
+    """A worker failed, and cannot or may not be replaced any more."""
+
+
+class _Fault(Exception):  # noqa: N818  (it is a report before it is an error)
+    """What befell a worker, in words."""
+
+
+class _RaisedError(_Fault):
+    """A worker's environment raised an error, whose traceback is in the words."""
+
+
+class WorkerVecEnv(VecEnv):
+    """A vector of environments, each in a worker process that is replaced if it fails.
+
+    Environments that end an episode are reset in the same step, as in all of SB3's vectors. In a
+    step that replaced a worker, its environment's action was not taken. It says ``done``, and its
+    info holds
+
+    * ``reset_step``: True, by which this library's agents drop the half episode;
+    * ``TimeLimit.truncated``: True, by which those of SB3 do not take it for a real end;
+    * ``terminal_observation``: the last one that was seen, and no ``episode``;
+    * ``worker_fault``: what happened.
+
+    Attributes:
+        name: what messages call the environments, e.g. ``"glamor/Pong-v0"``.
+        restarts: number of workers replaced so far.
+        max_restarts: how many may be.
+    """
+
+    def __init__(
+        self,
+        makers: Sequence[MakeEnv],
+        *,
+        timeout: float = 60.0,
+        max_restarts: int = 10,
+        name: str | None = None,
+    ) -> None:
+        """Start a worker for each environment.
+
+        Args:
+            makers: functions that make the environments; they are sent to the workers.
+            timeout: seconds that a step or a reset may take; after that a worker counts as hung.
+            max_restarts: how many workers may be replaced in all.
+            name: what messages call the environments; by default the id of the first.
+
+        Raises:
+            ValueError: an argument is out of range.
+            TypeError: `max_restarts` is not an integer.
+            WorkerError: a worker did not start.
+        """
+        if not makers:
+            raise ValueError("makers must hold at least one function, got none")
+        if not timeout > 0:
+            raise ValueError(f"timeout must be a number of seconds above 0, got {timeout!r}")
+        self.timeout = timeout
+        self.max_restarts = as_integer(max_restarts, name="max_restarts", low=0)
+        self.restarts = 0
+        with contextlib.closing(makers[0]()) as example:
+            spec = example.spec
+            spaces = example.observation_space, example.action_space
+        self.name = name or (spec.id if spec is not None else "an environment without an id")
+        self._makers = makers
+        # Workers inherit neither locks nor OpenGL contexts nor the other workers' pipes.
+        methods = multiprocessing.get_all_start_methods()
+        self._context: Any = multiprocessing.get_context(
+            "forkserver" if "forkserver" in methods else "spawn"
+        )
+        self._buffer = create_shared_memory(
+            spaces[0],
+            len(makers),
+            self._context,  # type: ignore[arg-type]  # Gymnasium's hint is wrong
+        )
+        self._rows: Any = read_from_shared_memory(spaces[0], self._buffer, len(makers))
+        self._entropy = int(np.random.SeedSequence().entropy)  # type: ignore[arg-type]
+        self._env_seeds: list[int | None] = [None] * len(makers)
+        self._workers = [self._start(index) for index in range(len(makers))]
+        try:
+            super().__init__(len(makers), *spaces)
+        except WorkerError:
+            self.close()
+            raise
+
+    # ------------------------------------------------------------------------ SB3's vector API
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Seed the next reset with `seed`, `seed` + 1 and so on, and all replacements as well."""
+        seeds = super().seed(seed)
+        self._entropy = int(self._seeds[0] or 0)
+        return seeds
+
+    def reset(self) -> VecEnvObs:
+        """Begin an episode in every environment.
+
+        Raises:
+            WorkerError: more workers failed than may be replaced.
+        """
+        for index, worker in enumerate(self._workers):
+            self._env_seeds[index] = self._seeds[index]
+            worker.send("reset", self._seeds[index], self._options[index])
+        deadline = time.monotonic() + START_SECONDS
+        for index, worker in enumerate(self._workers):
+            try:
+                self.reset_infos[index] = worker.receive(deadline)
+            except _Fault as fault:
+                self.reset_infos[index] = self._replace(index, fault)
+        self._reset_seeds()
+        self._reset_options()
+        return self._observe()
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        """Give each worker its action."""
+        for worker, action in zip(self._workers, actions, strict=True):
+            worker.send("step", action)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Wait for all workers; replace those that fail.
+
+        Raises:
+            WorkerError: more workers failed than may be replaced.
+        """
+        rewards = np.zeros(self.num_envs, np.float32)
+        dones = np.zeros(self.num_envs, np.bool_)
+        infos: list[dict[str, Any]] = []
+        deadline = time.monotonic() + self.timeout
+        for index, worker in enumerate(self._workers):
+            try:
+                rewards[index], dones[index], info, reset_info = worker.receive(deadline)
+                if dones[index]:
+                    self.reset_infos[index] = reset_info
+            except _Fault as fault:
+                last = _row(self._seen, index)
+                self.reset_infos[index] = self._replace(index, fault)
+                dones[index] = True
+                info = {
+                    "reset_step": True,
+                    "TimeLimit.truncated": True,
+                    "terminal_observation": last,
+                    "worker_fault": str(fault),
+                }
+            infos.append(info)
+        return self._observe(), rewards, dones, infos
+
+    def close(self) -> None:
+        """End all workers; a second call does nothing."""
+        for worker in self._workers:
+            worker.send("close")
+        for worker in self._workers:
+            worker.end(patience=CLOSE_SECONDS)
+        self._workers = []
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """Return an attribute of some environments.
+
+        Raises:
+            AttributeError: they have none of that name.
+            WorkerError: a worker failed.
+        """
+        if not all(self._ask(indices, "has_wrapper_attr", attr_name)):
+            raise AttributeError(f"{self.name} has no attribute {attr_name!r}")
+        return self._ask(indices, "get_wrapper_attr", attr_name)
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Set an attribute of some environments.
+
+        Raises:
+            WorkerError: a worker failed.
+        """
+        self._ask(indices, "set_wrapper_attr", attr_name, value)
+
+    def env_method(
+        self,
+        method_name: str,
+        *method_args: Any,
+        indices: VecEnvIndices = None,
+        **method_kwargs: Any,
+    ) -> list[Any]:
+        """Call a method of some environments and return what they return.
+
+        Raises:
+            WorkerError: a worker, or the method, failed.
+        """
+        return self._ask(indices, "call", method_name, method_args, method_kwargs)
+
+    def env_is_wrapped(
+        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
+    ) -> list[bool]:
+        """Return for some environments whether a wrapper of a class is around them.
+
+        Raises:
+            WorkerError: a worker failed.
+        """
+        return self._ask(indices, "is_wrapped", wrapper_class)
+
+    def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
+        """Return a picture of each environment."""
+        return self.env_method("render")
+
+    # ----------------------------------------------------------------------------- supervision
+
+    def _start(self, index: int) -> _Worker:
+        return _Worker(self._context, index, self._makers[index], self._buffer)
+
+    def _replace(self, index: int, fault: _Fault) -> dict[str, Any]:
+        """Put a new worker in the place of one that failed; return the info of its first reset.
+
+        Raises:
+            WorkerError: it may not be replaced.
+        """
+        while True:
+            self._workers[index].end(patience=0.0)
+            if self.restarts >= self.max_restarts:
+                self.close()
+                raise WorkerError(
+                    f"{self._place(index)}: {fault}\nmax_restarts is {self.max_restarts}, and as "
+                    "many workers were replaced before"
+                )
+            self.restarts += 1
+            seeds = np.random.SeedSequence((self._entropy, index, self.restarts))
+            seed = int(seeds.generate_state(1)[0])
+            _logger.warning(
+                "%s: %s\nits episode is dropped; restart %d of at most %d, with seed %d",
+                *(self._place(index), fault, self.restarts, self.max_restarts, seed),
+            )
+            self._env_seeds[index] = seed
+            self._workers[index] = worker = self._start(index)
+            try:
+                worker.send("reset", seed, {})
+                info: dict[str, Any] = worker.receive(time.monotonic() + START_SECONDS)
+            except _Fault as another:
+                fault = another
+            else:
+                return info
+
+    def _place(self, index: int) -> str:
+        return f"{self.name}, environment {index}, seed {self._env_seeds[index]}"
+
+    def _observe(self) -> VecEnvObs:
+        """Return the observations, in arrays of their own."""
+        rows = self._rows
+        copies = {k: v.copy() for k, v in rows.items()} if isinstance(rows, dict) else rows.copy()
+        self._seen: Any = copies
+        return copies
+
+    def _ask(self, indices: VecEnvIndices, command: str, *arguments: Any) -> list[Any]:
+        """Have some workers carry out a command that is no step, and return their answers."""
+        rows = list(self._get_indices(indices))
+        for index in rows:
+            self._workers[index].send(command, *arguments)
+        deadline = time.monotonic() + START_SECONDS
+        answers, faults = [], []
+        for index in rows:  # all of them, or a later command would be given an earlier one's answer
+            try:
+                answers.append(self._workers[index].receive(deadline))
+            except _Fault as fault:
+                if not isinstance(fault, _RaisedError):
+                    self._workers[index].end(patience=0.0)  # the next step replaces it
+                faults.append(f"{self._place(index)}: {fault}")
+        if faults:
+            raise WorkerError("\n".join(faults))
+        return answers
+
+
+class _Worker:
+    """The parent's side of one worker."""
+
+    def __init__(self, context: Any, index: int, make: MakeEnv, buffer: Any) -> None:
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_serve,
+            args=(theirs, CloudpickleWrapper(make), buffer, index),
+            name=f"environment-{index}",
+            daemon=True,
+        )
+        self._process.start()
+        theirs.close()  # so that the pipe breaks when the worker dies
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return int(self._process.pid)
+
+    def send(self, command: str, *arguments: Any) -> None:
+        """Ask for something; whether the worker still lives shows when the answer is wanted."""
+        with contextlib.suppress(OSError):
+            self._pipe.send((command, arguments))
+
+    def receive(self, deadline: float) -> Any:
+        """Return the answer to what was sent.
+
+        Args:
+            deadline: by the clock of :func:`time.monotonic`.
+
+        Raises:
+            _RaisedError: the environment raised an error; the worker takes further commands.
+            _Fault: there is no answer, and none to be expected.
+        """
+        begun = time.monotonic()
+        try:
+            if not self._pipe.poll(max(0.0, deadline - begun)):
+                raise _Fault(f"the worker hung: no answer in {deadline - begun:.3g} s")
+            succeeded, answer = self._pipe.recv()
+        except (EOFError, OSError):
+            self._process.join(timeout=1.0)
+            raise _Fault(f"the worker died ({_cause(self._process.exitcode)})") from None
+        if not succeeded:
+            raise _RaisedError(f"the worker raised an error:\n{answer}")
+        return answer
+
+    def end(self, patience: float) -> None:
+        """Wait for the process to end, and end it by force if that takes too long."""
+        self._process.join(timeout=patience)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._pipe.close()
+
+
+def _cause(exit_code: int | None) -> str:
+    """Say how a process ended."""
+    if exit_code is not None and exit_code < 0:
+        return f"signal {signal.Signals(-exit_code).name}"
+    return f"exit code {exit_code}"
+
+
+def _serve(pipe: Connection, make: CloudpickleWrapper[Any], buffer: Any, index: int) -> None:
+    """Do what the pipe asks of one environment, in the worker process, until it says ``close``."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends the workers
+    with contextlib.suppress(EOFError, OSError):  # the parent is gone
+        try:
+            env = make()
+        except Exception:  # noqa: BLE001  (whatever it was, the parent tells of it)
+            pipe.send((False, traceback.format_exc()))
+            return
+        with contextlib.closing(env):
+            while True:
+                command, arguments = pipe.recv()
+                if command == "close":
+                    return
+                try:
+                    answer = True, _carry_out(env, buffer, index, command, arguments)
+                    pipe.send(answer)
+                except Exception:  # noqa: BLE001  (likewise)
+                    pipe.send((False, traceback.format_exc()))
+
+
+def _carry_out(
+    env: gym.Env[Any, Any], buffer: Any, index: int, command: str, arguments: tuple[Any, ...]
+) -> Any:
+    """Carry out one command; observations go into row `index` of the shared memory."""
+    match command, arguments:
+        case "step", (action,):
+            observation, reward, terminated, truncated, info = env.step(action)
+            done = bool(terminated or truncated)
+            info["TimeLimit.truncated"] = bool(truncated and not terminated)
+            reset_info: dict[str, Any] = {}
+            if done:
+                info["terminal_observation"] = observation
+                observation, reset_info = env.reset()
+            write_to_shared_memory(env.observation_space, index, observation, buffer)
+            return float(reward), done, info, reset_info
+        case "reset", (seed, options):
+            observation, info = env.reset(seed=seed, **({"options": options} if options else {}))
+            write_to_shared_memory(env.observation_space, index, observation, buffer)
+            return info
+        case "is_wrapped", (wrapper_class,):
+            return is_wrapped(env, wrapper_class)
+        case "call", (name, args, kwargs):
+            return env.get_wrapper_attr(name)(*args, **kwargs)
+        case _:  # has_wrapper_attr, get_wrapper_attr, set_wrapper_attr
+            return getattr(env, command)(*arguments)
+
+
+def _row(observations: Any, index: int) -> Any:
+    """Return one row of a batch of observations, a dict of arrays or an array."""
+    if isinstance(observations, dict):
+        return {key: value[index] for key, value in observations.items()}
+    return observations[index]

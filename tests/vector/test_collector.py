@@ -1,0 +1,87 @@
+"""One call for the environments of an agent, whatever steps them."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from stable_baselines3.common.vec_env import DummyVecEnv
+from tests.vector.faulty import HORIZON, Faulty, break_at
+
+from glamor_gym.agents import GlamorAgent
+from glamor_gym.vector.collector import make_collector
+from glamor_gym.vector.sb3 import GymnasiumVecEnv
+from glamor_gym.vector.workers import WorkerVecEnv
+
+
+@pytest.mark.parametrize(
+    ("id", "kind", "cls"),
+    [("Pong", "threads", GymnasiumVecEnv), ("glamor/GridWorld-v0", "workers", WorkerVecEnv)],
+)
+def test_every_kind_plays_the_same_episodes(id, kind, cls):
+    plain = make_collector(id, 2, seed=4, kind="in-process", horizon=3)
+    env = make_collector(id, 2, seed=4, kind=kind, horizon=3)
+    assert type(plain) is DummyVecEnv
+    assert type(env) is cls
+    assert env.observation_space == plain.observation_space
+    assert env.get_attr("stop_action") == plain.get_attr("stop_action")
+    observations, others = env.reset(), plain.reset()
+    rng = np.random.default_rng(0)
+    for _ in range(8):
+        assert all(np.array_equal(observations[key], others[key]) for key in others)
+        actions = rng.integers(0, 4, 2)
+        observations, rewards, dones, infos = env.step(actions)
+        others, *expected = plain.step(actions)
+        assert np.array_equal(rewards, expected[0])
+        assert np.array_equal(dones, expected[1])
+        for info, other in zip(infos, expected[2], strict=True):
+            assert ("episode" in info) == ("episode" in other)
+            assert info["is_success"] == other["is_success"]
+    env.close()
+    plain.close()
+
+
+@pytest.mark.parametrize(
+    ("cuda", "id", "cls"),
+    [
+        (False, "Pong", DummyVecEnv),
+        (True, "Pong", GymnasiumVecEnv),
+        (True, "glamor/GridWorld-v0", DummyVecEnv),
+    ],
+)
+def test_what_is_fastest_depends_on_what_the_updates_run_on(monkeypatch, cuda, id, cls):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    env = make_collector(id, 1)
+    assert type(env) is cls
+    env.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("Pongg",), ValueError, "Pongg"),
+        (("Pong", 0), ValueError, "n_envs"),
+        (("Pong", 1.5), TypeError, "n_envs"),
+        (("Pong", 1, 0, "processes"), ValueError, "kind must be one of 'auto'"),
+        (("GridWorld", 1, 0, "threads"), ValueError, "kind must be 'in-process' or 'workers'"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, error, message):
+    with pytest.raises(error, match=message):
+        make_collector(*arguments)
+
+
+def test_an_agent_stores_no_episode_that_a_dead_worker_began(tmp_path, monkeypatch):
+    for seed, fault in ((0, "kill"), (2, "raise")):
+        break_at(tmp_path, seed, fault)
+    env = WorkerVecEnv([partial(Faulty, str(tmp_path))] * 3)
+    agent = GlamorAgent(env, seed=0, device="cpu", learning_starts=10_000, buffer_size=1_000)
+    stored = []
+    monkeypatch.setattr(agent.replay_buffer, "add", stored.append)
+    agent.learn(3 * 20)
+    assert env.restarts == 2
+    assert len(stored) == 2 + 3 + 2  # 17 steps are left of 20 to each of the two that were replaced
+    for rows in (trajectory.achieved for trajectory in stored):
+        assert len(np.unique(rows[:, :2], axis=0)) == 1  # of one seed and episode
+        assert rows[:, 2].tolist() == list(range(HORIZON + 1))
+    env.close()
