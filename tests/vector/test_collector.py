@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3.common.vec_env import DummyVecEnv
-from tests.vector.faulty import HORIZON, Faulty, break_at
 
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.vector.collector import make_collector
 from glamor_gym.vector.sb3 import GymnasiumVecEnv
 from glamor_gym.vector.workers import WorkerVecEnv
+from tests.vector.faulty import HORIZON, Faulty, break_at
 
 
 @pytest.mark.parametrize(
