@@ -177,7 +177,10 @@ class FrameRing:
             return np.take(self._observations, now, axis=0)
         slots = now[:, None] + np.arange(1 - self.stack_size, 1)
         before_start = slots < first[:, None]
-        stacks = np.take(self._achieved[:, 0], np.where(before_start, 0, slots), axis=0)
+        slots[before_start] = 0
+        # NumPy, and so one thread: fetching frames from memory is all of the time, a second thread
+        # gains 0.2 ms of 0.5, and waiting for it takes 30 ms where the other core has other work.
+        stacks = np.take(self._achieved[:, 0], slots, axis=0)
         stacks[before_start] = 0
         return stacks
 

@@ -96,8 +96,8 @@ class TrajectoryReplay(TrajectoryStore[SegmentBatch]):
         """Read the tuples that start at slot `now` and end k steps later."""
         stop, padding = self.n_actions, self.n_actions + 1
         column = np.arange(int(k.max()) + 1)
-        slots = np.minimum(now[:, None] + column, self.capacity - 1)
-        tokens = np.where(column < k[:, None], self._actions[slots], padding)
+        tokens = np.take(self._actions, now[:, None] + column, mode="clip")
+        np.copyto(tokens, padding, where=column > k[:, None])
         tokens[np.arange(len(k)), k] = stop
         return SegmentBatch(
             observation=to_device(device, self._observe(first, now)),

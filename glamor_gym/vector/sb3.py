@@ -15,7 +15,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from glamor_gym.wrappers import StopAction
+from glamor_gym.wrappers import EpisodeJournal, StopAction, offers_snapshots
 
 AnyEnv = str | gym.Env[Any, Any] | VectorEnv[Any, Any, Any] | VecEnv
 
@@ -25,8 +25,9 @@ def as_vec_env(env: AnyEnv) -> VecEnv:
 
     Args:
         env: an id, an environment (which gets STOP from
-            :class:`~glamor_gym.wrappers.StopAction` if it has none), a Gymnasium vector
-            environment, or an SB3 one.
+            :class:`~glamor_gym.wrappers.StopAction` if it has none, and snapshots from
+            :class:`~glamor_gym.wrappers.EpisodeJournal`), a Gymnasium vector environment, or an
+            SB3 one.
 
     Raises:
         ValueError: it is none of these, or a vector environment without STOP.
@@ -39,6 +40,8 @@ def as_vec_env(env: AnyEnv) -> VecEnv:
         single = gym.make(env) if isinstance(env, str) else env
         if not single.has_wrapper_attr("stop_action"):
             single = StopAction(single)
+        if not offers_snapshots(single):
+            single = EpisodeJournal(single)
         monitored = Monitor(single)
         return DummyVecEnv([lambda: monitored])
     else:
