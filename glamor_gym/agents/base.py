@@ -26,9 +26,12 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import MaybeCallback
+from stable_baselines3.common.type_aliases import MaybeCallback, RolloutReturn, TrainFreq
+from stable_baselines3.common.vec_env import VecEnv
 
 from glamor_gym import __version__
+from glamor_gym.agents.checkpoint_folder import CheckpointError, CheckpointFolder
+from glamor_gym.agents.continuation import restore_agent, restore_process, snapshot_agent
 from glamor_gym.agents.episodes import EpisodeRecorder, row_of
 from glamor_gym.agents.settings import CollectionSettings
 from glamor_gym.agents.storage import (
@@ -39,7 +42,9 @@ from glamor_gym.agents.storage import (
     space_to_json,
 )
 from glamor_gym.replay import TrajectoryReplay
-from glamor_gym.types import SegmentBatch, Trajectory
+from glamor_gym.replay.trajectory_store import TrajectoryStore
+from glamor_gym.snapshots import Snapshot
+from glamor_gym.types import Trajectory
 from glamor_gym.vector.sb3 import AnyEnv, as_vec_env, horizon_of, stop_action_of
 
 Self = TypeVar("Self", bound="ImageGoalAgent")
@@ -66,7 +71,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         ValueError: the environment has no goals, no Discrete actions, or no known horizon.
     """
 
-    replay_buffer: TrajectoryReplay  # type: ignore[assignment]
+    replay_buffer: TrajectoryStore[Any]  # type: ignore[assignment]
     observation_space: spaces.Dict
     action_space: spaces.Discrete
 
@@ -104,6 +109,8 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         self.stop_action = -1
         self.horizon = 0
         self._updates_before = 0
+        self._checkpoint: str | None = None  # digest of the one last written or read
+        self._left_off: Snapshot | None = None  # what waits until learning goes on
         if vec_env is not None:
             self._adopt_spaces(vec_env.observation_space, vec_env.action_space)
             self.stop_action = stop_action_of(vec_env)
@@ -133,11 +140,22 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         """
 
     @abstractmethod
-    def update(self, batch: SegmentBatch) -> dict[str, torch.Tensor]:
-        """Take one gradient step; return what is to be logged under ``train/``."""
+    def update(self, batch: Any) -> dict[str, torch.Tensor]:
+        """Take one gradient step; return what is to be logged under ``train/``.
+
+        Args:
+            batch: what the replay of :meth:`_make_replay` draws.
+        """
 
     def _begin_collection(self) -> None:
         """Forget what :meth:`collect` carries from step to step: all episodes begin anew."""
+
+    def _carried(self) -> Snapshot:
+        """Return, for a checkpoint, what :meth:`_begin_collection` would forget."""
+        return {}
+
+    def _carry_on(self, carried: Mapping[str, Any]) -> None:
+        """Take back what :meth:`_carried` returned."""
 
     def _begin_episodes(self, starts: NDArray[np.bool_]) -> None:
         """Prepare for the episodes that begin in the marked environments, (n_envs,)."""
@@ -146,7 +164,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         """Store the episode that ended in one of the environments."""
         self.replay_buffer.add(trajectory)
 
-    def _make_replay(self, seed: int) -> TrajectoryReplay:
+    def _make_replay(self, seed: int) -> TrajectoryStore[Any]:
         """Build the replay, whose samples :meth:`update` gets."""
         return TrajectoryReplay(self.buffer_size, self.observation_space, self.n_actions, seed=seed)
 
@@ -267,7 +285,30 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             self._recorder.begin_all(self._last_observations, range(self.n_envs))
             self._starts = np.ones(self.n_envs, dtype=bool)
             self._begin_collection()
+        if self._left_off is not None:
+            restore_process(self, self._left_off)
+            self._left_off = None
         return result
+
+    def resume(
+        self: Self,
+        callback: MaybeCallback = None,
+        log_interval: int = 100,
+        tb_log_name: str = "",
+        progress_bar: bool = False,
+    ) -> Self:
+        """Take the steps that are left of the last call of :meth:`learn`; arguments as there.
+
+        After :meth:`load_checkpoint` the agent comes out as if it had never been interrupted.
+
+        Raises:
+            ValueError: there are none left, or the agent was loaded without an environment.
+            FloatingPointError: a loss came out as NaN or infinite.
+        """
+        steps_left = self._total_timesteps - self.num_timesteps
+        if steps_left < 1:
+            raise ValueError(f"all {self.num_timesteps} steps were taken: learn takes further ones")
+        return self.learn(steps_left, callback, log_interval, tb_log_name, False, progress_bar)
 
     @property
     def _last_observations(self) -> dict[str, NDArray[Any]]:
@@ -289,6 +330,43 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             explores = self.rng.random(n_envs) < self.exploration_rate
             actions = np.where(explores | (chosen == NO_ACTION), actions, chosen)
         return actions, actions
+
+    def collect_rollouts(
+        self,
+        env: VecEnv,
+        callback: BaseCallback,
+        train_freq: TrainFreq,
+        replay_buffer: Any,
+        action_noise: ActionNoise | None = None,
+        learning_starts: int = 0,
+        log_interval: int | None = None,
+    ) -> RolloutReturn:
+        """Take one step in every environment, see SB3.
+
+        Where a callback ends the training, SB3 forgets the step and leaves out the updates that
+        fall due; here both come first, so that training can go on from there as if it had not
+        been ended.
+        """
+        self.policy.set_training_mode(False)
+        callback.on_rollout_start()
+        actions, buffer_actions = self._sample_action(learning_starts, action_noise, env.num_envs)
+        new_obs, rewards, dones, infos = env.step(actions)
+        self.num_timesteps += env.num_envs
+        callback.update_locals(locals())
+        goes_on = callback.on_step()
+        self._update_info_buffer(infos, dones)
+        self._store_transition(replay_buffer, buffer_actions, new_obs, rewards, dones, infos)
+        self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
+        self._on_step()
+        n_episodes = int(np.sum(dones))
+        for _ in range(n_episodes):
+            self._episode_num += 1
+            if log_interval is not None and self._episode_num % log_interval == 0:
+                self.dump_logs()
+        callback.on_rollout_end()
+        if not goes_on:
+            self.train(self.gradient_steps, self.batch_size)
+        return RolloutReturn(env.num_envs, n_episodes, goes_on)
 
     def _store_transition(
         self,
@@ -374,12 +452,20 @@ class ImageGoalAgent(OffPolicyAlgorithm):
                 f"only 'optimizer' can be excluded and nothing included; got "
                 f"exclude={sorted(left_out)}, include={include}"
             )
-        tensors = {f"policy.{name}": value for name, value in self.policy.state_dict().items()}
-        if "optimizer" not in left_out:
-            for index, state in self.policy.optimizer.state_dict()["state"].items():
-                for name, value in state.items():
-                    tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
+        tensors = {
+            name: tensor
+            for name, tensor in self._tensors().items()
+            if name.partition(".")[0] not in left_out
+        }
         save_tensors(path, tensors, self._header())
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        """Return weights and optimiser by name, as :meth:`policy_loaded_from` takes them."""
+        tensors = {f"policy.{name}": value for name, value in self.policy.state_dict().items()}
+        for index, state in self.policy.optimizer.state_dict()["state"].items():
+            for name, value in state.items():
+                tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
+        return tensors
 
     def _header(self) -> dict[str, Any]:
         """Return all that is no tensor, as JSON-able values."""
@@ -440,23 +526,41 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         if custom_objects:
             raise ValueError(f"custom_objects must be empty, got {sorted(custom_objects)}")
         tensors, header = load_tensors(path)
-        if header.get("agent") != cls.__name__:
-            raise AgentFileError(
-                f"path {str(path)!r} holds a {header.get('agent')}, not a {cls.__name__}"
-            )
         try:
-            arguments = {
-                **header["settings"],
-                "policy_kwargs": header["policy_kwargs"],
-                "seed": header["seed"],
-            }
-            arguments |= {"env": env, "device": device, "_init_setup_model": False}
-            agent = cls(**{"policy": header["policy"], **arguments, **kwargs})
-            agent._restore(header)
-            if not agent.policy_loaded_from(tensors):
-                raise AgentFileError(f"path {str(path)!r} lacks the policy's weights")
-        except (KeyError, TypeError, RuntimeError) as error:
+            return cls._built(header, tensors, env, device, kwargs)
+        except (AgentFileError, KeyError, TypeError, RuntimeError) as error:
             raise AgentFileError(f"path {str(path)!r} does not fit: {error}") from error
+
+    @classmethod
+    def _built(
+        cls: type[Self],
+        header: Mapping[str, Any],
+        tensors: Mapping[str, torch.Tensor],
+        env: AnyEnv | None,
+        device: torch.device | str,
+        changes: Mapping[str, Any],
+    ) -> Self:
+        """Build the agent that a header describes, with its weights and optimiser.
+
+        Raises:
+            AgentFileError: it describes another kind of agent, or there are no weights.
+            KeyError: an entry of the header is missing.
+            TypeError: an entry of the header is of another type.
+            RuntimeError: the weights are those of other networks.
+            ValueError: `env` has other spaces, or a setting is out of its range.
+        """
+        if header.get("agent") != cls.__name__:
+            raise AgentFileError(f"it holds a {header.get('agent')}, not a {cls.__name__}")
+        arguments = {
+            **header["settings"],
+            "policy_kwargs": header["policy_kwargs"],
+            "seed": header["seed"],
+        }
+        arguments |= {"env": env, "device": device, "_init_setup_model": False}
+        agent = cls(**{"policy": header["policy"], **arguments, **changes})
+        agent._restore(header)
+        if not agent.policy_loaded_from(tensors):
+            raise AgentFileError("it lacks the policy's weights")
         return agent
 
     def _restore(self, header: Mapping[str, Any]) -> None:
@@ -503,6 +607,74 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             in_order = dict(sorted(state.items()))
             self.policy.optimizer.load_state_dict({"state": in_order, "param_groups": groups})
         return True
+
+    def save_checkpoint(self, path: str | Path) -> None:
+        """Write all that training needs to go on exactly, with the frames that are new.
+
+        To be called between two steps, not from a callback's ``_on_step``;
+        :class:`~glamor_gym.agents.CheckpointCallback` sees to that.
+
+        Args:
+            path: folder of this agent's checkpoints, see
+                :class:`~glamor_gym.agents.checkpoint_folder.CheckpointFolder`.
+
+        Raises:
+            ValueError: the folder holds checkpoints of another agent.
+            FloatingPointError: a weight is NaN or infinite.
+            OSError: it cannot be written; the checkpoints that were there still are.
+        """
+        for name, tensor in self._tensors().items():
+            if not torch.isfinite(tensor).all():
+                raise FloatingPointError(
+                    f"{name} is not finite at update {self._n_updates}; no checkpoint was written"
+                )
+        checkpoint = CheckpointFolder(path).write(
+            self.num_timesteps, snapshot_agent(self), self.replay_buffer, after=self._checkpoint
+        )
+        self._checkpoint = checkpoint.digest
+
+    @classmethod
+    def load_checkpoint(
+        cls: type[Self],
+        path: str | Path,
+        env: AnyEnv | None = None,
+        device: torch.device | str = "auto",
+        **kwargs: Any,
+    ) -> Self:
+        """Read an agent back from :meth:`save_checkpoint`. Nothing in the files is executed.
+
+        Then :meth:`resume`, or :meth:`learn` with ``reset_num_timesteps=False``, goes on as if
+        the agent had never been interrupted: on CPU bit for bit, with the same number of threads.
+
+        Args:
+            path: the folder.
+            env: made as the environment was in which the agent learned, as many of them; it is
+                put back to where it was. Not needed to predict.
+            device: where to put the agent.
+            **kwargs: as in :meth:`load`.
+
+        Raises:
+            FileNotFoundError: there is no checkpoint.
+            CheckpointError: all are damaged, or of another kind of agent.
+            ValueError: `env` has other spaces or another number of environments, or a keyword is
+                unknown.
+
+        Warns:
+            UserWarning: the newest checkpoint is damaged, and the one before it was taken; or
+                what comes next cannot be exact.
+        """
+        folder = CheckpointFolder(path)
+        checkpoint = folder.newest()
+        try:
+            snapshot = folder.read_state(checkpoint)
+            agent = cls._built(snapshot["header"], snapshot["tensors"], env, device, kwargs)
+            restore_agent(agent, snapshot)
+            folder.read_frames(checkpoint, agent.replay_buffer)
+            agent._left_off = snapshot["process"]
+        except (AgentFileError, KeyError, TypeError, RuntimeError) as error:
+            raise CheckpointError(f"path {str(path)!r} does not fit: {error}") from error
+        agent._checkpoint = checkpoint.digest
+        return agent
 
     def save_replay_buffer(self, path: str | Path | io.BufferedIOBase) -> None:
         """Write the stored trajectories as a compressed ``.npz``.

@@ -185,15 +185,13 @@ class CheckpointFolder:
         """Write the frames of the runs from `first_run` on."""
         arrays = ring.slot_arrays()
         slots_a_file = max(1, SEGMENT_BYTES // packed_size(arrays, range(1)))
-        stretches = ring.slots_since(first_run)
-        next_runs = [run for run, _ in stretches[1:]] + [ring.runs_written]
         segments: list[Segment] = []
-        for (_, stretch), next_run in zip(stretches, next_runs, strict=True):
+        for last_run, stretch in ring.slots_since(first_run):
             for first in stretch[::slots_a_file]:
                 slots = range(first, min(first + slots_a_file, stretch.stop))
                 name = f"segment-{number:06}-{len(segments):03}.zst"
                 file = self._put(name, pack(arrays, slots))
-                segments.append(Segment(file, slots.start, slots.stop, next_run - 1))
+                segments.append(Segment(file, slots.start, slots.stop, last_run))
         return segments
 
     def _put(self, name: str, content: bytes) -> StoredFile:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glamor_gym.snapshots import Snapshot
 from glamor_gym.types import Trajectory
 
 
@@ -60,6 +61,22 @@ class EpisodeRecorder:
         """Start new episodes of several environments from a batch of observations."""
         for env in envs:
             self.begin(env, row_of(moments, env))
+
+    def snapshot(self) -> Snapshot:
+        """Return the running episodes, one entry an environment."""
+        return {
+            "achieved": [np.stack(moments) for moments in self._achieved],
+            "observations": [np.stack(moments) for moments in self._observations if moments],
+            "actions": [np.array(actions, dtype=np.int64) for actions in self._actions],
+        }
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Go on with the episodes of :meth:`snapshot`."""
+        for name, records in (("achieved", self._achieved), ("observations", self._observations)):
+            for record, moments in zip(records, snapshot[name], strict=False):
+                record[:] = moments
+        for actions, taken in zip(self._actions, snapshot["actions"], strict=True):
+            actions[:] = taken.tolist()
 
     def _append_moment(self, env: int, moment: Mapping[str, NDArray[Any]]) -> None:
         # Copies: vector environments reuse the arrays they return.

@@ -34,6 +34,7 @@ from glamor_gym.models import log_probs
 from glamor_gym.models.augmentation import shift_together
 from glamor_gym.planners import PlannerSettings, StopRule
 from glamor_gym.replay import TrajectoryReplay
+from glamor_gym.snapshots import Snapshot
 from glamor_gym.types import Plan, SegmentBatch
 from glamor_gym.vector.sb3 import AnyEnv
 
@@ -196,6 +197,12 @@ class GlamorAgent(ImageGoalAgent):
     def _begin_collection(self) -> None:
         self._plans: NDArray[np.int64] = np.full((self.n_envs, self.horizon + 1), NO_ACTION)
         self._cursors: NDArray[np.int64] = np.zeros(self.n_envs, dtype=np.int64)
+
+    def _carried(self) -> Snapshot:
+        return {"plans": self._plans.copy(), "cursors": self._cursors.copy()}
+
+    def _carry_on(self, carried: Mapping[str, Any]) -> None:
+        self._plans, self._cursors = carried["plans"], carried["cursors"]
 
     def collect(
         self, observations: Mapping[str, NDArray[Any]], starts: NDArray[np.bool_]

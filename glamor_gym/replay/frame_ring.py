@@ -132,17 +132,17 @@ class FrameRing:
         """Return where the runs from number `run` on lie, those still stored, oldest first.
 
         Returns:
-            (number of the first run, slots) of each unbroken stretch; the slots between the last
+            (number of the last run, slots) of each unbroken stretch; the slots between the last
             run before the ring's end and that end are counted as its own.
         """
         skipped = max(0, run - self.oldest_run)
         starts = self._spans.starts[skipped:]
         # There is one turn at most: where the ring began again from its first slot.
         turn = int(np.argmin(starts)) if len(starts) else 0
-        first_run = self.oldest_run + skipped
+        oldest = self.oldest_run + skipped
         stretches = [(0, turn, self.capacity), (turn, len(starts), self._head)]
         return [
-            (first_run + low, range(int(starts[low]), end))
+            (oldest + high - 1, range(int(starts[low]), end))
             for low, high, end in stretches
             if low < high
         ]

@@ -90,4 +90,4 @@ class GoalBuffer:
             )
         self._size = len(frames)
         self._frames[: self._size] = frames
-        self._points[: self._size] = frames.reshape(self._size, -1)
+        self._points[: self._size] = frames.reshape(self._size, self._points.shape[1])

