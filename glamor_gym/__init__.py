@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from glamor_gym.agents import DiscernAgent, GCSLAgent, GlamorAgent
     from glamor_gym.conformance import CheckReport, check_agent, check_goal_env
     from glamor_gym.evaluation import evaluate
+    from glamor_gym.replay import HindsightFrameBuffer
 
 __version__ = "0.1.0"
 
@@ -22,6 +23,7 @@ __all__ = [
     "DiscernAgent",
     "GCSLAgent",
     "GlamorAgent",
+    "HindsightFrameBuffer",
     "__version__",
     "check_agent",
     "check_goal_env",
@@ -35,6 +37,7 @@ _HOMES = {
     "CheckReport": "glamor_gym.conformance",
     "check_agent": "glamor_gym.conformance",
     "check_goal_env": "glamor_gym.conformance",
+    "HindsightFrameBuffer": "glamor_gym.replay",
     "evaluate": "glamor_gym.evaluation",
 }
 

@@ -1,0 +1,240 @@
+"""Hindsight replay for Stable-Baselines3's off-policy algorithms, with each frame kept once.
+
+In: SB3's transitions, a step of all environments a call. Out: SB3's samples, four in five of them
+relabelled. SB3's own ``HerReplayBuffer`` keeps observation, both goals and the next observation of
+each transition: 99,840 bytes a step of the usual pictures, against 8.7 thousand here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.type_aliases import DictReplayBufferSamples
+from stable_baselines3.common.vec_env import VecNormalize
+
+from glamor_gym.replay.hindsight_ring import HindsightRing, PlayedEpisode, equal
+
+_NEEDED = ("observation", "achieved_goal", "desired_goal")
+_KNOWN = (*_NEEDED, "steps_left")
+
+Moment = Mapping[str, NDArray[Any]]
+
+
+@dataclass
+class _Running:
+    """An episode under way: moments as they came, one more than there are actions."""
+
+    moments: list[dict[str, NDArray[Any]]]
+    actions: list[int] = field(default_factory=list)
+    rewards: list[float] = field(default_factory=list)
+
+
+class HindsightFrameBuffer(ReplayBuffer):
+    """A `replay_buffer_class` for ``DQN("MultiInputPolicy", env, …)`` on goal environments.
+
+    Episodes are stored when they end; transitions are drawn uniformly from those stored. The
+    environment is never asked: the reward of a relabelled transition is equality of pictures, as
+    ``compute_reward`` has it with ``reward="image"``, and its end is that of the episode, as
+    ``compute_terminated`` has it. Memory is taken as the buffer fills.
+
+    Args:
+        buffer_size: frames kept, over all environments; an episode of N steps takes N + 2.
+        observation_space: a Dict with ``observation``, ``achieved_goal``, ``desired_goal`` and,
+            possibly, ``steps_left``.
+        action_space: Discrete.
+        device: where samples are put.
+        n_envs: number of environments.
+        optimize_memory_usage: SB3's; must be False, there is nothing left to optimise.
+        handle_timeout_termination: do not count an episode as ended where it was only cut off.
+        n_sampled_goal: relabelled transitions for each that is not; 0 for none, which lets the
+            environment pay what it likes.
+        seed: of the sampling; None: it follows from NumPy's global generator, which an SB3
+            algorithm has seeded with its own seed by the time it builds its replay.
+
+    Raises:
+        ValueError: an argument is out of range, or the spaces are not as described.
+    """
+
+    def __init__(
+        self,
+        buffer_size: int,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        device: torch.device | str = "auto",
+        n_envs: int = 1,
+        optimize_memory_usage: bool = False,
+        handle_timeout_termination: bool = True,
+        n_sampled_goal: int = 4,
+        seed: int | None = None,
+    ) -> None:
+        if not isinstance(observation_space, spaces.Dict) or not (
+            set(_NEEDED) <= set(observation_space.spaces) <= set(_KNOWN)
+        ):
+            raise ValueError(
+                f"observation_space must be a Dict of {', '.join(_NEEDED)} and possibly "
+                f"steps_left, got {observation_space}"
+            )
+        if not isinstance(action_space, spaces.Discrete):
+            raise ValueError(f"action_space must be Discrete, got {action_space}")
+        if optimize_memory_usage:
+            raise ValueError("optimize_memory_usage must be False: each frame is kept once anyway")
+        if n_sampled_goal < 0:
+            raise ValueError(f"n_sampled_goal must be 0 or more, got {n_sampled_goal}")
+        # SB3's ReplayBuffer would take its arrays now; only what is above it is wanted.
+        super(ReplayBuffer, self).__init__(
+            buffer_size, observation_space, action_space, device, n_envs
+        )
+        self.handle_timeout_termination = handle_timeout_termination
+        self.n_sampled_goal = n_sampled_goal
+        self._ring = HindsightRing(buffer_size, observation_space)
+        self._has_clock = "steps_left" in observation_space.spaces
+        self._running: list[_Running | None] = [None] * n_envs
+        if seed is None:
+            seed = int(np.random.randint(2**31 - 1))  # noqa: NPY002
+        self.rng = np.random.default_rng(seed)
+
+    def size(self) -> int:
+        """Return the number of transitions that can be drawn."""
+        return len(self._ring)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the stored episodes."""
+        return self._ring.nbytes
+
+    def reset(self) -> None:
+        """Forget everything."""
+        assert isinstance(self.observation_space, spaces.Dict)
+        super().reset()
+        self._ring = HindsightRing(self.buffer_size, self.observation_space)
+        self._running = [None] * self.n_envs
+
+    # ------------------------------------------------------------------------------- writing
+
+    def add(  # type: ignore[override]
+        self,
+        obs: Moment,
+        next_obs: Moment,
+        action: NDArray[Any],
+        reward: NDArray[Any],
+        done: NDArray[Any],
+        infos: list[dict[str, Any]],
+    ) -> None:
+        """Take one step of each environment; store the episodes that end with it.
+
+        Args:
+            obs: before the step, each entry (n_envs, …).
+            next_obs: after it, the last observation where an episode ended.
+            action: (n_envs,) or (n_envs, 1).
+            reward: (n_envs,).
+            done: (n_envs,).
+            infos: one an environment; ``TimeLimit.truncated`` and ``stopped`` are read.
+
+        Raises:
+            ValueError: the goal changed within an episode; or relabelling is asked for, and the
+                environment pays other rewards than equality of pictures.
+        """
+        for env, (act, paid, ends, info) in enumerate(
+            zip(np.reshape(action, -1), reward, done, infos, strict=True)
+        ):
+            before, after = _row(obs, env), _row(next_obs, env)
+            episode = self._running[env]
+            if episode is None or not _same(episode.moments[-1], before):
+                # The first step; or the environment was reset without an end to be seen.
+                episode = self._running[env] = _Running([_copied(before)])
+            if not np.array_equal(before["desired_goal"], after["desired_goal"]):
+                raise ValueError("desired_goal must stay the same within an episode, and changed")
+            episode.moments.append(_copied(after))
+            episode.actions.append(int(act))
+            episode.rewards.append(float(paid))
+            if ends:
+                self._running[env] = None
+                self._store(episode, info)
+
+    def _store(self, episode: _Running, info: Mapping[str, Any]) -> None:
+        moments = episode.moments[:-1] if info.get("stopped") else episode.moments
+        achieved = np.stack([moment["achieved_goal"] for moment in moments])
+        observations = np.stack([moment["observation"] for moment in moments])
+        goal, rewards = moments[0]["desired_goal"], np.array(episode.rewards, np.float32)
+        if self.n_sampled_goal:
+            next_achieved = np.stack([moment["achieved_goal"] for moment in episode.moments[1:]])
+            if not np.array_equal(rewards, equal(next_achieved, goal[None])):
+                raise ValueError(
+                    "the environment pays other rewards than equality of pictures, which alone "
+                    'can be relabelled here: make it with reward="image", or give '
+                    "replay_buffer_kwargs={'n_sampled_goal': 0}"
+                )
+        cut_off = self.handle_timeout_termination and info.get("TimeLimit.truncated", False)
+        self._ring.add(
+            PlayedEpisode(
+                achieved=achieved,
+                observations=None if self._ring.stack_size else observations,
+                actions=np.array(episode.actions, np.int64),
+                rewards=rewards,
+                goal=goal,
+                steps_left=float(moments[0]["steps_left"][0]) if self._has_clock else 0.0,
+                done=not cut_off,
+            )
+        )
+
+    # ------------------------------------------------------------------------------ sampling
+
+    def sample(  # type: ignore[override]
+        self, batch_size: int, env: VecNormalize | None = None
+    ) -> DictReplayBufferSamples:
+        """Draw transitions, n_sampled_goal of n_sampled_goal + 1 with a goal in hindsight.
+
+        Args:
+            batch_size: number of transitions.
+            env: SB3's, to normalise what is drawn.
+
+        Raises:
+            ValueError: no episode has ended yet.
+        """
+        n_relabelled = int(batch_size * self.n_sampled_goal / (self.n_sampled_goal + 1))
+        drawn = self._ring.sample(batch_size, n_relabelled, self.rng)
+        before = {
+            "observation": drawn.observation,
+            "achieved_goal": drawn.achieved,
+            "desired_goal": drawn.goal,
+        }
+        after = {
+            "observation": drawn.next_observation,
+            "achieved_goal": drawn.next_achieved,
+            "desired_goal": drawn.goal,
+        }
+        if self._has_clock:
+            before["steps_left"], after["steps_left"] = drawn.steps_left, drawn.steps_left - 1
+        rewards = self._normalize_reward(drawn.reward[:, None], env)
+        return DictReplayBufferSamples(
+            observations=self._tensors(before, env),
+            actions=self.to_torch(drawn.action[:, None], copy=False),
+            next_observations=self._tensors(after, env),
+            dones=self.to_torch(drawn.done[:, None], copy=False),
+            rewards=self.to_torch(rewards, copy=False),
+        )
+
+    def _tensors(self, moments: Moment, env: VecNormalize | None) -> dict[str, torch.Tensor]:
+        normalised = self._normalize_obs(dict(moments), env)
+        assert isinstance(normalised, dict)
+        return {key: self.to_torch(value, copy=False) for key, value in normalised.items()}
+
+
+def _row(moments: Moment, env: int) -> dict[str, NDArray[Any]]:
+    return {key: value[env] for key, value in moments.items()}
+
+
+def _copied(moment: Moment) -> dict[str, NDArray[Any]]:
+    """Return a moment to keep: vector environments reuse their arrays."""
+    return {key: value.copy() for key, value in moment.items()}
+
+
+def _same(one: Moment, other: Moment) -> bool:
+    return all(np.array_equal(one[key], other[key]) for key in other)

@@ -1,0 +1,198 @@
+"""Episodes with rewards and ends in; transitions out, some of them relabelled in hindsight.
+
+In: :class:`PlayedEpisode`, one a call. Out: :class:`Transitions`, as arrays.
+
+Hindsight experience replay (Andrychowicz et al., 2017) with future goals: the goal of a relabelled
+transition is what was achieved after it or after a later step of its episode, each as likely.
+Its reward is 1 where the next frame equals that goal (``compute_reward``); whether the episode
+went on does not depend on the goal (``compute_terminated``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from glamor_gym.replay.frame_ring import FrameRing
+
+
+@dataclass(frozen=True)
+class PlayedEpisode:
+    """One episode of N actions, the last of which may have been STOP.
+
+    Attributes:
+        achieved: (M, *achieved_goal.shape), what was achieved at each moment; M is N + 1, or N
+            where the last action left the world as it was: then nothing follows it.
+        observations: (M, *observation.shape); None where they are stacks of achieved frames.
+        actions: (N,) int64.
+        rewards: (N,) float32.
+        goal: (*achieved_goal.shape).
+        steps_left: before the first action.
+        done: whether nothing may be expected after the last action.
+    """
+
+    achieved: NDArray[Any]
+    observations: NDArray[Any] | None
+    actions: NDArray[np.int64]
+    rewards: NDArray[np.float32]
+    goal: NDArray[Any]
+    steps_left: float
+    done: bool
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """B transitions.
+
+    Attributes:
+        observation: (B, *observation.shape), before the action.
+        next_observation: after it.
+        achieved: (B, *achieved_goal.shape), before.
+        next_achieved: after.
+        goal: (B, *achieved_goal.shape).
+        steps_left: (B, 1) float32, before.
+        action: (B,) int64.
+        reward: (B,) float32.
+        done: (B,) float32, 1.0 or 0.0.
+    """
+
+    observation: NDArray[Any]
+    next_observation: NDArray[Any]
+    achieved: NDArray[Any]
+    next_achieved: NDArray[Any]
+    goal: NDArray[Any]
+    steps_left: NDArray[np.float32]
+    action: NDArray[np.int64]
+    reward: NDArray[np.float32]
+    done: NDArray[np.float32]
+
+
+class HindsightRing(FrameRing):
+    """A ring of the latest episodes: each frame once, and each goal once an episode.
+
+    Args:
+        capacity: number of frames kept; an episode of N actions takes N + 2, its goal included.
+        observation_space: see :class:`~glamor_gym.replay.frame_ring.FrameRing`.
+
+    Raises:
+        ValueError: `capacity` is below 2, or the spaces are not those of a goal environment.
+    """
+
+    def __init__(self, capacity: int, observation_space: spaces.Dict) -> None:
+        super().__init__(capacity, observation_space, keep_goals=True)
+        self._space = observation_space
+        self._actions = np.zeros(capacity, np.int64)
+        self._rewards = np.zeros(capacity, np.float32)
+        # Of a whole episode, at the slot of its first frame:
+        self._steps_left = np.zeros(capacity, np.float32)
+        self._lasts = np.zeros(capacity, np.int64)  # slot of the last frame
+        self._dones = np.zeros(capacity, np.float32)
+
+    def __len__(self) -> int:
+        """Return the number of transitions stored."""
+        return self._spans.steps
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the slots that hold episodes."""
+        per_slot = sum(int(array[0].nbytes) for array in self.slot_arrays().values())
+        return per_slot * len(self._used_slots())
+
+    def add(self, episode: PlayedEpisode) -> None:
+        """Store one episode, dropping the oldest ones that are in its way.
+
+        Raises:
+            ValueError: it does not fit the ring or the spaces.
+        """
+        n_moments, n_actions = len(episode.achieved), len(episode.actions)
+        self._check_moments(episode.achieved, episode.observations, n_moments, episode.goal)
+        if n_actions < 1 or n_moments not in (n_actions, n_actions + 1):
+            raise ValueError(f"episode has {n_actions} actions and {n_moments} moments")
+        first = self._write(episode.achieved, episode.observations, n_actions, episode.goal)
+        steps = slice(first, first + n_actions)
+        self._actions[steps], self._rewards[steps] = episode.actions, episode.rewards
+        self._steps_left[first] = episode.steps_left
+        self._lasts[first] = first + n_moments - 1
+        self._dones[first] = episode.done
+
+    def sample(self, batch_size: int, n_relabelled: int, rng: np.random.Generator) -> Transitions:
+        """Draw transitions uniformly, with replacement.
+
+        Args:
+            batch_size: number of transitions B.
+            n_relabelled: how many of them, the first ones, get a goal in hindsight.
+            rng: source of the draws.
+
+        Raises:
+            ValueError: nothing is stored yet.
+        """
+        if not len(self):
+            raise ValueError(
+                "nothing to sample: no episode has ended yet; let learning_starts be longer "
+                "than an episode"
+            )
+        first, now, end = self._locate(rng.integers(0, len(self), size=batch_size))
+        last = self._lasts[first]
+        following = np.minimum(now + 1, last)
+        later = rng.integers(now, end)
+        relabelled = np.arange(batch_size) < n_relabelled
+        goal_slots = np.where(relabelled, np.minimum(later + 1, last), first - 1)
+
+        achieved, next_achieved, goal = (
+            np.take(self._achieved, slots, axis=0) for slots in (now, following, goal_slots)
+        )
+        return Transitions(
+            observation=self._observe(first, now),
+            next_observation=self._observe(first, following),
+            achieved=achieved,
+            next_achieved=next_achieved,
+            goal=goal,
+            steps_left=(self._steps_left[first] - (now - first))[:, None].astype(np.float32),
+            action=self._actions[now],
+            reward=np.where(relabelled, equal(next_achieved, goal), self._rewards[now]),
+            done=np.where(now == end - 1, self._dones[first], np.float32(0)),
+        )
+
+    # ------------------------------------------------------------------------------ copies
+
+    def slot_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what is written once into each slot and then stays: views, (capacity, …)."""
+        return {
+            **super().slot_arrays(),
+            "actions": self._actions,
+            "rewards": self._rewards,
+            "steps_left": self._steps_left,
+            "lasts": self._lasts,
+            "dones": self._dones,
+        }
+
+    def _used_slots(self) -> NDArray[np.int64]:
+        stretches = [np.arange(slots.start, slots.stop) for _, slots in self.slots_since(0)]
+        return np.concatenate([np.zeros(0, np.int64), *stretches])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return only what is in use: SB3 copies and saves replays by pickling them."""
+        used = self._used_slots()
+        return {
+            "arguments": (self.capacity, self._space),
+            "snapshot": self.snapshot(),
+            "used": used,
+            "rows": {name: array[used] for name, array in self.slot_arrays().items()},
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        capacity, space = state["arguments"]
+        HindsightRing.__init__(self, capacity, space)
+        self.restore(state["snapshot"])
+        for name, array in self.slot_arrays().items():
+            array[state["used"]] = state["rows"][name]
+
+
+def equal(achieved: NDArray[Any], goal: NDArray[Any]) -> NDArray[np.float32]:
+    """Return 1.0 in the rows (of B) where two frames are the same: the reward ``"image"``."""
+    same: NDArray[np.bool_] = (achieved == goal).reshape(len(achieved), -1).all(axis=1)
+    return same.astype(np.float32)

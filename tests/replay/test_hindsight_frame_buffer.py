@@ -1,0 +1,305 @@
+"""Hindsight replay for SB3: a trajectory worked out by hand, and SB3's own replay beside it."""
+
+from __future__ import annotations
+
+import pickle
+from collections import Counter
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+from stable_baselines3 import DQN, HerReplayBuffer
+from stable_baselines3.common.env_util import make_vec_env
+
+import glamor_gym  # noqa: F401  (registers the environments)
+from glamor_gym.replay import HindsightFrameBuffer
+
+STOP = 2
+GOAL = 9
+PICTURES = spaces.Dict(
+    observation=spaces.Box(0, 255, (2, 3, 4), np.uint8),
+    achieved_goal=spaces.Box(0, 255, (1, 3, 4), np.uint8),
+    desired_goal=spaces.Box(0, 255, (1, 3, 4), np.uint8),
+    steps_left=spaces.Box(0, 10, (1,), np.float32),
+)
+
+
+def picture(value: int) -> np.ndarray:
+    return np.full((1, 3, 4), value, np.uint8)
+
+
+def moment(newest: int, before: int, steps_left: int, goal: int = GOAL) -> dict[str, np.ndarray]:
+    return {
+        "observation": np.concatenate((picture(before), picture(newest)))[None],
+        "achieved_goal": picture(newest)[None],
+        "desired_goal": picture(goal)[None],
+        "steps_left": np.full((1, 1), steps_left, np.float32),
+    }
+
+
+def make_buffer(**kwargs) -> HindsightFrameBuffer:
+    arguments = {"n_sampled_goal": 4, "seed": 0, "device": "cpu", **kwargs}
+    capacity = arguments.pop("capacity", 100)
+    return HindsightFrameBuffer(capacity, PICTURES, spaces.Discrete(3), **arguments)
+
+
+def play(buffer, frames, actions, *, ends="truncated", goal=GOAL, horizon=10) -> None:
+    """Feed an episode whose frames are uniform pictures of the given values."""
+    stopped = actions[-1] == STOP
+    shown = [*frames, frames[-1]] if stopped else frames
+    moments = [
+        moment(value, shown[index - 1] if index else 0, horizon - index, goal)
+        for index, value in enumerate(shown)
+    ]
+    if stopped:  # the world was left as it was: its stack is the one before
+        moments[-1] = {**moments[-2], "steps_left": moments[-1]["steps_left"]}
+    for index, action in enumerate(actions):
+        last = index == len(actions) - 1
+        after = moments[index + 1]
+        info = {"stopped": stopped and last}
+        if last:
+            info["TimeLimit.truncated"] = ends == "truncated"
+        paid = float((after["achieved_goal"] == after["desired_goal"]).all())
+        buffer.add(moments[index], after, np.array([action]), np.array([paid]), [last], [info])
+
+
+def drawn(buffer, n=4000) -> Counter:
+    """Return how often each transition came: values of frames, goal, action, and the rest."""
+    batch = buffer.sample(n)
+    first, after = batch.observations, batch.next_observations
+    columns = [
+        first["observation"][:, 0, 0, 0],
+        first["observation"][:, 1, 0, 0],
+        after["observation"][:, 0, 0, 0],
+        after["observation"][:, 1, 0, 0],
+        first["desired_goal"][:, 0, 0, 0],
+        batch.actions[:, 0],
+        first["steps_left"][:, 0],
+        after["steps_left"][:, 0],
+        batch.rewards[:, 0],
+        batch.dones[:, 0],
+    ]
+    assert (first["desired_goal"] == after["desired_goal"]).all()
+    assert (first["achieved_goal"][:, 0] == first["observation"][:, 1]).all()
+    return Counter(zip(*(column.tolist() for column in columns), strict=True))
+
+
+# frames 1 → 2 → 3, then STOP. Columns: stack, next stack, goal, action, steps left twice, reward,
+# done.
+REAL = {
+    (0, 1, 1, 2, 9, 0, 10, 9, 0, 0),
+    (1, 2, 2, 3, 9, 1, 9, 8, 0, 0),
+    (2, 3, 2, 3, 9, 2, 8, 7, 0, 1),
+}
+RELABELLED = {
+    (0, 1, 1, 2, 2, 0, 10, 9, 1, 0),  # goal 2: reached at once
+    (0, 1, 1, 2, 3, 0, 10, 9, 0, 0),  # goal 3: later, twice as often (before and after STOP)
+    (1, 2, 2, 3, 3, 1, 9, 8, 1, 0),
+    (2, 3, 2, 3, 3, 2, 8, 7, 1, 1),  # STOP at the goal: paid, and the end
+}
+
+
+def test_an_episode_that_stops_comes_out_as_worked_out_by_hand():
+    buffer = make_buffer()
+    play(buffer, [1, 2, 3], [0, 1, STOP], ends="terminated")
+    counts = drawn(buffer)
+    assert set(counts) == REAL | RELABELLED
+    assert sum(counts[row] for row in REAL) == 800
+    # A third of the relabelled ones starts at frame 1; a third of those has goal 2.
+    assert counts[(0, 1, 1, 2, 2, 0, 10, 9, 1, 0)] / 3200 == pytest.approx(1 / 9, abs=0.02)
+    assert counts[(0, 1, 1, 2, 3, 0, 10, 9, 0, 0)] / 3200 == pytest.approx(2 / 9, abs=0.02)
+
+
+@pytest.mark.parametrize(("handled", "done"), [(True, 0.0), (False, 1.0)])
+def test_the_time_limit_is_an_end_only_where_it_is_asked_to_be(handled, done):
+    buffer = make_buffer(handle_timeout_termination=handled)
+    play(buffer, [1, 2, 3], [0, 1], ends="truncated")
+    dones = {row[-1] for row in drawn(buffer) if row[3] == 3}
+    assert dones == {done}
+    assert {row[-1] for row in drawn(buffer) if row[3] == 2} == {0.0}
+
+
+def test_a_world_that_ends_is_an_end_for_every_goal():
+    buffer = make_buffer()
+    play(buffer, [1, 2, 3], [0, 1], ends="terminated")
+    assert {row[-1] for row in drawn(buffer) if row[3] == 3} == {1.0}
+
+
+def test_only_whole_episodes_are_drawn_and_old_ones_go():
+    buffer = make_buffer(capacity=12)  # two episodes of three frames and a goal, and a rest
+    with pytest.raises(ValueError, match="no episode has ended"):
+        buffer.sample(2)
+    for value in range(10, 90, 10):
+        play(buffer, [value, value + 1, value + 2], [0, 1])
+        newest = {row[1] // 10 * 10 for row in drawn(buffer, 300)}
+        assert newest <= {value, value - 10, value - 20}
+        assert value in newest
+        assert buffer.size() <= 6
+
+
+def test_a_reset_without_an_end_begins_anew():
+    buffer = make_buffer()
+    obs, after = moment(1, 0, 10), moment(2, 1, 9)
+    buffer.add(obs, after, np.array([0]), np.array([0.0]), [False], [{}])
+    play(buffer, [5, 6], [0])
+    assert buffer.size() == 1
+    assert {row[1] for row in drawn(buffer, 50)} == {5}
+
+
+def test_a_pickle_holds_what_is_in_use_and_no_more():
+    buffer = make_buffer(capacity=1_000_000)
+    for value in range(0, 60, 3):
+        play(buffer, [value, value + 1, value + 2], [0, 1, STOP], ends="terminated")
+    data = pickle.dumps(buffer)
+    assert len(data) < 100_000
+    assert drawn(pickle.loads(data)) == drawn(buffer)
+
+
+def test_what_it_cannot_relabel_truly_is_refused():
+    buffer = make_buffer()
+    obs, after = moment(1, 0, 10), moment(2, 1, 9)
+    with pytest.raises(ValueError, match="other rewards"):
+        buffer.add(obs, after, np.array([0]), np.array([1.0]), [True], [{}])
+    with pytest.raises(ValueError, match="desired_goal"):
+        buffer.add(obs, moment(2, 1, 9, goal=3), np.array([0]), np.array([0.0]), [False], [{}])
+    as_paid = make_buffer(n_sampled_goal=0)
+    as_paid.add(obs, after, np.array([0]), np.array([0.5]), [True], [{}])
+    assert as_paid.sample(5).rewards.unique().tolist() == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimize_memory_usage": True}, "optimize_memory_usage"),
+        ({"n_sampled_goal": -1}, "n_sampled_goal"),
+        ({"capacity": 1}, "capacity"),
+    ],
+)
+def test_bad_arguments_are_refused_by_name(changes, message):
+    with pytest.raises(ValueError, match=message):
+        make_buffer(**changes)
+    with pytest.raises(ValueError, match="observation_space"):
+        HindsightFrameBuffer(10, PICTURES["observation"], spaces.Discrete(3))
+    with pytest.raises(ValueError, match="action_space"):
+        HindsightFrameBuffer(10, PICTURES, spaces.Box(0, 1))
+
+
+def test_a_step_of_full_size_takes_less_than_9_kb():
+    box = {"low": 0, "high": 255, "dtype": np.uint8}
+    space = spaces.Dict(
+        observation=spaces.Box(shape=(4, 80, 104), **box),
+        achieved_goal=spaces.Box(shape=(1, 80, 104), **box),
+        desired_goal=spaces.Box(shape=(1, 80, 104), **box),
+        steps_left=spaces.Box(0, 50, (1,), np.float32),
+    )
+    buffer = HindsightFrameBuffer(1_000_000, space, spaces.Discrete(7), seed=0)
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (51, 1, 1, 80, 104), np.uint8)
+    goal = rng.integers(0, 256, (1, 1, 80, 104), np.uint8)
+    stacked = np.concatenate((np.zeros((3, *frames.shape[1:]), np.uint8), frames))
+    for t in range(50):
+        before, after = (
+            {
+                "observation": stacked[now : now + 4, 0].swapaxes(0, 1),
+                "achieved_goal": frames[now],
+                "desired_goal": goal,
+                "steps_left": np.full((1, 1), 50 - now, np.float32),
+            }
+            for now in (t, t + 1)
+        )
+        done = t == 49
+        info = {"TimeLimit.truncated": done}
+        buffer.add(before, after, np.array([1]), np.array([0.0]), [done], [info])
+    assert buffer.nbytes / 50 < 9_000
+    batch = buffer.sample(200)
+    steps = 50 - batch.observations["steps_left"][:, 0].numpy().astype(int)
+    for row, step in enumerate(steps):
+        assert (
+            batch.observations["observation"][row].numpy() == stacked[step : step + 4, 0, 0]
+        ).all()
+
+
+def test_it_draws_what_sb3s_own_replay_draws_from_the_same_steps():
+    env = make_vec_env("glamor/GridWorld-v0", 3, seed=0)
+    arguments = (2_000, env.observation_space, env.action_space)
+    theirs = HerReplayBuffer(*arguments, env=env, device="cpu", n_envs=3, copy_info_dict=True)
+    ours = HindsightFrameBuffer(*arguments, device="cpu", n_envs=3, seed=0)
+    rng = np.random.default_rng(0)
+    obs = env.reset()
+    for _ in range(300):
+        action = rng.integers(0, 5, 3) if rng.random() < 0.5 else rng.integers(0, 4, 3)
+        new_obs, reward, done, infos = env.step(action)
+        after = {key: value.copy() for key, value in new_obs.items()}
+        for index in np.flatnonzero(done):
+            for key in after:
+                after[key][index] = infos[index]["terminal_observation"][key]
+        for buffer in (theirs, ours):
+            buffer.add(obs, after, action, reward, done, infos)
+        obs = new_obs
+    assert ours.size() == (theirs.ep_length > 0).sum()
+    np.random.seed(0)  # noqa: NPY002 (what SB3 draws from)
+    summaries = [_summary(buffer.sample(20_000)) for buffer in (theirs, ours)]
+    assert set(summaries[0]) == set(summaries[1])
+    for key, share in summaries[0].items():
+        assert summaries[1][key] == pytest.approx(share, abs=0.012), key
+
+
+def _summary(batch) -> dict[str, float]:
+    """Return shares that tell how transitions are spread over steps, goals, rewards and ends."""
+    cell, after, goal = (
+        part.argmax(dim=1)
+        for part in (
+            batch.observations["achieved_goal"],
+            batch.next_observations["achieved_goal"],
+            batch.observations["desired_goal"],
+        )
+    )
+    left = batch.observations["steps_left"][:, 0]
+    assert (batch.next_observations["steps_left"][:, 0] == left - 1).all()
+    assert (batch.rewards[:, 0] == (after == goal)).all()
+    assert (batch.dones[:, 0] == (batch.actions[:, 0] == 4)).all()
+    shares = {"reward": batch.rewards.mean().item(), "done": batch.dones.mean().item()}
+    shares |= {f"left {k}": (left == k).float().mean().item() for k in range(1, 11)}
+    shares |= {f"cell {k}": (cell == k).float().mean().item() for k in range(0, 49, 7)}
+    shares |= {f"goal {k}": (goal == k).float().mean().item() for k in range(0, 49, 7)}
+    return shares
+
+
+@pytest.mark.parametrize("n_envs", [1, 3])
+def test_dqn_trains_with_it_and_the_same_seed_gives_the_same_agent(n_envs):
+    def train() -> DQN:
+        env = make_vec_env("glamor/GridWorld-v0", n_envs, seed=0)
+        agent = DQN(
+            "MultiInputPolicy",
+            env,
+            buffer_size=1_000,
+            learning_starts=100,
+            replay_buffer_class=HindsightFrameBuffer,
+            replay_buffer_kwargs={"n_sampled_goal": 4},
+            policy_kwargs={"net_arch": [16]},
+            seed=0,
+            device="cpu",
+        )
+        return agent.learn(300)
+
+    one, two = (train().policy.state_dict() for _ in range(2))
+    assert all((one[name] == two[name]).all() for name in one)
+
+
+def test_sb3_saves_and_loads_it(tmp_path):
+    def make() -> DQN:
+        return DQN(
+            "MultiInputPolicy",
+            gym.make("glamor/GridWorld-v0"),
+            buffer_size=1_000,
+            replay_buffer_class=HindsightFrameBuffer,
+            device="cpu",
+        )
+
+    agent = make().learn(90)
+    agent.save_replay_buffer(tmp_path / "replay")
+    other = make()
+    other.load_replay_buffer(tmp_path / "replay")
+    assert other.replay_buffer.size() == agent.replay_buffer.size() > 0
+    other.learn(120)
