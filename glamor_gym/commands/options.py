@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import tyro
 
 from glamor_gym.experiments import RunSpec
+from glamor_gym.vector import CollectorKind
 
 GoalSplit = Literal["evaluation", "training"]
 Reproduction = Literal[
@@ -88,6 +89,9 @@ class Train:
     """End the training after so many minutes, whatever steps are left."""
     device: str = "auto"
     """Where the networks are: cpu, cuda, or auto, which is CUDA where there is one."""
+    collect: CollectorKind = "auto"
+    """Where environments are stepped: in this process, in threads (Atari only), in worker processes
+    that are replaced if they fail, or auto, which is in-process where there is no CUDA."""
     set: Assignments = ()
     """A setting of the agent, e.g. n_trials=200 or policy_kwargs.encoder=residual."""
     env: Assignments = ()
@@ -159,6 +163,62 @@ class Reproduce:
     """Environment steps of each training."""
     device: str = "auto"
     """Where the networks are: cpu, cuda, or auto, which is CUDA where there is one."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Put several agents on several tasks with several seeds, and compare what they reach.
+
+    Every run has the same budget of environment steps and is judged by the same goals at the same
+    steps. DIR gets a folder for each run, results.csv (a row a run), curves.csv (a row an
+    evaluation) and report.html. Runs that are finished are not made again, so that the same
+    command goes on after Ctrl-C; a run that fails stops no other. The exit code is 1 if one failed.
+    """
+
+    tasks: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TASK ...")]
+    """Names or ids of tasks; atari, control or small for all of a kind."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Folder of the benchmark."""
+    agents: Annotated[tuple[str, ...], tyro.conf.arg(metavar="AGENT ...")] = ("glamor",)
+    """Of glamor, gcsl, discern, dqn-her, ppo, qrdqn, random, noop."""
+    seeds: Annotated[tuple[int, ...], tyro.conf.arg(metavar="INT ...")] = (RunSpec.seed,)
+    """Each is a run of its own."""
+    steps: int = RunSpec.steps
+    """Environment steps of each run."""
+    preset: Annotated[str | None, _or_else("PRESET", "compact")] = None
+    """Of the agents that have it; the others take their usual one."""
+    n_envs: int = RunSpec.n_envs
+    """Environments that collect data side by side."""
+    eval_every: Annotated[int | None, _or_else("INT", "a fifth of --steps")] = None
+    """Environment steps from one evaluation to the next."""
+    episodes_per_goal: int = RunSpec.episodes_per_goal
+    """How often each goal is tried in the last evaluation; once in those before it."""
+    minutes: Annotated[float | None, _or_else("FLOAT", "no limit")] = None
+    """End the training of each run after so many minutes, whatever steps are left."""
+    engine: Literal["local", "ray"] = "local"
+    """Who works: processes of this machine, or Ray."""
+    jobs: Annotated[int | None, _or_else("INT", "one for every two cores")] = None
+    """Runs at a time; on a cluster of Ray, its processors set the limit."""
+    address: Annotated[str | None, _or_else("ADDRESS", "Ray is started here")] = None
+    """Of a Ray cluster whose machines share DIR."""
+    gpus: float = 0.0
+    """GPUs that Ray is to keep for a run, e.g. 0.25 for four runs on one."""
+    retries: int = 1
+    """How often a run is taken up again whose process died."""
+    device: str = "auto"
+    """Where the networks are: cpu, cuda, or auto, which is CUDA where there is one."""
+    set: Assignments = ()
+    """A setting of one agent, e.g. glamor.n_trials=200."""
+    env: Assignments = ()
+    """A keyword argument of gym.make, e.g. render_profile=fast."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Write the page of a run or of a benchmark again, from what is in its folder."""
+
+    path: tyro.conf.Positional[Path]
+    """Folder of a run, or of a benchmark."""
 
 
 @dataclass(frozen=True)

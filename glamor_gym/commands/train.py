@@ -99,5 +99,6 @@ def _spec(options: Train, folder: RunFolder) -> RunSpec:
         overrides=parse_assignments("--set", options.set),
         env_kwargs=parse_assignments("--env", options.env),
         minutes=options.minutes,
+        collect=options.collect,
         **{name: value for name, value in named.items() if value is not None},
     )

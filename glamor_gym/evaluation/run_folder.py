@@ -71,6 +71,7 @@ class RunConfig:
         algorithm: the agent's name in the table of algorithms.
         minutes: after which the training was to end; None for no limit.
         commit: of the source, where it was run from a checkout.
+        collect: where environments were stepped, as it was asked for.
         finished: whether the run came to its end: it took its steps, or its minutes.
     """
 
@@ -92,6 +93,7 @@ class RunConfig:
     algorithm: str = "glamor"
     minutes: float | None = None
     commit: str = ""
+    collect: str = "auto"
     finished: bool = False
 
 

@@ -13,12 +13,11 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from glamor_gym.evaluation import (
@@ -35,6 +34,8 @@ from glamor_gym.experiments.algorithms import Algorithm, Player, get_algorithm
 from glamor_gym.experiments.spec import RunSpec
 from glamor_gym.tasks import get_task
 from glamor_gym.types import EvaluationResult
+from glamor_gym.vector import CollectorKind
+from glamor_gym.vector.collector import make_collector
 from glamor_gym.vector.sb3 import horizon_of, stop_action_of
 
 LOG_ENTRIES = 200
@@ -106,6 +107,7 @@ def prepare_run(
         eval_every=spec.evaluation_interval,
         episodes_per_goal=spec.episodes_per_goal,
         minutes=spec.minutes,
+        collect=spec.collect,
         versions=versions(),
         commit=source_commit(),
         finished=False,
@@ -197,7 +199,7 @@ class _PlayedRun(Run):
     def complete(self) -> EvaluationResult:
         """Evaluate the agent."""
         config = self.config
-        env = make_vec_env(config.task, 1, env_kwargs=config.env_kwargs)
+        env = make_collector(config.task, kind="in-process", **config.env_kwargs)
         player = self._algorithm.player(stop_action_of(env), config.seed)
         env.close()
         result = evaluate(
@@ -373,8 +375,11 @@ def _agent(
     algorithm: Algorithm, config: RunConfig, folder: RunFolder, device: str
 ) -> BaseAlgorithm:
     """Return a new agent, or the one of the run's checkpoint with its replay."""
-    env = make_vec_env(
-        config.task, config.n_envs, env_kwargs={**config.env_kwargs, **algorithm.env_kwargs}
+    env = make_collector(
+        config.task,
+        config.n_envs,
+        kind=cast(CollectorKind, config.collect),
+        **{**config.env_kwargs, **algorithm.env_kwargs},
     )
     if not (algorithm.resumes and folder.holds_a_checkpoint()):
         arguments = config.settings | {"policy_kwargs": config.policy_kwargs}

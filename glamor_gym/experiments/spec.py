@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
+from glamor_gym.checks import as_choice
 from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.tasks import get_task
+from glamor_gym.vector import CollectorKind
 
 EVALUATIONS = 5
 """How many evaluations a run has where `eval_every` is not given."""
@@ -30,6 +32,8 @@ class RunSpec:
         env_kwargs: keyword arguments of ``gym.make``.
         episodes_per_goal: how often each goal is tried in the last evaluation; once before it.
         minutes: of wall-clock time after which the training ends; None for no limit.
+        collect: where environments are stepped, a kind of
+            :func:`~glamor_gym.vector.collector.make_collector`; the episodes are the same.
 
     Raises:
         ValueError: there is no such task, algorithm or preset, or a number is out of its range.
@@ -46,6 +50,7 @@ class RunSpec:
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     episodes_per_goal: int = 2
     minutes: float | None = None
+    collect: CollectorKind = "auto"
 
     def __post_init__(self) -> None:
         get_task(self.task)
@@ -60,6 +65,7 @@ class RunSpec:
             number = getattr(self, name)
             if number is not None and number < least:
                 raise ValueError(f"{name} must be at least {least}, got {number}")
+        as_choice(self.collect, get_args(CollectorKind), name="collect")
         if self.minutes is not None and not self.minutes > 0:
             raise ValueError(f"minutes must be more than 0, got {self.minutes}")
 

@@ -6,7 +6,7 @@ In: an id and a number of environments. Out: a Stable-Baselines3 ``VecEnv``.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import gymnasium as gym
 import torch
@@ -17,10 +17,9 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from glamor_gym.checks import as_choice, as_integer
 from glamor_gym.tasks import get_task
+from glamor_gym.vector import CollectorKind
 from glamor_gym.vector.sb3 import GymnasiumVecEnv
 from glamor_gym.vector.workers import WorkerVecEnv
-
-CollectorKind = Literal["auto", "in-process", "threads", "workers"]
 
 
 def make_collector(
