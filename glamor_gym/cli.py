@@ -25,6 +25,8 @@ Command = (
     Annotated[options.Tasks, tyro.conf.subcommand("tasks")]
     | Annotated[options.Train, tyro.conf.subcommand("train")]
     | Annotated[options.Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[options.Benchmark, tyro.conf.subcommand("benchmark")]
+    | Annotated[options.Report, tyro.conf.subcommand("report")]
     | Annotated[options.Reproduce, tyro.conf.subcommand("reproduce")]
     | Annotated[options.Goals, tyro.conf.subcommand("goals")]
     | Annotated[options.Doctor, tyro.conf.subcommand("doctor")]
@@ -65,6 +67,14 @@ def _carry_out(chosen: Command, command: str) -> int:
             from glamor_gym.commands.evaluate import evaluate
 
             return evaluate(chosen)
+        case options.Benchmark():
+            from glamor_gym.commands.benchmark import benchmark
+
+            return benchmark(chosen, command)
+        case options.Report():
+            from glamor_gym.commands.report import report
+
+            return report(chosen)
         case options.Reproduce():
             from glamor_gym.commands.reproduce import reproduce
 

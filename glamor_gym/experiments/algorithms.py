@@ -303,14 +303,14 @@ _ROWS = (
     ),
     LibraryAlgorithm(
         "ppo",
-        "PPO, paid by labels",
+        "PPO (labels)",
         "stable_baselines3:PPO",
         env_kwargs=_LABELS,
         settings={"n_steps": 128, "batch_size": 128, "n_epochs": 4, "ent_coef": 0.01},
     ),
     LibraryAlgorithm(
         "qrdqn",
-        "QR-DQN, paid by labels",
+        "QR-DQN (labels)",
         "sb3_contrib:QRDQN",
         env_kwargs=_LABELS,
         settings={

@@ -28,6 +28,7 @@ from glamor_gym.experiments.results import (
     curve_estimates,
     curves_table,
     final_estimates,
+    is_readable,
     results_table,
 )
 from glamor_gym.files import write_atomically
@@ -57,7 +58,7 @@ def write_benchmark_report(folder: BenchmarkFolder) -> Path:
     for file, table in ((folder.results_file, results), (folder.curves_file, curves)):
         with write_atomically(file) as stream:
             stream.write(table.to_csv(index=False).encode())
-    evaluations = _evaluations(runs)
+    evaluations = last_evaluations(runs)
     page = render_benchmark(record, results, curves, evaluations)
     with write_atomically(folder.report_file) as stream:
         stream.write(page.encode())
@@ -119,10 +120,11 @@ def render_benchmark(
     )
 
 
-def _evaluations(runs: Sequence[RunFolder]) -> dict[tuple[str, str, int], EvaluationResult]:
+def last_evaluations(runs: Sequence[RunFolder]) -> dict[tuple[str, str, int], EvaluationResult]:
+    """Return the last evaluation of each run that has one, by task, algorithm and seed."""
     found = {}
     for run in runs:
-        if run.holds_a_run() and (result := run.evaluation()) is not None:
+        if is_readable(run) and (result := run.evaluation()) is not None:
             config = run.config()
             found[get_task(config.task).name, config.algorithm, config.seed] = result
     return found

@@ -8,6 +8,7 @@ rliable computes them.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -50,13 +51,11 @@ def results_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
     """Return a row a run, with the columns :data:`RESULT_COLUMNS`.
 
     ``state`` is that of :class:`~glamor_gym.experiments.status.Status`; figures are missing where
-    a run was not evaluated yet. ``steps`` are those taken up to its last evaluation.
+    a run was not evaluated yet. ``steps`` are those taken up to its last evaluation. A run whose
+    files are damaged counts as failed.
 
     Args:
         folders: of the runs; one that was not begun gives no row.
-
-    Raises:
-        ValueError: a file in one of them is damaged.
     """
     rows = [_result(folder) for folder in folders if _was_begun(folder)]
     return pd.DataFrame(rows, columns=pd.Index(RESULT_COLUMNS))
@@ -70,15 +69,17 @@ def curves_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
     comes a few steps late. An agent that does not learn has one evaluation, at step 0.
 
     Args:
-        folders: of the runs; one that was not begun gives no row.
-
-    Raises:
-        ValueError: a file in one of them is damaged.
+        folders: of the runs; one that was not begun, or is damaged, gives no row.
     """
-    tables = [_curve(folder) for folder in folders if folder.holds_a_run()]
+    tables = [_curve(folder) for folder in folders if is_readable(folder)]
     if not tables:
         return pd.DataFrame(columns=pd.Index(CURVE_COLUMNS))
     return pd.concat(tables, ignore_index=True)
+
+
+def is_readable(folder: RunFolder) -> bool:
+    """Return whether there is a run in a folder whose files can be read."""
+    return folder.holds_a_run() and _result(folder)["state"] != "failed"
 
 
 def _was_begun(folder: RunFolder) -> bool:
@@ -87,17 +88,18 @@ def _was_begun(folder: RunFolder) -> bool:
 
 def _result(folder: RunFolder) -> dict[str, Any]:
     status = read_status(folder.path)
-    if not folder.holds_a_run():  # it failed before there was anything to write
+    try:
+        config, result = folder.config(), folder.evaluation()
+    except ValueError as error:  # it failed before there was anything to read, or is damaged
         return {
             "task": status.task,
             "agent": status.agent,
             "seed": status.seed,
-            "state": status.state,
+            "state": "failed",
             "steps": 0,
-            "error": status.error,
+            "error": status.error or str(error),
             "folder": folder.path.name,
         }
-    config, result = folder.config(), folder.evaluation()
     steps = folder.metrics()["step"].max()
     row: dict[str, Any] = {
         "task": get_task(config.task).name,
@@ -176,12 +178,15 @@ def interquartile_means(scores: NDArray[np.float64], *, seed: int = 0) -> Estima
     if len(scores) == 1:
         unknown = np.full(scores.shape[-1], np.nan)
         return Estimate(means(scores), unknown, unknown)
-    values, intervals = library.get_interval_estimates(
-        {"scores": scores},
-        means,
-        reps=BOOTSTRAP_REPETITIONS,
-        random_state=np.random.RandomState(seed),
-    )
+    with warnings.catch_warnings():
+        # rliable seeds its bootstrap in a way that is on its way out of the library below it.
+        warnings.filterwarnings("ignore", "random_state is deprecated", FutureWarning)
+        values, intervals = library.get_interval_estimates(
+            {"scores": scores},
+            means,
+            reps=BOOTSTRAP_REPETITIONS,
+            random_state=np.random.RandomState(seed),
+        )
     return Estimate(values["scores"], *intervals["scores"])
 
 

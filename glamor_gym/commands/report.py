@@ -1,0 +1,36 @@
+"""``glamor-gym report``: the page of a run, or of a benchmark.
+
+In: :class:`~glamor_gym.commands.options.Report`. Out: ``report.html`` in the folder; for a
+benchmark its tables as well.
+"""
+
+from __future__ import annotations
+
+from glamor_gym.commands.errors import checking_input
+from glamor_gym.commands.options import Report
+from glamor_gym.evaluation import RunFolder
+from glamor_gym.experiments.benchmark import BenchmarkFolder
+from glamor_gym.experiments.benchmark_report import write_benchmark_report
+from glamor_gym.report import write_report
+
+
+def report(options: Report) -> int:
+    """Write the page that belongs to a folder.
+
+    Raises:
+        InputError: the folder holds neither a run that was evaluated nor a benchmark, or one of
+            its files is damaged.
+    """
+    with checking_input():
+        run, benchmark = RunFolder(options.path), BenchmarkFolder(options.path)
+        if run.holds_a_run():
+            page = write_report(run)
+        elif benchmark.record_file.is_file():
+            page = write_benchmark_report(benchmark)
+        else:
+            raise ValueError(
+                f"{options.path} holds neither a run nor a benchmark: there is no "
+                f"{run.config_file.name} and no {benchmark.record_file.name}"
+            )
+    print(f"report: {page}")
+    return 0
