@@ -12,13 +12,18 @@ import torch
 CPU_INFO = Path("/proc/cpuinfo")
 
 
-def describe_machine() -> dict[str, str | int]:
+def describe_machine(device: str = "cpu") -> dict[str, str | int]:
     """Return date, processor, cores, threads and versions as JSON-able values.
 
     Call it before the work: a benchmark may set PyTorch's number of threads while it runs.
+
+    Args:
+        device: a GPU is named beside the processor.
     """
+    gpu = {} if device == "cpu" else {"gpu": torch.cuda.get_device_name(device)}
     return {
         "date": date.today().isoformat(),
+        **gpu,
         "processor": processor_model(),
         "cores": os.cpu_count() or 1,
         "threads": torch.get_num_threads(),

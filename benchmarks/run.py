@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
+import torch
 import tyro
 from rich.console import Console
 from rich.table import Table
@@ -21,19 +22,24 @@ from benchmarks.machine import describe_machine
 from benchmarks.timing import Comparison
 
 Name = Literal["planner", "replay", "update", "collection", "gridworld", "training"]
+Device = Literal["cpu", "cuda"]
+ON_GPU: tuple[Name, ...] = ("planner", "update")
 NAMES: tuple[Name, ...] = ("planner", "replay", "update", "collection", "gridworld", "training")
 
 
 def main(
     names: Annotated[tuple[Name, ...], tyro.conf.Positional] = NAMES,
     output: Path = Path("results/benchmarks"),
+    device: Device = "cpu",
     show: Annotated[tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(name="list")] = False,
 ) -> int:
     """Run benchmarks one after the other; nothing else should run beside them.
 
     Args:
         names: which.
-        output: folder for ``benchmarks.json`` and ``benchmarks.md``.
+        output: folder for ``benchmarks.json`` and ``benchmarks.md``; on a GPU, its subfolder
+            ``cuda``.
+        device: on a GPU, planner and update alone are run.
         show: say what there is to run, and run nothing.
     """
     console = Console()
@@ -42,10 +48,18 @@ def main(
             module = importlib.import_module(f"benchmarks.{name}")
             console.print(f"{name}: {(module.__doc__ or '').splitlines()[0]}")
         return 0
-    machine = {"command": f"python -m benchmarks.run {' '.join(names)}", **describe_machine()}
+    options, arguments = "", {}
+    if device != "cpu":
+        if not torch.cuda.is_available():
+            console.print("error: device cuda is asked for, and there is none", style="red")
+            return 2
+        names = tuple(name for name in names if name in ON_GPU)
+        options, arguments, output = f" --device {device}", {"device": device}, output / device
+    command = f"python -m benchmarks.run {' '.join(names)}{options}"
+    machine = {"command": command, **describe_machine(device)}
     rows: list[Comparison] = []
     for name in names:
-        for row in importlib.import_module(f"benchmarks.{name}").run():
+        for row in importlib.import_module(f"benchmarks.{name}").run(**arguments):
             console.print(f"{row.name}: {row.ratio:.1f}× ({row.low:.1f}–{row.high:.1f})")
             rows.append(row)
     console.print(_table(rows))

@@ -59,6 +59,7 @@ def compare(
     per: float = 1.0,
     plain_per: float = 1.0,
     note: str = "",
+    device: str = "cpu",
 ) -> Comparison:
     """Time two callables in turn, after one call of each that does not count.
 
@@ -73,13 +74,14 @@ def compare(
         per: units of work in a call of `fast` (observations, samples …).
         plain_per: units of work in a call of `plain`.
         note: goes into the record.
+        device: where both work; a turn ends when it has done all it was given.
     """
     fast()
     plain()
     fast_times, plain_times = [], []
     for _ in range(turns):
-        fast_times.append(_seconds(fast, fast_repeats) / per)
-        plain_times.append(_seconds(plain, 1) / plain_per)
+        fast_times.append(seconds(fast, fast_repeats, device) / per)
+        plain_times.append(seconds(plain, 1, device) / plain_per)
     ratios = [slow / quick for slow, quick in zip(plain_times, fast_times, strict=True)]
     return Comparison(
         name,
@@ -105,8 +107,17 @@ def torch_threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _seconds(work: Callable[[], object], repeats: int) -> float:
+def seconds(work: Callable[[], object], repeats: int = 1, device: str = "cpu") -> float:
+    """Return the mean time of a call, until the device has done all that it was given."""
+    wait_for(device)
     begun = time.perf_counter()
     for _ in range(repeats):
         work()
+    wait_for(device)
     return (time.perf_counter() - begun) / repeats
+
+
+def wait_for(device: str) -> None:
+    """Wait until a device has done all that it was given."""
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)

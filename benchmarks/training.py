@@ -28,7 +28,7 @@ from rich.table import Table
 import glamor_gym  # noqa: F401  (registers the environments)
 from benchmarks.replay import ListReplay
 from benchmarks.timing import Comparison, compare
-from benchmarks.update import descend, plain_loss, plain_optimizer
+from benchmarks.update import descend, plain_contexts, plain_loss, plain_optimizer
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.agents.settings import GlamorSettings
 from glamor_gym.models import GlamorModel
@@ -201,8 +201,7 @@ class PlainTraining:
         stack, goal = (
             torch.from_numpy(self.observation[key])[None] for key in ("observation", "desired_goal")
         )
-        state = model.observation_encoder(stack)
-        mixed = model.mix(torch.cat((state, model.goal_encoder(goal)), dim=-1))
+        mixed, state = plain_contexts(model, stack, goal)
         steps_left = torch.tensor([HORIZON])
         decoders = (model.inverse_dynamics, model.prior)
         best = plan_textbook(*decoders, mixed, state, steps_left, PlannerSettings(), self.generator)

@@ -22,7 +22,7 @@ SPACE = spaces.Dict(
 )
 
 
-def make_batch(batch_size: int) -> SegmentBatch:
+def make_batch(batch_size: int, device: str = "cpu") -> SegmentBatch:
     """Make a batch whose lengths are spread as the replay spreads them."""
     rng = np.random.default_rng(0)
     remaining = HORIZON - rng.integers(0, HORIZON, batch_size)
@@ -33,7 +33,7 @@ def make_batch(batch_size: int) -> SegmentBatch:
         torch.from_numpy(rng.integers(0, 256, (batch_size, channels, 80, 104), dtype=np.uint8))
         for channels in (4, 1)
     )
-    return SegmentBatch(observation, goal, tokens, length)
+    return SegmentBatch(*(part.to(device) for part in (observation, goal, tokens, length)))
 
 
 def plain_log_probs(
@@ -42,7 +42,7 @@ def plain_log_probs(
     """Return log p of the tokens that count: the whole context at every step, padding too."""
     n_actions = decoder.token_in.in_features
     h, c = decoder.first_state(context).chunk(2, dim=-1)
-    previous = torch.zeros(len(context), n_actions)
+    previous = context.new_zeros(len(context), n_actions)
     kept = []
     for step in range(tokens.shape[1]):
         h, c = decoder.cell(decoder.context_in(context) + decoder.token_in(previous), (h, c))
@@ -84,7 +84,7 @@ def plain_loss(model: GlamorModel, batch: SegmentBatch) -> Tensor:
 
 def fast_loss(model: GlamorModel, batch: SegmentBatch) -> Tensor:
     """Return the same loss as the agent computes it."""
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(batch.observation.device.type, torch.bfloat16):
         folded = model.fold(batch.observation, batch.goal)
     inverse, prior = log_probs(folded, batch.tokens, batch.length)
     return -inverse.mean() - prior.mean()
@@ -116,16 +116,17 @@ def steps(
     )
 
 
-def run(batch_size: int = BATCH) -> Iterator[Comparison]:
+def run(batch_size: int = BATCH, device: str = "cpu") -> Iterator[Comparison]:
     """Compare updates with the paper's encoder and with the compact one."""
-    batch = make_batch(batch_size)
+    batch = make_batch(batch_size, device)
     encoders: tuple[tuple[EncoderName, float, int], ...] = (
         ("residual", 3.0, 3),
         ("compact", 2.0, 7),
     )
     for encoder, target, turns in encoders:
         torch.manual_seed(0)
-        fast, plain = steps(GlamorModel(SPACE, N_ACTIONS, encoder=encoder), batch)
+        model = GlamorModel(SPACE, N_ACTIONS, encoder=encoder).to(device)
+        fast, plain = steps(model, batch)
         loss, reference_loss = fast(), plain()
         yield compare(
             f"update, {encoder} encoder, batch {batch_size}, T = {HORIZON}",
@@ -136,4 +137,5 @@ def run(batch_size: int = BATCH) -> Iterator[Comparison]:
             turns=turns,
             fast_repeats=1,
             note=f"losses {loss:.4f} (bfloat16) and {reference_loss:.4f}",
+            device=device,
         )

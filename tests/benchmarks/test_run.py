@@ -4,11 +4,13 @@ import importlib
 import json
 
 import pytest
+import torch
 import tyro
 
 from benchmarks import collection, gridworld, planner, replay, run, update
 from benchmarks.machine import processor_model
 from benchmarks.timing import Comparison
+from glamor_gym.planners.recorded import RecordedPlanner
 
 
 def row(name: str, ratio: float) -> Comparison:
@@ -59,6 +61,38 @@ def test_an_unknown_name_is_refused_with_those_that_exist(capsys):
         tyro.cli(run.main, args=["nonsense"])
     assert exit_.value.code == 2
     assert "training" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused(capsys, tmp_path):
+    output = tmp_path / "none"
+    assert tyro.cli(run.main, args=["--device", "cuda", "--output", str(output)]) == 2
+    assert "cuda" in capsys.readouterr().out
+    assert not output.exists()
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_on_a_gpu_what_runs_there_is_run_and_kept_apart(monkeypatch, tmp_path):
+    devices = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"a {device} device")
+    monkeypatch.setattr(
+        planner, "run", lambda device: devices.append(device) or iter([row("plan", 4.0)])
+    )
+    assert run.main(("planner", "replay"), tmp_path, device="cuda") == 0
+    assert devices == ["cuda"]
+    record = json.loads((tmp_path / "cuda" / "benchmarks.json").read_text())
+    assert [kept["name"] for kept in record["rows"]] == ["plan"]
+    assert record["machine"]["gpu"] == "a cuda device"
+
+
+@torch.inference_mode()
+def test_a_devices_own_planner_is_held_against_the_plain_path():
+    planner_of_its_own = RecordedPlanner(lambda work: work)
+    result = planner.compare_recorded(planner_of_its_own, "cpu", n_rows=2, horizon=3)
+    assert result.fast_ms > 0
+    assert "differ by 0.0e+00" in result.note
+    assert "wanted: 2 ms" in result.note
 
 
 def test_every_name_is_a_benchmark():

@@ -1,0 +1,287 @@
+"""``python -m benchmarks.roofline``: what an update asks of a device, and what it gets.
+
+In: nothing. Out: ``roofline.json``, ``roofline.md``, ``roofline.png`` and ``roofline.svg`` in the
+folder given: floating-point operations, bytes, time and both rates of each kind of layer in the
+forward pass and of the whole update, beside the device's own measured peaks.
+
+Operations are PyTorch's count of the products in what ran. Bytes are those of every operation's
+inputs and outputs, as if nothing stayed in a cache between two of them; so a rate above that of
+the memory means that caches served it.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import torch
+import tyro
+from matplotlib.figure import Figure
+from rich.console import Console
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.machine import describe_machine
+from benchmarks.plotting import COLOUR, INK, SECOND, STYLE, save
+from benchmarks.run import Device
+from benchmarks.timing import seconds
+from benchmarks.update import BATCH, N_ACTIONS, SPACE, descend, fast_loss, make_batch
+from glamor_gym.models import GlamorModel
+from glamor_gym.types import SegmentBatch
+
+PEAK_SIZES = {"cpu": (2048, 64), "cuda": (8192, 2048)}
+"""Side of the square product, and megabytes of the copy, by which a device's peaks are measured."""
+
+Call = tuple[nn.Module, tuple[Tensor, ...]]
+"""A layer, and what it was called with."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a piece of work took.
+
+    Attributes:
+        name: of the piece.
+        ms: its time.
+        gflop: floating-point operations, in billions.
+        gbytes: bytes of all operations' inputs and outputs, in billions.
+    """
+
+    name: str
+    ms: float
+    gflop: float
+    gbytes: float
+
+    @property
+    def gflops(self) -> float:
+        """Billions of operations a second."""
+        return 1e3 * self.gflop / self.ms
+
+    @property
+    def bandwidth(self) -> float:
+        """Billions of bytes a second."""
+        return 1e3 * self.gbytes / self.ms
+
+    @property
+    def intensity(self) -> float:
+        """Operations a byte."""
+        return self.gflop / self.gbytes
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """What a device can do: bfloat16 products and copies, in billions a second."""
+
+    gflops: float
+    bandwidth: float
+
+    def attainable(self, intensity: float) -> float:
+        """Return the most operations a second (in billions) for so many operations a byte."""
+        return min(self.gflops, intensity * self.bandwidth)
+
+
+class ByteCounter(TorchDispatchMode):
+    """Adds up the bytes of the inputs and outputs of all operations that are not views."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operation and count its bytes."""
+        result = func(*args, **(kwargs or {}))
+        if not func.is_view:
+            tensors = [x for x in tree_leaves((args, kwargs, result)) if isinstance(x, Tensor)]
+            self.total += sum(x.numel() * x.element_size() for x in tensors)
+        return result
+
+
+def count(work: Callable[[], object]) -> tuple[float, float]:
+    """Return (operations, bytes) of a call, both in billions."""
+    with FlopCounterMode(display=False) as flops:
+        work()
+    with ByteCounter() as counted:
+        work()
+    return flops.get_total_flops() / 1e9, counted.total / 1e9
+
+
+def measure_peaks(device: Device) -> Peaks:
+    """Measure a device's fastest bfloat16 product and copy."""
+    side, megabytes = PEAK_SIZES[device]
+    a = torch.randn(side, side, device=device).bfloat16()
+    source = torch.ones(megabytes * 2**20, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+
+    def best(work: Callable[[], object]) -> float:
+        work()
+        return min(seconds(work, 1, device) for _ in range(9))
+
+    product, copy = best(lambda: a @ a), best(lambda: target.copy_(source))
+    return Peaks(2e-9 * side**3 / product, 2e-9 * source.numel() / copy)
+
+
+def profile(model: GlamorModel, batch: SegmentBatch, repeats: int) -> list[Work]:
+    """Measure an update, its forward pass, and the kinds of layers of the encoders in that.
+
+    Args:
+        model: with encoders of pictures, on the batch's device.
+        batch: what it learns from.
+        repeats: runs of which the median counts.
+    """
+    device = batch.observation.device.type
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-9, fused=True)
+
+    def update() -> float:
+        return descend(model, optimizer, fast_loss(model, batch))
+
+    def forward() -> Tensor:
+        with torch.no_grad():
+            return fast_loss(model, batch)
+
+    whole = []
+    for name, work in (("update", update), ("forward pass", forward)):
+        work()
+        times = [seconds(work, 1, device) for _ in range(repeats)]
+        whole.append(Work(name, 1e3 * statistics.median(times), *count(work)))
+    return [*whole, *layers(model, forward, repeats, device)]
+
+
+def layers(
+    model: GlamorModel, forward: Callable[[], object], repeats: int, device: str
+) -> Iterator[Work]:
+    """Measure the layers of the encoders in a forward pass, by kind."""
+    calls: list[Call] = []
+
+    def remember(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        calls.append((layer, inputs))
+
+    leaves = [
+        layer
+        for encoder in (model.observation_encoder, model.goal_encoder)
+        for layer in encoder.modules()
+        if not list(layer.children())
+    ]
+    hooks = [layer.register_forward_pre_hook(remember) for layer in leaves]
+    forward()
+    for hook in hooks:
+        hook.remove()
+    by_kind: defaultdict[str, list[Call]] = defaultdict(list)
+    for layer, inputs in calls:
+        by_kind[kind_of(layer)].append((layer, inputs))
+    for kind, of_kind in by_kind.items():
+        work = partial(repeat, of_kind, device)
+        work()
+        times = [seconds(work, 1, device) for _ in range(repeats)]
+        yield Work(kind, 1e3 * statistics.median(times), *count(work))
+
+
+def kind_of(layer: nn.Module) -> str:
+    """Return the name of the layer of PyTorch's that a layer is, or else its own."""
+    bases = [kind for kind in type(layer).__mro__ if kind.__module__.startswith("torch.nn.")]
+    return type(layer).__name__ if bases[0] is nn.Module else bases[0].__name__
+
+
+def repeat(calls: list[Call], device: str) -> None:
+    """Make recorded calls of layers again, in the precision of the update."""
+    with torch.no_grad(), torch.autocast(device, torch.bfloat16):
+        for layer, inputs in calls:
+            layer(*inputs)
+
+
+def draw(works: list[Work], peaks: Peaks, machine: dict[str, str | int]) -> Figure:
+    """Draw the roof, and under it what has products in it."""
+    figure = Figure(figsize=(7.0, 4.6), layout="constrained")
+    axes = figure.subplots()
+    points = [work for work in works if work.gflop]
+    low = min(work.intensity for work in points) / 3
+    high = max(peaks.gflops / peaks.bandwidth, *(work.intensity for work in points)) * 3
+    ridge = peaks.gflops / peaks.bandwidth
+    roof = [low, ridge, high]
+    axes.plot(roof, [peaks.attainable(x) for x in roof], color=INK, label="measured peaks")
+    for work in points:
+        colour = SECOND if work.name in ("update", "forward pass") else COLOUR
+        axes.plot(work.intensity, work.gflops, "o", color=colour)
+        axes.annotate(
+            f"{work.name}: {work.ms:.3g} ms",
+            (work.intensity, work.gflops),
+            textcoords="offset points",
+            xytext=(6, -10),
+            color=INK,
+            fontsize=8,
+        )
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="floating-point operations a byte",
+        ylabel="billions of operations a second",
+        title=f"Update of {BATCH} tuples, residual encoder: {machine.get('gpu', 'CPU')}",
+    )
+    axes.legend(loc="lower right")
+    return figure
+
+
+def write(works: list[Work], peaks: Peaks, machine: dict[str, str | int], folder: Path) -> None:
+    """Write JSON, Markdown and pictures into a folder, made if it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {"machine": machine, "peaks": asdict(peaks), "rows": [asdict(work) for work in works]}
+    text = json.dumps(record, indent=2, ensure_ascii=False)
+    (folder / "roofline.json").write_text(text + "\n", encoding="utf-8")
+    lines = [
+        "| work | ms | GFLOP | GB | GFLOP/s | of the peak | GB/s | of a copy's |",
+        "|---|---|---|---|---|---|---|---|",
+        *(
+            f"| {work.name} | {work.ms:.3g} | {work.gflop:.3g} | {work.gbytes:.3g} "
+            f"| {work.gflops:.3g} | {work.gflops / peaks.gflops:.0%} "
+            f"| {work.bandwidth:.3g} | {work.bandwidth / peaks.bandwidth:.0%} |"
+            for work in works
+        ),
+        "",
+        f"peaks: {peaks.gflops:.0f} GFLOP/s (bfloat16 product), "
+        f"{peaks.bandwidth:.0f} GB/s (copy)  ",
+        *(f"{key}: {value}  " for key, value in machine.items()),
+    ]
+    (folder / "roofline.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with mpl.rc_context(STYLE):
+        save(draw(works, peaks, machine), folder, "roofline")
+
+
+def main(
+    output: Path = Path("results/benchmarks/roofline"),
+    device: Device = "cpu",
+    batch_size: int = BATCH,
+    repeats: int = 5,
+) -> int:
+    """Measure an update with the paper's encoder; nothing else should run beside it.
+
+    Args:
+        output: folder for the table, the picture and the numbers.
+        device: where.
+        batch_size: training tuples in the update.
+        repeats: runs of each piece, of which the median counts.
+    """
+    for name, number in (("batch_size", batch_size), ("repeats", repeats)):
+        if number < 1:
+            raise ValueError(f"{name} must be 1 or more, got {number}")
+    command = f"python -m benchmarks.roofline --device {device} --batch-size {batch_size}"
+    machine = {"command": command, **describe_machine(device)}
+    torch.manual_seed(0)
+    model = GlamorModel(SPACE, N_ACTIONS, encoder="residual").to(device)
+    peaks = measure_peaks(device)
+    works = profile(model, make_batch(batch_size, device), repeats)
+    write(works, peaks, machine, output)
+    Console().print((output / "roofline.md").read_text(), highlight=False)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(tyro.cli(main))
