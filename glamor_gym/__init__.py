@@ -12,6 +12,7 @@ from glamor_gym.registration import register_envs, register_in_workers
 
 if TYPE_CHECKING:
     from glamor_gym.agents import DiscernAgent, GCSLAgent, GlamorAgent
+    from glamor_gym.agents.zoo import register_zoo
     from glamor_gym.conformance import CheckReport, check_agent, check_goal_env
     from glamor_gym.evaluation import evaluate
     from glamor_gym.replay import HindsightFrameBuffer
@@ -28,6 +29,7 @@ __all__ = [
     "check_agent",
     "check_goal_env",
     "evaluate",
+    "register_zoo",
 ]
 
 _HOMES = {
@@ -39,6 +41,7 @@ _HOMES = {
     "check_goal_env": "glamor_gym.conformance",
     "HindsightFrameBuffer": "glamor_gym.replay",
     "evaluate": "glamor_gym.evaluation",
+    "register_zoo": "glamor_gym.agents.zoo",
 }
 
 register_envs()

@@ -9,6 +9,8 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+from stable_baselines3.common.utils import ConstantSchedule
+
 DataPolicy = Literal["open_loop", "random"]
 CloningDataPolicy = Literal["reactive", "random"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -54,6 +56,9 @@ class CollectionSettings:
         Raises:
             ValueError: a setting is out of its range or of a wrong kind; the message names it.
         """
+        given: object = self.learning_rate
+        if isinstance(given, ConstantSchedule):  # which is how RL Zoo hands numbers over
+            object.__setattr__(self, "learning_rate", given.val)
         self._check_number("learning_rate", above=0.0)
         self._check_one_of("lr_schedule", ("constant", "cosine"))
         self._check_number("weight_decay", at_least=0.0)

@@ -1,0 +1,242 @@
+"""What every agent must do, whoever it is: Stable-Baselines3's own expectations."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from small_agents import GRID, make_grid, observations
+from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback, EvalCallback
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
+
+from glamor_gym.agents import AgentFileError, DiscernAgent, GCSLAgent, GlamorAgent
+from glamor_gym.agents.base import ImageGoalAgent
+
+STOP = 4
+SMALL: dict[str, Any] = {
+    "learning_starts": 60,
+    "batch_size": 16,
+    "replay_ratio": 4.0,
+    "buffer_size": 2_000,
+    "exploration_steps": 200,
+    "device": "cpu",
+    "seed": 0,
+    "policy_kwargs": {"embedding_size": 32},
+}
+AGENTS = [GlamorAgent, GCSLAgent, DiscernAgent]
+
+
+def make(agent_class: type[ImageGoalAgent], env: Any = None, **changes: Any) -> ImageGoalAgent:
+    return agent_class(make_grid() if env is None else env, **{**SMALL, **changes})
+
+
+def weights(agent: ImageGoalAgent) -> list[torch.Tensor]:
+    return list(agent.policy.state_dict().values())
+
+
+@pytest.fixture(params=AGENTS, ids=lambda agent_class: agent_class.__name__)
+def agent_class(request) -> type[ImageGoalAgent]:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def trained_agents() -> dict[type[ImageGoalAgent], ImageGoalAgent]:
+    torch.set_num_threads(1)
+    return {agent_class: make(agent_class).learn(300) for agent_class in AGENTS}
+
+
+@pytest.fixture
+def trained_agent(agent_class, trained_agents) -> ImageGoalAgent:
+    return trained_agents[agent_class]
+
+
+def test_it_is_an_sb3_algorithm_that_learns_from_an_id(agent_class):
+    agent = make(agent_class, GRID)
+    before = [weight.clone() for weight in weights(agent)]
+    assert agent.learn(150) is agent
+    assert isinstance(agent, OffPolicyAlgorithm)
+    assert agent.num_timesteps == 150
+    assert agent._n_updates == agent.settings.updates_due(150) > 0
+    assert any(not torch.equal(a, b) for a, b in zip(before, weights(agent), strict=True))
+
+
+@pytest.mark.parametrize("vec_env_cls", [DummyVecEnv, SubprocVecEnv])
+def test_it_learns_in_several_environments(agent_class, vec_env_cls):
+    env = make_vec_env(GRID, 2, vec_env_cls=vec_env_cls, env_kwargs={"goals": "all"})
+    agent = make(agent_class, env).learn(200)
+    assert agent.replay_buffer.n_trajectories == 20
+    env.close()
+
+
+def test_it_learns_in_a_gymnasium_vector(agent_class):
+    env = gym.make_vec(GRID, 2, goals="all")
+    agent = make(agent_class, env).learn(220)
+    assert (agent.replay_buffer.state()["lengths"] == 10).all()
+    env.close()
+
+
+def test_every_setting_is_an_argument_with_the_same_default(agent_class):
+    agent = agent_class(make_grid())
+    parameters = inspect.signature(agent_class.__init__).parameters
+    settings = agent.settings.as_dict()
+    assert {name: parameters[name].default for name in settings} == settings
+    assert agent_class(make_grid(), **agent_class.preset("paper")).settings == agent.settings
+
+
+@pytest.mark.parametrize("preset", ["paper", "compact", "small"])
+def test_every_preset_can_be_made(agent_class, preset):
+    arguments = agent_class.preset(preset)
+    agent = agent_class(make_grid(), **arguments)
+    names = agent.settings.names()
+    assert agent.settings.as_dict() == {name: arguments[name] for name in names}
+    with pytest.raises(ValueError, match="preset must be one of paper"):
+        agent_class.preset("beast")
+
+
+def test_the_same_seed_gives_the_same_agent(agent_class):
+    one, two, other = (make(agent_class, seed=seed).learn(200) for seed in (3, 3, 4))
+    assert all(torch.equal(a, b) for a, b in zip(weights(one), weights(two), strict=True))
+    assert any(not torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
+
+
+def test_training_never_stops_an_episode(agent_class):
+    class Recorder(BaseCallback):
+        def __init__(self):
+            super().__init__()
+            self.actions: set[int] = set()
+
+        def _on_step(self) -> bool:
+            self.actions |= set(self.locals["actions"].tolist())
+            return True
+
+    recorder = Recorder()
+    make(agent_class).learn(250, callback=recorder)
+    assert recorder.actions == {0, 1, 2, 3}
+
+
+def test_callbacks_run_save_evaluate_and_end_the_training(agent_class, tmp_path):
+    class End(BaseCallback):
+        def _on_step(self) -> bool:
+            return self.num_timesteps < 130
+
+    saving = CheckpointCallback(60, str(tmp_path))
+    env = make_vec_env(GRID, 1, env_kwargs={"goals": "all"})
+    judging = EvalCallback(env, n_eval_episodes=2, eval_freq=60, verbose=0)
+    agent = make(agent_class).learn(300, callback=[saving, judging, End()])
+    assert agent.num_timesteps == 130
+    assert len(list(tmp_path.glob("rl_model_*_steps*.safetensors"))) == 2
+    assert np.isfinite(judging.last_mean_reward)
+
+
+def test_it_logs_finite_numbers(agent_class, tmp_path):
+    agent = make(agent_class)
+    agent.set_logger(configure(str(tmp_path), ["csv"]))
+    agent.learn(300, log_interval=5)
+    header, *rows = (tmp_path / "progress.csv").read_text().splitlines()
+    columns = header.split(",")
+    assert "train/grad_norm" in columns
+    losses = [name for name in columns if name.startswith("train/") and name.endswith("loss")]
+    assert losses
+    last = dict(zip(columns, rows[-1].split(","), strict=True))
+    assert all(np.isfinite(float(last[name])) for name in losses)
+
+
+def test_it_goes_on_learning_where_it_was_left(agent_class):
+    agent = make(agent_class).learn(150).learn(100, reset_num_timesteps=False)
+    assert agent.num_timesteps == 250
+    assert agent._n_updates == agent.settings.updates_due(250)
+
+
+def test_one_observation_and_a_batch_give_the_same_deterministic_action(trained_agent):
+    batch = observations(3)
+    actions, state = trained_agent.predict(batch, deterministic=True)
+    assert actions.shape == (3,)
+    assert actions.dtype.kind == "i"
+    assert state is not None
+    assert (trained_agent.predict(batch, deterministic=True)[0] == actions).all()
+    # The planner's fixed noise depends on the batch; a batch of one must be as one alone.
+    one = {key: value[:1] for key, value in batch.items()}
+    alone = {key: value[0] for key, value in batch.items()}
+    action, _ = trained_agent.predict(alone, deterministic=True)
+    assert np.shape(action) == ()
+    assert action == trained_agent.predict(one, deterministic=True)[0][0]
+
+
+def test_state_is_kept_for_each_environment_and_forgotten_at_a_start(trained_agent):
+    batch = observations(2)
+    _, state = trained_agent.predict(batch)
+    _, state = trained_agent.predict(batch, state, np.array([True, False]))
+    assert state.steps.tolist() == [1, 2]
+    with pytest.raises(ValueError, match="state"):
+        trained_agent.predict(observations(3), state)
+    with pytest.raises(ValueError, match="state"):
+        trained_agent.predict(batch, (np.zeros(2), 1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("observation", np.full((2, 49), np.nan, np.float32)), ("desired_goal", np.zeros((2, 3)))],
+)
+def test_observations_that_are_none_are_refused_by_name(trained_agent, key, value):
+    with pytest.raises(ValueError, match=key):
+        trained_agent.predict({**observations(2), key: value})
+    with pytest.raises(ValueError, match="lacks 'desired_goal'"):
+        trained_agent.predict({"observation": np.zeros(49, np.float32)})
+
+
+def test_sb3_can_evaluate_it_and_its_policy(trained_agent):
+    env = make_vec_env(GRID, 2, env_kwargs={"goals": "all"})
+    rewards, lengths = evaluate_policy(trained_agent, env, 4, return_episode_rewards=True)
+    assert len(rewards) == len(lengths) == 4
+    actions, _ = trained_agent.policy.predict(observations(2), deterministic=True)
+    assert actions.shape == (2,)
+
+
+def test_saved_and_loaded_it_acts_and_learns_the_same(trained_agent, tmp_path):
+    trained_agent.save(tmp_path / "agent")
+    loaded = type(trained_agent).load(tmp_path / "agent", env=make_grid(), device="cpu")
+    batch = observations(5)
+    before, _ = trained_agent.predict(batch, deterministic=True)
+    assert (loaded.predict(batch, deterministic=True)[0] == before).all()
+    assert loaded.settings == trained_agent.settings
+    assert loaded.num_timesteps == trained_agent.num_timesteps
+    pairs = zip(weights(trained_agent), weights(loaded), strict=True)
+    assert all(torch.equal(mine, its) for mine, its in pairs)
+    loaded.learn(100, reset_num_timesteps=False)
+    assert loaded.num_timesteps == trained_agent.num_timesteps + 100
+
+
+def test_its_replay_is_saved_and_loaded_apart(trained_agent, tmp_path):
+    trained_agent.save_replay_buffer(tmp_path / "replay.npz")
+    other = make(type(trained_agent))
+    other.load_replay_buffer(tmp_path / "replay.npz")
+    theirs, ours = trained_agent.replay_buffer.state(), other.replay_buffer.state()
+    assert theirs.keys() == ours.keys()
+    assert all((theirs[name] == ours[name]).all() for name in theirs)
+
+
+def test_another_agents_file_is_refused(trained_agent, tmp_path):
+    trained_agent.save(tmp_path / "agent")
+    others = [other for other in AGENTS if other is not type(trained_agent)]
+    for other in others:
+        with pytest.raises(AgentFileError, match="not a"):
+            other.load(tmp_path / "agent")
+
+
+def test_pictures_are_learnt_from_as_well(agent_class):
+    env = gym.make("glamor/Pong-v0")
+    kwargs = {"encoder": "compact", "embedding_size": 16}
+    agent = make(agent_class, env, policy_kwargs=kwargs, batch_size=4, replay_ratio=0.2)
+    agent.learn(170)
+    assert agent._n_updates == 5
+    observation, _ = env.reset(seed=0)
+    assert agent.predict(observation, deterministic=True)[0] in range(7)
+    env.close()

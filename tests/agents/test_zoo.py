@@ -1,0 +1,69 @@
+"""RL Zoo: it finds the agents, reads their files, and trains them."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+import yaml
+
+from glamor_gym import register_zoo
+from glamor_gym.agents.zoo import ALGORITHMS, with_conf_file
+
+pytest.importorskip("rl_zoo3")
+GRID = "glamor/GridWorld-v0"
+OF_THE_ZOO = ("n_timesteps", "policy", "n_envs", "monitor_kwargs")
+
+
+@pytest.mark.parametrize(("entry", "preset"), [("default", "compact"), (GRID, "small")])
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_the_files_hold_the_presets(name, entry, preset):
+    files = register_zoo()
+    settings = yaml.safe_load(files[name].read_text())[entry]
+    kwargs = {key: value for key, value in settings.items() if key not in OF_THE_ZOO}
+    from_file = ALGORITHMS[name](None, **kwargs)
+    from_preset = ALGORITHMS[name](None, **ALGORITHMS[name].preset(preset))
+    assert from_file.settings == from_preset.settings
+    assert from_file.policy_kwargs == from_preset.policy_kwargs
+    assert settings["policy"] in ALGORITHMS[name].policy_aliases
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_the_zoo_trains_evaluates_and_saves_them(name, tmp_path, capsys):
+    from rl_zoo3 import ALGOS
+    from rl_zoo3.exp_manager import ExperimentManager
+
+    files = register_zoo()
+    assert ALGOS[name] is ALGORITHMS[name]
+    manager = ExperimentManager(
+        argparse.Namespace(algo=name),
+        name,
+        GRID,
+        str(tmp_path),
+        n_timesteps=60,
+        eval_freq=40,
+        n_eval_episodes=2,
+        hyperparams={"learning_starts": 20, "batch_size": 16},
+        log_interval=-1,  # the command line's default: the agent's own
+        config=str(files[name]),
+        verbose=0,
+        device="cpu",
+    )
+    agent, _ = manager.setup_experiment()
+    manager.learn(agent)
+    manager.save_trained_model(agent)
+    assert agent.num_timesteps == 60
+    assert agent._n_updates > 0
+    (saved,) = tmp_path.glob(f"{name}/*/glamor-GridWorld-v0.safetensors")
+    assert type(agent).load(saved, device="cpu").num_timesteps == 60
+    assert agent.settings.learning_rate == pytest.approx(1e-3)
+    monitor = next(tmp_path.glob(f"{name}/*/*.monitor.csv")).read_text()
+    assert "is_success" in monitor
+
+
+def test_the_command_line_gets_the_agents_own_file():
+    files = register_zoo()
+    given = ["--algo", "gcsl", "--env", GRID]
+    assert with_conf_file(given, files) == [*given, "--conf-file", str(files["gcsl"])]
+    for kept in (["--algo", "ppo"], [*given, "-conf", "mine.yml"], []):
+        assert with_conf_file(kept, files) == kept
