@@ -16,7 +16,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from stable_baselines3.common.type_aliases import MaybeCallback, RolloutReturn, 
 from stable_baselines3.common.vec_env import VecEnv
 
 from glamor_gym import __version__
+from glamor_gym.agents.background import Background
 from glamor_gym.agents.checkpoint_folder import CheckpointError, CheckpointFolder
 from glamor_gym.agents.continuation import restore_agent, restore_process, snapshot_agent
 from glamor_gym.agents.episodes import EpisodeRecorder, row_of
@@ -49,6 +50,8 @@ from glamor_gym.vector.sb3 import AnyEnv, as_vec_env, horizon_of, stop_action_of
 
 Self = TypeVar("Self", bound="ImageGoalAgent")
 
+Metrics = dict[str, float]
+
 NO_ACTION = -1
 """What :meth:`ImageGoalAgent.collect` returns where it leaves the choice to chance."""
 
@@ -67,9 +70,18 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         device: ``"auto"`` takes CUDA where there is one.
         _init_setup_model: build networks and replay at once.
 
+    Attributes:
+        overlap: whether updates are made on a thread of their own while the environments step.
+            What is learned stays the same to the last bit: each update gets the samples that it
+            would have got, and whoever looks at the policy waits for it. False unless it is set.
+
     Raises:
         ValueError: the environment has no goals, no Discrete actions, or no known horizon.
     """
+
+    acts_by_plan: ClassVar[bool] = False
+    """Whether :meth:`collect` looks at the policy at the beginnings of episodes alone, and
+    :meth:`update` never at the replay: updates can then overlap the steps in between."""
 
     replay_buffer: TrajectoryStore[Any]  # type: ignore[assignment]
     observation_space: spaces.Dict
@@ -109,6 +121,8 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         self.stop_action = -1
         self.horizon = 0
         self._updates_before = 0
+        self.overlap = False
+        self._updates: Background[list[Metrics]] = Background()
         self._checkpoint: str | None = None  # digest of the one last written or read
         self._left_off: Snapshot | None = None  # what waits until learning goes on
         if vec_env is not None:
@@ -255,14 +269,20 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             raise ValueError(f"total_timesteps must be 1 or more, got {total_timesteps}")
         if self.env is None:
             raise ValueError("env is missing: call set_env, or load with env=…")
-        return super().learn(
-            total_timesteps,
-            callback,
-            log_interval,
-            tb_log_name or type(self).__name__,
-            reset_num_timesteps,
-            progress_bar,
-        )
+        if self.overlap and not self.acts_by_plan:
+            raise ValueError(f"overlap must be False for a {type(self).__name__}, got True")
+        try:
+            super().learn(
+                total_timesteps,
+                callback,
+                log_interval,
+                tb_log_name or type(self).__name__,
+                reset_num_timesteps,
+                progress_bar,
+            )
+        finally:
+            self.finish_updates()
+        return self
 
     def _setup_learn(
         self,
@@ -406,22 +426,49 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         due = self._updates_before + self.settings.updates_due(self.num_timesteps)
         if self._n_updates >= due or not len(self.replay_buffer):
             return
-        self.policy.set_training_mode(True)
+        self.finish_updates()
         self._update_learning_rate(self.policy.optimizer)
+        if self.overlap:
+            numbers = range(self._n_updates + 1, due + 1)
+            batches = [self.replay_buffer.sample(batch_size, self.device) for _ in numbers]
+            self._updates.begin(lambda: list(map(self._make_update, numbers, batches)))
+            self._n_updates = due  # as good as made: whoever looks at them waits
         while self._n_updates < due:
-            metrics = self.update(self.replay_buffer.sample(batch_size, self.device))
+            batch = self.replay_buffer.sample(batch_size, self.device)
+            self._record(self._make_update(self._n_updates + 1, batch))
             self._n_updates += 1
-            for name, value in metrics.items():
-                number = float(value)
-                if not math.isfinite(number):
-                    raise FloatingPointError(
-                        f"{name} is {number} at update {self._n_updates} "
-                        f"(step {self.num_timesteps}); lower the learning rate"
-                    )
-                self.logger.record_mean(f"train/{name}", number)
-        self.policy.set_training_mode(False)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/exploration_rate", self.exploration_rate)
+
+    def finish_updates(self) -> None:
+        """Wait for updates that overlap; to be called before weights or generators are looked at.
+
+        Raises:
+            FloatingPointError: a loss came out as NaN or infinite.
+        """
+        for metrics in self._updates.take() or ():
+            self._record(metrics)
+
+    def _make_update(self, number: int, batch: Any) -> Metrics:
+        """Make one update and return what is to be logged of it.
+
+        Raises:
+            FloatingPointError: a loss came out as NaN or infinite.
+        """
+        self.policy.set_training_mode(True)
+        metrics = {name: float(value) for name, value in self.update(batch).items()}
+        self.policy.set_training_mode(False)
+        for name, value in metrics.items():
+            if not math.isfinite(value):
+                raise FloatingPointError(
+                    f"{name} is {value} at update {number} (step {self.num_timesteps}); "
+                    "lower the learning rate"
+                )
+        return metrics
+
+    def _record(self, metrics: Metrics) -> None:
+        for name, value in metrics.items():
+            self.logger.record_mean(f"train/{name}", value)
 
     # ------------------------------------------------------------------------------------ files
 
@@ -461,6 +508,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
 
     def _tensors(self) -> dict[str, torch.Tensor]:
         """Return weights and optimiser by name, as :meth:`policy_loaded_from` takes them."""
+        self.finish_updates()
         tensors = {f"policy.{name}": value for name, value in self.policy.state_dict().items()}
         for index, state in self.policy.optimizer.state_dict()["state"].items():
             for name, value in state.items():

@@ -101,6 +101,7 @@ class GlamorAgent(ImageGoalAgent):
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"GlamorPolicy": GlamorPolicy}
+    acts_by_plan = True
     policy: GlamorPolicy
     settings: GlamorSettings
 
@@ -316,6 +317,7 @@ class GlamorAgent(ImageGoalAgent):
         generator: torch.Generator,
     ) -> Plan:
         """Plan for a checked batch; `steps` were taken already (used where nothing tells)."""
+        self.finish_updates()
         steps_left = batch["steps_left"][:, 0] if "steps_left" in batch else self.horizon - steps
         max_actions = torch.from_numpy(np.clip(steps_left, 1, self.horizon).astype(np.int64))
         return self.policy.plan(batch, max_actions, planner, generator)

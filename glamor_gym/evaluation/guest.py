@@ -29,6 +29,8 @@ def as_guest(agent: Any, device: str | torch.device | None, seed: int) -> Iterat
     Raises:
         ValueError: the agent has no ``policy`` that could be moved, or there is no such device.
     """
+    if hasattr(agent, "finish_updates"):  # those under way draw from the agent's generator
+        agent.finish_updates()
     policy = getattr(agent, "policy", None)
     if device is not None and not isinstance(policy, torch.nn.Module):
         raise ValueError(

@@ -1,0 +1,88 @@
+"""Updates beside the steps: the same learning, on another thread."""
+
+import threading
+import time
+
+import pytest
+import torch
+from stable_baselines3.common.env_util import make_vec_env
+
+from glamor_gym.agents import GCSLAgent, GlamorAgent
+from glamor_gym.agents.background import Background
+from tests.agents.small_agents import GRID, make_agent, make_grid
+
+
+def test_a_job_is_done_elsewhere_and_its_result_is_there_once():
+    background = Background()
+    assert background.take() is None
+    background.begin(threading.get_ident)
+    with pytest.raises(RuntimeError, match="take the last"):
+        background.begin(threading.get_ident)
+    assert background.take() != threading.get_ident()
+    assert background.take() is None
+
+
+def test_what_a_job_raised_is_raised_where_its_result_is_taken():
+    background = Background()
+    background.begin(lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        background.take()
+
+
+def trained(overlap, image_shift=0):
+    env = make_vec_env(GRID, 3, env_kwargs={"goals": "all"})
+    agent = make_agent(env, image_shift=image_shift)
+    agent.overlap = overlap
+    threads = set()
+    update = agent.update
+
+    def spied(batch):
+        threads.add(threading.get_ident())
+        return update(batch)
+
+    agent.update = spied
+    agent.learn(400)
+    assert threads
+    assert (threading.get_ident() in threads) is not overlap
+    return agent
+
+
+def test_updates_beside_the_steps_come_to_the_same_agent():
+    plain, twin, overlapping = trained(False), trained(True), trained(True)
+    assert plain._n_updates == overlapping._n_updates > 50
+    for other in (twin, overlapping):
+        assert other.policy.state_dict().keys() == plain.policy.state_dict().keys()
+        for name, weight in plain.policy.state_dict().items():
+            assert torch.equal(weight, other.policy.state_dict()[name]), name
+        assert torch.equal(plain.generator.get_state(), other.generator.get_state())
+
+
+def test_saving_waits_for_the_updates(tmp_path):
+    agent = make_agent()
+    weight = next(agent.policy.parameters())
+
+    def late():
+        time.sleep(0.2)
+        with torch.no_grad():
+            weight.fill_(7.0)
+        return []
+
+    agent._updates.begin(late)
+    agent.save(tmp_path / "agent")
+    kept = GlamorAgent.load(tmp_path / "agent")
+    assert (next(kept.policy.parameters()) == 7.0).all()
+
+
+def test_a_loss_that_is_no_number_ends_the_run(monkeypatch):
+    agent = make_agent()
+    agent.overlap = True
+    monkeypatch.setattr(agent, "update", lambda batch: {"loss": torch.tensor(float("nan"))})
+    with pytest.raises(FloatingPointError, match="loss is nan at update 1 "):
+        agent.learn(200)
+
+
+def test_an_agent_that_looks_at_its_policy_at_every_step_cannot_overlap():
+    agent = GCSLAgent(make_grid(), device="cpu")
+    agent.overlap = True
+    with pytest.raises(ValueError, match="overlap must be False for a GCSLAgent"):
+        agent.learn(10)
