@@ -81,17 +81,23 @@ def _scale(reproduction: Reproduction, options: Reproduce) -> Scale:
         InputError: the experiment does not vary what was asked to be varied.
     """
     scale = reproduction.quick if options.quick else reproduction.published
+    name = reproduction.name
     if options.tasks:
-        if len(options.tasks) > 1 and len(reproduction.published.tasks) == 1:
-            raise InputError(f"--tasks: {reproduction.name} takes one task")
-        scale = scale.over(*(get_task(task).name for task in options.tasks))
+        tasks = tuple(get_task(task).name for task in options.tasks)
+        if reproduction.only_task and tasks != scale.tasks:
+            raise InputError(f"--tasks: {name} is made on {scale.tasks[0]} alone, got {tasks}")
+        scale = scale.over(*tasks)
     if options.agents:
         if not scale.agents:
-            raise InputError(f"--agents: {reproduction.name} does not compare algorithms")
-        scale = scale.but(agents=tuple(get_algorithm(name).name for name in options.agents))
+            raise InputError(f"--agents: {name} does not compare algorithms")
+        scale = scale.but(agents=tuple(get_algorithm(agent).name for agent in options.agents))
     if options.seeds:
+        if min(options.seeds) < 0:
+            raise InputError(f"--seeds must be 0 or larger, got {min(options.seeds)}")
         scale = scale.but(seeds=options.seeds)
     if options.steps is not None:
+        if options.steps < scale.looks:
+            raise InputError(f"--steps must be at least {scale.looks}, got {options.steps}")
         scale = scale.but(steps=options.steps)
     return scale
 

@@ -242,7 +242,7 @@ def draw(rows: pd.DataFrame) -> Figure:
     ratios.set_xticks(range(len(names)), names)
     ratios.axhline(RIGHT_RATIO, color="black", linestyle=":", label="6 : 1")
     ratios.axhline(1.0, color=CHANCE, linestyle=":", label="no preference")
-    ratios.set(ylabel="loaded : fair at goal 1", ylim=(0, None), xlim=(-0.5, len(names) - 0.5))
+    ratios.set(ylabel="loaded : fair at goal 1", ylim=(0, 8), xlim=(-0.5, len(names) - 0.5))
     ratios.legend(fontsize=9)
     return figure
 
@@ -307,4 +307,5 @@ REPRODUCTION = Reproduction(
     collect=collect,
     draw=draw,
     compare=compare,
+    only_task=True,
 )

@@ -62,12 +62,12 @@ def collect_curves(scale: Scale, workshop: Workshop, variants: Sequence[Variant]
 
 def run_spec(scale: Scale, task: str, variant: Variant, seed: int) -> RunSpec:
     """Return the training that a variant needs. How often it is evaluated makes no difference."""
-    presets = get_algorithm(variant.algorithm).presets
+    algorithm = get_algorithm(variant.algorithm)
     return RunSpec(
         task=task,
         algorithm=variant.algorithm,
-        preset=scale.preset if scale.preset in presets else None,
-        overrides={**scale.settings, **variant.settings},
+        preset=scale.preset if scale.preset in algorithm.presets else None,
+        overrides={**scale.settings, **variant.settings} if algorithm.learns else {},
         seed=seed,
         steps=scale.steps,
         n_envs=scale.n_envs,

@@ -210,4 +210,5 @@ REPRODUCTION = Reproduction(
     collect=collect,
     draw=draw,
     compare=compare,
+    only_task=True,
 )

@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
-    from glamor_gym.experiments.paper.workshop import Workshop
+    from glamor_gym.experiments.paper.workshop import Trained, Workshop
 
 Verdict = Literal["yes", "no", "undecided", ""]
 """Whether a figure of ours agrees with the paper; empty where there is nothing to decide."""
@@ -65,11 +65,14 @@ class Scale:
 
     def described(self) -> str:
         """Return the budget in words."""
-        seeds = f"{len(self.seeds)} seed{'s' if len(self.seeds) > 1 else ''}"
         return (
-            f"{self.steps:,} steps, {seeds}, preset {self.preset}, "
-            f"{self.episodes_per_goal} episodes a goal, {', '.join(self.tasks)}"
+            f"{self.steps:,} steps, {_counted(len(self.seeds), 'seed')}, preset {self.preset}, "
+            f"{_counted(self.episodes_per_goal, 'episode')} a goal, {', '.join(self.tasks)}"
         )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,8 @@ class Reproduction:
         collect: trains and measures; a row a measurement.
         draw: the picture of those rows.
         compare: the statements of the paper, held against those rows.
+        only_task: whether it has a meaning on the task of its scales alone.
+        page: an HTML page about the runs and the command that was typed, where there is one.
     """
 
     name: str
@@ -114,3 +119,5 @@ class Reproduction:
     collect: Callable[[Scale, Workshop], pd.DataFrame]
     draw: Callable[[pd.DataFrame], Figure]
     compare: Callable[[pd.DataFrame], Sequence[Comparison]]
+    only_task: bool = False
+    page: Callable[[Sequence[Trained], str], str] | None = None

@@ -8,11 +8,16 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from glamor_gym.evaluation import versions
+from glamor_gym.evaluation.provenance import source_commit
 from glamor_gym.experiments import get_algorithm
+from glamor_gym.experiments.benchmark import BenchmarkRecord
+from glamor_gym.experiments.benchmark_report import last_evaluations, render_benchmark
 from glamor_gym.experiments.paper.curves import Variant, in_words, over_seeds, run_spec
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.scales import QUICK, TABLE
-from glamor_gym.experiments.paper.workshop import Workshop
+from glamor_gym.experiments.paper.workshop import Trained, Workshop
+from glamor_gym.experiments.results import curves_table, results_table
 from glamor_gym.report.published import METHODS, published_rates
 
 AGENTS = ("glamor", "gcsl", "discern", "dqn-her", "random", "noop")
@@ -99,6 +104,15 @@ def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
     return comparisons
 
 
+def page(runs: Sequence[Trained], command: str) -> str:
+    """Return the page of a benchmark: the table, curves, distances, films."""
+    folders = [run.folder for run in runs]
+    record = BenchmarkRecord([command], source_commit(), versions())
+    return render_benchmark(
+        record, results_table(folders), curves_table(folders), last_evaluations(folders)
+    )
+
+
 REPRODUCTION = Reproduction(
     name="table-1",
     title="Table 1: goals reached",
@@ -113,4 +127,5 @@ REPRODUCTION = Reproduction(
     collect=collect,
     draw=draw,
     compare=compare,
+    page=page,
 )

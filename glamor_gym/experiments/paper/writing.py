@@ -6,6 +6,7 @@ In: rows and the experiment that they are of. Out, in the experiment's folder::
     NAME.png, NAME.svg  the picture
     comparison.csv/.md  our figures beside the paper's
     README.md           command, budget, what it shows and what it does not
+    NAME.html           a page about the runs, for tables
 
 Each file is either whole or not there.
 """
@@ -72,6 +73,8 @@ def write_outcome(
         folder / "README.md",
         _page(reproduction, comparisons, scale, command, runs),
     )
+    if reproduction.page is not None:
+        _write(folder / f"{reproduction.name}.html", reproduction.page(runs, command))
     return comparisons
 
 

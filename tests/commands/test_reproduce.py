@@ -1,0 +1,63 @@
+"""``glamor-gym reproduce``: what it takes, what it refuses, and that it can be interrupted."""
+
+from __future__ import annotations
+
+import pytest
+
+from glamor_gym.cli import main
+from glamor_gym.experiments.paper import REPRODUCTIONS, workshop
+
+
+def run(capsys, *words):
+    """Return the exit code, and what was written to stdout and stderr."""
+    with pytest.raises(SystemExit) as ended:
+        main(["reproduce", *words])
+    captured = capsys.readouterr()
+    return ended.value.code, captured.out, captured.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["figure-4", "--tasks", "Pnog"], "did you mean Pong"),
+        (["table-1", "--agents", "glamour"], "did you mean glamor"),
+        (["figure-4", "--agents", "gcsl"], "--agents: figure-4 does not compare algorithms"),
+        (["figure-3a", "--tasks", "Pong"], "--tasks: figure-3a is made on GridWorld"),
+        (["appendix-a1", "--tasks", "Pong"], "--tasks: appendix-a1 is made on Dice"),
+        (["figure-4", "--steps", "0"], "--steps must be at least 20, got 0"),
+        (["figure-4", "--seeds", "-1"], "--seeds must be 0 or larger, got -1"),
+        (["figure-4", "--device", "quantum"], "--device quantum"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_made(words, told, capsys, tmp_path):
+    code, out, err = run(capsys, *words, "--out", str(tmp_path / "out"))
+    assert (code, out) == (2, "")
+    assert told in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_makes_what_was_asked_for(capsys, tmp_path):
+    words = ["figure-4", "--quick", "--tasks", "GridWorld", "--steps", "16", "--seeds", "0"]
+    code, out, _ = run(capsys, *words, "--out", str(tmp_path))
+    assert code == 0
+    assert "GridWorld: GLAMOR above sparse planner" in out
+    page = (tmp_path / "figure-4" / "README.md").read_text()
+    assert f"    glamor-gym reproduce {' '.join(words)} --out {tmp_path}\n" in page
+
+
+def test_an_interrupted_command_says_how_it_goes_on(capsys, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workshop, "train_run", interrupted)
+    code, out, _ = run(capsys, "all", "--quick", "--out", str(tmp_path))
+    assert code == 130
+    assert "the same command goes on" in out
+
+
+def test_help_lists_every_experiment(capsys):
+    code, out, _ = run(capsys, "--help")
+    assert code == 0
+    for name in REPRODUCTIONS:
+        assert f"- {name}: " in out

@@ -1,0 +1,166 @@
+"""Every table and figure from its command to its files, on the grid world, in seconds."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import get_args
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from glamor_gym.commands import options
+from glamor_gym.experiments import ALGORITHMS
+from glamor_gym.experiments.paper import REPRODUCTIONS, Workshop, write_outcome
+from glamor_gym.tasks import TASKS
+
+TINY = {"learning_starts": 16, "batch_size": 8}
+SMALL_NETWORKS = {"policy_kwargs": {"embedding_size": 16}}
+BY_CURVES = ("figure-2", "figure-3b", "figure-4", "figure-6", "figure-7", "figure-8")
+OF_SMALL_AGENTS = {
+    "figure-2": ("glamor", "gcsl", "discern"),
+    "table-1": ("glamor", "gcsl", "discern", "random", "noop"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def tiny(name, **changes):
+    """Return the quick scale of an experiment, made tiny and put on the grid world."""
+    quick = REPRODUCTIONS[name].quick
+    scale = quick.over("GridWorld").but(
+        steps=32, seeds=(0,), preset="small", settings=TINY | SMALL_NETWORKS,
+        agents=OF_SMALL_AGENTS.get(name, ()), looks=min(quick.looks, 2), episodes_per_goal=1,
+    )  # fmt: skip
+    return scale.but(**changes)
+
+
+def make(name, folder, **changes):
+    """Make an experiment, and return its rows and its folder."""
+    scale, command = tiny(name, **changes), f"glamor-gym reproduce {name}"
+    workshop = Workshop(folder, command=command, device="cpu")
+    rows = REPRODUCTIONS[name].collect(scale, workshop)
+    write_outcome(
+        folder / name, REPRODUCTIONS[name], scale, rows,
+        command=command, runs=list(workshop.used.values()),
+    )  # fmt: skip
+    return rows, folder / name
+
+
+def test_the_command_knows_every_experiment():
+    assert set(get_args(options.Reproduction)) == {*REPRODUCTIONS, "all"}
+    for name in REPRODUCTIONS:
+        assert f"- {name}: " in options.Reproduce.__doc__
+
+
+@pytest.mark.parametrize("row", REPRODUCTIONS.values(), ids=list(REPRODUCTIONS))
+def test_scales_name_what_there_is_and_quick_is_less(row):
+    for scale in (row.quick, row.published):
+        assert set(scale.tasks) <= set(TASKS)
+        assert set(scale.agents) <= set(ALGORITHMS)
+        assert scale.look_steps[-1] == scale.steps
+    assert row.quick.steps * len(row.quick.seeds) < row.published.steps * len(row.published.seeds)
+    assert bool(row.quick.agents) == bool(row.published.agents)
+
+
+@pytest.mark.parametrize("name", [*BY_CURVES, "figure-11", "table-1"])
+def test_it_runs_from_training_to_its_files(name, tmp_path):
+    rows, folder = make(name, tmp_path)
+    kept = pd.read_csv(folder / "data.csv")
+    assert len(kept) == len(rows) > 0
+    assert kept["success_rate"].between(0, 1).all()
+
+    with Image.open(folder / f"{name}.png") as picture:
+        assert min(picture.size) > 200
+    svg = ElementTree.parse(folder / f"{name}.svg").getroot()
+    assert svg.tag == "{http://www.w3.org/2000/svg}svg"
+
+    comparison = pd.read_csv(folder / "comparison.csv")
+    assert list(comparison) == ["statement", "ours", "published", "agrees"]
+    page = (folder / "README.md").read_text()
+    assert f"    glamor-gym reproduce {name}\n" in page
+    assert "32 steps, 1 seed" in page
+    assert REPRODUCTIONS[name].caveat in page
+    for statement in comparison["statement"]:
+        assert statement in page
+        assert statement in (folder / "comparison.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "variants", "trainings"),
+    [("figure-3b", 3, 1), ("figure-4", 2, 1), ("figure-8", 2, 1), ("figure-7", 4, 4)],
+)
+def test_variants_that_plan_differently_are_one_agent(name, variants, trainings, tmp_path):
+    rows, _ = make(name, tmp_path)
+    assert rows["variant"].nunique() == variants
+    assert len(rows) == variants * 2
+    assert len(list((tmp_path / "runs").iterdir())) == trainings
+
+
+def test_figures_share_what_is_trained_and_measured(tmp_path):
+    make("figure-4", tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    make("figure-8", tmp_path)
+    runs = {path for path in before if path.is_relative_to(tmp_path / "runs")}
+    assert all(path.stat().st_mtime_ns == before[path] for path in runs)
+    assert set((tmp_path / "runs").rglob("*.*")) == {path for path in runs if path.suffix}
+
+
+def test_the_same_data_makes_the_same_files(tmp_path):
+    _, folder = make("figure-4", tmp_path)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    make("figure-4", tmp_path)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_the_table_has_a_page_with_every_agent(tmp_path):
+    rows, folder = make("table-1", tmp_path)
+    page = (folder / "table-1.html").read_text()
+    assert page.startswith("<!doctype html>") or page.startswith("<!DOCTYPE html>")
+    for title in rows["variant"]:
+        assert title in page
+
+
+def test_pictures_are_drawn_and_not_written(tmp_path):
+    rows, folder = make("figure-11", tmp_path)
+    assert rows["goal_picture"][0].shape == rows["achieved_picture"][0].shape == (7, 7)
+    assert len(rows) == 30
+    assert list(pd.read_csv(folder / "data.csv")) == ["task", "goal", "trials", "success_rate"]
+
+
+def test_a_figure_says_what_it_is_not(tmp_path):
+    quick = REPRODUCTIONS["figure-4"].quick
+    svg = (make("figure-4", tmp_path)[1] / "figure-4.svg").read_text()
+    assert "Not the published scale" in svg
+    assert quick.described() not in svg
+
+
+@pytest.mark.slow
+def test_every_task_runs_with_every_agent(tmp_path):
+    """All 21 tasks of the paper × the three agents: a few steps, short episodes, small networks."""
+    published = REPRODUCTIONS["table-1"].published
+    scale = dataclasses.replace(
+        tiny("table-1"),
+        tasks=published.tasks,
+        agents=("glamor", "gcsl", "discern"),
+        steps=96,
+        preset="compact",
+        settings=TINY | {"policy_kwargs": {"encoder": "tiny"}},
+        env_kwargs={"render_profile": "fast", "horizon": 6},
+        n_envs=4,
+    )
+    workshop = Workshop(tmp_path, command="glamor-gym reproduce table-1", device="cpu")
+    rows = REPRODUCTIONS["table-1"].collect(scale, workshop)
+    assert len(rows) == 21 * 3
+    assert rows["success_rate"].between(0, 1).all()
+    write_outcome(
+        tmp_path / "table-1", REPRODUCTIONS["table-1"], scale, rows, command="", runs=[]
+    )  # fmt: skip
