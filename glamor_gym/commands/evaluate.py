@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import glamor_gym
-from glamor_gym.agents import GlamorAgent
 from glamor_gym.commands.assignments import parse_assignments
 from glamor_gym.commands.device import checked_device
 from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Evaluate
 from glamor_gym.commands.tables import result_table, terminal
 from glamor_gym.evaluation import RunFolder, save_result
+from glamor_gym.experiments import Algorithm, RunSpec, get_algorithm
 from glamor_gym.report import write_pictures
 from glamor_gym.tasks import get_task
 
@@ -32,9 +32,9 @@ def evaluate(options: Evaluate) -> int:
         InputError: there is no such agent or task, an option is wrong, or they do not fit.
     """
     with checking_input():
-        file, task, env_kwargs = _subject(options)
+        algorithm, file, task, env_kwargs = _subject(options)
         result = glamor_gym.evaluate(
-            GlamorAgent.load(file, device=checked_device(options.device)),
+            algorithm.load(file, device=checked_device(options.device), trust=options.trust),
             task,
             episodes_per_goal=options.episodes_per_goal,
             seed=options.seed,
@@ -53,8 +53,8 @@ def evaluate(options: Evaluate) -> int:
     return 0
 
 
-def _subject(options: Evaluate) -> tuple[Path, str, dict[str, Any]]:
-    """Return the agent's file, the id of the task, and the arguments of its environment.
+def _subject(options: Evaluate) -> tuple[Algorithm, Path, str, dict[str, Any]]:
+    """Return what the agent is, its file, the id of the task, and its environment's arguments.
 
     Raises:
         ValueError: they are not told, or not there.
@@ -63,8 +63,14 @@ def _subject(options: Evaluate) -> tuple[Path, str, dict[str, Any]]:
     if not options.agent.is_dir():
         if options.task is None:
             raise ValueError(f"--task is needed: {options.agent} is not the folder of a run")
-        return options.agent, get_task(options.task).id, env_kwargs
+        algorithm = get_algorithm(options.algorithm or RunSpec.algorithm)
+        return algorithm, options.agent, get_task(options.task).id, env_kwargs
     run = RunFolder(options.agent)
     config = run.config()
+    if options.algorithm not in (None, config.algorithm):
+        raise ValueError(
+            f"--algorithm is {config.algorithm} in {options.agent}, got {options.algorithm}"
+        )
     task = config.task if options.task is None else get_task(options.task).id
-    return run.agent_file, task, config.env_kwargs | env_kwargs
+    file = run.agent_file if run.agent_file.is_file() else run.library_agent_file
+    return get_algorithm(config.algorithm), file, task, config.env_kwargs | env_kwargs

@@ -115,6 +115,10 @@ class Evaluate:
     """Of the starts, and of what the agents draw."""
     n_envs: int = 10
     """Environments side by side."""
+    algorithm: Annotated[str | None, _or_else("AGENT", "that of the run, or glamor")] = None
+    """What a saved agent is: glamor, gcsl, discern, dqn-her, ppo or qrdqn."""
+    trust: Flag = False
+    """Read agents of other libraries too, whose files execute what is in them."""
     goals: str = "eval"
     """eval, train, all (small worlds only), or the path of a goal set."""
     device: str = "auto"

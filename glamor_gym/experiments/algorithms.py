@@ -182,6 +182,21 @@ class ImageGoalAlgorithm(Algorithm):
         agent: BaseAlgorithm = self.agent_class().load(file, env=env, device=device)
         return agent
 
+    def load_checkpoint(self, folder: Path, *, env: VecEnv, device: str = "auto") -> BaseAlgorithm:
+        """Read an agent that is to go on learning where it was.
+
+        Args:
+            folder: where its checkpoints are.
+            env: made as the one that it learned in.
+            device: where its networks are to be.
+
+        Raises:
+            ValueError: no checkpoint is sound, or `env` is another.
+            OSError: they cannot be read.
+        """
+        agent: BaseAlgorithm = self.agent_class().load_checkpoint(folder, env, device)
+        return agent
+
 
 @dataclass(frozen=True)
 class LibraryAlgorithm(Algorithm):
@@ -203,10 +218,7 @@ class LibraryAlgorithm(Algorithm):
         return tuple(name for name in super().argument_names() if name not in self.classes)
 
     def _preset(self, name: str, steps: int) -> dict[str, Any]:
-        settings = dict(self.settings)
-        if "buffer_size" in settings:  # which the library takes from memory at once
-            settings["buffer_size"] = min(settings["buffer_size"], steps)
-        return settings
+        return dict(self.settings)
 
     def build(
         self, env: VecEnv, arguments: Mapping[str, Any], *, seed: int, device: str
@@ -281,6 +293,21 @@ _LABELS = MappingProxyType({"reward": "labels"})
 """Algorithms without relabelling never meet the picture of a goal by chance; they are paid by
 the labels, which is a privilege that the others do not have."""
 
+_OFF_POLICY: Mapping[str, Any] = MappingProxyType(
+    {
+        "buffer_size": 1_000_000,
+        "learning_starts": 1_000,
+        # With the usual eight environments an update for every four steps, as the library has it.
+        "train_freq": 1,
+        "gradient_steps": 2,
+        "target_update_interval": 1_000,
+        "exploration_fraction": 0.3,
+    }
+)
+"""What the library's own numbers, made for millions of steps, are here."""
+
+_FRAME_BUFFER = MappingProxyType({"replay_buffer_class": "glamor_gym.replay:HindsightFrameBuffer"})
+
 _ROWS = (
     ImageGoalAlgorithm("glamor", "GLAMOR", "glamor_gym.agents:GlamorAgent"),
     ImageGoalAlgorithm("gcsl", "GCSL", "glamor_gym.agents:GCSLAgent"),
@@ -289,17 +316,8 @@ _ROWS = (
         "dqn-her",
         "DQN + HER",
         "stable_baselines3:DQN",
-        settings={
-            "buffer_size": 1_000_000,
-            "learning_starts": 1_000,
-            "batch_size": 128,
-            "gamma": 0.95,
-            "train_freq": 1,
-            "gradient_steps": 1,
-            "target_update_interval": 1_000,
-            "exploration_fraction": 0.3,
-        },
-        classes={"replay_buffer_class": "glamor_gym.replay:HindsightFrameBuffer"},
+        settings={**_OFF_POLICY, "batch_size": 128, "gamma": 0.95},
+        classes=_FRAME_BUFFER,
     ),
     LibraryAlgorithm(
         "ppo",
@@ -313,14 +331,8 @@ _ROWS = (
         "QR-DQN (labels)",
         "sb3_contrib:QRDQN",
         env_kwargs=_LABELS,
-        settings={
-            "buffer_size": 20_000,  # each step keeps its pictures twice: 100 KB
-            "learning_starts": 1_000,
-            "train_freq": 1,
-            "gradient_steps": 1,
-            "target_update_interval": 1_000,
-            "exploration_fraction": 0.3,
-        },
+        settings={**_OFF_POLICY, "replay_buffer_kwargs": {"n_sampled_goal": 0}},
+        classes=_FRAME_BUFFER,
     ),
     Player("random", "random", "glamor_gym.evaluation:RandomAgent"),
     Player("noop", "no-op", "glamor_gym.evaluation:NoopAgent"),
@@ -336,6 +348,8 @@ def get_algorithm(name: str) -> Algorithm:
     Raises:
         ValueError: there is none; the message names the nearest ones.
     """
+    if not isinstance(name, str):
+        raise ValueError(f"agent must be a name such as 'glamor', got {type(name).__name__}")
     try:
         return ALGORITHMS[name]
     except KeyError:
