@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from glamor_gym.agents.checkpoint_folder import CheckpointFolder
 from glamor_gym.cli import main
 from glamor_gym.commands import doctor
 from glamor_gym.commands.doctor import Finding
@@ -200,7 +204,7 @@ def test_a_run_leaves_everything_in_its_folder(trained):
     assert metrics["train/inverse_loss"].count() > 0
     assert metrics["step"].iloc[-1] == 300
     assert trained.agent_file.is_file()
-    assert trained.replay_file.is_file()
+    assert trained.holds_a_checkpoint()
     assert "<title>glamor/GridWorld-v0" in trained.report_file.read_text()
     assert list(trained.path.glob("events.out.tfevents*"))
     assert trained.evaluation().episodes == 30
@@ -298,14 +302,58 @@ def test_the_default_folder_names_task_preset_and_seed(capsys, tmp_path, monkeyp
     assert json.loads((tmp_path / "runs/Dice-compact-5/config.json").read_text())["seed"] == 5
 
 
-def test_ctrl_c_keeps_what_there_is(capsys, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_run_with_a_checkpoint(capsys, tmp_path, monkeypatch, number, code):
     from glamor_gym.agents import GlamorAgent
 
-    def interrupted(self, *args, **kwargs):
-        raise KeyboardInterrupt
+    update = GlamorAgent.update
 
-    monkeypatch.setattr(GlamorAgent, "learn", interrupted)
-    code, out, _ = run(capsys, "train", *SMALL, "--run-dir", str(tmp_path))
-    assert code == 130
+    def update_and_signal(self, batch):
+        if self._n_updates == 3:
+            os.kill(os.getpid(), number)
+        return update(self, batch)
+
+    monkeypatch.setattr(GlamorAgent, "update", update_and_signal)
+    ended_with, out, err = run(capsys, "train", *SMALL, "--run-dir", str(tmp_path))
+    assert ended_with == code
+    assert "finishing the step and writing a checkpoint" in err
     assert f"glamor-gym train --run-dir {tmp_path}" in out
-    assert RunFolder(tmp_path).holds_a_checkpoint()
+    folder = CheckpointFolder(tmp_path / "checkpoint")
+    step = folder.newest().step
+    assert f"stopped at step {step}" in out
+    assert folder.read_state(folder.newest())["header"]["n_updates"] == 4
+    assert not RunFolder(tmp_path).config().finished
+
+
+def test_a_nan_ends_the_run_with_a_checkpoint_from_before(capsys, tmp_path, monkeypatch):
+    from glamor_gym.agents import GlamorAgent
+
+    update = GlamorAgent.update
+
+    def update_to_nan(self, batch):
+        if self._n_updates == 3:
+            with torch.no_grad():
+                next(self.policy.parameters()).fill_(torch.nan)
+        return update(self, batch)
+
+    monkeypatch.setattr(GlamorAgent, "update", update_to_nan)
+    code, out, _ = run(capsys, "train", *SMALL, "--run-dir", str(tmp_path))
+    assert code == 1
+    assert "is nan at update 4" in out
+    folder = CheckpointFolder(tmp_path / "checkpoint")
+    weights = folder.read_state(folder.newest())["tensors"]
+    assert all(torch.isfinite(tensor).all() for tensor in weights.values())
+
+
+def test_a_folder_in_use_is_refused(capsys, tmp_path):
+    program = (
+        "import sys, time; from glamor_gym.files import lock_folder\n"
+        "with lock_folder(sys.argv[1]): print('held', flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        holder.stdout.readline()
+        err = refused(capsys, "train", *SMALL, "--run-dir", str(tmp_path))
+        assert f"is in use by process {holder.pid}" in err
+        holder.kill()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock"]

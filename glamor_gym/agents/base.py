@@ -23,6 +23,7 @@ import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
@@ -32,7 +33,12 @@ from stable_baselines3.common.vec_env import VecEnv
 from glamor_gym import __version__
 from glamor_gym.agents.background import Background
 from glamor_gym.agents.checkpoint_folder import CheckpointError, CheckpointFolder
-from glamor_gym.agents.continuation import restore_agent, restore_process, snapshot_agent
+from glamor_gym.agents.continuation import (
+    restore_agent,
+    restore_log,
+    restore_process,
+    snapshot_agent,
+)
 from glamor_gym.agents.episodes import EpisodeRecorder, row_of
 from glamor_gym.agents.settings import CollectionSettings
 from glamor_gym.agents.storage import (
@@ -309,6 +315,12 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             restore_process(self, self._left_off)
             self._left_off = None
         return result
+
+    def set_logger(self, logger: Logger) -> None:
+        """Log to `logger`, see SB3; what waited in a checkpoint to be logged waits in it."""
+        super().set_logger(logger)
+        if self._left_off is not None:
+            restore_log(logger, self._left_off["log"])
 
     def resume(
         self: Self,
@@ -671,6 +683,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             FloatingPointError: a weight is NaN or infinite.
             OSError: it cannot be written; the checkpoints that were there still are.
         """
+        self.finish_updates()
         for name, tensor in self._tensors().items():
             if not torch.isfinite(tensor).all():
                 raise FloatingPointError(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.logger import KVWriter, Logger
 
 from glamor_gym.agents.episodes import EpisodeRecorder
 from glamor_gym.snapshots import (
@@ -99,12 +99,13 @@ def _snapshot_process(agent: ImageGoalAgent) -> Snapshot:
 
 
 def restore_process(agent: ImageGoalAgent, process: Mapping[str, Any]) -> None:
-    """Set the process's random generators, and what waited to be logged in the agent's logger."""
+    """Set the process's random generators and, where none was set by hand, the new logger."""
     set_global_random_state(process["random"])
     torch.set_rng_state(process["torch"])
     if _on_cuda(agent) and process["cuda"] is not None:
         torch.cuda.set_rng_state(process["cuda"], agent.device)
-    _give_log(agent.logger, process["log"])
+    if not agent._custom_logger:
+        restore_log(agent.logger, process["log"])
 
 
 def _on_cuda(agent: ImageGoalAgent) -> bool:
@@ -160,15 +161,26 @@ def _give_episodes(agent: ImageGoalAgent, episodes: Mapping[str, Any] | None) ->
 def _take_log(agent: ImageGoalAgent) -> Snapshot:
     """Return what was recorded since the last line of the log."""
     if not hasattr(agent, "_logger"):
-        return {"values": {}, "counts": {}, "excluded": {}}
+        return {"values": {}, "counts": {}, "excluded": {}, "writers": []}
     return {
         "values": dict(agent.logger.name_to_value),
         "counts": dict(agent.logger.name_to_count),
         "excluded": dict(agent.logger.name_to_excluded),
+        "writers": [_snapshot_writer(writer) for writer in agent.logger.output_formats],
     }
 
 
-def _give_log(logger: Logger, log: Mapping[str, Any]) -> None:
+def restore_log(logger: Logger, log: Mapping[str, Any]) -> None:
+    """Have a logger go on from :func:`snapshot_agent`; writers of another make do as they like."""
+    for writer, snapshot in zip(logger.output_formats, log["writers"], strict=False):
+        if snapshot is not None and hasattr(writer, "snapshot"):
+            writer.snapshot = snapshot
     logger.name_to_value.update(log["values"])
     logger.name_to_count.update(log["counts"])
     logger.name_to_excluded.update({name: tuple(k) for name, k in log["excluded"].items()})
+
+
+def _snapshot_writer(writer: KVWriter) -> Snapshot | None:
+    """Return how far a writer has come; None where it cannot go back."""
+    snapshot: Snapshot | None = getattr(writer, "snapshot", None)
+    return snapshot

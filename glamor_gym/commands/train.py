@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from glamor_gym.agents import TrainingInterrupted
 from glamor_gym.commands.assignments import parse_assignments
 from glamor_gym.commands.device import checked_device
 from glamor_gym.commands.errors import checking_input
@@ -30,7 +31,8 @@ def train(options: Train, command: str) -> int:
         command: the same as it was typed, for the record.
 
     Returns:
-        The exit code: 0, or 130 where Ctrl-C came before there was anything to report.
+        The exit code: 0; 143 after SIGTERM and 130 after Ctrl-C, with a checkpoint of the very
+        step to go on from; 1 where a loss became NaN, with a checkpoint from before.
 
     Raises:
         InputError: an option is wrong, or does not fit the run that is there.
@@ -49,12 +51,14 @@ def train(options: Train, command: str) -> int:
     print(f"{run.config.task}: {progress}, in {folder.path}", flush=True)
     try:
         run.complete()
-    except KeyboardInterrupt:
-        print(f"interrupted at step {run.steps_taken:,}")
+    except (KeyboardInterrupt, FloatingPointError) as error:
+        print(f"stopped at step {run.steps_taken:,}: {error}")
+        print(f"go on with: glamor-gym train --run-dir {folder.path}")
+        if isinstance(error, FloatingPointError):
+            return 1
+        return error.exit_code if isinstance(error, TrainingInterrupted) else 130
     result = folder.evaluation()
-    if result is None:
-        print(f"not evaluated yet; go on with: glamor-gym train --run-dir {folder.path}")
-        return 130
+    assert result is not None  # a run ends with one
     terminal().print(result_table(result, name="this run"))
     print(f"report: {write_report(folder)}")
     return 0

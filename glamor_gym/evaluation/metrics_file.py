@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+from collections.abc import Mapping
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from stable_baselines3.common.logger import KVWriter
 
 from glamor_gym.files import write_atomically
+from glamor_gym.snapshots import Snapshot
 
 
 class MetricsFile(KVWriter):
@@ -35,11 +37,17 @@ class MetricsFile(KVWriter):
         rows: list[dict[str, Any]] = []
         self._columns = ["step"]
         if self._path.exists():
-            with self._path.open(newline="") as file:
-                reader = csv.DictReader(file)
-                rows = [row for row in reader if int(row["step"]) <= resume_at]
-                self._columns = list(reader.fieldnames or self._columns)
+            rows = [row for row in self._read() if int(row["step"]) <= resume_at]
         self._rewrite(rows)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """How many rows there are; setting it drops those that came later."""
+        return {"rows": self._n_rows}
+
+    @snapshot.setter
+    def snapshot(self, snapshot: Mapping[str, Any]) -> None:
+        self._rewrite(self._read()[: snapshot["rows"]])
 
     def write(
         self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0
@@ -50,15 +58,26 @@ class MetricsFile(KVWriter):
             if isinstance(value, Real) and "csv" not in (key_excluded[name] or ()):
                 row[name] = value
         if new := [name for name in row if name not in self._columns]:
-            with self._path.open(newline="") as file:
-                rows = list(csv.DictReader(file))
+            rows = self._read()
             self._columns += sorted(new)
             self._rewrite(rows)
         with self._path.open("a", newline="") as file:
             csv.DictWriter(file, self._columns).writerow(row)
+            file.flush()
+            os.fsync(file.fileno())  # a checkpoint may count on it
+        self._n_rows += 1
 
     def close(self) -> None:
         """Nothing stays open between two rows."""
+
+    def _read(self) -> list[dict[str, Any]]:
+        """Return the rows that are there; one that was cut short by the end of a process is not."""
+        with self._path.open(newline="") as file:
+            whole_lines = [line for line in file if line.endswith("\n")]
+        reader = csv.DictReader(whole_lines)
+        rows = list(reader)
+        self._columns = list(reader.fieldnames or self._columns)
+        return rows
 
     def _rewrite(self, rows: list[dict[str, Any]]) -> None:
         """Write the whole table, which a new column makes necessary."""
@@ -68,3 +87,4 @@ class MetricsFile(KVWriter):
         writer.writerows(rows)
         with write_atomically(self._path) as file:
             file.write(table.getvalue().encode())
+        self._n_rows = len(rows)

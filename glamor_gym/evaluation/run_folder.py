@@ -5,7 +5,7 @@ In: a path. Out: the places of its files, and what they hold::
     config.json          what was run: task, settings, seed, commands, versions
     metrics.csv          the curves, a row a log entry
     events.out.tfevents… the same for TensorBoard
-    checkpoint/          the agent and its replay
+    checkpoint/          the agent (agent.safetensors), and all that training needs to go on
     evaluation.json      the last evaluation, with its pictures in evaluation.npz
     report.html          all of it as one page
 """
@@ -25,6 +25,7 @@ import pandas as pd
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 
 from glamor_gym.agents.base import ImageGoalAgent
+from glamor_gym.agents.checkpoint_folder import CheckpointFolder
 from glamor_gym.evaluation.metrics_file import MetricsFile
 from glamor_gym.evaluation.result_file import load_result, save_result
 from glamor_gym.files import write_atomically
@@ -32,7 +33,6 @@ from glamor_gym.types import EvaluationResult
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
-    from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 LIBRARIES = (
     "glamor-gym",
@@ -109,9 +109,9 @@ class RunFolder:
         self.config_file = self.path / "config.json"
         self.metrics_file = self.path / "metrics.csv"
         self.evaluation_file = self.path / "evaluation.json"
-        self.agent_file = self.path / "checkpoint" / "agent.safetensors"
-        self.library_agent_file = self.path / "checkpoint" / "agent.zip"
-        self.replay_file = self.path / "checkpoint" / "replay.npz"
+        self.checkpoint_folder = self.path / "checkpoint"
+        self.agent_file = self.checkpoint_folder / "agent.safetensors"
+        self.library_agent_file = self.checkpoint_folder / "agent.zip"
         self.report_file = self.path / "report.html"
 
     def __fspath__(self) -> str:
@@ -123,7 +123,7 @@ class RunFolder:
 
     def holds_a_checkpoint(self) -> bool:
         """Return whether there is an agent to go on from."""
-        return self.agent_file.is_file()
+        return CheckpointFolder(self.checkpoint_folder).holds_checkpoints()
 
     def write_config(self, config: RunConfig) -> None:
         """Write what was run, as JSON.
@@ -179,10 +179,6 @@ class RunFolder:
         file = self.agent_file if own else self.library_agent_file
         file.parent.mkdir(parents=True, exist_ok=True)
         agent.save(file)
-
-    def save_replay(self, agent: OffPolicyAlgorithm) -> None:
-        """Write the agent's replay, which may be large, to the checkpoint."""
-        agent.save_replay_buffer(self.replay_file)
 
     def save_evaluation(self, result: EvaluationResult) -> None:
         """Keep `result` as the last evaluation."""

@@ -13,6 +13,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
 from typing import Any, cast
 
 import torch
@@ -20,6 +21,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
+from glamor_gym.agents import CheckpointCallback, StopRequest
+from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.evaluation import (
     EvaluationCallback,
     RunConfig,
@@ -30,8 +33,9 @@ from glamor_gym.evaluation import (
     versions,
 )
 from glamor_gym.evaluation.provenance import source_commit
-from glamor_gym.experiments.algorithms import Algorithm, Player, get_algorithm
+from glamor_gym.experiments.algorithms import Algorithm, ImageGoalAlgorithm, Player, get_algorithm
 from glamor_gym.experiments.spec import RunSpec
+from glamor_gym.files import lock_folder
 from glamor_gym.tasks import get_task
 from glamor_gym.types import EvaluationResult
 from glamor_gym.vector import CollectorKind
@@ -59,7 +63,9 @@ def train_run(
 
     Raises:
         ValueError: the run cannot be carried out as it is asked for.
-        KeyboardInterrupt: it was interrupted, and can go on from where it was.
+        FolderInUseError: another process is at work in the folder.
+        TrainingInterrupted: SIGTERM or SIGINT came; the run can go on from that very step.
+        FloatingPointError: a loss or a weight became NaN; the checkpoint before it is kept.
     """
     return prepare_run(
         spec,
@@ -162,9 +168,15 @@ class Run(ABC):
     Attributes:
         config: what is to be run.
         folder: where.
+        lock: keeps other processes from the folder until it is closed, as it is at the end.
+
+    Raises:
+        FolderInUseError: another process is at work in the folder.
     """
 
     def __init__(self, config: RunConfig, folder: RunFolder) -> None:
+        self.lock = ExitStack()
+        self.lock.enter_context(lock_folder(folder.path))
         self.config = config
         self.folder = folder
         folder.write_config(config)
@@ -198,6 +210,10 @@ class _PlayedRun(Run):
 
     def complete(self) -> EvaluationResult:
         """Evaluate the agent."""
+        with self.lock:
+            return self._complete()
+
+    def _complete(self) -> EvaluationResult:
         config = self.config
         env = make_collector(config.task, kind="in-process", **config.env_kwargs)
         player = self._algorithm.player(stop_action_of(env), config.seed)
@@ -239,7 +255,12 @@ class _TrainedRun(Run):
             limits.append(StopAfter(config.minutes))
         if not isinstance(agent, OffPolicyAlgorithm):
             limits.append(_StopAt(config.steps))
-        self._callbacks: list[BaseCallback] = [evaluation, *callbacks, *limits]
+        # A checkpoint comes before the evaluation at the end, which leaves no trace in it.
+        self._stop = StopRequest()
+        checkpoints: list[BaseCallback] = []
+        if algorithm.resumes:
+            checkpoints.append(CheckpointCallback(folder.checkpoint_folder, stop=self._stop))
+        self._callbacks: list[BaseCallback] = [*checkpoints, evaluation, *callbacks, *limits]
         self._progress_bar = progress_bar
         agent.set_logger(folder.logger(resume_at=agent.num_timesteps))
 
@@ -250,15 +271,24 @@ class _TrainedRun(Run):
 
     def complete(self) -> EvaluationResult:
         """Take the steps that are left, and evaluate as it goes and at the end."""
+        with self.lock:
+            return self._complete()
+
+    def _complete(self) -> EvaluationResult:
         began = time.monotonic()
         try:
-            self._learn()
+            with self._stop if self._algorithm.resumes else nullcontext():
+                self._learn()
         except KeyboardInterrupt:
             self._save(began)
             raise
         seconds = self._save(began)
         last = list(self._evaluation.results.values())[-1]
-        return self._finished(last, seconds)
+        result = self._finished(last, seconds)
+        if isinstance(self._agent, ImageGoalAgent):
+            # Once more, with the evaluation at the end: who asks for more steps goes on from it.
+            self._agent.save_checkpoint(self.folder.checkpoint_folder)
+        return result
 
     def _learn(self) -> None:
         """Take the steps that are left; where none are, evaluate only."""
@@ -283,10 +313,8 @@ class _TrainedRun(Run):
         return max(1, self.config.steps // (horizon_of(env) * LOG_ENTRIES))
 
     def _save(self, began: float) -> float:
-        """Write agent and replay; return the seconds of training so far."""
+        """Write the agent; return the seconds of training so far."""
         self.folder.save_agent(self._agent)
-        if self._algorithm.resumes and isinstance(self._agent, OffPolicyAlgorithm):
-            self.folder.save_replay(self._agent)
         seconds = self.config.train_seconds + time.monotonic() - began
         self.folder.write_config(dataclasses.replace(self.config, train_seconds=seconds))
         return seconds
@@ -381,13 +409,10 @@ def _agent(
         kind=cast(CollectorKind, config.collect),
         **{**config.env_kwargs, **algorithm.env_kwargs},
     )
-    if not (algorithm.resumes and folder.holds_a_checkpoint()):
-        arguments = config.settings | {"policy_kwargs": config.policy_kwargs}
-        return algorithm.build(env, arguments, seed=config.seed, device=device)
-    agent = algorithm.load(folder.agent_file, env=env, device=device)
-    if isinstance(agent, OffPolicyAlgorithm) and folder.replay_file.is_file():
-        agent.load_replay_buffer(folder.replay_file)
-    return agent
+    if isinstance(algorithm, ImageGoalAlgorithm) and folder.holds_a_checkpoint():
+        return algorithm.load_checkpoint(folder.checkpoint_folder, env=env, device=device)
+    arguments = config.settings | {"policy_kwargs": config.policy_kwargs}
+    return algorithm.build(env, arguments, seed=config.seed, device=device)
 
 
 def _hardware(agent: BaseAlgorithm) -> str:

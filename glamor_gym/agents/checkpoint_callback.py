@@ -1,0 +1,123 @@
+"""Checkpoints while an agent learns: a Stable-Baselines3 callback.
+
+In: an agent that is learning. Out: a folder from which ``load_checkpoint`` continues it exactly.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from contextlib import ExitStack
+from pathlib import Path
+
+from stable_baselines3.common.callbacks import BaseCallback
+
+from glamor_gym.agents.base import ImageGoalAgent
+from glamor_gym.agents.checkpoint_folder import CheckpointFolder
+from glamor_gym.agents.interruption import StopRequest, TrainingInterrupted
+from glamor_gym.files import lock_folder
+
+
+class CheckpointCallback(BaseCallback):
+    """Write a checkpoint now and then, before the first step and after the last.
+
+    It leaves no trace in the training: how often it writes changes nothing that is learned.
+
+    .. code-block:: python
+
+        agent = GlamorAgent("glamor/Pong-v0", seed=1)
+        agent.learn(500_000, callback=CheckpointCallback("pong/checkpoint"))
+        # … and after whatever ended the process:
+        agent = GlamorAgent.load_checkpoint("pong/checkpoint", "glamor/Pong-v0")
+        agent.resume(callback=CheckpointCallback("pong/checkpoint"))
+
+    Where a checkpoint cannot be written (a full disk), training goes on with a warning, and the
+    one before stays; only the last one has to succeed.
+
+    Args:
+        path: the folder. What is in it must be checkpoints of the very agent.
+        every_minutes: wall-clock time from one checkpoint to the next.
+        every_steps: environment steps from one to the next, instead of `every_minutes`.
+        stop: whose signal ends the training between two steps, after a checkpoint.
+
+    Attributes:
+        n_written: number of checkpoints written.
+        seconds: time that it took.
+
+    Raises:
+        ValueError: a number is not positive.
+    """
+
+    model: ImageGoalAgent
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        every_minutes: float = 2.0,
+        every_steps: int | None = None,
+        stop: StopRequest | None = None,
+    ) -> None:
+        super().__init__()
+        if not every_minutes > 0:
+            raise ValueError(f"every_minutes must be more than 0, got {every_minutes}")
+        if every_steps is not None and every_steps < 1:
+            raise ValueError(f"every_steps must be at least 1, got {every_steps}")
+        self.n_written = 0
+        self.seconds = 0.0
+        self._path = Path(path)
+        self._every_seconds = 60.0 * every_minutes if every_steps is None else math.inf
+        self._every_steps = math.inf if every_steps is None else every_steps
+        self._stop = stop
+        self._lock = ExitStack()
+
+    def _init_callback(self) -> None:
+        if not isinstance(self.model, ImageGoalAgent):
+            raise ValueError(f"the agent must be one of glamor_gym's, got {type(self.model)}")
+
+    def _on_training_start(self) -> None:
+        self._lock.close()
+        self._lock.enter_context(lock_folder(self._path))
+        self._plan_next()
+        is_new = (
+            self.model.num_timesteps == 0 or not CheckpointFolder(self._path).holds_checkpoints()
+        )
+        if is_new:
+            self._write()
+
+    def _on_rollout_start(self) -> None:
+        # Between two steps: the one before was stored and learned from.
+        if self._stop is not None and self._stop.received is not None:
+            self._write()
+            self._lock.close()
+            raise TrainingInterrupted(self._stop.received, self.num_timesteps)
+        if self.num_timesteps >= self._due_step or time.monotonic() >= self._due_time:
+            try:
+                self._write()
+            except OSError as error:
+                warnings.warn(
+                    f"no checkpoint at step {self.num_timesteps} ({error}); the one before stays",
+                    stacklevel=2,
+                )
+                self._plan_next()
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_training_end(self) -> None:
+        self._write()
+        self._lock.close()
+
+    def _write(self) -> None:
+        began = time.monotonic()
+        self.model.save_checkpoint(self._path)
+        self.seconds += time.monotonic() - began
+        self.n_written += 1
+        self._plan_next()
+
+    def _plan_next(self) -> None:
+        self._due_time = time.monotonic() + self._every_seconds
+        self._due_step = math.inf
+        if math.isfinite(self._every_steps):
+            self._due_step = (self.num_timesteps // self._every_steps + 1) * self._every_steps
