@@ -157,10 +157,16 @@ class Snapshots(BaseCallback):
 
 
 def run_name(spec: RunSpec, looks: Sequence[int]) -> str:
-    """Return a name for a run: what it is in words, and a hash of all that makes it what it is."""
-    everything = json.dumps([dataclasses.asdict(spec), list(looks)], sort_keys=True)
-    digest = hashlib.sha256(everything.encode()).hexdigest()[:8]
-    return f"{get_task(spec.task).name}-{spec.algorithm}-{spec.steps}-seed{spec.seed}-{digest}"
+    """Return a name for a run: what it is in words, and a hash of all that makes it what it is.
+
+    What has its default does not count, so that a new field leaves old names as they are.
+    """
+    usual = dataclasses.asdict(RunSpec(spec.task))
+    chosen = dataclasses.asdict(spec)
+    unusual = {name: value for name, value in chosen.items() if value != usual[name]}
+    digest = hashlib.sha256(json.dumps([unusual, list(looks)], sort_keys=True).encode())
+    task = get_task(spec.task).name
+    return f"{task}-{spec.algorithm}-{spec.steps}-seed{spec.seed}-{digest.hexdigest()[:8]}"
 
 
 def snapshot_file(folder: RunFolder, step: int) -> Path:
