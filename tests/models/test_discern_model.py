@@ -1,0 +1,65 @@
+"""DISCERN's networks: shapes, who gets gradients, and the decoy loss by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from glamor_gym.models.discern import DiscernModel, QNetwork, decoy_loss
+
+BOX = spaces.Box(0, 1, (6,), np.float32)
+SPACE = spaces.Dict(observation=BOX, achieved_goal=BOX, desired_goal=BOX)
+
+
+def make_model() -> DiscernModel:
+    torch.manual_seed(0)
+    return DiscernModel(SPACE, 3, 10, n_atoms=5, embedding_size=16, discriminator_size=8)
+
+
+def test_values_are_distributions_for_each_action():
+    log_probs = make_model().q(torch.rand(4, 6), torch.rand(4, 6), torch.tensor([1, 2, 9, 10]))
+    assert log_probs.shape == (4, 3, 5)
+    assert log_probs.exp().sum(-1).detach().numpy() == pytest.approx(np.ones((4, 3)), abs=1e-5)
+
+
+def test_a_dueling_network_does_not_see_a_constant_advantage():
+    q = QNetwork(SPACE, 3, 10, n_atoms=5, embedding_size=16)
+    inputs = (torch.rand(4, 6), torch.rand(4, 6), torch.tensor([1, 2, 9, 10]))
+    before = q(*inputs)
+    with torch.no_grad():
+        q.advantage.bias += 7.0
+    torch.testing.assert_close(q(*inputs), before)
+
+
+def test_the_discriminator_leaves_the_encoder_and_the_target_alone():
+    model = make_model()
+    xi = model.tell_apart(torch.rand(4, 6))
+    assert xi.norm(dim=-1).detach().numpy() == pytest.approx(np.ones(4), abs=1e-5)
+    decoy_loss(xi, xi, torch.tensor([[1], [2], [3], [0]])).backward()
+    touched = {name for name, weight in model.named_parameters() if weight.grad is not None}
+    assert touched == {"discriminator.layer.weight", "discriminator.layer.bias"}
+    assert not any(weight.requires_grad for weight in model.target.parameters())
+
+
+def test_the_target_follows_only_when_it_is_copied():
+    model = make_model()
+    with torch.no_grad():
+        model.q.value.bias += 1
+    assert not torch.equal(model.q.value.bias, model.target.value.bias)
+    model.copy_to_target()
+    assert torch.equal(model.q.value.bias, model.target.value.bias)
+
+
+def test_the_decoy_loss_by_hand():
+    achieved = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    goals = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    # K = 1, so β = 2. Row 0: own goal 1, decoy 1; row 1: own 0, decoy 0: both even.
+    assert decoy_loss(achieved, goals, torch.tensor([[1], [0]])).item() == pytest.approx(
+        math.log(2)
+    )
+    apart = decoy_loss(achieved, achieved, torch.tensor([[1], [0]]))
+    assert apart.item() == pytest.approx(-math.log(math.exp(2) / (math.exp(2) + 1)))
