@@ -18,7 +18,7 @@ from ale_py import ALEInterface, roms
 
 import glamor_gym  # noqa: F401  (registers the environments)
 from benchmarks.timing import Comparison, compare
-from glamor_gym.tasks import Task, get_task
+from glamor_gym.tasks import get_task
 
 N_STEPS = 1_000
 N_ENVS = 8
@@ -48,7 +48,7 @@ def run(n_steps: int = N_STEPS) -> Iterator[Comparison]:
         ("one environment", one_environment, 1, 0.7),
         (f"a vector of {N_ENVS}", several, 2, 0.8),
     ):
-        with BareEmulators(task, threads) as bare:
+        with BareEmulators(task.name, threads) as bare:
             yield compare(
                 f"collect {n_steps} steps of Pong, {name}",
                 f"bare emulator on {threads} thread{'s' * (threads > 1)}, the same episodes",
@@ -66,11 +66,11 @@ class BareEmulators:
     """Emulators without anything around them, each in a process; a context manager.
 
     Args:
-        task: what is played.
+        task: name of what is played.
         number: of processes.
     """
 
-    def __init__(self, task: Task, number: int) -> None:
+    def __init__(self, task: str, number: int) -> None:
         context = multiprocessing.get_context("forkserver")
         self._pipes: list[Connection] = []
         for _ in range(number):
@@ -93,8 +93,9 @@ class BareEmulators:
             pipe.recv()
 
 
-def _serve(task: Task, pipe: Connection) -> None:
+def _serve(name: str, pipe: Connection) -> None:
     """Play as many steps as the pipe says, again and again, until it says 0."""
+    task = get_task(name)
     emulator = ALEInterface()
     emulator.setFloat("repeat_action_probability", task.sticky)
     emulator.loadROM(roms.get_rom_path(task.source))

@@ -1,16 +1,21 @@
 """``python -m benchmarks.soak``: whether a long run slows down or grows.
 
-In: a number of steps. Out: ``soak.csv``, ``soak.png`` and ``soak.svg`` in the folder given, a
-verdict in words, and exit code 1 if the agent got slower or grew.
+In: a number of steps. Out: ``soak.json``, ``soak.csv``, ``soak.png`` and ``soak.svg`` in the folder
+given, a verdict in words, and exit code 1 if the agent got slower or grew.
 
 The agent learns on the grid world, which costs next to nothing, with a small buffer that is full
 long before a tenth of the run. Its learning rate is next to zero: all the work of learning is
 done, but plans stay as long as they are, so that a step costs the same unless something piles up.
-Memory, files and threads are read from ``/proc``.
+Speed is judged by the processor's time, of which neighbours on the machine take none; memory, files
+and threads are read from ``/proc``.
+
+``--steps 3_000_000 --every 60_000 --buffer 100_000 --replay-ratio 0.1`` is a longer run with fewer
+updates, in which each step is cheaper still.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -29,9 +34,11 @@ from rich.console import Console
 from stable_baselines3.common.callbacks import BaseCallback
 
 import glamor_gym  # noqa: F401  (registers the environments)
+from benchmarks.machine import describe_machine
 from benchmarks.plotting import COLOUR, SECOND, STYLE, save
 from benchmarks.timing import torch_threads
 from glamor_gym.agents import GlamorAgent
+from glamor_gym.files import write_atomically
 
 ID = "glamor/GridWorld-v0"
 PROC = Path("/proc/self")
@@ -49,7 +56,8 @@ class Record:
 
     Attributes:
         step: environment steps so far.
-        steps_per_second: since the record before, training included.
+        steps_per_second: since the record before, training included, by the clock on the wall.
+        steps_per_cpu_second: the same by the time that the processor worked for this process.
         resident: bytes of memory that the process occupies.
         buffer: bytes of it that the replay uses.
         files: open file handles.
@@ -58,6 +66,7 @@ class Record:
 
     step: int
     steps_per_second: float
+    steps_per_cpu_second: float
     resident: int
     buffer: int
     files: int
@@ -69,7 +78,7 @@ class Verdict:
     """Whether the end of a run is as its first tenth.
 
     Attributes:
-        early_rate: mean steps a second around 10 % of the run.
+        early_rate: mean steps per second of the processor's time, around 10 % of the run.
         late_rate: the same for the last tenth.
         noise: by how much the two may differ: twice the standard deviation of the difference
             of two records, or `ALLOWED_SLOWDOWN` if that is more.
@@ -97,7 +106,8 @@ class Verdict:
 
     def __str__(self) -> str:
         return (
-            f"{self.early_rate:.0f} steps/s at 10 % and {self.late_rate:.0f} at 100 %: "
+            f"{self.early_rate:.0f} steps per processor second at 10 % and "
+            f"{self.late_rate:.0f} at 100 %: "
             f"{'equal within' if self.is_as_fast else 'they differ by more than'} the noise "
             f"of {self.noise:.0f}\n"
             f"{self.growth / 2**20:+.1f} MiB beyond the buffer, {self.new_files:+d} files, "
@@ -118,23 +128,26 @@ class Recorder(BaseCallback):
         self.records: list[Record] = []
 
     def _on_training_start(self) -> None:
-        self._step, self._begun = 0, time.perf_counter()
+        self._step, self._begun, self._worked = 0, time.perf_counter(), time.process_time()
 
     def _on_step(self) -> bool:
         if self.num_timesteps - self._step >= self.every:
-            now = time.perf_counter()
+            now, worked = time.perf_counter(), time.process_time()
+            taken = self.num_timesteps - self._step
             assert isinstance(self.model, GlamorAgent)
             self.records.append(
                 Record(
                     step=self.num_timesteps,
-                    steps_per_second=(self.num_timesteps - self._step) / (now - self._begun),
+                    steps_per_second=taken / (now - self._begun),
+                    steps_per_cpu_second=taken / (worked - self._worked),
                     resident=resident_bytes(),
                     buffer=self.model.replay_buffer.nbytes,
                     files=len(os.listdir(PROC / "fd")),
                     threads=len(os.listdir(PROC / "task")),
                 )
             )
-            self._step, self._begun = self.num_timesteps, time.perf_counter()
+            self._step = self.num_timesteps
+            self._begun, self._worked = time.perf_counter(), time.process_time()
         return True
 
 
@@ -144,7 +157,9 @@ def resident_bytes() -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-def soak(steps: int, every: int, buffer: int, n_envs: int, seed: int) -> list[Record]:
+def soak(
+    steps: int, every: int, buffer: int, n_envs: int, seed: int, replay_ratio: float = 1.0
+) -> list[Record]:
     """Train for so many steps and return what was seen on the way.
 
     Args:
@@ -153,6 +168,7 @@ def soak(steps: int, every: int, buffer: int, n_envs: int, seed: int) -> list[Re
         buffer: moments that the replay keeps.
         n_envs: number of environments.
         seed: of everything.
+        replay_ratio: training tuples per environment step.
 
     Raises:
         ValueError: the run is too short for its records or for its buffer.
@@ -170,7 +186,7 @@ def soak(steps: int, every: int, buffer: int, n_envs: int, seed: int) -> list[Re
         **GlamorAgent.preset("small"),
         "learning_rate": 1e-9,
         "lr_schedule": "constant",
-        "replay_ratio": 1.0,
+        "replay_ratio": replay_ratio,
         "buffer_size": buffer,
         "learning_starts": every,
         "exploration_steps": every,
@@ -191,7 +207,7 @@ def judge(records: Sequence[Record]) -> Verdict:
         records: of a whole run; its last step is that of the last record.
     """
     share = np.array([record.step for record in records]) / records[-1].step
-    rates = np.array([record.steps_per_second for record in records])
+    rates = np.array([record.steps_per_cpu_second for record in records])
     beyond = np.array([record.resident - record.buffer for record in records])
     early, late = (share > 0.05) & (share <= 0.15), share > 0.9
     early_rate, late_rate = float(rates[early].mean()), float(rates[late].mean())
@@ -214,8 +230,9 @@ def draw(records: Sequence[Record]) -> Figure:
     table = pd.DataFrame([asdict(record) for record in records])
     figure = Figure(figsize=(7.0, 6.4), layout="constrained")
     speed, memory, handles = figure.subplots(3, 1, sharex=True)
-    speed.plot(table["step"], table["steps_per_second"], color=COLOUR)
-    speed.set(title="Speed, training included", ylabel="steps/s")
+    speed.plot(table["step"], table["steps_per_cpu_second"], color=COLOUR, label="processor's")
+    speed.plot(table["step"], table["steps_per_second"], color=SECOND, label="on the wall")
+    speed.set(title="Speed, training included", ylabel="steps per second")
     memory.plot(table["step"], table["resident"] / 2**20, color=COLOUR, label="all")
     beyond = (table["resident"] - table["buffer"]) / 2**20
     memory.plot(table["step"], beyond, color=SECOND, label="without the buffer")
@@ -223,9 +240,8 @@ def draw(records: Sequence[Record]) -> Figure:
     handles.plot(table["step"], table["threads"], color=COLOUR, label="threads")
     handles.plot(table["step"], table["files"], color=SECOND, label="open files")
     handles.set(title="Threads and open files", xlabel="environment steps")
-    for axes in (memory, handles):
-        axes.legend()
     for axes in (speed, memory, handles):
+        axes.legend()
         axes.set_ylim(bottom=0)
     handles.set_xlim(left=0)
     handles.xaxis.set_major_formatter(EngFormatter(sep=""))
@@ -239,6 +255,7 @@ def main(
     buffer: int = 20_000,
     n_envs: int = 4,
     seed: int = 0,
+    replay_ratio: float = 1.0,
 ) -> int:
     """Train for a long time on a cheap world; nothing else should run beside it.
 
@@ -249,15 +266,26 @@ def main(
         buffer: moments that the replay keeps.
         n_envs: number of environments.
         seed: of everything.
+        replay_ratio: training tuples per environment step.
     """
     if not PROC.is_dir():
         raise SystemExit(f"memory and files are read from {PROC}, which this system lacks")
-    records = soak(steps, every, buffer, n_envs, seed)
+    records = soak(steps, every, buffer, n_envs, seed, replay_ratio)
     verdict = judge(records)
     with mpl.rc_context(STYLE):
         save(draw(records), output, "soak")
     table = pd.DataFrame([asdict(record) for record in records])
     table.to_csv(output / "soak.csv", index=False, float_format="%.1f")
+    record = {
+        "command": f"python -m benchmarks.soak --steps {steps} --every {every} --buffer {buffer} "
+        f"--n-envs {n_envs} --seed {seed} --replay-ratio {replay_ratio:g}",
+        **asdict(verdict),
+        "is_as_fast": verdict.is_as_fast,
+        "is_as_small": verdict.is_as_small,
+        "machine": describe_machine(),
+    }
+    with write_atomically(output / "soak.json") as file:
+        file.write((json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
     Console().print(str(verdict), highlight=False)
     return 0 if verdict.is_as_fast and verdict.is_as_small else 1
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import mmap
 from dataclasses import replace
 
@@ -18,7 +19,8 @@ def records() -> list[Record]:
     return [
         Record(
             step=10_000 * index,
-            steps_per_second=1000.0 + 20.0 * (-1) ** index,
+            steps_per_second=1.0,  # of no account: neighbours have a part in it
+            steps_per_cpu_second=1000.0 + 20.0 * (-1) ** index,
             resident=400_000_000 + 1_000 * (index % 3),
             buffer=8_000_000,
             files=6,
@@ -39,7 +41,7 @@ def test_a_steady_run_is_found_steady(records):
 @pytest.mark.parametrize(("slope", "steady"), [(0.02, True), (0.2, False)])
 def test_a_run_that_slows_down_is_found_out(records, slope, steady):
     slowing = [
-        replace(record, steps_per_second=record.steps_per_second * (1 - slope * index / 50))
+        replace(record, steps_per_cpu_second=record.steps_per_cpu_second * (1 - slope * index / 50))
         for index, record in enumerate(records)
     ]
     assert judge(slowing).is_as_fast is steady
@@ -47,7 +49,7 @@ def test_a_run_that_slows_down_is_found_out(records, slope, steady):
 
 def test_noise_is_what_the_records_themselves_show(records):
     rng = np.random.default_rng(0)
-    noisy = [replace(r, steps_per_second=float(rng.normal(1000, 200))) for r in records]
+    noisy = [replace(r, steps_per_cpu_second=float(rng.normal(1000, 200))) for r in records]
     verdict = judge(noisy)
     assert verdict.noise > 200
     assert verdict.is_as_fast
@@ -88,7 +90,9 @@ def test_a_short_run_is_recorded_in_full(tmp_path):
     main(2_000, tmp_path, every=100, buffer=100, n_envs=2)
     table = pd.read_csv(tmp_path / "soak.csv")
     assert table["step"].tolist() == list(range(100, 2_001, 100))
-    assert (table["steps_per_second"] > 0).all()
+    assert (table[["steps_per_second", "steps_per_cpu_second"]] > 0).all(axis=None)
+    record = json.loads((tmp_path / "soak.json").read_text())
+    assert record["new_threads"] == table["threads"].iloc[-1] - table["threads"].iloc[2]
     assert table["buffer"].iloc[2:].nunique() == 1  # full, and no larger than that
     assert (table["threads"] >= 1).all()
     for suffix in ("png", "svg"):
