@@ -1,0 +1,181 @@
+"""DISCERN: rewards, targets, importance and goals, each on its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from small_agents import make_grid, observations
+
+from glamor_gym.agents import DiscernAgent, DiscernSettings
+from glamor_gym.models.categorical import expectation
+
+
+def make(**changes) -> DiscernAgent:
+    arguments = {
+        "learning_starts": 60,
+        "batch_size": 16,
+        "replay_ratio": 4.0,
+        "buffer_size": 2_000,
+        "goal_buffer_size": 8,
+        "exploration_steps": 100,
+        "policy_kwargs": {"embedding_size": 32},
+        "seed": 0,
+        "device": "cpu",
+    }
+    return DiscernAgent(make_grid(), **{**arguments, **changes})
+
+
+@pytest.fixture(scope="module")
+def trained() -> DiscernAgent:
+    torch.set_num_threads(1)
+    return make().learn(400)
+
+
+def test_the_defaults_are_those_of_rainbow_as_the_paper_built_on_it():
+    published = {
+        "learning_rate": 6.25e-5,
+        "batch_size": 128,
+        "gamma": 0.99,
+        "max_grad_norm": 10,
+        "target_update_interval": 312,
+        "replay_ratio": 8,
+        "buffer_size": 1_000_000,
+        "learning_starts": 50_000,
+        "exploration_final_eps": 0.01,
+        "exploration_steps": 1_000_000,
+        "evaluation_eps": 0.001,
+        "n_steps": 3,
+        "priority_exponent": 0.6,
+        "importance_exponent": 0.4,
+        "weight_decay": 0.0,
+    }
+    settings = DiscernSettings().as_dict()
+    assert {name: settings[name] for name in published} == published
+    agent = make()
+    assert agent.policy.optimizer.defaults["eps"] == 0.01 / 128
+    assert agent.policy.model.q.n_atoms == 51
+
+
+def test_it_is_paid_for_likeness_at_the_end_and_fully_where_relabelled(trained):
+    batch = trained.replay_buffer.sample(64)
+    reward = trained.rewards(batch)
+    with torch.no_grad():
+        xi_achieved, xi_goal = (
+            trained.policy.model.tell_apart(x) for x in (batch.achieved, batch.goal)
+        )
+    likeness = torch.nn.functional.cosine_similarity(xi_achieved, xi_goal).clamp(min=0)
+    own = ~batch.relabelled
+    torch.testing.assert_close(reward[own], likeness[own])
+    assert (reward[batch.relabelled] == 1).all()
+    assert (reward >= 0).all()
+    there = replace(batch, achieved=batch.goal, relabelled=torch.zeros_like(batch.relabelled))
+    assert trained.rewards(there).numpy() == pytest.approx(np.ones(64), abs=1e-5)
+
+
+def test_targets_discount_the_one_reward_or_the_value_to_come(trained):
+    batch = trained.replay_buffer.sample(64)
+    reward = torch.full((64,), 0.8)
+    mean = expectation(trained.targets(batch, reward).log())
+    gamma = trained.settings.gamma
+    ends = batch.steps_to_end <= 3
+    assert ends.any()
+    assert (~ends).any()
+    paid = 0.8 * gamma ** (batch.steps_to_end - 1)
+    torch.testing.assert_close(mean[ends], paid[ends].float(), atol=1e-5, rtol=0)
+    with torch.no_grad():
+        following = (batch.next_observation, batch.goal, batch.next_steps_left)
+        best = expectation(trained.policy.model.q(*following)).argmax(-1)
+        values = expectation(trained.policy.model.target(*following))
+    bootstrapped = gamma**3 * values[torch.arange(64), best]
+    torch.testing.assert_close(mean[~ends], bootstrapped[~ends], atol=1e-4, rtol=0)
+
+
+def test_rare_steps_weigh_as_much_as_common_ones_in_the_end():
+    agent = make().learn(80)
+    probability = torch.tensor([0.1, 0.2, 0.4], dtype=torch.float64)
+    agent._current_progress_remaining = 1.0
+    assert agent._importance(probability).numpy() == pytest.approx([1, 2**-0.4, 4**-0.4])
+    agent._current_progress_remaining = 0.0
+    assert agent._importance(probability).numpy() == pytest.approx([1, 1 / 2, 1 / 4])
+
+
+def test_the_discriminator_learns_to_tell_goals_apart():
+    agent = make(learning_rate=1e-2, relabelled_share=1.0)
+    agent.learn(60)
+    cells = torch.eye(49)
+    before = agent.discriminator_loss(_pairs(cells))
+    for _ in range(60):
+        agent.policy.descend(agent.discriminator_loss(_pairs(cells)), 10.0)
+    assert agent.discriminator_loss(_pairs(cells)) < 0.5 * before
+
+
+def _pairs(frames):
+    from glamor_gym.replay.discern_replay import GoalPairs
+
+    return GoalPairs(achieved=frames, goal=frames)
+
+
+def test_it_sets_itself_goals_among_the_frames_it_achieved(trained):
+    state = trained.replay_buffer.state()
+    achieved = {int(cell) for cell in state["achieved"].argmax(-1)}
+    goals = state["goals"].argmax(-1)
+    assert len(trained.goal_buffer) == 8
+    assert set(goals[1:].tolist()) <= achieved
+    theirs = make(goal_buffer_size=0).learn(120)
+    assert not len(theirs.goal_buffer)
+    assert len(theirs.replay_buffer.state()["goals"]) == 12
+
+
+def test_while_collecting_it_acts_towards_its_own_goal(trained):
+    asked = []
+    own_act = trained.act
+    trained.act = lambda batch, *a, **k: (
+        asked.append(batch["desired_goal"].copy()) or own_act(batch, *a, **k)
+    )
+    try:
+        trained.learn(20, reset_num_timesteps=False)
+    finally:
+        del trained.act
+    goals = trained.replay_buffer.state()["goals"][-2:]
+    assert (asked[-1][0] == goals[-1]).all()
+
+
+def test_now_and_then_it_acts_at_random_unless_deterministic():
+    agent = make(evaluation_eps=1.0)
+    batch = {key: np.repeat(value, 400, axis=0) for key, value in observations(1).items()}
+    assert set(agent.predict(batch)[0]) == {0, 1, 2, 3}
+    assert len(set(agent.predict(batch, deterministic=True)[0])) == 1
+
+
+def test_the_target_is_copied_at_its_interval():
+    agent = make(target_update_interval=5)
+    agent.learn(60 + 5 * 4 - 4)  # four updates
+    q, target = agent.policy.model.q, agent.policy.model.target
+    assert agent._n_updates == 4
+    assert not torch.equal(q.value.bias, target.value.bias)
+    agent.learn(4, reset_num_timesteps=False)
+    assert agent._n_updates == 5
+    assert torch.equal(q.value.bias, target.value.bias)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("gamma", 0.0),
+        ("evaluation_eps", 1.5),
+        ("n_steps", 0),
+        ("target_update_interval", 0),
+        ("priority_exponent", -0.1),
+        ("importance_exponent", 2.0),
+        ("n_decoys", 0),
+        ("relabelled_share", -0.5),
+        ("goal_buffer_size", -1),
+    ],
+)
+def test_what_is_out_of_range_is_named_with_what_is_allowed(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be") as caught:
+        DiscernSettings(**{name: value})
+    assert repr(value) in str(caught.value)
