@@ -6,6 +6,7 @@ form the code works with, or an error that names the argument, what was given an
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 Choice = TypeVar("Choice")
+Kind = TypeVar("Kind")
 
 
 def as_integer(value: Any, *, name: str, low: int, high: int | None = None) -> int:
@@ -51,6 +53,37 @@ def as_probability(value: Any, *, name: str) -> float:
     if not 0.0 <= number <= 1.0:  # also refuses NaN
         raise ValueError(f"{name} must be a number in [0, 1], got {number}")
     return number
+
+
+def as_number(value: Any, *, name: str) -> float:
+    """Return `value` as a finite float.
+
+    Raises:
+        TypeError: it is no number (a bool, a text, an array …).
+        ValueError: it is NaN or infinite.
+    """
+    if isinstance(value, bool | np.bool_) or not isinstance(
+        value, int | float | np.integer | np.floating
+    ):
+        raise TypeError(f"{name} must be a number, got {_describe(value)}")
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond all floats
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite, got {value}")
+    return number
+
+
+def as_instance(value: Any, kind: type[Kind], *, name: str) -> Kind:
+    """Return `value`, which is an object of a class.
+
+    Raises:
+        TypeError: it is one of another class.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, got {_describe(value)}")
+    return value
 
 
 def as_size(value: Any, *, name: str) -> tuple[int, int]:

@@ -167,7 +167,12 @@ def open_npz(file: str | os.PathLike[str] | bytes, *, max_bytes: int) -> Iterato
 
 
 def read_npz(file: str | os.PathLike[str] | bytes, *, max_bytes: int) -> dict[str, NDArray[Any]]:
-    """Return every array of an archive; see :func:`open_npz` for arguments and errors."""
+    """Return every array of an archive; see :func:`open_npz` for the arguments.
+
+    Raises:
+        OSError: it cannot be read.
+        DamagedFileError: it is no such archive, damaged, or larger than allowed.
+    """
     with open_npz(file, max_bytes=max_bytes) as reader:
         return {name: reader.read(name) for name in reader.names}
 

@@ -48,6 +48,7 @@ from glamor_gym.agents.storage import (
     space_from_json,
     space_to_json,
 )
+from glamor_gym.checks import as_instance, as_integer
 from glamor_gym.replay import TrajectoryReplay
 from glamor_gym.replay.trajectory_store import TrajectoryStore
 from glamor_gym.snapshots import Snapshot
@@ -82,7 +83,9 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             would have got, and whoever looks at the policy waits for it. False unless it is set.
 
     Raises:
-        ValueError: the environment has no goals, no Discrete actions, or no known horizon.
+        ValueError: the environment has no goals, no Discrete actions, or no known horizon; there
+            is no such device; the seed is out of range.
+        TypeError: an argument is of the wrong type.
     """
 
     acts_by_plan: ClassVar[bool] = False
@@ -106,6 +109,14 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         device: torch.device | str = "auto",
         _init_setup_model: bool = True,
     ) -> None:
+        if not isinstance(policy_kwargs, Mapping | None):
+            raise TypeError(f"policy_kwargs must be a dict, got {type(policy_kwargs).__name__}")
+        if seed is not None:
+            seed = as_integer(seed, name="seed", low=0, high=2**32 - 1)
+        try:
+            torch.empty(0, device=None if device == "auto" else device)
+        except (RuntimeError, AssertionError, TypeError) as error:
+            raise ValueError(f"device {device!r} cannot be used here: {error}") from error
         vec_env = None if env is None else as_vec_env(env)
         super().__init__(
             policy,
@@ -271,8 +282,9 @@ class ImageGoalAgent(OffPolicyAlgorithm):
                 environment.
             FloatingPointError: a loss came out as NaN or infinite.
         """
-        if total_timesteps < 1:
-            raise ValueError(f"total_timesteps must be 1 or more, got {total_timesteps}")
+        total_timesteps = as_integer(total_timesteps, name="total_timesteps", low=1)
+        log_interval = as_integer(log_interval, name="log_interval", low=1)
+        as_instance(tb_log_name, str, name="tb_log_name")
         if self.env is None:
             raise ValueError("env is missing: call set_env, or load with env=…")
         if self.overlap and not self.acts_by_plan:
@@ -502,11 +514,12 @@ class ImageGoalAgent(OffPolicyAlgorithm):
 
         Raises:
             ValueError: `path` is no path, or `exclude` or `include` asks for something else.
+            OSError: the file cannot be written.
         """
         if not isinstance(path, str | Path):
             raise ValueError(f"path must be a path, got {type(path).__name__}")
-        left_out = set(exclude or ())
-        if left_out - {"optimizer"} or include:
+        left_out = set(() if exclude is None else exclude)
+        if left_out - {"optimizer"} or (include is not None and list(include)):
             raise ValueError(
                 f"only 'optimizer' can be excluded and nothing included; got "
                 f"exclude={sorted(left_out)}, include={include}"
@@ -588,7 +601,16 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         tensors, header = load_tensors(path)
         try:
             return cls._built(header, tensors, env, device, kwargs)
-        except (AgentFileError, KeyError, TypeError, RuntimeError) as error:
+        except (
+            AgentFileError,
+            AttributeError,
+            KeyError,
+            MemoryError,
+            OSError,
+            OverflowError,
+            RuntimeError,
+            TypeError,
+        ) as error:
             raise AgentFileError(f"path {str(path)!r} does not fit: {error}") from error
 
     @classmethod
@@ -742,6 +764,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
 
         Raises:
             ValueError: `path` is no path.
+            OSError: the file cannot be written.
         """
         if not isinstance(path, str | Path):
             raise ValueError(f"path must be a path, got {type(path).__name__}")

@@ -21,6 +21,8 @@ def parse_assignments(option: str, assignments: Iterable[str]) -> dict[str, Any]
     """
     parsed: dict[str, Any] = {}
     for assignment in assignments:
+        if not isinstance(assignment, str):
+            raise TypeError(f"assignments must be texts NAME=VALUE, got {assignment!r}")
         name, equals, text = assignment.partition("=")
         if not name or not equals:
             raise ValueError(f"{option} takes NAME=VALUE, got {assignment!r}")

@@ -39,7 +39,7 @@ def make_world(
     Raises:
         ValueError: there is no such task, or an argument is out of range.
     """
-    if isinstance(task, str):
+    if not isinstance(task, Task):
         task = get_task(task)
     if sticky is not None and task.suite != "atari":
         raise ValueError(f"sticky is for Atari tasks; {task.name} takes none, got {sticky!r}")

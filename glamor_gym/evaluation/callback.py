@@ -14,6 +14,7 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 
+from glamor_gym.checks import as_number
 from glamor_gym.evaluation.evaluator import evaluate
 from glamor_gym.evaluation.run_folder import RunFolder
 from glamor_gym.types import EvaluationResult
@@ -159,7 +160,7 @@ class StopAfter(BaseCallback):
 
     def __init__(self, minutes: float) -> None:
         super().__init__()
-        if not minutes > 0:
+        if not as_number(minutes, name="minutes") > 0:
             raise ValueError(f"minutes must be more than 0, got {minutes}")
         self._seconds = 60.0 * minutes
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from scipy.stats import binomtest
 
+from glamor_gym.checks import as_integer, as_number
+
 
 def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
     """Return the Wilson score interval of a share, which stays honest near 0 and 1.
@@ -19,12 +21,14 @@ def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tu
     Raises:
         ValueError: an argument is out of its range.
     """
+    trials = as_integer(trials, name="trials", low=1)
+    successes = as_integer(successes, name="successes", low=0)
     if trials < 1 or not 0 <= successes <= trials:
         raise ValueError(
             f"successes and trials must satisfy 0 <= successes <= trials and trials >= 1, "
             f"got {successes} and {trials}"
         )
-    if not 0.0 < confidence < 1.0:
+    if not 0.0 < as_number(confidence, name="confidence") < 1.0:
         raise ValueError(f"confidence must be in (0, 1), got {confidence}")
     interval = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)

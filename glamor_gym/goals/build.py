@@ -113,7 +113,7 @@ def build_goal_set(
         ValueError: there is no such task, or too few episodes for so many different goals.
         TypeError: a number is not an integer.
     """
-    if isinstance(task, str):
+    if not isinstance(task, Task):
         task = get_task(task)
     seed = as_integer(seed, name="seed", low=0)
     episodes = as_integer(episodes, name="episodes", low=1)

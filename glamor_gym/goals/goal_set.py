@@ -31,6 +31,7 @@ from typing import Any, cast, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from glamor_gym.checks import as_instance, as_number
 from glamor_gym.files import write_atomically
 from glamor_gym.tasks import get_task
 from glamor_gym.types import Goal, GoalKind, Labels
@@ -88,13 +89,17 @@ class GoalList(Sequence[Goal]):
             raise GoalSetError(f"kind must be one of {tuple(_CONTENT_DTYPES)}, got {kind!r}")
         self.kind = kind
         self.label_names = tuple(label_names)
-        self.labels = _read_only(np.asarray(labels, np.float64))
-        self.lagged_labels = _read_only(np.asarray(lagged_labels, np.float64))
+        self.labels = _table("labels", labels)
+        self.lagged_labels = _table("lagged_labels", lagged_labels)
         expected = (len(self.labels), len(self.label_names))
         for name, table in (("labels", self.labels), ("lagged_labels", self.lagged_labels)):
             if table.shape != expected:
                 raise GoalSetError(f"{name} must have shape {expected}, got {table.shape}")
-        self._content = content if callable(content) else self._checked(content)
+        self._content = (
+            content
+            if callable(content) and not isinstance(content, type)
+            else self._checked(as_instance(content, np.ndarray, name="content"))
+        )
 
     @property
     def content(self) -> NDArray[Any]:
@@ -163,13 +168,17 @@ class GoalSet:
         provenance: Mapping[str, Any] | None = None,
         version: int = 1,
     ) -> None:
+        as_instance(evaluation, GoalList, name="evaluation")
+        as_instance(training, GoalList, name="training")
+        as_instance(bounds, Mapping, name="bounds")  # type: ignore[type-abstract]
         if (evaluation.kind, evaluation.label_names) != (training.kind, training.label_names):
             raise GoalSetError("evaluation and training goals must have the same kind and labels")
         if set(bounds) != set(evaluation.label_names):
             raise GoalSetError(
                 f"bounds must name the labels {evaluation.label_names}, got {tuple(bounds)}"
             )
-        for name, (low, high) in bounds.items():
+        for name, pair in bounds.items():
+            low, high = _pair(pair, name)
             if not (math.isfinite(low) and math.isfinite(high) and low <= high):
                 raise GoalSetError(f"bounds[{name!r}] must be low <= high, got ({low}, {high})")
         for split, goals in (("evaluation", evaluation), ("training", training)):
@@ -427,6 +436,21 @@ class _Archive:
 def _packed(kind: GoalKind) -> tuple[str, ...]:
     """Return the members that are kept as differences (modulo 256) to the background."""
     return tuple(f"{split}_content" for split in _SPLITS) if kind == "screen" else ()
+
+
+def _pair(bounds: Any, name: str) -> tuple[float, float]:
+    try:
+        low, high = bounds
+        return as_number(low, name=name), as_number(high, name=name)
+    except (TypeError, ValueError):
+        raise GoalSetError(f"bounds[{name!r}] must be (low, high), got {bounds!r}") from None
+
+
+def _table(name: str, labels: Any) -> NDArray[np.float64]:
+    try:
+        return _read_only(np.asarray(labels, np.float64))
+    except (TypeError, ValueError) as error:
+        raise GoalSetError(f"{name} must be an array of numbers, got {labels!r}") from error
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

@@ -14,6 +14,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from glamor_gym.checks import as_instance
 from glamor_gym.envs import RenderProfile, make_world
 from glamor_gym.goals.goal_set import GoalList, GoalSet, GoalSetError
 from glamor_gym.tasks import TASKS, get_task
@@ -34,6 +35,7 @@ def verify_goal_set(goal_set: GoalSet) -> list[str]:
     Everything is read and so compared with the hash, and the task's world, which draws nothing,
     is asked to show each goal.
     """
+    as_instance(goal_set, GoalSet, name="goal_set")
     if goal_set.task not in TASKS:
         return [f"there is no task {goal_set.task!r}"]
     try:
@@ -72,6 +74,7 @@ def goal_sheet(
     """
     if which not in get_args(Split):
         raise ValueError(f"which must be one of {get_args(Split)}, got {which!r}")
+    as_instance(goal_set, GoalSet, name="goal_set")
     goals = goal_set.evaluation if which == "evaluation" else goal_set.training
     world = make_world(goal_set.task, frame_size=_CELL, render_profile=render_profile)
     world.reset(seed=0)

@@ -21,6 +21,7 @@ from gymnasium import spaces
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from glamor_gym.checks import as_instance, as_integer
 from glamor_gym.models.layouts import ChannelsLastConv2d, ChannelsLastMaxPool2d
 
 EncoderName = Literal["residual", "compact", "tiny", "mlp", "auto"]
@@ -133,8 +134,11 @@ def make_encoder(space: spaces.Box, name: EncoderName = "auto", size: int = 512)
         A module from (B, *space.shape) to (B, size).
 
     Raises:
-        ValueError: the name is unknown.
+        ValueError: the name is unknown, or `size` below 1.
+        TypeError: an argument is of the wrong type.
     """
+    as_instance(space, spaces.Box, name="space")
+    size = as_integer(size, name="size", low=1)
     if name not in get_args(EncoderName):
         raise ValueError(f"encoder must be one of {', '.join(get_args(EncoderName))}; got {name!r}")
     is_picture = len(space.shape) == 3 and min(space.shape[1:]) >= SMALLEST_PICTURE

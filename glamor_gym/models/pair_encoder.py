@@ -14,6 +14,7 @@ from gymnasium import spaces
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from glamor_gym.checks import as_instance, as_integer
 from glamor_gym.models.encoders import EncoderName, make_encoder
 
 Fusion = Literal["late", "early"]
@@ -34,7 +35,8 @@ class PairEncoder(nn.Module):
         embedding_size: width of embeddings and of the mix (512).
 
     Raises:
-        ValueError: `encoder` or `fusion` is unknown.
+        ValueError: `encoder` or `fusion` is unknown, or a width below 1.
+        TypeError: an argument is of the wrong type.
     """
 
     def __init__(
@@ -50,9 +52,14 @@ class PairEncoder(nn.Module):
         if fusion not in get_args(Fusion):
             raise ValueError(f"fusion must be one of {', '.join(get_args(Fusion))}; got {fusion!r}")
         self.fusion: Fusion = fusion
-        observation, goal = observation_space["observation"], observation_space["achieved_goal"]
-        assert isinstance(observation, spaces.Box)
-        assert isinstance(goal, spaces.Box)
+        embedding_size = as_integer(embedding_size, name="embedding_size", low=1)
+        as_instance(observation_space, spaces.Dict, name="observation_space")
+        observation, goal = (
+            as_instance(
+                observation_space.spaces.get(key), spaces.Box, name=f"observation_space[{key!r}]"
+            )
+            for key in ("observation", "achieved_goal")
+        )
         own = prior_encoder if fusion == "early" and prior_encoder else encoder
         self.observation_encoder = make_encoder(observation, own, embedding_size)
         beside = stacked_space(observation, goal) if fusion == "early" else goal

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+from glamor_gym.checks import as_choice, as_instance, as_integer, as_number
 
 StopRule = Literal["free", "end", "never"]
+
+MOST_TRIALS = 100_000
+"""Most candidates for one observation; each takes about a kilobyte while it is made."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +43,16 @@ class PlannerSettings:
 
         Raises:
             ValueError: a setting is out of its range; the message names it.
+            TypeError: a setting is of the wrong type.
         """
-        if self.n_trials < 1:
-            raise ValueError(f"n_trials must be 1 or more, got {self.n_trials}")
-        if not 0.0 < self.gamma <= 1.0:
+        as_integer(self.n_trials, name="n_trials", low=1, high=MOST_TRIALS)
+        if not 0.0 < as_number(self.gamma, name="gamma") <= 1.0:
             raise ValueError(f"gamma must lie in (0, 1], got {self.gamma}")
-        if not self.clip_log_prob < 0.0:
+        if not as_number(self.clip_log_prob, name="clip_log_prob") < 0.0:
             raise ValueError(f"clip_log_prob must be below 0, got {self.clip_log_prob}")
-        if self.stop not in ("free", "end", "never"):
-            raise ValueError(f"stop must be 'free', 'end' or 'never', got {self.stop!r}")
+        as_choice(self.stop, get_args(StopRule), name="stop")
+        for name in ("use_prior", "stop_first", "guided"):
+            as_instance(getattr(self, name), bool, name=name)
 
     def stop_is_open(self, slot: int) -> bool:
         """Return whether a candidate may sample STOP as its token number `slot`, from 0."""

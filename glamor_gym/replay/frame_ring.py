@@ -257,5 +257,12 @@ def _check_array(name: str, given: NDArray[Any], ring: NDArray[Any], moments: in
 
 
 def to_device(device: torch.device | str, array: NDArray[Any]) -> torch.Tensor:
-    """Return an array as a tensor on a device."""
-    return torch.from_numpy(array).to(device, non_blocking=True)
+    """Return an array as a tensor on a device.
+
+    Raises:
+        ValueError: there is no such device here.
+    """
+    try:
+        return torch.from_numpy(array).to(device, non_blocking=True)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise ValueError(f"device {device!r} cannot be used here: {error}") from error

@@ -16,11 +16,15 @@ import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from glamor_gym.checks import as_instance, as_integer
 from glamor_gym.files import write_atomically
 from glamor_gym.replay.frame_ring import FrameRing
 from glamor_gym.snapshots import Snapshot, random_state, set_random_state
 from glamor_gym.types import Trajectory
 from glamor_gym.untrusted import read_npz
+
+MOST_SAMPLES = 1_000_000
+"""Most training samples in one batch."""
 
 Batch = TypeVar("Batch", covariant=True)
 
@@ -50,8 +54,7 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
         seed: int | None = None,
     ) -> None:
         super().__init__(capacity, observation_space, keep_goals=keep_goals)
-        if n_actions < 1:
-            raise ValueError(f"n_actions must be 1 or more, got {n_actions}")
+        n_actions = as_integer(n_actions, name="n_actions", low=1)
         self.n_actions = n_actions
         self.rng = np.random.default_rng(seed)
         self._actions = np.zeros(capacity, dtype=np.int64)
@@ -88,7 +91,7 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
         self._actions[first : first + n_actions] = trajectory.actions
 
     def _check(self, trajectory: Trajectory) -> None:
-        n_actions = len(trajectory)
+        n_actions = len(as_instance(trajectory, Trajectory, name="trajectory"))
         if n_actions < 1:
             raise ValueError("trajectory must hold at least one action, got none")
         self._check_moments(
@@ -111,8 +114,7 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
         """
 
     def _check_batch_size(self, batch_size: int) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
+        as_integer(batch_size, name="batch_size", low=1, high=MOST_SAMPLES)
         if not len(self):
             raise ValueError("nothing to sample: no trajectory has been stored yet")
 
@@ -154,7 +156,11 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
         return state
 
     def save(self, path: str | Path) -> None:
-        """Write the stored trajectories as a compressed ``.npz``, beside and renamed."""
+        """Write the stored trajectories as a compressed ``.npz``, beside and renamed.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
         with write_atomically(path) as file:
             np.savez_compressed(file, allow_pickle=False, **self.state())
 

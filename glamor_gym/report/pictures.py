@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from glamor_gym.checks import as_instance, as_integer
 from glamor_gym.types import EpisodeFrames
 
 FRAME_MILLISECONDS = 66
@@ -53,11 +54,14 @@ def write_pictures(episodes: Sequence[EpisodeFrames], folder: str | os.PathLike[
 
     Raises:
         OSError: a file cannot be written.
+        ValueError: there is no episode.
+        TypeError: an argument is of the wrong type.
     """
     folder = Path(folder)
+    goals = contact_sheet(episodes)
     folder.mkdir(parents=True, exist_ok=True)
     sheet = folder / "goals.png"
-    Image.fromarray(contact_sheet(episodes)).save(sheet, optimize=True)
+    Image.fromarray(goals).save(sheet, optimize=True)
     films = []
     for episode in episodes:
         films.append(folder / f"goal-{episode.goal_index}.webp")
@@ -76,7 +80,16 @@ def contact_sheet(episodes: Sequence[EpisodeFrames], columns: int = 5) -> NDArra
 
     Returns:
         uint8 (H, W, 3).
+
+    Raises:
+        ValueError: there is no episode, or `columns` is below 1.
+        TypeError: an argument is of the wrong type.
     """
+    columns = as_integer(columns, name="columns", low=1)
+    for episode in episodes:
+        as_instance(episode, EpisodeFrames, name="episodes")
+    if not episodes:
+        raise ValueError("episodes must hold at least one, got none")
     pairs = [_pair(episode, episode.frames[-1]) for episode in episodes]
     pairs += [np.full_like(pairs[0], 255)] * (-len(pairs) % columns)
     height, width = pairs[0].shape[:2]

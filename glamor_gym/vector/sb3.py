@@ -37,7 +37,7 @@ def as_vec_env(env: AnyEnv) -> VecEnv:
     elif isinstance(env, VectorEnv):
         vec_env = GymnasiumVecEnv(env)
     elif isinstance(env, gym.Env | str):
-        single = gym.make(env) if isinstance(env, str) else env
+        single = _made(env) if isinstance(env, str) else env
         if not single.has_wrapper_attr("stop_action"):
             single = StopAction(single)
         if not offers_snapshots(single):
@@ -51,6 +51,13 @@ def as_vec_env(env: AnyEnv) -> VecEnv:
         )
     stop_action_of(vec_env)
     return vec_env
+
+
+def _made(env_id: str) -> gym.Env[Any, Any]:
+    try:
+        return gym.make(env_id)
+    except (gym.error.Error, ImportError) as error:
+        raise ValueError(f"env {env_id!r} cannot be made: {error}") from error
 
 
 def stop_action_of(env: VecEnv) -> int:

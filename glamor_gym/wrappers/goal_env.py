@@ -19,7 +19,7 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
-from glamor_gym.checks import as_element, as_integer, as_render_mode
+from glamor_gym.checks import as_element, as_instance, as_integer, as_render_mode
 from glamor_gym.snapshots import (
     Snapshot,
     random_state,
@@ -150,8 +150,12 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         Raises:
             ValueError: an unknown option, a goal out of range, of the wrong shape or with NaN,
                 or one whose labels this environment cannot judge.
-            TypeError: a goal of the wrong type or dtype.
+            TypeError: a goal of the wrong type or dtype, or `seed` is no integer.
         """
+        if seed is not None:
+            seed = as_integer(seed, name="seed", low=0)
+        if not isinstance(options, Mapping | None):
+            raise TypeError(f"options must be a dict, got {type(options).__name__}")
         super().reset(seed=seed)
         self._running = False
         # The world gets a stream of its own: with the same seed, its first draw would hang
@@ -252,7 +256,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
 
 
 def _goal_space(world: gym.Env[Any, Any]) -> spaces.Box:
-    space = world.observation_space
+    space = as_instance(world, gym.Env, name="world").observation_space
     if isinstance(space, spaces.Box) and (space.dtype, len(space.shape)) in (
         (np.dtype(np.uint8), 3),
         (np.dtype(np.float32), 1),

@@ -14,7 +14,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from glamor_gym.checks import as_choice, as_element, as_integer
+from glamor_gym.checks import as_choice, as_element, as_instance, as_integer, as_number
 from glamor_gym.types import Goal
 
 Reward = Literal["image", "labels"]
@@ -28,7 +28,12 @@ def label_tolerance(extent: float) -> float:
     """Return how far a label of feasible range `extent` may miss the goal's: 10 % of it (§4.4).
 
     Success is strictly less. A range below :data:`SMALLEST_RANGE` counts as 1.
+
+    Raises:
+        TypeError: `extent` is no number.
+        ValueError: `extent` is not finite.
     """
+    extent = as_number(extent, name="extent")
     # Divided, not multiplied by 0.1: ten per cent of 70 is 7, not 7.000000000000001.
     return (extent if extent >= SMALLEST_RANGE else 1.0) / 10
 
@@ -85,10 +90,13 @@ class GoalRules:
         Raises:
             ValueError: there is no goal, or an argument is out of range; the message names it.
         """
+        as_instance(ranges, Mapping, name="ranges")  # type: ignore[type-abstract]
+        if not hasattr(goals, "__len__") or not hasattr(goals, "__getitem__"):
+            raise TypeError(f"goals must be a sequence, got {type(goals).__name__}")
         if len(goals) == 0:
             raise ValueError("goals must hold at least one goal, got none")
         for name, extent in ranges.items():
-            if not (np.isfinite(extent) and extent >= 0):
+            if as_number(extent, name=f"ranges[{name!r}]") < 0:
                 raise ValueError(f"ranges[{name!r}] must be finite and ≥ 0, got {extent!r}")
         self.goals = goals
         self.ranges = dict(ranges)
@@ -216,8 +224,12 @@ class GoalRules:
     ) -> bool | NDArray[np.bool_]:
         """Return whether STOP or the world ended the episode; the goals have no part in it.
 
-        Arguments and errors as for :meth:`compute_reward`, `info` always needed. Returns a bool,
-        or bool (B,).
+        Arguments as for :meth:`compute_reward`, `info` always needed. Returns a bool, or bool
+        (B,).
+
+        Raises:
+            ValueError: `info` lacks what is needed.
+            TypeError: `info` is something else.
         """
         return _flags(_is_terminated(info))
 
@@ -226,8 +238,12 @@ class GoalRules:
     ) -> bool | NDArray[np.bool_]:
         """Return whether the episode was cut off, by the horizon or the world's own limit.
 
-        Arguments and errors as for :meth:`compute_reward`, `info` always needed. Returns a bool,
-        or bool (B,).
+        Arguments as for :meth:`compute_reward`, `info` always needed. Returns a bool, or bool
+        (B,).
+
+        Raises:
+            ValueError: `info` lacks what is needed.
+            TypeError: `info` is something else.
         """
         return _flags(_is_truncated(info))
 
@@ -256,6 +272,10 @@ def _facts(info: Infos, key: str) -> NDArray[Any]:
         return np.asarray([one[key] for one in info])
     except KeyError:
         raise ValueError(f"info must hold {key!r}, as step() returns it, and lacks it") from None
+    except (IndexError, TypeError):
+        raise TypeError(
+            f"info must be what step() returned, or a list of such, got {type(info).__name__}"
+        ) from None
 
 
 def _is_terminated(info: Infos) -> NDArray[np.bool_]:

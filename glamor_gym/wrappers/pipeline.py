@@ -43,7 +43,7 @@ def make_pipeline(
         ValueError: there is no such task, or an argument is out of range.
         TypeError: `frame_stack` is not an integer.
     """
-    if isinstance(task, str):
+    if not isinstance(task, Task):
         task = get_task(task)
     frame_stack = as_integer(frame_stack, name="frame_stack", low=1)
     env = make_world(task, sticky=sticky, frame_size=frame_size, render_profile=render_profile)
