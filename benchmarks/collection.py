@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 
 import gymnasium as gym
 import numpy as np
-from ale_py import ALEInterface, roms
+from ale_py import ALEInterface, LoggerMode, roms
 
 import glamor_gym  # noqa: F401  (registers the environments)
 from benchmarks.timing import Comparison, compare
@@ -96,6 +96,7 @@ class BareEmulators:
 def _serve(name: str, pipe: Connection) -> None:
     """Play as many steps as the pipe says, again and again, until it says 0."""
     task = get_task(name)
+    ALEInterface.setLoggerMode(LoggerMode.Error)
     emulator = ALEInterface()
     emulator.setFloat("repeat_action_probability", task.sticky)
     emulator.loadROM(roms.get_rom_path(task.source))
