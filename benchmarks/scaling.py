@@ -1,12 +1,13 @@
 """``python -m benchmarks.scaling``: how times grow with what a user may turn up.
 
-In: nothing. Out: ``scaling.csv``, ``scaling.png`` and ``scaling.svg`` in the folder given: time
+In: nothing. Out: ``scaling.json``, ``scaling.png`` and ``scaling.svg`` in the folder given: time
 against trials, horizon, batch of observations, environments and size of the buffer, as medians
 with quartiles.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -234,26 +235,30 @@ def _draw_curve(axes: Axes, curve: Curve, points: pd.DataFrame) -> None:
 
 
 def main(
-    output: Path = Path("results/benchmarks"), repeats: int = 9, points: int | None = None
+    output: Path = Path("results/benchmarks/scaling"),
+    repeats: int = 9,
+    points: int | None = None,
 ) -> int:
     """Measure every curve; nothing else should run beside it.
 
     Args:
-        output: folder for ``scaling.csv``, ``scaling.png`` and ``scaling.svg``.
+        output: folder for ``scaling.json``, ``scaling.png`` and ``scaling.svg``.
         repeats: calls at each point.
         points: number of points of each curve, from the smallest; all if not given.
     """
     for name, number in (("repeats", repeats), ("points", points)):
         if number is not None and number < 1:
             raise ValueError(f"{name} must be 1 or more, got {number}")
-    console, machine, tables = Console(), describe_machine(), []
+    console, tables = Console(), []
+    machine = {"command": "python -m benchmarks.scaling", **describe_machine()}
     for curve in CURVES:
         tables.append(measure(curve, curve.sizes[:points], repeats))
         console.print(tables[-1].to_string(index=False, float_format="{:.3f}".format))
     table = pd.concat(tables)
     with mpl.rc_context(STYLE):
         save(draw(table, machine), output, "scaling")
-    table.to_csv(output / "scaling.csv", index=False, float_format="%.4f")
+    record = {"machine": machine, "rows": table.round(4).to_dict("records")}
+    (output / "scaling.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -56,7 +57,9 @@ def test_buffer_fills_from_point_to_point():
 
 def test_table_and_pictures_are_written(tmp_path):
     assert main(tmp_path, repeats=1, points=1) == 0
-    table = pd.read_csv(tmp_path / "scaling.csv")
+    record = json.loads((tmp_path / "scaling.json").read_text())
+    assert record["machine"]["processor"]
+    table = pd.DataFrame(record["rows"])
     assert table["curve"].tolist() == [curve.name for curve in CURVES]
     assert table["size"].tolist() == [curve.sizes[0] for curve in CURVES]
     assert (table["median_ms"] > 0).all()
