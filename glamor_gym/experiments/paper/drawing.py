@@ -72,16 +72,19 @@ def draw_curves(axes: Axes, summary: pd.DataFrame, styles: Styles, title: str) -
 
 def label_panels(figure: Figure, axes: Sequence[Axes]) -> None:
     """Name the axes of all panels once, and their curves once."""
-    figure.supxlabel("environment steps", fontsize="medium")
-    figure.supylabel("goals reached", fontsize="medium")
     curves: dict[str, Artist] = {}
     for panel in axes:
+        place = panel.get_subplotspec()
+        if place is not None and place.is_last_row():
+            panel.set_xlabel("environment steps")
+        if place is not None and place.is_first_col():
+            panel.set_ylabel("goals reached")
         handles, labels = panel.get_legend_handles_labels()
         curves |= dict(zip(labels, handles, strict=True))
     figure.legend(
         list(curves.values()),
         list(curves),
-        loc="outside upper center",
+        loc="outside lower center",
         ncols=min(4, len(curves)),
         fontsize=9,
     )
