@@ -144,6 +144,15 @@ def test_a_figure_says_what_it_is_not(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["figure-3a", "appendix-a1"])
+def test_small_worlds_agree_with_the_paper_at_the_quick_scale(name, tmp_path):
+    row = REPRODUCTIONS[name]
+    rows = row.collect(row.quick, Workshop(tmp_path, command="", device="cpu"))
+    verdicts = {comparison.statement: comparison.agrees for comparison in row.compare(rows)}
+    assert set(verdicts.values()) <= {"yes", ""}, verdicts
+
+
+@pytest.mark.slow
 def test_every_task_runs_with_every_agent(tmp_path):
     """All 21 tasks of the paper × the three agents: a few steps, short episodes, small networks."""
     published = REPRODUCTIONS["table-1"].published
