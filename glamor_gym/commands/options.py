@@ -87,6 +87,8 @@ class Train:
     """How often each goal is tried in the last evaluation; once in those before it."""
     minutes: Annotated[float | None, _or_else("FLOAT", "no limit")] = None
     """End the training after so many minutes, whatever steps are left."""
+    checkpoint_minutes: float = RunSpec.checkpoint_minutes
+    """Wall-clock time from one checkpoint to the next; runs of our own agents go on from them."""
     device: str = "auto"
     """Where the networks are: cpu, cuda, or auto, which is CUDA where there is one."""
     collect: CollectorKind = "auto"

@@ -103,6 +103,7 @@ def _spec(options: Train, folder: RunFolder) -> RunSpec:
         overrides=parse_assignments("--set", options.set),
         env_kwargs=parse_assignments("--env", options.env),
         minutes=options.minutes,
+        checkpoint_minutes=options.checkpoint_minutes,
         collect=options.collect,
         **{name: value for name, value in named.items() if value is not None},
     )

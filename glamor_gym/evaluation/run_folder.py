@@ -72,6 +72,7 @@ class RunConfig:
         minutes: after which the training was to end; None for no limit.
         commit: of the source, where it was run from a checkout.
         collect: where environments were stepped, as it was asked for.
+        checkpoint_minutes: from one checkpoint to the next.
         finished: whether the run came to its end: it took its steps, or its minutes.
     """
 
@@ -94,6 +95,7 @@ class RunConfig:
     minutes: float | None = None
     commit: str = ""
     collect: str = "auto"
+    checkpoint_minutes: float = 2.0
     finished: bool = False
 
 

@@ -113,6 +113,7 @@ def prepare_run(
         eval_every=spec.evaluation_interval,
         episodes_per_goal=spec.episodes_per_goal,
         minutes=spec.minutes,
+        checkpoint_minutes=spec.checkpoint_minutes,
         collect=spec.collect,
         versions=versions(),
         commit=source_commit(),
@@ -259,7 +260,13 @@ class _TrainedRun(Run):
         self._stop = StopRequest()
         checkpoints: list[BaseCallback] = []
         if algorithm.resumes:
-            checkpoints.append(CheckpointCallback(folder.checkpoint_folder, stop=self._stop))
+            checkpoints.append(
+                CheckpointCallback(
+                    folder.checkpoint_folder,
+                    every_minutes=config.checkpoint_minutes,
+                    stop=self._stop,
+                )
+            )
         self._callbacks: list[BaseCallback] = [*checkpoints, evaluation, *callbacks, *limits]
         self._progress_bar = progress_bar
         agent.set_logger(folder.logger(resume_at=agent.num_timesteps))

@@ -32,6 +32,8 @@ class RunSpec:
         env_kwargs: keyword arguments of ``gym.make``.
         episodes_per_goal: how often each goal is tried in the last evaluation; once before it.
         minutes: of wall-clock time after which the training ends; None for no limit.
+        checkpoint_minutes: wall-clock time from one checkpoint to the next, of an algorithm whose
+            runs can go on from one.
         collect: where environments are stepped, a kind of
             :func:`~glamor_gym.vector.collector.make_collector`; the episodes are the same.
 
@@ -50,6 +52,7 @@ class RunSpec:
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     episodes_per_goal: int = 2
     minutes: float | None = None
+    checkpoint_minutes: float = 2.0
     collect: CollectorKind = "auto"
 
     def __post_init__(self) -> None:
@@ -66,8 +69,10 @@ class RunSpec:
             if number is not None and number < least:
                 raise ValueError(f"{name} must be at least {least}, got {number}")
         as_choice(self.collect, get_args(CollectorKind), name="collect")
-        if self.minutes is not None and not self.minutes > 0:
-            raise ValueError(f"minutes must be more than 0, got {self.minutes}")
+        for name in ("minutes", "checkpoint_minutes"):
+            number = getattr(self, name)
+            if number is not None and not number > 0:
+                raise ValueError(f"{name} must be more than 0, got {number}")
 
     @property
     def evaluation_interval(self) -> int:
