@@ -1,40 +1,49 @@
-"""Stable-Baselines3's DQN with hindsight replay beside GLAMOR: one environment, one evaluation.
+"""Stable-Baselines3's algorithms beside this library's: one environment, one evaluation.
 
     python examples/sb3_beside_glamor.py --steps 10000
+    python examples/sb3_beside_glamor.py --task Pong --preset compact --steps 20000
 
 Any agent with Stable-Baselines3's ``predict`` is evaluated in the same way, on the same goals and
-from the same starts. DQN is rewarded wherever the picture is the goal's; with a discount of 0.5,
-the paper's in the grid world, it pays to stop there rather than to leave and come back.
+from the same starts. To SB3's algorithms STOP is an action like any other.
+
+* DQN + HER is paid wherever the picture is the goal's; with a discount of 0.5, the paper's in the
+  grid world, it pays to stop there rather than to leave and come back. Its replay keeps each
+  frame once.
+* PPO and QR-DQN have no relabelling and would hardly ever be paid for pictures: with
+  ``reward="labels"`` they are paid for success, a privilege that the others do not have.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import gymnasium as gym
-from stable_baselines3 import DQN, HerReplayBuffer
+from sb3_contrib import QRDQN
+from stable_baselines3 import DQN, PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
 
 import glamor_gym
-from glamor_gym import GlamorAgent
-from glamor_gym.evaluation import shortest_path_rate
+from glamor_gym import DiscernAgent, GCSLAgent, GlamorAgent, HindsightFrameBuffer
+from glamor_gym.tasks import get_task
 from glamor_gym.types import EvaluationResult
 
-TASK = "glamor/GridWorld-v0"
 GAMMA = 0.5
 
 
-def train_dqn(steps: int, seed: int) -> DQN:
+def train_dqn(task: str, steps: int, seed: int, preset: str) -> BaseAlgorithm:
     """Train DQN on its own episodes, and on what they would have been good for."""
     agent = DQN(
         "MultiInputPolicy",
-        gym.make(TASK),
-        replay_buffer_class=HerReplayBuffer,
-        replay_buffer_kwargs={"n_sampled_goal": 4, "copy_info_dict": True},
+        gym.make(task),
+        replay_buffer_class=HindsightFrameBuffer,
+        replay_buffer_kwargs={"n_sampled_goal": 4},
         learning_rate=1e-3,
         batch_size=128,
         gamma=GAMMA,
-        learning_starts=steps // 10,
+        learning_starts=max(100, steps // 10),  # some episodes have to be over
         train_freq=1,
         target_update_interval=500,
         exploration_fraction=0.5,
@@ -43,27 +52,77 @@ def train_dqn(steps: int, seed: int) -> DQN:
     return agent.learn(steps)
 
 
-def train_glamor(steps: int, seed: int) -> GlamorAgent:
-    """Train GLAMOR, which takes no notice of rewards."""
-    settings = GlamorAgent.preset("compact") | {"gamma": GAMMA, "learning_starts": steps // 10}
-    return GlamorAgent(gym.make(TASK), **settings, seed=seed).learn(steps)
+def train_qrdqn(task: str, steps: int, seed: int, preset: str) -> BaseAlgorithm:
+    """Train QR-DQN on success, without relabelling, from the same economical replay."""
+    agent = QRDQN(
+        "MultiInputPolicy",
+        gym.make(task, reward="labels"),
+        replay_buffer_class=HindsightFrameBuffer,
+        replay_buffer_kwargs={"n_sampled_goal": 0},
+        learning_rate=1e-3,
+        gamma=0.95,
+        learning_starts=max(100, steps // 10),  # some episodes have to be over
+        train_freq=4,
+        target_update_interval=500,
+        exploration_fraction=0.5,
+        seed=seed,
+    )
+    return agent.learn(steps)
 
 
-def main(steps: int, seed: int) -> dict[str, EvaluationResult]:
-    """Train both for `steps` environment steps; print and return what they reach."""
+def train_ppo(task: str, steps: int, seed: int, preset: str) -> BaseAlgorithm:
+    """Train PPO on success."""
+    env = gym.make(task, reward="labels")
+    n_steps = max(64, min(512, steps) // 64 * 64)
+    agent = PPO("MultiInputPolicy", env, n_steps=n_steps, gamma=0.95, ent_coef=0.01, seed=seed)
+    return agent.learn(steps)
+
+
+def train_own(
+    agent_class: type[GlamorAgent] | type[GCSLAgent] | type[DiscernAgent],
+) -> Callable[[str, int, int, str], BaseAlgorithm]:
+    """Train an agent of this library, which takes no notice of rewards."""
+
+    def train(task: str, steps: int, seed: int, preset: str) -> BaseAlgorithm:
+        settings = agent_class.preset(preset) | {"learning_starts": steps // 10}
+        return agent_class(gym.make(task), **settings, seed=seed).learn(steps)
+
+    return train
+
+
+ALGORITHMS: dict[str, Callable[[str, int, int, str], BaseAlgorithm]] = {
+    "GLAMOR": train_own(GlamorAgent),
+    "GCSL": train_own(GCSLAgent),
+    "DISCERN": train_own(DiscernAgent),
+    "DQN + HER": train_dqn,
+    "QR-DQN": train_qrdqn,
+    "PPO": train_ppo,
+}
+
+
+def main(
+    steps: int,
+    seed: int,
+    task: str = "GridWorld",
+    preset: str = "small",
+    names: Sequence[str] = tuple(ALGORITHMS),
+    **evaluation: Any,
+) -> dict[str, EvaluationResult]:
+    """Train each for `steps` environment steps; print and return what they reach."""
+    id = get_task(task).id
     results = {}
-    print(f"{TASK}, all 49 goals, after {steps:,} environment steps")
-    for name, train in (("DQN + HER", train_dqn), ("GLAMOR", train_glamor)):
+    print(f"{id}, after {steps:,} environment steps")
+    for name in names:
         began = time.perf_counter()
-        agent = train(steps, seed)
+        agent = ALGORITHMS[name](id, steps, seed, preset)
         seconds = time.perf_counter() - began
-        results[name] = glamor_gym.evaluate(agent, TASK, goals="all", seed=seed)
+        results[name] = glamor_gym.evaluate(agent, id, seed=seed, **evaluation)
+        low, high = results[name].confidence_interval
         print(
-            f"{name:10} reached {results[name].success_rate:.2f}, "
-            f"by a shortest way {shortest_path_rate(agent, TASK, seed=seed):.2f}, "
+            f"{name:10} reached {results[name].success_rate:.2f} ({low:.2f} to {high:.2f}), "
             f"trained in {seconds:.0f} s"
         )
-    print(f"{'random':10} reached {results['GLAMOR'].random:.2f}")
+    print(f"{'random':10} reached {results[names[0]].random:.2f}")
     return results
 
 
@@ -71,5 +130,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=10_000, help="environment steps for each")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--task", default="GridWorld", help="name or id of a task")
+    parser.add_argument("--preset", default="small", help="of this library's agents")
+    parser.add_argument("--only", nargs="+", choices=ALGORITHMS, default=list(ALGORITHMS))
     arguments = parser.parse_args()
-    main(arguments.steps, arguments.seed)
+    main(arguments.steps, arguments.seed, arguments.task, arguments.preset, arguments.only)

@@ -4,20 +4,33 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "sb3_beside_glamor.py"
+SB3 = ("DQN + HER", "QR-DQN", "PPO")
 
 
-def test_both_are_trained_and_judged_alike(capsys):
-    results = runpy.run_path(str(SCRIPT))["main"](200, 0)
-    dqn, glamor = results["DQN + HER"], results["GLAMOR"]
-    assert dqn.episodes == glamor.episodes == 49
+def run(*arguments, **options):
+    return runpy.run_path(str(SCRIPT))["main"](*arguments, **options)
+
+
+def test_all_are_trained_and_judged_alike(capsys):
+    results = run(120, 0, goals="all")
+    assert set(results) == {"GLAMOR", "GCSL", "DISCERN", *SB3}
+    assert {result.episodes for result in results.values()} == {49}
     # The same goals and starts: the baselines come out the same.
-    assert (dqn.random, dqn.noop, dqn.goals_hash) == (glamor.random, glamor.noop, glamor.goals_hash)
-    printed = capsys.readouterr().out
-    assert printed.count("by a shortest way") == 2
+    for name in ("random", "noop", "goals_hash"):
+        assert len({getattr(result, name) for result in results.values()}) == 1
+    assert capsys.readouterr().out.count("reached") == 7
+
+
+@pytest.mark.parametrize("name", SB3)
+def test_sb3s_algorithms_train_on_pictures_as_they_are(name):
+    algorithms = runpy.run_path(str(SCRIPT))["ALGORITHMS"]
+    agent = algorithms[name]("glamor/Pong-v0", 105, 0, "small")
+    assert agent.num_timesteps >= 105
+    assert agent._n_updates > 0
 
 
 @pytest.mark.slow
-def test_both_learn_the_grid_world_as_it_stands():
-    results = runpy.run_path(str(SCRIPT))["main"](10_000, 0)
+def test_they_learn_the_grid_world_as_it_stands():
+    results = run(10_000, 0, names=["GLAMOR", "DQN + HER"], goals="all")
     assert results["GLAMOR"].success_rate >= 0.95
     assert results["DQN + HER"].success_rate >= 0.8
