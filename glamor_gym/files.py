@@ -6,6 +6,7 @@ nor that of the machine leaves half of it.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import tempfile
@@ -19,7 +20,7 @@ try:
 except ImportError:  # Windows: folders are not locked there
     fcntl = None  # type: ignore[assignment]
 
-LOCK_FILE = ".lock"
+LOCK_FILE = "lock"
 """Its content tells who holds a folder; it stays behind, empty, when the folder is let go."""
 
 
@@ -37,6 +38,8 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         OSError: it cannot be written: the disk is full, the folder cannot be written to.
     """
     target = Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "path is a folder", str(target))
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:

@@ -24,6 +24,8 @@ from typing import Any, BinaryIO, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from glamor_gym.checks import as_integer
+
 MAX_DIRECTORY_BYTES = 2**20
 """Largest table of contents of an archive: some ten thousand members."""
 
@@ -182,13 +184,15 @@ def read_json(path: str | os.PathLike[str], *, max_bytes: int = MAX_JSON_BYTES) 
 
     Args:
         path: the file.
-        max_bytes: its largest size.
+        max_bytes: its largest size, from 1 to :data:`MAX_JSON_BYTES`.
 
     Raises:
         FileNotFoundError: there is no such file.
         OSError: it cannot be read.
         DamagedFileError: as for :func:`parse_json`, or it is larger than allowed.
+        ValueError: `max_bytes` is out of range.
     """
+    max_bytes = as_integer(max_bytes, name="max_bytes", low=1, high=MAX_JSON_BYTES)
     with _open(Path(path)) as file:
         text = file.read(max_bytes + 1)
     if len(text) > max_bytes:

@@ -259,7 +259,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         self: Self,
         total_timesteps: int = 500_000,
         callback: MaybeCallback = None,
-        log_interval: int = 100,
+        log_interval: int | None = 100,
         tb_log_name: str = "",
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
@@ -269,7 +269,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         Args:
             total_timesteps: environment steps over all environments.
             callback: an SB3 callback, or several.
-            log_interval: episodes between two lines of the log.
+            log_interval: episodes between two lines of the log; None for no such lines.
             tb_log_name: name of the run for TensorBoard; the class's name if empty.
             reset_num_timesteps: start counting (and exploring) anew.
             progress_bar: show one.
@@ -283,7 +283,8 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             FloatingPointError: a loss came out as NaN or infinite.
         """
         total_timesteps = as_integer(total_timesteps, name="total_timesteps", low=1)
-        log_interval = as_integer(log_interval, name="log_interval", low=1)
+        if log_interval is not None:
+            log_interval = as_integer(log_interval, name="log_interval", low=1)
         as_instance(tb_log_name, str, name="tb_log_name")
         if self.env is None:
             raise ValueError("env is missing: call set_env, or load with env=…")
@@ -293,7 +294,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             super().learn(
                 total_timesteps,
                 callback,
-                log_interval,
+                log_interval,  # type: ignore[arg-type]
                 tb_log_name or type(self).__name__,
                 reset_num_timesteps,
                 progress_bar,
@@ -596,8 +597,8 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             AgentFileError: the file is no saved agent, damaged, or another kind of agent.
             ValueError: `env` has other spaces, or a keyword is unknown.
         """
-        if custom_objects:
-            raise ValueError(f"custom_objects must be empty, got {sorted(custom_objects)}")
+        if custom_objects is not None and as_instance(custom_objects, dict, name="custom_objects"):
+            raise ValueError(f"custom_objects must be empty, got {custom_objects!r}")
         tensors, header = load_tensors(path)
         try:
             return cls._built(header, tensors, env, device, kwargs)

@@ -128,7 +128,7 @@ class CollectionSettings:
 
     def _check_one_of(self, name: str, allowed: tuple[str | bool, ...]) -> None:
         value = getattr(self, name)
-        if value not in allowed:
+        if not isinstance(value, str | bool) or value not in allowed:
             raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}; got {value!r}")
 
 

@@ -59,8 +59,8 @@ def check_agent(agent: Predictor, env: gym.Env[Any, Any] | str, *, seed: int = 0
 
     Raises:
         TypeError: `agent` has no ``predict``, `env` is no environment, or `seed` no integer.
-        ValueError: `seed` is negative, or the agent was made for other actions.
-        gymnasium.error.Error: there is no environment of that id.
+        ValueError: `seed` is negative, the agent was made for other actions, or there is no
+            environment of that id.
     """
     if not callable(getattr(agent, "predict", None)):
         raise TypeError(f"agent must have a predict method, got {type(agent).__name__}")
@@ -68,7 +68,10 @@ def check_agent(agent: Predictor, env: gym.Env[Any, Any] | str, *, seed: int = 0
         raise TypeError(f"env must be a gymnasium.Env or an id, got {type(env).__name__}")
     seed = as_integer(seed, name="seed", low=0)
     if isinstance(env, str):
-        made = gym.make(env)
+        try:
+            made = gym.make(env)
+        except (gym.error.Error, ImportError) as error:
+            raise ValueError(f"env {env!r} cannot be made: {error}") from error
         try:
             return check_agent(agent, made, seed=seed)
         finally:

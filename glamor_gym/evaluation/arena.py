@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from glamor_gym.checks import as_integer
 from glamor_gym.evaluation.baselines import Predictor
 from glamor_gym.evaluation.rollout import Episode, Job, Observation, play
 from glamor_gym.goals import load_goal_set
@@ -67,8 +68,7 @@ class Arena:
             ("seed", seed, 0),
             ("n_envs", n_envs, 1),
         ):
-            if number < least:
-                raise ValueError(f"{name} must be at least {least}, got {number}")
+            as_integer(number, name=name, low=least)
         self.task = id if isinstance(id, str) and id in gym.registry else get_task(id).id
         self._seed = seed
         self._progress_bar = progress_bar

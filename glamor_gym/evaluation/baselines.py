@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from glamor_gym.checks import as_integer
+
 
 class Predictor(Protocol):
     """What an agent must offer to be evaluated: the ``predict`` of Stable-Baselines3."""
@@ -35,14 +37,14 @@ class RandomAgent:
         seed: seed of the actions.
 
     Raises:
-        ValueError: `stop_action` leaves no action to take.
+        ValueError: `stop_action` leaves no action to take, or `seed` is negative.
+        TypeError: one of them is no integer.
     """
 
     def __init__(self, stop_action: int, seed: int = 0) -> None:
-        if stop_action < 1:
-            raise ValueError(f"stop_action must be at least 1, got {stop_action}")
+        stop_action = as_integer(stop_action, name="stop_action", low=1)
         self._stop_action = stop_action
-        self._rng = np.random.default_rng(seed)
+        self._rng = np.random.default_rng(as_integer(seed, name="seed", low=0))
 
     def predict(
         self,

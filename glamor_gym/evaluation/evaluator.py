@@ -16,6 +16,7 @@ from typing import Any, TypedDict
 import numpy as np
 import torch
 
+from glamor_gym.checks import as_integer
 from glamor_gym.evaluation.arena import Arena
 from glamor_gym.evaluation.baselines import NoopAgent, Predictor, RandomAgent
 from glamor_gym.evaluation.guest import as_guest
@@ -76,8 +77,7 @@ def evaluate(
             agent cannot be moved to `device`, it returned something else than one action per
             observation, or `baselines` is the result of another evaluation.
     """
-    if record < 0:
-        raise ValueError(f"record must be at least 0, got {record}")
+    record = as_integer(record, name="record", low=0)
     with Arena(
         id,
         goals=goals,

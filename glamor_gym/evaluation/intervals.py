@@ -20,14 +20,12 @@ def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tu
 
     Raises:
         ValueError: an argument is out of its range.
+        TypeError: an argument is of the wrong type.
     """
     trials = as_integer(trials, name="trials", low=1)
     successes = as_integer(successes, name="successes", low=0)
-    if trials < 1 or not 0 <= successes <= trials:
-        raise ValueError(
-            f"successes and trials must satisfy 0 <= successes <= trials and trials >= 1, "
-            f"got {successes} and {trials}"
-        )
+    if successes > trials:
+        raise ValueError(f"successes must be at most trials, got {successes} of {trials}")
     if not 0.0 < as_number(confidence, name="confidence") < 1.0:
         raise ValueError(f"confidence must be in (0, 1), got {confidence}")
     interval = binomtest(successes, trials).proportion_ci(confidence, method="wilson")

@@ -29,8 +29,10 @@ def save_result(result: EvaluationResult, path: str | os.PathLike[str]) -> None:
 
     Raises:
         OSError: a file cannot be written.
+        ValueError: `path` names no file.
+        TypeError: an argument is of the wrong type.
     """
-    path = Path(path)
+    path = _file(path)
     figures = {
         field.name: getattr(result, field.name)
         for field in dataclasses.fields(result)
@@ -56,7 +58,7 @@ def load_result(path: str | os.PathLike[str]) -> EvaluationResult:
         OSError: a file cannot be read.
         ValueError: `path` does not hold a result.
     """
-    path = Path(path)
+    path = _file(path)
     try:
         figures = read_json(path)
         with open_npz(path.with_suffix(".npz"), max_bytes=MAX_PICTURE_BYTES) as pictures:
@@ -80,6 +82,17 @@ def load_result(path: str | os.PathLike[str]) -> EvaluationResult:
 def _by_goal(figures: Any) -> dict[int, float]:
     """Return figures by goal, whose indices JSON keeps as text."""
     return {int(goal): figure for goal, figure in figures.items()}
+
+
+def _file(path: str | os.PathLike[str]) -> Path:
+    """Return a path whose suffix can be replaced.
+
+    Raises:
+        ValueError: it names no file.
+    """
+    if not Path(path).name:
+        raise ValueError(f"path must name a file, got {str(path)!r}")
+    return Path(path)
 
 
 def _episode(row: Any, goal: NDArray[Any], frames: NDArray[Any]) -> EpisodeFrames:

@@ -40,6 +40,9 @@ from glamor_gym.wrappers.actions import ActionTable
 RANGE_EPISODES = 500
 """Random episodes behind the ranges of the labels."""
 
+MOST_GOALS = 1_000_000
+"""Most goals in one list."""
+
 MOMENTS_PER_EPISODE = 4
 """Training candidates in an episode: its end and three moments before it."""
 
@@ -117,8 +120,8 @@ def build_goal_set(
         task = get_task(task)
     seed = as_integer(seed, name="seed", low=0)
     episodes = as_integer(episodes, name="episodes", low=1)
-    n_evaluation = as_integer(n_evaluation, name="n_evaluation", low=1)
-    n_training = as_integer(n_training, name="n_training", low=1)
+    n_evaluation = as_integer(n_evaluation, name="n_evaluation", low=1, high=MOST_GOALS)
+    n_training = as_integer(n_training, name="n_training", low=1, high=MOST_GOALS)
     provenance = {
         "command": f"glamor-gym goals build {task.name} --seed {seed} --episodes {episodes}",
         "seed": seed,

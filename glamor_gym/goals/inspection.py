@@ -14,7 +14,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from glamor_gym.checks import as_instance
+from glamor_gym.checks import as_choice, as_instance
 from glamor_gym.envs import RenderProfile, make_world
 from glamor_gym.goals.goal_set import GoalList, GoalSet, GoalSetError
 from glamor_gym.tasks import TASKS, get_task
@@ -72,8 +72,7 @@ def goal_sheet(
         ValueError: `which` is neither, or there is no such task.
         RenderingError: control goals cannot be drawn on this machine.
     """
-    if which not in get_args(Split):
-        raise ValueError(f"which must be one of {get_args(Split)}, got {which!r}")
+    as_choice(which, get_args(Split), name="which")
     as_instance(goal_set, GoalSet, name="goal_set")
     goals = goal_set.evaluation if which == "evaluation" else goal_set.training
     world = make_world(goal_set.task, frame_size=_CELL, render_profile=render_profile)

@@ -139,7 +139,7 @@ def make_encoder(space: spaces.Box, name: EncoderName = "auto", size: int = 512)
     """
     as_instance(space, spaces.Box, name="space")
     size = as_integer(size, name="size", low=1)
-    if name not in get_args(EncoderName):
+    if not isinstance(name, str) or name not in get_args(EncoderName):
         raise ValueError(f"encoder must be one of {', '.join(get_args(EncoderName))}; got {name!r}")
     is_picture = len(space.shape) == 3 and min(space.shape[1:]) >= SMALLEST_PICTURE
     if name == "mlp" or not is_picture:

@@ -10,6 +10,7 @@ is mapped without being reserved, so that it is taken as it fills.
 
 from __future__ import annotations
 
+import math
 import mmap
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +20,7 @@ import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from glamor_gym.checks import as_integer
 from glamor_gym.replay.spans import SpanQueue
 from glamor_gym.snapshots import Snapshot
 
@@ -43,18 +45,17 @@ class FrameRing:
     def __init__(
         self, capacity: int, observation_space: spaces.Dict, *, keep_goals: bool = False
     ) -> None:
-        if capacity < 2:
-            raise ValueError(f"capacity must hold two moments or more, got {capacity}")
+        capacity = as_integer(capacity, name="capacity", low=2)
         observation, achieved = _goal_spaces(observation_space)
         self.capacity = capacity
         self.goal_slots = int(keep_goals)
         self.stack_size = _stack_size(observation, achieved)
         self.observation_space = observation
-        self._achieved = _map_array((capacity, *achieved.shape), achieved.dtype)
+        self._achieved = map_array((capacity, *achieved.shape), achieved.dtype)
         self._observations = (
             None
             if self.stack_size
-            else _map_array((capacity, *observation.shape), observation.dtype)
+            else map_array((capacity, *observation.shape), observation.dtype)
         )
         self._spans = SpanQueue()
         self._head = 0
@@ -238,14 +239,17 @@ def _stack_size(observation: spaces.Box, achieved: spaces.Box) -> int:
     return observation.shape[0] if is_stack else 0
 
 
-def _map_array(shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> NDArray[Any]:
+def map_array(shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> NDArray[Any]:
     """Return an array of zeros whose pages are taken only when they are first written."""
-    count = int(np.prod(shape))
+    count = math.prod(shape)
     n_bytes = max(1, count * np.dtype(dtype).itemsize)
-    if not hasattr(mmap, "MAP_NORESERVE"):  # not on every platform
-        return np.zeros(shape, dtype)
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_NORESERVE
-    return np.frombuffer(mmap.mmap(-1, n_bytes, flags=flags), dtype, count).reshape(shape)
+    try:
+        if not hasattr(mmap, "MAP_NORESERVE"):  # not on every platform
+            return np.zeros(shape, dtype)
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_NORESERVE
+        return np.frombuffer(mmap.mmap(-1, n_bytes, flags=flags), dtype, count).reshape(shape)
+    except (MemoryError, OSError, OverflowError, ValueError) as error:
+        raise ValueError(f"capacity of {shape[0]} takes {n_bytes} bytes: {error}") from error
 
 
 def _check_array(name: str, given: NDArray[Any], ring: NDArray[Any], moments: int) -> None:
@@ -264,5 +268,5 @@ def to_device(device: torch.device | str, array: NDArray[Any]) -> torch.Tensor:
     """
     try:
         return torch.from_numpy(array).to(device, non_blocking=True)
-    except (RuntimeError, AssertionError, TypeError) as error:
+    except (RuntimeError, AssertionError, TypeError, ValueError) as error:
         raise ValueError(f"device {device!r} cannot be used here: {error}") from error

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from glamor_gym.checks import as_instance, as_integer
 from glamor_gym.files import write_atomically
-from glamor_gym.replay.frame_ring import FrameRing
+from glamor_gym.replay.frame_ring import FrameRing, map_array
 from glamor_gym.snapshots import Snapshot, random_state, set_random_state
 from glamor_gym.types import Trajectory
 from glamor_gym.untrusted import read_npz
@@ -56,8 +56,10 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
         super().__init__(capacity, observation_space, keep_goals=keep_goals)
         n_actions = as_integer(n_actions, name="n_actions", low=1)
         self.n_actions = n_actions
+        if seed is not None:
+            seed = as_integer(seed, name="seed", low=0)
         self.rng = np.random.default_rng(seed)
-        self._actions = np.zeros(capacity, dtype=np.int64)
+        self._actions = map_array((capacity,), np.dtype(np.int64))
 
     def __len__(self) -> int:
         """Return the number of stored steps: observations with at least one action after them."""

@@ -76,7 +76,7 @@ def contact_sheet(episodes: Sequence[EpisodeFrames], columns: int = 5) -> NDArra
 
     Args:
         episodes: at least one, with frames of one size.
-        columns: pairs in a row, at least 1.
+        columns: pairs in a row, at least 1; no more than there are.
 
     Returns:
         uint8 (H, W, 3).
@@ -90,6 +90,7 @@ def contact_sheet(episodes: Sequence[EpisodeFrames], columns: int = 5) -> NDArra
         as_instance(episode, EpisodeFrames, name="episodes")
     if not episodes:
         raise ValueError("episodes must hold at least one, got none")
+    columns = min(columns, len(episodes))
     pairs = [_pair(episode, episode.frames[-1]) for episode in episodes]
     pairs += [np.full_like(pairs[0], 255)] * (-len(pairs) % columns)
     height, width = pairs[0].shape[:2]

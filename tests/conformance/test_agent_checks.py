@@ -93,7 +93,7 @@ def test_an_agent_that_only_predicts_is_checked_as_far_as_it_goes():
         (object(), "glamor/Dice-v0", TypeError, "agent must have a predict method, got object"),
         (corridor.Walker(), 3, TypeError, "env must be a gymnasium.Env or an id, got int"),
         (corridor.Walker(), "glamor/GridWorld-v0", ValueError, "agent was made for the actions"),
-        (corridor.Walker(), "no/Such-v0", gym.error.Error, "no"),
+        (corridor.Walker(), "no/Such-v0", ValueError, "env 'no/Such-v0' cannot be made"),
     ],
 )
 def test_what_does_not_fit_is_refused(agent, env, error, message):
