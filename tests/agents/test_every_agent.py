@@ -150,7 +150,8 @@ def test_it_logs_finite_numbers(agent_class, tmp_path):
 
 
 def test_it_goes_on_learning_where_it_was_left(agent_class):
-    agent = make(agent_class).learn(150).learn(100, reset_num_timesteps=False)
+    agent = make(agent_class).learn(150)
+    agent.learn(100, log_interval=None, reset_num_timesteps=False)
     assert agent.num_timesteps == 250
     assert agent._n_updates == agent.settings.updates_due(250)
 
@@ -240,3 +241,14 @@ def test_pictures_are_learnt_from_as_well(agent_class):
     observation, _ = env.reset(seed=0)
     assert agent.predict(observation, deterministic=True)[0] in range(7)
     env.close()
+
+
+def test_from_a_checkpoint_it_goes_on_as_if_never_interrupted(agent_class, tmp_path):
+    whole = make(agent_class).learn(200).learn(150, reset_num_timesteps=False)
+    half = make(agent_class).learn(200)
+    half.save_checkpoint(tmp_path)
+    rest = agent_class.load_checkpoint(tmp_path, env=make_grid(), device="cpu")
+    rest.learn(150, reset_num_timesteps=False)
+    assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(rest), strict=True))
+    theirs, ours = whole.replay_buffer.state(), rest.replay_buffer.state()
+    assert all((theirs[name] == ours[name]).all() for name in theirs)
