@@ -25,6 +25,7 @@ import matplotlib as mpl
 import torch
 import tyro
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 from rich.console import Console
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -203,16 +204,15 @@ def draw(works: list[Work], peaks: Peaks, machine: dict[str, str | int]) -> Figu
     figure = Figure(figsize=(7.0, 4.6), layout="constrained")
     axes = figure.subplots()
     points = [work for work in works if work.gflop]
-    low = min(work.intensity for work in points) / 3
-    high = max(peaks.gflops / peaks.bandwidth, *(work.intensity for work in points)) * 3
     ridge = peaks.gflops / peaks.bandwidth
-    roof = [low, ridge, high]
+    roof = [min(ridge, *(work.intensity for work in points)) / 3, ridge]
+    roof.append(max(ridge, *(work.intensity for work in points)) * 3)
     axes.plot(roof, [peaks.attainable(x) for x in roof], color=INK, label="measured peaks")
     for work in points:
         colour = SECOND if work.name in ("update", "forward pass") else COLOUR
         axes.plot(work.intensity, work.gflops, "o", color=colour)
         axes.annotate(
-            f"{work.name}: {work.ms:.3g} ms",
+            f"{work.name}: {EngFormatter()(work.ms / 1e3)}s",
             (work.intensity, work.gflops),
             textcoords="offset points",
             xytext=(6, -10),
@@ -224,8 +224,12 @@ def draw(works: list[Work], peaks: Peaks, machine: dict[str, str | int]) -> Figu
         yscale="log",
         xlabel="floating-point operations a byte",
         ylabel="billions of operations a second",
-        title=f"Update of {BATCH} tuples, residual encoder: {machine.get('gpu', 'CPU')}",
+        title=f"An update with the residual encoder on {machine.get('gpu', 'the CPU')}",
     )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_locator(NullLocator())
     axes.legend(loc="lower right")
     return figure
 
