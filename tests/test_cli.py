@@ -356,4 +356,4 @@ def test_a_folder_in_use_is_refused(capsys, tmp_path):
         err = refused(capsys, "train", *SMALL, "--run-dir", str(tmp_path))
         assert f"is in use by process {holder.pid}" in err
         holder.kill()
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lock"]

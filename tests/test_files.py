@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import signal
+import subprocess
+import sys
+
 import pytest
 
-from glamor_gym.files import write_atomically
+from glamor_gym.files import LOCK_FILE, FolderInUseError, lock_folder, write_atomically
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
@@ -15,3 +21,45 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
         file.writelines([b"half of the new", "then something goes wrong"])
     assert path.read_bytes() == b"old"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_folder_is_locked_against_other_processes_until_the_holder_is_gone(tmp_path):
+    program = (
+        "import sys, time; from glamor_gym.files import lock_folder\n"
+        "with lock_folder(sys.argv[1]): print('held', flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "run")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with (
+            pytest.raises(FolderInUseError, match=rf"run is in use by process {holder.pid} on "),
+            lock_folder(tmp_path / "run"),
+        ):
+            pass
+        holder.kill()
+    with lock_folder(tmp_path / "run"):
+        assert f"process {os.getpid()}" in (tmp_path / "run" / LOCK_FILE).read_text()
+    assert (tmp_path / "run" / LOCK_FILE).read_text() == ""
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError, match="file"), lock_folder(tmp_path / "file"):
+        pass
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"), write_atomically(path) as file:
+            file.write(bytes(2000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]

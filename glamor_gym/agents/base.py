@@ -140,7 +140,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         self._updates_before = 0
         self.overlap = False
         self._updates: Background[list[Metrics]] = Background()
-        self._checkpoint: str | None = None  # digest of the one last written or read
+        self._checkpoints: dict[Path, str] = {}  # folder → digest of the one last written or read
         self._left_off: Snapshot | None = None  # what waits until learning goes on
         if vec_env is not None:
             self._adopt_spaces(vec_env.observation_space, vec_env.action_space)
@@ -712,10 +712,14 @@ class ImageGoalAgent(OffPolicyAlgorithm):
                 raise FloatingPointError(
                     f"{name} is not finite at update {self._n_updates}; no checkpoint was written"
                 )
-        checkpoint = CheckpointFolder(path).write(
-            self.num_timesteps, snapshot_agent(self), self.replay_buffer, after=self._checkpoint
+        folder = Path(path).resolve()
+        checkpoint = CheckpointFolder(folder).write(
+            self.num_timesteps,
+            snapshot_agent(self),
+            self.replay_buffer,
+            after=self._checkpoints.get(folder),
         )
-        self._checkpoint = checkpoint.digest
+        self._checkpoints[folder] = checkpoint.digest
 
     @classmethod
     def load_checkpoint(
@@ -757,7 +761,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             agent._left_off = snapshot["process"]
         except (AgentFileError, KeyError, TypeError, RuntimeError) as error:
             raise CheckpointError(f"path {str(path)!r} does not fit: {error}") from error
-        agent._checkpoint = checkpoint.digest
+        agent._checkpoints[Path(path).resolve()] = checkpoint.digest
         return agent
 
     def save_replay_buffer(self, path: str | Path | io.BufferedIOBase) -> None:

@@ -1,0 +1,175 @@
+"""Checkpoints while an agent learns: they change nothing, and training goes on from them."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+import torch
+from stable_baselines3 import DQN
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
+
+from glamor_gym.agents import CheckpointCallback, GlamorAgent, StopRequest, TrainingInterrupted
+from glamor_gym.agents.checkpoint_folder import CheckpointFolder
+from glamor_gym.evaluation import StopAfter
+from tests.agents.sameness import assert_same_agents
+from tests.agents.small_agents import SMALL, make_grid
+
+STEPS = 150
+
+
+def new_agent():
+    agent = GlamorAgent(make_grid(), **SMALL)
+    agent.set_logger(Logger(None, []))
+    return agent
+
+
+def load(folder):
+    agent = GlamorAgent.load_checkpoint(folder, make_grid(), device="cpu")
+    agent.set_logger(Logger(None, []))
+    return agent
+
+
+class At(BaseCallback):
+    """Do something once, in the midst of a step."""
+
+    def __init__(self, step, action):
+        super().__init__()
+        self._at = step
+        self._action = action
+
+    def _on_step(self):
+        if self.num_timesteps == self._at:
+            self._action()
+        return True
+
+
+def test_it_leaves_no_trace(tmp_path):
+    callback = CheckpointCallback(tmp_path, every_steps=40)
+    with_them = new_agent().learn(STEPS, callback)
+    assert_same_agents(with_them, new_agent().learn(STEPS))
+    assert_same_agents(with_them, load(tmp_path))
+    assert callback.n_written == 2 + STEPS // 40  # before the first step, and after the last
+    assert callback.seconds > 0
+
+
+def test_by_the_clock(tmp_path):
+    rarely, often = (CheckpointCallback(tmp_path / str(m), every_minutes=m) for m in (10, 1e-9))
+    new_agent().learn(20, [rarely, often])
+    assert rarely.n_written == 2
+    assert often.n_written >= 20
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["TERM", "INT"]
+)
+def test_a_signal_ends_the_training_after_the_step(tmp_path, capsys, number, code):
+    before = signal.getsignal(number)
+    agent = new_agent()
+    with StopRequest() as stop:
+        callback = CheckpointCallback(tmp_path, every_steps=1000, stop=stop)
+        send = At(101, lambda: os.kill(os.getpid(), number))
+        with pytest.raises(TrainingInterrupted, match="at step 101; a checkpoint") as interrupted:
+            agent.learn(STEPS, [send, callback])
+    assert interrupted.value.exit_code == code
+    assert signal.getsignal(number) == before
+    assert f"{number.name}: finishing the step" in capsys.readouterr().err
+    resumed = load(tmp_path).resume(CheckpointCallback(tmp_path))
+    assert_same_agents(resumed, new_agent().learn(STEPS))
+
+
+def test_a_second_signal_does_not_wait():
+    with StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.received == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_callback_that_ends_the_training_loses_no_step(tmp_path):
+    # SB3 itself forgets the step in which a callback returns False.
+    agent = new_agent()
+    agent.learn(STEPS, [StopAfter(1e-9), CheckpointCallback(tmp_path)])
+    assert agent.num_timesteps == 1
+    assert_same_agents(load(tmp_path).resume(), new_agent().learn(STEPS))
+
+
+def test_a_disk_that_is_full_for_a_while(tmp_path, monkeypatch):
+    put = CheckpointFolder._put
+
+    def put_with_gap(self, name, content):
+        if 40 < agent.num_timesteps < 100:
+            raise OSError(28, "No space left on device")
+        return put(self, name, content)
+
+    monkeypatch.setattr(CheckpointFolder, "_put", put_with_gap)
+    agent = new_agent()
+    with pytest.warns(UserWarning, match=r"no checkpoint at step 50 \(.*No space left"):
+        agent.learn(STEPS, CheckpointCallback(tmp_path, every_steps=25))
+    assert_same_agents(load(tmp_path), agent)
+
+
+def test_a_disk_that_stays_full(tmp_path, monkeypatch):
+    put = CheckpointFolder._put
+
+    def put_at_first(self, name, content):
+        if agent.num_timesteps > 40:
+            raise OSError(28, "No space left on device")
+        return put(self, name, content)
+
+    monkeypatch.setattr(CheckpointFolder, "_put", put_at_first)
+    agent = new_agent()
+    with (
+        pytest.warns(UserWarning, match="no checkpoint at step"),
+        pytest.raises(OSError, match="No space left"),
+    ):
+        agent.learn(STEPS, CheckpointCallback(tmp_path, every_steps=25))
+    monkeypatch.undo()
+    assert CheckpointFolder(tmp_path).newest().step == 25
+    assert_same_agents(load(tmp_path).resume(), agent)
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_first_step(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    agent = new_agent()
+    with pytest.raises(OSError, match="file"):
+        agent.learn(STEPS, CheckpointCallback(tmp_path / "file" / "checkpoint"))
+    assert agent.num_timesteps == 0
+
+
+def test_nan_leaves_the_checkpoint_from_before(tmp_path):
+    agent = new_agent()
+
+    def spoil():
+        with torch.no_grad():
+            next(agent.policy.parameters()).fill_(torch.nan)
+
+    with pytest.raises(FloatingPointError, match="is nan at update"):
+        agent.learn(STEPS, [At(110, spoil), CheckpointCallback(tmp_path, every_steps=25)])
+    assert CheckpointFolder(tmp_path).newest().step == 100
+    assert_same_agents(load(tmp_path).resume(), new_agent().learn(STEPS))
+
+
+def test_another_agents_folder_is_refused_before_the_first_step(tmp_path):
+    new_agent().learn(20, CheckpointCallback(tmp_path))
+    agent = new_agent()
+    with pytest.raises(ValueError, match="holds checkpoints of another run"):
+        agent.learn(20, CheckpointCallback(tmp_path))
+    assert agent.num_timesteps == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [({"every_steps": 0}, "every_steps must be at least 1, got 0"),
+     ({"every_minutes": 0}, "every_minutes must be more than 0, got 0")],
+)  # fmt: skip
+def test_bad_numbers(tmp_path, arguments, told):
+    with pytest.raises(ValueError, match=told):
+        CheckpointCallback(tmp_path, **arguments)
+
+
+def test_agents_of_other_libraries(tmp_path):
+    with pytest.raises(ValueError, match="must be one of glamor_gym's"):
+        DQN("MultiInputPolicy", make_grid(), buffer_size=10).learn(1, CheckpointCallback(tmp_path))
