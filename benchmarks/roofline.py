@@ -212,7 +212,7 @@ def draw(works: list[Work], peaks: Peaks, machine: dict[str, str | int]) -> Figu
         colour = SECOND if work.name in ("update", "forward pass") else COLOUR
         axes.plot(work.intensity, work.gflops, "o", color=colour)
         axes.annotate(
-            f"{work.name}: {EngFormatter()(work.ms / 1e3)}s",
+            f"{work.name}: {EngFormatter(places=1)(work.ms / 1e3)}s",
             (work.intensity, work.gflops),
             textcoords="offset points",
             xytext=(6, -10),
