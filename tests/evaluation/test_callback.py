@@ -129,5 +129,5 @@ def test_the_clock_ends_a_training():
 
 @pytest.mark.parametrize("minutes", [0.0, -1.0, float("nan")])
 def test_no_time_at_all_is_refused(minutes):
-    with pytest.raises(ValueError, match="minutes must be more than 0"):
+    with pytest.raises(ValueError, match="minutes must be"):
         StopAfter(minutes)

@@ -170,5 +170,5 @@ def test_a_device_that_is_not_there_is_refused():
 
 
 def test_a_negative_number_of_pictures_is_refused():
-    with pytest.raises(ValueError, match="record must be at least 0, got -1"):
+    with pytest.raises(ValueError, match="record must be an integer ≥ 0, got -1"):
         evaluate(Walker(), ROOM, record=-1)
