@@ -127,7 +127,7 @@ def benchmark_specs(
 
     Raises:
         ValueError: a name is unknown, comes twice, or is missing; no algorithm has the preset;
-            or a number is out of its range.
+            there is no such setting; or a number is out of its range.
     """
     tasks = _distinct("tasks", [get_task(task).name for task in tasks])
     algorithms = _distinct("agents", algorithms)
@@ -139,6 +139,8 @@ def benchmark_specs(
         raise ValueError(f"preset must be one of {', '.join(known)}, got {preset!r}")
     if unknown := set(overrides) - set(algorithms):
         raise ValueError(f"settings are given for {', '.join(sorted(unknown))}, which is not run")
+    for name, settings in overrides.items():
+        get_algorithm(name).arguments(None, settings, RunSpec.steps)
     return [
         RunSpec(
             task=task,

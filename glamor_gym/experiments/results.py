@@ -8,14 +8,14 @@ rliable computes them.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from rliable import library, metrics
+from rliable import library
 
 from glamor_gym.evaluation import RunConfig, RunFolder
 from glamor_gym.experiments.status import read_status
@@ -171,23 +171,32 @@ def interquartile_means(scores: NDArray[np.float64], *, seed: int = 0) -> Estima
     Returns:
         K means with the ends of their intervals.
     """
-
-    def means(sample: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.array([metrics.aggregate_iqm(sample[..., k]) for k in range(sample.shape[-1])])
-
     if len(scores) == 1:
         unknown = np.full(scores.shape[-1], np.nan)
-        return Estimate(means(scores), unknown, unknown)
-    with warnings.catch_warnings():
-        # rliable seeds its bootstrap in a way that is on its way out of the library below it.
-        warnings.filterwarnings("ignore", "random_state is deprecated", FutureWarning)
+        return Estimate(_middle_mean(scores), unknown, unknown)
+    with _numpy_seeded(seed):  # from which rliable draws, whatever else it is given
         values, intervals = library.get_interval_estimates(
-            {"scores": scores},
-            means,
-            reps=BOOTSTRAP_REPETITIONS,
-            random_state=np.random.RandomState(seed),
+            {"scores": scores}, _middle_mean, reps=BOOTSTRAP_REPETITIONS
         )
     return Estimate(values["scores"], *intervals["scores"])
+
+
+def _middle_mean(sample: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (K,) what rliable's ``aggregate_iqm`` says of each column, all columns at once."""
+    ordered = np.sort(sample.reshape(-1, sample.shape[-1]), axis=0)
+    cut = len(ordered) // 4
+    return np.asarray(ordered[cut : len(ordered) - cut].mean(axis=0))
+
+
+@contextlib.contextmanager
+def _numpy_seeded(seed: int) -> Iterator[None]:
+    """Seed NumPy's global generator for a while, and then let it go on from where it was."""
+    before = np.random.get_state()  # noqa: NPY002
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
 
 
 def final_estimates(

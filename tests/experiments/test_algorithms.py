@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from stable_baselines3.common.env_util import make_vec_env
+
+import glamor_gym  # noqa: F401  (registers the environments)
+from glamor_gym.evaluation import NoopAgent, RandomAgent
+from glamor_gym.experiments import ALGORITHMS, get_algorithm
+
+LEARNING = [name for name, algorithm in ALGORITHMS.items() if algorithm.learns]
+OWN = ("glamor", "gcsl", "discern")
+
+
+def test_the_table_has_what_was_promised():
+    assert list(ALGORITHMS) == [
+        *OWN, "dqn-her", "ppo", "qrdqn", "random", "noop",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_every_algorithm_is_built_saved_and_read_back(name, tmp_path):
+    algorithm = get_algorithm(name)
+    env = make_vec_env("glamor/GridWorld-v0", 2, env_kwargs=dict(algorithm.env_kwargs))
+    arguments = algorithm.arguments(None, {}, 1_000)
+    agent = algorithm.build(env, arguments, seed=3, device="cpu")
+    assert agent.seed == 3
+    file = tmp_path / ("agent.safetensors" if name in OWN else "agent.zip")
+    agent.save(file)
+    if name not in OWN:
+        with pytest.raises(ValueError, match="only where trust is given"):
+            algorithm.load(file, device="cpu")
+    again = algorithm.load(file, device="cpu", trust=True)
+    observation = env.reset()
+    first, _ = agent.predict(observation, deterministic=True)
+    second, _ = again.predict(observation, deterministic=True)
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_building_leaves_the_arguments_as_they_are(name):
+    algorithm = get_algorithm(name)
+    arguments = algorithm.arguments(None, {}, 1_000)
+    env = make_vec_env("glamor/GridWorld-v0", 1, env_kwargs=dict(algorithm.env_kwargs))
+    algorithm.build(env, arguments, seed=0, device="cpu")
+    assert arguments == algorithm.arguments(None, {}, 1_000)
+
+
+def test_overrides_replace_settings_one_by_one():
+    plain = get_algorithm("glamor").arguments("compact", {}, 1_000)
+    changes = {"n_trials": 7, "policy_kwargs": {"token_size": 8}}
+    changed = get_algorithm("glamor").arguments("compact", changes, 1_000)
+    assert changed["n_trials"] == 7
+    assert changed["policy_kwargs"] == plain["policy_kwargs"] | {"token_size": 8}
+    assert {name for name in plain if plain[name] != changed[name]} == {"n_trials", "policy_kwargs"}
+
+
+@pytest.mark.parametrize(
+    ("name", "preset", "overrides", "told"),
+    [
+        ("glamor", "papre", {}, "has no preset 'papre'; did you mean paper"),
+        ("ppo", "compact", {}, "ppo has no preset 'compact'"),
+        ("glamor", None, {"n_trails": 3}, "did you mean n_trials"),
+        ("ppo", None, {"seed": 3}, "ppo has no setting 'seed'"),
+        ("dqn-her", None, {"replay_buffer_class": "x"}, "has no setting 'replay_buffer_class'"),
+        ("random", None, {"speed": 3}, "random has no setting 'speed'"),
+    ],
+)
+def test_what_is_not_there_is_refused_with_the_nearest(name, preset, overrides, told):
+    with pytest.raises(ValueError, match=told):
+        get_algorithm(name).arguments(preset, overrides, 1_000)
+
+
+def test_an_unknown_algorithm_is_answered_with_the_nearest():
+    with pytest.raises(ValueError, match="unknown agent 'glamour'; did you mean glamor"):
+        get_algorithm("glamour")
+
+
+def test_players_play_and_do_not_learn():
+    assert isinstance(get_algorithm("random").player(5, seed=0), RandomAgent)
+    noop = get_algorithm("noop")
+    assert isinstance(noop.player(5, seed=0), NoopAgent)
+    with pytest.raises(TypeError, match="does not learn"):
+        noop.build(make_vec_env("glamor/Dice-v0"), {}, seed=0, device="cpu")

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+import pytest
+from rich.console import Console
+from small_runs import player_spec
+
+from glamor_gym.cli import main
+from glamor_gym.commands.screen import Screen
+from glamor_gym.evaluation import RunFolder
+from glamor_gym.experiments.benchmark import BenchmarkFolder, benchmark_specs, jobs_to_do
+from glamor_gym.experiments.engines import LocalEngine
+from glamor_gym.experiments.worker import carry_out
+
+SMALL = ["--steps", "120", "--n-envs", "2", "--eval-every", "60", "--episodes-per-goal", "1"]
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Carry out jobs here: processes take seconds to start."""
+
+    def carry_out_here(self, jobs, tick):
+        for job in jobs:
+            carry_out(job)
+            tick()
+
+    monkeypatch.setattr(LocalEngine, "carry_out", carry_out_here)
+
+
+def run(capsys, *words):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    captured = capsys.readouterr()
+    return ended.value.code, captured.out, captured.err
+
+
+def test_specs_are_every_combination_the_first_seed_first():
+    specs = benchmark_specs(
+        ["Pong", "glamor/Dice-v0"],
+        ["glamor", "ppo"],
+        [3, 4],
+        preset="paper",
+        overrides={"glamor": {"n_trials": 7}},
+        steps=100,
+    )
+    assert [(spec.task, spec.algorithm, spec.seed) for spec in specs] == [
+        (task, agent, seed)
+        for seed in (3, 4)
+        for task in ("Pong", "Dice")
+        for agent in ("glamor", "ppo")
+    ]
+    assert {(spec.algorithm, spec.preset) for spec in specs} == {("glamor", "paper"), ("ppo", None)}
+    assert all(spec.steps == 100 for spec in specs)
+    assert specs[0].overrides == {"n_trials": 7}
+    assert specs[1].overrides == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--tasks", "Pnog"], "did you mean Pong?"),
+        (["--agents", "glamro"], "did you mean glamor?"),
+        (["--seeds", "1", "1"], "seeds must differ, got 1, 1"),
+        (["--tasks", "Pong", "glamor/Pong-v0"], "tasks must differ"),
+        (["--preset", "papre"], "preset must be one of compact, paper, small"),
+        (["--set", "ppo.gamma=1"], "settings are given for ppo, which is not run"),
+        (["--set", "glamor.n_trails=1"], "did you mean n_trials"),
+        (["--steps", "0"], "steps must be at least 1"),
+        (["--jobs", "0"], "--jobs must be at least 1, got 0"),
+        (["--address", "auto"], "--address is for --engine ray"),
+        (["--device", "abacus"], "abacus"),
+    ],
+)
+def test_what_cannot_be_benchmarked_is_refused_before_anything_is_written(
+    capsys, tmp_path, words, told
+):
+    given = ["--tasks", "GridWorld"] if "--tasks" not in words else []
+    code, out, err = run(capsys, "benchmark", *given, *words, "--out", str(tmp_path / "out"))
+    assert (code, out) == (2, "")
+    assert told in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_benchmark_is_made_once_and_goes_on(capsys, tmp_path, in_process):
+    words = ["benchmark", "--tasks", "small", "--agents", "noop", "ppo", *SMALL]
+    words += ["--set", "ppo.n_steps=30", "--set", "ppo.batch_size=60", "--out", str(tmp_path)]
+    code, out, _ = run(capsys, *words)
+    assert code == 0
+    assert "4 runs, 0 of them finished" in out
+    assert "GridWorld-ppo-0: step 120: " in out
+    assert "PPO (labels)" in out
+    results = pd.read_csv(tmp_path / "results.csv")
+    assert results[["task", "agent"]].to_numpy().tolist() == [
+        ["Dice", "noop"],
+        ["Dice", "ppo"],
+        ["GridWorld", "noop"],
+        ["GridWorld", "ppo"],
+    ]
+    assert set(results["state"]) == {"finished"}
+    assert results["steps"].tolist() == [0, 120, 0, 120]
+    curves = pd.read_csv(tmp_path / "curves.csv").query("agent == 'ppo'")
+    assert curves["step"].tolist() == [60, 120, 60, 120]
+    page = (tmp_path / "report.html").read_text()
+    assert "glamor-gym benchmark --tasks small" in page
+
+    page_file = tmp_path / "report.html"
+    page_file.unlink()
+    code, out, _ = run(capsys, *words)
+    assert code == 0
+    assert "4 runs, 4 of them finished already" in out
+    assert len(BenchmarkFolder(tmp_path).record().commands) == 2
+    assert page_file.is_file()
+
+    code, _, err = run(capsys, *words[:-2], "--n-envs", "1", "--out", str(tmp_path))
+    assert code == 2
+    assert "holds a run with n_envs 2, got 1" in err
+
+
+def test_a_run_that_fails_is_reported_and_stops_no_other(capsys, tmp_path, in_process):
+    words = ["benchmark", "--tasks", "GridWorld", "--agents", "ppo", "noop", *SMALL]
+    code, out, _ = run(capsys, *words, "--set", "ppo.batch_size=0.5", "--out", str(tmp_path))
+    assert code == 1
+    assert re.search(r"GridWorld-ppo-0 failed: \w+: ", out)
+    assert "GridWorld-noop-0: finished" in out
+    results = pd.read_csv(tmp_path / "results.csv").set_index("agent")
+    assert results["state"].to_dict() == {"ppo": "failed", "noop": "finished"}
+    assert "Runs that failed" in (tmp_path / "report.html").read_text()
+    code, out, _ = run(
+        capsys, *words, "--set", "ppo.batch_size=60", "--set", "ppo.n_steps=30",
+        "--out", str(tmp_path),
+    )  # fmt: skip
+    assert code == 0
+    assert "2 runs, 1 of them finished already" in out
+
+
+def test_the_page_is_written_again_by_the_command_report(capsys, tmp_path):
+    folder = BenchmarkFolder(tmp_path)
+    (job,) = jobs_to_do([player_spec()], folder, command="typed")
+    carry_out(job)
+    code, _, err = run(capsys, "report", str(tmp_path))
+    assert code == 2
+    assert "neither a run nor a benchmark" in err
+    folder.add_command("typed")
+    code, out, _ = run(capsys, "report", str(tmp_path))
+    assert (code, out) == (0, f"report: {tmp_path / 'report.html'}\n")
+    run_page = RunFolder(job.folder).report_file
+    run_page.unlink()
+    assert run(capsys, "report", str(job.folder))[0] == 0
+    assert run_page.is_file()
+
+
+def test_a_terminal_shows_a_bar_for_each_run(tmp_path):
+    jobs = jobs_to_do([player_spec(), player_spec(seed=1)], BenchmarkFolder(tmp_path), command="")
+    console = Console(force_terminal=True, width=120, record=True)
+    with Screen(jobs, console) as screen:
+        carry_out(jobs[0])
+        screen.update()
+    text = console.export_text()
+    assert "all runs" in text
+    assert re.search(r"GridWorld-random-0 .*% of the goals, finished", text)
+    assert re.search(r"GridWorld-random-1 .* waiting", text)

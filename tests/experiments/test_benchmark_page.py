@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from browser import opened_page, pictures_that_failed
+
+from glamor_gym.experiments.benchmark import BenchmarkRecord
+from glamor_gym.experiments.benchmark_report import render_benchmark
+from glamor_gym.experiments.results import CURVE_COLUMNS, RESULT_COLUMNS
+from glamor_gym.types import EpisodeFrames, EvaluationResult
+
+RNG = np.random.default_rng(0)
+RECORD = BenchmarkRecord(["glamor-gym benchmark --tasks <a & b>"], "v0.1.0-3-gabc", {"torch": "2"})
+RATES = {("Pong", "glamor"): (0.4, 0.6), ("Pong", "gcsl"): (0.2, 0.3), ("Pong", "random"): (0.1,)}
+
+
+def result(rate, reaches):
+    frames = RNG.integers(0, 256, (5, 80, 104), dtype=np.uint8)
+    return EvaluationResult(
+        task="glamor/Pong-v0",
+        success_rate=rate,
+        confidence_interval=(0.0, 1.0),
+        image_match_rate=0.0,
+        per_goal=dict.fromkeys(range(30), rate),
+        per_label={},
+        random=0.1,
+        noop=0.0,
+        random_interval=(0.0, 0.2),
+        noop_interval=(0.0, 0.1),
+        reached_rate=rate,
+        mean_length=40.0,
+        episodes=30,
+        seed=0,
+        goals_hash="",
+        distances={goal: goal / 30 for goal in range(30)},
+        frames=[
+            EpisodeFrames(goal_index=goal, goal=frames[0], frames=frames, success=goal in reaches)
+            for goal in (0, 5, 9)
+        ],
+    )
+
+
+RUNS = {
+    (task, agent, seed): result(rate, reaches={5} if agent == "glamor" else {9})
+    for (task, agent), rates in RATES.items()
+    for seed, rate in enumerate(rates)
+}
+RESULTS = pd.DataFrame(
+    [
+        {
+            "task": task,
+            "agent": agent,
+            "seed": seed,
+            "preset": "compact",
+            "state": "finished",
+            "steps": 0 if agent == "random" else 1_000,
+            "success_rate": found.success_rate,
+            "episodes": 30,
+            "random": 0.1,
+            "noop": 0.0,
+            "train_minutes": 2.5,
+            "hardware": "2 CPU cores",
+            "error": "",
+            "folder": f"{task}-{agent}-{seed}",
+        }
+        for (task, agent, seed), found in RUNS.items()
+    ]
+    + [
+        {
+            "task": "Qbert",
+            "agent": "glamor",
+            "seed": 0,
+            "state": "failed",
+            "steps": 0,
+            "error": "MemoryError: too <large>",
+            "folder": "Qbert-glamor-0",
+        }
+    ],
+    columns=pd.Index(RESULT_COLUMNS),
+)
+CURVES = pd.DataFrame(
+    [
+        (task, agent, seed, step, found.success_rate * step / 1_000, 0.0, 1.0)
+        for (task, agent, seed), found in RUNS.items()
+        for step in ((0,) if agent == "random" else (500, 1_000))
+    ],
+    columns=pd.Index(CURVE_COLUMNS),
+)
+
+
+@pytest.fixture(scope="module")
+def page():
+    return render_benchmark(RECORD, RESULTS, CURVES, RUNS)
+
+
+@pytest.fixture(scope="module")
+def words(page):
+    text = re.sub(r"<style>.*</style>|<[^>]*>", " ", page, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", text)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "GLAMOR, GCSL, random",
+        "on 2 tasks, 1,000 environment steps each, seeds 0, 1; 5 of 6 runs finished",
+        "Qbert, GLAMOR, seed 0 MemoryError: too &lt;large&gt;",
+        # Mean and standard deviation by hand; of the one random run, its Wilson interval.
+        "Pong 0.50 (0.14) 0.25 (0.07) 0.10 0.03–0.26 0.44 (0.20) 0.21 (0.08) 0.28 (0.06)",
+        "Qbert – – – 0.83 (0.03)",
+        "Pong GLAMOR 1 finished 1,000 60% 10% 0% 2.5 Pong-glamor-1",
+        "glamor-gym benchmark --tasks &lt;a &amp; b&gt;",
+        "v0.1.0-3-gabc",
+        # Of the goals that all recorded, 5 is the first on which they differ most.
+        "Pong, goal 5 the goal GLAMOR reached GCSL missed random missed",
+    ],
+)
+def test_the_page_says(words, told):
+    assert told in words
+
+
+def test_the_best_that_learned_is_marked(page):
+    best = re.findall(r'<td class="best">([\d.]+)', page)
+    assert best == ["0.50"]
+
+
+def test_the_page_needs_nothing_but_itself(page):
+    sources = re.findall(r'(?:src|srcset)="([^"]*)"', page)
+    assert len(sources) > 5
+    assert all(source.startswith("data:") for source in sources)
+    assert "<script" not in page
+
+
+def test_nothing_that_failed_is_drawn():
+    only_failed = RESULTS[RESULTS["state"] == "failed"]
+    page = render_benchmark(RECORD, only_failed, CURVES.iloc[:0], {})
+    assert "Goals reached in the end" not in page
+    assert "MemoryError" in page
+
+
+def test_the_page_renders_and_its_films_play(tmp_path, page):
+    file = tmp_path / "report.html"
+    file.write_text(page)
+    with opened_page(file) as (shown, faults):
+        assert pictures_that_failed(shown) == []
+        assert shown.locator("h1").inner_text() == "GLAMOR, GCSL, random"
+        assert shown.evaluate("document.querySelectorAll('video').length") in (0, 3)
+    assert faults == []
+
+
+def test_one_seed_is_said_to_be_one():
+    first = RESULTS[RESULTS["seed"] == 0]
+    page = render_benchmark(
+        dataclasses.replace(RECORD, commit=""), first, CURVES[CURVES["seed"] == 0], RUNS
+    )
+    assert "one seed each, which gives no interval over seeds" in page
+    assert "not known" in page

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+
+import pytest
+from small_runs import job_for, killing_once, player_spec, small_spec
+
+from glamor_gym.evaluation import RunFolder
+from glamor_gym.experiments.engines import LocalEngine
+from glamor_gym.experiments.status import read_status
+
+
+@pytest.mark.slow
+def test_a_run_whose_process_is_killed_is_taken_up_and_the_others_go_on(tmp_path):
+    killed = job_for(small_spec(steps=3_000, eval_every=300), tmp_path)
+    broken = job_for(player_spec(env_kwargs={"speed": 3}, seed=1), tmp_path)
+    whole = job_for(player_spec(), tmp_path)
+    log: list[int] = []
+    LocalEngine(2).carry_out([killed, broken, whole], killing_once(killed, log))
+    assert len(log) == 1
+    status = read_status(killed.folder)
+    assert (status.state, status.attempts) == ("finished", 2)
+    assert status.process != log[0]
+    run = RunFolder(killed.folder)
+    assert run.config().finished
+    assert run.metrics()["step"].max() == 3_000
+    assert run.evaluation().episodes == 30
+    assert (killed.folder / "report.html").is_file()
+    assert read_status(broken.folder).state == "failed"
+    assert "speed" in read_status(broken.folder).error
+    assert "Traceback" in (broken.folder / "log.txt").read_text()
+    assert read_status(whole.folder).state == "finished"
+
+
+def test_a_process_that_always_dies_is_given_up(tmp_path):
+    job = job_for(small_spec(steps=100_000), tmp_path)
+
+    def kill_always():
+        status = read_status(job.folder)
+        if status.state == "running":
+            with_suppressed_kill(status.process)
+
+    LocalEngine(1, retries=0).carry_out([job], kill_always)
+    status = read_status(job.folder)
+    assert status.state == "failed"
+    assert "SIGKILL" in status.error
+
+
+def with_suppressed_kill(process):
+    try:
+        os.kill(process, signal.SIGKILL)
+    except ProcessLookupError:
+        time.sleep(0.1)  # it is dead, and its status will say so soon
+
+
+@pytest.mark.slow
+def test_ctrl_c_lets_runs_save_themselves(tmp_path):
+    job = job_for(small_spec(steps=100_000, eval_every=100), tmp_path)
+
+    def interrupt():
+        if (job.folder / "checkpoint").is_dir():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        LocalEngine(1).carry_out([job], interrupt)
+    assert read_status(job.folder).state == "interrupted"
+    assert RunFolder(job.folder).holds_a_checkpoint()
+    assert not RunFolder(job.folder).config().finished
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [({"jobs": 0}, "jobs must be at least 1, got 0"), ({"retries": -1}, "retries must be")],
+)
+def test_numbers_that_make_no_sense_are_refused(arguments, told):
+    with pytest.raises(ValueError, match=told):
+        LocalEngine(**arguments)

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+from small_runs import job_for, killing_once, player_spec, small_spec
+
+from glamor_gym.evaluation import RunFolder
+from glamor_gym.experiments.status import read_status
+
+pytest.importorskip("ray", reason="Ray is not installed")
+
+
+@pytest.mark.slow
+def test_a_run_whose_ray_worker_is_killed_is_taken_up_and_finishes(tmp_path, monkeypatch):
+    from glamor_gym.experiments.ray_engine import RayEngine
+
+    # A machine that is short of memory for other reasons is no reason to kill workers here.
+    monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "0")
+    killed = job_for(small_spec(steps=3_000, eval_every=300), tmp_path)
+    broken = job_for(player_spec(env_kwargs={"speed": 3}, seed=1), tmp_path)
+    whole = job_for(player_spec(), tmp_path)
+    log: list[int] = []
+    RayEngine(2).carry_out([killed, broken, whole], killing_once(killed, log))
+    assert len(log) == 1
+    status = read_status(killed.folder)
+    assert (status.state, status.attempts) == ("finished", 2)
+    assert RunFolder(killed.folder).metrics()["step"].max() == 3_000
+    assert read_status(broken.folder).state == "failed"
+    assert read_status(whole.folder).state == "finished"
+
+
+def test_numbers_that_make_no_sense_are_refused():
+    from glamor_gym.experiments.ray_engine import RayEngine
+
+    with pytest.raises(ValueError, match="gpus must be at least 0"):
+        RayEngine(gpus=-1.0)
+    with pytest.raises(ValueError, match="jobs must be at least 1"):
+        RayEngine(0)

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from rliable import metrics
+from small_runs import player_spec, small_spec
+
+from glamor_gym.evaluation import RunFolder, wilson_interval
+from glamor_gym.experiments.results import (
+    complete_scores,
+    curve_estimates,
+    curves_table,
+    final_estimates,
+    interquartile_means,
+    results_table,
+)
+from glamor_gym.experiments.runs import train_run
+from glamor_gym.experiments.status import Status, write_status
+
+RNG = np.random.default_rng(0)
+
+
+def row(task, agent, seed, rate, state="finished"):
+    return {"task": task, "agent": agent, "seed": seed, "success_rate": rate, "state": state}
+
+
+def point(task, agent, seed, step, rate):
+    low, high = wilson_interval(round(30 * rate), 30)
+    return {
+        "task": task,
+        "agent": agent,
+        "seed": seed,
+        "step": step,
+        "success_rate": rate,
+        "success_low": low,
+        "success_high": high,
+    }
+
+
+# -------------------------------------------------------------------------- means and intervals
+
+
+def test_the_interquartile_mean_leaves_out_the_outer_quarters():
+    # By hand: of 0 … 7 over 2 seeds and 4 tasks the middle half is 2, 3, 4, 5.
+    scores = np.array([[0.0, 7, 2, 5], [6, 1, 4, 3]])[:, :, np.newaxis]
+    assert interquartile_means(scores).value == pytest.approx([3.5])
+
+
+def test_the_interquartile_mean_is_that_of_rliable():
+    scores = RNG.random((5, 3, 4))
+    expected = [metrics.aggregate_iqm(scores[..., k]) for k in range(4)]
+    assert interquartile_means(scores).value == pytest.approx(expected)
+
+
+def test_the_interval_is_that_of_resampled_seeds():
+    scores = RNG.random((6, 3))
+    estimate, low, high = final_estimates({"glamor": scores})["glamor"]
+    # The same by a plain loop: seeds are drawn anew for each task by itself.
+    means = []
+    for _ in range(4000):
+        drawn = np.stack([RNG.choice(column, 6) for column in scores.T], axis=1)
+        flat = np.sort(drawn.ravel())
+        means.append(flat[4:14].mean())  # 18 // 4 = 4 values off each end
+    assert low < estimate < high
+    assert [low, high] == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.03)
+
+
+def test_one_seed_gives_no_interval():
+    estimate, low, high = final_estimates({"glamor": np.array([[0.2, 0.4]])})["glamor"]
+    assert estimate == pytest.approx(0.3)
+    assert np.isnan([low, high]).all()
+
+
+def test_the_same_scores_give_the_same_interval():
+    scores = {"glamor": RNG.random((3, 4))}
+    state = np.random.get_state()[1].tolist()  # noqa: NPY002
+    assert final_estimates(scores) == final_estimates(scores)
+    assert np.random.get_state()[1].tolist() == state  # noqa: NPY002
+
+
+# ------------------------------------------------------------------------------ what is compared
+
+
+def test_only_tasks_that_all_have_finished_are_compared():
+    results = pd.DataFrame(
+        [
+            row("Pong", "glamor", 0, 0.5),
+            row("Pong", "glamor", 1, 0.7),
+            row("Pong", "gcsl", 0, 0.1),
+            row("Qbert", "glamor", 0, 0.9),
+            row("Qbert", "gcsl", 0, 0.8, state="failed"),
+        ]
+    )
+    scores, tasks = complete_scores(results)
+    assert tasks == ["Pong"]
+    assert scores["glamor"].tolist() == [[0.5], [0.7]]
+    assert scores["gcsl"].tolist() == [[0.1]]
+
+
+def test_without_a_common_task_there_is_nothing_to_compare():
+    results = pd.DataFrame([row("Pong", "glamor", 0, 0.5), row("Qbert", "gcsl", 0, 0.5)])
+    assert complete_scores(results) == ({}, [])
+    assert complete_scores(results.assign(state="failed")) == ({}, [])
+
+
+def test_a_curve_over_seeds_ends_where_the_slowest_run_is():
+    curves = pd.DataFrame(
+        [point("Pong", "glamor", 0, step, step / 100) for step in (10, 20, 30)]
+        + [point("Pong", "glamor", 1, step, step / 50) for step in (10, 20)]
+    )
+    estimates = curve_estimates(curves, ["Pong"])
+    assert estimates["step"].tolist() == [10, 20]
+    assert estimates["value"].tolist() == pytest.approx([0.15, 0.3])
+    assert (estimates["low"] <= estimates["value"]).all()
+
+
+def test_of_a_single_run_the_interval_is_that_of_its_episodes():
+    estimates = curve_estimates(pd.DataFrame([point("Pong", "glamor", 0, 10, 0.5)]), ["Pong"])
+    assert estimates.loc[0, ["low", "high"]].tolist() == pytest.approx(wilson_interval(15, 30))
+
+
+def test_an_agent_that_does_not_learn_is_a_level():
+    curves = pd.DataFrame(
+        [point("Pong", "random", 0, 0, 0.1)]
+        + [point("Pong", "glamor", 0, step, 0.5) for step in (10, 20)]
+    )
+    level = curve_estimates(curves, ["Pong"]).query("agent == 'random'")
+    assert level[["step", "value"]].to_numpy().tolist() == [[0, 0.1], [20, 0.1]]
+
+
+def test_an_algorithm_that_lacks_a_task_has_no_curve_over_both():
+    curves = pd.DataFrame(
+        [point(task, "glamor", 0, 10, 0.5) for task in ("Pong", "Qbert")]
+        + [point("Pong", "gcsl", 0, 10, 0.5)]
+    )
+    assert set(curve_estimates(curves, ["Pong", "Qbert"])["agent"]) == {"glamor"}
+
+
+# --------------------------------------------------------------------------- tables from folders
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs")
+    learned, played = RunFolder(path / "a"), RunFolder(path / "b")
+    train_run(small_spec(n_envs=3), learned, command="", device="cpu")
+    train_run(player_spec(), played, command="")
+    failed = RunFolder(path / "c")
+    failed.path.mkdir()
+    status = Status("failed", 1, error="ValueError: no", task="Pong", agent="ppo", seed=2)
+    write_status(failed.path, status)
+    damaged = RunFolder(path / "d")
+    damaged.path.mkdir()
+    damaged.config_file.write_text("{")
+    return [learned, played, failed, damaged, RunFolder(path / "nothing")]
+
+
+def test_a_row_a_run(folders):
+    table = results_table(folders)
+    assert table["agent"].tolist() == ["glamor", "random", "ppo", ""]
+    assert table["state"].tolist() == ["finished", "finished", "failed", "failed"]
+    assert table["steps"].tolist() == [201, 0, 0, 0]  # three environments take their steps together
+    assert table.loc[0, "success_rate"] == folders[0].evaluation().success_rate
+    assert table.loc[2, ["task", "seed", "error"]].tolist() == ["Pong", 2, "ValueError: no"]
+    assert "config.json" in table.loc[3, "error"]
+
+
+def test_a_row_an_evaluation_at_the_step_that_was_planned(folders):
+    table = curves_table(folders)
+    # Three environments side by side meet 100 at 102 and 200 at 201.
+    assert table[["agent", "step"]].to_numpy().tolist() == [
+        ["glamor", 100],
+        ["glamor", 200],
+        ["random", 0],
+    ]
+
+
+def test_without_runs_tables_are_empty(tmp_path):
+    assert results_table([]).empty
+    assert curves_table([RunFolder(tmp_path)]).empty

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from small_runs import SMALL, player_spec, small_spec
+
+from glamor_gym.evaluation import RunFolder
+from glamor_gym.experiments.runs import is_finished, prepare_run, train_run
+
+
+def test_a_run_takes_its_steps_and_is_then_finished(tmp_path):
+    spec, folder = small_spec(), RunFolder(tmp_path)
+    assert not is_finished(spec, folder)
+    result = train_run(spec, folder, command="typed", device="cpu")
+    assert result.success_rate == folder.evaluation().success_rate
+    config = folder.config()
+    assert config.finished
+    assert (config.algorithm, config.commands) == ("glamor", ["typed"])
+    table = folder.metrics().dropna(subset=["eval/success_rate"])
+    assert table["step"].tolist() == [100, 200]
+    assert is_finished(spec, folder)
+    assert not is_finished(dataclasses.replace(spec, steps=300), folder)
+    assert not is_finished(dataclasses.replace(spec, episodes_per_goal=2), folder)
+
+
+def test_a_finished_run_goes_on_to_more_steps(tmp_path):
+    folder = RunFolder(tmp_path)
+    train_run(small_spec(), folder, command="first", device="cpu")
+    more = prepare_run(small_spec(steps=300), folder, command="second", device="cpu")
+    assert more.steps_taken == 200
+    assert not folder.config().finished
+    more.complete()
+    assert folder.config().commands == ["first", "second"]
+    assert folder.metrics()["step"].max() == 300
+    with pytest.raises(ValueError, match="a run of 300 steps, more than 200"):
+        is_finished(small_spec(), folder)
+
+
+def test_a_library_that_cannot_resume_begins_anew(tmp_path):
+    spec, folder = (
+        small_spec(algorithm="ppo", overrides={"n_steps": 32, "batch_size": 64}),
+        RunFolder(tmp_path),
+    )
+    train_run(spec, folder, command="first", device="cpu")
+    assert folder.library_agent_file.is_file()
+    assert not folder.agent_file.is_file()
+    again = prepare_run(
+        dataclasses.replace(spec, steps=250), folder, command="second", device="cpu"
+    )
+    assert again.steps_taken == 0
+    again.complete()
+    table = folder.metrics().dropna(subset=["eval/success_rate"])
+    assert table["step"].tolist() == [100, 200, 250]
+
+
+def test_algorithms_without_a_replay_keep_to_the_budget_too(tmp_path):
+    # 200 steps are no multiple of the 2 × 64 steps of a rollout.
+    spec = small_spec(algorithm="ppo", overrides={"n_steps": 64})
+    train_run(spec, RunFolder(tmp_path), command="", device="cpu")
+    assert RunFolder(tmp_path).metrics()["step"].max() == 200
+
+
+def test_a_player_has_one_evaluation_and_no_checkpoint(tmp_path):
+    folder = RunFolder(tmp_path)
+    result = train_run(player_spec(), folder, command="typed")
+    assert result.success_rate == result.random
+    assert folder.metrics()["eval/success_rate"].tolist() == [pytest.approx(result.random)]
+    assert folder.config().finished
+    assert not folder.holds_a_checkpoint()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"task": "Dice"}, "task glamor/GridWorld-v0, got glamor/Dice-v0"),
+        ({"algorithm": "gcsl"}, "agent glamor, got gcsl"),
+        ({"seed": 3}, "seed 0, got 3"),
+        ({"n_envs": 1}, "n_envs 2, got 1"),
+        ({"overrides": {**SMALL, "batch_size": 30}}, "batch_size 20, got 30"),
+        ({"env_kwargs": {"horizon": 5}}, "horizon None, got 5"),
+    ],
+)
+def test_a_run_does_not_change_on_its_way(finished, changes, told):
+    with pytest.raises(ValueError, match=told):
+        prepare_run(small_spec(**changes), finished, command="", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = RunFolder(tmp_path_factory.mktemp("run"))
+    train_run(small_spec(), folder, command="", device="cpu")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"task": "GridWrold"}, "did you mean GridWorld"),
+        ({"algorithm": "glamr"}, "did you mean glamor"),
+        ({"preset": "compcat"}, "did you mean compact"),
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"minutes": 0.0}, "minutes must be more than 0"),
+    ],
+)
+def test_a_spec_is_checked_when_it_is_made(changes, told):
+    with pytest.raises(ValueError, match=told):
+        small_spec(**changes)
+
+
+def test_nothing_is_written_for_a_run_that_cannot_be(tmp_path):
+    with pytest.raises(ValueError, match="n_trials"):
+        prepare_run(small_spec(overrides={"n_trials": 0}), RunFolder(tmp_path / "run"), command="")
+    assert not (tmp_path / "run").exists()

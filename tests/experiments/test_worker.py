@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from small_runs import job_for, player_spec
+
+from glamor_gym.evaluation import RunFolder
+from glamor_gym.experiments.status import Attempt, Status, read_status, write_status
+from glamor_gym.experiments.worker import carry_out
+
+
+def test_a_job_leaves_run_page_log_and_status(tmp_path):
+    job = job_for(player_spec(seed=4), tmp_path)
+    carry_out(job)
+    status = read_status(job.folder)
+    assert (status.state, status.attempts, status.error) == ("finished", 1, "")
+    assert (status.task, status.agent, status.seed) == ("GridWorld", "random", 4)
+    assert RunFolder(job.folder).config().commands == ["benchmark …"]
+    assert (job.folder / "report.html").is_file()
+    assert (job.folder / "log.txt").is_file()
+
+
+def test_a_job_that_fails_says_why_and_can_be_tried_again(tmp_path):
+    wrong = job_for(player_spec(env_kwargs={"speed": 3}), tmp_path)
+    carry_out(wrong)
+    status = read_status(wrong.folder)
+    assert status.state == "failed"
+    assert status.error.startswith("TypeError: ")
+    assert "Traceback" in (wrong.folder / "log.txt").read_text()
+    right = job_for(player_spec(), tmp_path / "other")
+    write_status(right.folder, status)
+    carry_out(right)
+    assert read_status(right.folder) == Status(
+        "finished",
+        attempts=2,
+        host=status.host,
+        process=status.process,
+        task="GridWorld",
+        agent="random",
+    )
+
+
+def test_ctrl_c_is_told_apart_from_an_error(tmp_path):
+    with Attempt(tmp_path, player_spec()):
+        assert read_status(tmp_path).state == "running"
+        raise KeyboardInterrupt
+    assert read_status(tmp_path).state == "interrupted"
+
+
+def test_a_run_that_nobody_began_is_waiting(tmp_path):
+    assert read_status(tmp_path / "nothing") == Status("waiting")
+
+
+@pytest.mark.parametrize(
+    "damage", ["{", "[]", '{"state": "dancing"}', '{"speed": 3}', '{"attempts": "many"}']
+)
+def test_a_damaged_status_is_refused(tmp_path, damage):
+    (tmp_path / "status.json").write_text(damage)
+    with pytest.raises(ValueError, match=r"status\.json"):
+        read_status(tmp_path)
+
+
+def test_a_status_is_plain_json(tmp_path):
+    write_status(tmp_path, Status("failed", error="ValueError: no"))
+    assert json.loads((tmp_path / "status.json").read_text())["error"] == "ValueError: no"
