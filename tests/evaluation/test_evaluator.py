@@ -39,6 +39,16 @@ def test_labels_are_judged_apart():
     assert {goal for goal, rate in result.per_goal.items() if rate} == set(range(21, 28))
 
 
+def test_distances_are_those_of_the_label_with_farthest_to_go():
+    result = evaluate(NoopAgent(4), "glamor/GridWorld-v0", goals="all", baselines=False)
+    # From the centre (3, 3) of a room whose columns and rows range over 6.
+    assert result.distances[0] == pytest.approx(3 / 6)
+    assert result.distances[25] == pytest.approx(1 / 6)
+    assert result.distances[24] == 0
+    assert result.distances[6 + 2 * 7] == pytest.approx(3 / 6)
+    assert len(result.distances) == 49
+
+
 def test_to_pass_by_is_not_to_be_there():
     """It bumps into the upper wall after it was there, and is elsewhere when its time is up."""
     result = evaluate(Walker(stops=False), ROOM, goals="all")
