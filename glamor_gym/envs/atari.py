@@ -21,6 +21,7 @@ from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
 from glamor_gym.checks import as_element, as_integer, as_probability, as_render_mode
+from glamor_gym.envs.reseeding import Reseeding
 from glamor_gym.snapshots import Snapshot, random_state, set_random_state
 from glamor_gym.types import GoalKind
 
@@ -120,6 +121,7 @@ class AtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
         self._ale.setFloat("repeat_action_probability", as_probability(sticky, name="sticky"))
         self._ale.loadROM(self._rom)
         self._actions = self._ale.getMinimalActionSet()
+        self._reseeding = Reseeding()
         self._noops: NoopCounts | None = None
         self._lives = 0
         self._screen = np.zeros(self._ale.getScreenDims(), np.uint8)
@@ -224,9 +226,17 @@ class AtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
         self._screen[:], self._last[:] = snapshot["screen"], snapshot["last"]
 
     def _seeded(self, seed: int) -> NoopCounts:
-        """Load the ROM with a new seed, the only way to seed its sticky actions."""
-        self._ale.setInt("random_seed", seed)
-        self._ale.loadROM(self._rom)
+        """Bring the console to where loading the ROM with a new seed does.
+
+        That is ALE's only way to seed the sticky actions.
+        """
+        state = self._reseeding.state(seed)
+        if state is None:
+            self._ale.setInt("random_seed", seed)
+            self._ale.loadROM(self._rom)
+            self._reseeding.observe(seed, self._ale.cloneState(include_rng=True).serialize())
+        else:
+            self._ale.restoreState(ale_py.ALEState(state))
         return NoopCounts(*self._noop_range, seed)
 
     def _info(self) -> dict[str, Any]:
