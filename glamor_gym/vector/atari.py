@@ -35,6 +35,7 @@ from glamor_gym.checks import (
 from glamor_gym.envs import RenderProfile
 from glamor_gym.envs.atari import NoopCounts
 from glamor_gym.factory import choose_goals, make_goal_env
+from glamor_gym.snapshots import Snapshot, random_state, set_random_state
 from glamor_gym.tasks import get_task
 from glamor_gym.types import Goal, GoalKind
 from glamor_gym.wrappers import FRAME_SIZE
@@ -44,6 +45,9 @@ from glamor_gym.wrappers.goal_rules import GoalRules, Reward, goal_observations
 
 SCREEN_SIZE = (210, 160)
 """Height and width of the console's screen for all the games of the task table."""
+
+_RESET = 255
+"""What stands for a reset among the actions of a journal."""
 
 _NO_END = 2**31 - 1  # emulator frames; the goal environment cuts episodes off
 
@@ -102,6 +106,8 @@ class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
         self._most_noops = most_noops
         self._noops: NoopCounts | None = None
         self._lives = 0
+        self._seed: int | None = None
+        self._journal = bytearray()
         self._stepping = False
         self._screens = spaces.Box(0, 255, SCREEN_SIZE, np.uint8)
         self.observation_space = spaces.Box(0, 255, (1, *self._frame_size), np.uint8)
@@ -127,12 +133,21 @@ class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
         super().reset(seed=seed)
         self._finish_step()
         if seed is not None or self._noops is None:
-            console_seed = int(self.np_random.integers(2**31))
-            self._noops = NoopCounts(0, self._most_noops, console_seed)
-            frames, info = self._console.reset(seed=np.array([console_seed]))
-        else:
-            frames, info = self._console.reset()
-        if info["episode_frame_number"][0] != self._noops.draw():
+            return self._begin_seeded(int(self.np_random.integers(2**31)))
+        self._journal.append(_RESET)
+        return self._begin(self._noops, *self._console.reset())
+
+    def _begin_seeded(self, seed: int) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+        """Begin an episode with a seed, from which the journal counts."""
+        self._seed, self._journal = seed, bytearray()
+        self._noops = NoopCounts(0, self._most_noops, seed)
+        return self._begin(self._noops, *self._console.reset(seed=np.array([seed])))
+
+    def _begin(
+        self, noops: NoopCounts, frames: NDArray[np.uint8], info: Mapping[str, Any]
+    ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+        """Take what a reset of the console returned."""
+        if info["episode_frame_number"][0] != noops.draw():
             raise RuntimeError(
                 "this build of ale-py draws no-ops in its own way; make the environment with "
                 "vectorization_mode='sync' or 'async'"
@@ -148,6 +163,7 @@ class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
         """
         if not self._stepping:
             self.begin_step(int(action))
+        self._journal.append(int(action))
         frames, rewards, game_over, _, info = self._finish_step()
         if game_over[0]:
             raise RuntimeError(
@@ -166,6 +182,31 @@ class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
         """
         return to_frame(as_element(content, self._screens, name="content"), self._frame_size)
 
+    @property
+    def snapshot(self) -> Snapshot:
+        """The last seed that was given, and every reset and action since; can be set.
+
+        These consoles give no state away: setting it plays all of that again, some thousand
+        steps a second.
+        """
+        return {
+            "random": random_state(self.np_random),
+            "seed": self._seed,
+            "journal": np.frombuffer(bytes(self._journal), np.uint8),
+        }
+
+    @snapshot.setter
+    def snapshot(self, snapshot: Mapping[str, Any]) -> None:
+        self._finish_step()
+        if snapshot["seed"] is not None:
+            self._begin_seeded(snapshot["seed"])
+            for action in snapshot["journal"].tolist():
+                if action == _RESET:
+                    self.reset()
+                else:
+                    self.step(action)
+        set_random_state(self.np_random, snapshot["random"])
+
     def close(self) -> None:
         """Wait for a step that was begun; the thread ends with the object."""
         self._finish_step()
@@ -178,6 +219,10 @@ class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
 
     def _info(self) -> dict[str, Any]:
         return {"lives": self._lives}
+
+
+_REMEMBERED = ("_running", "_steps_left", "_lives", "_stacks", "_desired")
+"""What a vector remembers of its episodes, a row an environment."""
 
 
 class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
@@ -313,6 +358,28 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
         pairs = zip(self._stacks[:, -1:], self._desired, strict=True)
         return tuple(side_by_side(to_picture(newest), to_picture(goal)) for newest, goal in pairs)
 
+    @property
+    def snapshot(self) -> Snapshot:
+        """The episodes and their goals, the generators, and the worlds; can be set."""
+        return {
+            "random": [random_state(rng) for rng in self._rngs],
+            "begun": self._begun,
+            "rows": {name: getattr(self, name).copy() for name in _REMEMBERED},
+            "worlds": [world.snapshot for world in self._worlds],
+        }
+
+    @snapshot.setter
+    def snapshot(self, snapshot: Mapping[str, Any]) -> None:
+        if len(snapshot["worlds"]) != self.num_envs:
+            raise ValueError(f"snapshot is of {len(snapshot['worlds'])} of {self.num_envs} worlds")
+        self._begun = snapshot["begun"]
+        for name in _REMEMBERED:
+            getattr(self, name)[:] = snapshot["rows"][name]
+        for rng, state in zip(self._rngs, snapshot["random"], strict=True):
+            set_random_state(rng, state)
+        # Each on a thread: journals may be long.
+        list(self._pool.map(_restore, self._worlds, snapshot["worlds"]))
+
     def close_extras(self, **kwargs: Any) -> None:
         """Wait for the emulators and end the threads that reset them."""
         self._pool.shutdown()
@@ -405,6 +472,10 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
         }
         present = ~nowhere if among is None else among
         return infos | {f"_{name}": present.copy() for name in infos}
+
+
+def _restore(world: ThreadedAtariWorld, snapshot: Mapping[str, Any]) -> None:
+    world.snapshot = snapshot
 
 
 def make_atari_vector_env(

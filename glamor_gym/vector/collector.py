@@ -41,7 +41,8 @@ def make_collector(
 
             * ``"in-process"``: one after the other in this process. All that they are can be saved
               exactly, and steps cost little beside an agent's updates on a CPU.
-            * ``"threads"``: in C++ threads; Atari only, and without labels. They cannot be saved.
+            * ``"threads"``: in C++ threads; Atari only, and without labels. To go on from a
+              checkpoint they play all steps since the beginning again.
             * ``"workers"``: each in a process, which is replaced if it fails; see
               :class:`~glamor_gym.vector.workers.WorkerVecEnv`.
             * ``"auto"``: in this process, unless there is a CUDA device, whose updates would wait
