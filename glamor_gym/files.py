@@ -35,9 +35,12 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     Missing folders are made. If the body raises, `path` keeps what it held before.
 
     Raises:
+        ValueError: `path` is no path.
         OSError: it cannot be written: the disk is full, the folder cannot be written to.
     """
     target = Path(path)
+    if "\0" in str(target):
+        raise ValueError(f"path must be a path, got {str(target)!r}")
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "path is a folder", str(target))
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -30,6 +30,7 @@ from glamor_gym.agents.observations import as_batch
 from glamor_gym.agents.policy import GlamorPolicy
 from glamor_gym.agents.presets import glamor_preset
 from glamor_gym.agents.settings import DataPolicy, GlamorSettings, LearningRateSchedule, Precision
+from glamor_gym.checks import as_instance
 from glamor_gym.models import log_probs
 from glamor_gym.models.augmentation import shift_together
 from glamor_gym.planners import PlannerSettings, StopRule
@@ -293,7 +294,9 @@ class GlamorAgent(ImageGoalAgent):
         """
         batch, is_batch = as_batch(observation, self.observation_space, self.observation_keys)
         planner = self._planner_with(n_trials, stop, guided)
-        follows = self.open_loop if open_loop is None else open_loop
+        if open_loop is None:
+            open_loop = self.open_loop
+        follows = as_instance(open_loop, bool, name="open_loop")
         state = self._checked_state(state, episode_start, len(batch["desired_goal"]))
 
         next_token = _token_at(state.tokens, state.cursor)

@@ -14,7 +14,7 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 
-from glamor_gym.checks import as_number
+from glamor_gym.checks import as_integer, as_number
 from glamor_gym.evaluation.evaluator import evaluate
 from glamor_gym.evaluation.run_folder import RunFolder
 from glamor_gym.types import EvaluationResult
@@ -61,7 +61,7 @@ class EvaluationCallback(BaseCallback):
         results: environment step → result, in the order of the evaluations.
 
     Raises:
-        ValueError: `every_steps` is too small. What :func:`~glamor_gym.evaluate` refuses is
+        ValueError: a number is below 1. What :func:`~glamor_gym.evaluate` refuses is
             refused by the first evaluation.
     """
 
@@ -81,14 +81,18 @@ class EvaluationCallback(BaseCallback):
         verbose: int = 0,
     ) -> None:
         super().__init__(verbose)
-        if every_steps < 1:
-            raise ValueError(f"every_steps must be at least 1, got {every_steps}")
+        every_steps = as_integer(every_steps, name="every_steps", low=1)
+        episodes_per_goal = as_integer(episodes_per_goal, name="episodes_per_goal", low=1)
+        if final_episodes_per_goal is None:
+            final_episodes_per_goal = episodes_per_goal
         self.results: dict[int, EvaluationResult] = {}
         self._id = id
         self._every_steps = every_steps
         self._run_folder = run_folder
         self._episodes_per_goal = episodes_per_goal
-        self._final_episodes_per_goal = final_episodes_per_goal or episodes_per_goal
+        self._final_episodes_per_goal = as_integer(
+            final_episodes_per_goal, name="final_episodes_per_goal", low=1
+        )
         self._baselines: dict[int, EvaluationResult] = {}
         self._arguments: dict[str, Any] = {
             "seed": seed,

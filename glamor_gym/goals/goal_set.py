@@ -170,6 +170,8 @@ class GoalSet:
     ) -> None:
         as_instance(evaluation, GoalList, name="evaluation")
         as_instance(training, GoalList, name="training")
+        if not isinstance(provenance, Mapping | None):
+            raise TypeError(f"provenance must be a dict, got {type(provenance).__name__}")
         as_instance(bounds, Mapping, name="bounds")  # type: ignore[type-abstract]
         if (evaluation.kind, evaluation.label_names) != (training.kind, training.label_names):
             raise GoalSetError("evaluation and training goals must have the same kind and labels")
@@ -258,6 +260,7 @@ class GoalSet:
 
         Raises:
             OSError: the file cannot be written.
+            ValueError: `path` is no path.
         """
         header = self._header()
         header["hash"] = _header_hash(header)

@@ -14,7 +14,7 @@ from gymnasium import spaces
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from glamor_gym.checks import as_instance, as_integer
+from glamor_gym.checks import as_choice, as_instance, as_integer
 from glamor_gym.models.encoders import EncoderName, make_encoder
 
 Fusion = Literal["late", "early"]
@@ -49,9 +49,7 @@ class PairEncoder(nn.Module):
         embedding_size: int = 512,
     ) -> None:
         super().__init__()
-        if fusion not in get_args(Fusion):
-            raise ValueError(f"fusion must be one of {', '.join(get_args(Fusion))}; got {fusion!r}")
-        self.fusion: Fusion = fusion
+        self.fusion: Fusion = as_choice(fusion, get_args(Fusion), name="fusion")
         embedding_size = as_integer(embedding_size, name="embedding_size", low=1)
         as_instance(observation_space, spaces.Dict, name="observation_space")
         observation, goal = (

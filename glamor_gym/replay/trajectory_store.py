@@ -162,6 +162,7 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
 
         Raises:
             OSError: the file cannot be written.
+            ValueError: `path` is no path.
         """
         with write_atomically(path) as file:
             np.savez_compressed(file, allow_pickle=False, **self.state())

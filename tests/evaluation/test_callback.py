@@ -112,7 +112,7 @@ def test_log_and_folder_hold_the_results(tmp_path, capsys):
 
 
 def test_an_impossible_interval_is_refused():
-    with pytest.raises(ValueError, match="every_steps must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="every_steps must be an integer ≥ 1, got 0"):
         EvaluationCallback(ROOM, 0)
 
 
