@@ -35,6 +35,7 @@ class GoalBuffer:
             raise ValueError(f"capacity must be 1 or more, got {capacity}")
         self._frames = np.zeros((capacity, *shape), dtype)
         self._points = np.zeros((capacity, int(np.prod(shape))), np.float32)
+        self._squares = np.zeros(capacity, np.float32)
         self._size = 0
 
     def __len__(self) -> int:
@@ -51,24 +52,30 @@ class GoalBuffer:
         slot = self._size
         if slot == len(self._frames):
             slot = int(rng.integers(slot))
-            point = np.asarray(frame, np.float32).reshape(-1)
-            if self._nearest(point, slot) <= self._nearest(self._points[slot], slot):
+            candidate = np.asarray(frame, np.float32).reshape(-1)
+            new, old = self._distances(np.stack((candidate, self._points[slot])), slot)
+            if new <= old:
                 return
         else:
             self._size += 1
-        self._frames[slot] = frame
-        self._points[slot] = self._frames[slot].reshape(-1)
+        self._put(slice(slot, slot + 1), np.asarray(frame)[None])
 
     def draw(self, count: int, rng: np.random.Generator) -> NDArray[Any]:
         """Return `count` of the frames kept, (count, *shape), drawn with replacement."""
         return self.frames[rng.integers(self._size, size=count)]
 
-    def _nearest(self, point: NDArray[np.float32], slot: int) -> float:
-        """Return the squared distance from a point to the nearest of the other slots."""
-        away = self._points[: self._size] - point
-        squared = np.einsum("nd,nd->n", away, away)
-        squared[slot] = np.inf
-        return float(squared.min())
+    def _distances(self, points: NDArray[np.float32], slot: int) -> NDArray[np.float32]:
+        """Return the squared distances from points (k, d) to the nearest of the other slots."""
+        # |a − b|² = a² + b² − 2 a·b: the frames are read once, for all points together.
+        away = self._squares[: self._size] - 2 * points @ self._points[: self._size].T
+        away[:, slot] = np.inf
+        nearest: NDArray[np.float32] = away.min(axis=1) + np.einsum("kd,kd->k", points, points)
+        return nearest
+
+    def _put(self, slots: slice, frames: NDArray[Any]) -> None:
+        points = frames.reshape(len(frames), self._points.shape[1]).astype(np.float32)
+        self._frames[slots], self._points[slots] = frames, points
+        self._squares[slots] = np.einsum("kd,kd->k", points, points)
 
     def snapshot(self) -> Snapshot:
         """Return the frames kept, for a checkpoint."""
@@ -89,5 +96,4 @@ class GoalBuffer:
                 f"{len(own)}, got {frames.dtype} of {frames.shape}"
             )
         self._size = len(frames)
-        self._frames[: self._size] = frames
-        self._points[: self._size] = frames.reshape(self._size, self._points.shape[1])
+        self._put(slice(0, self._size), frames)
