@@ -210,5 +210,10 @@ REPRODUCTION = Reproduction(
     collect=collect,
     draw=draw,
     compare=compare,
+    notes="Reached: the episode ended at the goal. By a shortest path: and the first moment at the "
+    "goal came after the fewest moves there are (for the middle, where the agent starts, at once). "
+    "The last row counts only episodes that stopped at that very moment; with the paper's agent "
+    "these cannot be more than 48 of 49, since its plans have at least one move. In brackets: 95 % "
+    "Wilson intervals of the episodes of all seeds.",
     only_task=True,
 )

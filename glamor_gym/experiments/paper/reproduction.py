@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 Verdict = Literal["yes", "no", "undecided", ""]
 """Whether a figure of ours agrees with the paper; empty where there is nothing to decide."""
 
+RATES_NOTE = (
+    "In brackets: the 95 % Wilson interval of the episodes for one seed, one standard deviation "
+    "to each side for several. Where two of these overlap, nothing is decided."
+)
+"""How rates are given, where an experiment says nothing else."""
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -106,6 +112,7 @@ class Reproduction:
         collect: trains and measures; a row a measurement.
         draw: the picture of those rows.
         compare: the statements of the paper, held against those rows.
+        notes: how its figures are to be read.
         only_task: whether it has a meaning on the task of its scales alone.
         page: an HTML page about the runs and the command that was typed, where there is one.
     """
@@ -119,5 +126,6 @@ class Reproduction:
     collect: Callable[[Scale, Workshop], pd.DataFrame]
     draw: Callable[[pd.DataFrame], Figure]
     compare: Callable[[pd.DataFrame], Sequence[Comparison]]
+    notes: str = RATES_NOTE
     only_task: bool = False
     page: Callable[[Sequence[Trained], str], str] | None = None

@@ -114,9 +114,9 @@ def _page(
         f"{_budget(scale, reproduction)}. {runs_in_words}, {minutes:.0f} minutes in all, "
         f"the evaluations within them included ({hardware}).",
         f"**What the paper shows.** {reproduction.shows}",
-        "**What came of it here** (in brackets 95 % Wilson intervals for one seed, one standard "
-        "deviation to each side for several):",
+        "**What came of it here.**",
         markdown_table(comparisons).rstrip(),
+        reproduction.notes,
     ]
     if scale != reproduction.published:
         parts.append(f"**What this does not show.** {reproduction.caveat}")

@@ -89,6 +89,7 @@ def test_it_runs_from_training_to_its_files(name, tmp_path):
     assert f"    glamor-gym reproduce {name}\n" in page
     assert "32 steps, 1 seed" in page
     assert REPRODUCTIONS[name].caveat in page
+    assert REPRODUCTIONS[name].notes in page
     for statement in comparison["statement"]:
         assert statement in page
         assert statement in (folder / "comparison.md").read_text()
