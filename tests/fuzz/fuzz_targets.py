@@ -117,6 +117,12 @@ def observation() -> dict[str, np.ndarray]:
     return seen
 
 
+@functools.cache
+def screen_world() -> gym.Env[Any, Any]:
+    return envs.make_world("Pong")
+
+
+@functools.cache
 def picture_world() -> gym.Env[Any, Any]:
     return wrappers.make_pipeline("Pong", frame_stack=1)
 
@@ -211,9 +217,7 @@ target(wrappers.offers_snapshots)(lambda folder: {"env": grid()})
 target(wrappers.StopAction)(lambda folder: {"env": envs.make_world("GridWorld")})
 target(wrappers.RepeatAction)(lambda folder: {"env": envs.make_world("GridWorld"), "n": 2})
 target(wrappers.StackFrames)(lambda folder: {"env": picture_world(), "n": 2})
-target(wrappers.ScreenToFrame)(
-    lambda folder: {"env": envs.make_world("Pong"), "frame_size": (8, 9)}
-)
+target(wrappers.ScreenToFrame)(lambda folder: {"env": screen_world(), "frame_size": (8, 9)})
 target(wrappers.DiscretizeActions)(
     lambda folder: {"env": gym.make("MountainCarContinuous-v0"), "table": "cartesian"}
 )
