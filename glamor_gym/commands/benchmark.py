@@ -72,7 +72,7 @@ def _report(folder: BenchmarkFolder, jobs: Sequence[Job], interrupted: bool) -> 
         print(f"report: {write_benchmark_report(folder)}")
     scores, tasks = complete_scores(results)
     if scores:
-        table = Table(title=f"goals reached, interquartile mean over {', '.join(tasks)}")
+        table = Table(caption=f"goals reached, interquartile mean over {', '.join(tasks)}")
         for column in ("agent", "rate", "95 % interval over seeds"):
             table.add_column(column)
         for agent, (rate, low, high) in final_estimates(scores).items():

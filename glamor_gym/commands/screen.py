@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from glamor_gym.evaluation import RunFolder
+from glamor_gym.experiments import get_algorithm
 from glamor_gym.experiments.status import State, read_status
 from glamor_gym.experiments.worker import Job
 
@@ -87,7 +88,7 @@ class Screen:
         self._bars: dict[str, TaskID] = {
             job.name: self._progress.add_task(
                 job.name,
-                total=job.spec.steps,
+                total=_steps_to_take(job),
                 note="waiting",
                 start=False,
                 visible=len(jobs) <= SHOWN,
@@ -137,7 +138,7 @@ class Screen:
             note = f"{now.rate:.0%} of the goals, {note}"
         self._progress.update(
             bar,
-            completed=min(now.step, job.spec.steps),
+            completed=min(now.step, _steps_to_take(job)),
             note=note,
             visible=len(self._jobs) <= SHOWN or now.state == "running",
         )
@@ -145,11 +146,16 @@ class Screen:
             self._progress.stop_task(bar)
 
 
+def _steps_to_take(job: Job) -> int:
+    """Return the environment steps of a run; none where there is nothing to learn."""
+    return job.spec.steps if get_algorithm(job.spec.algorithm).learns else 0
+
+
 def _lines(job: Job, before: Progression, now: Progression) -> list[str]:
     """Return what has happened to a run between two looks at it, a line each."""
     lines = []
     if now.state == "running" and before.state != "running":
-        lines.append(f"running, {job.spec.steps:,} steps")
+        lines.append(f"running, {_steps_to_take(job):,} steps")
     if now.evaluated_at != before.evaluated_at:
         lines.append(f"step {now.evaluated_at:,}: {now.rate:.2f} of the goals reached")
     if now.state != before.state and now.state != "running":
