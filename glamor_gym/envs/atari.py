@@ -124,9 +124,12 @@ class AtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
         self._reseeding = Reseeding()
         self._noops: NoopCounts | None = None
         self._lives = 0
+        self._actions_taken: list[int] = []
+        self._first_state = b""
         self._screen = np.zeros(self._ale.getScreenDims(), np.uint8)
         self._before_last = np.zeros_like(self._screen)
         self._last = np.zeros_like(self._screen)
+        self._first_screen = np.zeros_like(self._screen)
         self._screens = spaces.Box(0, 255, self._screen.shape, np.uint8)
         self.observation_space = self._screens
         self.action_space = spaces.Discrete(len(self._actions))
@@ -148,9 +151,8 @@ class AtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
             self._ale.act(NOOP)
             if self._ale.game_over():
                 self._ale.reset_game()
-        self._lives = self._ale.lives()
         self._ale.getScreenGrayscale(self._last)
-        self._screen[:] = self._last
+        self._begin_episode()
         return self.goal_content(), self._info()
 
     def step(self, action: Any) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
@@ -164,6 +166,7 @@ class AtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
         action = as_integer(action, name="action", low=0, high=len(self._actions) - 1)
         if self._noops is None:
             raise ResetNeeded("call reset() first: no episode was begun")
+        self._actions_taken.append(action)
         held = self._actions[action]
         score = 0.0
         for _ in range(self._frame_skip - 1):
@@ -198,32 +201,41 @@ class AtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
 
     @property
     def snapshot(self) -> Snapshot:
-        """The console, its generator of sticky actions included, and the no-ops; can be set.
+        """The console when the episode began, the actions since, and the generators; can be set.
 
-        The console's own screen is not in it; the next frame shows it again.
+        ALE's state holds neither the picture nor the last action, which a sticky one repeats: so
+        the episode is played again from its beginning, where both are known.
         """
-        console = self._ale.cloneState(include_rng=True).serialize()
         return {
             "random": random_state(self.np_random),
             "noops": None if self._noops is None else random_state(self._noops.bits),
-            "lives": self._lives,
-            "screen": self._screen.copy(),
-            "last": self._last.copy(),
-            "console": np.frombuffer(console, np.uint8).copy(),
+            "screen": self._first_screen.copy(),
+            "console": np.frombuffer(self._first_state, np.uint8),
+            "actions": np.array(self._actions_taken, np.int64),
         }
 
     @snapshot.setter
     def snapshot(self, snapshot: Mapping[str, Any]) -> None:
-        for name in ("screen", "last"):
-            as_element(snapshot[name], self._screens, name=f"snapshot[{name!r}]")
-        self._ale.restoreState(ale_py.ALEState(snapshot["console"].tobytes()))
         set_random_state(self.np_random, snapshot["random"])
         self._noops = None
-        if snapshot["noops"] is not None:
-            self._noops = NoopCounts(*self._noop_range, seed=0)
-            set_random_state(self._noops.bits, snapshot["noops"])
-        self._lives = snapshot["lives"]
-        self._screen[:], self._last[:] = snapshot["screen"], snapshot["last"]
+        if snapshot["noops"] is None:
+            return
+        self._noops = NoopCounts(*self._noop_range, seed=0)
+        set_random_state(self._noops.bits, snapshot["noops"])
+        self._ale.reset_game()
+        self._ale.restoreState(ale_py.ALEState(snapshot["console"].tobytes()))
+        self._last[:] = as_element(snapshot["screen"], self._screens, name="snapshot['screen']")
+        self._begin_episode()
+        for action in snapshot["actions"].tolist():
+            self.step(action)
+
+    def _begin_episode(self) -> None:
+        """Take the console, and its screen in `_last`, for the beginning of an episode."""
+        self._lives = self._ale.lives()
+        self._screen[:] = self._last
+        self._first_screen = self._last.copy()
+        self._first_state = self._ale.cloneState(include_rng=True).serialize()
+        self._actions_taken = []
 
     def _seeded(self, seed: int) -> NoopCounts:
         """Bring the console to where loading the ROM with a new seed does.

@@ -16,6 +16,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecMoni
 
 from glamor_gym.agents import DiscernAgent, GCSLAgent, GlamorAgent
 from glamor_gym.agents.checkpoint_folder import CheckpointError, CheckpointFolder
+from glamor_gym.vector.collector import make_collector
 from tests.agents.sameness import assert_same, assert_same_agents
 from tests.agents.small_agents import GRID, SMALL, make_grid
 
@@ -95,6 +96,8 @@ def vector(kind, n_envs=3):
         return make_vec_env(GRID, n_envs, env_kwargs={"goals": "all"})
     if kind == "subprocess":
         return make_vec_env(GRID, n_envs, env_kwargs={"goals": "all"}, vec_env_cls=SubprocVecEnv)
+    if kind == "workers":
+        return make_collector(GRID, n_envs, kind="workers", goals="all")
     if kind == "vec monitor":
         return VecMonitor(DummyVecEnv([make] * n_envs))
     mode = AutoresetMode.SAME_STEP if kind == "same step" else AutoresetMode.NEXT_STEP
@@ -109,7 +112,7 @@ def test_vectors(kind, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["subprocess", "async"])
+@pytest.mark.parametrize("kind", ["subprocess", "async", "workers"])
 def test_vectors_of_processes(kind, tmp_path):
     assert_resumes("glamor", lambda: vector(kind), tmp_path, stops=[33])
 
@@ -144,11 +147,12 @@ def test_foreign_environment(tmp_path):
     assert_resumes("glamor", Walk, tmp_path, stops=[37, 121])
 
 
-def test_pong(tmp_path):
+@pytest.mark.parametrize("kind", ["in-process", "threads"])
+def test_pong(kind, tmp_path, monkeypatch):
     settings = {**SETTINGS, "learning_starts": 20, "batch_size": 8, "replay_ratio": 0.5}
     settings |= {"policy_kwargs": {"encoder": "tiny", "embedding_size": 16}, "n_trials": 2}
-    KINDS["pong"] = (GlamorAgent, settings)
-    env = partial(gym.make, "glamor/Pong-v0", frame_size=(40, 52), horizon=12)
+    monkeypatch.setitem(KINDS, "pong", (GlamorAgent, settings))
+    env = partial(make_collector, "Pong", 2, kind=kind, frame_size=(40, 52), horizon=12)
     assert_resumes("pong", env, tmp_path, stops=[31], steps=90)
 
 

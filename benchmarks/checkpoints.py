@@ -1,0 +1,211 @@
+"""``python -m benchmarks.checkpoints``: what checkpoints of a long Atari run cost.
+
+In: a number of frames, a preset. Out: ``checkpoints-PRESET.json`` and ``.md`` in the folder given:
+size and time of a checkpoint as the replay fills, the time to read the last one back, and what
+share of the training they take.
+
+An agent collects some tens of thousands of frames at random, as at the beginning of a run; then
+they are put into its replay again and again until it is full, with a checkpoint after each so
+many. Each checkpoint compresses its own frames by themselves, so that repetition saves nothing.
+The time of the training is that of as many steps of the environment and updates of the agent.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+from stable_baselines3.common.env_util import make_vec_env
+
+from benchmarks.machine import describe_machine
+from glamor_gym.agents import GlamorAgent
+from glamor_gym.files import write_atomically
+from glamor_gym.types import Trajectory
+
+ID = "glamor/Pong-v0"
+N_ENVS = 8
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Row:
+    """One checkpoint.
+
+    Attributes:
+        frames: in the replay.
+        seconds: to write it.
+        new_mib: of new files.
+        folder_mib: of all that the folder holds.
+    """
+
+    frames: int
+    seconds: float
+    new_mib: float
+    folder_mib: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What checkpoints cost.
+
+    Attributes:
+        preset: of the agent.
+        frames: capacity of the replay, filled to its end.
+        raw_mib: of the replay in memory.
+        every_steps: environment steps from one checkpoint to the next.
+        rows: the checkpoints.
+        load_seconds: to read the last one back, its checksums included.
+        training_seconds: of as many steps and updates as lie between two checkpoints.
+        share: of the time of training that checkpoints add, on average.
+        machine: what it ran on.
+    """
+
+    preset: str
+    frames: int
+    raw_mib: float
+    every_steps: int
+    rows: tuple[Row, ...]
+    load_seconds: float
+    training_seconds: float
+    share: float
+    machine: Mapping[str, Any]
+
+
+def measure(preset: str, frames: int, different: int, every_steps: int, folder: Path) -> Cost:
+    """Fill a replay, with checkpoints on the way.
+
+    Args:
+        preset: of the agent.
+        frames: in the full replay.
+        different: frames that are played for it.
+        every_steps: environment steps from one checkpoint to the next.
+        folder: for the checkpoints.
+    """
+    env = make_vec_env(ID, N_ENVS)
+    settings = GlamorAgent.preset(preset) | {"buffer_size": frames + different, "device": "cpu"}
+    agent = GlamorAgent(env, **settings | {"learning_starts": different}, seed=0)
+    step_seconds = _seconds(lambda: agent.learn(different)) / different
+    batch = settings["batch_size"]
+    updates = every_steps * settings["replay_ratio"] / batch
+    agent.update(agent.replay_buffer.sample(batch))  # an optimiser before its first has no state
+    update_seconds = _seconds(lambda: agent.update(agent.replay_buffer.sample(batch)))
+    training_seconds = every_steps * step_seconds + updates * update_seconds
+
+    rows = []
+    trajectories = _trajectories(agent)
+    replay = agent.replay_buffer = agent._make_replay(seed=0)
+    next_one = 0
+    for due in range(every_steps, frames + 1, every_steps):
+        while len(replay) + replay.n_trajectories < due:
+            replay.add(trajectories[next_one % len(trajectories)])
+            next_one += 1
+        before = _sizes(folder)
+        seconds = _seconds(lambda: agent.save_checkpoint(folder))
+        after = _sizes(folder)
+        new = sum(size for name, size in after.items() if name not in before)
+        rows.append(Row(due, round(seconds, 3), new / MIB, sum(after.values()) / MIB))
+    load_seconds = _seconds(lambda: GlamorAgent.load_checkpoint(folder, device="cpu"))
+    return Cost(
+        preset=preset,
+        frames=frames,
+        raw_mib=replay.nbytes / MIB,
+        every_steps=every_steps,
+        rows=tuple(rows),
+        load_seconds=round(load_seconds, 2),
+        training_seconds=round(training_seconds, 1),
+        share=float(np.mean([row.seconds for row in rows])) / training_seconds,
+        machine=describe_machine(),
+    )
+
+
+def as_table(cost: Cost) -> str:
+    """Return the figures as Markdown: the first checkpoint, the last, and some between."""
+    step = max(1, len(cost.rows) // 5)
+    shown = [cost.rows[0], *cost.rows[step - 1 :: step]]
+    lines = [
+        "| frames in the replay | time to write | new on disk | folder |",
+        "|---|---|---|---|",
+        *(
+            f"| {row.frames:,} | {row.seconds:.2f} s | {row.new_mib:.1f} MiB "
+            f"| {row.folder_mib:.1f} MiB |"
+            for row in shown
+        ),
+    ]
+    return "\n".join(
+        [
+            f"# Checkpoints of a {cost.frames:,}-frame Pong replay, preset {cost.preset}",
+            "",
+            *lines,
+            "",
+            f"A checkpoint every {cost.every_steps:,} steps takes {cost.share:.2%} of the training "
+            f"({cost.training_seconds:.0f} s between two). The replay is {cost.raw_mib:,.0f} MiB "
+            f"in memory; reading the last checkpoint back took {cost.load_seconds:.1f} s.",
+            "",
+            f"{cost.machine['processor']}, {cost.machine['cores']} cores, "
+            f"{cost.machine['threads']} threads, PyTorch {cost.machine['torch']}, "
+            f"{cost.machine['date']}.",
+            "",
+        ]
+    )
+
+
+def _trajectories(agent: GlamorAgent) -> list[Trajectory]:
+    state = agent.replay_buffer.state()
+    ends = np.cumsum(state["lengths"] + 1)
+    return [
+        Trajectory(state["achieved"][end - n - 1 : end], state["actions"][end - n - 1 : end - 1])
+        for end, n in zip(ends.tolist(), state["lengths"].tolist(), strict=True)
+    ]
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_size for path in folder.iterdir()} if folder.exists() else {}
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure as the command line asks, and keep what came of it."""
+
+    def benchmark(
+        out: Path,
+        preset: str = "compact",
+        frames: int = 500_000,
+        different: int = 50_000,
+        every_steps: int = 10_000,
+    ) -> int:
+        """Measure what checkpoints of a long Atari run cost.
+
+        Args:
+            out: folder for the result.
+            preset: of the agent.
+            frames: in the full replay.
+            different: frames that are played for it.
+            every_steps: environment steps from one checkpoint to the next.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            cost = measure(preset, frames, different, every_steps, Path(folder) / "checkpoint")
+        table = as_table(cost)
+        for suffix, content in ((".json", json.dumps(asdict(cost), indent=1)), (".md", table)):
+            with write_atomically(out / f"checkpoints-{preset}{suffix}") as file:
+                file.write(content.encode())
+        print(table)
+        return 0
+
+    return tyro.cli(benchmark, args=arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
