@@ -26,10 +26,12 @@ from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 
 from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.agents.checkpoint_folder import CheckpointFolder
+from glamor_gym.checks import as_instance, as_integer, as_number
 from glamor_gym.evaluation.metrics_file import MetricsFile
 from glamor_gym.evaluation.result_file import load_result, save_result
 from glamor_gym.files import write_atomically
 from glamor_gym.types import EvaluationResult
+from glamor_gym.untrusted import read_json
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -46,6 +48,10 @@ LIBRARIES = (
     "numpy",
 )
 """The libraries on whose versions a run's figures depend."""
+
+
+MAX_CONFIG_BYTES = 2**20
+"""Largest ``config.json`` that is read."""
 
 
 @dataclass(frozen=True)
@@ -141,14 +147,20 @@ class RunFolder:
         """Return what was run.
 
         Raises:
-            ValueError: there is no run here, or its file is damaged.
+            ValueError: there is no run here, its file is damaged, or a link leads from its
+                checkpoint to a place outside, where going on would write.
         """
         try:
-            return RunConfig(**json.loads(self.config_file.read_text()))
-        except FileNotFoundError:
+            config = RunConfig(**read_json(self.config_file, max_bytes=MAX_CONFIG_BYTES))
+            _check_kinds(config)
+        except (FileNotFoundError, NotADirectoryError):
             raise ValueError(f"{self.path} holds no run: there is no {self.config_file}") from None
-        except (json.JSONDecodeError, TypeError) as error:
+        except (ValueError, TypeError) as error:
             raise ValueError(f"{self.config_file} is damaged: {error}") from error
+        for file in (self.agent_file, self.library_agent_file):
+            if not file.resolve().is_relative_to(self.path.resolve()):
+                raise ValueError(f"{self.path} holds a link that leads out of it: {file}")
+        return config
 
     def logger(self, resume_at: int = 0) -> Logger:
         """Return a logger for ``agent.set_logger``, into ``metrics.csv`` and for TensorBoard.
@@ -193,6 +205,25 @@ class RunFolder:
             ValueError: its file is damaged.
         """
         return load_result(self.evaluation_file) if self.evaluation_file.is_file() else None
+
+
+def _check_kinds(config: RunConfig) -> None:
+    """Check that numbers are numbers, texts are texts and so on, where others rely on it.
+
+    Raises:
+        TypeError: a field is of another kind; the message names it.
+    """
+    kinds: dict[type, tuple[str, ...]] = {
+        str: ("task", "agent", "preset", "hardware", "algorithm"),
+        dict: ("settings", "policy_kwargs", "env_kwargs", "versions"),
+        list: ("commands",),
+    }
+    for kind, names in kinds.items():
+        for name in names:
+            as_instance(getattr(config, name), kind, name=name)
+    for name in ("seed", "n_envs", "steps", "eval_every", "episodes_per_goal"):
+        as_integer(getattr(config, name), name=name, low=0)
+    as_number(config.train_seconds, name="train_seconds")
 
 
 def versions() -> dict[str, str]:

@@ -52,7 +52,42 @@ def test_a_folder_without_a_run_is_told(run):
         run.config()
 
 
-@pytest.mark.parametrize("text", ["{", '{"task": "a"}', "[1]"])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("steps", "many"),
+        ("steps", -1),
+        ("n_envs", 1.5),
+        ("task", None),
+        ("settings", []),
+        ("commands", "x"),
+        ("train_seconds", "x"),
+        ("unknown", 1),
+    ],
+)
+def test_a_configuration_of_other_kinds_is_told(run, field, value):
+    run.write_config(CONFIG)
+    told = json.loads(run.config_file.read_text())
+    run.config_file.write_text(json.dumps(told | {field: value}))
+    with pytest.raises(ValueError, match=rf"config\.json is damaged: .*{field}"):
+        run.config()
+
+
+def test_a_link_that_leads_out_of_the_folder_is_refused(run, tmp_path):
+    run.write_config(CONFIG)
+    (tmp_path / "elsewhere").mkdir()
+    (run.path / "checkpoint").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match="a link that leads out of it"):
+        run.config()
+
+
+def test_a_folder_that_is_a_link_itself_is_read(run, tmp_path):
+    run.write_config(CONFIG)
+    (tmp_path / "link").symlink_to(run.path)
+    assert RunFolder(tmp_path / "link").config() == CONFIG
+
+
+@pytest.mark.parametrize("text", ["{", '{"task": "a"}', "[1]", "[" * 10**5, "{}" + " " * 2**20])
 def test_a_damaged_configuration_is_told(run, text):
     run.write_config(CONFIG)
     run.config_file.write_text(text)
