@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 
 
@@ -16,15 +17,15 @@ import torch
 def as_guest(agent: Any, device: str | torch.device | None, seed: int) -> Iterator[None]:
     """Keep an agent's networks on a device, and its own random numbers untouched.
 
-    An agent that draws from a ``torch.Generator`` of its own, its attribute ``generator``, is
-    given another one in the meantime, on the device and with the seed: a training run goes on as
-    if it had not been interrupted.
+    An agent that draws from a ``torch.Generator`` or a NumPy one of its own, its attributes
+    ``generator`` and ``rng``, is given others in the meantime, with the seed: a training run goes
+    on as if it had not been interrupted.
 
     Args:
         agent: moved if it has a ``policy``, and left with the networks in the mode (training or
             not) in which it came.
         device: where its networks are in the meantime; None: where they are now.
-        seed: of the generator in the meantime.
+        seed: of the generators in the meantime.
 
     Raises:
         ValueError: the agent has no ``policy`` that could be moved, or there is no such device.
@@ -51,6 +52,10 @@ def as_guest(agent: Any, device: str | torch.device | None, seed: int) -> Iterat
             undone.callback(setattr, agent, "generator", own)
             where = own.device if device is None else device
             agent.generator = torch.Generator(where).manual_seed(seed)
+        own_rng = getattr(agent, "rng", None)
+        if isinstance(own_rng, np.random.Generator):
+            undone.callback(setattr, agent, "rng", own_rng)
+            agent.rng = np.random.default_rng(seed)
         yield
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import gymnasium as gym
+import numpy as np
 import pytest
 import torch
 
@@ -81,3 +82,15 @@ def test_an_evaluation_that_samples_repeats_itself_and_disturbs_nothing(device):
     assert torch.equal(agent.generator.get_state(), before)
     assert agent.device.type == agent.policy.device.type == "cpu"
     agent.predict(gym.make(ROOM).reset(seed=0)[0])  # it can still draw
+
+
+def test_numpy_numbers_of_its_own_are_untouched_too():
+    agent = Drawing()
+    agent.rng = np.random.default_rng(7)
+    state = agent.rng.bit_generator.state
+    drawn = []
+    for _ in range(2):
+        with as_guest(agent, None, seed=3):
+            drawn.append(agent.rng.random())
+    assert drawn[0] == drawn[1]
+    assert agent.rng.bit_generator.state == state

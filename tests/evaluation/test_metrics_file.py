@@ -68,3 +68,23 @@ def test_a_new_run_starts_an_empty_table(path):
     first.dump(10)
     MetricsFile(path)
     assert pd.read_csv(path).empty
+
+
+def test_rows_that_came_after_a_snapshot_can_be_dropped_whatever_their_step(path):
+    log(path, 10, a=1.0)
+    writer = MetricsFile(path, resume_at=10)
+    snapshot = writer.snapshot
+    log(path, 10, resume_at=10, a=2.0, b=3.0)
+    resumed = MetricsFile(path, resume_at=10)
+    assert resumed.snapshot != snapshot
+    resumed.snapshot = snapshot
+    assert resumed.snapshot == snapshot
+    assert pd.read_csv(path)["a"].tolist() == [1.0]
+
+
+def test_a_row_cut_short_by_the_end_of_a_process_is_dropped(path):
+    log(path, 10, a=1.0)
+    with path.open("a") as file:
+        file.write("20,")
+    log(path, 30, resume_at=30, a=3.0)
+    assert pd.read_csv(path)["step"].tolist() == [10, 30]
