@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from glamor_gym.registration import register_envs, register_in_workers
 
 if TYPE_CHECKING:
-    from glamor_gym.agents import DiscernAgent, GCSLAgent, GlamorAgent
+    from glamor_gym.agents import CheckpointCallback, DiscernAgent, GCSLAgent, GlamorAgent
     from glamor_gym.agents.zoo import register_zoo
     from glamor_gym.conformance import CheckReport, check_agent, check_goal_env
     from glamor_gym.evaluation import evaluate
@@ -21,6 +21,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CheckReport",
+    "CheckpointCallback",
     "DiscernAgent",
     "GCSLAgent",
     "GlamorAgent",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "CheckpointCallback": "glamor_gym.agents",
     "DiscernAgent": "glamor_gym.agents",
     "GCSLAgent": "glamor_gym.agents",
     "GlamorAgent": "glamor_gym.agents",
