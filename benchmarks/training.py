@@ -209,7 +209,7 @@ class PlainTraining:
 
 
 def measure(
-    settings: GlamorSettings = SETTINGS, turns: int = 5
+    settings: GlamorSettings = SETTINGS, turns: int = 3
 ) -> tuple[Comparison, PhaseClock, PhaseClock]:
     """Compare the time of an environment step, its share of planning and updates included.
 
@@ -249,7 +249,7 @@ def run() -> Iterator[Comparison]:
     yield comparison
 
 
-def main(turns: int = 5) -> int:
+def main(turns: int = 3) -> int:
     """Print steps a second of both loops, and where their time goes.
 
     Args:
