@@ -115,7 +115,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             seed = as_integer(seed, name="seed", low=0, high=2**32 - 1)
         try:
             torch.empty(0, device=None if device == "auto" else device)
-        except (RuntimeError, AssertionError, TypeError) as error:
+        except (RuntimeError, AssertionError, TypeError, ValueError) as error:
             raise ValueError(f"device {device!r} cannot be used here: {error}") from error
         vec_env = None if env is None else as_vec_env(env)
         super().__init__(
@@ -594,6 +594,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
 
         Raises:
             FileNotFoundError: there is no such file.
+            OSError: it cannot be read.
             AgentFileError: the file is no saved agent, damaged, or another kind of agent.
             ValueError: `env` has other spaces, or a keyword is unknown.
         """
@@ -720,6 +721,11 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             after=self._checkpoints.get(folder),
         )
         self._checkpoints[folder] = checkpoint.digest
+
+    def has_checkpoint_in(self, path: str | Path) -> bool:
+        """Return whether this agent was last written to, or read from, a folder that is there."""
+        folder = Path(path).resolve()
+        return folder in self._checkpoints and CheckpointFolder(folder).holds_checkpoints()
 
     @classmethod
     def load_checkpoint(

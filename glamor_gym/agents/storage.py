@@ -19,6 +19,7 @@ from safetensors.torch import save
 
 from glamor_gym.checks import as_integer
 from glamor_gym.files import write_atomically
+from glamor_gym.models.encoders import MOST_UNITS
 from glamor_gym.untrusted import parse_json
 
 FORMAT = "glamor_gym agent 1"
@@ -27,9 +28,6 @@ SUFFIX = ".safetensors"
 MAX_FILE_BYTES = 4 * 2**30
 MAX_HEADER_BYTES = 16 * 2**20
 """Largest file and largest header that are read; the paper's agent takes some 40 MB and 10 KB."""
-
-MAX_WIDTH = 2**13
-"""Largest number among the arguments of a policy, whose widths they are."""
 
 MAX_SPACE_ELEMENTS = 2**20
 """Most numbers in one entry of an observation, and most actions."""
@@ -40,8 +38,14 @@ class AgentFileError(ValueError):
 
 
 def with_suffix(path: str | Path) -> Path:
-    """Return `path` with ``.safetensors`` appended, unless it ends so already."""
+    """Return `path` with ``.safetensors`` appended, unless it ends so already.
+
+    Raises:
+        ValueError: `path` names no file.
+    """
     path = Path(path)
+    if not path.name:
+        raise ValueError(f"path must name a file, got {str(path)!r}")
     return path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
 
 
@@ -109,8 +113,8 @@ def _check_widths(header: Any) -> None:
     if not isinstance(policy_kwargs, dict):
         raise ValueError("its policy_kwargs are no object")
     for name, value in policy_kwargs.items():
-        if isinstance(value, int | float) and abs(value) > MAX_WIDTH:
-            raise ValueError(f"its policy_kwargs ask for {name}={value}, more than {MAX_WIDTH}")
+        if isinstance(value, int | float) and abs(value) > MOST_UNITS:
+            raise ValueError(f"its policy_kwargs ask for {name}={value}, more than {MOST_UNITS}")
 
 
 def space_to_json(space: spaces.Space[Any]) -> dict[str, Any]:

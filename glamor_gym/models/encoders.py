@@ -26,6 +26,9 @@ from glamor_gym.models.layouts import ChannelsLastConv2d, ChannelsLastMaxPool2d
 
 EncoderName = Literal["residual", "compact", "tiny", "mlp", "auto"]
 
+MOST_UNITS = 2**13
+"""Units of the widest layer that is built."""
+
 SMALLEST_PICTURE = 36
 """Pictures with a side shorter than this go through an MLP: convolutions would leave nothing."""
 
@@ -134,11 +137,11 @@ def make_encoder(space: spaces.Box, name: EncoderName = "auto", size: int = 512)
         A module from (B, *space.shape) to (B, size).
 
     Raises:
-        ValueError: the name is unknown, or `size` below 1.
+        ValueError: the name is unknown, or `size` out of range.
         TypeError: an argument is of the wrong type.
     """
     as_instance(space, spaces.Box, name="space")
-    size = as_integer(size, name="size", low=1)
+    size = as_integer(size, name="size", low=1, high=MOST_UNITS)
     if not isinstance(name, str) or name not in get_args(EncoderName):
         raise ValueError(f"encoder must be one of {', '.join(get_args(EncoderName))}; got {name!r}")
     is_picture = len(space.shape) == 3 and min(space.shape[1:]) >= SMALLEST_PICTURE

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glamor_gym.checks import as_integer
-from glamor_gym.models.encoders import EncoderName
+from glamor_gym.models.encoders import MOST_UNITS, EncoderName
 from glamor_gym.models.pair_encoder import Fusion, PairEncoder
 from glamor_gym.models.recurrence import lstm_packed
 
@@ -71,9 +71,9 @@ class ActionDecoder(nn.Module):
         self, n_actions: int, context_size: int, token_size: int, hidden_size: int
     ) -> None:
         super().__init__()
-        hidden_size = as_integer(hidden_size, name="hidden_size", low=1)
-        token_size = as_integer(token_size, name="token_size", low=1)
-        n_actions = as_integer(n_actions, name="n_actions", low=1)
+        hidden_size = as_integer(hidden_size, name="hidden_size", low=1, high=MOST_UNITS)
+        token_size = as_integer(token_size, name="token_size", low=1, high=MOST_UNITS)
+        n_actions = as_integer(n_actions, name="n_actions", low=1, high=MOST_UNITS)
         self.first_state = nn.Linear(context_size, 2 * hidden_size)
         self.context_in = nn.Linear(context_size, token_size)
         self.token_in = nn.Linear(n_actions, token_size, bias=False)

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from glamor_gym.checks import as_choice, as_instance, as_integer
-from glamor_gym.models.encoders import EncoderName, make_encoder
+from glamor_gym.models.encoders import MOST_UNITS, EncoderName, make_encoder
 
 Fusion = Literal["late", "early"]
 
@@ -35,7 +35,7 @@ class PairEncoder(nn.Module):
         embedding_size: width of embeddings and of the mix (512).
 
     Raises:
-        ValueError: `encoder` or `fusion` is unknown, or a width below 1.
+        ValueError: `encoder` or `fusion` is unknown, or a width out of range.
         TypeError: an argument is of the wrong type.
     """
 
@@ -50,7 +50,7 @@ class PairEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.fusion: Fusion = as_choice(fusion, get_args(Fusion), name="fusion")
-        embedding_size = as_integer(embedding_size, name="embedding_size", low=1)
+        embedding_size = as_integer(embedding_size, name="embedding_size", low=1, high=MOST_UNITS)
         as_instance(observation_space, spaces.Dict, name="observation_space")
         observation, goal = (
             as_instance(
