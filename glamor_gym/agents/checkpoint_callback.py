@@ -14,7 +14,6 @@ from pathlib import Path
 from stable_baselines3.common.callbacks import BaseCallback
 
 from glamor_gym.agents.base import ImageGoalAgent
-from glamor_gym.agents.checkpoint_folder import CheckpointFolder
 from glamor_gym.agents.interruption import StopRequest, TrainingInterrupted
 from glamor_gym.files import lock_folder
 
@@ -80,11 +79,9 @@ class CheckpointCallback(BaseCallback):
         self._lock.close()
         self._lock.enter_context(lock_folder(self._path))
         self._plan_next()
-        is_new = (
-            self.model.num_timesteps == 0 or not CheckpointFolder(self._path).holds_checkpoints()
-        )
-        if is_new:
-            self._write()
+        is_own = self.model.has_checkpoint_in(self._path)
+        if self.num_timesteps == 0 or not is_own:
+            self._write()  # raises where they are another agent's
 
     def _on_rollout_start(self) -> None:
         # Between two steps: the one before was stored and learned from.

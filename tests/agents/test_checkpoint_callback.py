@@ -173,3 +173,13 @@ def test_bad_numbers(tmp_path, arguments, told):
 def test_agents_of_other_libraries(tmp_path):
     with pytest.raises(ValueError, match="must be one of glamor_gym's"):
         DQN("MultiInputPolicy", make_grid(), buffer_size=10).learn(1, CheckpointCallback(tmp_path))
+
+
+def test_an_agent_from_elsewhere_is_refused_before_its_next_step(tmp_path):
+    new_agent().learn(20, CheckpointCallback(tmp_path / "one"))
+    agent = new_agent().learn(10)
+    with pytest.raises(ValueError, match="holds checkpoints of another run"):
+        agent.learn(20, CheckpointCallback(tmp_path / "one"), reset_num_timesteps=False)
+    assert agent.num_timesteps == 10
+    agent.learn(20, CheckpointCallback(tmp_path / "two"), reset_num_timesteps=False)
+    assert_same_agents(load(tmp_path / "two"), agent)
