@@ -6,8 +6,11 @@ In: :class:`~glamor_gym.commands.options.Benchmark`. Out: the folder of the benc
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
@@ -36,7 +39,7 @@ def benchmark(options: Benchmark, command: str) -> int:
         command: the same as it was typed, for the record.
 
     Returns:
-        The exit code: 0; 1 where a run failed; 130 where Ctrl-C came.
+        The exit code: 0; 1 where a run failed; 130 where Ctrl-C or SIGTERM came.
 
     Raises:
         InputError: an option is wrong, or does not fit a run that is there.
@@ -58,12 +61,25 @@ def benchmark(options: Benchmark, command: str) -> int:
     interrupted = False
     if jobs:
         try:
-            with Screen(jobs, terminal()) as screen:
+            with _ended_by_sigterm(), Screen(jobs, terminal()) as screen:
                 engine.carry_out(jobs, screen.update)
         except KeyboardInterrupt:
             interrupted = True
             print("interrupted; the same command goes on from here")
     return _report(folder, jobs, interrupted)
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Take SIGTERM for Ctrl-C, so that runs do not go on without the benchmark."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _report(folder: BenchmarkFolder, jobs: Sequence[Job], interrupted: bool) -> int:

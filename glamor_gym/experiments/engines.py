@@ -110,6 +110,8 @@ def mark_dead(job: Job, cause: str) -> None:
 def _carry_out_apart(job: Job) -> None:
     """Carry out a job in a process group of its own: Ctrl-C reaches it through the engine alone."""
     os.setpgrp()
+    # A benchmark that runs in the background may have been told to ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     carry_out(job)
 
 

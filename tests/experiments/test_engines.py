@@ -3,6 +3,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -11,6 +13,14 @@ from small_runs import job_for, killing_once, player_spec, small_spec
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments.engines import LocalEngine
 from glamor_gym.experiments.status import read_status
+
+IGNORING_CTRL_C = """
+import signal, sys
+from glamor_gym.cli import main
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    main(sys.argv[1:])
+"""
 
 
 @pytest.mark.slow
@@ -70,6 +80,26 @@ def test_ctrl_c_lets_runs_save_themselves(tmp_path):
     assert RunFolder(job.folder).holds_a_checkpoint()
     assert not RunFolder(job.folder).config().finished
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.slow
+def test_a_benchmark_in_the_background_takes_its_runs_with_it(tmp_path):
+    words = ["benchmark", "--tasks", "GridWorld", "--steps", "100000", "--out", str(tmp_path)]
+    # As nohup and scripts have it: Ctrl-C is ignored, by the children as well.
+    command = [sys.executable, "-c", IGNORING_CTRL_C, *words, "--eval-every", "100"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        folder = tmp_path / "runs" / "GridWorld-glamor-0"
+        while not (folder / "checkpoint").is_dir():
+            assert process.poll() is None
+            time.sleep(0.2)
+        process.terminate()
+        out, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "the same command goes on from here" in out
+    status = read_status(folder)
+    assert status.state == "interrupted"
+    with pytest.raises(ProcessLookupError):
+        os.kill(status.process, 0)
 
 
 @pytest.mark.parametrize(
