@@ -7,7 +7,9 @@ form the code works with, or an error that names the argument, what was given an
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -73,6 +75,22 @@ def as_number(value: Any, *, name: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{name} must be finite, got {value}")
     return number
+
+
+def as_path(value: str | os.PathLike[str], *, name: str) -> Path:
+    """Return `value` as a path.
+
+    Raises:
+        TypeError: it is neither text nor a path.
+        ValueError: it holds a null character, which no file system takes.
+    """
+    try:
+        path = Path(value)
+    except TypeError as error:
+        raise TypeError(f"{name} must be a path, got {_describe(value)}") from error
+    if "\0" in str(path):
+        raise ValueError(f"{name} must be a path, got {str(path)!r}")
+    return path
 
 
 def as_instance(value: Any, kind: type[Kind], *, name: str) -> Kind:

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from glamor_gym.checks import as_path
+
 try:
     import fcntl
 except ImportError:  # Windows: folders are not locked there
@@ -38,9 +40,7 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         ValueError: `path` is no path.
         OSError: it cannot be written: the disk is full, the folder cannot be written to.
     """
-    target = Path(path)
-    if "\0" in str(target):
-        raise ValueError(f"path must be a path, got {str(target)!r}")
+    target = as_path(path, name="path")
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "path is a folder", str(target))
     target.parent.mkdir(parents=True, exist_ok=True)

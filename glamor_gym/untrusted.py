@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from glamor_gym.checks import as_integer
+from glamor_gym.checks import as_integer, as_path
 
 MAX_DIRECTORY_BYTES = 2**20
 """Largest table of contents of an archive: some ten thousand members."""
@@ -151,11 +151,13 @@ def open_npz(file: str | os.PathLike[str] | bytes, *, max_bytes: int) -> Iterato
         DamagedFileError: it is no such archive, has members other than arrays, or is larger than
             allowed; or so is an array that was asked for.
     """
+    max_bytes = as_integer(max_bytes, name="max_bytes", low=1)
     name = "the archive" if isinstance(file, bytes) else str(file)
     with contextlib.ExitStack() as opened:
-        raw = (
-            io.BytesIO(file) if isinstance(file, bytes) else opened.enter_context(_open(Path(file)))
-        )
+        if isinstance(file, bytes):
+            raw: BinaryIO = io.BytesIO(file)
+        else:
+            raw = opened.enter_context(_open(as_path(file, name="file")))
         guarded = _GuardedReader(raw)
         with _as_damage(f"{name} is no archive of arrays"):
             archive = opened.enter_context(zipfile.ZipFile(guarded))
@@ -174,6 +176,7 @@ def read_npz(file: str | os.PathLike[str] | bytes, *, max_bytes: int) -> dict[st
     Raises:
         OSError: it cannot be read.
         DamagedFileError: it is no such archive, damaged, or larger than allowed.
+        ValueError: `file` is no path, or `max_bytes` below 1.
     """
     with open_npz(file, max_bytes=max_bytes) as reader:
         return {name: reader.read(name) for name in reader.names}
@@ -190,10 +193,10 @@ def read_json(path: str | os.PathLike[str], *, max_bytes: int = MAX_JSON_BYTES) 
         FileNotFoundError: there is no such file.
         OSError: it cannot be read.
         DamagedFileError: as for :func:`parse_json`, or it is larger than allowed.
-        ValueError: `max_bytes` is out of range.
+        ValueError: `max_bytes` is out of range, or `path` no path.
     """
     max_bytes = as_integer(max_bytes, name="max_bytes", low=1, high=MAX_JSON_BYTES)
-    with _open(Path(path)) as file:
+    with _open(as_path(path, name="path")) as file:
         text = file.read(max_bytes + 1)
     if len(text) > max_bytes:
         raise DamagedFileError(f"{path} is larger than {max_bytes} bytes")

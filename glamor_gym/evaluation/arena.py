@@ -26,6 +26,9 @@ from glamor_gym.goals import load_goal_set
 from glamor_gym.tasks import TASKS, get_task
 from glamor_gym.types import Goal
 
+MOST_REPEATS = 100_000
+"""Most episodes for each goal."""
+
 
 class Arena:
     """A context manager that makes the environments, and closes them at its end.
@@ -63,12 +66,14 @@ class Arena:
         env_kwargs: Mapping[str, Any] | None = None,
         progress_bar: bool = False,
     ) -> None:
-        for name, number, least in (
-            ("episodes_per_goal", episodes_per_goal, 1),
-            ("seed", seed, 0),
-            ("n_envs", n_envs, 1),
+        for name, number, least, most in (
+            ("episodes_per_goal", episodes_per_goal, 1, MOST_REPEATS),
+            ("seed", seed, 0, None),
+            ("n_envs", n_envs, 1, None),
         ):
-            as_integer(number, name=name, low=least)
+            as_integer(number, name=name, low=least, high=most)
+        if not isinstance(env_kwargs, Mapping | None):
+            raise TypeError(f"env_kwargs must be a dict, got {type(env_kwargs).__name__}")
         self.task = id if isinstance(id, str) and id in gym.registry else get_task(id).id
         self._seed = seed
         self._progress_bar = progress_bar

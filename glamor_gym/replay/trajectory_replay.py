@@ -16,6 +16,7 @@ import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from glamor_gym.checks import as_probability
 from glamor_gym.replay.frame_ring import to_device
 from glamor_gym.replay.trajectory_store import TrajectoryStore
 from glamor_gym.types import SegmentBatch
@@ -55,8 +56,7 @@ class TrajectoryReplay(TrajectoryStore[SegmentBatch]):
     ) -> None:
         super().__init__(capacity, observation_space, n_actions, seed=seed)
         for name, share in (("stay_fraction", stay_fraction), ("near_fraction", near_fraction)):
-            if not 0.0 <= share <= 1.0:
-                raise ValueError(f"{name} must lie in [0, 1], got {share}")
+            as_probability(share, name=name)
         self.stay_fraction = stay_fraction
         self.near_fraction = near_fraction
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from glamor_gym.checks import as_instance, as_integer
+from glamor_gym.checks import as_instance, as_integer, as_path
 from glamor_gym.types import EpisodeFrames
 
 FRAME_MILLISECONDS = 66
@@ -54,10 +54,10 @@ def write_pictures(episodes: Sequence[EpisodeFrames], folder: str | os.PathLike[
 
     Raises:
         OSError: a file cannot be written.
-        ValueError: there is no episode.
+        ValueError: there is no episode, or `folder` is no path.
         TypeError: an argument is of the wrong type.
     """
-    folder = Path(folder)
+    folder = as_path(folder, name="folder")
     goals = contact_sheet(episodes)
     folder.mkdir(parents=True, exist_ok=True)
     sheet = folder / "goals.png"

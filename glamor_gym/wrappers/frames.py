@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 from glamor_gym.checks import as_integer, as_size
 from glamor_gym.snapshots import Snapshot, Stateless, restore, snapshot_of
 
+MOST_FRAMES = 1_000
+"""Most frames in a stack."""
+
 FRAME_SIZE = (80, 104)
 """Height and width of a frame in the paper's experiments, in pixels."""
 
@@ -103,7 +106,7 @@ class StackFrames(
             n: number of frames in a stack.
 
         Raises:
-            ValueError: the observations are not so, or `n` is below 1.
+            ValueError: the observations are not so, or `n` is out of range.
             TypeError: `n` is not an integer.
         """
         RecordConstructorArgs.__init__(self, n=n)
@@ -111,7 +114,7 @@ class StackFrames(
         space = env.observation_space
         if not isinstance(space, spaces.Box) or space.dtype != np.uint8 or len(space.shape) != 3:
             raise ValueError(f"env must show frames, uint8 (C, H, W), got {space}")
-        n = as_integer(n, name="n", low=1)
+        n = as_integer(n, name="n", low=1, high=MOST_FRAMES)
         self._channels, height, width = space.shape
         self.observation_space = spaces.Box(0, 255, (n * self._channels, height, width), np.uint8)
         self._stack = np.zeros(self.observation_space.shape, np.uint8)

@@ -113,7 +113,7 @@ def test_colour_frames_are_stacked_by_frame():
 
 @pytest.mark.parametrize(("n", "error"), [(0, ValueError), (1.5, TypeError)])
 def test_a_stack_of_no_frames_is_refused(n, error):
-    with pytest.raises(error, match="n must be an integer ≥ 1"):
+    with pytest.raises(error, match="n must be an integer from 1 to 1000"):
         StackFrames(Screens(*frames(1)), n)
 
 
