@@ -7,8 +7,8 @@ Each run is ``train_run`` in a process of its own, which is killed again and aga
 times at a random moment, the other half within a random few milliseconds of a checkpoint's
 beginning to be written. After each kill the newest checkpoint must be sound and no older than the
 last that was reported as written, and the run goes on in a new process. In the end weights,
-optimiser, replay, random generators and ``metrics.csv`` (but its clock) are compared with those
-of the same run without kills.
+optimiser, replay, the agent's generators and ``metrics.csv`` (but its clock) are compared with
+those of the same run without kills.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def kill_runs(
     Args:
         world: a key of :data:`SPECS`.
         kills: how many in all, spread evenly over the runs.
-        runs: how many runs.
+        runs: how many runs at least.
         seed: of the moments of the kills.
         scratch: folder for the runs.
         spec: what to run instead.
@@ -158,9 +158,11 @@ def kill_runs(
     expected = fingerprint(left_alone)
     rng = np.random.default_rng(seed)
     counts = dict.fromkeys(("kills", "kills_while_writing", "resumed", "lost", "equal"), 0)
-    for run in range(runs):
+    run = 0
+    while run < runs or counts["kills"] < kills:  # some runs end before their last kill
         folder = scratch / f"run-{run}"
-        wanted = kills * (run + 1) // runs
+        run += 1
+        wanted = min(kills, -(-kills * run // runs))
         shared = _Shared()
         while True:
             process = _begin(often, folder, shared)
@@ -177,7 +179,7 @@ def kill_runs(
         counts["equal"] += fingerprint(folder) == expected
     return Outcome(
         world=world,
-        runs=runs,
+        runs=run,
         seconds=round(time.monotonic() - began, 1),
         machine=describe_machine(),
         **counts,
@@ -290,19 +292,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             out: folder for the result.
             world: what is trained on.
             kills: SIGKILLs in all.
-            runs: over how many runs they are spread; each is compared in the end.
+            runs: over how many runs, at least, they are spread; each is compared in the end.
             seed: of their moments.
         """
         with tempfile.TemporaryDirectory() as scratch:
             outcome = kill_runs(world, kills, runs, seed, Path(scratch))
-        with write_atomically(out / f"kills-{world}.json") as file:
-            file.write(json.dumps(asdict(outcome), indent=2).encode())
-        print(
+        verdict = (
             f"{world}: {outcome.kills} kills, {outcome.kills_while_writing} of them while a "
             f"checkpoint was written; {outcome.resumed} resumed, {outcome.lost} checkpoints lost; "
             f"{outcome.equal} of {outcome.runs} runs equal to the one left alone; "
             f"{outcome.seconds:.0f} s"
         )
+        content = json.dumps({"verdict": verdict, **asdict(outcome)}, indent=2)
+        with write_atomically(out / f"kills-{world}.json") as file:
+            file.write(content.encode())
+        print(verdict)
         return 0 if outcome.is_clean else 1
 
     return tyro.cli(benchmark, args=arguments)
