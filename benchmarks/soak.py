@@ -6,8 +6,9 @@ given, a verdict in words, and exit code 1 if the agent got slower or grew.
 The agent learns on the grid world, which costs next to nothing, with a small buffer that is full
 long before a tenth of the run. Its learning rate is next to zero: all the work of learning is
 done, but plans stay as long as they are, so that a step costs the same unless something piles up.
-Speed is judged by the processor's time, of which neighbours on the machine take none; memory, files
-and threads are read from ``/proc``.
+Speed is judged by the processor's time, of which neighbours on the machine take none, though they
+make it go further or less far (shared caches and cores); memory, files and threads are read from
+``/proc``.
 
 ``--steps 3_000_000 --every 60_000 --buffer 100_000 --replay-ratio 0.1`` is a longer run with fewer
 updates, in which each step is cheaper still.
@@ -80,7 +81,7 @@ class Verdict:
     Attributes:
         early_rate: mean steps per second of the processor's time, around 10 % of the run.
         late_rate: the same for the last tenth.
-        noise: by how much the two may differ: twice the standard deviation of the difference
+        noise: by how much the end may be slower: twice the standard deviation of the difference
             of two records, or `ALLOWED_SLOWDOWN` if that is more.
         growth: bytes of memory, beyond the buffer's, that came between the two.
         new_files: file handles that did.
@@ -96,8 +97,8 @@ class Verdict:
 
     @property
     def is_as_fast(self) -> bool:
-        """Whether the speeds differ by no more than the noise."""
-        return abs(self.late_rate - self.early_rate) <= self.noise
+        """Whether the end is no slower than the beginning, but for the noise."""
+        return self.late_rate >= self.early_rate - self.noise
 
     @property
     def is_as_small(self) -> bool:
@@ -108,8 +109,8 @@ class Verdict:
         return (
             f"{self.early_rate:.0f} steps per processor second at 10 % and "
             f"{self.late_rate:.0f} at 100 %: "
-            f"{'equal within' if self.is_as_fast else 'they differ by more than'} the noise "
-            f"of {self.noise:.0f}\n"
+            f"{'no slower, within' if self.is_as_fast else 'slower by more than'} the noise of "
+            f"{self.noise:.0f}\n"
             f"{self.growth / 2**20:+.1f} MiB beyond the buffer, {self.new_files:+d} files, "
             f"{self.new_threads:+d} threads: {'no growth' if self.is_as_small else 'it grew'}"
         )

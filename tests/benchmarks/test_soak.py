@@ -34,7 +34,7 @@ def test_a_steady_run_is_found_steady(records):
     verdict = judge(records)
     assert verdict.is_as_fast
     assert verdict.is_as_small
-    assert "equal within the noise" in str(verdict)
+    assert "no slower, within the noise" in str(verdict)
     assert "no growth" in str(verdict)
 
 
