@@ -88,7 +88,7 @@ def contact_sheet(episodes: Sequence[EpisodeFrames], columns: int = 5) -> NDArra
     columns = as_integer(columns, name="columns", low=1)
     for episode in episodes:
         as_instance(episode, EpisodeFrames, name="episodes")
-    if not episodes:
+    if len(episodes) == 0:
         raise ValueError("episodes must hold at least one, got none")
     columns = min(columns, len(episodes))
     pairs = [_pair(episode, episode.frames[-1]) for episode in episodes]

@@ -369,4 +369,4 @@ def _npz(folder: Path) -> dict[str, Any]:
 
 target(read_json)(_json)
 target(read_npz)(_npz)
-target(parse_json)(constant(text="[1]", name="a text"))
+target(parse_json, fixed=("name",))(constant(text="[1]", name="a text"))
