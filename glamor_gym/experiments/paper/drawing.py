@@ -34,8 +34,8 @@ def panel_figure(n_panels: int, columns: int = 4) -> tuple[Figure, list[Axes]]:
     """Return a figure with so many panels of one size, at most `columns` in a row."""
     columns = min(columns, n_panels)
     n_rows = math.ceil(n_panels / columns)
-    width = 6.4 if n_panels == 1 else 2.9 * columns + 0.6
-    figure = Figure(figsize=(width, 2.6 * n_rows + 0.9), layout="constrained")
+    width = (4.6 if n_panels == 1 else 2.9 * columns) + 2.0
+    figure = Figure(figsize=(width, 2.5 * n_rows + 0.8), layout="constrained")
     grid = figure.subplots(n_rows, columns, squeeze=False, sharey=True)
     axes = list(grid.flat)
     for unused in axes[n_panels:]:
@@ -84,8 +84,7 @@ def label_panels(figure: Figure, axes: Sequence[Axes]) -> None:
     figure.legend(
         list(curves.values()),
         list(curves),
-        loc="outside lower center",
-        ncols=min(4, len(curves)),
+        loc="outside right upper",
         fontsize=9,
     )
 

@@ -60,7 +60,8 @@ def draw(rows: pd.DataFrame) -> Figure:
     ours = list(dict.fromkeys(summary["variant"]))
     columns = [*ours, *(f"{method}\npaper, 500k" for method in METHODS)]
     rates = summary.set_index(["task", "variant"])
-    figure = Figure(figsize=(1.25 * len(columns) + 2.2, 0.34 * len(tasks) + 1.2))
+    size = (1.25 * len(columns) + 2.2, 0.34 * len(tasks) + 1.4)
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
     grid, texts = [], []
     for task in tasks:
@@ -85,7 +86,6 @@ def draw(rows: pd.DataFrame) -> Figure:
     axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
-    figure.tight_layout(rect=(0, 0, 1, 0.94))
     return figure
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,12 +26,15 @@ from matplotlib.figure import Figure
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.workshop import Trained
 from glamor_gym.files import write_atomically
-from glamor_gym.report.style import STYLE
+from glamor_gym.report.style import SOFT, STYLE
 
 PICTURES = ("goal_picture", "achieved_picture")
 """Columns whose values are pictures: they are drawn, and not written to ``data.csv``."""
 
 PNG_DPI = 130
+
+FOOTNOTE_LETTERS = 14
+"""How many there is room for in an inch."""
 
 
 def write_outcome(
@@ -124,14 +128,14 @@ def _page(
 
 
 def _write_figure(figure: Figure, stem: Path, footnote: str) -> None:
-    figure.text(0.5, -0.01, footnote, ha="center", va="top", fontsize=8, color="#475569")
+    lines = textwrap.fill(footnote, int(FOOTNOTE_LETTERS * figure.get_figwidth()))
+    figure.supxlabel(lines, fontsize=8, color=SOFT)
     for suffix in (".png", ".svg"):
         data = io.BytesIO()
         figure.savefig(
             data,
             format=suffix[1:],
             dpi=PNG_DPI,
-            bbox_inches="tight",
             metadata={"Date": None} if suffix == ".svg" else None,
         )
         with write_atomically(stem.with_suffix(suffix)) as file:
