@@ -289,13 +289,14 @@ class DeafToGoals(Corridor):
 
 
 class UnseededGoals(Corridor):
-    """The goal after a whole episode is drawn from nowhere."""
+    """The goal after a whole episode comes from outside, and never twice the same."""
 
     left = T
+    outside = itertools.count()
 
     def draw_goal(self):
         drawn = super().draw_goal()
-        return drawn if self.left else int(np.random.default_rng().integers(CELLS))
+        return drawn if self.left else next(self.outside) % CELLS
 
 
 class GlobalDice(Corridor):
