@@ -99,6 +99,7 @@ class Outcome:
         lost: how often the newest checkpoint was older than the last reported, or none was sound.
         runs: how many runs were brought to their end.
         equal: how many of them came out as the one without kills.
+        differences: what differed in the others.
         seconds: what it took in all.
         machine: what it ran on.
     """
@@ -110,6 +111,7 @@ class Outcome:
     lost: int
     runs: int
     equal: int
+    differences: tuple[str, ...]
     seconds: float
     machine: Mapping[str, Any]
 
@@ -158,6 +160,7 @@ def kill_runs(
     expected = fingerprint(left_alone)
     rng = np.random.default_rng(seed)
     counts = dict.fromkeys(("kills", "kills_while_writing", "resumed", "lost", "equal"), 0)
+    differences = set[str]()
     run = 0
     while run < runs or counts["kills"] < kills:  # some runs end before their last kill
         folder = scratch / f"run-{run}"
@@ -176,10 +179,13 @@ def kill_runs(
             counts["resumed"] += 1  # by the next turn of this loop, which fails if it cannot
         if not spare:
             _end(process)
-        counts["equal"] += fingerprint(folder) == expected
+        found = fingerprint(folder)
+        counts["equal"] += found == expected
+        differences |= {name for name in expected if found.get(name) != expected[name]}
     return Outcome(
         world=world,
         runs=run,
+        differences=tuple(sorted(differences)),
         seconds=round(time.monotonic() - began, 1),
         machine=describe_machine(),
         **counts,

@@ -359,3 +359,14 @@ def test_a_folder_in_use_is_refused(capsys, tmp_path):
         assert f"is in use by process {holder.pid}" in err
         holder.kill()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lock"]
+
+
+def test_a_run_killed_after_its_last_evaluation_comes_out_the_same(capsys, tmp_path):
+    # All is done, and then the process ends before it could say so.
+    words = ["train", *SMALL, "--run-dir", str(tmp_path)]
+    run(capsys, *words)
+    before = RunFolder(tmp_path).metrics()
+    run(capsys, *words)
+    after = RunFolder(tmp_path).metrics()
+    assert after["step"].tolist() == before["step"].tolist()
+    assert after["eval/success_rate"].equals(before["eval/success_rate"])

@@ -27,13 +27,17 @@ class MetricsFile(KVWriter):
         path: the file, which may exist.
         resume_at: rows of an existing file beyond this step are dropped: they were logged after
             the checkpoint from which the run goes on, and will come again.
+        keep_all: a snapshot from before drops no further ones.
 
     Raises:
         OSError: the file cannot be written.
     """
 
-    def __init__(self, path: str | os.PathLike[str], resume_at: int = 0) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], resume_at: int = 0, keep_all: bool = False
+    ) -> None:
         self._path = Path(path)
+        self._keep_all = keep_all
         rows: list[dict[str, Any]] = []
         self._columns = ["step"]
         if self._path.exists():
@@ -47,7 +51,8 @@ class MetricsFile(KVWriter):
 
     @snapshot.setter
     def snapshot(self, snapshot: Mapping[str, Any]) -> None:
-        self._rewrite(self._read()[: snapshot["rows"]])
+        if not self._keep_all:
+            self._rewrite(self._read()[: snapshot["rows"]])
 
     def write(
         self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0

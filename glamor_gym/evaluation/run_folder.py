@@ -162,18 +162,19 @@ class RunFolder:
                 raise ValueError(f"{self.path} holds a link that leads out of it: {file}")
         return config
 
-    def logger(self, resume_at: int = 0) -> Logger:
+    def logger(self, resume_at: int = 0, keep_all: bool = False) -> Logger:
         """Return a logger for ``agent.set_logger``, into ``metrics.csv`` and for TensorBoard.
 
         Args:
             resume_at: the step at which the run goes on; later rows of the table are dropped.
+            keep_all: no others are, whatever a checkpoint says of them.
 
         Raises:
             OSError: the folder cannot be written.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         formats = [
-            MetricsFile(self.metrics_file, resume_at),
+            MetricsFile(self.metrics_file, resume_at, keep_all),
             TensorBoardOutputFormat(str(self.path)),
         ]
         return Logger(str(self.path), formats)

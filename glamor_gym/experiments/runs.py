@@ -22,7 +22,6 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from glamor_gym.agents import CheckpointCallback, StopRequest
-from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.evaluation import (
     EvaluationCallback,
     RunConfig,
@@ -107,6 +106,7 @@ def prepare_run(
         ModuleNotFoundError: the algorithm is part of a library that is not installed.
     """
     algorithm = get_algorithm(spec.algorithm)
+    was_finished = folder.holds_a_run() and folder.config().finished
     config = dataclasses.replace(
         _resumed(spec, folder) if folder.holds_a_run() else _begun(spec),
         steps=spec.steps,
@@ -133,12 +133,17 @@ def prepare_run(
         run_folder=folder,
         verbose=verbose,
     )
+    # The evaluation at the end came after the last checkpoint. A run that goes beyond its end keeps
+    # that row of its log; one that was broken off within it logs it again.
+    is_extended = was_finished and agent.num_timesteps < config.steps
     config = dataclasses.replace(
         config,
         hardware=_hardware(agent),
         train_seconds=config.train_seconds if agent.num_timesteps else 0.0,
     )
-    return _TrainedRun(config, folder, algorithm, agent, evaluation, callbacks, progress_bar)
+    return _TrainedRun(
+        config, folder, algorithm, agent, evaluation, callbacks, progress_bar, is_extended
+    )
 
 
 def is_finished(spec: RunSpec, folder: RunFolder) -> bool:
@@ -246,6 +251,7 @@ class _TrainedRun(Run):
         evaluation: EvaluationCallback,
         callbacks: Sequence[BaseCallback],
         progress_bar: bool,
+        is_extended: bool,
     ) -> None:
         super().__init__(config, folder)
         self._algorithm = algorithm
@@ -269,7 +275,7 @@ class _TrainedRun(Run):
             )
         self._callbacks: list[BaseCallback] = [*checkpoints, evaluation, *callbacks, *limits]
         self._progress_bar = progress_bar
-        agent.set_logger(folder.logger(resume_at=agent.num_timesteps))
+        agent.set_logger(folder.logger(agent.num_timesteps, keep_all=is_extended))
 
     @property
     def steps_taken(self) -> int:
@@ -291,11 +297,7 @@ class _TrainedRun(Run):
             raise
         seconds = self._save(began)
         last = list(self._evaluation.results.values())[-1]
-        result = self._finished(last, seconds)
-        if isinstance(self._agent, ImageGoalAgent):
-            # Once more, with the evaluation at the end: who asks for more steps goes on from it.
-            self._agent.save_checkpoint(self.folder.checkpoint_folder)
-        return result
+        return self._finished(last, seconds)
 
     def _learn(self) -> None:
         """Take the steps that are left; where none are, evaluate only."""
