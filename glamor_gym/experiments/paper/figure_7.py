@@ -56,7 +56,8 @@ REPRODUCTION = Reproduction(
     "of four games; GCSL, which clones what it sees, struggles.",
     quick=QUICK_GRID,
     published=CURVES.over("Pitfall", "Pong", "Qbert", "Seaquest"),
-    caveat="The grid world instead of four games: there, random play passes every goal often.",
+    caveat="The grid world instead of four games: there, random play passes every goal "
+    "often. GCSL cannot stop, here or in the paper: it has to be at the goal in step T.",
     collect=collect,
     draw=draw,
     compare=compare,

@@ -67,7 +67,7 @@ def write_outcome(
     budget = _budget(scale, reproduction)
     with mpl.rc_context(STYLE):
         figure = reproduction.draw(rows)
-        figure.suptitle(reproduction.title)
+        figure.suptitle(reproduction.title, x=0.01, ha="left")
         _write_figure(figure, folder / reproduction.name, budget)
     comparisons = reproduction.compare(rows)
     records = pd.DataFrame([dataclasses.asdict(comparison) for comparison in comparisons])
