@@ -727,11 +727,6 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         folder = Path(path).resolve()
         return folder in self._checkpoints and CheckpointFolder(folder).holds_checkpoints()
 
-    def has_checkpoint_in(self, path: str | Path) -> bool:
-        """Return whether this agent was last written to, or read from, a folder that is there."""
-        folder = Path(path).resolve()
-        return folder in self._checkpoints and CheckpointFolder(folder).holds_checkpoints()
-
     @classmethod
     def load_checkpoint(
         cls: type[Self],

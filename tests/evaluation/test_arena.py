@@ -112,7 +112,10 @@ def test_torch_starts_from_the_seed_and_goes_on_where_it_was():
         ({"id": "glamor/Pnog-v0"}, "did you mean Pong"),
         ({"id": 3}, "task must be a string"),
         ({"id": "CartPole-v1"}, "CartPole-v1 cannot be made with goals='all'"),
-        ({"id": ROOM, "episodes_per_goal": 0}, "episodes_per_goal must be an integer from 1 to 100000, got 0"),
+        (
+            {"id": ROOM, "episodes_per_goal": 0},
+            "episodes_per_goal must be an integer from 1 to 100000, got 0",
+        ),
         ({"id": ROOM, "n_envs": 0}, "n_envs must be an integer ≥ 1, got 0"),
         ({"id": ROOM, "seed": -1}, "seed must be an integer ≥ 0, got -1"),
         ({"id": ROOM, "goals": "some"}, "goals must be .* got 'some'"),

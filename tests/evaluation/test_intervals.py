@@ -30,7 +30,7 @@ def test_a_higher_confidence_is_wider():
 
 @pytest.mark.parametrize("counts", [(1, 0), (-1, 3), (4, 3)])
 def test_impossible_counts_are_refused(counts):
-    with pytest.raises(ValueError, match="successes|trials"):
+    with pytest.raises(ValueError, match=r"successes|trials"):
         wilson_interval(*counts)
 
 
