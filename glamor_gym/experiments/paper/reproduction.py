@@ -26,6 +26,9 @@ RATES_NOTE = (
 )
 """How rates are given, where an experiment says nothing else."""
 
+NAMED = 6
+"""How many tasks a budget names; of more it says how many they are."""
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -71,9 +74,10 @@ class Scale:
 
     def described(self) -> str:
         """Return the budget in words."""
+        tasks = ", ".join(self.tasks) if len(self.tasks) <= NAMED else f"{len(self.tasks)} tasks"
         return (
             f"{self.steps:,} steps, {_counted(len(self.seeds), 'seed')}, preset {self.preset}, "
-            f"{_counted(self.episodes_per_goal, 'episode')} a goal, {', '.join(self.tasks)}"
+            f"{_counted(self.episodes_per_goal, 'episode')} a goal, {tasks}"
         )
 
 

@@ -171,6 +171,7 @@ def test_every_task_runs_with_every_agent(tmp_path):
     rows = REPRODUCTIONS["table-1"].collect(scale, workshop)
     assert len(rows) == 21 * 3
     assert rows["success_rate"].between(0, 1).all()
+    runs = list(workshop.used.values())
     write_outcome(
-        tmp_path / "table-1", REPRODUCTIONS["table-1"], scale, rows, command="", runs=[]
-    )  # fmt: skip
+        tmp_path / "table-1", REPRODUCTIONS["table-1"], scale, rows, command="", runs=runs
+    )
