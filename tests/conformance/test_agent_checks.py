@@ -48,7 +48,7 @@ def test_what_keeps_every_rule_passes_every_check(kwargs):
 
 
 @pytest.mark.parametrize("task", ["glamor/GridWorld-v0", "corridor/Corridor-v0"])
-@pytest.mark.parametrize("name", ["GlamorAgent", "GCSLAgent"])
+@pytest.mark.parametrize("name", ["GlamorAgent", "GCSLAgent", "DiscernAgent"])
 def test_ours_pass(name, task):
     kind = getattr(glamor_gym, name)
     settings = kind.preset("small") | {"learning_starts": 20, "replay_ratio": 2, "batch_size": 16}
