@@ -6,6 +6,8 @@ what is wrong with a set, and the aliasing report.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
@@ -54,14 +56,9 @@ def build(options: BuildGoals) -> int:
         out = options.out or Path(f"{task.name}.npz")
         if out.exists():
             raise ValueError(f"{out} is there already; name another file with --out")
-        with tqdm(
-            total=options.episodes, desc=f"playing {task.name}", unit="episode", disable=None
-        ) as bar:
+        with _playing(task, options.episodes) as progress:
             goal_set = build_goal_set(
-                task,
-                seed=options.seed,
-                episodes=options.episodes,
-                progress=lambda done, _: bar.update(done - bar.n),
+                task, seed=options.seed, episodes=options.episodes, progress=progress
             )
         goal_set.save(out)
     print(f"{out}: {_counts(goal_set)}, hash {goal_set.hash}")
@@ -130,16 +127,21 @@ def report(options: ReportGoals, command: str) -> int:
     return 0
 
 
+@contextmanager
+def _playing(task: Task, episodes: int) -> Iterator[Callable[[int, int], object]]:
+    """Show how many episodes have been played; yields what takes their number so far."""
+    with tqdm(total=episodes, desc=f"playing {task.name}", unit="episode", disable=None) as bar:
+        yield lambda done, _: bar.update(done - bar.n)
+
+
 def _aliasing(task: Task, options: ReportGoals) -> Aliasing:
-    with tqdm(
-        total=options.episodes, desc=f"playing {task.name}", unit="episode", disable=None
-    ) as bar:
+    with _playing(task, options.episodes) as progress:
         row = measure_aliasing(
             task,
             episodes=options.episodes,
             episodes_per_goal=options.episodes_per_goal,
             seed=options.seed,
-            progress=lambda done, _: bar.update(done - bar.n),
+            progress=progress,
         )
     print(
         f"{task.name}: {row.aliased.rate:.1%} of {row.frames:,} moments aliased, "
