@@ -20,6 +20,9 @@ from glamor_gym.types import Goal
 from glamor_gym.wrappers import FRAME_SIZE, GoalEnv, make_pipeline
 from glamor_gym.wrappers.goal_rules import Reward
 
+_PACKAGED = {"train": "training", "eval": "evaluation", "held-out": "held_out"}
+"""Goals of a task's own set, and where they are in it."""
+
 
 def make_goal_env(
     task: str,
@@ -39,8 +42,9 @@ def make_goal_env(
     Args:
         task: name or id of a task.
         goals: what ``reset()`` draws from: ``"train"``, the task's 1000 training goals;
-            ``"eval"``, its 30 evaluation goals; ``"all"``, every state of a small world; or the
-            path of a goal-set file (``.npz``), whose training goals are taken.
+            ``"eval"``, its 30 evaluation goals; ``"held-out"``, 30 others, see
+            :attr:`~glamor_gym.goals.GoalSet.held_out`; ``"all"``, every state of a small world;
+            or the path of a goal-set file (``.npz``), whose training goals are taken.
         reward: ``"image"`` or ``"labels"``, see :class:`~glamor_gym.wrappers.GoalEnv`.
         frame_size: (height, width) of the frames, in pixels.
         frame_stack: number of frames in ``observation``.
@@ -98,11 +102,13 @@ def choose_goals(
             raise ValueError(f"goals='all' is for small worlds; {task.name} has too many states")
         states: list[Goal] = world.get_wrapper_attr("all_goals")()
         return states, _ranges(states)
-    if goals in ("train", "eval"):
+    if isinstance(goals, str) and goals in _PACKAGED:
         packaged = load_goal_set(task.name)
-        return packaged.training if goals == "train" else packaged.evaluation, packaged.ranges
+        return getattr(packaged, _PACKAGED[goals]), packaged.ranges
     if not (isinstance(goals, os.PathLike) or str(goals).endswith(".npz")):
-        raise ValueError(f"goals must be 'train', 'eval', 'all' or an .npz path, got {goals!r}")
+        raise ValueError(
+            f"goals must be 'train', 'eval', 'held-out', 'all' or an .npz path, got {goals!r}"
+        )
     own = load_goal_set(goals)
     if own.task != task.name:
         raise ValueError(f"goals must be a set of {task.name}, got one of {own.task}: {goals}")

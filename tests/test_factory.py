@@ -56,7 +56,7 @@ def test_goals_of_a_file(tmp_path):
 
 @pytest.mark.parametrize("goals", ["test", "", 3])
 def test_other_goals_are_refused(goals):
-    with pytest.raises(ValueError, match="goals must be 'train', 'eval', 'all' or"):
+    with pytest.raises(ValueError, match="goals must be 'train', 'eval', 'held-out', 'all' or"):
         make_goal_env("Dice", goals=goals)
 
 

@@ -122,7 +122,7 @@ class Evaluate:
     trust: Flag = False
     """Read agents of other libraries too, whose files execute what is in them."""
     goals: str = "eval"
-    """eval, train, all (small worlds only), or the path of a goal set."""
+    """eval, held-out (30 others), train, all (small worlds only), or the path of a goal set."""
     device: str = "auto"
     """Where the networks are: cpu, cuda, or auto, which is CUDA where there is one."""
     env: Assignments = ()

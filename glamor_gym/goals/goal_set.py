@@ -40,6 +40,9 @@ from glamor_gym.untrusted import open_npz, parse_json
 FORMAT = 1
 """Version of the file's layout; a file with another one is refused."""
 
+HELD_OUT_SEED = 20201204
+"""Draws the goals that are held out: always the same ones."""
+
 _SPLITS = ("evaluation", "training")
 _PARTS = ("content", "labels", "lagged_labels")
 _MAX_FILE_BYTES = 256 * 2**20
@@ -215,6 +218,33 @@ class GoalSet:
     def training(self) -> GoalList:
         """The goals an agent is trained with."""
         return self._training
+
+    @functools.cached_property
+    def held_out(self) -> tuple[Goal, ...]:
+        """As many training goals as there are for evaluation, and none that is among those.
+
+        For a look at agents whose design was chosen by the evaluation goals: it tells whether the
+        choice holds for other goals. Always the same ones, in an order that a fixed seed has
+        drawn. Agents are sent to their pictures in training, among all others, and never see
+        their labels. Small worlds may have fewer.
+
+        Raises:
+            GoalSetError: every training goal is an evaluation goal as well.
+        """
+        known = {content.tobytes() for content in self.evaluation.content}
+        chosen: list[Goal] = []
+        for position in np.random.default_rng(HELD_OUT_SEED).permutation(len(self.training)):
+            goal = self.training[int(position)]
+            content = goal.content.tobytes()
+            if content in known:
+                continue
+            known.add(content)
+            chosen.append(goal)
+            if len(chosen) == len(self.evaluation):
+                break
+        if not chosen:
+            raise GoalSetError(f"{self.task} has no training goal that is not for evaluation too")
+        return tuple(chosen)
 
     @property
     def kind(self) -> GoalKind:

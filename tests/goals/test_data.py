@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from glamor_gym.envs import make_world
-from glamor_gym.goals import load_goal_set, verify_goal_set
+from glamor_gym.goals import GoalSet, GoalSetError, load_goal_set, verify_goal_set
 from glamor_gym.tasks import TASKS
 from glamor_gym.wrappers import label_tolerance
 
@@ -52,3 +52,24 @@ def test_all_files_together_are_small():
 
 def test_a_set_is_read_once():
     assert load_goal_set("Pong") is load_goal_set("glamor/Pong-v0")
+
+
+@pytest.mark.parametrize("name", ["Qbert", "GridWorld"])
+def test_held_out_goals_are_others_and_always_the_same(name):
+    goal_set = load_goal_set(name)
+    pictures = [goal.content.tobytes() for goal in goal_set.held_out]
+    assert len(set(pictures)) == len(pictures)
+    assert not set(pictures) & {content.tobytes() for content in goal_set.evaluation.content}
+    assert set(pictures) <= {content.tobytes() for content in goal_set.training.content}
+    with resources.as_file(resources.files("glamor_gym.goals") / "data" / f"{name}.npz") as file:
+        again = GoalSet.load(file).held_out
+    assert [goal.index for goal in again] == [goal.index for goal in goal_set.held_out]
+
+
+def test_there_are_as_many_held_out_goals_as_the_world_has():
+    assert len(load_goal_set("Qbert").held_out) == 30
+    # 49 cells: those that are not among the evaluation goals are left.
+    cells = {content.tobytes() for content in load_goal_set("GridWorld").evaluation.content}
+    assert len(load_goal_set("GridWorld").held_out) == 49 - len(cells)
+    with pytest.raises(GoalSetError, match="Dice has no training goal"):
+        _ = load_goal_set("Dice").held_out
