@@ -49,11 +49,18 @@ class PlanState(NamedTuple):
         steps: (B,) int64, steps taken in the episode.
         tokens: (B, T + 1) int64, the plan last made, padded with `NO_ACTION`.
         cursor: (B,) int64, how many of its tokens have been taken.
+        log_score: (B,) float64, the plan's score (Eq. 8); NaN before there is one.
     """
 
     steps: NDArray[np.int64]
     tokens: NDArray[np.int64]
     cursor: NDArray[np.int64]
+    log_score: NDArray[np.float64]
+
+    @property
+    def length(self) -> NDArray[np.int64]:
+        """(B,) int64, number of the plan's tokens, STOP included; 0 before there is one."""
+        return np.count_nonzero(self.tokens != NO_ACTION, axis=1)
 
 
 class GlamorAgent(ImageGoalAgent):
@@ -308,8 +315,10 @@ class GlamorAgent(ImageGoalAgent):
             rows = {key: value[needs] for key, value in batch.items()}
             plans = self._plan(rows, state.steps[needs], planner, self._noise(deterministic))
             state.tokens[needs], state.cursor[needs] = self._padded(plans), 0
+            state.log_score[needs] = plans.log_score.cpu().numpy()
             next_token = _token_at(state.tokens, state.cursor)
-        state = PlanState(state.steps + 1, state.tokens, np.minimum(state.cursor + 1, self.horizon))
+        steps, cursor = state.steps + 1, np.minimum(state.cursor + 1, self.horizon)
+        state = state._replace(steps=steps, cursor=cursor)
         return (next_token if is_batch else next_token[0]), state
 
     def _plan(
@@ -359,9 +368,11 @@ class GlamorAgent(ImageGoalAgent):
         if state is None:
             empty = np.full((n_rows, self.horizon + 1), NO_ACTION)
             zeros = np.zeros(n_rows, dtype=np.int64)
-            return PlanState(zeros, empty, zeros.copy())
+            return PlanState(zeros, empty, zeros.copy(), np.full(n_rows, np.nan))
         try:
-            own = PlanState(*(np.array(part, dtype=np.int64) for part in state))
+            *counts, log_score = state
+            steps, tokens, cursor = (np.array(part, dtype=np.int64) for part in counts)
+            own = PlanState(steps, tokens, cursor, np.array(log_score, dtype=np.float64))
         except (TypeError, ValueError) as error:
             raise ValueError(f"state must be what predict returned, got {state!r}") from error
         if own.tokens.shape != (n_rows, self.horizon + 1):
@@ -371,6 +382,7 @@ class GlamorAgent(ImageGoalAgent):
         if episode_start is not None:
             starts = np.broadcast_to(np.asarray(episode_start, dtype=bool), (n_rows,))
             own.steps[starts], own.cursor[starts], own.tokens[starts] = 0, 0, NO_ACTION
+            own.log_score[starts] = np.nan
         return own
 
     def _make_replay(self, seed: int) -> TrajectoryReplay:

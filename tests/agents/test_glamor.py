@@ -214,6 +214,21 @@ def test_the_papers_agent_stops_after_a_plan_of_one_action(trained):
     assert (action != STOP).all()
 
 
+def test_the_state_tells_length_and_score_of_the_plan_that_is_followed(trained):
+    batch = observations(3)
+    plan = trained.plan(batch, deterministic=True)
+    for open_loop in (False, True):
+        _, state = trained.predict(batch, deterministic=True, open_loop=open_loop)
+        np.testing.assert_array_equal(state.length, plan.length)
+        np.testing.assert_allclose(state.log_score, plan.log_score)
+    starts = np.array([True, False, False])
+    _, later = trained.predict(batch, state, starts, open_loop=True, stop="end")
+    assert later.length[0] == 11  # ten moves and STOP
+    assert later.log_score[0] != state.log_score[0]
+    np.testing.assert_array_equal(later.length[1:], state.length[1:])
+    np.testing.assert_array_equal(later.log_score[1:], state.log_score[1:])
+
+
 def test_an_agent_that_knows_when_it_has_arrived_may_stop_at_once():
     agent = make_agent(stay_fraction=0.2)
     assert agent.planner.stop_first
