@@ -68,6 +68,7 @@ def make_goal_env(
         frame_size=frame_size,
         frame_stack=1,  # GoalEnv stacks them: it needs the newest by itself
         render_profile=render_profile,
+        render_mode=render_mode,
     )
     chosen, ranges = choose_goals(row, world, goals)
     return GoalEnv(

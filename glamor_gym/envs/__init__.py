@@ -12,7 +12,7 @@ from typing import Any, Literal, cast, get_args
 
 import gymnasium as gym
 
-from glamor_gym.checks import as_choice, as_size
+from glamor_gym.checks import as_choice, as_render_mode, as_size
 from glamor_gym.tasks import Suite, Task, get_task
 
 RenderProfile = Literal["paper", "fast"]
@@ -24,6 +24,7 @@ def make_world(
     sticky: float | None = None,
     frame_size: tuple[int, int] = (80, 104),
     render_profile: RenderProfile | None = "paper",
+    render_mode: str | None = None,
 ) -> gym.Env[Any, Any]:
     """Build the world of a task.
 
@@ -35,6 +36,7 @@ def make_world(
             screens keep the console's size.
         render_profile: look of the control worlds, None for black screens and no OpenGL, where
             labels and states are all that is asked for; the others have one look.
+        render_mode: None or ``"rgb_array"``, for ``render()`` of the world itself.
 
     Raises:
         ValueError: there is no such task, or an argument is out of range.
@@ -48,6 +50,7 @@ def make_world(
         "sticky": task.sticky if sticky is None else sticky,
         "frame_size": as_size(frame_size, name="frame_size"),
         "render_profile": render_profile,
+        "render_mode": as_render_mode(render_mode),
     }
     return _FACTORIES[task.suite](task, look)
 
@@ -61,21 +64,23 @@ def _atari(task: Task, look: Mapping[str, Any]) -> gym.Env[Any, Any]:
         frame_skip=task.frame_skip,
         noops=task.noops,
         sticky=look["sticky"],
+        render_mode=look["render_mode"],
     )
 
 
 def _control(task: Task, look: Mapping[str, Any]) -> gym.Env[Any, Any]:
     from glamor_gym.envs.control import ControlWorld
 
-    return ControlWorld(task, frame_size=look["frame_size"], render_profile=look["render_profile"])
+    own = {name: look[name] for name in ("frame_size", "render_profile", "render_mode")}
+    return ControlWorld(task, **own)
 
 
 def _small(task: Task, look: Mapping[str, Any]) -> gym.Env[Any, Any]:
     from glamor_gym.envs.dice import Dice
     from glamor_gym.envs.gridworld import GridWorld
 
-    worlds: dict[str, type[gym.Env[Any, Any]]] = {"GridWorld": GridWorld, "Dice": Dice}
-    return worlds[task.source]()
+    worlds: dict[str, Callable[..., gym.Env[Any, Any]]] = {"GridWorld": GridWorld, "Dice": Dice}
+    return worlds[task.source](render_mode=look["render_mode"])
 
 
 _FACTORIES: Mapping[Suite, Callable[[Task, Mapping[str, Any]], gym.Env[Any, Any]]] = (

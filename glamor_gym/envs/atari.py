@@ -195,6 +195,10 @@ class AtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
         """
         return as_element(content, self._screens, name="content").copy()
 
+    def get_action_meanings(self) -> list[str]:
+        """Return the name of each action, e.g. ``"RIGHTFIRE"``, as ALE's own environments do."""
+        return [action.name for action in self._actions]
+
     def render(self) -> NDArray[np.uint8] | None:
         """Return the last emulator frame in colour, uint8 (H, W, 3); None without a mode."""
         return None if self.render_mode is None else self._ale.getScreenRGB()

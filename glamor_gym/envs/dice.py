@@ -99,6 +99,10 @@ class Dice(gym.Env[NDArray[np.float32], np.int64]):
             for face in range(1, FACES + 1)
         ]
 
+    def get_action_meanings(self) -> list[str]:
+        """Return the name of each die."""
+        return ["fair", "loaded"]
+
     def draw(self, observation: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Return the face as pips on white, blank before the roll, uint8 (40, 40, 3)."""
         picture = np.full((5 * _CELL, 5 * _CELL, 3), 255, np.uint8)

@@ -92,6 +92,10 @@ class GridWorld(gym.Env[NDArray[np.float32], np.int64]):
             for x in range(self.size)
         ]
 
+    def get_action_meanings(self) -> list[str]:
+        """Return the name of each action."""
+        return ["up", "right", "down", "left"]
+
     def draw(self, observation: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Return the room with the agent as a dark cell, uint8 (12·size + 1, 12·size + 1, 3)."""
         side = _CELL * self.size + 1

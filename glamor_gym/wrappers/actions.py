@@ -84,9 +84,9 @@ class DiscretizeActions(
         if not isinstance(space, spaces.Box) or len(space.shape) != 1 or not space.is_bounded():
             raise ValueError(f"env must have bounded actions Box (A,), got {space}")
         as_choice(table, get_args(ActionTable), name="table")
-        signs = _cartesian(space.shape[0]) if table == "cartesian" else _diagonal(space.shape[0])
+        self._signs = (_cartesian if table == "cartesian" else _diagonal)(space.shape[0])
         middle, reach = (space.high + space.low) / 2, (space.high - space.low) / 2
-        self.table: NDArray[Any] = (middle + signs * reach).astype(space.dtype)
+        self.table: NDArray[Any] = (middle + self._signs * reach).astype(space.dtype)
         self.action_space = spaces.Discrete(len(self.table))
 
     def action(self, action: Any) -> NDArray[Any]:
@@ -94,6 +94,10 @@ class DiscretizeActions(
         index = as_integer(action, name="action", low=0, high=len(self.table) - 1)
         chosen: NDArray[Any] = self.table[index]
         return chosen.copy()
+
+    def get_action_meanings(self) -> list[str]:
+        """Return the signs of each action's dimensions, e.g. ``"-1 0 +1"``."""
+        return [" ".join(f"{sign:+d}" if sign else "0" for sign in row) for row in self._signs]
 
 
 def _cartesian(dimensions: int) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ It is an environment of its own rather than a wrapper: checkers and replay buffe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -35,6 +35,20 @@ from glamor_gym.wrappers.goal_rules import GoalRules, Reward, goal_observations
 from glamor_gym.wrappers.stop import StopAction
 
 Observation = dict[str, Any]
+
+
+class Pictures(NamedTuple):
+    """A moment to look at; each picture uint8 (H, W, 3), of a height and width of its own.
+
+    Attributes:
+        world: as the world renders itself, in colour; where it does not, the same as `achieved`.
+        goal: what is to be reached, as the agent sees it.
+        achieved: the newest frame, as the agent sees it.
+    """
+
+    world: NDArray[np.uint8]
+    goal: NDArray[np.uint8]
+    achieved: NDArray[np.uint8]
 
 
 class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
@@ -199,7 +213,26 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         if self.render_mode is None:
             gym.logger.warn("render() shows nothing: make the environment with a render_mode")
             return None
-        return side_by_side(self._draw(self._achieved), self._draw(self._desired))
+        pictures = self.pictures()
+        return side_by_side(pictures.achieved, pictures.goal)
+
+    def pictures(self) -> Pictures:
+        """Return the world, the goal and the newest frame at this moment, in fresh arrays."""
+        achieved = self._draw(self._achieved)
+        rendered = None if self._world.render_mode is None else self._world.render()
+        return Pictures(
+            world=achieved.copy() if rendered is None else np.array(rendered, np.uint8),
+            goal=self._draw(self._desired),
+            achieved=achieved,
+        )
+
+    def get_action_meanings(self) -> list[str]:
+        """Return the name of each action: the world's, numbers where it has none, and STOP."""
+        if self._world.has_wrapper_attr("get_action_meanings"):
+            names = list(self._world.get_wrapper_attr("get_action_meanings")())
+        else:
+            names = [str(action) for action in range(self.stop_action)]
+        return [*names, "STOP"]
 
     @property
     def snapshot(self) -> Snapshot:

@@ -25,6 +25,7 @@ def make_pipeline(
     frame_size: tuple[int, int] = FRAME_SIZE,
     frame_stack: int = 4,
     render_profile: RenderProfile = "paper",
+    render_mode: str | None = None,
 ) -> gym.Env[Any, Any]:
     """Build the world of a task and wrap it up to, not including, goals.
 
@@ -34,6 +35,7 @@ def make_pipeline(
         frame_size: (height, width) of the frames, in pixels.
         frame_stack: number of frames in an observation; 1 gives bare frames, uint8 (1, H, W).
         render_profile: look of the control worlds, ``"paper"`` or ``"fast"``.
+        render_mode: None or ``"rgb_array"``, for ``render()`` of the world itself.
 
     Returns:
         An environment with ``Discrete`` actions whose observation is uint8 (frame_stack, H, W),
@@ -46,7 +48,13 @@ def make_pipeline(
     if not isinstance(task, Task):
         task = get_task(task)
     frame_stack = as_integer(frame_stack, name="frame_stack", low=1)
-    env = make_world(task, sticky=sticky, frame_size=frame_size, render_profile=render_profile)
+    env = make_world(
+        task,
+        sticky=sticky,
+        frame_size=frame_size,
+        render_profile=render_profile,
+        render_mode=render_mode,
+    )
     pictures = len(cast(tuple[int, ...], env.observation_space.shape)) > 1
     if pictures:
         env = ScreenToFrame(env, frame_size)

@@ -56,6 +56,13 @@ def test_actions_reach_the_bounds_of_the_box():
     assert env.step(4)[0].tolist() == [1.5, -3.0]  # plus the middles 0.5 and −1
 
 
+def test_actions_are_named_by_their_signs():
+    cartesian = DiscretizeActions(Sum([0, -3], [1, 1]), "cartesian").get_action_meanings()
+    assert cartesian[::4] == ["-1 -1", "0 0", "+1 +1"]
+    diagonal = DiscretizeActions(Sum([0, -3], [1, 1]), "diagonal").get_action_meanings()
+    assert diagonal == ["0 0", "-1 0", "+1 0", "0 -1", "0 +1"]
+
+
 @pytest.mark.parametrize(("action", "error"), [(9, ValueError), (-1, ValueError), (0.5, TypeError)])
 def test_an_action_outside_the_table_is_refused(action, error):
     env = DiscretizeActions(Sum([-1, -1], [1, 1]))

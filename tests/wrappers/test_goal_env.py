@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from glamor_gym.envs.dice import Dice
 from glamor_gym.envs.gridworld import GridWorld
+from glamor_gym.factory import make_goal_env
 from glamor_gym.types import Goal
 from glamor_gym.wrappers import GoalEnv, ScreenToFrame, label_tolerance
 
@@ -462,6 +463,46 @@ def test_vector_worlds_draw_themselves():
     width = (both.shape[1] - 8) // 2
     assert both.shape[0] >= 320
     assert not np.array_equal(both[:, :width], both[:, -width:])
+
+
+def test_a_moment_is_told_by_three_pictures(make):
+    env = make()  # a world without a render mode is shown as the agent sees it
+    env.reset(options={"goal": 3})
+    world, goal, achieved = env.pictures()
+    assert np.argwhere(achieved == 200).tolist() == [[2, 0, c] for c in range(3)]
+    assert np.argwhere(goal == 200).tolist() == [[2, 3, c] for c in range(3)]
+    assert np.array_equal(world, achieved)
+    world[:] = 7
+    assert not (env.pictures().world == 7).any()
+
+
+@pytest.mark.parametrize(("task", "shape"), [("Pong", (210, 160, 3)), ("Dice", (40, 40, 3))])
+def test_a_world_that_renders_is_shown_as_it_renders(task, shape):
+    env = make_goal_env(task, render_mode="rgb_array")
+    env.reset(seed=0)
+    world, goal, achieved = env.pictures()
+    assert world.shape == shape
+    assert goal.shape == achieved.shape
+    assert np.array_equal(world, env._world.render())
+    coloured = (world != world[..., :1]).any()
+    assert coloured == (task == "Pong")
+
+
+@pytest.mark.parametrize(
+    ("task", "names"),
+    [
+        ("Dice", ["fair", "loaded", "STOP"]),
+        ("GridWorld", ["up", "right", "down", "left", "STOP"]),
+        ("Pong", ["NOOP", "FIRE", "RIGHT", "LEFT", "RIGHTFIRE", "LEFTFIRE", "STOP"]),
+        ("pendulum-swingup", ["-1", "0", "+1", "STOP"]),
+    ],
+)
+def test_actions_have_names(task, names):
+    assert make_goal_env(task).get_action_meanings() == names
+
+
+def test_actions_of_a_world_that_names_none_are_numbered(make):
+    assert make().get_action_meanings() == ["0", "1", "STOP"]
 
 
 def test_rendering_keeps_the_worlds_pace(make):
