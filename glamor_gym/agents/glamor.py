@@ -60,7 +60,8 @@ class PlanState(NamedTuple):
     @property
     def length(self) -> NDArray[np.int64]:
         """(B,) int64, number of the plan's tokens, STOP included; 0 before there is one."""
-        return np.count_nonzero(self.tokens != NO_ACTION, axis=1)
+        lengths: NDArray[np.int64] = (self.tokens != NO_ACTION).sum(axis=1)
+        return lengths
 
 
 class GlamorAgent(ImageGoalAgent):

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from glamor_gym.checks import as_integer
 from glamor_gym.evaluation.baselines import Predictor
-from glamor_gym.evaluation.rollout import Episode, Job, Observation, play
+from glamor_gym.evaluation.rollout import Episode, Job, Moment, Observation, play
 from glamor_gym.goals import load_goal_set
 from glamor_gym.tasks import TASKS, get_task
 from glamor_gym.types import Goal
@@ -135,6 +135,46 @@ class Arena:
             ValueError: it was made for other actions, or returned something else than one allowed
                 action per observation.
         """
+        first_tries = [job for job in self.jobs if job.repeat == 0]
+        shown = np.linspace(0, len(first_tries) - 1, min(record, len(first_tries))).round()
+        playing = self.episodes(
+            agent,
+            self.jobs,
+            deterministic=deterministic,
+            record={first_tries[int(position)] for position in shown},
+        )
+        bar = tqdm(playing, name, len(self.jobs), leave=False, disable=not self._progress_bar)
+        return sorted(bar, key=lambda episode: episode.job)
+
+    def episodes(
+        self,
+        agent: Predictor,
+        jobs: Sequence[Job],
+        *,
+        deterministic: bool = True,
+        record: Collection[Job] = (),
+        on_moment: Callable[[Moment], object] | None = None,
+    ) -> Iterator[Episode]:
+        """Send an agent to some goals, and yield each episode when it ends.
+
+        Until the last one has been taken, PyTorch's global random numbers are the arena's, see
+        :meth:`play`.
+
+        Args:
+            agent: anything with the ``predict`` of Stable-Baselines3.
+            jobs: the episodes to play, as many as there are environments at least.
+            deterministic: handed to ``agent.predict``.
+            record: the jobs whose pictures are kept.
+            on_moment: called at every moment of every episode, the last one included.
+
+        Yields:
+            The episodes, in the order in which they end.
+
+        Raises:
+            TypeError: `agent` has no ``predict``.
+            ValueError: it was made for other actions, or returned something else than one allowed
+                action per observation.
+        """
         if not callable(getattr(agent, "predict", None)):
             raise TypeError(
                 "agent must have a predict method as in Stable-Baselines3, "
@@ -146,20 +186,17 @@ class Arena:
                 f"agent was made for the actions {trained_for}, {self.task} has "
                 f"{self._envs[0].action_space}"
             )
-        first_tries = [job for job in self.jobs if job.repeat == 0]
-        shown = np.linspace(0, len(first_tries) - 1, min(record, len(first_tries))).round()
-        playing = play(
-            agent,
-            self._envs,
-            self.jobs,
-            seed=self._seed,
-            deterministic=deterministic,
-            record={first_tries[int(position)] for position in shown},
-        )
         with torch.random.fork_rng(range(torch.cuda.device_count())):
             torch.manual_seed(self._seed)
-            bar = tqdm(playing, name, len(self.jobs), leave=False, disable=not self._progress_bar)
-            return sorted(bar, key=lambda episode: episode.job)
+            yield from play(
+                agent,
+                self._envs,
+                jobs,
+                seed=self._seed,
+                deterministic=deterministic,
+                record=record,
+                on_moment=on_moment,
+            )
 
 
 def _make(

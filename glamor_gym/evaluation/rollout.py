@@ -8,7 +8,7 @@ last observation and is ignored.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
@@ -63,6 +63,24 @@ class Episode:
         return self.arrival is not None
 
 
+class Moment(NamedTuple):
+    """An episode between two steps, for those who look on.
+
+    Attributes:
+        job: which episode it is.
+        env: its environment, as the agent has just seen it.
+        action: what the agent chose to do; None where the episode is over.
+        state: what ``agent.predict`` returned beside it, for the whole batch.
+        row: which row of `state` is this episode's.
+    """
+
+    job: Job
+    env: gym.Env[Observation, np.int64]
+    action: int | None
+    state: Any
+    row: int
+
+
 def episode_seed(seed: int, job: Job) -> int:
     """Return the seed of one episode, a number in [0, 2³²).
 
@@ -80,6 +98,7 @@ def play(
     seed: int,
     deterministic: bool = True,
     record: Collection[Job] = (),
+    on_moment: Callable[[Moment], object] | None = None,
 ) -> Iterator[Episode]:
     """Play every job and yield its episode when it ends.
 
@@ -91,6 +110,7 @@ def play(
         seed: from which the seed of each episode is derived.
         deterministic: handed to ``agent.predict``.
         record: the jobs whose pictures are kept.
+        on_moment: called at every moment of every episode, the last one included.
 
     Yields:
         The episodes, in the order in which they end.
@@ -115,8 +135,12 @@ def play(
         actions = _checked(actions, len(envs), n_actions)
         episode_start = np.zeros(len(envs), np.bool_)
         for row in sorted(busy):
+            if on_moment is not None:
+                on_moment(Moment(seats[row].job, envs[row], int(actions[row]), state, row))
             observation = seats[row].step(actions[row])
             if seats[row].done:
+                if on_moment is not None:
+                    on_moment(Moment(seats[row].job, envs[row], None, state, row))
                 yield seats[row].episode()
                 following = next(waiting, None)
                 if following is None:
@@ -139,7 +163,7 @@ class _Seat:
         self._stop = int(env.get_wrapper_attr("stop_action"))
 
     def start(self, job: Job) -> Observation:
-        self._job = job
+        self.job = job
         self._observation, self._info = self._env.reset(
             seed=episode_seed(self._seed, job), options={"goal": job.goal}
         )
@@ -155,7 +179,7 @@ class _Seat:
         self.done = terminated or truncated
         if action != self._stop:
             self._length += 1
-            if self._job in self._record:
+            if self.job in self._record:
                 self._frames.append(self._observation["achieved_goal"])
         if self._arrival is None and self._info["is_success"]:
             self._arrival = self._length
@@ -166,15 +190,15 @@ class _Seat:
         goal = self._observation["desired_goal"]
         success = bool(self._info["is_success"])
         frames = None
-        if self._job in self._record:
+        if self.job in self._record:
             frames = EpisodeFrames(
-                goal_index=self._job.goal,
+                goal_index=self.job.goal,
                 goal=_picture(goal),
                 frames=np.stack([_picture(frame) for frame in self._frames]),
                 success=success,
             )
         return Episode(
-            job=self._job,
+            job=self.job,
             success=success,
             arrival=self._arrival,
             image_match=np.array_equal(achieved, goal),

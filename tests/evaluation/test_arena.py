@@ -35,6 +35,14 @@ def test_the_hash_is_that_of_the_goal_set(tmp_path):
         assert len(arena.jobs) == 1000
 
 
+def test_some_episodes_come_out_as_they_do_among_all():
+    with Arena(ROOM, goals="all", n_envs=3) as arena:
+        among_all = {episode.job: episode for episode in arena.play(Walker())}
+        alone = list(arena.episodes(Walker(), [Job(7, 0), Job(40, 0), Job(3, 0)]))
+    assert {episode.job.goal for episode in alone} == {3, 7, 40}
+    assert all(episode == among_all[episode.job] for episode in alone)
+
+
 def test_goals_that_are_of_no_set_have_a_hash_of_their_own():
     hashes = set()
     for name in (ROOM, "glamor/Dice-v0"):

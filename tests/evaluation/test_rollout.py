@@ -131,6 +131,18 @@ def test_state_goes_round_and_is_forgotten_at_the_start_of_an_episode():
         np.testing.assert_array_equal(call["counts"], call["steps"])
 
 
+def test_every_moment_is_shown_before_its_step_and_after_the_last_one():
+    seen = []
+
+    def look(moment):
+        seen.append((moment.job, moment.env.step_count, moment.action, moment.state[moment.row]))
+
+    rollout(Scripted(stop_at=2), 2, [Job(0, 0), Job(3, 0)], on_moment=look)
+    by_job = {job: [entry[1:] for entry in seen if entry[0] == job] for job in ((0, 0), (3, 0))}
+    assert by_job[0, 0] == [(0, GO, 1), (1, None, 1)]
+    assert by_job[3, 0] == [(0, GO, 1), (1, GO, 2), (2, STOP, 3), (2, None, 3)]
+
+
 def test_outcomes_are_those_of_the_last_moment():
     episodes, _ = rollout(Scripted(), 4, JOBS)
     for job, episode in episodes.items():
