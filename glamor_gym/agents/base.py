@@ -53,7 +53,7 @@ from glamor_gym.replay import TrajectoryReplay
 from glamor_gym.replay.trajectory_store import TrajectoryStore
 from glamor_gym.snapshots import Snapshot
 from glamor_gym.types import Trajectory
-from glamor_gym.vector.sb3 import AnyEnv, as_vec_env, horizon_of, stop_action_of
+from glamor_gym.vector.sb3 import AnyEnv, as_vec_env, horizon_of, stop_action_of, task_id_of
 
 Self = TypeVar("Self", bound="ImageGoalAgent")
 
@@ -81,6 +81,8 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         overlap: whether updates are made on a thread of their own while the environments step.
             What is learned stays the same to the last bit: each update gets the samples that it
             would have got, and whoever looks at the policy waits for it. False unless it is set.
+        task_id: id of the environment that it learned in; None where that was made otherwise than
+            by ``gym.make``, and for files from before it was kept.
 
     Raises:
         ValueError: the environment has no goals, no Discrete actions, or no known horizon; there
@@ -137,6 +139,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         self.settings = settings
         self.stop_action = -1
         self.horizon = 0
+        self.task_id: str | None = None
         self._updates_before = 0
         self.overlap = False
         self._updates: Background[list[Metrics]] = Background()
@@ -146,6 +149,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             self._adopt_spaces(vec_env.observation_space, vec_env.action_space)
             self.stop_action = stop_action_of(vec_env)
             self.horizon = horizon_of(vec_env)
+            self.task_id = task_id_of(vec_env)
             if self.stop_action != self.action_space.n - 1:
                 raise ValueError(
                     f"env must have STOP as its last action, got {self.stop_action} of "
@@ -546,6 +550,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         return {
             "agent": type(self).__name__,
             "version": __version__,
+            "task": self.task_id or "",
             "settings": self.settings.as_dict(),
             "policy": self._policy_name(),
             "policy_kwargs": self.policy_kwargs,
@@ -662,6 +667,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         self.n_envs = self.env.num_envs if self.env is not None else 1
         self.stop_action, self.horizon = int(header["stop_action"]), int(header["horizon"])
         self._setup_model()
+        self.task_id = self.task_id or as_instance(header.get("task", ""), str, name="task") or None
         self.num_timesteps = int(header["num_timesteps"])
         self._n_updates = int(header["n_updates"])
         self._updates_before = int(header["updates_before"])

@@ -376,9 +376,10 @@ class GlamorAgent(ImageGoalAgent):
             own = PlanState(steps, tokens, cursor, np.array(log_score, dtype=np.float64))
         except (TypeError, ValueError) as error:
             raise ValueError(f"state must be what predict returned, got {state!r}") from error
-        if own.tokens.shape != (n_rows, self.horizon + 1):
+        shapes = [part.shape for part in own]
+        if shapes != [(n_rows,), (n_rows, self.horizon + 1), (n_rows,), (n_rows,)]:
             raise ValueError(
-                f"state is of {len(own.tokens)} environments, the observation of {n_rows}"
+                f"state must be of {n_rows} environments, as the observation is; got {shapes}"
             )
         if episode_start is not None:
             starts = np.broadcast_to(np.asarray(episode_start, dtype=bool), (n_rows,))

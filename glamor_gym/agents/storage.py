@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,33 @@ def load_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
         FileNotFoundError: there is no such file.
         AgentFileError: it is no saved agent.
     """
+    with _opened(path) as (file, header):
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise AgentFileError(f"path {str(path)!r} is damaged: {name} is not finite")
+    return tensors, header
+
+
+def load_header(path: str | Path) -> dict[str, Any]:
+    """Read the header alone, which tells what an agent is.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        AgentFileError: it is no saved agent.
+    """
+    with _opened(path) as (_, header):
+        return header
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Open a saved agent and check its header.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        AgentFileError: it is no saved agent, which may also come out inside the context.
+    """
     file_path = Path(path) if Path(path).is_file() else with_suffix(path)
     if not file_path.is_file():
         raise FileNotFoundError(f"path {str(path)!r}: there is no such file, nor {file_path}")
@@ -78,13 +107,9 @@ def load_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
                 raise AgentFileError(f"path {str(file_path)!r} is no saved agent of this library")
             header = parse_json(metadata["header"], name="its header")
             _check_widths(header)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            yield file, header
     except (SafetensorError, KeyError, ValueError) as error:
         raise AgentFileError(f"path {str(file_path)!r} is damaged: {error}") from error
-    for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
-            raise AgentFileError(f"path {str(file_path)!r} is damaged: {name} is not finite")
-    return tensors, header
 
 
 def _check_size(path: Path) -> None:

@@ -102,6 +102,11 @@ def horizon_of(env: VecEnv) -> int:
     return int(spec.max_episode_steps)
 
 
+def task_id_of(env: VecEnv) -> str | None:
+    """Return the id by which ``gym.make`` made the environments; None where they do not tell."""
+    return env.get_attr("task_id")[0] if env.has_attr("task_id") else None
+
+
 class GymnasiumVecEnv(VecEnv):
     """A Gymnasium vector environment in the clothes of an SB3 one.
 
@@ -208,6 +213,8 @@ class GymnasiumVecEnv(VecEnv):
             AttributeError: neither has it.
         """
         rows = self._get_indices(indices)
+        if attr_name == "task_id":
+            return [None if self.env.spec is None else self.env.spec.id for _ in rows]
         # What a vector has for all of its environments is its own attribute; num_envs and the
         # like are never asked for here.
         if attr_name in ("spec", "render_mode") or hasattr(type(self.env), attr_name):

@@ -208,6 +208,11 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
             rewarded = not self._running and info["is_success"]
         return seen, float(rewarded), terminated, bool(cut_off and not terminated), info
 
+    @property
+    def task_id(self) -> str | None:
+        """The id by which ``gym.make`` made it; None where it was made otherwise."""
+        return None if self.spec is None else self.spec.id
+
     def render(self) -> NDArray[np.uint8] | None:
         """Return the newest frame beside the goal, uint8 (H, W, 3); None without a render mode."""
         if self.render_mode is None:

@@ -16,6 +16,7 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from glamor_gym.agents import AgentFileError, GlamorAgent
+from glamor_gym.agents.storage import load_header
 
 STOP = 4
 
@@ -259,6 +260,17 @@ def test_saved_and_loaded_it_predicts_and_learns_the_same(tmp_path, trained):
         assert torch.equal(mine["exp_avg"], its["exp_avg"])
     loaded.learn(100, reset_num_timesteps=False)
     assert loaded.num_timesteps == trained.num_timesteps + 100
+
+
+def test_a_saved_agent_tells_what_it_was_trained_on(tmp_path):
+    envs = (GRID, make_grid(), gym.make_vec(GRID, num_envs=2), make_vec_env(GRID, n_envs=2))
+    assert [make_agent(env).task_id for env in envs] == [GRID] * 4
+    make_agent().save(tmp_path / "room")
+    header = load_header(tmp_path / "room")
+    assert (header["agent"], header["task"]) == ("GlamorAgent", GRID)
+    assert GlamorAgent.load(tmp_path / "room").task_id == GRID
+    make_agent(make_bandit()).save(tmp_path / "bandit")
+    assert GlamorAgent.load(tmp_path / "bandit").task_id is None
 
 
 def test_without_an_environment_it_predicts_but_does_not_learn(tmp_path, trained):
