@@ -16,7 +16,7 @@ import dataclasses
 import json
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,6 +80,10 @@ class RunConfig:
         collect: where environments were stepped, as it was asked for.
         checkpoint_minutes: from one checkpoint to the next.
         finished: whether the run came to its end: it took its steps, or its minutes.
+        goals: by which the agent was evaluated, as in :func:`~glamor_gym.evaluate`.
+        trained_in: folder beside this one of the run whose agent was evaluated here; empty where
+            the run trained its own.
+        planner: how that agent planned here other than there.
     """
 
     task: str
@@ -103,6 +107,9 @@ class RunConfig:
     collect: str = "auto"
     checkpoint_minutes: float = 2.0
     finished: bool = False
+    goals: str = "eval"
+    trained_in: str = ""
+    planner: dict[str, Any] = field(default_factory=dict)
 
 
 class RunFolder:
@@ -215,8 +222,8 @@ def _check_kinds(config: RunConfig) -> None:
         TypeError: a field is of another kind; the message names it.
     """
     kinds: dict[type, tuple[str, ...]] = {
-        str: ("task", "agent", "preset", "hardware", "algorithm"),
-        dict: ("settings", "policy_kwargs", "env_kwargs", "versions"),
+        str: ("task", "agent", "preset", "hardware", "algorithm", "goals", "trained_in"),
+        dict: ("settings", "policy_kwargs", "env_kwargs", "versions", "planner"),
         list: ("commands",),
     }
     for kind, names in kinds.items():

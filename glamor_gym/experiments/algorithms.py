@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -84,20 +84,35 @@ class Algorithm(ABC):
             ValueError: there is no such preset, or no such argument.
         """
         chosen = self.checked_preset(preset)
-        own_names = self.argument_names()
-        for name in overrides:
-            if name not in own_names:
-                raise ValueError(
-                    f"{self.name} has no setting {name!r}; {nearest_names(name, own_names)}"
-                )
+        self._check_names("setting", overrides, self.argument_names())
+        policy_overrides = dict(overrides.get("policy_kwargs", {}))
+        if policy_names := self.policy_argument_names():
+            self._check_names("policy_kwargs", policy_overrides, policy_names)
         arguments = {"policy_kwargs": {}, **self._preset(chosen, steps)}
-        policy_kwargs = arguments["policy_kwargs"] | dict(overrides.get("policy_kwargs", {}))
+        policy_kwargs = arguments["policy_kwargs"] | policy_overrides
         return arguments | dict(overrides) | {"policy_kwargs": policy_kwargs}
 
     def argument_names(self) -> tuple[str, ...]:
         """Return the names of the settings that an override can have."""
         parameters = inspect.signature(self.agent_class().__init__).parameters
         return tuple(name for name in parameters if name not in _NOT_SETTINGS)
+
+    def policy_argument_names(self) -> tuple[str, ...]:
+        """Return what ``policy_kwargs`` can hold; nothing where that is not for us to say."""
+        return ()
+
+    def _check_names(self, kind: str, given: Iterable[str], known: Iterable[str]) -> None:
+        """Check that there is what was named.
+
+        Raises:
+            ValueError: there is not; the message names the nearest ones.
+        """
+        known = tuple(known)
+        for name in given:
+            if name not in known:
+                raise ValueError(
+                    f"{self.name} has no {kind} {name!r}; {nearest_names(name, known)}"
+                )
 
     def checked_preset(self, preset: str | None) -> str:
         """Return the name of a preset, the first one for None.
@@ -163,6 +178,16 @@ class ImageGoalAlgorithm(Algorithm):
     def resumes(self) -> bool:
         """Always: its checkpoint holds its replay as well."""
         return True
+
+    def policy_argument_names(self) -> tuple[str, ...]:
+        """Return the policy's keyword arguments, but for those that are settings of the agent."""
+        (policy_class,) = self.agent_class().policy_aliases.values()
+        settings = self.argument_names()
+        return tuple(
+            name
+            for name, parameter in inspect.signature(policy_class).parameters.items()
+            if parameter.kind is parameter.KEYWORD_ONLY and name not in settings
+        )
 
     def _preset(self, name: str, steps: int) -> dict[str, Any]:
         preset: dict[str, Any] = self.agent_class().preset(name)

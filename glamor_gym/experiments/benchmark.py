@@ -25,7 +25,7 @@ from glamor_gym.evaluation import RunFolder, versions
 from glamor_gym.evaluation.provenance import source_commit
 from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.experiments.runs import is_finished
-from glamor_gym.experiments.spec import RunSpec
+from glamor_gym.experiments.spec import AlgorithmSpec, RunSpec
 from glamor_gym.experiments.worker import Job
 from glamor_gym.files import write_atomically
 from glamor_gym.tasks import get_task
@@ -47,8 +47,8 @@ class BenchmarkRecord:
     versions: dict[str, str]
 
 
-class BenchmarkFolder:
-    """The folder of a benchmark: where what is.
+class ExperimentFolder:
+    """A folder of runs that belong together: where what is.
 
     Args:
         path: the folder, which need not exist.
@@ -57,21 +57,31 @@ class BenchmarkFolder:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.runs = self.path / "runs"
-        self.record_file = self.path / "benchmark.json"
         self.results_file = self.path / "results.csv"
-        self.curves_file = self.path / "curves.csv"
         self.report_file = self.path / "report.html"
 
     def run(self, spec: RunSpec) -> RunFolder:
         """Return the folder of a run."""
-        name = f"{get_task(spec.task).name}-{spec.algorithm}-{spec.seed}"
-        return RunFolder(self.runs / name)
+        return RunFolder(self.runs / run_name(spec))
 
     def run_folders(self) -> list[RunFolder]:
         """Return the folders of all runs that were begun, in the order of their names."""
         if not self.runs.is_dir():
             return []
         return [RunFolder(path) for path in sorted(self.runs.iterdir()) if path.is_dir()]
+
+
+class BenchmarkFolder(ExperimentFolder):
+    """The folder of a benchmark.
+
+    Args:
+        path: the folder, which need not exist.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        super().__init__(path)
+        self.record_file = self.path / "benchmark.json"
+        self.curves_file = self.path / "curves.csv"
 
     def record(self) -> BenchmarkRecord:
         """Return what is known of the benchmark.
@@ -105,6 +115,12 @@ class BenchmarkFolder:
             file.write(json.dumps(record, indent=2).encode())
 
 
+def run_name(spec: RunSpec) -> str:
+    """Return the name of a run within its experiment, which is that of its folder."""
+    name = f"{get_task(spec.task).name}-{spec.variant or spec.algorithm}-{spec.seed}"
+    return name if spec.goals == "eval" else f"{name}-{spec.goals}"
+
+
 def benchmark_specs(
     tasks: Iterable[str],
     algorithms: Iterable[str],
@@ -122,16 +138,13 @@ def benchmark_specs(
         seeds: of the runs.
         preset: of the algorithms that have one of this name; the others take their usual one.
         overrides: algorithm → settings that differ from the preset's.
-        **budget: what all runs have in common: the other fields of
-            :class:`~glamor_gym.experiments.RunSpec`.
+        **budget: what all runs have in common, see :func:`run_specs`.
 
     Raises:
         ValueError: a name is unknown, comes twice, or is missing; no algorithm has the preset;
             there is no such setting; or a number is out of its range.
     """
-    tasks = _distinct("tasks", [get_task(task).name for task in tasks])
     algorithms = _distinct("agents", algorithms)
-    seeds = _distinct("seeds", seeds)
     overrides = overrides or {}
     presets = {name: get_algorithm(name).presets for name in algorithms}
     if preset is not None and not any(preset in known for known in presets.values()):
@@ -141,27 +154,45 @@ def benchmark_specs(
         raise ValueError(f"settings are given for {', '.join(sorted(unknown))}, which is not run")
     for name, settings in overrides.items():
         get_algorithm(name).arguments(None, settings, RunSpec.steps)
-    return [
-        RunSpec(
-            task=task,
-            algorithm=name,
-            preset=preset if preset in presets[name] else None,
-            overrides=dict(overrides.get(name, {})),
-            seed=seed,
-            **budget,
-        )
-        for seed in seeds
-        for task in tasks
+    settled = [
+        AlgorithmSpec(name, preset if preset in presets[name] else None, overrides.get(name, {}))
         for name in algorithms
+    ]
+    return run_specs(tasks, settled, seeds, **budget)
+
+
+def run_specs(
+    tasks: Iterable[str], algorithms: Iterable[AlgorithmSpec], seeds: Iterable[int], **budget: Any
+) -> list[RunSpec]:
+    """Return a run for each task, algorithm and seed, the first seed of everything first.
+
+    Args:
+        tasks: names or ids.
+        algorithms: with their settings.
+        seeds: of the runs.
+        **budget: what all runs have in common: the other fields of
+            :class:`~glamor_gym.experiments.RunSpec`.
+
+    Raises:
+        ValueError: a name is unknown, a task or a seed comes twice or is missing, or a number is
+            out of its range.
+    """
+    tasks = _distinct("tasks", [get_task(task).name for task in tasks])
+    algorithms = list(algorithms)
+    return [
+        algorithm.on(task, seed, **budget)
+        for seed in _distinct("seeds", seeds)
+        for task in tasks
+        for algorithm in algorithms
     ]
 
 
-def jobs_to_do(specs: Sequence[RunSpec], folder: BenchmarkFolder, **arguments: Any) -> list[Job]:
+def jobs_to_do(specs: Sequence[RunSpec], folder: ExperimentFolder, **arguments: Any) -> list[Job]:
     """Return a job for each run that is not finished.
 
     Args:
         specs: every run.
-        folder: of the benchmark.
+        folder: of the experiment.
         **arguments: the other fields of :class:`~glamor_gym.experiments.worker.Job`.
 
     Raises:

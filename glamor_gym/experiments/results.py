@@ -32,6 +32,7 @@ RESULT_COLUMNS = (
     "seed",
     "state",
     "steps",
+    "updates",
     *FIGURES,
     "success_low",
     "success_high",
@@ -51,7 +52,8 @@ def results_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
     """Return a row a run, with the columns :data:`RESULT_COLUMNS`.
 
     ``state`` is that of :class:`~glamor_gym.experiments.status.Status`; figures are missing where
-    a run was not evaluated yet. ``steps`` are those taken up to its last evaluation. A run whose
+    a run was not evaluated yet. ``steps`` and ``updates`` are those made up to its last evaluation;
+    where the agent is that of another run, they and ``train_minutes`` are that run's. A run whose
     files are damaged counts as failed.
 
     Args:
@@ -90,6 +92,8 @@ def _result(folder: RunFolder) -> dict[str, Any]:
     status = read_status(folder.path)
     try:
         config, result = folder.config(), folder.evaluation()
+        trainer = RunFolder(folder.path.parent / config.trained_in) if config.trained_in else folder
+        train_seconds = trainer.config().train_seconds
     except ValueError as error:  # it failed before there was anything to read, or is damaged
         return {
             "task": status.task,
@@ -100,7 +104,7 @@ def _result(folder: RunFolder) -> dict[str, Any]:
             "error": status.error or str(error),
             "folder": folder.path.name,
         }
-    steps = folder.metrics()["step"].max()
+    progress = trainer.metrics().reindex(columns=["step", "train/n_updates"]).max().fillna(0)
     row: dict[str, Any] = {
         "task": get_task(config.task).name,
         "agent": config.algorithm,
@@ -108,8 +112,9 @@ def _result(folder: RunFolder) -> dict[str, Any]:
         "seed": config.seed,
         # A run that was trained by itself has no status.
         "state": "finished" if config.finished else status.state,
-        "steps": 0 if pd.isna(steps) else int(steps),
-        "train_minutes": config.train_seconds / 60,
+        "steps": int(progress["step"]),
+        "updates": int(progress["train/n_updates"]),
+        "train_minutes": train_seconds / 60,
         "hardware": config.hardware,
         "commit": config.commit,
         "error": status.error,

@@ -21,7 +21,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-from glamor_gym.agents import CheckpointCallback, StopRequest
+from glamor_gym.agents import CheckpointCallback, GlamorAgent, StopRequest
 from glamor_gym.evaluation import (
     EvaluationCallback,
     RunConfig,
@@ -31,6 +31,7 @@ from glamor_gym.evaluation import (
     record_result,
     versions,
 )
+from glamor_gym.evaluation.baselines import Predictor
 from glamor_gym.evaluation.provenance import source_commit
 from glamor_gym.experiments.algorithms import Algorithm, ImageGoalAlgorithm, Player, get_algorithm
 from glamor_gym.experiments.spec import RunSpec
@@ -90,7 +91,8 @@ def prepare_run(
     """Check everything and make the agent, so that only the work itself is left to do.
 
     A run that is in the folder already goes on from its checkpoint, where its algorithm can, else
-    begins anew; `spec` may change its steps, evaluations and minutes, and nothing else.
+    begins anew; `spec` may change its steps, evaluations and minutes, and nothing else. Where the
+    agent is that of another run, or nothing is learned, there is an evaluation only.
 
     Args:
         spec: what is to be run.
@@ -121,13 +123,16 @@ def prepare_run(
     )
     config = dataclasses.replace(config, commands=[*config.commands, command])
     if isinstance(algorithm, Player):
-        return _PlayedRun(config, folder, algorithm)
+        return _PlayedRun(config, folder, _player(algorithm, config))
+    if config.trained_in:
+        return _PlayedRun(config, folder, _trained_agent(algorithm, config, folder, device))
     agent = _agent(algorithm, config, folder, device)
     evaluation = EvaluationCallback(
         config.task,
         config.eval_every,
         final_episodes_per_goal=config.episodes_per_goal,
         seed=config.seed,
+        goals=config.goals,
         env_kwargs=config.env_kwargs,
         record=PICTURES,
         run_folder=folder,
@@ -208,11 +213,11 @@ class Run(ABC):
 
 
 class _PlayedRun(Run):
-    """An agent with nothing to learn: one evaluation."""
+    """An agent with nothing to learn, or that has learned already: one evaluation."""
 
-    def __init__(self, config: RunConfig, folder: RunFolder, algorithm: Player) -> None:
+    def __init__(self, config: RunConfig, folder: RunFolder, agent: Predictor) -> None:
         super().__init__(dataclasses.replace(config, hardware=_processors()), folder)
-        self._algorithm = algorithm
+        self._agent = agent
 
     def complete(self) -> EvaluationResult:
         """Evaluate the agent."""
@@ -221,14 +226,12 @@ class _PlayedRun(Run):
 
     def _complete(self) -> EvaluationResult:
         config = self.config
-        env = make_collector(config.task, kind="in-process", **config.env_kwargs)
-        player = self._algorithm.player(stop_action_of(env), config.seed)
-        env.close()
         result = evaluate(
-            player,
+            self._agent,
             config.task,
             episodes_per_goal=config.episodes_per_goal,
             seed=config.seed,
+            goals=config.goals,
             env_kwargs=config.env_kwargs,
             record=PICTURES,
         )
@@ -363,6 +366,9 @@ def _begun(spec: RunSpec) -> RunConfig:
         commands=[],
         versions={},
         hardware="",
+        goals=spec.goals,
+        trained_in=spec.trained_in,
+        planner=dict(spec.planner),
     )
 
 
@@ -384,6 +390,9 @@ def _resumed(spec: RunSpec, folder: RunFolder) -> RunConfig:
         ("preset", algorithm.checked_preset(spec.preset), config.preset),
         ("seed", spec.seed, config.seed),
         ("n_envs", spec.n_envs, config.n_envs),
+        ("goals", spec.goals, config.goals),
+        ("trained_in", spec.trained_in, config.trained_in),
+        ("planner", dict(spec.planner), config.planner),
         *_beside(spec.env_kwargs, config.env_kwargs),
         *_beside(overrides, config.settings),
         *_beside(policy_kwargs, config.policy_kwargs, "policy_kwargs."),
@@ -422,6 +431,48 @@ def _agent(
         return algorithm.load_checkpoint(folder.checkpoint_folder, env=env, device=device)
     arguments = config.settings | {"policy_kwargs": config.policy_kwargs}
     return algorithm.build(env, arguments, seed=config.seed, device=device)
+
+
+def _player(algorithm: Player, config: RunConfig) -> Predictor:
+    """Return an agent with nothing to learn."""
+    env = make_collector(config.task, kind="in-process", **config.env_kwargs)
+    player = algorithm.player(stop_action_of(env), config.seed)
+    env.close()
+    return player
+
+
+def _trained_agent(
+    algorithm: Algorithm, config: RunConfig, folder: RunFolder, device: str
+) -> Predictor:
+    """Return the agent of another run, planning as it is to plan in this one.
+
+    Raises:
+        ValueError: that run is not finished.
+    """
+    there = RunFolder(folder.path.parent / config.trained_in)
+    if not (there.holds_a_run() and there.config().finished):
+        raise ValueError(f"{there.path} holds no finished run, whose agent is to be evaluated")
+    agent: Predictor = planned_by(algorithm.load(there.agent_file, device=device), config.planner)
+    return agent
+
+
+def planned_by(agent: Any, planner: Mapping[str, Any]) -> Any:
+    """Return the agent, from now on planning with these settings instead of its own.
+
+    Args:
+        agent: any.
+        planner: fields of :class:`~glamor_gym.planners.PlannerSettings`.
+
+    Raises:
+        TypeError: it does not plan, and there are settings.
+        ValueError: a setting is out of its range.
+    """
+    if not planner:
+        return agent
+    if not isinstance(agent, GlamorAgent):
+        raise TypeError(f"{type(agent).__name__} does not plan, got planner={dict(planner)}")
+    agent.planner = dataclasses.replace(agent.planner, **planner)
+    return agent
 
 
 def _hardware(agent: BaseAlgorithm) -> str:

@@ -1,4 +1,7 @@
-"""What is to be run, as data: a :class:`RunSpec`, checked when it is made."""
+"""What is to be run, as data: an :class:`AlgorithmSpec` on a task, which makes a :class:`RunSpec`.
+
+In: names, settings and numbers. Out: the same, checked when they are put together.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,46 @@ from glamor_gym.vector import CollectorKind
 
 EVALUATIONS = 5
 """How many evaluations a run has where `eval_every` is not given."""
+
+
+@dataclass(frozen=True)
+class AlgorithmSpec:
+    """An algorithm with the settings that it is to have, whatever the task and the seed.
+
+    Attributes:
+        algorithm: a name in :data:`~glamor_gym.experiments.ALGORITHMS`.
+        preset: of the algorithm; None for its usual one.
+        overrides: settings of the agent that differ from the preset's; ``policy_kwargs`` is a
+            mapping of its own.
+        variant: what tells it from others of the same algorithm, part of the names of folders;
+            empty where there are none.
+    """
+
+    algorithm: str
+    preset: str | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    variant: str = ""
+
+    def on(self, task: str, seed: int, **budget: Any) -> RunSpec:
+        """Return the run of this algorithm on a task.
+
+        Args:
+            task: name or id.
+            seed: of everything.
+            **budget: the other fields of :class:`RunSpec`.
+
+        Raises:
+            ValueError: there is no such task, algorithm or preset, or a number is out of range.
+        """
+        return RunSpec(
+            task=task,
+            algorithm=self.algorithm,
+            preset=self.preset,
+            overrides=dict(self.overrides),
+            variant=self.variant,
+            seed=seed,
+            **budget,
+        )
 
 
 @dataclass(frozen=True)
@@ -36,9 +79,16 @@ class RunSpec:
             runs can go on from one.
         collect: where environments are stepped, a kind of
             :func:`~glamor_gym.vector.collector.make_collector`; the episodes are the same.
+        variant: see :class:`AlgorithmSpec`.
+        goals: by which the agent is evaluated, as in :func:`~glamor_gym.evaluate`.
+        trained_in: folder of a finished run, beside this one's, whose agent is evaluated here
+            instead of training one; empty: nowhere else.
+        planner: how that agent is to plan, where it differs: fields of
+            :class:`~glamor_gym.planners.PlannerSettings`.
 
     Raises:
-        ValueError: there is no such task, algorithm or preset, or a number is out of its range.
+        ValueError: there is no such task, algorithm or preset, a number is out of its range, or
+            `planner` is given for an agent that is yet to be trained.
     """
 
     task: str
@@ -54,6 +104,10 @@ class RunSpec:
     minutes: float | None = None
     checkpoint_minutes: float = 2.0
     collect: CollectorKind = "auto"
+    variant: str = ""
+    goals: str = "eval"
+    trained_in: str = ""
+    planner: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         get_task(self.task)
@@ -73,6 +127,11 @@ class RunSpec:
             number = getattr(self, name)
             if number is not None and not number > 0:
                 raise ValueError(f"{name} must be more than 0, got {number}")
+        if self.planner and not self.trained_in:
+            raise ValueError(
+                f"planner is for the agent of another run, and trained_in names none; "
+                f"got {dict(self.planner)}"
+            )
 
     @property
     def evaluation_interval(self) -> int:

@@ -64,11 +64,21 @@ def test_overrides_replace_settings_one_by_one():
         ("ppo", None, {"seed": 3}, "ppo has no setting 'seed'"),
         ("dqn-her", None, {"replay_buffer_class": "x"}, "has no setting 'replay_buffer_class'"),
         ("random", None, {"speed": 3}, "random has no setting 'speed'"),
+        ("glamor", None, {"policy_kwargs": {"encodr": "tiny"}}, "no policy_kwargs 'encodr'; did"),
+        ("gcsl", None, {"policy_kwargs": {"hidden_size": 8}}, "gcsl has no policy_kwargs"),
+        # A setting of the agent, which hands it to its policy itself.
+        ("glamor", None, {"policy_kwargs": {"ema_decay": 0.9}}, "has no policy_kwargs 'ema_decay'"),
     ],
 )
 def test_what_is_not_there_is_refused_with_the_nearest(name, preset, overrides, told):
     with pytest.raises(ValueError, match=told):
         get_algorithm(name).arguments(preset, overrides, 1_000)
+
+
+def test_a_library_checks_its_policies_itself():
+    overrides = {"policy_kwargs": {"net_arch": [8]}}
+    arguments = get_algorithm("ppo").arguments(None, overrides, 1_000)
+    assert arguments["policy_kwargs"] == {"net_arch": [8]}
 
 
 def test_an_unknown_algorithm_is_answered_with_the_nearest():

@@ -5,8 +5,10 @@ import dataclasses
 import pytest
 from small_runs import SMALL, player_spec, small_spec
 
-from glamor_gym.evaluation import RunFolder
-from glamor_gym.experiments.runs import is_finished, prepare_run, train_run
+from glamor_gym.agents import GlamorAgent
+from glamor_gym.evaluation import RunFolder, evaluate
+from glamor_gym.experiments.runs import is_finished, planned_by, prepare_run, train_run
+from glamor_gym.planners import PlannerSettings
 
 
 def test_a_run_takes_its_steps_and_is_then_finished(tmp_path):
@@ -79,6 +81,8 @@ def test_a_player_has_one_evaluation_and_no_checkpoint(tmp_path):
         ({"n_envs": 1}, "n_envs 2, got 1"),
         ({"overrides": {**SMALL, "batch_size": 30}}, "batch_size 20, got 30"),
         ({"env_kwargs": {"horizon": 5}}, "horizon None, got 5"),
+        ({"goals": "held-out"}, "goals eval, got held-out"),
+        ({"trained_in": "other"}, "trained_in , got other"),
     ],
 )
 def test_a_run_does_not_change_on_its_way(finished, changes, told):
@@ -102,11 +106,48 @@ def finished(tmp_path_factory):
         ({"steps": 0}, "steps must be at least 1, got 0"),
         ({"seed": -1}, "seed must be at least 0, got -1"),
         ({"minutes": 0.0}, "minutes must be more than 0"),
+        ({"planner": {"n_trials": 1}}, "planner is for the agent of another run"),
     ],
 )
 def test_a_spec_is_checked_when_it_is_made(changes, told):
     with pytest.raises(ValueError, match=told):
         small_spec(**changes)
+
+
+def test_the_agent_of_another_run_is_evaluated_without_training(finished):
+    def evaluated(name, **changes):
+        spec = small_spec(trained_in=finished.path.name, **changes)
+        folder = RunFolder(finished.path.parent / name)
+        result = train_run(spec, folder, command="", device="cpu")
+        assert is_finished(spec, folder)
+        assert not folder.holds_a_checkpoint()
+        return result
+
+    there = finished.evaluation()
+    same = evaluated("same", planner={"n_trials": 50})  # which is what it has anyway
+    assert (same.per_goal, same.mean_length) == (there.per_goal, there.mean_length)
+    hasty = evaluated("hasty", planner={"n_trials": 1, "guided": False})
+    agent = GlamorAgent.load(finished.agent_file, device="cpu")
+    agent.planner = PlannerSettings(n_trials=1, guided=False, gamma=agent.gamma, stop_first=True)
+    assert hasty.per_goal == evaluate(agent, "GridWorld", baselines=False).per_goal
+    assert hasty.per_goal != there.per_goal
+    other = evaluated("other", goals="held-out")
+    assert other.goals_hash != there.goals_hash
+    assert len(other.per_goal) < 30  # the grid has no more
+
+
+def test_a_run_that_is_not_finished_has_no_agent_to_evaluate(tmp_path):
+    spec = small_spec(trained_in="nothing", planner={"n_trials": 1})
+    with pytest.raises(ValueError, match="nothing holds no finished run"):
+        prepare_run(spec, RunFolder(tmp_path / "run"), command="", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_only_agents_that_plan_can_be_made_to_plan_otherwise():
+    with pytest.raises(TypeError, match="object does not plan"):
+        planned_by(object(), {"n_trials": 1})
+    agent = object()
+    assert planned_by(agent, {}) is agent
 
 
 def test_nothing_is_written_for_a_run_that_cannot_be(tmp_path):

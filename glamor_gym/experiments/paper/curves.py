@@ -6,7 +6,6 @@ compared. Out: a table with a row for each task, variant, seed and look; and the
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,11 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from glamor_gym.agents import GlamorAgent
 from glamor_gym.evaluation import evaluate, wilson_interval
 from glamor_gym.experiments import RunSpec, get_algorithm
 from glamor_gym.experiments.paper.reproduction import Comparison, Scale, Verdict
 from glamor_gym.experiments.paper.workshop import Trained, Workshop
+from glamor_gym.experiments.runs import planned_by
 from glamor_gym.tasks import get_task
 
 
@@ -75,20 +74,6 @@ def run_spec(scale: Scale, task: str, variant: Variant, seed: int) -> RunSpec:
         env_kwargs=dict(scale.env_kwargs),
         episodes_per_goal=scale.episodes_per_goal,
     )
-
-
-def planned_by(agent: Any, planner: Mapping[str, Any]) -> Any:
-    """Return the agent, from now on planning with these settings instead of its own.
-
-    Raises:
-        TypeError: it does not plan, and there are settings.
-    """
-    if not planner:
-        return agent
-    if not isinstance(agent, GlamorAgent):
-        raise TypeError(f"{type(agent).__name__} does not plan, got planner={dict(planner)}")
-    agent.planner = dataclasses.replace(agent.planner, **planner)
-    return agent
 
 
 def _look(

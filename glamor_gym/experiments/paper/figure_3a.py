@@ -18,9 +18,10 @@ from glamor_gym.evaluation import wilson_interval
 from glamor_gym.evaluation.arena import Arena
 from glamor_gym.evaluation.rollout import Episode
 from glamor_gym.evaluation.shortest_paths import fewest_moves
-from glamor_gym.experiments.paper.curves import Variant, planned_by, run_spec
+from glamor_gym.experiments.paper.curves import Variant, run_spec
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale, Verdict
 from glamor_gym.experiments.paper.workshop import Trained, Workshop
+from glamor_gym.experiments.runs import planned_by
 
 TRIALS = (1, 2, 5, 10, 20, 50)
 WANTED = 0.98

@@ -11,7 +11,6 @@ from glamor_gym.experiments.paper.curves import (
     better,
     in_words,
     over_seeds,
-    planned_by,
     run_spec,
     with_suite,
 )
@@ -100,10 +99,3 @@ def test_an_algorithm_without_that_preset_takes_its_own():
 def test_looks_are_even_and_end_with_the_training():
     assert Scale(("Pong",), steps=70_000, looks=14).look_steps == tuple(range(5000, 70_001, 5000))
     assert Scale(("Pong",), steps=100, looks=3).look_steps == (33, 67, 100)
-
-
-def test_only_agents_that_plan_can_be_made_to_plan_otherwise():
-    with pytest.raises(TypeError, match="object does not plan"):
-        planned_by(object(), {"n_trials": 1})
-    agent = object()
-    assert planned_by(agent, {}) is agent
