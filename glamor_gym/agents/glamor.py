@@ -31,7 +31,6 @@ from glamor_gym.agents.policy import GlamorPolicy
 from glamor_gym.agents.presets import glamor_preset
 from glamor_gym.agents.settings import DataPolicy, GlamorSettings, LearningRateSchedule, Precision
 from glamor_gym.checks import as_instance
-from glamor_gym.models import log_probs
 from glamor_gym.models.augmentation import shift_together
 from glamor_gym.planners import PlannerSettings, StopRule
 from glamor_gym.replay import TrajectoryReplay
@@ -186,19 +185,16 @@ class GlamorAgent(ImageGoalAgent):
         observation, goal = shift_together(
             batch.observation, batch.goal, self.settings.image_shift, self.generator
         )
-        with self.policy.autocast():
-            folded = self.policy.model.fold(observation, goal)
-        inverse, prior = log_probs(folded, batch.tokens, batch.length)
-        inverse_loss, prior_loss = -inverse.mean(), -prior.mean()
-        loss = inverse_loss + self.settings.prior_coef * prior_loss
+        inverse, prior = self.policy.losses(observation, goal, batch.tokens, batch.length)
+        loss = inverse + self.settings.prior_coef * prior
 
         grad_norm = self.policy.descend(loss, self.settings.max_grad_norm)
         self.policy.averages_updated()
         return {
-            "inverse_loss": inverse_loss.detach(),
-            "prior_loss": prior_loss.detach(),
+            "inverse_loss": inverse.detach(),
+            "prior_loss": prior.detach(),
             # What the goal tells of the actions: it opens long before goals are reached.
-            "information_gap": (prior_loss - inverse_loss).detach(),
+            "information_gap": (prior - inverse).detach(),
             "grad_norm": grad_norm,
         }
 

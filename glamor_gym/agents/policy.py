@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from gymnasium import spaces
@@ -19,11 +19,14 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from glamor_gym.agents.model_policy import ModelPolicy
 from glamor_gym.agents.settings import Precision
-from glamor_gym.models import Folded, GlamorModel
+from glamor_gym.checks import as_choice
+from glamor_gym.models import DurationModel, EncodedPairs, GlamorModel, Losses
 from glamor_gym.models.encoders import EncoderName
 from glamor_gym.models.pair_encoder import Fusion
-from glamor_gym.planners import Planner, PlannerSettings, planner_for
+from glamor_gym.planners import Planner, PlannerSettings, plan_by_duration, planner_for
 from glamor_gym.types import Plan
+
+Stopping = Literal["token", "duration"]
 
 
 class GlamorPolicy(ModelPolicy):
@@ -41,13 +44,17 @@ class GlamorPolicy(ModelPolicy):
         embedding_size: width of embeddings and mix.
         hidden_size: width of the LSTMs.
         token_size: width of the layer between token and LSTM.
+        stopping: ``"token"`` (the paper's): the sequence models emit STOP;
+            ``"duration"``: a plan's length is predicted first, see
+            :class:`~glamor_gym.models.DurationModel`.
+        duration_gradient: see there.
         weight_decay: of AdamW.
         ema_decay: see :class:`~glamor_gym.agents.settings.GlamorSettings`.
         precision: see :class:`~glamor_gym.agents.settings.CollectionSettings`.
         horizon: longest plan in actions.
     """
 
-    model: GlamorModel
+    model: GlamorModel | DurationModel
 
     def __init__(
         self,
@@ -61,22 +68,33 @@ class GlamorPolicy(ModelPolicy):
         embedding_size: int = 512,
         hidden_size: int = 64,
         token_size: int = 512,
+        stopping: Stopping = "token",
+        duration_gradient: float = 0.0,
         weight_decay: float = 0.01,
         ema_decay: float = 0.0,
         precision: Precision = "auto",
         horizon: int = 50,
     ) -> None:
         super().__init__(observation_space, action_space, precision=precision, horizon=horizon)
-        self.model = GlamorModel(
-            observation_space,
-            int(action_space.n) - 1,
-            encoder=encoder,
-            fusion=fusion,
-            prior_encoder=prior_encoder,
-            embedding_size=embedding_size,
-            hidden_size=hidden_size,
-            token_size=token_size,
-        )
+        n_actions = int(action_space.n) - 1
+        sizes: dict[str, Any] = {
+            "encoder": encoder,
+            "fusion": fusion,
+            "prior_encoder": prior_encoder,
+            "embedding_size": embedding_size,
+            "hidden_size": hidden_size,
+            "token_size": token_size,
+        }
+        if as_choice(stopping, get_args(Stopping), name="stopping") == "duration":
+            self.model = DurationModel(
+                observation_space,
+                n_actions,
+                horizon,
+                duration_gradient=duration_gradient,
+                **sizes,
+            )
+        else:
+            self.model = GlamorModel(observation_space, n_actions, **sizes)
         self.averaged: AveragedModel | None = None
         if ema_decay:
             average = get_ema_multi_avg_fn(ema_decay)  # type: ignore[no-untyped-call]
@@ -86,12 +104,12 @@ class GlamorPolicy(ModelPolicy):
         )
 
     @property
-    def planning_model(self) -> GlamorModel:
+    def planning_model(self) -> GlamorModel | DurationModel:
         """The weights to plan with: averaged ones where there are any."""
         if self.averaged is None:
             return self.model
         module = self.averaged.module
-        assert isinstance(module, GlamorModel)
+        assert isinstance(module, GlamorModel | DurationModel)
         return module
 
     def averages_updated(self) -> None:
@@ -99,12 +117,10 @@ class GlamorPolicy(ModelPolicy):
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
 
-    @torch.inference_mode()
-    def fold(self, observations: Mapping[str, NDArray[Any]]) -> Folded:
-        """Encode a batch of checked observations with their desired goals, for planning."""
-        observation, goal = self.as_tensors(observations)
+    def losses(self, observation: Tensor, goal: Tensor, tokens: Tensor, length: Tensor) -> Losses:
+        """Return Equation 9's terms, the encoders at their precision and the rest in float32."""
         with self.autocast():
-            return self.planning_model.fold(observation, goal)
+            return self.model.losses(observation, goal, tokens, length)
 
     @torch.inference_mode()
     def plan(
@@ -115,7 +131,15 @@ class GlamorPolicy(ModelPolicy):
         generator: torch.Generator,
     ) -> Plan:
         """Plan for a batch of checked observations: see :func:`glamor_gym.planners.plan`."""
-        return self._planner(self.fold(observations), max_actions, settings, generator)
+        observation, goal = self.as_tensors(observations)
+        model = self.planning_model
+        with self.autocast():
+            seen = (model.encode if isinstance(model, DurationModel) else model.fold)(
+                observation, goal
+            )
+        if isinstance(seen, EncodedPairs):
+            return plan_by_duration(seen, max_actions, settings, generator)
+        return self._planner(seen, max_actions, settings, generator)
 
     @cached_property
     def _planner(self) -> Planner:

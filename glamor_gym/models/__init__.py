@@ -1,6 +1,17 @@
 """Models: observations, goals and tokens in, log-probabilities of action sequences out."""
 
+from glamor_gym.models.duration import DurationModel, EncodedPairs
 from glamor_gym.models.encoders import make_encoder
-from glamor_gym.models.glamor import ActionDecoder, Folded, GlamorModel, fold, log_probs
+from glamor_gym.models.glamor import ActionDecoder, Folded, GlamorModel, Losses, fold, log_probs
 
-__all__ = ["ActionDecoder", "Folded", "GlamorModel", "fold", "log_probs", "make_encoder"]
+__all__ = [
+    "ActionDecoder",
+    "DurationModel",
+    "EncodedPairs",
+    "Folded",
+    "GlamorModel",
+    "Losses",
+    "fold",
+    "log_probs",
+    "make_encoder",
+]

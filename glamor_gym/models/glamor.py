@@ -65,10 +65,17 @@ class ActionDecoder(nn.Module):
         context_size: width of the contexts.
         token_size: width of the linear layer before the LSTM (512 in the paper).
         hidden_size: width H of the LSTM (64 in the paper).
+        emits_stop: whether STOP is among the outputs; else they are the A actions alone.
     """
 
     def __init__(
-        self, n_actions: int, context_size: int, token_size: int, hidden_size: int
+        self,
+        n_actions: int,
+        context_size: int,
+        token_size: int,
+        hidden_size: int,
+        *,
+        emits_stop: bool = True,
     ) -> None:
         super().__init__()
         hidden_size = as_integer(hidden_size, name="hidden_size", low=1, high=MOST_UNITS)
@@ -78,7 +85,7 @@ class ActionDecoder(nn.Module):
         self.context_in = nn.Linear(context_size, token_size)
         self.token_in = nn.Linear(n_actions, token_size, bias=False)
         self.cell = nn.LSTMCell(token_size, hidden_size)
-        self.head = nn.Linear(hidden_size, n_actions + 1)
+        self.head = nn.Linear(hidden_size, n_actions + int(emits_stop))
 
     def fold(self, context: Float[Tensor, "b d"]) -> tuple[Tensor, ...]:
         """Do everything that depends on the context alone, or on the token alone.
@@ -120,17 +127,47 @@ def log_probs(
     Returns:
         (M, N) with N = Σ length: the first tokens of all sequences, then the second ones, …
     """
-    n_models, start = folded.table.shape[0], folded.table.shape[1] - 1
+    # Token t is predicted from token t − 1; the first from the start token.
+    previous = functional.pad(tokens[:, :-1], (1, 0), value=folded.table.shape[1] - 1)
+    return log_probs_after(folded, previous, tokens, length)
+
+
+def log_probs_after(
+    folded: Folded,
+    entries: Int[Tensor, "b k"],
+    tokens: Int[Tensor, "b k"],
+    length: Int[Tensor, "b"],
+) -> Float[Tensor, "m n"]:
+    """Return log p of each given token, given also which entry of the table comes before it.
+
+    Args:
+        folded: as in :func:`log_probs`, as the next two and what is returned.
+        entries: the row of ``folded.table`` that enters before each token.
+        tokens: likewise.
+        length: likewise.
+    """
     in_time = torch.arange(tokens.shape[1], device=tokens.device)[:, None] < length
     batch_sizes = in_time.sum(dim=1).tolist()
-    # Token t is predicted from token t − 1; the first from the start token.
-    previous = functional.pad(tokens[:, :-1], (1, 0), value=start).t()[in_time]
     sequence = in_time.nonzero()[:, 1]
-    gate_inputs = folded.constant[:, sequence] + folded.table[:, previous]
-    hidden = lstm_packed(gate_inputs, folded.h, folded.c, folded.recurrent, batch_sizes)
-    logits = torch.baddbmm(folded.head_bias, hidden, folded.head)
-    targets = tokens.t()[in_time].expand(n_models, -1)
-    return logits.log_softmax(dim=-1).gather(-1, targets.unsqueeze(-1)).squeeze(-1)
+    # Encoders may run in bfloat16; what follows wants float32 whatever is around it.
+    with torch.autocast(tokens.device.type, enabled=False):
+        gate_inputs = folded.constant[:, sequence] + folded.table[:, entries.t()[in_time]]
+        hidden = lstm_packed(gate_inputs, folded.h, folded.c, folded.recurrent, batch_sizes)
+        logits = torch.baddbmm(folded.head_bias, hidden, folded.head)
+        targets = tokens.t()[in_time].expand(len(folded.table), -1)
+        return logits.log_softmax(dim=-1).gather(-1, targets.unsqueeze(-1)).squeeze(-1)
+
+
+class Losses(NamedTuple):
+    """Equation 9's two terms.
+
+    Attributes:
+        inverse: −log p_inv, a mean over tokens.
+        prior: −log p_prior, a mean over tokens.
+    """
+
+    inverse: Float[Tensor, ""]
+    prior: Float[Tensor, ""]
 
 
 class GlamorModel(PairEncoder):
@@ -197,3 +234,14 @@ class GlamorModel(PairEncoder):
         """
         inverse, prior = log_probs(self.fold(observation, goal), tokens, length)
         return inverse, prior
+
+    def losses(
+        self,
+        observation: Tensor,
+        goal: Tensor,
+        tokens: Int[Tensor, "b k"],
+        length: Int[Tensor, "b"],
+    ) -> Losses:
+        """Return what an update descends, for arguments as in :meth:`forward`."""
+        inverse, prior = self(observation, goal, tokens, length)
+        return Losses(-inverse.mean(), -prior.mean())

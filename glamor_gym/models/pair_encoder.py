@@ -19,6 +19,9 @@ from glamor_gym.models.encoders import MOST_UNITS, EncoderName, make_encoder
 
 Fusion = Literal["late", "early"]
 
+MIX_SIZE = 256
+"""Units of the mix's first layer."""
+
 
 class PairEncoder(nn.Module):
     """Two encoders, one for the observation and one for the goal, and an MLP that mixes them.
@@ -63,10 +66,10 @@ class PairEncoder(nn.Module):
         beside = stacked_space(observation, goal) if fusion == "early" else goal
         self.goal_encoder = make_encoder(beside, encoder, embedding_size)
         self.mix = nn.Sequential(
-            nn.Linear(2 * embedding_size, 256),
-            nn.LayerNorm(256),
+            nn.Linear(2 * embedding_size, MIX_SIZE),
+            nn.LayerNorm(MIX_SIZE),
             nn.ReLU(inplace=True),
-            nn.Linear(256, embedding_size),
+            nn.Linear(MIX_SIZE, embedding_size),
             nn.ReLU(inplace=True),
         )
 
@@ -74,9 +77,15 @@ class PairEncoder(nn.Module):
         self, observation: Tensor, goal: Tensor
     ) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b d"]]:
         """Return the embeddings of B observations, and of B observations with their goals."""
-        state = self.observation_encoder(observation)
+        state, pair = self.encoded(observation, goal)
+        return state, self.mix(torch.cat((state, pair), dim=-1))
+
+    def encoded(
+        self, observation: Tensor, goal: Tensor
+    ) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b d"]]:
+        """Return what the two encoders make of B observations and goals, not mixed yet."""
         shown = goal if self.fusion == "late" else stacked(observation, goal)
-        return state, self.mix(torch.cat((state, self.goal_encoder(shown)), dim=-1))
+        return self.observation_encoder(observation), self.goal_encoder(shown)
 
 
 def stacked(observation: Tensor, goal: Tensor) -> Tensor:

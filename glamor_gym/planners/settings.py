@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from glamor_gym.checks import as_choice, as_instance, as_integer, as_number
+from glamor_gym.checks import as_choice, as_instance, as_integer, as_number, as_probability
 
 StopRule = Literal["free", "end", "never"]
 
@@ -28,6 +28,8 @@ class PlannerSettings:
         stop_first: whether STOP may come first too. Needs a model that was taught what having
             arrived looks like (`stay_fraction`); the paper's was not.
         guided: sample candidates from softmax(z); else uniformly, as in Fig. 4.
+        arrival_probability: with a model that predicts durations and `stop_first`, the goal
+            counts as reached where p(k = 0 | s, g) is at least this.
     """
 
     n_trials: int = 50
@@ -37,6 +39,7 @@ class PlannerSettings:
     stop: StopRule = "free"
     stop_first: bool = False
     guided: bool = True
+    arrival_probability: float = 0.15
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -50,6 +53,7 @@ class PlannerSettings:
             raise ValueError(f"gamma must lie in (0, 1], got {self.gamma}")
         if not as_number(self.clip_log_prob, name="clip_log_prob") < 0.0:
             raise ValueError(f"clip_log_prob must be below 0, got {self.clip_log_prob}")
+        as_probability(self.arrival_probability, name="arrival_probability")
         as_choice(self.stop, get_args(StopRule), name="stop")
         for name in ("use_prior", "stop_first", "guided"):
             as_instance(getattr(self, name), bool, name=name)

@@ -1,0 +1,201 @@
+"""GLAMOR with a plan's length predicted before its actions: p(k | s, g) · p(a_1 … a_k | s, g, k).
+
+In: observations and goals (and, in training, token sequences).
+Out: log-probabilities of durations and of actions, under inverse dynamics and under the prior.
+
+The paper's sequence models find out by themselves when to emit STOP. From pixels, much tells how
+much time lies between two pictures that has nothing to do with the agent: enemies, a clock, an
+oxygen bar. A model that may use them learns to see time in them, and then neither acts with
+precision near a goal nor knows that it has arrived, because in the goal's picture the enemies
+stand elsewhere. Both ways of learning from them are closed here:
+
+* the actions are predicted *given* k, and given at every step how many actions are left, so that
+  whatever tells the time adds nothing;
+* k itself is predicted from the embeddings the actions have made; of its gradient only a share
+  (`duration_gradient`) reaches them. Where nothing moves but the agent that gradient is the best
+  teacher there is, so it is not simply cut.
+
+The product over a plan is p(a_1 … a_k, STOP | s, g) as in the paper (§3.3), and so are the uses
+of it (Equations 8 and 9).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from gymnasium import spaces
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from glamor_gym.checks import as_integer, as_probability
+from glamor_gym.models.encoders import EncoderName
+from glamor_gym.models.glamor import ActionDecoder, Folded, Losses, fold, log_probs_after
+from glamor_gym.models.pair_encoder import MIX_SIZE, Fusion, PairEncoder
+
+MOST_STEPS = 2**14
+"""Longest plan that a model is built for."""
+
+
+class DurationModel(PairEncoder):
+    """Encoders, two predictors of the duration, and two decoders of the actions given it.
+
+    Args:
+        observation_space: a Dict with Boxes ``observation`` and ``achieved_goal``.
+        n_actions: number of actions A, STOP not counted.
+        horizon: longest plan T in actions.
+        encoder: see :class:`~glamor_gym.models.pair_encoder.PairEncoder`, as the next three.
+        fusion: likewise.
+        prior_encoder: likewise.
+        embedding_size: likewise.
+        hidden_size: width of the LSTMs (64).
+        token_size: width of the layer between token and LSTM (512).
+        duration_gradient: share of the duration's gradient that reaches the encoders.
+
+    Raises:
+        ValueError: an argument is out of range or unknown.
+        TypeError: an argument is of the wrong type.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        n_actions: int,
+        horizon: int,
+        *,
+        encoder: EncoderName = "auto",
+        fusion: Fusion = "late",
+        prior_encoder: EncoderName | None = None,
+        embedding_size: int = 512,
+        hidden_size: int = 64,
+        token_size: int = 512,
+        duration_gradient: float = 0.0,
+    ) -> None:
+        super().__init__(
+            observation_space,
+            encoder=encoder,
+            fusion=fusion,
+            prior_encoder=prior_encoder,
+            embedding_size=embedding_size,
+        )
+        self.n_actions = n_actions
+        self.horizon = as_integer(horizon, name="horizon", low=1, high=MOST_STEPS)
+        self.duration_gradient = as_probability(duration_gradient, name="duration_gradient")
+        n_durations = self.horizon + 1
+        sizes = (n_actions, embedding_size, token_size, hidden_size)
+        self.inverse_dynamics = ActionDecoder(*sizes, emits_stop=False)
+        self.prior = ActionDecoder(*sizes, emits_stop=False)
+        # The duration enters between the first layer of the mix and its normalisation, and as a
+        # countdown into the gates of both decoders.
+        self.duration_in = nn.Embedding(n_durations, MIX_SIZE)
+        nn.init.normal_(self.duration_in.weight, std=0.5)
+        self.countdown = nn.Parameter(torch.zeros(2, n_durations, 4 * hidden_size))
+        self.duration = _duration_head(2 * embedding_size, n_durations)
+        self.prior_duration = _duration_head(embedding_size, n_durations)
+
+    def encode(self, observation: Tensor, goal: Tensor) -> EncodedPairs:
+        """Encode B observations with their goals, and predict how far apart they are."""
+        state, pair = self.encoded(observation, goal)
+        both = torch.cat((state, pair), dim=-1)
+        share = self.duration_gradient
+        seen = both.detach() * (1.0 - share) + both * share
+        predicted = self.duration(seen), self.prior_duration(seen[:, : state.shape[1]])
+        return EncodedPairs(
+            self, state, self.mix[0](both), torch.stack(predicted).float().log_softmax(dim=-1)
+        )
+
+    def forward(
+        self,
+        observation: Tensor,
+        goal: Tensor,
+        tokens: Int[Tensor, "b k"],
+        length: Int[Tensor, "b"],
+    ) -> tuple[Float[Tensor, "2 n"], Float[Tensor, "2 b"]]:
+        """Return log p of the actions and of the durations, each under (inverse dynamics, prior).
+
+        Args:
+            observation: (B, …).
+            goal: (B, …).
+            tokens: sequences of actions, STOP last, in order of falling length.
+            length: number of tokens that count, STOP included: k + 1.
+
+        Returns:
+            (2, N) for the N = Σ k actions, packed by time; (2, B) for the durations.
+        """
+        encoded = self.encode(observation, goal)
+        duration = length - 1
+        of_duration = encoded.log_duration.gather(-1, duration.expand(2, -1).unsqueeze(-1))
+        rows = (duration > 0).nonzero()[:, 0]
+        k, actions = duration[rows], tokens[rows, : tokens.shape[1] - 1]
+        previous = functional.pad(actions[:, :-1], (1, 0), value=self.n_actions)
+        left = (k[:, None] - torch.arange(actions.shape[1], device=k.device)).clamp(min=0)
+        entries = self.entry(left, previous)
+        folded = encoded.fold(rows, k)
+        return log_probs_after(folded, entries, actions, k), of_duration.squeeze(-1)
+
+    def losses(
+        self,
+        observation: Tensor,
+        goal: Tensor,
+        tokens: Int[Tensor, "b k"],
+        length: Int[Tensor, "b"],
+    ) -> Losses:
+        """Return what an update descends, for arguments as in :meth:`forward`.
+
+        Each term is the mean over actions plus the mean over durations: were durations mere
+        tokens, 50 actions would drown them.
+        """
+        of_actions, of_durations = self(observation, goal, tokens, length)
+        # A batch without a single action has no mean over them.
+        inverse, prior = of_actions.sum(dim=1) / max(1, of_actions.shape[1]) + of_durations.mean(1)
+        return Losses(-inverse, -prior)
+
+    def entry(self, left: Int[Tensor, "*n"], previous: Int[Tensor, "*n"]) -> Int[Tensor, "*n"]:
+        """Return which row of a folded table stands for a previous token with `left` to go."""
+        return left * (self.n_actions + 1) + previous
+
+
+@dataclass(frozen=True)
+class EncodedPairs:
+    """B observations with their goals, seen by a :class:`DurationModel`.
+
+    Attributes:
+        model: which saw them.
+        state: (B, d) embeddings of the observations, the prior's context.
+        pair: (B, m) of observations with goals, before the duration is known.
+        log_duration: (2, B, T + 1) log p(k) for k = 0 … T, under inverse dynamics and prior.
+    """
+
+    model: DurationModel
+    state: Float[Tensor, "b d"]
+    pair: Float[Tensor, "b m"]
+    log_duration: Float[Tensor, "2 b durations"]
+
+    def fold(self, row: Int[Tensor, "c"], duration: Int[Tensor, "c"]) -> Folded:
+        """Make the decoders ready for C pairs with a duration each.
+
+        Args:
+            row: which of the B observations.
+            duration: its number of actions k.
+
+        Returns:
+            Decoders whose table has a row for every number of actions left and previous token,
+            see :meth:`DurationModel.entry`.
+        """
+        model = self.model
+        with torch.autocast(self.pair.device.type, enabled=False):
+            known = self.pair.float()[row] + model.duration_in(duration)
+            contexts = (model.mix[1:](known), self.state.float()[row])
+            folded = fold((model.inverse_dynamics, model.prior), contexts)
+        table = model.countdown[:, :, None] + folded.table[:, None]
+        return folded._replace(table=table.flatten(1, 2))
+
+
+def _duration_head(n_inputs: int, n_durations: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(n_inputs, MIX_SIZE),
+        nn.LayerNorm(MIX_SIZE),
+        nn.ReLU(),
+        nn.Linear(MIX_SIZE, n_durations),
+    )
