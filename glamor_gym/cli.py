@@ -25,6 +25,7 @@ Command = (
     Annotated[options.Tasks, tyro.conf.subcommand("tasks")]
     | Annotated[options.Train, tyro.conf.subcommand("train")]
     | Annotated[options.Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[options.Watch, tyro.conf.subcommand("watch")]
     | Annotated[options.Benchmark, tyro.conf.subcommand("benchmark")]
     | Annotated[options.Report, tyro.conf.subcommand("report")]
     | Annotated[options.Reproduce, tyro.conf.subcommand("reproduce")]
@@ -67,6 +68,10 @@ def _carry_out(chosen: Command, command: str) -> int:
             from glamor_gym.commands.evaluate import evaluate
 
             return evaluate(chosen)
+        case options.Watch():
+            from glamor_gym.commands.watch import watch
+
+            return watch(chosen)
         case options.Benchmark():
             from glamor_gym.commands.benchmark import benchmark
 

@@ -49,9 +49,10 @@ def refused(capsys, *words):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--help"], ["tasks", "train", "evaluate", "goals", "doctor"]),
+        (["--help"], ["tasks", "train", "evaluate", "watch", "goals", "doctor"]),
         (["train", "--help"], ["--run-dir DIR", "(default: 500000)", "--preset PRESET"]),
         (["evaluate", "--help"], ["--episodes-per-goal", "--out DIR"]),
+        (["watch", "--help"], ["PATH", "--goal K ...", "--output PATH", "--open"]),
         (["benchmark", "--help"], ["--agents", "--engine {local,ray}", "--address ADDRESS"]),
         (["report", "--help"], ["PATH", "benchmark"]),
         (["goals", "--help"], ["build", "show", "verify", "report"]),
@@ -224,10 +225,9 @@ def test_a_run_is_evaluated_from_its_folder(trained, capsys, tmp_path):
     assert len(list(tmp_path.glob("goal-*.webp"))) == 30
 
 
-def test_a_saved_agent_is_evaluated_on_the_task_named(trained, capsys, tmp_path):
+def test_a_saved_agent_is_evaluated_on_its_task(trained, capsys, tmp_path):
     words = ["evaluate", str(trained.agent_file), "--goals", "all", "--out", str(tmp_path)]
-    assert "--task is needed" in refused(capsys, *words)
-    code, _, _ = run(capsys, *words, "--task", "GridWorld")
+    code, _, _ = run(capsys, *words)
     assert code == 0
     assert load_result(tmp_path / "evaluation.json").episodes == 49
     assert "made for the actions" in refused(capsys, *words, "--task", "Dice")

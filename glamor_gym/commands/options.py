@@ -108,16 +108,16 @@ class Evaluate:
     """
 
     agent: tyro.conf.Positional[Path]
-    """Folder of a run, or the file of a saved agent."""
-    task: Annotated[str | None, _or_else("TASK", "that of the run")] = None
-    """Name or id of a task; needed for a saved agent."""
+    """Folder of a run, its checkpoint/, or the file of a saved agent."""
+    task: Annotated[str | None, _or_else("TASK", "that of the run, or of the file")] = None
+    """Name or id of a task."""
     episodes_per_goal: int = 1
     """How often each goal is tried."""
     seed: int = RunSpec.seed
     """Of the starts, and of what the agents draw."""
     n_envs: int = 10
     """Environments side by side."""
-    algorithm: Annotated[str | None, _or_else("AGENT", "that of the run, or glamor")] = None
+    algorithm: Annotated[str | None, _or_else("AGENT", "that of the run, or of the file")] = None
     """What a saved agent is: glamor, gcsl, discern, dqn-her, ppo or qrdqn."""
     trust: Flag = False
     """Read agents of other libraries too, whose files execute what is in them."""
@@ -129,6 +129,44 @@ class Evaluate:
     """A keyword argument of gym.make, e.g. render_profile=fast, beside those of the run."""
     out: Annotated[Path | None, _or_else("DIR", "evaluation/ beside the agent")] = None
     """Folder for evaluation.json, a sheet of the goals, and films of the episodes."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Film a trained agent on its way to goals.
+
+    On each frame stand the world, the goal and the newest frame as the agent sees it; beneath
+    them the step, the action taken next, and for agents that plan the length and the log score of
+    the plan that it is from. The last frame of an episode says whether the goal was reached, as
+    the labels have it.
+    """
+
+    checkpoint: tyro.conf.Positional[Path]
+    """Folder of a run, its checkpoint/, or the file of a saved agent."""
+    task: Annotated[str | None, _or_else("TASK", "that of the run, or of the file")] = None
+    """Name or id of a task."""
+    goals: str = "eval"
+    """eval, held-out (30 others), train, all (small worlds only), or the path of a goal set."""
+    goal: Annotated[tuple[int, ...], _or_else("K ...", "some, spread over the set")] = ()
+    """Numbers of goals in their set, from 0."""
+    episodes: Annotated[int | None, _or_else("INT", "one for each --goal, else 6")] = None
+    """How many episodes in all; the goals take turns."""
+    seed: int = RunSpec.seed
+    """Of the starts, as in glamor-gym evaluate, and of what the agent draws."""
+    output: Annotated[Path | None, _or_else("PATH", "watch.mp4 beside the agent")] = None
+    """A file that ends in .mp4, .webm or .gif, or a folder for watch.mp4."""
+    fps: int = 10
+    """Frames, which are steps of the episode, a second."""
+    open: Flag = False
+    """Show the film when it is done, in what the system opens it with."""
+    algorithm: Annotated[str | None, _or_else("AGENT", "that of the run, or of the file")] = None
+    """What a saved agent is: glamor, gcsl, discern, dqn-her, ppo or qrdqn."""
+    trust: Flag = False
+    """Read agents of other libraries too, whose files execute what is in them."""
+    device: str = "auto"
+    """Where the networks are: cpu, cuda, or auto, which is CUDA where there is one."""
+    env: Assignments = ()
+    """A keyword argument of gym.make, e.g. horizon=20, beside those of the run."""
 
 
 @dataclass(frozen=True)

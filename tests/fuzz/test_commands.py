@@ -17,6 +17,7 @@ COMMANDS = {
     "tasks": ["--verbose"],
     "train": ["--task", "--steps", "--preset", "--seed", "--n-envs", "--set", "--env", "--device"],
     "evaluate": ["--task", "--episodes-per-goal", "--seed", "--n-envs", "--goals", "--env"],
+    "watch": ["--task", "--goal", "--goals", "--episodes", "--output", "--fps", "--algorithm"],
     "goals show": ["--which", "--out"],
     "goals verify": [],
     "goals build": ["--seed", "--episodes", "--out"],

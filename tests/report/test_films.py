@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glamor_gym.report.films import film
+from glamor_gym.report.films import film, write_film
 from glamor_gym.report.pictures import FRAME_MILLISECONDS, LAST_FRAME_MILLISECONDS
 
 
@@ -65,3 +65,75 @@ def test_without_an_encoder_a_film_is_a_picture_that_moves(monkeypatch):
     assert head == "data:image/webp;base64"
     with Image.open(io.BytesIO(base64.b64decode(data))) as movie:
         assert movie.n_frames == 4
+
+
+# ---------------------------------------------------------------------------------- in files
+
+
+def colours_changing(n_frames):
+    """Frames of one colour each, with a white mark in the upper left corner."""
+    frames = np.zeros((n_frames, 48, 64, 3), np.uint8)
+    frames[:] = [[[[40 * step, 30, 200 - 40 * step]]] for step in range(n_frames)]
+    frames[:, :8, :8] = 255
+    return frames
+
+
+def decoded_file(path):
+    """The frames of a film in a file, RGB, and its frames a second."""
+    video = cv2.VideoCapture(str(path))
+    frames = []
+    while (read := video.read())[0]:
+        frames.append(read[1][:, :, ::-1])
+    return np.stack(frames).astype(float), video.get(cv2.CAP_PROP_FPS)
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".webm", ".gif"])
+def test_a_film_in_a_file_keeps_frames_colours_and_pace(tmp_path, ending):
+    frames = colours_changing(5)
+    path = tmp_path / "new" / f"film{ending}"
+    write_film(iter(frames), path, fps=5)
+    played, fps = decoded_file(path)
+    assert played.shape == frames.shape
+    assert fps == pytest.approx(5)
+    assert np.abs(played - frames)[:, 16:, 16:].mean() < 6
+    assert played[:, 2:5, 2:5].min() > 230
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_film_that_breaks_off_leaves_what_was_there(tmp_path):
+    path = tmp_path / "film.mp4"
+    path.write_bytes(b"precious")
+
+    def breaking():
+        yield from colours_changing(3)
+        raise RuntimeError("the world fell down")
+
+    with pytest.raises(RuntimeError, match="fell down"):
+        write_film(breaking(), path, fps=5)
+    with pytest.raises(ValueError, match="frames must hold at least one"):
+        write_film([], path, fps=5)
+    assert path.read_bytes() == b"precious"
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("name", "fps", "error", "told"),
+    [
+        ("film.avi", 5, ValueError, r"film.avi must be one of '.mp4', '.webm', '.gif', got '.avi'"),
+        ("film.mp4", 0, ValueError, "fps must be an integer from 1 to 100, got 0"),
+        ("film.mp4", 2.5, TypeError, "fps must be an integer"),
+        (3, 5, TypeError, "path must be a path"),
+    ],
+)
+def test_what_is_no_film_is_refused(tmp_path, monkeypatch, name, fps, error, told):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=told):
+        write_film(colours_changing(1), name, fps=fps)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_film_in_a_file_needs_an_encoder(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    with pytest.raises(OSError, match="needs imageio-ffmpeg"):
+        write_film(colours_changing(1), tmp_path / "film.mp4", fps=5)
+    assert not list(tmp_path.iterdir())

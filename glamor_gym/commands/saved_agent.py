@@ -1,0 +1,103 @@
+"""A saved agent, as a command names it: a path in; what it is, and for which task, out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from glamor_gym.agents.storage import load_header
+from glamor_gym.commands.assignments import parse_assignments
+from glamor_gym.evaluation import RunFolder
+from glamor_gym.experiments import ALGORITHMS, Algorithm, get_algorithm
+from glamor_gym.tasks import get_task
+
+
+@dataclass(frozen=True)
+class SavedAgent:
+    """An agent in a file.
+
+    Attributes:
+        algorithm: what it is.
+        file: where it is.
+        task: id of the environment that it is to act in.
+        env_kwargs: further keyword arguments of ``gym.make``.
+        home: the folder for what comes of it: that of the run, or the file's.
+    """
+
+    algorithm: Algorithm
+    file: Path
+    task: str
+    env_kwargs: dict[str, Any]
+    home: Path
+
+    def load(self, device: str, *, trust: bool) -> BaseAlgorithm:
+        """Read the agent; arguments and errors are those of :meth:`Algorithm.load`."""
+        return self.algorithm.load(self.file, device=device, trust=trust)
+
+
+def find_agent(
+    path: Path, task: str | None, algorithm: str | None, env: Iterable[str]
+) -> SavedAgent:
+    """Find out what a path leads to.
+
+    Args:
+        path: the folder of a run, its ``checkpoint/``, or the file of a saved agent.
+        task: ``--task``; None for the one that the run, or the file, names.
+        algorithm: ``--algorithm``; None likewise.
+        env: ``--env``, each ``NAME=VALUE``, beside those of the run.
+
+    Raises:
+        ValueError: there is no run, what is needed is not told, or what is told is not so.
+        OSError: there is no such file.
+    """
+    env_kwargs = parse_assignments("--env", env)
+    if not path.is_dir():
+        return _in_file(path, task, algorithm, env_kwargs)
+    beside = RunFolder(path.parent)
+    run = beside if path == beside.checkpoint_folder and beside.holds_a_run() else RunFolder(path)
+    config = run.config()
+    if algorithm not in (None, config.algorithm):
+        raise ValueError(f"--algorithm is {config.algorithm} in {path}, got {algorithm}")
+    return SavedAgent(
+        get_algorithm(config.algorithm),
+        run.agent_file if run.agent_file.is_file() else run.library_agent_file,
+        config.task if task is None else get_task(task).id,
+        config.env_kwargs | env_kwargs,
+        home=run.path,
+    )
+
+
+def _in_file(
+    path: Path, task: str | None, algorithm: str | None, env_kwargs: dict[str, Any]
+) -> SavedAgent:
+    """Ask the file of an agent what it is and what it was trained on, where nobody says so.
+
+    Raises:
+        ValueError: it does not tell, or what is told is not so.
+        OSError: there is no such file.
+    """
+    if algorithm is None or task is None:
+        header = load_header(path)
+        algorithm = _algorithm_of(header.get("agent")) if algorithm is None else algorithm
+        task = header.get("task") if task is None else task
+    if not task:
+        raise ValueError(f"--task is needed: {path} does not tell what it was trained on")
+    return SavedAgent(
+        get_algorithm(algorithm), path, get_task(task).id, env_kwargs, home=path.parent
+    )
+
+
+def _algorithm_of(class_name: Any) -> str:
+    """Return the name of the algorithm whose agents are of a class.
+
+    Raises:
+        ValueError: there is none.
+    """
+    for name, algorithm in ALGORITHMS.items():
+        if algorithm.home.endswith(f":{class_name}"):
+            return name
+    raise ValueError(f"--algorithm is needed: there is none whose agents are {class_name!r}")

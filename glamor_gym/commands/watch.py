@@ -1,0 +1,143 @@
+"""``glamor-gym watch``: a film of an agent on its way to goals.
+
+In: :class:`~glamor_gym.commands.options.Watch`. Out: a video with what the agent plans drawn
+beneath the pictures, and a table of its episodes on the terminal.
+"""
+
+from __future__ import annotations
+
+import sys
+import webbrowser
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.table import Table
+from tqdm.auto import tqdm
+
+from glamor_gym.checks import as_integer
+from glamor_gym.commands.device import checked_device
+from glamor_gym.commands.errors import checking_input
+from glamor_gym.commands.options import Watch
+from glamor_gym.commands.saved_agent import find_agent
+from glamor_gym.commands.tables import terminal
+from glamor_gym.evaluation.arena import Arena
+from glamor_gym.evaluation.filming import Camera, Scene
+from glamor_gym.evaluation.guest import as_guest
+from glamor_gym.evaluation.rollout import Episode, Job
+from glamor_gym.report.films import FORMATS, write_film
+from glamor_gym.report.scenes import frames_of
+
+EPISODES = 6
+"""How many goals are shown where none is named."""
+
+MOST_EPISODES = 1000
+
+FILM = "watch.mp4"
+"""The name of a film that was given none."""
+
+
+def watch(options: Watch) -> int:
+    """Film a saved agent and tell how it did.
+
+    Raises:
+        InputError: there is no such agent, task or goal, an option is wrong, they do not fit, or
+            the film cannot be written.
+    """
+    with checking_input():
+        saved = find_agent(options.checkpoint, options.task, options.algorithm, options.env)
+        agent = saved.load(checked_device(options.device), trust=options.trust)
+        path = film_path(options.output, home=saved.home)
+        table = _table(saved.task)
+        camera = Camera()
+        with (
+            Arena(
+                saved.task,
+                goals=options.goals,
+                seed=options.seed,
+                n_envs=1,
+                env_kwargs=saved.env_kwargs | {"render_mode": "rgb_array"},
+            ) as arena,
+            as_guest(agent, None, options.seed),
+        ):
+            jobs = choose_jobs(options.goal, options.episodes, n_goals=len(arena.jobs))
+
+            def frames() -> Iterator[NDArray[np.uint8]]:
+                playing = arena.episodes(agent, jobs, on_moment=camera)
+                for episode in tqdm(
+                    playing, "episodes", len(jobs), leave=False, disable=not sys.stderr.isatty()
+                ):
+                    scenes = camera.take_out(episode.job)
+                    table.add_row(*_row(episode, scenes))
+                    yield from frames_of(
+                        scenes,
+                        task=saved.task,
+                        goal=episode.job.goal,
+                        success=episode.success,
+                        fps=options.fps,
+                    )
+
+            write_film(frames(), path, fps=options.fps)
+    terminal().print(table)
+    print(f"film: {path}")
+    if options.open and not webbrowser.open(path.resolve().as_uri()):
+        print("there is nothing here to open it with")
+    return 0
+
+
+def film_path(output: Path | None, *, home: Path) -> Path:
+    """Return the file that the film is written to.
+
+    Args:
+        output: ``--output``: a file, or a folder, which has no ending or is there already.
+        home: the folder where it is put if nothing was said.
+
+    Raises:
+        ValueError: the file ends like no film.
+    """
+    folder = home if output is None else output
+    if output is None or output.is_dir() or not output.suffix:
+        return folder / FILM
+    if output.suffix not in FORMATS:
+        raise ValueError(f"--output must be a folder, or end in {', '.join(FORMATS)}; got {output}")
+    return output
+
+
+def choose_jobs(named: Sequence[int], episodes: int | None, *, n_goals: int) -> list[Job]:
+    """Return the episodes to play.
+
+    Args:
+        named: ``--goal``: the goals, which are taken in turn; none for some spread over the set.
+        episodes: ``--episodes``; None for one for each goal named, else :data:`EPISODES`, or as
+            many as there are goals.
+        n_goals: number of goals in the set.
+
+    Raises:
+        ValueError: there is no such goal, or a number is out of range.
+    """
+    for goal in named:
+        as_integer(goal, name="--goal", low=0, high=n_goals - 1)
+    if episodes is None:
+        episodes = len(named) or min(EPISODES, n_goals)
+    as_integer(episodes, name="--episodes", low=1, high=MOST_EPISODES)
+    spread = np.linspace(0, n_goals - 1, min(episodes, n_goals)).round().astype(int).tolist()
+    goals = list(named) or spread
+    turns = [divmod(index, len(goals)) for index in range(episodes)]
+    return [Job(goals[position], repeat) for repeat, position in turns]
+
+
+def _table(task: str) -> Table:
+    table = Table(title=f"{task}: episodes")
+    for column in ("goal", "steps", "first plan, actions", "log score"):
+        table.add_column(column, justify="right")
+    table.add_column("goal reached")
+    return table
+
+
+def _row(episode: Episode, scenes: Sequence[Scene]) -> tuple[str, ...]:
+    """Return what is told of an episode, the plan being the one it began with."""
+    plan = scenes[0].plan
+    planned = ("", "") if plan is None else (str(plan.length - 1), f"{plan.log_score:.2f}")
+    reached = "yes" if episode.success else "no"
+    return str(episode.job.goal), str(episode.length), *planned, reached
