@@ -65,9 +65,8 @@ def watch(options: Watch) -> int:
 
             def frames() -> Iterator[NDArray[np.uint8]]:
                 playing = arena.episodes(agent, jobs, on_moment=camera)
-                for episode in tqdm(
-                    playing, "episodes", len(jobs), leave=False, disable=not sys.stderr.isatty()
-                ):
+                hidden = not sys.stderr.isatty()
+                for episode in tqdm(playing, "episodes", len(jobs), leave=False, disable=hidden):
                     scenes = camera.take_out(episode.job)
                     table.add_row(*_row(episode, scenes))
                     yield from frames_of(
