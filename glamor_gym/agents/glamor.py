@@ -11,7 +11,9 @@ Algorithm 1 of the paper, and where each line of it is:
 
 Deviations from the paper and its code, each an argument: none with ``preset("paper")`` except
 that k is uniform over what remains of a trajectory and the observation after the last action is
-stored, as the paper's text has it; ``preset("compact")`` lists its own.
+stored, as the paper's text has it; ``preset("compact")`` lists its own. The largest of them is that
+a plan's length may be predicted before its actions, see
+:mod:`glamor_gym.models.duration` (``policy_kwargs={"stopping": "duration"}``).
 """
 
 from __future__ import annotations

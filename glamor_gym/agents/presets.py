@@ -31,6 +31,8 @@ _SMALL_WORLD: Preset = {
 
 _EARLY_FUSION: Preset = {"encoder": "compact", "fusion": "early", "prior_encoder": "tiny"}
 
+_DURATION_FIRST: Preset = {"stopping": "duration", "duration_gradient": 0.1}
+
 
 def _glamor_paper() -> Preset:
     return {**GlamorSettings().as_dict(), "policy_kwargs": {"encoder": "auto"}}
@@ -41,7 +43,7 @@ def _glamor_compact() -> Preset:
         **_glamor_paper(),
         **_SOON,
         "stay_fraction": 0.1,
-        "policy_kwargs": {**_EARLY_FUSION, "token_size": 64},
+        "policy_kwargs": {**_EARLY_FUSION, "token_size": 64, **_DURATION_FIRST},
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from small_agents import make_agent
+from small_agents import SMALL, make_agent
 
 from glamor_gym.agents import GlamorAgent
 
@@ -17,7 +17,9 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="session")
-def trained() -> GlamorAgent:
+@pytest.fixture(scope="session", params=["token", "duration"])
+def trained(request: pytest.FixtureRequest) -> GlamorAgent:
+    """Agents that know how long a plan is by STOP, as in the paper, or before its actions."""
     torch.set_num_threads(1)
-    return make_agent().learn(400)
+    policy_kwargs = {**SMALL["policy_kwargs"], "stopping": request.param}
+    return make_agent(policy_kwargs=policy_kwargs).learn(400)

@@ -230,8 +230,10 @@ def test_the_state_tells_length_and_score_of_the_plan_that_is_followed(trained):
     np.testing.assert_array_equal(later.log_score[1:], state.log_score[1:])
 
 
-def test_an_agent_that_knows_when_it_has_arrived_may_stop_at_once():
-    agent = make_agent(stay_fraction=0.2)
+@pytest.mark.parametrize("stopping", ["token", "duration"])
+def test_an_agent_that_knows_when_it_has_arrived_may_stop_at_once(stopping):
+    policy_kwargs = {**SMALL["policy_kwargs"], "stopping": stopping}
+    agent = make_agent(stay_fraction=0.2, policy_kwargs=policy_kwargs)
     assert agent.planner.stop_first
     agent.learn(600)
     arrived = observations(1)
