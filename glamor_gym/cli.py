@@ -27,6 +27,7 @@ Command = (
     | Annotated[options.Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[options.Watch, tyro.conf.subcommand("watch")]
     | Annotated[options.Benchmark, tyro.conf.subcommand("benchmark")]
+    | Annotated[options.Ablate, tyro.conf.subcommand("ablate")]
     | Annotated[options.Report, tyro.conf.subcommand("report")]
     | Annotated[options.Reproduce, tyro.conf.subcommand("reproduce")]
     | Annotated[options.Goals, tyro.conf.subcommand("goals")]
@@ -76,6 +77,10 @@ def _carry_out(chosen: Command, command: str) -> int:
             from glamor_gym.commands.benchmark import benchmark
 
             return benchmark(chosen, command)
+        case options.Ablate():
+            from glamor_gym.commands.ablate import ablate
+
+            return ablate(chosen, command)
         case options.Report():
             from glamor_gym.commands.report import report
 

@@ -209,8 +209,26 @@ class Reproduce:
     """Where the networks are: cpu, cuda, or auto, which is CUDA where there is one."""
 
 
-@dataclass(frozen=True)
-class Benchmark:
+@dataclass(frozen=True, kw_only=True)
+class Workers:
+    """Who works on many runs."""
+
+    engine: Literal["local", "ray"] = "local"
+    """Who works: processes of this machine, or Ray."""
+    jobs: Annotated[int | None, _or_else("INT", "one for every two cores")] = None
+    """Runs at a time; on a cluster of Ray, its processors set the limit."""
+    address: Annotated[str | None, _or_else("ADDRESS", "Ray is started here")] = None
+    """Of a Ray cluster whose machines share DIR."""
+    gpus: float = 0.0
+    """GPUs that Ray is to keep for a run, e.g. 0.25 for four runs on one."""
+    retries: int = 1
+    """How often a run is taken up again whose process died."""
+    device: str = "auto"
+    """Where the networks are: cpu, cuda, or auto, which is CUDA where there is one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark(Workers):
     """Put several agents on several tasks with several seeds, and compare what they reach.
 
     Every run has the same budget of environment steps and is judged by the same goals at the same
@@ -239,30 +257,68 @@ class Benchmark:
     """How often each goal is tried in the last evaluation; once in those before it."""
     minutes: Annotated[float | None, _or_else("FLOAT", "no limit")] = None
     """End the training of each run after so many minutes, whatever steps are left."""
-    engine: Literal["local", "ray"] = "local"
-    """Who works: processes of this machine, or Ray."""
-    jobs: Annotated[int | None, _or_else("INT", "one for every two cores")] = None
-    """Runs at a time; on a cluster of Ray, its processors set the limit."""
-    address: Annotated[str | None, _or_else("ADDRESS", "Ray is started here")] = None
-    """Of a Ray cluster whose machines share DIR."""
-    gpus: float = 0.0
-    """GPUs that Ray is to keep for a run, e.g. 0.25 for four runs on one."""
-    retries: int = 1
-    """How often a run is taken up again whose process died."""
-    device: str = "auto"
-    """Where the networks are: cpu, cuda, or auto, which is CUDA where there is one."""
     set: Assignments = ()
     """A setting of one agent, e.g. glamor.n_trials=200."""
     env: Assignments = ()
     """A keyword argument of gym.make, e.g. render_profile=fast."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ablate(Workers):
+    """Change one thing at a time about GLAMOR, and see what each change brings.
+
+    A base and its variants are run on a panel of tasks with the same seeds, steps and minutes. DIR
+    gets a folder for each run, results.csv (a row a run, those that failed included) and
+    report.html: each variant's difference from the base, with intervals. Finished runs are not
+    made again. Another call with the same DIR adds its changes, tasks and seeds to what is there;
+    what it leaves out is as it was, and without --change all of it goes on. The exit code is 1 if
+    a run failed.
+    """
+
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Folder of the ablation."""
+    base: Annotated[str | None, _or_else("PRESET", "compact")] = None
+    """Preset that is varied."""
+    change: Annotated[
+        tuple[str, ...],
+        tyro.conf.arg(metavar="NAME=VALUE[,NAME=VALUE]"),
+        tyro.conf.UseAppendAction,
+    ] = ()
+    """A variant: a setting of the agent, e.g. ema_decay=0.999 or policy_kwargs.token_size=32, or of
+    its planner in evaluation alone, which trains no new agents, e.g. planner.n_trials=200; several
+    where they only make sense together."""
+    set: Assignments = ()
+    """A setting of the base that differs from the preset's, e.g. learning_starts=1000."""
+    tasks: Annotated[tuple[str, ...], _or_else("[TASK ...]", "seven cheap ones")] = ()
+    """Names or ids of the tasks to choose by."""
+    held_out: Annotated[tuple[str, ...], _or_else("[TASK ...]", "none")] = ()
+    """Tasks that are reported apart."""
+    held_out_goals: Flag = False
+    """Evaluate every agent by 30 goals other than the evaluation's too, and report that apart."""
+    seeds: Annotated[tuple[int, ...], _or_else("[INT ...]", RunSpec.seed)] = ()
+    """Each is a run of its own."""
+    steps: Annotated[int | None, _or_else("INT", 30_000)] = None
+    """Environment steps of each run."""
+    minutes: Annotated[float | None, _or_else("FLOAT", "no limit")] = None
+    """End the training of each run after so many minutes, whatever steps are left."""
+    n_envs: Annotated[int | None, _or_else("INT", RunSpec.n_envs)] = None
+    """Environments that collect data side by side."""
+    eval_every: Annotated[int | None, _or_else("INT", "at the end alone")] = None
+    """Environment steps from one evaluation to the next."""
+    episodes_per_goal: Annotated[int | None, _or_else("INT", RunSpec.episodes_per_goal)] = None
+    """How often each goal is tried in the last evaluation; once in those before it."""
+    env: Assignments = ()
+    """A keyword argument of gym.make, e.g. render_profile=fast."""
+    report_only: Flag = False
+    """Make no runs: write results.csv and report.html again."""
+
+
 @dataclass(frozen=True)
 class Report:
-    """Write the page of a run or of a benchmark again, from what is in its folder."""
+    """Write the page of a run, a benchmark or an ablation again, from what is in its folder."""
 
     path: tyro.conf.Positional[Path]
-    """Folder of a run, or of a benchmark."""
+    """Folder of a run, of a benchmark, or of an ablation."""
 
 
 @dataclass(frozen=True)

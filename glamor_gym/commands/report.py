@@ -1,7 +1,7 @@
-"""``glamor-gym report``: the page of a run, or of a benchmark.
+"""``glamor-gym report``: the page of a run, of a benchmark, or of an ablation.
 
-In: :class:`~glamor_gym.commands.options.Report`. Out: ``report.html`` in the folder; for a
-benchmark its tables as well.
+In: :class:`~glamor_gym.commands.options.Report`. Out: ``report.html`` in the folder; for many runs
+their tables as well.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Report
 from glamor_gym.evaluation import RunFolder
+from glamor_gym.experiments.ablation import AblationFolder
+from glamor_gym.experiments.ablation_report import write_ablation_report
 from glamor_gym.experiments.benchmark import BenchmarkFolder
 from glamor_gym.experiments.benchmark_report import write_benchmark_report
 from glamor_gym.report import write_report
@@ -18,19 +20,23 @@ def report(options: Report) -> int:
     """Write the page that belongs to a folder.
 
     Raises:
-        InputError: the folder holds neither a run that was evaluated nor a benchmark, or one of
+        InputError: the folder holds neither a run that was evaluated nor many runs, or one of
             its files is damaged.
     """
     with checking_input():
         run, benchmark = RunFolder(options.path), BenchmarkFolder(options.path)
+        ablation = AblationFolder(options.path)
         if run.holds_a_run():
             page = write_report(run)
         elif benchmark.record_file.is_file():
             page = write_benchmark_report(benchmark)
+        elif ablation.holds_an_ablation():
+            page = write_ablation_report(ablation)
         else:
+            files = [run.config_file, benchmark.record_file, ablation.record_file]
             raise ValueError(
-                f"{options.path} holds neither a run nor a benchmark: there is no "
-                f"{run.config_file.name} and no {benchmark.record_file.name}"
+                f"{options.path} holds neither a run nor a benchmark nor an ablation: it has none "
+                f"of {', '.join(file.name for file in files)}"
             )
     print(f"report: {page}")
     return 0

@@ -148,7 +148,8 @@ class Screen:
 
 def _steps_to_take(job: Job) -> int:
     """Return the environment steps of a run; none where there is nothing to learn."""
-    return job.spec.steps if get_algorithm(job.spec.algorithm).learns else 0
+    trains = get_algorithm(job.spec.algorithm).learns and not job.spec.trained_in
+    return job.spec.steps if trains else 0
 
 
 def _lines(job: Job, before: Progression, now: Progression) -> list[str]:

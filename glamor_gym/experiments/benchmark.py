@@ -138,13 +138,16 @@ def benchmark_specs(
         seeds: of the runs.
         preset: of the algorithms that have one of this name; the others take their usual one.
         overrides: algorithm → settings that differ from the preset's.
-        **budget: what all runs have in common, see :func:`run_specs`.
+        **budget: what all runs have in common: the other fields of
+            :class:`~glamor_gym.experiments.RunSpec`.
 
     Raises:
         ValueError: a name is unknown, comes twice, or is missing; no algorithm has the preset;
             there is no such setting; or a number is out of its range.
     """
-    algorithms = _distinct("agents", algorithms)
+    tasks = distinct("tasks", [get_task(task).name for task in tasks])
+    algorithms = distinct("agents", algorithms)
+    seeds = distinct("seeds", seeds)
     overrides = overrides or {}
     presets = {name: get_algorithm(name).presets for name in algorithms}
     if preset is not None and not any(preset in known for known in presets.values()):
@@ -158,32 +161,11 @@ def benchmark_specs(
         AlgorithmSpec(name, preset if preset in presets[name] else None, overrides.get(name, {}))
         for name in algorithms
     ]
-    return run_specs(tasks, settled, seeds, **budget)
-
-
-def run_specs(
-    tasks: Iterable[str], algorithms: Iterable[AlgorithmSpec], seeds: Iterable[int], **budget: Any
-) -> list[RunSpec]:
-    """Return a run for each task, algorithm and seed, the first seed of everything first.
-
-    Args:
-        tasks: names or ids.
-        algorithms: with their settings.
-        seeds: of the runs.
-        **budget: what all runs have in common: the other fields of
-            :class:`~glamor_gym.experiments.RunSpec`.
-
-    Raises:
-        ValueError: a name is unknown, a task or a seed comes twice or is missing, or a number is
-            out of its range.
-    """
-    tasks = _distinct("tasks", [get_task(task).name for task in tasks])
-    algorithms = list(algorithms)
     return [
         algorithm.on(task, seed, **budget)
-        for seed in _distinct("seeds", seeds)
+        for seed in seeds
         for task in tasks
-        for algorithm in algorithms
+        for algorithm in settled
     ]
 
 
@@ -205,7 +187,12 @@ def jobs_to_do(specs: Sequence[RunSpec], folder: ExperimentFolder, **arguments: 
     ]
 
 
-def _distinct(name: str, values: Iterable[Any]) -> list[Any]:
+def distinct(name: str, values: Iterable[Any]) -> list[Any]:
+    """Return values, of which there is one at least and none comes twice.
+
+    Raises:
+        ValueError: it is not so.
+    """
     listed = list(values)
     if not listed:
         raise ValueError(f"{name} must name at least one")

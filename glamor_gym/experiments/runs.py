@@ -451,7 +451,7 @@ def _trained_agent(
     """
     there = RunFolder(folder.path.parent / config.trained_in)
     if not (there.holds_a_run() and there.config().finished):
-        raise ValueError(f"{there.path} holds no finished run, whose agent is to be evaluated")
+        raise ValueError(f"{config.trained_in} is no finished run whose agent could be evaluated")
     agent: Predictor = planned_by(algorithm.load(there.agent_file, device=device), config.planner)
     return agent
 

@@ -138,7 +138,7 @@ def test_the_agent_of_another_run_is_evaluated_without_training(finished):
 
 def test_a_run_that_is_not_finished_has_no_agent_to_evaluate(tmp_path):
     spec = small_spec(trained_in="nothing", planner={"n_trials": 1})
-    with pytest.raises(ValueError, match="nothing holds no finished run"):
+    with pytest.raises(ValueError, match="nothing is no finished run"):
         prepare_run(spec, RunFolder(tmp_path / "run"), command="", device="cpu")
     assert not (tmp_path / "run").exists()
 

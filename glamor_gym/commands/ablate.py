@@ -1,0 +1,121 @@
+"""``glamor-gym ablate``: what each change to GLAMOR brings, one at a time.
+
+In: :class:`~glamor_gym.commands.options.Ablate`. Out: the folder of the ablation (see
+:mod:`glamor_gym.experiments.ablation`), and the differences on the terminal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from rich.table import Table
+
+from glamor_gym.commands.assignments import parse_assignments
+from glamor_gym.commands.errors import checking_input
+from glamor_gym.commands.options import Ablate
+from glamor_gym.commands.tables import terminal
+from glamor_gym.commands.workers import Crew, exit_code
+from glamor_gym.experiments import RunSpec
+from glamor_gym.experiments.ablation import (
+    BASE,
+    AblationFolder,
+    AblationRecord,
+    plan_ablation,
+)
+from glamor_gym.experiments.ablation_report import write_ablation_report
+from glamor_gym.experiments.ablation_results import (
+    ablation_table,
+    mean_rate,
+    panel_difference,
+    variant_scores,
+)
+from glamor_gym.experiments.benchmark import jobs_to_do
+
+
+def ablate(options: Ablate, command: str) -> int:
+    """Make the runs that are not finished, and report what all of them come to.
+
+    Args:
+        options: what was asked for.
+        command: the same as it was typed, for the record.
+
+    Returns:
+        The exit code: 0; 1 where a run failed; 130 where Ctrl-C or SIGTERM came.
+
+    Raises:
+        InputError: an option is wrong, or does not fit what is there.
+    """
+    folder = AblationFolder(options.out)
+    if options.report_only:
+        with checking_input():
+            print(f"report: {write_ablation_report(folder)}")
+        return 0
+    with checking_input():
+        record, specs = _planned(options, folder)
+        crew = Crew.of(options)
+        jobs = jobs_to_do(specs, folder, command=command, **crew.job_arguments)
+        folder.write(record, command)
+    print(f"{len(specs)} runs, {len(specs) - len(jobs)} of them finished already, in {folder.path}")
+    # Agents have to be there before others evaluate them again.
+    training = [job for job in jobs if not job.spec.trained_in]
+    interrupted = crew.carry_out(training)
+    if not interrupted:
+        interrupted = crew.carry_out([job for job in jobs if job.spec.trained_in])
+    print(f"report: {write_ablation_report(folder)}")
+    terminal().print(_table(folder, record))
+    return exit_code(jobs, interrupted)
+
+
+def _planned(options: Ablate, folder: AblationFolder) -> tuple[AblationRecord, list[RunSpec]]:
+    """Return what is asked for by now, and the runs of this call.
+
+    Raises:
+        ValueError: an option is wrong, or does not fit what is there.
+        TypeError: a setting has a value of another type.
+    """
+    return plan_ablation(
+        folder.record() if folder.holds_an_ablation() else None,
+        base=options.base,
+        settings=parse_assignments("--set", options.set),
+        changes=[_change(text) for text in options.change],
+        tasks=options.tasks,
+        held_out=options.held_out,
+        seeds=options.seeds,
+        held_out_goals=options.held_out_goals,
+        steps=options.steps,
+        minutes=options.minutes,
+        n_envs=options.n_envs,
+        eval_every=options.eval_every,
+        episodes_per_goal=options.episodes_per_goal,
+        env_kwargs=parse_assignments("--env", options.env) or None,
+    )
+
+
+def _change(text: str) -> dict[str, Any]:
+    """Return the settings that a change names; a comma within a value is no end of it."""
+    settings: Sequence[str] = re.split(r",(?=[A-Za-z_][\w.]*=)", text)
+    return parse_assignments("--change", settings)
+
+
+def _table(folder: AblationFolder, record: AblationRecord) -> Table:
+    """Return how far each variant is from the base, over the tasks of the panel."""
+    scores = variant_scores(folder, ablation_table(folder, record))
+    base = scores.get(BASE, {})
+    table = Table(
+        "change", "goals reached", "difference", "95 % interval", "tasks",
+        caption=f"means over {', '.join(record.tasks)}",
+    )  # fmt: skip
+    for variant in record.variants:
+        ours = scores.get(variant, {})
+        words = [f"{mean_rate(ours, record.tasks):.2f}" if ours else "–", "", "", ""]
+        difference = panel_difference(ours, base, record.tasks)
+        if variant != BASE and difference is not None:
+            words[1:] = [
+                f"{difference.value:+.2f}",
+                f"{difference.low:+.2f} to {difference.high:+.2f}",
+                str(difference.tasks),
+            ]
+        table.add_row(variant, *words)
+    return table

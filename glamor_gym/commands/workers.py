@@ -1,0 +1,117 @@
+"""Who works on the runs of an experiment, and the wait for them.
+
+In: :class:`~glamor_gym.commands.options.Workers`, and jobs. Out: the jobs, done; and how they stand
+on the terminal meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from glamor_gym.commands.device import checked_device
+from glamor_gym.commands.options import Workers
+from glamor_gym.commands.screen import Screen
+from glamor_gym.commands.tables import terminal
+from glamor_gym.experiments.engines import Engine, LocalEngine
+from glamor_gym.experiments.status import read_status
+from glamor_gym.experiments.worker import Job
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Those who work, ready to begin.
+
+    Attributes:
+        engine: gives out the jobs.
+        job_arguments: the fields of a :class:`~glamor_gym.experiments.worker.Job` that follow
+            from the options.
+    """
+
+    engine: Engine
+    job_arguments: dict[str, Any]
+
+    @classmethod
+    def of(cls, options: Workers) -> Crew:
+        """Return those who were asked for.
+
+        Raises:
+            ValueError: an option is wrong, or only for the other engine.
+        """
+        n_jobs = _jobs_at_once(options)
+        threads = max(1, _cores() // n_jobs)
+        device = checked_device(options.device)
+        return cls(_engine(options, n_jobs), {"device": device, "threads": threads})
+
+    def carry_out(self, jobs: Sequence[Job]) -> bool:
+        """Carry out all jobs; return whether Ctrl-C or SIGTERM ended that early."""
+        if not jobs:
+            return False
+        try:
+            with _ended_by_sigterm(), Screen(jobs, terminal()) as screen:
+                self.engine.carry_out(jobs, screen.update)
+        except KeyboardInterrupt:
+            print("interrupted; the same command goes on from here")
+            return True
+        return False
+
+
+def exit_code(jobs: Sequence[Job], interrupted: bool) -> int:
+    """Tell which jobs failed; return 130 after an interruption, 1 where one failed, else 0."""
+    failed = [job for job in jobs if read_status(job.folder).state == "failed"]
+    for job in failed:
+        print(f"{job.name} failed: {read_status(job.folder).error} (see {job.folder}/log.txt)")
+    if interrupted:
+        return 130
+    return 1 if failed else 0
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Take SIGTERM for Ctrl-C, so that runs do not go on without the experiment."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _engine(options: Workers, n_jobs: int) -> Engine:
+    """Return who is to work.
+
+    Raises:
+        ValueError: an option is wrong, or only for the other engine.
+    """
+    if options.engine == "local":
+        for name, given in (("--address", options.address), ("--gpus", options.gpus)):
+            if given:
+                raise ValueError(f"{name} is for --engine ray, got {given}")
+        return LocalEngine(n_jobs, retries=options.retries)
+    try:
+        from glamor_gym.experiments.ray_engine import RayEngine
+    except ImportError as error:
+        raise ValueError(
+            f"--engine ray needs Ray: pip install 'glamor-gym[ray]' ({error})"
+        ) from None
+    return RayEngine(n_jobs, address=options.address, retries=options.retries, gpus=options.gpus)
+
+
+def _jobs_at_once(options: Workers) -> int:
+    if options.jobs is None:
+        return max(1, _cores() // 2)
+    if options.jobs < 1:
+        raise ValueError(f"--jobs must be at least 1, got {options.jobs}")
+    return options.jobs
+
+
+def _cores() -> int:
+    """Return how many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
