@@ -55,6 +55,7 @@ def refused(capsys, *words):
         (["watch", "--help"], ["PATH", "--goal K ...", "--output PATH", "--open"]),
         (["benchmark", "--help"], ["--agents", "--engine {local,ray}", "--address ADDRESS"]),
         (["report", "--help"], ["PATH", "benchmark"]),
+        (["ablate", "--help"], ["--change NAME=VALUE", "--held-out [TASK ...]", "--report-only"]),
         (["goals", "--help"], ["build", "show", "verify", "report"]),
         (["goals", "build", "--help"], ["--episodes", "TASK"]),
         (["doctor", "--help"], ["--buffer-size"]),

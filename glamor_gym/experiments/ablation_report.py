@@ -6,9 +6,10 @@ figure in itself and every result, those of runs that failed included.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -82,7 +83,6 @@ def render_ablation(
         ),
     ]
     finished = table[table["state"] == "finished"]
-    shown = table.astype(object).where(table.notna(), None)
     return render(
         "ablation.html.jinja",
         setup=record.setup,
@@ -90,11 +90,11 @@ def render_ablation(
         seeds=sorted(int(seed) for seed in table["seed"].unique()),
         finished=len(finished),
         runs=len(table),
-        failures=shown[table["state"] == "failed"].to_dict("records"),
+        failures=_records(table[table["state"] == "failed"]),
         forest=difference_figure(panel.rows[1:]),
         panel=panel,
         sections=[section for section in apart if section.rows],
-        rows=shown.to_dict("records"),
+        rows=_records(table),
         details={
             "Commands": "\n".join(record.commands),
             "Base": ", ".join(f"{name}={value}" for name, value in record.setup.arguments.items()),
@@ -103,6 +103,14 @@ def render_ablation(
             "Hardware": _counted(finished["hardware"]),
         },
     )
+
+
+def _records(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """Return the rows of a table, with None for what is missing."""
+    return [
+        {name: None if pd.isna(value) else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]
 
 
 def _counted(column: pd.Series) -> str:
@@ -146,13 +154,13 @@ class Section:
         title: of the table.
         tasks: its columns.
         rows: a variant each; none where there is nothing to tell.
-        chance: baseline → its rate on each task; None where it is not known.
+        chance: baseline → its mean rate on each task; NaN where it is not known.
     """
 
     title: str
     tasks: Sequence[str]
     rows: list[Row]
-    chance: Mapping[str, list[float | None]]
+    chance: Mapping[str, list[float]]
 
 
 def _section(
@@ -172,10 +180,10 @@ def _section(
         for variant in record.variants
         if variant in asked
     ]
-    played = table[table["goals"] == goals].groupby("task")[["random", "noop"]].mean()
+    played = table[table["goals"] == goals]
     chance = {
-        title: [float(played.loc[task, name]) if task in played.index else None for task in tasks]
-        for name, title in (("random", "random agent"), ("noop", "no-op agent"))
+        agent: [played[played["task"] == task][name].mean() for task in tasks]
+        for name, agent in (("random", "random agent"), ("noop", "no-op agent"))
     }
     return Section(title, tasks, rows, chance)
 

@@ -11,22 +11,9 @@ from glamor_gym.cli import main
 from glamor_gym.commands.screen import Screen
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments.benchmark import BenchmarkFolder, benchmark_specs, jobs_to_do
-from glamor_gym.experiments.engines import LocalEngine
 from glamor_gym.experiments.worker import carry_out
 
 SMALL = ["--steps", "120", "--n-envs", "2", "--eval-every", "60", "--episodes-per-goal", "1"]
-
-
-@pytest.fixture
-def in_process(monkeypatch):
-    """Carry out jobs here: processes take seconds to start."""
-
-    def carry_out_here(self, jobs, tick):
-        for job in jobs:
-            carry_out(job)
-            tick()
-
-    monkeypatch.setattr(LocalEngine, "carry_out", carry_out_here)
 
 
 def run(capsys, *words):

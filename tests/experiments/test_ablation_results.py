@@ -1,0 +1,267 @@
+"""Differences from a base, held against hand computations; and what is told of runs that failed."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_runs import SMALL
+
+from glamor_gym.cli import main
+from glamor_gym.evaluation import RunFolder, newcombe_interval
+from glamor_gym.experiments.ablation import AblationFolder, plan_ablation
+from glamor_gym.experiments.ablation_report import write_ablation_report
+from glamor_gym.experiments.ablation_results import (
+    Scores,
+    ablation_table,
+    bootstrap_interval,
+    panel_difference,
+    task_difference,
+    variant_scores,
+)
+from glamor_gym.experiments.benchmark import jobs_to_do
+from glamor_gym.experiments.worker import carry_out
+
+WORDS = ["--tasks", "Dice", "--steps", "120", "--n-envs", "2", "--episodes-per-goal", "1"]
+WORDS += ["--set", "learning_starts=50", "--set", "batch_size=20", "--set", "replay_ratio=1"]
+WORDS += ["--set", "policy_kwargs.embedding_size=16", "--device", "cpu"]
+
+
+def scores(by_seed, tries=2):
+    return Scores(pd.DataFrame.from_dict(by_seed, orient="index"), tries)
+
+
+# ------------------------------------------------------------------------------- differences
+
+
+def test_on_one_task_it_is_newcombes_interval_of_all_episodes():
+    # Four goals, two tries each: 5 of 8 and 7 of 8 episodes here, 2 of 8 and 4 of 8 there.
+    variant = scores({0: [1.0, 0.5, 0.5, 0.5], 1: [1.0, 1.0, 1.0, 0.5]})
+    base = scores({0: [0.5, 0.5, 0.0, 0.0], 1: [0.5, 0.5, 0.5, 0.5]})
+    difference = task_difference(variant, base)
+    assert difference.value == pytest.approx(12 / 16 - 6 / 16)
+    assert (difference.low, difference.high) == newcombe_interval((12, 16), (6, 16))
+    assert (difference.tasks, difference.seeds, difference.verdict) == (1, 2, "better")
+    assert task_difference(base, variant).verdict == "worse"
+
+
+def test_only_seeds_that_both_have_finished_are_compared():
+    variant = scores({1: [1.0, 1.0], 2: [0.0, 0.0]})
+    base = scores({0: [1.0, 1.0], 1: [0.5, 0.0]})
+    difference = task_difference(variant, base)
+    assert difference.value == pytest.approx(0.75)
+    assert (difference.low, difference.high) == newcombe_interval((4, 4), (1, 4))
+    assert difference.seeds == 1
+    assert task_difference(scores({5: [1.0, 1.0]}), base) is None
+    assert task_difference(None, base) is None
+
+
+def test_over_tasks_it_is_the_mean_of_the_tasks_that_both_have():
+    variant = {"Pong": scores({0: [1.0, 0.5]}), "Qbert": scores({0: [0.0, 0.0, 0.5]})}
+    base = {
+        "Pong": scores({0: [0.5, 0.5]}),
+        "Qbert": scores({0: [0.5, 0.5, 0.5]}),
+        "Skiing": scores({0: [1.0]}),
+    }
+    difference = panel_difference(variant, base, ["Pong", "Qbert", "Skiing"])
+    assert difference.value == pytest.approx((0.25 - 1 / 3) / 2)
+    assert difference.tasks == 2
+    assert panel_difference(variant, base, ["Skiing"]) is None
+
+
+def test_the_interval_over_tasks_is_that_of_drawn_seeds_and_goals():
+    rng = np.random.default_rng(0)
+    tables = [rng.normal(size=(3, 8)) + rng.normal(size=(3, 1)), rng.normal(size=(2, 5))]
+    # The same by a plain loop.
+    means = []
+    for _ in range(4000):
+        drawn = [
+            table[np.ix_(rng.integers(len(table), size=len(table)),
+                         rng.integers(table.shape[1], size=table.shape[1]))].mean()
+            for table in tables
+        ]  # fmt: skip
+        means.append(np.mean(drawn))
+    expected = np.quantile(means, [0.025, 0.975])
+    assert bootstrap_interval(tables) == pytest.approx(tuple(expected), abs=0.08)
+    assert bootstrap_interval(tables) == bootstrap_interval(tables)
+
+
+def test_a_difference_that_is_everywhere_the_same_is_certain():
+    assert bootstrap_interval([np.full((2, 3), 0.25)]) == pytest.approx((0.25, 0.25))
+
+
+# ----------------------------------------------------------------------- a whole small ablation
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A base, a change that fails, one that plans otherwise, and one that nobody has begun."""
+    folder = AblationFolder(tmp_path_factory.mktemp("ablation"))
+    record, specs = plan_ablation(
+        None,
+        changes=[
+            {"policy_kwargs": {"embedding_size": -1}},
+            {"planner": {"n_trials": 1, "guided": False}},
+            {"gamma": 0.5},
+        ],
+        settings=SMALL,
+        tasks=["GridWorld"],
+        held_out=["Dice"],
+        steps=120,
+        n_envs=2,
+        episodes_per_goal=2,
+    )
+    folder.write(record, "glamor-gym ablate --change <a & b>")
+    for job in jobs_to_do(specs, folder, command="typed", device="cpu"):
+        if "gamma" not in job.name:
+            carry_out(job)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    return write_ablation_report(folder).read_text()
+
+
+def test_the_table_has_every_run_that_was_asked_for(folder, page):
+    table = pd.read_csv(folder.results_file).set_index("folder")
+    assert len(table) == 4 * 2
+    base = table.loc["GridWorld-base-0"]
+    assert (base["variant"], base["state"], base["steps"], base["episodes"]) == (
+        "base", "finished", 120, 60,
+    )  # fmt: skip
+    assert base["updates"] == (120 - 50) // 20  # learning_starts, and a sample a step
+    assert base["seconds"] > 0
+    failed = table.loc["GridWorld-policy_kwargs.embedding_size=-1-0"]
+    assert failed["state"] == "failed"
+    assert "embedding_size must be an integer" in failed["error"]
+    assert table.loc["GridWorld-gamma=0.5-0", "state"] == "waiting"
+    planned = table[table["variant"] == "planner.n_trials=1, planner.guided=false"]
+    # Its agents are the base's, and so are steps, updates and seconds of their training.
+    assert planned["state"].tolist() == ["finished", "finished"]
+    same = ["steps", "updates", "seconds"]
+    assert planned.iloc[0][same].tolist() == base[same].tolist()
+    assert table["held_out_task"].tolist() == (table["task"] == "Dice").tolist()
+
+
+def test_tasks_that_are_held_out_do_not_count(folder):
+    record = folder.record()
+    found = variant_scores(folder, ablation_table(folder, record))
+    planned = found["planner.n_trials=1, planner.guided=false"]
+    difference = panel_difference(planned, found["base"], record.tasks)
+    assert difference.value == pytest.approx(
+        planned["GridWorld"].rate - found["base"]["GridWorld"].rate
+    )
+    assert difference.tasks == 1
+    assert set(found["base"]) == {"GridWorld", "Dice"}
+
+
+def test_rates_are_those_of_the_evaluations(folder):
+    found = variant_scores(folder, ablation_table(folder, folder.record()))["base"]["GridWorld"]
+    result = RunFolder(folder.runs / "GridWorld-base-0").evaluation()
+    assert found.rates.loc[0].to_dict() == result.per_goal
+    assert found.counts() == (round(60 * result.success_rate), 60)
+
+
+def test_the_page_tells_all_of_it(folder, page):
+    words = re.sub(r"\s+", " ", re.sub(r"<style>.*</style>|<[^>]*>", " ", page, flags=re.DOTALL))
+    found = variant_scores(folder, ablation_table(folder, folder.record()))
+    planned = "planner.n_trials=1, planner.guided=false"
+    base, other = (found[name]["GridWorld"] for name in ("base", planned))
+    low, high = newcombe_interval(other.counts(), base.counts())
+    for told in (
+        "compact, and 3 changes to it",
+        "1 task, 120 environment steps each, seed 0; 4 of 8 runs finished",
+        "embedding_size=-1: GridWorld, seed 0 ValueError: embedding_size must be an integer",
+        "Tasks held out",
+        f"{base.rate:.2f}",
+        f"{other.rate - base.rate:+.2f}, {low:+.2f} to {high:+.2f}",
+        "glamor-gym ablate --change &lt;a &amp; b&gt;",
+        "random agent",
+        "gymnasium 1.",
+        "gamma=0.5 GridWorld eval 0 waiting",
+    ):
+        assert told in words
+    assert "Goals held out" not in words
+
+
+def test_the_page_needs_nothing_but_itself(page):
+    sources = re.findall(r'(?:src|srcset)="([^"]*)"', page)
+    assert len(sources) == 2
+    assert all(source.startswith("data:image/svg+xml") for source in sources)
+    assert "<script" not in page
+
+
+def test_nothing_is_drawn_where_nothing_is_finished(tmp_path):
+    folder = AblationFolder(tmp_path)
+    record, _ = plan_ablation(None, changes=[{"gamma": 0.5}], tasks=["GridWorld"])
+    folder.write(record, "typed")
+    page = write_ablation_report(folder).read_text()
+    assert "<img" not in page
+    assert pd.read_csv(folder.results_file)["state"].tolist() == ["waiting", "waiting"]
+
+
+# --------------------------------------------------------------------------------- the command
+
+
+def run(capsys, *words):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    captured = capsys.readouterr()
+    return ended.value.code, captured.out, captured.err
+
+
+def test_the_command_makes_runs_once_and_adds_to_them(capsys, tmp_path, in_process):
+    out = ["--out", str(tmp_path)]
+    words = ["--change", "stay_fraction=0.0,planner.stop=end"]
+    code, told, _ = run(capsys, "ablate", *WORDS, *words, *out)
+    assert code == 0
+    assert "3 runs, 0 of them finished" in told
+    assert "stay_fraction=0.0, planner.stop=end" in told
+    first = pd.read_csv(tmp_path / "results.csv")
+    assert first["variant"].tolist() == [
+        "base", "stay_fraction=0.0", "stay_fraction=0.0, planner.stop=end",
+    ]  # fmt: skip
+
+    code, told, _ = run(capsys, "ablate", "--change", "gamma=0.5", *out)
+    assert code == 0
+    assert "2 runs, 1 of them finished" in told
+    both = pd.read_csv(tmp_path / "results.csv")
+    assert both["variant"].tolist() == [*first["variant"], "gamma=0.5"]
+    pd.testing.assert_frame_equal(both.iloc[:3], first)
+
+    (tmp_path / "report.html").unlink()
+    code, told, _ = run(capsys, "ablate", "--report-only", *out)
+    assert (code, told) == (0, f"report: {tmp_path / 'report.html'}\n")
+    assert run(capsys, "report", str(tmp_path))[1] == told
+    assert "glamor-gym ablate --change gamma=0.5" in (tmp_path / "report.html").read_text()
+
+
+def test_a_run_that_fails_gives_exit_code_1_and_is_kept(capsys, tmp_path, in_process):
+    words = ["--change", "policy_kwargs.embedding_size=-1", "--out", str(tmp_path)]
+    code, told, _ = run(capsys, "ablate", *WORDS, *words)
+    assert code == 1
+    assert "embedding_size=-1-0 failed: ValueError" in told
+    assert pd.read_csv(tmp_path / "results.csv")["state"].tolist() == ["finished", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--change", "n_trails=7"], "did you mean n_trials"),
+        (["--change", "gamma"], "--change takes NAME=VALUE, got 'gamma'"),
+        (["--set", "gama=0.5"], "did you mean gamma"),
+        (["--base", "papre"], "did you mean paper"),
+        (["--held-out", "GridWorld"], "held_out must be apart from tasks"),
+        (["--jobs", "0"], "--jobs must be at least 1"),
+        (["--report-only"], "holds no ablation"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_written(capsys, tmp_path, words, told):
+    out = tmp_path / "out"
+    code, printed, err = run(capsys, "ablate", "--tasks", "GridWorld", *words, "--out", str(out))
+    assert (code, printed) == (2, "")
+    assert told in err
+    assert not out.exists()
