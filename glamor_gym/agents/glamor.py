@@ -80,6 +80,7 @@ class GlamorAgent(ImageGoalAgent):
         n_trials: number N of candidates for each plan.
         clip_log_prob: tokens with a lower log p_inv are not expanded (`clip-p-actions`).
         use_prior: subtract the action prior in planning.
+        vote: candidates elect the first action by their weight. Not in the paper.
         prior_coef: α of Equation 9.
         exploration_final_eps: share of random actions in the end.
         exploration_steps: environment steps over which that share falls from 1.
@@ -129,6 +130,7 @@ class GlamorAgent(ImageGoalAgent):
         n_trials: int = _Defaults.n_trials,
         clip_log_prob: float = _Defaults.clip_log_prob,
         use_prior: bool = _Defaults.use_prior,
+        vote: bool = _Defaults.vote,
         prior_coef: float = _Defaults.prior_coef,
         exploration_final_eps: float = _Defaults.exploration_final_eps,
         exploration_steps: int = _Defaults.exploration_steps,
@@ -155,6 +157,7 @@ class GlamorAgent(ImageGoalAgent):
             clip_log_prob=clip_log_prob,
             use_prior=use_prior,
             gamma=gamma,
+            vote=vote,
             stop_first=stay_fraction > 0,
         )
         self.open_loop = False

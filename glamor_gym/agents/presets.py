@@ -43,6 +43,7 @@ def _glamor_compact() -> Preset:
         **_glamor_paper(),
         **_SOON,
         "stay_fraction": 0.1,
+        "vote": True,
         "policy_kwargs": {**_EARLY_FUSION, "token_size": 64, **_DURATION_FIRST},
     }
 
@@ -51,6 +52,7 @@ def _glamor_small() -> Preset:
     return {
         **_glamor_compact(),
         **_SMALL_WORLD,
+        "vote": False,
         "gamma": 0.5,
         "policy_kwargs": {"encoder": "mlp", "token_size": 64, "embedding_size": 256},
     }

@@ -141,6 +141,8 @@ class GlamorSettings(CollectionSettings):
         n_trials: number N of candidate plans.
         clip_log_prob: tokens less likely than this under p_inv are not expanded.
         use_prior: subtract the action prior's log-probability (Eq. 8).
+        vote: candidates elect the first action by their weight; False in the paper, where the
+            best candidate alone decides.
         prior_coef: α of Eq. 9.
         data_policy: ``"open_loop"``: plan once an episode and follow the plan (§3.5);
             ``"random"``: uniformly random actions (§A.4.1).
@@ -158,6 +160,7 @@ class GlamorSettings(CollectionSettings):
     n_trials: int = 50
     clip_log_prob: float = -3.15
     use_prior: bool = True
+    vote: bool = False
     prior_coef: float = 1.0
     data_policy: DataPolicy = "open_loop"
     stay_fraction: float = 0.0

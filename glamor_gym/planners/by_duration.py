@@ -65,7 +65,7 @@ def plan_by_duration(
     tokens.scatter_(0, end, stop)
     token_z.scatter_(0, end, duration_z[row].gather(1, duration[:, None]).t())
 
-    found = best_of(tokens, token_z, len(max_actions), settings.gamma, stop)
+    found = best_of(tokens, token_z, len(max_actions), settings, stop)
     if settings.stop_first:
         arrived = log_p[0, :, 0].exp() >= settings.arrival_probability
         _stop_at_once(found, arrived, duration_z[:, 0], settings, stop)

@@ -93,14 +93,14 @@ def roll_out(
         token_z[slots].index_copy_(1, candidates.index, new_z)
         if look_every and not candidates.drop_ended():
             break
-    return best_of(tokens, token_z, len(max_actions), settings.gamma, stop)
+    return best_of(tokens, token_z, len(max_actions), settings, stop)
 
 
 def best_of(
     tokens: Int[Tensor, "slots c"],
     token_z: Float[Tensor, "slots c"],
     n_rows: int,
-    gamma: float,
+    settings: PlannerSettings,
     stop: int,
 ) -> Plan:
     """Score all candidates by Equation 8 and return each row's best.
@@ -109,7 +109,8 @@ def best_of(
         tokens: the candidates, row by row; what comes after STOP does not count.
         token_z: z of each token.
         n_rows: number of observations B.
-        gamma: γ.
+        settings: see :class:`PlannerSettings`; with `vote`, the best of those candidates that
+            begin as most of the weight does.
         stop: the token.
     """
     is_stop = tokens == stop
@@ -117,7 +118,18 @@ def best_of(
     tokens.masked_fill_(ended, stop + 1)
     token_z.masked_fill_(ended, 0.0)
     length = (tokens <= stop).sum(dim=0)
-    score = token_z.sum(dim=0) + length * math.log(gamma)
-    best = score.view(n_rows, -1).argmax(dim=1)
+    score = token_z.sum(dim=0) + length * math.log(settings.gamma)
+    ranked = score.view(n_rows, -1)
+    if settings.vote:
+        ranked = _only_the_elected(ranked, tokens[0].view(n_rows, -1), stop)
+    best = ranked.argmax(dim=1)
     best += torch.arange(0, len(score), len(score) // n_rows, device=best.device)
     return Plan(tokens[:, best].t(), length[best], score[best], token_z[:, best].t())
+
+
+def _only_the_elected(
+    score: Float[Tensor, "b n"], first: Int[Tensor, "b n"], stop: int
+) -> Float[Tensor, "b n"]:
+    """Rule out candidates that do not begin with the token with the most weight, exp(score)."""
+    weight = score.new_zeros(len(score), stop + 1).scatter_add_(1, first, score.softmax(dim=1))
+    return score.masked_fill(first != weight.argmax(dim=1, keepdim=True), -math.inf)

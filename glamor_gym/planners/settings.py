@@ -28,6 +28,9 @@ class PlannerSettings:
         stop_first: whether STOP may come first too. Needs a model that was taught what having
             arrived looks like (`stay_fraction`); the paper's was not.
         guided: sample candidates from softmax(z); else uniformly, as in Fig. 4.
+        vote: candidates vote for the first token with the weight exp(score), and the best of
+            those that begin with the winner is taken. The best of all, as in the paper, owes its
+            place partly to luck.
         arrival_probability: with a model that predicts durations and `stop_first`, the goal
             counts as reached where p(k = 0 | s, g) is at least this.
     """
@@ -39,7 +42,8 @@ class PlannerSettings:
     stop: StopRule = "free"
     stop_first: bool = False
     guided: bool = True
-    arrival_probability: float = 0.15
+    vote: bool = False
+    arrival_probability: float = 0.1
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -55,7 +59,7 @@ class PlannerSettings:
             raise ValueError(f"clip_log_prob must be below 0, got {self.clip_log_prob}")
         as_probability(self.arrival_probability, name="arrival_probability")
         as_choice(self.stop, get_args(StopRule), name="stop")
-        for name in ("use_prior", "stop_first", "guided"):
+        for name in ("use_prior", "stop_first", "guided", "vote"):
             as_instance(getattr(self, name), bool, name=name)
 
     def stop_is_open(self, slot: int) -> bool:
