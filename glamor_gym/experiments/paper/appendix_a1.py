@@ -25,7 +25,6 @@ from glamor_gym.envs.dice import FACES, FAIR, LOADED, Dice
 from glamor_gym.experiments.paper.curves import Variant, run_spec
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.workshop import Trained, Workshop
-from glamor_gym.models import log_probs
 from glamor_gym.report.style import AGENT, CHANCE, PUBLISHED, SECOND
 from glamor_gym.types import Trajectory
 
@@ -145,12 +144,14 @@ def ratio_at_one(agent: GlamorAgent) -> float:
     """
     goal = torch.eye(FACES, device=agent.device)[:1]
     start = torch.zeros(1, FACES, device=agent.device)
+    plans = torch.tensor(
+        [[LOADED, agent.stop_action], [FAIR, agent.stop_action]], device=agent.device
+    )
+    length = torch.full((2,), 2, device=agent.device)
     with torch.no_grad():
-        folded = agent.policy.planning_model.fold(start.expand(2, -1), goal.expand(2, -1))
-        plans = torch.tensor(
-            [[LOADED, agent.stop_action], [FAIR, agent.stop_action]], device=agent.device
+        inverse, prior = agent.policy.planning_model(
+            start.expand(2, -1), goal.expand(2, -1), plans, length
         )
-        inverse, prior = log_probs(folded, plans, torch.tensor([2, 2], device=agent.device))
         z = (inverse - prior).reshape(2, -1).sum(dim=0)  # first tokens of both, then STOP of both
     return math.exp(float(z[0] - z[1]))
 
