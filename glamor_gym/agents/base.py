@@ -30,7 +30,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import MaybeCallback, RolloutReturn, TrainFreq
 from stable_baselines3.common.vec_env import VecEnv
 
-from glamor_gym import __version__
+from glamor_gym.agents.agent_file import build_agent, header_of, tensors_of
 from glamor_gym.agents.background import Background
 from glamor_gym.agents.checkpoint_folder import CheckpointError, CheckpointFolder
 from glamor_gym.agents.continuation import (
@@ -41,13 +41,7 @@ from glamor_gym.agents.continuation import (
 )
 from glamor_gym.agents.episodes import EpisodeRecorder, row_of
 from glamor_gym.agents.settings import CollectionSettings
-from glamor_gym.agents.storage import (
-    AgentFileError,
-    load_tensors,
-    save_tensors,
-    space_from_json,
-    space_to_json,
-)
+from glamor_gym.agents.storage import AgentFileError, load_tensors, save_tensors
 from glamor_gym.checks import as_instance, as_integer
 from glamor_gym.replay import TrajectoryReplay
 from glamor_gym.replay.trajectory_store import TrajectoryStore
@@ -531,48 +525,10 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             )
         tensors = {
             name: tensor
-            for name, tensor in self._tensors().items()
+            for name, tensor in tensors_of(self).items()
             if name.partition(".")[0] not in left_out
         }
-        save_tensors(path, tensors, self._header())
-
-    def _tensors(self) -> dict[str, torch.Tensor]:
-        """Return weights and optimiser by name, as :meth:`policy_loaded_from` takes them."""
-        self.finish_updates()
-        tensors = {f"policy.{name}": value for name, value in self.policy.state_dict().items()}
-        for index, state in self.policy.optimizer.state_dict()["state"].items():
-            for name, value in state.items():
-                tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
-        return tensors
-
-    def _header(self) -> dict[str, Any]:
-        """Return all that is no tensor, as JSON-able values."""
-        return {
-            "agent": type(self).__name__,
-            "version": __version__,
-            "task": self.task_id or "",
-            "settings": self.settings.as_dict(),
-            "policy": self._policy_name(),
-            "policy_kwargs": self.policy_kwargs,
-            "observation_space": space_to_json(self.observation_space),
-            "action_space": space_to_json(self.action_space),
-            "stop_action": self.stop_action,
-            "horizon": self.horizon,
-            "seed": self.seed,
-            "num_timesteps": self.num_timesteps,
-            "n_updates": self._n_updates,
-            "updates_before": self._updates_before,
-            "episode_num": self._episode_num,
-        }
-
-    def _policy_name(self) -> str:
-        for name, policy_class in self.policy_aliases.items():
-            if policy_class is self.policy_class:
-                return name
-        raise ValueError(
-            f"policy {self.policy_class.__name__} is not among {sorted(self.policy_aliases)}: "
-            "a file could not name it without executing code"
-        )
+        save_tensors(path, tensors, header_of(self))
 
     @classmethod
     def load(  # type: ignore[override]
@@ -607,7 +563,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             raise ValueError(f"custom_objects must be empty, got {custom_objects!r}")
         tensors, header = load_tensors(path)
         try:
-            return cls._built(header, tensors, env, device, kwargs)
+            return build_agent(cls, header, tensors, env, device, kwargs)
         except (
             AgentFileError,
             AttributeError,
@@ -619,84 +575,6 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             TypeError,
         ) as error:
             raise AgentFileError(f"path {str(path)!r} does not fit: {error}") from error
-
-    @classmethod
-    def _built(
-        cls: type[Self],
-        header: Mapping[str, Any],
-        tensors: Mapping[str, torch.Tensor],
-        env: AnyEnv | None,
-        device: torch.device | str,
-        changes: Mapping[str, Any],
-    ) -> Self:
-        """Build the agent that a header describes, with its weights and optimiser.
-
-        Raises:
-            AgentFileError: it describes another kind of agent, or there are no weights.
-            KeyError: an entry of the header is missing.
-            TypeError: an entry of the header is of another type.
-            RuntimeError: the weights are those of other networks.
-            ValueError: `env` has other spaces, or a setting is out of its range.
-        """
-        if header.get("agent") != cls.__name__:
-            raise AgentFileError(f"it holds a {header.get('agent')}, not a {cls.__name__}")
-        arguments = {
-            **header["settings"],
-            "policy_kwargs": header["policy_kwargs"],
-            "seed": header["seed"],
-        }
-        arguments |= {"env": env, "device": device, "_init_setup_model": False}
-        agent = cls(**{"policy": header["policy"], **arguments, **changes})
-        agent._restore(header)
-        if not agent.policy_loaded_from(tensors):
-            raise AgentFileError("it lacks the policy's weights")
-        return agent
-
-    def _restore(self, header: Mapping[str, Any]) -> None:
-        """Take spaces and counters from a header, check the environment, build the networks."""
-        observation_space = space_from_json(header["observation_space"])
-        action_space = space_from_json(header["action_space"])
-        if self.env is not None and (
-            self.env.observation_space != observation_space or self.env.action_space != action_space
-        ):
-            raise ValueError(
-                f"env has spaces {self.env.observation_space}, {self.env.action_space}; the "
-                f"agent was trained with {observation_space}, {action_space}"
-            )
-        self._adopt_spaces(observation_space, action_space)
-        self.n_envs = self.env.num_envs if self.env is not None else 1
-        self.stop_action, self.horizon = int(header["stop_action"]), int(header["horizon"])
-        self._setup_model()
-        self.task_id = self.task_id or as_instance(header.get("task", ""), str, name="task") or None
-        self.num_timesteps = int(header["num_timesteps"])
-        self._n_updates = int(header["n_updates"])
-        self._updates_before = int(header["updates_before"])
-        self._episode_num = int(header["episode_num"])
-
-    def policy_loaded_from(self, tensors: Mapping[str, torch.Tensor]) -> bool:
-        """Load weights and optimiser from a file's tensors; tell whether there were weights.
-
-        Raises:
-            RuntimeError: names or shapes do not fit this policy.
-        """
-        weights = {
-            name.removeprefix("policy."): tensor
-            for name, tensor in tensors.items()
-            if name.startswith("policy.")
-        }
-        if not weights:
-            return False
-        self.policy.load_state_dict(weights)
-        state: dict[int, dict[str, torch.Tensor]] = {}
-        for name, tensor in tensors.items():
-            if name.startswith("optimizer."):
-                _, index, key = name.split(".")
-                state.setdefault(int(index), {})[key] = tensor
-        if state:
-            groups = self.policy.optimizer.state_dict()["param_groups"]
-            in_order = dict(sorted(state.items()))
-            self.policy.optimizer.load_state_dict({"state": in_order, "param_groups": groups})
-        return True
 
     def save_checkpoint(self, path: str | Path) -> None:
         """Write all that training needs to go on exactly, with the frames that are new.
@@ -714,7 +592,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             OSError: it cannot be written; the checkpoints that were there still are.
         """
         self.finish_updates()
-        for name, tensor in self._tensors().items():
+        for name, tensor in tensors_of(self).items():
             if not torch.isfinite(tensor).all():
                 raise FloatingPointError(
                     f"{name} is not finite at update {self._n_updates}; no checkpoint was written"
@@ -767,7 +645,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         checkpoint = folder.newest()
         try:
             snapshot = folder.read_state(checkpoint)
-            agent = cls._built(snapshot["header"], snapshot["tensors"], env, device, kwargs)
+            agent = build_agent(cls, snapshot["header"], snapshot["tensors"], env, device, kwargs)
             restore_agent(agent, snapshot)
             folder.read_frames(checkpoint, agent.replay_buffer)
             agent._left_off = snapshot["process"]

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from stable_baselines3.common.logger import KVWriter, Logger
 
+from glamor_gym.agents.agent_file import header_of, tensors_of
 from glamor_gym.agents.episodes import EpisodeRecorder
 from glamor_gym.snapshots import (
     Snapshot,
@@ -38,8 +39,8 @@ def snapshot_agent(agent: ImageGoalAgent) -> Snapshot:
             anew.
     """
     return {
-        "header": agent._header(),
-        "tensors": agent._tensors(),
+        "header": header_of(agent),
+        "tensors": tensors_of(agent),
         "replay": agent.replay_buffer.snapshot(),
         "total_timesteps": agent._total_timesteps,
         "progress_remaining": agent._current_progress_remaining,

@@ -1,0 +1,143 @@
+"""An agent as tensors and a header, and back: what its files and its checkpoints both hold.
+
+In: an agent. Out: its tensors by name, and all else as JSON-able values; and the reverse, in which
+nothing is executed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+
+from glamor_gym import __version__
+from glamor_gym.agents.storage import AgentFileError, space_from_json, space_to_json
+from glamor_gym.checks import as_instance
+from glamor_gym.vector.sb3 import AnyEnv
+
+if TYPE_CHECKING:
+    from glamor_gym.agents.base import ImageGoalAgent
+
+Agent = TypeVar("Agent", bound="ImageGoalAgent")
+
+
+def tensors_of(agent: ImageGoalAgent) -> dict[str, torch.Tensor]:
+    """Return weights and optimiser by name, as :func:`load_policy` takes them."""
+    agent.finish_updates()
+    tensors = {f"policy.{name}": value for name, value in agent.policy.state_dict().items()}
+    for index, state in agent.policy.optimizer.state_dict()["state"].items():
+        for name, value in state.items():
+            tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
+    return tensors
+
+
+def header_of(agent: ImageGoalAgent) -> dict[str, Any]:
+    """Return all that is no tensor, as JSON-able values."""
+    return {
+        "agent": type(agent).__name__,
+        "version": __version__,
+        "task": agent.task_id or "",
+        "settings": agent.settings.as_dict(),
+        "policy": _policy_name(agent),
+        "policy_kwargs": agent.policy_kwargs,
+        "observation_space": space_to_json(agent.observation_space),
+        "action_space": space_to_json(agent.action_space),
+        "stop_action": agent.stop_action,
+        "horizon": agent.horizon,
+        "seed": agent.seed,
+        "num_timesteps": agent.num_timesteps,
+        "n_updates": agent._n_updates,
+        "updates_before": agent._updates_before,
+        "episode_num": agent._episode_num,
+    }
+
+
+def _policy_name(agent: ImageGoalAgent) -> str:
+    for name, policy_class in agent.policy_aliases.items():
+        if policy_class is agent.policy_class:
+            return name
+    raise ValueError(
+        f"policy {agent.policy_class.__name__} is not among {sorted(agent.policy_aliases)}: "
+        "a file could not name it without executing code"
+    )
+
+
+def build_agent(
+    cls: type[Agent],
+    header: Mapping[str, Any],
+    tensors: Mapping[str, torch.Tensor],
+    env: AnyEnv | None,
+    device: torch.device | str,
+    changes: Mapping[str, Any],
+) -> Agent:
+    """Build the agent that a header describes, with its weights and optimiser.
+
+    Raises:
+        AgentFileError: it describes another kind of agent, or there are no weights.
+        KeyError: an entry of the header is missing.
+        TypeError: an entry of the header is of another type.
+        RuntimeError: the weights are those of other networks.
+        ValueError: `env` has other spaces, or a setting is out of its range.
+    """
+    if header.get("agent") != cls.__name__:
+        raise AgentFileError(f"it holds a {header.get('agent')}, not a {cls.__name__}")
+    arguments = {
+        **header["settings"],
+        "policy_kwargs": header["policy_kwargs"],
+        "seed": header["seed"],
+    }
+    arguments |= {"env": env, "device": device, "_init_setup_model": False}
+    agent = cls(**{"policy": header["policy"], **arguments, **changes})
+    _restore(agent, header)
+    if not load_policy(agent, tensors):
+        raise AgentFileError("it lacks the policy's weights")
+    return agent
+
+
+def _restore(agent: ImageGoalAgent, header: Mapping[str, Any]) -> None:
+    """Take spaces and counters from a header, check the environment, build the networks."""
+    observation_space = space_from_json(header["observation_space"])
+    action_space = space_from_json(header["action_space"])
+    if agent.env is not None and (
+        agent.env.observation_space != observation_space or agent.env.action_space != action_space
+    ):
+        raise ValueError(
+            f"env has spaces {agent.env.observation_space}, {agent.env.action_space}; the "
+            f"agent was trained with {observation_space}, {action_space}"
+        )
+    agent._adopt_spaces(observation_space, action_space)
+    agent.n_envs = agent.env.num_envs if agent.env is not None else 1
+    agent.stop_action, agent.horizon = int(header["stop_action"]), int(header["horizon"])
+    agent._setup_model()
+    agent.task_id = agent.task_id or as_instance(header.get("task", ""), str, name="task") or None
+    agent.num_timesteps = int(header["num_timesteps"])
+    agent._n_updates = int(header["n_updates"])
+    agent._updates_before = int(header["updates_before"])
+    agent._episode_num = int(header["episode_num"])
+
+
+def load_policy(agent: ImageGoalAgent, tensors: Mapping[str, torch.Tensor]) -> bool:
+    """Load weights and optimiser from a file's tensors; tell whether there were weights.
+
+    Raises:
+        RuntimeError: names or shapes do not fit this policy.
+    """
+    weights = {
+        name.removeprefix("policy."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith("policy.")
+    }
+    if not weights:
+        return False
+    agent.policy.load_state_dict(weights)
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, key = name.split(".")
+            state.setdefault(int(index), {})[key] = tensor
+    if state:
+        groups = agent.policy.optimizer.state_dict()["param_groups"]
+        in_order = dict(sorted(state.items()))
+        agent.policy.optimizer.load_state_dict({"state": in_order, "param_groups": groups})
+    return True
