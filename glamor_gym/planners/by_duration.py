@@ -43,7 +43,7 @@ def plan_by_duration(
 
     Returns:
         The winners; ``plan.tokens`` has max(max_actions) + 1 columns. With `stop_first`, the plan
-        is STOP alone where p(k = 0 | s, g) is `arrival_probability` or more.
+        is STOP alone where p(k ≤ arrival_steps | s, g) is `arrival_probability` or more.
 
     Raises:
         ValueError: a row of `max_actions` is below 1.
@@ -67,7 +67,8 @@ def plan_by_duration(
 
     found = best_of(tokens, token_z, len(max_actions), settings, stop)
     if settings.stop_first:
-        arrived = log_p[0, :, 0].exp() >= settings.arrival_probability
+        near = log_p[0, :, : settings.arrival_steps + 1].exp().sum(dim=1)
+        arrived = near >= settings.arrival_probability
         _stop_at_once(found, arrived, duration_z[:, 0], settings, stop)
     return found
 

@@ -31,8 +31,9 @@ class PlannerSettings:
         vote: candidates vote for the first token with the weight exp(score), and the best of
             those that begin with the winner is taken. The best of all, as in the paper, owes its
             place partly to luck.
-        arrival_probability: with a model that predicts durations and `stop_first`, the goal
-            counts as reached where p(k = 0 | s, g) is at least this.
+        arrival_steps: with a model that predicts durations and `stop_first`, the goal counts as
+            reached when it is at most this many steps away …
+        arrival_probability: … with at least this probability.
     """
 
     n_trials: int = 50
@@ -43,7 +44,8 @@ class PlannerSettings:
     stop_first: bool = False
     guided: bool = True
     vote: bool = False
-    arrival_probability: float = 0.1
+    arrival_steps: int = 1
+    arrival_probability: float = 0.5
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -57,6 +59,7 @@ class PlannerSettings:
             raise ValueError(f"gamma must lie in (0, 1], got {self.gamma}")
         if not as_number(self.clip_log_prob, name="clip_log_prob") < 0.0:
             raise ValueError(f"clip_log_prob must be below 0, got {self.clip_log_prob}")
+        as_integer(self.arrival_steps, name="arrival_steps", low=0)
         as_probability(self.arrival_probability, name="arrival_probability")
         as_choice(self.stop, get_args(StopRule), name="stop")
         for name in ("use_prior", "stop_first", "guided", "vote"):

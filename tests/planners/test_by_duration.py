@@ -153,12 +153,14 @@ def test_rows_are_planned_as_if_they_were_alone_and_keep_to_their_limits():
     assert found.tokens.shape == found.token_scores.shape == (3, 5)
 
 
-@pytest.mark.parametrize("stop_first", [True, False])
-def test_it_stops_at_once_where_the_goal_is_likely_reached(stop_first):
+@pytest.mark.parametrize(("stop_first", "steps"), [(True, 0), (True, 1), (False, 0)])
+def test_it_stops_at_once_where_the_goal_is_likely_reached(stop_first, steps):
     encoded = encode(make_model(), 6)
-    here = encoded.log_duration[0, :, 0].exp()
+    here = encoded.log_duration[0, :, : steps + 1].logsumexp(dim=1).exp()
     threshold = float(here.median())
-    settings = replace(FREE, stop_first=stop_first, arrival_probability=threshold)
+    settings = replace(
+        FREE, stop_first=stop_first, arrival_steps=steps, arrival_probability=threshold
+    )
     limits = torch.full((6,), HORIZON)
     with torch.no_grad():
         found = plan_by_duration(encoded, limits, settings, torch.Generator().manual_seed(0))
