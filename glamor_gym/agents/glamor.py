@@ -176,7 +176,9 @@ class GlamorAgent(ImageGoalAgent):
 
     @staticmethod
     def preset(name: str) -> dict[str, Any]:
-        """Return the arguments of a named preset: ``"paper"``, ``"compact"`` or ``"small"``.
+        """Return the arguments of a preset: ``"paper"``, ``"compact"``, ``"compact-control"``, …
+
+        ``"small"`` is the last one; see :mod:`glamor_gym.agents.presets`.
 
         Raises:
             ValueError: there is no such preset.

@@ -42,6 +42,7 @@ class GlamorPolicy(ModelPolicy):
             :class:`~glamor_gym.models.pair_encoder.PairEncoder`.
         prior_encoder: the observation's encoder with early fusion; None for the same.
         embedding_size: width of embeddings and mix.
+        whiten: see :class:`~glamor_gym.models.whitening.Whitening`. Not in the paper.
         hidden_size: width of the LSTMs.
         token_size: width of the layer between token and LSTM.
         stopping: ``"token"`` (the paper's): the sequence models emit STOP;
@@ -66,6 +67,7 @@ class GlamorPolicy(ModelPolicy):
         fusion: Fusion = "late",
         prior_encoder: EncoderName | None = None,
         embedding_size: int = 512,
+        whiten: bool = False,
         hidden_size: int = 64,
         token_size: int = 512,
         stopping: Stopping = "token",
@@ -82,6 +84,7 @@ class GlamorPolicy(ModelPolicy):
             "fusion": fusion,
             "prior_encoder": prior_encoder,
             "embedding_size": embedding_size,
+            "whiten": whiten,
             "hidden_size": hidden_size,
             "token_size": token_size,
         }

@@ -45,10 +45,11 @@ class DurationModel(PairEncoder):
         observation_space: a Dict with Boxes ``observation`` and ``achieved_goal``.
         n_actions: number of actions A, STOP not counted.
         horizon: longest plan T in actions.
-        encoder: see :class:`~glamor_gym.models.pair_encoder.PairEncoder`, as the next three.
+        encoder: see :class:`~glamor_gym.models.pair_encoder.PairEncoder`, as the next four.
         fusion: likewise.
         prior_encoder: likewise.
         embedding_size: likewise.
+        whiten: likewise.
         hidden_size: width of the LSTMs (64).
         token_size: width of the layer between token and LSTM (512).
         duration_gradient: share of the duration's gradient that reaches the encoders.
@@ -68,6 +69,7 @@ class DurationModel(PairEncoder):
         fusion: Fusion = "late",
         prior_encoder: EncoderName | None = None,
         embedding_size: int = 512,
+        whiten: bool = False,
         hidden_size: int = 64,
         token_size: int = 512,
         duration_gradient: float = 0.0,
@@ -78,6 +80,7 @@ class DurationModel(PairEncoder):
             fusion=fusion,
             prior_encoder=prior_encoder,
             embedding_size=embedding_size,
+            whiten=whiten,
         )
         self.n_actions = n_actions
         self.horizon = as_integer(horizon, name="horizon", low=1, high=MOST_STEPS)

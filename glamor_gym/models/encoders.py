@@ -45,7 +45,7 @@ class Normalise(nn.Module):
         """Return `x` in the floating-point type that the encoder computes in."""
         device = x.device.type
         if x.dtype != torch.uint8:
-            return x.float()
+            return x if x.dtype == torch.bfloat16 else x.float()  # whitened, or a vector
         is_picture_on_gpu = x.dim() == 4 and device == "cuda"
         layout = torch.channels_last if is_picture_on_gpu else torch.contiguous_format
         mixed = torch.is_autocast_enabled(device)

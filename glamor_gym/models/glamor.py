@@ -181,10 +181,11 @@ class GlamorModel(PairEncoder):
     Args:
         observation_space: a Dict with Boxes ``observation`` and ``achieved_goal``.
         n_actions: number of actions A, STOP not counted.
-        encoder: see :class:`~glamor_gym.models.pair_encoder.PairEncoder`, as the next three.
+        encoder: see :class:`~glamor_gym.models.pair_encoder.PairEncoder`, as the next four.
         fusion: likewise.
         prior_encoder: likewise.
         embedding_size: likewise.
+        whiten: likewise.
         hidden_size: width of the LSTMs (64).
         token_size: width of the layer between token and LSTM (512).
 
@@ -201,6 +202,7 @@ class GlamorModel(PairEncoder):
         fusion: Fusion = "late",
         prior_encoder: EncoderName | None = None,
         embedding_size: int = 512,
+        whiten: bool = False,
         hidden_size: int = 64,
         token_size: int = 512,
     ) -> None:
@@ -210,6 +212,7 @@ class GlamorModel(PairEncoder):
             fusion=fusion,
             prior_encoder=prior_encoder,
             embedding_size=embedding_size,
+            whiten=whiten,
         )
         self.n_actions = n_actions
         sizes = (n_actions, embedding_size, token_size, hidden_size)

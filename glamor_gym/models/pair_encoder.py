@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from glamor_gym.checks import as_choice, as_instance, as_integer
 from glamor_gym.models.encoders import MOST_UNITS, EncoderName, make_encoder
+from glamor_gym.models.whitening import Whitening
 
 Fusion = Literal["late", "early"]
 
@@ -36,6 +37,7 @@ class PairEncoder(nn.Module):
         fusion: see above.
         prior_encoder: the observation's encoder with early fusion; None for the same as `encoder`.
         embedding_size: width of embeddings and of the mix (512).
+        whiten: see :class:`~glamor_gym.models.whitening.Whitening`; pictures only.
 
     Raises:
         ValueError: `encoder` or `fusion` is unknown, or a width out of range.
@@ -50,6 +52,7 @@ class PairEncoder(nn.Module):
         fusion: Fusion = "late",
         prior_encoder: EncoderName | None = None,
         embedding_size: int = 512,
+        whiten: bool = False,
     ) -> None:
         super().__init__()
         self.fusion: Fusion = as_choice(fusion, get_args(Fusion), name="fusion")
@@ -61,6 +64,9 @@ class PairEncoder(nn.Module):
             )
             for key in ("observation", "achieved_goal")
         )
+        is_picture = goal.dtype == np.uint8 and len(goal.shape) == 3
+        whiten = as_instance(whiten, bool, name="whiten") and is_picture
+        self.whitening = Whitening(goal.shape) if whiten else None
         own = prior_encoder if fusion == "early" and prior_encoder else encoder
         self.observation_encoder = make_encoder(observation, own, embedding_size)
         beside = stacked_space(observation, goal) if fusion == "early" else goal
@@ -84,6 +90,10 @@ class PairEncoder(nn.Module):
         self, observation: Tensor, goal: Tensor
     ) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b d"]]:
         """Return what the two encoders make of B observations and goals, not mixed yet."""
+        if self.whitening is not None:
+            if self.training:
+                self.whitening.measure_once(observation, goal)
+            observation, goal = self.whitening(observation), self.whitening(goal)
         shown = goal if self.fusion == "late" else stacked(observation, goal)
         return self.observation_encoder(observation), self.goal_encoder(shown)
 
