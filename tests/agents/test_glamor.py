@@ -395,4 +395,4 @@ def test_presets_can_be_made_and_paper_is_the_default():
     assert paper.settings == GlamorAgent(make_grid()).settings
     for name in ("compact", "compact-control"):
         compact = GlamorAgent(make_grid(), **GlamorAgent.preset(name))
-    assert compact.planner == replace(compact.planner, stop_first=True)
+        assert compact.planner == replace(compact.planner, stop_first=True)
