@@ -189,9 +189,9 @@ class GlamorAgent(ImageGoalAgent):
 
     def update(self, batch: SegmentBatch) -> dict[str, torch.Tensor]:
         """Descend the gradient of Equation 9: −log p_inv − α log p_prior, a mean over tokens."""
-        observation, goal = shift_together(
-            batch.observation, batch.goal, self.settings.image_shift, self.generator
-        )
+        # Whitened first: what never moves is nothing then, and shifting nothing shows no edges.
+        pictures = self.policy.whitened(batch.observation, batch.goal)
+        observation, goal = shift_together(*pictures, self.settings.image_shift, self.generator)
         inverse, prior = self.policy.losses(observation, goal, batch.tokens, batch.length)
         loss = inverse + self.settings.prior_coef * prior
 

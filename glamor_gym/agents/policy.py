@@ -120,6 +120,11 @@ class GlamorPolicy(ModelPolicy):
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
 
+    def whitened(self, observation: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
+        """Return pictures as the encoders take them, see :mod:`glamor_gym.models.whitening`."""
+        with self.autocast():
+            return self.model.whitened(observation, goal)
+
     def losses(self, observation: Tensor, goal: Tensor, tokens: Tensor, length: Tensor) -> Losses:
         """Return Equation 9's terms, the encoders at their precision and the rest in float32."""
         with self.autocast():

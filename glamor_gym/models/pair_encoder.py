@@ -86,14 +86,22 @@ class PairEncoder(nn.Module):
         state, pair = self.encoded(observation, goal)
         return state, self.mix(torch.cat((state, pair), dim=-1))
 
+    def whitened(self, observation: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
+        """Return pictures as the encoders take them; what is whitened already stays as it is.
+
+        The first pictures that are seen in training are those by which all are whitened.
+        """
+        if self.whitening is None:
+            return observation, goal
+        if self.training and observation.dtype == torch.uint8:
+            self.whitening.measure_once(observation, goal)
+        return self.whitening(observation), self.whitening(goal)
+
     def encoded(
         self, observation: Tensor, goal: Tensor
     ) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b d"]]:
         """Return what the two encoders make of B observations and goals, not mixed yet."""
-        if self.whitening is not None:
-            if self.training:
-                self.whitening.measure_once(observation, goal)
-            observation, goal = self.whitening(observation), self.whitening(goal)
+        observation, goal = self.whitened(observation, goal)
         shown = goal if self.fusion == "late" else stacked(observation, goal)
         return self.observation_encoder(observation), self.goal_encoder(shown)
 

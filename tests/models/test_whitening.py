@@ -84,6 +84,18 @@ def test_a_model_measures_in_training_only_and_keeps_it_with_its_weights(fusion)
     torch.testing.assert_close(mine.h, its.h)
 
 
+def test_what_is_whitened_already_stays_as_it_is():
+    space = spaces.Dict(
+        observation=spaces.Box(0, 255, (4, 40, 48), np.uint8),
+        achieved_goal=spaces.Box(0, 255, (1, 40, 48), np.uint8),
+    )
+    model = GlamorModel(space, 3, encoder="tiny", embedding_size=16, token_size=8, whiten=True)
+    observation, goal = pictures(6, channels=4), pictures(6)
+    white = model.whitened(observation, goal)
+    assert model.whitened(*white) == white
+    torch.testing.assert_close(model.fold(*white).h, model.fold(observation, goal).h)
+
+
 def test_vectors_are_not_whitened():
     box = spaces.Box(0, 1, (5,), np.float32)
     space = spaces.Dict(observation=box, achieved_goal=box)
