@@ -1,7 +1,8 @@
 """Random shifts of pictures (DrQ, Kostrikov et al., 2021), observation and goal together.
 
-In: stacks and goals, uint8 or whitened. Out: the same, moved by up to n pixels, edges repeated. A goal moves
-with its observation: where things are relative to each other is what the model is to learn.
+In: stacks and goals, uint8 or whitened. Out: the same, moved by up to n pixels, edges repeated. A
+goal moves with its observation: where things are relative to each other is what the model is to
+learn.
 """
 
 from __future__ import annotations
