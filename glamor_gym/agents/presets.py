@@ -35,6 +35,9 @@ _EARLY_FUSION: Preset = {"encoder": "compact", "fusion": "early", "prior_encoder
 
 _DURATION_FIRST: Preset = {"stopping": "duration", "duration_gradient": 0.0}
 
+_FEW_EPISODES: Preset = {"image_shift": 4, "replay_ratio": 16.0}
+"""Against learning a few hundred episodes by heart: pictures that are shifted, and fewer updates."""
+
 
 def _glamor_paper() -> Preset:
     return {**GlamorSettings().as_dict(), "policy_kwargs": {"encoder": "auto"}}
@@ -44,6 +47,8 @@ def _glamor_compact() -> Preset:
     return {
         **_glamor_paper(),
         **_SOON,
+        **_FEW_EPISODES,
+        "data_policy": "random",
         "stay_fraction": 0.1,
         "vote": True,
         "policy_kwargs": {**_EARLY_FUSION, "whiten": True, "token_size": 64, **_DURATION_FIRST},
@@ -54,18 +59,17 @@ def _glamor_compact_control() -> Preset:
     compact = _glamor_compact()
     return {
         **compact,
-        # 500 episodes are soon known by heart: shifted pictures, and fewer updates from more steps.
-        "image_shift": 4,
-        "replay_ratio": 16.0,
+        "data_policy": "open_loop",
         "policy_kwargs": {**compact["policy_kwargs"], "duration_gradient": 1.0},
     }
 
 
 def _glamor_small() -> Preset:
     return {
-        **_glamor_compact(),
+        **_glamor_paper(),
+        **_SOON,
         **_SMALL_WORLD,
-        "vote": False,
+        "stay_fraction": 0.1,
         "gamma": 0.5,
         "policy_kwargs": {"encoder": "mlp", "token_size": 64, "embedding_size": 256},
     }
