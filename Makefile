@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 TASK ?= Seaquest
 SEED ?= 0
 ifndef STEPS  # the run of the README, which is to end in time on any two cores
-STEPS := 30000
+STEPS := 40000
 MINUTES ?= 8
 endif
 LIMIT := $(if $(MINUTES),--minutes $(MINUTES))
