@@ -280,11 +280,17 @@ target(models.make_encoder)(constant(space=spaces.Box(0, 1, (3,), np.float32), n
 target(models.GlamorModel)(
     lambda folder: {"observation_space": space(), "n_actions": 3, "encoder": "auto",
                     "fusion": "late", "prior_encoder": None, "embedding_size": 4,
-                    "hidden_size": 4, "token_size": 4}
+                    "hidden_size": 4, "token_size": 4, "whiten": False}
+)  # fmt: skip
+target(models.DurationModel)(
+    lambda folder: {"observation_space": space(), "n_actions": 3, "horizon": 5, "encoder": "auto",
+                    "fusion": "late", "prior_encoder": None, "embedding_size": 4,
+                    "hidden_size": 4, "token_size": 4, "whiten": False, "duration_gradient": 0.5}
 )  # fmt: skip
 target(planners.PlannerSettings)(
     constant(n_trials=5, clip_log_prob=-3.0, use_prior=True, gamma=0.9, stop="free",
-             stop_first=False, guided=True)
+             stop_first=False, guided=True, vote=False, arrival_steps=1,
+             arrival_probability=0.5)
 )  # fmt: skip
 
 # ------------------------------------------------------------------------------------- agents
@@ -341,6 +347,7 @@ target(evaluation.EvaluationCallback)(
 )  # fmt: skip
 target(evaluation.StopAfter)(constant(minutes=1.0))
 target(evaluation.wilson_interval)(constant(successes=1, trials=3, confidence=0.9))
+target(evaluation.newcombe_interval)(constant(counted=(1, 3), compared=(2, 5), confidence=0.9))
 target(evaluation.load_result)(lambda folder: {"path": saved_result(folder)})
 target(evaluation.save_result)(
     lambda folder: {"result": some_result(), "path": folder / "evaluation.json"}

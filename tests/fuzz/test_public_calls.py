@@ -51,6 +51,7 @@ ELSEWHERE = {
     "StopRequest": "called by a training run alone",
     "TrainingInterrupted": "an exception",
     "plan": "takes folded networks; called by the agent's plan",
+    "plan_by_duration": "takes encoded pairs; called by the agent's plan",
     "planner_for": "called by the agent's plan",
     "record_result": "writes to a logger",
     "register_zoo": "changes another library",
