@@ -130,7 +130,7 @@ def test_the_agent_of_another_run_is_evaluated_without_training(finished):
     agent = GlamorAgent.load(finished.agent_file, device="cpu")
     agent.planner = PlannerSettings(n_trials=1, guided=False, gamma=agent.gamma, stop_first=True)
     assert hasty.per_goal == evaluate(agent, "GridWorld", baselines=False).per_goal
-    assert hasty.per_goal != there.per_goal
+    assert (hasty.per_label, hasty.mean_length) != (there.per_label, there.mean_length)
     other = evaluated("other", goals="held-out")
     assert other.goals_hash != there.goals_hash
     assert len(other.per_goal) < 30  # the grid has no more
