@@ -20,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from glamor_gym.agents.model_policy import ModelPolicy
 from glamor_gym.agents.settings import Precision
 from glamor_gym.checks import as_choice
-from glamor_gym.models import DurationModel, EncodedPairs, GlamorModel, Losses
+from glamor_gym.models import DurationModel, GlamorModel, Losses
 from glamor_gym.models.encoders import EncoderName
 from glamor_gym.models.pair_encoder import Fusion
 from glamor_gym.planners import Planner, PlannerSettings, plan_by_duration, planner_for
@@ -141,13 +141,13 @@ class GlamorPolicy(ModelPolicy):
         """Plan for a batch of checked observations: see :func:`glamor_gym.planners.plan`."""
         observation, goal = self.as_tensors(observations)
         model = self.planning_model
+        if isinstance(model, DurationModel):
+            with self.autocast():
+                encoded = model.encode(observation, goal)
+            return plan_by_duration(encoded, max_actions, settings, generator)
         with self.autocast():
-            seen = (model.encode if isinstance(model, DurationModel) else model.fold)(
-                observation, goal
-            )
-        if isinstance(seen, EncodedPairs):
-            return plan_by_duration(seen, max_actions, settings, generator)
-        return self._planner(seen, max_actions, settings, generator)
+            folded = model.fold(observation, goal)
+        return self._planner(folded, max_actions, settings, generator)
 
     @cached_property
     def _planner(self) -> Planner:

@@ -18,7 +18,7 @@ from typing import Literal, get_args
 
 import torch
 from gymnasium import spaces
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from glamor_gym.checks import as_instance, as_integer
@@ -33,24 +33,32 @@ SMALLEST_PICTURE = 36
 """Pictures with a side shorter than this go through an MLP: convolutions would leave nothing."""
 
 
+def as_floats(pictures: UInt8[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    """Return a float copy of uint8 pictures, 0 to 255, as an encoder computes with them.
+
+    The type is that of autocast, where that is on: whole numbers up to 256 are exact in bfloat16.
+    On CUDA pictures become channels-last, which convolutions there are fastest in; on a CPU that is
+    for the layers to choose (:mod:`~glamor_gym.models.layouts`).
+    """
+    device = pictures.device.type
+    is_picture_on_gpu = pictures.dim() == 4 and device == "cuda"
+    layout = torch.channels_last if is_picture_on_gpu else torch.contiguous_format
+    mixed = torch.is_autocast_enabled(device)
+    dtype = torch.get_autocast_dtype(device) if mixed else torch.float32
+    return pictures.to(dtype=dtype, memory_format=layout)
+
+
 class Normalise(nn.Module):
     """Turn uint8 pictures into floats in [0, 1); leave floats as they are.
 
-    Pixels are divided by 256 rather than 255: a power of two loses nothing in bfloat16. On CUDA
-    pictures become channels-last, which convolutions there are fastest in; on a CPU that is for
-    the layers to choose (:mod:`~glamor_gym.models.layouts`).
+    Pixels are divided by 256 rather than 255: a power of two loses nothing in bfloat16.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `x` in the floating-point type that the encoder computes in."""
-        device = x.device.type
-        if x.dtype != torch.uint8:
-            return x if x.dtype == torch.bfloat16 else x.float()  # whitened, or a vector
-        is_picture_on_gpu = x.dim() == 4 and device == "cuda"
-        layout = torch.channels_last if is_picture_on_gpu else torch.contiguous_format
-        mixed = torch.is_autocast_enabled(device)
-        dtype = torch.get_autocast_dtype(device) if mixed else torch.float32
-        return x.to(dtype=dtype, memory_format=layout).mul_(1 / 256)
+        if x.dtype == torch.uint8:
+            return as_floats(x).mul_(1 / 256)
+        return x if x.dtype == torch.bfloat16 else x.float()  # whitened, or a vector
 
 
 class ResidualBlock(nn.Module):

@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor, nn
 
+from glamor_gym.models.encoders import as_floats
+
 SMALLEST_SPREAD = 0.05
 """Pixels that vary less than this, of a brightness from 0 to 1, are taken to vary this much: what
 appears for the first time where all was still is to stand out, not to blind."""
@@ -52,8 +54,4 @@ class Whitening(nn.Module):
         """Return whitened pictures in the type that the encoder computes in."""
         if x.dtype != torch.uint8 or not self.measured:
             return x
-        device = x.device.type
-        mixed = torch.is_autocast_enabled(device)
-        dtype = torch.get_autocast_dtype(device) if mixed else torch.float32
-        # Whole numbers up to 256 are exact in bfloat16, so the mean goes before the spread.
-        return x.to(dtype).sub_(255 * self.mean).mul_(1 / (255 * self.spread))
+        return as_floats(x).sub_(255 * self.mean).mul_(1 / (255 * self.spread))
