@@ -39,7 +39,7 @@ from glamor_gym.agents.continuation import (
     restore_process,
     snapshot_agent,
 )
-from glamor_gym.agents.episodes import EpisodeRecorder, row_of
+from glamor_gym.agents.episodes import NO_ACTION, EpisodeRecorder, row_of
 from glamor_gym.agents.settings import CollectionSettings
 from glamor_gym.agents.storage import AgentFileError, load_tensors, save_tensors
 from glamor_gym.checks import as_instance, as_integer
@@ -52,9 +52,6 @@ from glamor_gym.vector.sb3 import AnyEnv, as_vec_env, horizon_of, stop_action_of
 Self = TypeVar("Self", bound="ImageGoalAgent")
 
 Metrics = dict[str, float]
-
-NO_ACTION = -1
-"""What :meth:`ImageGoalAgent.collect` returns where it leaves the choice to chance."""
 
 
 class ImageGoalAgent(OffPolicyAlgorithm):
@@ -367,12 +364,22 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         """Act ε-greedily around :meth:`collect`; never STOP."""
         if self._starts.any():
             self._begin_episodes(self._starts)
-        actions = self.rng.integers(0, self.n_actions, size=n_envs)
+        actions = self._random_actions(n_envs)
         if self.num_timesteps >= learning_starts and self._n_updates:
             chosen = self.collect(self._last_observations, self._starts)
             explores = self.rng.random(n_envs) < self.exploration_rate
             actions = np.where(explores | (chosen == NO_ACTION), actions, chosen)
         return actions, actions
+
+    def _random_actions(self, n_envs: int) -> NDArray[np.int64]:
+        """Draw an action for each environment, or take its last one again, but STOP."""
+        drawn = self.rng.integers(0, self.n_actions, size=n_envs)
+        persistence = self.settings.exploration_persistence
+        if not persistence:
+            return drawn
+        last = self._recorder.last_actions
+        repeats = (self.rng.random(n_envs) < persistence) & (last != NO_ACTION)
+        return np.where(repeats, last, drawn)
 
     def collect_rollouts(
         self,

@@ -65,6 +65,8 @@ class DiscernAgent(ReactiveAgent):
         gamma: discount.
         exploration_final_eps: share of random actions in the end.
         exploration_steps: environment steps over which that share falls from 1.
+        exploration_persistence: probability that a random action repeats the one before. 0 in the
+            paper.
         evaluation_eps: share of random actions in :meth:`predict`, unless it is deterministic.
         n_steps: n of the n-step returns.
         target_update_interval: updates between two copies to the target network.
@@ -110,6 +112,7 @@ class DiscernAgent(ReactiveAgent):
         gamma: float = _Defaults.gamma,
         exploration_final_eps: float = _Defaults.exploration_final_eps,
         exploration_steps: int = _Defaults.exploration_steps,
+        exploration_persistence: float = _Defaults.exploration_persistence,
         evaluation_eps: float = _Defaults.evaluation_eps,
         n_steps: int = _Defaults.n_steps,
         target_update_interval: int = _Defaults.target_update_interval,

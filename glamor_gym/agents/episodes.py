@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from glamor_gym.snapshots import Snapshot
 from glamor_gym.types import Trajectory
 
+NO_ACTION = -1
+"""Stands where no action was taken yet, or where the choice of one is left to chance."""
+
 
 class EpisodeRecorder:
     """Collects the moments of running episodes, one list an environment.
@@ -35,6 +38,13 @@ class EpisodeRecorder:
     def lengths(self) -> NDArray[np.int64]:
         """Numbers of actions in the running episodes, (n_envs,)."""
         return np.array([len(actions) for actions in self._actions], dtype=np.int64)
+
+    @property
+    def last_actions(self) -> NDArray[np.int64]:
+        """The last action of each running episode, (n_envs,); `NO_ACTION` where there is none."""
+        return np.array(
+            [actions[-1] if actions else NO_ACTION for actions in self._actions], dtype=np.int64
+        )
 
     def begin(self, env: int, moment: Mapping[str, NDArray[Any]]) -> None:
         """Start a new episode of one environment, dropping what there was of the last one."""

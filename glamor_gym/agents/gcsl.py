@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.policies import BasePolicy
 from torch.nn import functional
 
-from glamor_gym.agents.base import NO_ACTION
+from glamor_gym.agents.episodes import NO_ACTION
 from glamor_gym.agents.gcsl_policy import GCSLPolicy
 from glamor_gym.agents.presets import gcsl_preset
 from glamor_gym.agents.reactive import ClockState, ReactiveAgent
@@ -59,6 +59,8 @@ class GCSLAgent(ReactiveAgent):
         replay_ratio: training tuples seen per environment step.
         exploration_final_eps: share of random actions in the end.
         exploration_steps: environment steps over which that share falls from 1.
+        exploration_persistence: probability that a random action repeats the one before. 0 in the
+            paper.
         data_policy: ``"reactive"`` or ``"random"`` (§A.4.1).
         sample_actions: whether :meth:`predict` draws from the policy, as in the paper, unless it
             is asked to be deterministic; otherwise it always takes the most likely action. Data
@@ -99,6 +101,7 @@ class GCSLAgent(ReactiveAgent):
         replay_ratio: float = _Defaults.replay_ratio,
         exploration_final_eps: float = _Defaults.exploration_final_eps,
         exploration_steps: int = _Defaults.exploration_steps,
+        exploration_persistence: float = _Defaults.exploration_persistence,
         data_policy: CloningDataPolicy = _Defaults.data_policy,
         sample_actions: bool = _Defaults.sample_actions,
         image_shift: int = _Defaults.image_shift,

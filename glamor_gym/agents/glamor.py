@@ -27,7 +27,8 @@ import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.policies import BasePolicy
 
-from glamor_gym.agents.base import NO_ACTION, ImageGoalAgent
+from glamor_gym.agents.base import ImageGoalAgent
+from glamor_gym.agents.episodes import NO_ACTION
 from glamor_gym.agents.observations import as_batch
 from glamor_gym.agents.policy import GlamorPolicy
 from glamor_gym.agents.presets import glamor_preset
@@ -84,6 +85,8 @@ class GlamorAgent(ImageGoalAgent):
         prior_coef: α of Equation 9.
         exploration_final_eps: share of random actions in the end.
         exploration_steps: environment steps over which that share falls from 1.
+        exploration_persistence: probability that a random action repeats the one before. 0 in the
+            paper.
         data_policy: ``"open_loop"`` (§3.5) or ``"random"`` (§A.4.1).
         stay_fraction: share of training tuples with k = 0; with it the agent looks again before
             it stops. Not in the paper.
@@ -134,6 +137,7 @@ class GlamorAgent(ImageGoalAgent):
         prior_coef: float = _Defaults.prior_coef,
         exploration_final_eps: float = _Defaults.exploration_final_eps,
         exploration_steps: int = _Defaults.exploration_steps,
+        exploration_persistence: float = _Defaults.exploration_persistence,
         data_policy: DataPolicy = _Defaults.data_policy,
         stay_fraction: float = _Defaults.stay_fraction,
         near_fraction: float = _Defaults.near_fraction,

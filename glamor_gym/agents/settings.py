@@ -34,6 +34,9 @@ class CollectionSettings:
             environments: an update falls due every batch_size / replay_ratio steps.
         exploration_final_eps: share of random actions in the end; it starts at 1.
         exploration_steps: environment steps over which that share falls, linearly.
+        exploration_persistence: probability that a random action is the one before once more. Where
+            a single action moves little, runs of them reach further, and a goal tells more of
+            them.
         precision: of the encoders: ``"auto"`` takes bfloat16 for pictures where the device has
             instructions for it, else float32. Sampling and losses are always float32.
     """
@@ -48,6 +51,7 @@ class CollectionSettings:
     replay_ratio: float = 4
     exploration_final_eps: float = 0.1
     exploration_steps: int = 300_000
+    exploration_persistence: float = 0.0
     precision: Precision = "auto"
 
     def __post_init__(self) -> None:
@@ -69,6 +73,7 @@ class CollectionSettings:
         self._check_number("replay_ratio", at_least=0.0)
         self._check_number("exploration_final_eps", at_least=0.0, at_most=1.0)
         self._check_number("exploration_steps", at_least=0, whole=True)
+        self._check_number("exploration_persistence", at_least=0.0, at_most=0.99)
         self._check_one_of("precision", ("auto", "float32", "bfloat16"))
 
     def exploration_eps(self, num_timesteps: int) -> float:

@@ -8,7 +8,7 @@ import torch
 from small_agents import make_grid, observations
 
 from glamor_gym.agents import GCSLAgent, GCSLSettings
-from glamor_gym.agents.base import NO_ACTION
+from glamor_gym.agents.episodes import NO_ACTION
 from glamor_gym.models.timed import time_features
 from glamor_gym.types import SegmentBatch
 

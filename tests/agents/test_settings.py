@@ -87,6 +87,7 @@ def test_the_learning_rate_falls_along_half_a_cosine():
         ("data_policy", "closed_loop"),
         ("exploration_final_eps", 1.1),
         ("exploration_steps", -1),
+        ("exploration_persistence", 1.0),
         ("stay_fraction", 1.0),
         ("ema_decay", 1.0),
         ("image_shift", -1),
