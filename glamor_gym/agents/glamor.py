@@ -38,10 +38,13 @@ from glamor_gym.models.augmentation import shift_together
 from glamor_gym.planners import PlannerSettings, StopRule
 from glamor_gym.replay import TrajectoryReplay
 from glamor_gym.snapshots import Snapshot
-from glamor_gym.types import Plan, SegmentBatch
+from glamor_gym.types import Plan, SegmentBatch, Trajectory
 from glamor_gym.vector.sb3 import AnyEnv
 
 _Defaults = GlamorSettings
+
+EPISODES_PER_VALIDATION = 10
+"""Of so many episodes one is looked at before it is learned from."""
 
 
 class PlanState(NamedTuple):
@@ -207,6 +210,33 @@ class GlamorAgent(ImageGoalAgent):
             # What the goal tells of the actions: it opens long before goals are reached.
             "information_gap": (prior - inverse).detach(),
             "grad_norm": grad_norm,
+        }
+
+    def _remember(self, env: int, trajectory: Trajectory) -> None:
+        """Store an episode; now and then look first how well it is known while it is new."""
+        if self._n_updates and self._episode_num % EPISODES_PER_VALIDATION == 0:
+            for name, value in self._validate(trajectory).items():
+                self.logger.record_mean(f"validation/{name}", value)
+        super()._remember(env, trajectory)
+
+    @torch.no_grad()
+    def _validate(self, trajectory: Trajectory) -> dict[str, float]:
+        """Return the terms of Equation 9 on an episode that was not learned from.
+
+        An agent that learns its few hundred episodes by heart shows it here: the gap closes, or
+        falls below zero, while that of training opens.
+        """
+        self.finish_updates()
+        replay = self._make_replay(self._n_updates, capacity=len(trajectory) + 1)
+        replay.add(trajectory)
+        batch = replay.sample(self.batch_size, self.device)
+        pictures = self.policy.whitened(batch.observation, batch.goal)
+        losses = self.policy.losses(*pictures, batch.tokens, batch.length)
+        inverse, prior = (float(loss) for loss in losses)
+        return {
+            "inverse_loss": inverse,
+            "prior_loss": prior,
+            "information_gap": prior - inverse,
         }
 
     # ---------------------------------------------------------- collecting data (§3.5, open loop)
@@ -394,9 +424,9 @@ class GlamorAgent(ImageGoalAgent):
             own.log_score[starts] = np.nan
         return own
 
-    def _make_replay(self, seed: int) -> TrajectoryReplay:
+    def _make_replay(self, seed: int, capacity: int | None = None) -> TrajectoryReplay:
         return TrajectoryReplay(
-            self.buffer_size,
+            self.buffer_size if capacity is None else capacity,
             self.observation_space,
             self.n_actions,
             stay_fraction=self.settings.stay_fraction,

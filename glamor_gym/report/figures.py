@@ -118,10 +118,12 @@ def loss_curves(metrics: pd.DataFrame) -> Plot:
     """Return the losses of inverse dynamics model and action prior, and their gap.
 
     The gap is what the model knows about the way to a goal beyond how often actions are taken;
-    it grows before goals are reached.
+    it grows before goals are reached. Where it was measured on new episodes too, that gap is
+    drawn beside it: what lies between the two was learned by heart.
 
     Args:
-        metrics: has ``train/inverse_loss`` and ``train/prior_loss``, in nats per token.
+        metrics: has ``train/inverse_loss`` and ``train/prior_loss``, in nats per token; may have
+            ``validation/information_gap``.
     """
     points = metrics.dropna(subset=["train/inverse_loss", "train/prior_loss"])
     with styled():
@@ -133,8 +135,13 @@ def loss_curves(metrics: pd.DataFrame) -> Plot:
         losses.set_ylabel("nats per token")
         losses.legend(fontsize=9)
         difference = points["train/prior_loss"] - points["train/inverse_loss"]
-        gap.plot(steps, difference, color=TEXT)
+        gap.plot(steps, difference, color=TEXT, label="episodes learned from")
         gap.fill_between(steps, 0, difference, color=TEXT, alpha=0.1, linewidth=0)
+        if "validation/information_gap" in metrics:
+            unseen = metrics.dropna(subset=["validation/information_gap"])
+            values = unseen["validation/information_gap"]
+            gap.plot(unseen["step"], values, color=AGENT, linestyle="--", label="new episodes")
+            gap.legend(fontsize=9)
         gap.set_ylabel("gap")
         steps_below(gap)
         return plot(figure)

@@ -17,6 +17,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from glamor_gym.agents import AgentFileError, GlamorAgent
 from glamor_gym.agents.storage import load_header
+from glamor_gym.types import Trajectory
 
 STOP = 4
 
@@ -140,6 +141,39 @@ def test_losses_fall_and_are_logged(tmp_path, trained):
     column = header.split(",").index("train/inverse_loss")
     losses = [float(row.split(",")[column]) for row in rows if row.split(",")[column]]
     assert losses[-1] < losses[0]
+
+
+def test_every_tenth_episode_is_looked_at_before_it_is_learned_from(monkeypatch):
+    agent = make_agent()
+    known: list[tuple[int, int]] = []  # episodes in the replay, and the one that is looked at
+    validate = GlamorAgent._validate
+
+    def watched(self, trajectory):
+        known.append((self.replay_buffer.n_trajectories, self._episode_num))
+        losses = validate(self, trajectory)
+        assert losses["information_gap"] == losses["prior_loss"] - losses["inverse_loss"]
+        return losses
+
+    monkeypatch.setattr(GlamorAgent, "_validate", watched)
+    agent.learn(400)
+    assert known == [(10, 10), (20, 20), (30, 30)]  # none before the first update, at step 60
+
+
+def test_validation_gives_the_loss_of_the_model(monkeypatch):
+    """On an episode of one step there is one training tuple only."""
+    agent = make_agent(stay_fraction=0.0).learn(300)
+    rows = observations(2)
+    episode = Trajectory(rows["achieved_goal"], np.array([2]), rows["observation"])
+    losses = agent._validate(episode)
+    with torch.no_grad():
+        wanted = agent.policy.losses(
+            torch.from_numpy(rows["observation"][:1]),
+            torch.from_numpy(rows["achieved_goal"][1:]),
+            tokens=torch.tensor([[2, STOP]]),
+            length=torch.tensor([2]),
+        )
+    assert losses["inverse_loss"] == pytest.approx(float(wanted.inverse), rel=1e-5)
+    assert losses["prior_loss"] == pytest.approx(float(wanted.prior), rel=1e-5)
 
 
 def test_sb3_callbacks_can_end_training():

@@ -100,6 +100,15 @@ def test_the_gap_is_prior_minus_inverse_loss():
     assert (heights[0] - heights[1]) / (heights[0] - heights[2]) == pytest.approx(0.25, rel=1e-4)
 
 
+def test_the_gap_on_new_episodes_is_drawn_where_it_was_measured():
+    def dashed(metrics):
+        paths = elements(loss_curves(metrics), "path")
+        return sum("stroke-dasharray" in path.get("style", "") for path in paths)
+
+    unseen = METRICS.assign(**{"validation/information_gap": [np.nan, 0.02, 0.03, np.nan]})
+    assert dashed(unseen) - dashed(METRICS) == 2  # the curve, and its line in the legend
+
+
 @pytest.mark.parametrize("draw", [lambda: success_curve(METRICS, []), lambda: loss_curves(METRICS)])
 def test_the_same_metrics_make_the_same_picture(draw):
     assert draw() == draw()
