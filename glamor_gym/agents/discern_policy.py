@@ -32,6 +32,7 @@ class DiscernPolicy(ModelPolicy):
         lr_schedule: SB3's schedule: share of training left → learning rate.
         encoder: see :func:`~glamor_gym.models.encoders.make_encoder`.
         embedding_size: width of embeddings and features.
+        whiten: see :class:`~glamor_gym.models.whitening.Whitening`. Not in the paper.
         n_atoms: number of atoms of the value.
         discriminator_size: width of the discriminator's vectors; not published.
         adam_eps: ε of Adam.
@@ -50,6 +51,7 @@ class DiscernPolicy(ModelPolicy):
         *,
         encoder: EncoderName = "auto",
         embedding_size: int = 512,
+        whiten: bool = False,
         n_atoms: int = 51,
         discriminator_size: int = 128,
         adam_eps: float = 0.01 / 128,
@@ -65,6 +67,7 @@ class DiscernPolicy(ModelPolicy):
             n_atoms=n_atoms,
             encoder=encoder,
             embedding_size=embedding_size,
+            whiten=whiten,
             discriminator_size=discriminator_size,
         )
         learned = [weight for weight in self.model.parameters() if weight.requires_grad]

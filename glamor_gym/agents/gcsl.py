@@ -142,11 +142,10 @@ class GCSLAgent(ReactiveAgent):
 
     def update(self, batch: SegmentBatch) -> dict[str, torch.Tensor]:
         """Descend the gradient of Equation 10: −log π(a | s, g, t), a mean over the batch."""
-        observation, goal = shift_together(
-            batch.observation, batch.goal, self.settings.image_shift, self.generator
-        )
         action, steps_left = batch.tokens[:, 0], batch.length - 1  # the last token is STOP
         with self.policy.autocast():
+            pictures = self.policy.model.whitened(batch.observation, batch.goal)
+            observation, goal = shift_together(*pictures, self.settings.image_shift, self.generator)
             logits = self.policy.model(observation, goal, steps_left)
         loss = functional.cross_entropy(logits, action)
         grad_norm = self.policy.descend(loss, self.settings.max_grad_norm)

@@ -30,10 +30,11 @@ class GCSLPolicy(ModelPolicy):
         observation_space: a Dict with ``observation``, ``achieved_goal`` and ``desired_goal``.
         action_space: Discrete(A + 1), STOP last.
         lr_schedule: SB3's schedule: share of training left → learning rate.
-        encoder: see :class:`~glamor_gym.models.pair_encoder.PairEncoder`, as the next three.
+        encoder: see :class:`~glamor_gym.models.pair_encoder.PairEncoder`, as the next four.
         fusion: likewise.
         prior_encoder: likewise.
         embedding_size: likewise.
+        whiten: likewise.
         weight_decay: of AdamW.
         precision: see :class:`~glamor_gym.agents.settings.CollectionSettings`.
         horizon: T, the most steps that can be left.
@@ -51,6 +52,7 @@ class GCSLPolicy(ModelPolicy):
         fusion: Fusion = "late",
         prior_encoder: EncoderName | None = None,
         embedding_size: int = 512,
+        whiten: bool = False,
         weight_decay: float = 0.01,
         precision: Precision = "auto",
         horizon: int = 50,
@@ -64,6 +66,7 @@ class GCSLPolicy(ModelPolicy):
             fusion=fusion,
             prior_encoder=prior_encoder,
             embedding_size=embedding_size,
+            whiten=whiten,
         )
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=lr_schedule(1.0), weight_decay=weight_decay, fused=True

@@ -5,12 +5,13 @@ In: observations, goals and steps left. Out: logits of the A actions.
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from gymnasium import spaces
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from glamor_gym.models.encoders import EncoderName
-from glamor_gym.models.pair_encoder import Fusion
+from glamor_gym.models.pair_encoder import PairOptions
 from glamor_gym.models.timed import TimedPairEncoder
 
 
@@ -20,11 +21,8 @@ class CloningModel(TimedPairEncoder):
     Args:
         observation_space: see :class:`~glamor_gym.models.timed.TimedPairEncoder`.
         n_actions: number of actions A, STOP not counted.
-        horizon: see there, as for the other arguments.
-        encoder: likewise.
-        fusion: likewise.
-        prior_encoder: likewise.
-        embedding_size: likewise.
+        horizon: see there.
+        **options: likewise.
     """
 
     def __init__(
@@ -32,21 +30,10 @@ class CloningModel(TimedPairEncoder):
         observation_space: spaces.Dict,
         n_actions: int,
         horizon: int,
-        *,
-        encoder: EncoderName = "auto",
-        fusion: Fusion = "late",
-        prior_encoder: EncoderName | None = None,
-        embedding_size: int = 512,
+        **options: Unpack[PairOptions],
     ) -> None:
-        super().__init__(
-            observation_space,
-            horizon,
-            encoder=encoder,
-            fusion=fusion,
-            prior_encoder=prior_encoder,
-            embedding_size=embedding_size,
-        )
-        self.head = nn.Linear(embedding_size, n_actions)
+        super().__init__(observation_space, horizon, **options)
+        self.head = nn.Linear(self.embedding_size, n_actions)
 
     def forward(
         self, observation: Tensor, goal: Tensor, steps_left: Int[Tensor, "b"]

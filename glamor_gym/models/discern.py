@@ -7,6 +7,7 @@ Out: log-probabilities of values by action; or unit vectors whose products tell 
 from __future__ import annotations
 
 import copy
+from typing import Unpack
 
 import torch
 from gymnasium import spaces
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glamor_gym.models.encoders import EncoderName
+from glamor_gym.models.pair_encoder import PairOptions
 from glamor_gym.models.timed import TimedPairEncoder
 
 
@@ -26,8 +28,7 @@ class QNetwork(TimedPairEncoder):
         n_actions: number of actions A, STOP not counted.
         horizon: T, the most steps that can be left.
         n_atoms: number of atoms of the value.
-        encoder: see there.
-        embedding_size: likewise.
+        **options: see there.
     """
 
     def __init__(
@@ -37,13 +38,12 @@ class QNetwork(TimedPairEncoder):
         horizon: int,
         *,
         n_atoms: int = 51,
-        encoder: EncoderName = "auto",
-        embedding_size: int = 512,
+        **options: Unpack[PairOptions],
     ) -> None:
-        super().__init__(observation_space, horizon, encoder=encoder, embedding_size=embedding_size)
+        super().__init__(observation_space, horizon, **options)
         self.n_actions, self.n_atoms = n_actions, n_atoms
-        self.value = nn.Linear(embedding_size, n_atoms)
-        self.advantage = nn.Linear(embedding_size, n_actions * n_atoms)
+        self.value = nn.Linear(self.embedding_size, n_atoms)
+        self.advantage = nn.Linear(self.embedding_size, n_actions * n_atoms)
 
     def forward(
         self, observation: Tensor, goal: Tensor, steps_left: Int[Tensor, "b"]
@@ -76,6 +76,8 @@ class Discriminator(nn.Module):
 class DiscernModel(nn.Module):
     """The Q network, the copy of it that makes targets, and the discriminator on its encoder.
 
+    Encoders are fused late: the discriminator sees goals alone.
+
     Args:
         observation_space: see :class:`QNetwork`.
         n_actions: likewise.
@@ -83,6 +85,7 @@ class DiscernModel(nn.Module):
         n_atoms: likewise.
         encoder: likewise.
         embedding_size: likewise.
+        whiten: likewise.
         discriminator_size: width of the discriminator's vectors.
     """
 
@@ -95,6 +98,7 @@ class DiscernModel(nn.Module):
         n_atoms: int = 51,
         encoder: EncoderName = "auto",
         embedding_size: int = 512,
+        whiten: bool = False,
         discriminator_size: int = 128,
     ) -> None:
         super().__init__()
@@ -105,6 +109,7 @@ class DiscernModel(nn.Module):
             n_atoms=n_atoms,
             encoder=encoder,
             embedding_size=embedding_size,
+            whiten=whiten,
         )
         self.target = copy.deepcopy(self.q).requires_grad_(False)
         self.discriminator = Discriminator(embedding_size, discriminator_size)
@@ -116,7 +121,7 @@ class DiscernModel(nn.Module):
     def tell_apart(self, achieved: Tensor) -> Float[Tensor, "b e"]:
         """Return ξ of B frames, achieved ones and goals alike."""
         with torch.no_grad():
-            embedding = self.q.goal_encoder(achieved)
+            embedding = self.q.embed_goal(achieved)
         vectors: Tensor = self.discriminator(embedding)
         return vectors
 

@@ -22,6 +22,7 @@ of it (Equations 8 and 9).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Unpack
 
 import torch
 from gymnasium import spaces
@@ -30,9 +31,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glamor_gym.checks import as_integer, as_probability
-from glamor_gym.models.encoders import EncoderName
 from glamor_gym.models.glamor import ActionDecoder, Folded, Losses, fold, log_probs_after
-from glamor_gym.models.pair_encoder import MIX_SIZE, Fusion, PairEncoder
+from glamor_gym.models.pair_encoder import MIX_SIZE, PairEncoder, PairOptions
 
 MOST_STEPS = 2**14
 """Longest plan that a model is built for."""
@@ -45,14 +45,10 @@ class DurationModel(PairEncoder):
         observation_space: a Dict with Boxes ``observation`` and ``achieved_goal``.
         n_actions: number of actions A, STOP not counted.
         horizon: longest plan T in actions.
-        encoder: see :class:`~glamor_gym.models.pair_encoder.PairEncoder`, as the next four.
-        fusion: likewise.
-        prior_encoder: likewise.
-        embedding_size: likewise.
-        whiten: likewise.
         hidden_size: width of the LSTMs (64).
         token_size: width of the layer between token and LSTM (512).
         duration_gradient: share of the duration's gradient that reaches the encoders.
+        **options: see :class:`~glamor_gym.models.pair_encoder.PairEncoder`.
 
     Raises:
         ValueError: an argument is out of range or unknown.
@@ -65,28 +61,18 @@ class DurationModel(PairEncoder):
         n_actions: int,
         horizon: int,
         *,
-        encoder: EncoderName = "auto",
-        fusion: Fusion = "late",
-        prior_encoder: EncoderName | None = None,
-        embedding_size: int = 512,
-        whiten: bool = False,
         hidden_size: int = 64,
         token_size: int = 512,
         duration_gradient: float = 0.0,
+        **options: Unpack[PairOptions],
     ) -> None:
-        super().__init__(
-            observation_space,
-            encoder=encoder,
-            fusion=fusion,
-            prior_encoder=prior_encoder,
-            embedding_size=embedding_size,
-            whiten=whiten,
-        )
+        super().__init__(observation_space, **options)
         self.n_actions = n_actions
         self.horizon = as_integer(horizon, name="horizon", low=1, high=MOST_STEPS)
         self.duration_gradient = as_probability(duration_gradient, name="duration_gradient")
         n_durations = self.horizon + 1
-        sizes = (n_actions, embedding_size, token_size, hidden_size)
+        width = self.embedding_size
+        sizes = (n_actions, width, token_size, hidden_size)
         self.inverse_dynamics = ActionDecoder(*sizes, emits_stop=False)
         self.prior = ActionDecoder(*sizes, emits_stop=False)
         # The duration enters between the first layer of the mix and its normalisation, and as a
@@ -94,8 +80,8 @@ class DurationModel(PairEncoder):
         self.duration_in = nn.Embedding(n_durations, MIX_SIZE)
         nn.init.normal_(self.duration_in.weight, std=0.5)
         self.countdown = nn.Parameter(torch.zeros(2, n_durations, 4 * hidden_size))
-        self.duration = _duration_head(2 * embedding_size, n_durations)
-        self.prior_duration = _duration_head(embedding_size, n_durations)
+        self.duration = _duration_head(2 * width, n_durations)
+        self.prior_duration = _duration_head(width, n_durations)
 
     def encode(self, observation: Tensor, goal: Tensor) -> EncodedPairs:
         """Encode B observations with their goals, and predict how far apart they are."""

@@ -17,7 +17,7 @@ here padding never enters a softmax.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import torch
 from gymnasium import spaces
@@ -26,8 +26,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glamor_gym.checks import as_integer
-from glamor_gym.models.encoders import MOST_UNITS, EncoderName
-from glamor_gym.models.pair_encoder import Fusion, PairEncoder
+from glamor_gym.models.encoders import MOST_UNITS
+from glamor_gym.models.pair_encoder import PairEncoder, PairOptions
 from glamor_gym.models.recurrence import lstm_packed
 
 
@@ -181,13 +181,9 @@ class GlamorModel(PairEncoder):
     Args:
         observation_space: a Dict with Boxes ``observation`` and ``achieved_goal``.
         n_actions: number of actions A, STOP not counted.
-        encoder: see :class:`~glamor_gym.models.pair_encoder.PairEncoder`, as the next four.
-        fusion: likewise.
-        prior_encoder: likewise.
-        embedding_size: likewise.
-        whiten: likewise.
         hidden_size: width of the LSTMs (64).
         token_size: width of the layer between token and LSTM (512).
+        **options: see :class:`~glamor_gym.models.pair_encoder.PairEncoder`.
 
     Raises:
         ValueError: `encoder` or `fusion` is unknown.
@@ -198,24 +194,13 @@ class GlamorModel(PairEncoder):
         observation_space: spaces.Dict,
         n_actions: int,
         *,
-        encoder: EncoderName = "auto",
-        fusion: Fusion = "late",
-        prior_encoder: EncoderName | None = None,
-        embedding_size: int = 512,
-        whiten: bool = False,
         hidden_size: int = 64,
         token_size: int = 512,
+        **options: Unpack[PairOptions],
     ) -> None:
-        super().__init__(
-            observation_space,
-            encoder=encoder,
-            fusion=fusion,
-            prior_encoder=prior_encoder,
-            embedding_size=embedding_size,
-            whiten=whiten,
-        )
+        super().__init__(observation_space, **options)
         self.n_actions = n_actions
-        sizes = (n_actions, embedding_size, token_size, hidden_size)
+        sizes = (n_actions, self.embedding_size, token_size, hidden_size)
         self.inverse_dynamics = ActionDecoder(*sizes)
         self.prior = ActionDecoder(*sizes)
 

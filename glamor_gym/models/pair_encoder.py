@@ -6,7 +6,7 @@ Out: an embedding of the observation alone, and one of the pair.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, TypedDict, get_args
 
 import numpy as np
 import torch
@@ -22,6 +22,16 @@ Fusion = Literal["late", "early"]
 
 MIX_SIZE = 256
 """Units of the mix's first layer."""
+
+
+class PairOptions(TypedDict, total=False):
+    """What every model hands on to its :class:`PairEncoder`; see there."""
+
+    encoder: EncoderName
+    fusion: Fusion
+    prior_encoder: EncoderName | None
+    embedding_size: int
+    whiten: bool
 
 
 class PairEncoder(nn.Module):
@@ -57,6 +67,7 @@ class PairEncoder(nn.Module):
         super().__init__()
         self.fusion: Fusion = as_choice(fusion, get_args(Fusion), name="fusion")
         embedding_size = as_integer(embedding_size, name="embedding_size", low=1, high=MOST_UNITS)
+        self.embedding_size = embedding_size
         as_instance(observation_space, spaces.Dict, name="observation_space")
         observation, goal = (
             as_instance(
@@ -96,6 +107,12 @@ class PairEncoder(nn.Module):
         if self.training and observation.dtype == torch.uint8:
             self.whitening.measure_once(observation, goal)
         return self.whitening(observation), self.whitening(goal)
+
+    def embed_goal(self, goal: Tensor) -> Float[Tensor, "b d"]:
+        """Return the embeddings of B goals alone, which there are with late fusion only."""
+        _, goal = self.whitened(goal, goal)
+        embedding: Tensor = self.goal_encoder(goal)
+        return embedding
 
     def encoded(
         self, observation: Tensor, goal: Tensor

@@ -6,14 +6,14 @@ In: observations, goals and steps left. Out: a feature vector of all three (§4.
 from __future__ import annotations
 
 import math
+from typing import Unpack
 
 import torch
 from gymnasium import spaces
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from glamor_gym.models.encoders import EncoderName
-from glamor_gym.models.pair_encoder import Fusion, PairEncoder
+from glamor_gym.models.pair_encoder import PairEncoder, PairOptions
 
 
 def time_features(steps_left: Int[Tensor, "b"], horizon: int) -> Float[Tensor, "b 2"]:
@@ -28,33 +28,19 @@ class TimedPairEncoder(PairEncoder):
     Args:
         observation_space: see :class:`~glamor_gym.models.pair_encoder.PairEncoder`.
         horizon: T, the most steps that can be left.
-        encoder: as there, like the other arguments.
-        fusion: likewise.
-        prior_encoder: likewise.
-        embedding_size: likewise; the width of the features too.
+        **options: as there; `embedding_size` is the width of the features too.
     """
 
     def __init__(
         self,
         observation_space: spaces.Dict,
         horizon: int,
-        *,
-        encoder: EncoderName = "auto",
-        fusion: Fusion = "late",
-        prior_encoder: EncoderName | None = None,
-        embedding_size: int = 512,
+        **options: Unpack[PairOptions],
     ) -> None:
-        super().__init__(
-            observation_space,
-            encoder=encoder,
-            fusion=fusion,
-            prior_encoder=prior_encoder,
-            embedding_size=embedding_size,
-        )
+        super().__init__(observation_space, **options)
         self.horizon = horizon
-        self.with_time = nn.Sequential(
-            nn.Linear(embedding_size + 2, embedding_size), nn.ReLU(inplace=True)
-        )
+        width = self.embedding_size
+        self.with_time = nn.Sequential(nn.Linear(width + 2, width), nn.ReLU(inplace=True))
 
     def features(
         self, observation: Tensor, goal: Tensor, steps_left: Int[Tensor, "b"]
