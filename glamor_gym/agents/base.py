@@ -71,7 +71,8 @@ class ImageGoalAgent(OffPolicyAlgorithm):
     Attributes:
         overlap: whether updates are made on a thread of their own while the environments step.
             What is learned stays the same to the last bit: each update gets the samples that it
-            would have got, and whoever looks at the policy waits for it. False unless it is set.
+            would have got, and whoever looks at the policy waits for it. True from the start for
+            agents that act by plans and learn on CUDA; may be set.
         task_id: id of the environment that it learned in; None where that was made otherwise than
             by ``gym.make``, and for files from before it was kept.
 
@@ -132,7 +133,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         self.horizon = 0
         self.task_id: str | None = None
         self._updates_before = 0
-        self.overlap = False
+        self.overlap = self.acts_by_plan and self.device.type == "cuda"
         self._updates: Background[list[Metrics]] = Background()
         self._checkpoints: dict[Path, str] = {}  # folder → digest of the one last written or read
         self._left_off: Snapshot | None = None  # what waits until learning goes on

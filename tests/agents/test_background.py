@@ -57,6 +57,20 @@ def test_updates_beside_the_steps_come_to_the_same_agent():
         assert torch.equal(plain.generator.get_state(), other.generator.get_state())
 
 
+def test_on_a_cpu_they_overlap_only_where_that_is_asked_for():
+    assert make_agent().overlap is False
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_they_overlap_unasked_and_come_to_the_same_agent():
+    agents = [make_agent(device="cuda") for _ in range(2)]
+    assert all(agent.overlap for agent in agents)
+    agents[1].overlap = False
+    weights = [agent.learn(400).policy.state_dict() for agent in agents]
+    for name, weight in weights[0].items():
+        torch.testing.assert_close(weight, weights[1][name], rtol=1e-3, atol=1e-4)
+
+
 def test_saving_waits_for_the_updates(tmp_path):
     agent = make_agent()
     weight = next(agent.policy.parameters())
