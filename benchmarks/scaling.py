@@ -1,14 +1,15 @@
 """``python -m benchmarks.scaling``: how times grow with what a user may turn up.
 
 In: nothing. Out: ``scaling.json``, ``scaling.png`` and ``scaling.svg`` in the folder given: time
-against trials, horizon, batch of observations, environments and size of the buffer, as medians
-with quartiles.
+against trials, horizon, batch of observations, environments, size of the buffer and tuples in an
+update, as medians with quartiles.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ from benchmarks.planner import (
 )
 from benchmarks.plotting import COLOUR, INK, STYLE, save
 from benchmarks.replay import BATCH, make_replay, random_trajectories
+from benchmarks.update import N_ACTIONS, SPACE, make_batch, steps
+from glamor_gym.models import GlamorModel
 from glamor_gym.planners import PlannerSettings
 
 N_TRIALS, ENV_STEPS = 50, 200
@@ -128,6 +131,15 @@ def sampling(sizes: Sequence[int]) -> Iterator[Workload]:
         yield size, partial(replay.sample, BATCH), 1.0
 
 
+def updates(sizes: Sequence[int]) -> Iterator[Workload]:
+    """Make updates of so many training tuples, with the compact encoder."""
+    torch.manual_seed(0)
+    model = GlamorModel(SPACE, N_ACTIONS, encoder="compact")
+    for size in sizes:
+        update, _ = steps(model, make_batch(size))
+        yield size, update, 1.0
+
+
 CURVES = (
     Curve(
         "trials",
@@ -169,6 +181,14 @@ CURVES = (
         (10_000, 20_000, 50_000, 100_000, 200_000),
         sampling,
     ),
+    Curve(
+        "update",
+        f"Update, compact encoder, T = {HORIZON}",
+        "training tuples",
+        "ms an update",
+        (25, 50, 100, 200, 400),
+        updates,
+    ),
 )
 
 
@@ -199,13 +219,12 @@ def measure(curve: Curve, sizes: Sequence[int], repeats: int) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame, machine: dict[str, str | int]) -> Figure:
     """Draw a panel a curve, on logarithmic axes, and say what they were measured on."""
-    figure = Figure(figsize=(11.0, 6.2), layout="constrained")
-    *panels, last = figure.subplots(2, 3).flat
-    for panel, curve in zip(panels, CURVES, strict=True):
+    figure = Figure(figsize=(11.0, 6.4), layout="constrained")
+    for panel, curve in zip(figure.subplots(2, 3).flat, CURVES, strict=True):
         _draw_curve(panel, curve, table[table["curve"] == curve.name])
-    last.axis("off")
-    lines = ["median and quartiles", *(f"{key}: {value}" for key, value in machine.items())]
-    last.text(0, 0.95, "\n".join(lines), va="top", color=INK, fontsize=8, linespacing=1.7)
+    facts = ["median and quartiles", *(f"{key}: {value}" for key, value in machine.items())]
+    lines = textwrap.wrap("; ".join(facts), 180)
+    figure.supxlabel("\n".join(lines), x=0.01, ha="left", color=INK, fontsize=8)
     return figure
 
 
