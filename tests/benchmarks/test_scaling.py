@@ -18,6 +18,7 @@ def test_curves_go_as_far_as_they_should():
         "observations": (1, 64),
         "environments": (1, 16),
         "buffer": (10_000, 200_000),
+        "update": (25, 400),
     }
     assert all(list(curve.sizes) == sorted(set(curve.sizes)) for curve in CURVES)
 
