@@ -319,7 +319,6 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             self._recorder = EpisodeRecorder(self.n_envs, keep_observations)
             self._recorder.begin_all(self._last_observations, range(self.n_envs))
             self._starts = np.ones(self.n_envs, dtype=bool)
-            self._persistence = np.zeros(self.n_envs)
             self._begin_collection()
         if self._left_off is not None:
             restore_process(self, self._left_off)
@@ -374,15 +373,13 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         return actions, actions
 
     def _random_actions(self, n_envs: int) -> NDArray[np.int64]:
-        """Draw an action for each environment but STOP, or take its last one once more."""
+        """Draw an action for each environment, or take its last one again, but STOP."""
         drawn = self.rng.integers(0, self.n_actions, size=n_envs)
-        most = self.settings.exploration_persistence
-        if not most:
+        persistence = self.settings.exploration_persistence
+        if not persistence:
             return drawn
-        # Restless episodes and steady ones reach different places: each has its own persistence.
-        self._persistence[self._starts] = self.rng.uniform(0, most, int(self._starts.sum()))
         last = self._recorder.last_actions
-        repeats = (self.rng.random(n_envs) < self._persistence) & (last != NO_ACTION)
+        repeats = (self.rng.random(n_envs) < persistence) & (last != NO_ACTION)
         return np.where(repeats, last, drawn)
 
     def collect_rollouts(

@@ -132,7 +132,6 @@ def _take_episodes(agent: ImageGoalAgent) -> Snapshot | None:
         "env": env,
         "last_obs": dict(agent._last_observations),
         "starts": agent._starts.copy(),
-        "persistence": agent._persistence.copy(),
         "recorder": agent._recorder.snapshot(),
         "carried": agent._carried(),
     }
@@ -151,7 +150,6 @@ def _give_episodes(agent: ImageGoalAgent, episodes: Mapping[str, Any] | None) ->
     agent._last_obs = dict(episodes["last_obs"])
     agent._last_episode_starts = np.zeros(n_envs, dtype=bool)
     agent._starts = episodes["starts"]
-    agent._persistence = episodes["persistence"]
     agent._recorder = EpisodeRecorder(n_envs, not agent.replay_buffer.stack_size)
     agent._recorder.restore(episodes["recorder"])
     agent._begin_collection()

@@ -65,8 +65,8 @@ class DiscernAgent(ReactiveAgent):
         gamma: discount.
         exploration_final_eps: share of random actions in the end.
         exploration_steps: environment steps over which that share falls from 1.
-        exploration_persistence: greatest probability that a random action repeats the one before,
-            see :class:`~glamor_gym.agents.settings.CollectionSettings`. 0 in the paper.
+        exploration_persistence: probability that a random action repeats the one before. 0 in the
+            paper.
         evaluation_eps: share of random actions in :meth:`predict`, unless it is deterministic.
         n_steps: n of the n-step returns.
         target_update_interval: updates between two copies to the target network.

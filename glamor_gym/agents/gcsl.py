@@ -59,8 +59,8 @@ class GCSLAgent(ReactiveAgent):
         replay_ratio: training tuples seen per environment step.
         exploration_final_eps: share of random actions in the end.
         exploration_steps: environment steps over which that share falls from 1.
-        exploration_persistence: greatest probability that a random action repeats the one before,
-            see :class:`~glamor_gym.agents.settings.CollectionSettings`. 0 in the paper.
+        exploration_persistence: probability that a random action repeats the one before. 0 in the
+            paper.
         data_policy: ``"reactive"`` or ``"random"`` (§A.4.1).
         sample_actions: whether :meth:`predict` draws from the policy, as in the paper, unless it
             is asked to be deterministic; otherwise it always takes the most likely action. Data

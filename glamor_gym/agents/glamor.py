@@ -88,8 +88,8 @@ class GlamorAgent(ImageGoalAgent):
         prior_coef: α of Equation 9.
         exploration_final_eps: share of random actions in the end.
         exploration_steps: environment steps over which that share falls from 1.
-        exploration_persistence: greatest probability that a random action repeats the one before,
-            see :class:`~glamor_gym.agents.settings.CollectionSettings`. 0 in the paper.
+        exploration_persistence: probability that a random action repeats the one before. 0 in the
+            paper.
         data_policy: ``"open_loop"`` (§3.5) or ``"random"`` (§A.4.1).
         stay_fraction: share of training tuples with k = 0; with it the agent looks again before
             it stops. Not in the paper.

@@ -34,9 +34,9 @@ class CollectionSettings:
             environments: an update falls due every batch_size / replay_ratio steps.
         exploration_final_eps: share of random actions in the end; it starts at 1.
         exploration_steps: environment steps over which that share falls, linearly.
-        exploration_persistence: each episode draws from 0 to this the probability that a random
-            action is the one before once more. Where a single action moves little, runs of them
-            reach further, and a goal tells more of them.
+        exploration_persistence: probability that a random action is the one before once more. Where
+            a single action moves little, runs of them reach further, and a goal tells more of
+            them.
         precision: of the encoders: ``"auto"`` takes bfloat16 for pictures where the device has
             instructions for it, else float32. Sampling and losses are always float32.
     """
