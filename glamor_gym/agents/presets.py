@@ -3,7 +3,8 @@
 ``"paper"`` is the published configuration (Fig. 5), which is also the default of every argument.
 ``"compact"`` is what learns best on two cores in minutes, from a few ten thousand steps, where
 pictures show more than the agent moves: games. ``"compact-control"`` is the same for worlds in which
-nothing moves by itself: there the time between two pictures is the best teacher of what differs.
+nothing moves by itself: there the time between two pictures is the best teacher of what differs, and
+one action moves so little that exploration holds on to it.
 ``"small"`` is for worlds whose observations are short vectors, such as the grid world.
 """
 
@@ -31,12 +32,21 @@ _SMALL_WORLD: Preset = {
     "exploration_steps": 10_000,
 }
 
-_EARLY_FUSION: Preset = {"encoder": "compact", "fusion": "early", "prior_encoder": "tiny"}
+_SMALL_ENCODERS: Preset = {
+    "encoder": "compact",
+    "fusion": "early",
+    "prior_encoder": "tiny",
+    "embedding_size": 128,
+    "whiten": True,
+}
 
-_DURATION_FIRST: Preset = {"stopping": "duration", "duration_gradient": 0.0}
+_DURATION_FIRST: Preset = {"stopping": "duration", "duration_gradient": 0.1}
 
 _FEW_EPISODES: Preset = {"image_shift": 4, "replay_ratio": 16.0}
 """Against learning a few hundred episodes by heart: pictures that are shifted, and fewer updates."""
+
+_STEADY: Preset = {"exploration_persistence": 0.8}
+"""Where one action moves next to nothing, what is drawn anew at each step goes nowhere."""
 
 
 def _glamor_paper() -> Preset:
@@ -51,7 +61,7 @@ def _glamor_compact() -> Preset:
         "data_policy": "random",
         "stay_fraction": 0.1,
         "vote": True,
-        "policy_kwargs": {**_EARLY_FUSION, "whiten": True, "token_size": 64, **_DURATION_FIRST},
+        "policy_kwargs": {**_SMALL_ENCODERS, "token_size": 64, **_DURATION_FIRST},
     }
 
 
@@ -59,8 +69,12 @@ def _glamor_compact_control() -> Preset:
     compact = _glamor_compact()
     return {
         **compact,
-        "data_policy": "open_loop",
-        "policy_kwargs": {**compact["policy_kwargs"], "duration_gradient": 1.0},
+        **_STEADY,
+        "policy_kwargs": {
+            **compact["policy_kwargs"],
+            "embedding_size": 512,
+            "duration_gradient": 1.0,
+        },
     }
 
 
@@ -80,12 +94,17 @@ def _gcsl_paper() -> Preset:
 
 
 def _gcsl_compact() -> Preset:
-    return {**_gcsl_paper(), **_SOON, "policy_kwargs": dict(_EARLY_FUSION)}
+    shared = {**_SOON, **_FEW_EPISODES}
+    return {**_gcsl_paper(), **shared, "policy_kwargs": dict(_SMALL_ENCODERS)}
+
+
+def _gcsl_compact_control() -> Preset:
+    return {**_gcsl_compact(), **_STEADY}
 
 
 def _gcsl_small() -> Preset:
     policy_kwargs = {"encoder": "mlp", "embedding_size": 256}
-    return {**_gcsl_compact(), **_SMALL_WORLD, "policy_kwargs": policy_kwargs}
+    return {**_gcsl_paper(), **_SOON, **_SMALL_WORLD, "policy_kwargs": policy_kwargs}
 
 
 def _discern_paper() -> Preset:
@@ -99,8 +118,12 @@ def _discern_compact() -> Preset:
         "learning_starts": 2_000,
         "replay_ratio": 16.0,
         "exploration_steps": 25_000,
-        "policy_kwargs": {"encoder": "compact", "embedding_size": 256},
+        "policy_kwargs": {"encoder": "compact", "embedding_size": 256, "whiten": True},
     }
+
+
+def _discern_compact_control() -> Preset:
+    return {**_discern_compact(), **_STEADY}
 
 
 def _discern_small() -> Preset:
@@ -134,7 +157,13 @@ def gcsl_preset(name: str) -> Preset:
     Raises:
         ValueError: there is no such preset.
     """
-    return _chosen({"paper": _gcsl_paper, "compact": _gcsl_compact, "small": _gcsl_small}, name)
+    presets = {
+        "paper": _gcsl_paper,
+        "compact": _gcsl_compact,
+        "compact-control": _gcsl_compact_control,
+        "small": _gcsl_small,
+    }
+    return _chosen(presets, name)
 
 
 def discern_preset(name: str) -> Preset:
@@ -143,9 +172,13 @@ def discern_preset(name: str) -> Preset:
     Raises:
         ValueError: there is no such preset.
     """
-    return _chosen(
-        {"paper": _discern_paper, "compact": _discern_compact, "small": _discern_small}, name
-    )
+    presets = {
+        "paper": _discern_paper,
+        "compact": _discern_compact,
+        "compact-control": _discern_compact_control,
+        "small": _discern_small,
+    }
+    return _chosen(presets, name)
 
 
 def _chosen(presets: Mapping[str, Callable[[], Preset]], name: str) -> Preset:

@@ -72,7 +72,7 @@ class Train:
     """What is trained: glamor, gcsl, discern, dqn-her, ppo, qrdqn; random and noop only play."""
     steps: Annotated[int | None, _or_else("INT", RunSpec.steps)] = None
     """Environment steps in all."""
-    preset: Annotated[str | None, _or_else("PRESET", "compact")] = None
+    preset: Annotated[str | None, _or_else("PRESET", "what suits the task")] = None
     """compact learns in minutes on two cores, small likewise on vectors; paper is as published.
     Agents of other libraries have one alone, called default."""
     seed: Annotated[int | None, _or_else("INT", RunSpec.seed)] = None
@@ -247,7 +247,7 @@ class Benchmark(Workers):
     """Each is a run of its own."""
     steps: int = RunSpec.steps
     """Environment steps of each run."""
-    preset: Annotated[str | None, _or_else("PRESET", "compact")] = None
+    preset: Annotated[str | None, _or_else("PRESET", "what suits the task")] = None
     """Of the agents that have it; the others take their usual one."""
     n_envs: int = RunSpec.n_envs
     """Environments that collect data side by side."""

@@ -66,10 +66,11 @@ def train(options: Train, command: str) -> int:
 
 def _default_folder(options: Train) -> Path:
     algorithm = get_algorithm(options.agent or RunSpec.algorithm)
-    preset = algorithm.checked_preset(options.preset)
+    task = get_task(_task(options))
+    preset = algorithm.checked_preset(options.preset, task.suite)
     seed = RunSpec.seed if options.seed is None else options.seed
     own = () if algorithm.name == RunSpec.algorithm else (algorithm.name,)
-    return Path("runs") / "-".join([get_task(_task(options)).name, *own, preset, str(seed)])
+    return Path("runs") / "-".join([task.name, *own, preset, str(seed)])
 
 
 def _task(options: Train) -> str:

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from glamor_gym.names import nearest_names
+from glamor_gym.tasks import Suite
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -39,6 +40,7 @@ class Algorithm(ABC):
         title: as it is printed, e.g. ``"DQN + HER"``.
         home: module and class, ``"module:Class"``.
         presets: names of its sets of settings, the usual one first.
+        presets_of_suites: the usual one of a suite where that is another.
         env_kwargs: keyword arguments of ``gym.make`` that it cannot do without in training.
     """
 
@@ -46,6 +48,7 @@ class Algorithm(ABC):
     title: str
     home: str
     presets: tuple[str, ...] = ("default",)
+    presets_of_suites: Mapping[Suite, str] = field(default_factory=dict)
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -114,14 +117,15 @@ class Algorithm(ABC):
                     f"{self.name} has no {kind} {name!r}; {nearest_names(name, known)}"
                 )
 
-    def checked_preset(self, preset: str | None) -> str:
-        """Return the name of a preset, the first one for None.
+    def checked_preset(self, preset: str | None, suite: Suite | None = None) -> str:
+        """Return the name of a preset; for None the usual one, of the suite if that is known.
 
         Raises:
             ValueError: there is no such preset.
         """
         if preset is None:
-            return self.presets[0]
+            usual = self.presets[0]
+            return usual if suite is None else self.presets_of_suites.get(suite, usual)
         if preset not in self.presets:
             raise ValueError(
                 f"{self.name} has no preset {preset!r}; {nearest_names(preset, self.presets)}"
@@ -172,7 +176,10 @@ class Algorithm(ABC):
 class ImageGoalAlgorithm(Algorithm):
     """An agent of this library: its files hold numbers only, and runs of it can go on."""
 
-    presets: tuple[str, ...] = ("compact", "paper", "small")
+    presets: tuple[str, ...] = ("compact", "compact-control", "paper", "small")
+    presets_of_suites: Mapping[Suite, str] = field(
+        default_factory=lambda: {"control": "compact-control", "small": "small"}
+    )
 
     @property
     def resumes(self) -> bool:
@@ -334,12 +341,7 @@ _OFF_POLICY: Mapping[str, Any] = MappingProxyType(
 _FRAME_BUFFER = MappingProxyType({"replay_buffer_class": "glamor_gym.replay:HindsightFrameBuffer"})
 
 _ROWS = (
-    ImageGoalAlgorithm(
-        "glamor",
-        "GLAMOR",
-        "glamor_gym.agents:GlamorAgent",
-        presets=("compact", "compact-control", "paper", "small"),
-    ),
+    ImageGoalAlgorithm("glamor", "GLAMOR", "glamor_gym.agents:GlamorAgent"),
     ImageGoalAlgorithm("gcsl", "GCSL", "glamor_gym.agents:GCSLAgent"),
     ImageGoalAlgorithm("discern", "DISCERN", "glamor_gym.agents:DiscernAgent"),
     LibraryAlgorithm(

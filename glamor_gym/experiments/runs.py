@@ -349,12 +349,12 @@ class _StopAt(BaseCallback):
 def _begun(spec: RunSpec) -> RunConfig:
     """Return the configuration of a new run."""
     algorithm = get_algorithm(spec.algorithm)
-    settings = algorithm.arguments(spec.preset, spec.overrides, spec.steps)
+    settings = algorithm.arguments(spec.chosen_preset, spec.overrides, spec.steps)
     return RunConfig(
         task=get_task(spec.task).id,
         algorithm=algorithm.name,
         agent=algorithm.agent_class().__name__,
-        preset=algorithm.checked_preset(spec.preset),
+        preset=spec.chosen_preset,
         policy_kwargs=settings.pop("policy_kwargs"),
         settings=settings,
         env_kwargs=dict(spec.env_kwargs),
@@ -381,13 +381,13 @@ def _resumed(spec: RunSpec, folder: RunFolder) -> RunConfig:
     """
     config = folder.config()
     algorithm = get_algorithm(spec.algorithm)
-    algorithm.arguments(spec.preset, spec.overrides, spec.steps)
+    algorithm.arguments(spec.chosen_preset, spec.overrides, spec.steps)
     overrides = dict(spec.overrides)
     policy_kwargs = overrides.pop("policy_kwargs", {})
     asked: list[tuple[str, Any, Any]] = [
         ("task", get_task(spec.task).id, config.task),
         ("agent", spec.algorithm, config.algorithm),
-        ("preset", algorithm.checked_preset(spec.preset), config.preset),
+        ("preset", spec.chosen_preset, config.preset),
         ("seed", spec.seed, config.seed),
         ("n_envs", spec.n_envs, config.n_envs),
         ("goals", spec.goals, config.goals),

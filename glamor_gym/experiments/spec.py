@@ -65,7 +65,7 @@ class RunSpec:
     Attributes:
         task: name or id of a task.
         algorithm: a name in :data:`~glamor_gym.experiments.ALGORITHMS`.
-        preset: of the algorithm; None for its usual one.
+        preset: of the algorithm; None for its usual one for such a task.
         overrides: settings of the agent that differ from the preset's; ``policy_kwargs`` is a
             mapping of its own.
         seed: of everything: networks, exploration, environments, evaluation.
@@ -132,6 +132,11 @@ class RunSpec:
                 f"planner is for the agent of another run, and trained_in names none; "
                 f"got {dict(self.planner)}"
             )
+
+    @property
+    def chosen_preset(self) -> str:
+        """Name of the preset: `preset`, or where that is None the usual one for the task."""
+        return get_algorithm(self.algorithm).checked_preset(self.preset, get_task(self.task).suite)
 
     @property
     def evaluation_interval(self) -> int:

@@ -21,7 +21,12 @@ from tests.agents.sameness import assert_same, assert_same_agents
 from tests.agents.small_agents import GRID, SMALL, make_grid
 
 STEPS = 180
-SETTINGS = {**SMALL, "lr_schedule": "cosine", "buffer_size": 100}  # the ring turns
+SETTINGS = {
+    **SMALL,
+    "lr_schedule": "cosine",
+    "buffer_size": 100,  # the ring turns
+    "exploration_persistence": 0.8,
+}
 KINDS = {
     "glamor": (GlamorAgent, {**SETTINGS, "ema_decay": 0.9, "stay_fraction": 0.1}),
     "gcsl": (

@@ -9,13 +9,18 @@ import yaml
 
 from glamor_gym import register_zoo
 from glamor_gym.agents.zoo import ALGORITHMS, with_conf_file
+from glamor_gym.tasks import TASKS
 
 pytest.importorskip("rl_zoo3")
 GRID = "glamor/GridWorld-v0"
 OF_THE_ZOO = ("n_timesteps", "policy", "n_envs", "monitor_kwargs")
 
 
-@pytest.mark.parametrize(("entry", "preset"), [("default", "compact"), (GRID, "small")])
+@pytest.mark.parametrize(
+    ("entry", "preset"),
+    [("default", "compact"), (GRID, "small"), ("glamor/Dice-v0", "small")]
+    + [(task.id, "compact-control") for task in TASKS.values() if task.suite == "control"],
+)
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_the_files_hold_the_presets(name, entry, preset):
     files = register_zoo()

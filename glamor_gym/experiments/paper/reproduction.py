@@ -40,7 +40,7 @@ class Scale:
         seeds: each is a training of its own.
         agents: names in :data:`~glamor_gym.experiments.ALGORITHMS`, where an experiment compares
             algorithms.
-        preset: of the agents.
+        preset: of the agents; None for what suits each task.
         settings: an agent's settings that differ from the preset.
         env_kwargs: keyword arguments of ``gym.make``, in training and evaluation.
         looks: how often an agent is measured on its way, evenly, the end included.
@@ -52,7 +52,7 @@ class Scale:
     steps: int
     seeds: tuple[int, ...] = (0,)
     agents: tuple[str, ...] = ()
-    preset: str = "paper"
+    preset: str | None = "paper"
     settings: Mapping[str, Any] = field(default_factory=dict)
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     looks: int = 1
@@ -75,8 +75,9 @@ class Scale:
     def described(self) -> str:
         """Return the budget in words."""
         tasks = ", ".join(self.tasks) if len(self.tasks) <= NAMED else f"{len(self.tasks)} tasks"
+        preset = "the presets that suit them" if self.preset is None else f"preset {self.preset}"
         return (
-            f"{self.steps:,} steps, {_counted(len(self.seeds), 'seed')}, preset {self.preset}, "
+            f"{self.steps:,} steps, {_counted(len(self.seeds), 'seed')}, {preset}, "
             f"{_counted(self.episodes_per_goal, 'episode')} a goal, {tasks}"
         )
 

@@ -22,7 +22,7 @@ TABLE = Scale(tasks=(*ATARI, *CONTROL), steps=500_000, seeds=(0, 1, 2))
 QUICK = Scale(
     tasks=("Seaquest", "pendulum-swingup"),
     steps=20_000,
-    preset="compact",
+    preset=None,
     env_kwargs=MappingProxyType({"render_profile": "fast"}),
     looks=2,
     episodes_per_goal=2,
