@@ -22,7 +22,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 train: $(VENV)/.ready  ## train GLAMOR on TASK for STEPS, evaluate it, write the report
 	$(BIN)/glamor-gym train --task $(TASK) --steps $(STEPS) --seed $(SEED) \
-		--preset compact --episodes-per-goal 4 $(LIMIT) --run-dir $(RUN_DIR)
+		--episodes-per-goal 4 $(LIMIT) --run-dir $(RUN_DIR)
 
 test: $(VENV)/.ready  ## the whole suite, but what is marked slow or gpu
 	$(BIN)/pytest -n 2 -m 'not slow and not gpu' --cov --cov-report=term:skip-covered --cov-fail-under=90

@@ -26,6 +26,7 @@ Command = (
     | Annotated[options.Train, tyro.conf.subcommand("train")]
     | Annotated[options.Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[options.Watch, tyro.conf.subcommand("watch")]
+    | Annotated[options.Export, tyro.conf.subcommand("export")]
     | Annotated[options.Benchmark, tyro.conf.subcommand("benchmark")]
     | Annotated[options.Ablate, tyro.conf.subcommand("ablate")]
     | Annotated[options.Report, tyro.conf.subcommand("report")]
@@ -73,6 +74,10 @@ def _carry_out(chosen: Command, command: str) -> int:
             from glamor_gym.commands.watch import watch
 
             return watch(chosen)
+        case options.Export():
+            from glamor_gym.commands.export import export
+
+            return export(chosen)
         case options.Benchmark():
             from glamor_gym.commands.benchmark import benchmark
 

@@ -53,6 +53,7 @@ def refused(capsys, *words):
         (["train", "--help"], ["--run-dir DIR", "(default: 500000)", "--preset PRESET"]),
         (["evaluate", "--help"], ["--episodes-per-goal", "--out DIR"]),
         (["watch", "--help"], ["PATH", "--goal K ...", "--output PATH", "--open"]),
+        (["export", "--help"], ["PATH", "--output PATH", "--full"]),
         (["benchmark", "--help"], ["--agents", "--engine {local,ray}", "--address ADDRESS"]),
         (["report", "--help"], ["PATH", "benchmark"]),
         (["ablate", "--help"], ["--change NAME=VALUE", "--held-out [TASK ...]", "--report-only"]),

@@ -32,6 +32,21 @@ def tensors_of(agent: ImageGoalAgent) -> dict[str, torch.Tensor]:
     return tensors
 
 
+def as_half(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor in half precision; whole numbers and truth values stay what they are.
+
+    Raises:
+        ValueError: it holds a number beyond the range of half precision.
+    """
+    if not tensor.is_floating_point():
+        return tensor
+    halved = tensor.half()
+    if not torch.isfinite(halved).all():
+        largest = float(tensor.abs().max())
+        raise ValueError(f"half must be False: {name} holds {largest:g}, too large for it")
+    return halved
+
+
 def header_of(agent: ImageGoalAgent) -> dict[str, Any]:
     """Return all that is no tensor, as JSON-able values."""
     return {

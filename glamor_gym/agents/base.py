@@ -30,7 +30,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import MaybeCallback, RolloutReturn, TrainFreq
 from stable_baselines3.common.vec_env import VecEnv
 
-from glamor_gym.agents.agent_file import build_agent, header_of, tensors_of
+from glamor_gym.agents.agent_file import as_half, build_agent, header_of, tensors_of
 from glamor_gym.agents.background import Background
 from glamor_gym.agents.checkpoint_folder import CheckpointError, CheckpointFolder
 from glamor_gym.agents.continuation import (
@@ -508,6 +508,8 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         path: str | Path | io.BufferedIOBase,
         exclude: Iterable[str] | None = None,
         include: Iterable[str] | None = None,
+        *,
+        half: bool = False,
     ) -> None:
         """Write the agent to a file without pickles: tensors and a JSON header.
 
@@ -518,9 +520,12 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             path: where to; ``.safetensors`` is appended if it is missing.
             exclude: names to leave out; only ``"optimizer"`` can be.
             include: SB3's; nothing else can be included.
+            half: store numbers in half precision, which is enough to act with and takes half the
+                space.
 
         Raises:
-            ValueError: `path` is no path, or `exclude` or `include` asks for something else.
+            ValueError: `path` is no path, `exclude` or `include` asks for something else, or a
+                number is too large for half precision.
             OSError: the file cannot be written.
         """
         if not isinstance(path, str | Path):
@@ -536,6 +541,8 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             for name, tensor in tensors_of(self).items()
             if name.partition(".")[0] not in left_out
         }
+        if as_instance(half, bool, name="half"):
+            tensors = {name: as_half(name, tensor) for name, tensor in tensors.items()}
         save_tensors(path, tensors, header_of(self))
 
     @classmethod

@@ -170,6 +170,23 @@ class Watch:
 
 
 @dataclass(frozen=True)
+class Export:
+    """Write a trained agent to one small file to share: its weights alone, in half precision.
+
+    GlamorAgent.load reads it, and glamor-gym evaluate and watch take it in place of a run.
+    """
+
+    agent: tyro.conf.Positional[Path]
+    """Folder of a run, its checkpoint/, or the file of a saved agent."""
+    output: Annotated[Path | None, _or_else("PATH", "TASK-AGENT.safetensors beside the agent")] = (
+        None
+    )
+    """The file; one that is there is replaced."""
+    full: Flag = False
+    """Keep the weights in full precision."""
+
+
+@dataclass(frozen=True)
 class Reproduce:
     """Make a table or figure of the paper again, beside the published numbers.
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "train": ["--task", "--steps", "--preset", "--seed", "--n-envs", "--set", "--env", "--device"],
     "evaluate": ["--task", "--episodes-per-goal", "--seed", "--n-envs", "--goals", "--env"],
     "watch": ["--task", "--goal", "--goals", "--episodes", "--output", "--fps", "--algorithm"],
+    "export": ["--output"],
     "goals show": ["--which", "--out"],
     "goals verify": [],
     "goals build": ["--seed", "--episodes", "--out"],

@@ -1,0 +1,35 @@
+"""``glamor-gym export``: a trained agent as one small file to share.
+
+In: :class:`~glamor_gym.commands.options.Export`. Out: a ``.safetensors`` file with the weights, and
+what was written on the terminal.
+"""
+
+from __future__ import annotations
+
+from glamor_gym.agents.base import ImageGoalAgent
+from glamor_gym.agents.storage import with_suffix
+from glamor_gym.commands.errors import checking_input
+from glamor_gym.commands.options import Export
+from glamor_gym.commands.saved_agent import find_agent
+from glamor_gym.tasks import get_task
+
+
+def export(options: Export) -> int:
+    """Read an agent and write it without its optimiser.
+
+    Raises:
+        InputError: there is no such agent, it is one of another library, or the file cannot be
+            written.
+    """
+    with checking_input():
+        saved = find_agent(options.agent, None, None, ())
+        agent = saved.load("cpu", trust=False)
+        assert isinstance(agent, ImageGoalAgent)  # what can be read without trust
+        usual = saved.home / f"{get_task(saved.task).name}-{saved.algorithm.name}"
+        path = with_suffix(usual if options.output is None else options.output)
+        agent.save(path, exclude=["optimizer"], half=not options.full)
+    size = path.stat().st_size
+    print(f"{saved.task}, {saved.algorithm.title}: {path}, {size / 1e6:.1f} MB")
+    for name, value in saved.env_kwargs.items():
+        print(f"it was trained with --env {name}={value}")
+    return 0

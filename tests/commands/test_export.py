@@ -1,0 +1,99 @@
+"""``glamor-gym export``: an agent in, one small file out that acts as the agent does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from glamor_gym.agents import DiscernAgent, GCSLAgent, GlamorAgent
+from glamor_gym.cli import main
+from tests.agents.small_agents import GRID, make_agent, observations
+
+
+def run(capsys, *words):
+    """Return the exit code, and what was written to stdout and stderr."""
+    with pytest.raises(SystemExit) as ended:
+        main(["export", *map(str, words)])
+    captured = capsys.readouterr()
+    return ended.value.code, captured.out, captured.err
+
+
+def stored(path):
+    """The tensors of a file, as they lie there."""
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("agents")
+    agent = make_agent().learn(200)
+    agent.save(folder / "room")
+    return folder / "room.safetensors", agent
+
+
+def test_the_weights_come_in_half_precision_and_nothing_else_does(saved, capsys, tmp_path):
+    source, agent = saved
+    code, out, err = run(capsys, source, "--output", tmp_path / "small")
+    assert (code, err) == (0, "")
+    path = tmp_path / "small.safetensors"
+    assert str(path) in out
+    assert GRID in out
+    tensors = stored(path)
+    assert {name.removeprefix("policy.") for name in tensors} == set(agent.policy.state_dict())
+    for name, weight in agent.policy.state_dict().items():
+        there = tensors[f"policy.{name}"]
+        assert there.dtype == (torch.float16 if weight.is_floating_point() else weight.dtype)
+        assert torch.equal(there.to(weight.dtype), weight.half().to(weight.dtype))
+
+
+def test_it_plans_as_the_agent_does(saved, capsys, tmp_path):
+    source, agent = saved
+    run(capsys, source, "--output", tmp_path / "small")
+    small = GlamorAgent.load(tmp_path / "small")
+    assert all(weight.dtype == torch.float32 for weight in small.policy.parameters())
+    plans = [each.plan(observations(3), deterministic=True) for each in (agent, small)]
+    assert torch.equal(plans[0].tokens, plans[1].tokens)
+    np.testing.assert_allclose(plans[0].log_score, plans[1].log_score, atol=0.02)
+
+
+def test_full_keeps_every_bit_and_the_usual_name_is_beside_the_agent(saved, capsys):
+    source, agent = saved
+    code, out, _ = run(capsys, source, "--full")
+    assert code == 0
+    path = source.parent / "GridWorld-glamor.safetensors"
+    assert str(path) in out
+    for name, weight in agent.policy.state_dict().items():
+        assert torch.equal(stored(path)[f"policy.{name}"], weight)
+
+
+@pytest.mark.parametrize("kind", [GCSLAgent, DiscernAgent])
+def test_every_agent_of_the_library_can_be_exported(kind, capsys, tmp_path):
+    kind(GRID, buffer_size=60, device="cpu", seed=0).save(tmp_path / "agent")
+    code, _, err = run(capsys, tmp_path / "agent.safetensors", "--output", tmp_path / "small")
+    assert (code, err) == (0, "")
+    action, _ = kind.load(tmp_path / "small").predict(observations(2))
+    assert action.shape == (2,)
+
+
+def test_what_does_not_fit_half_precision_is_said_and_nothing_is_written(saved, capsys, tmp_path):
+    source, _ = saved
+    agent = GlamorAgent.load(source)
+    with torch.no_grad():
+        next(agent.policy.model.parameters())[0] = 1e6
+    agent.save(tmp_path / "large")
+    words = (tmp_path / "large.safetensors", "--output", tmp_path / "small")
+    code, _, err = run(capsys, *words)
+    assert code == 2
+    assert "half must be False" in err
+    assert "1e+06" in err
+    assert not (tmp_path / "small.safetensors").exists()
+    assert run(capsys, *words, "--full")[0] == 0
+
+
+def test_what_is_no_agent_is_refused(capsys, tmp_path):
+    code, _, err = run(capsys, tmp_path / "nothing")
+    assert code == 2
+    assert "there is no such file" in err
