@@ -6,7 +6,7 @@ from stable_baselines3.common.env_util import make_vec_env
 
 import glamor_gym  # noqa: F401  (registers the environments)
 from glamor_gym.evaluation import NoopAgent, RandomAgent
-from glamor_gym.experiments import ALGORITHMS, get_algorithm
+from glamor_gym.experiments import ALGORITHMS, RunSpec, get_algorithm
 
 LEARNING = [name for name, algorithm in ALGORITHMS.items() if algorithm.learns]
 OWN = ("glamor", "gcsl", "discern")
@@ -92,3 +92,22 @@ def test_players_play_and_do_not_learn():
     assert isinstance(noop.player(5, seed=0), NoopAgent)
     with pytest.raises(TypeError, match="does not learn"):
         noop.build(make_vec_env("glamor/Dice-v0"), {}, seed=0, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "preset"),
+    [
+        ("glamor", "Pong", "compact"),
+        ("glamor", "cartpole-balance", "compact-control"),
+        ("gcsl", "GridWorld", "small"),
+        ("discern", "reacher-hard", "compact-control"),
+        ("dqn-her", "cartpole-balance", "default"),
+        ("noop", "Pong", "untrained"),
+    ],
+)
+def test_the_usual_preset_is_that_of_the_suite(name, task, preset):
+    assert RunSpec(task, name).chosen_preset == preset
+
+
+def test_a_preset_that_was_chosen_is_kept():
+    assert RunSpec("cartpole-balance", preset="paper").chosen_preset == "paper"
