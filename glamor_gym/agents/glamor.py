@@ -301,7 +301,7 @@ class GlamorAgent(ImageGoalAgent):
         batch, _ = as_batch(observation, self.observation_space, self.observation_keys)
         no_steps = np.zeros(len(batch["desired_goal"]), dtype=np.int64)
         planner = self._planner_with(n_trials, stop, guided)
-        return self._plan(batch, no_steps, planner, self._noise(deterministic))
+        return self._plan(batch, no_steps, planner, self._noise(deterministic, no_steps))
 
     def predict(  # type: ignore[override]
         self,
@@ -325,7 +325,8 @@ class GlamorAgent(ImageGoalAgent):
             observation: as in :meth:`plan`.
             state: what the last call returned; None at the start.
             episode_start: (B,) which rows begin an episode: their state is forgotten.
-            deterministic: plan with noise that is the same at every call.
+            deterministic: plan with noise that depends on the steps taken alone, so that the same
+                calls get the same actions.
             n_trials: see :meth:`plan`.
             stop: see :meth:`plan`.
             guided: see :meth:`plan`.
@@ -351,7 +352,8 @@ class GlamorAgent(ImageGoalAgent):
         if not keeps.all():
             needs = ~keeps
             rows = {key: value[needs] for key, value in batch.items()}
-            plans = self._plan(rows, state.steps[needs], planner, self._noise(deterministic))
+            steps = state.steps[needs]
+            plans = self._plan(rows, steps, planner, self._noise(deterministic, steps))
             state.tokens[needs], state.cursor[needs] = self._padded(plans), 0
             state.log_score[needs] = plans.log_score.cpu().numpy()
             next_token = _token_at(state.tokens, state.cursor)
@@ -386,8 +388,14 @@ class GlamorAgent(ImageGoalAgent):
             stop_first=own.stop_first and stop == "free",
         )
 
-    def _noise(self, deterministic: bool) -> torch.Generator:
-        return torch.Generator(self.device).manual_seed(0) if deterministic else self.generator
+    def _noise(self, deterministic: bool, steps: NDArray[np.int64]) -> torch.Generator:
+        """Return the source of the planner's noise; where that is to repeat, it goes by the clock.
+
+        Were it the same at every step, an agent in doubt would always err to the same side.
+        """
+        if not deterministic:
+            return self.generator
+        return torch.Generator(self.device).manual_seed(int(steps.sum()))
 
     def _padded(self, plans: Plan) -> NDArray[np.int64]:
         """Return plans as (B, T + 1) tokens, `NO_ACTION` after STOP."""

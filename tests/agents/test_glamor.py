@@ -143,6 +143,22 @@ def test_losses_fall_and_are_logged(tmp_path, trained):
     assert losses[-1] < losses[0]
 
 
+def test_deterministic_noise_changes_from_step_to_step_and_repeats_in_every_episode():
+    """An agent that knows nothing, told to repeat itself, does not take one action for ever."""
+    agent = make_agent(n_trials=1, stay_fraction=0.0)
+    batch = observations(1)
+
+    def actions():
+        state, taken = None, []
+        for _ in range(9):
+            action, state = agent.predict(batch, state, deterministic=True, stop="never")
+            taken.append(int(action[0]))
+        return taken
+
+    assert len(set(actions())) > 1
+    assert actions() == actions()
+
+
 def test_every_tenth_episode_is_looked_at_before_it_is_learned_from(monkeypatch):
     agent = make_agent()
     known: list[tuple[int, int]] = []  # episodes in the replay, and the one that is looked at
