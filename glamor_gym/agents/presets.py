@@ -40,7 +40,9 @@ _SMALL_ENCODERS: Preset = {
     "whiten": True,
 }
 
-_DURATION_FIRST: Preset = {"stopping": "duration", "duration_gradient": 0.1}
+_DURATION_FIRST: Preset = {"stopping": "duration", "duration_gradient": 0.03}
+"""A little of the duration's gradient gets an encoder going that its actions alone do not; more of
+it teaches it to tell the time by what the agent has no hand in."""
 
 _FEW_EPISODES: Preset = {"image_shift": 4, "replay_ratio": 16.0}
 """Against learning a few hundred episodes by heart: pictures that are shifted, and fewer updates."""
