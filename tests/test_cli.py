@@ -303,7 +303,7 @@ def test_the_default_folder_names_task_preset_and_seed(capsys, tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     code, _, _ = run(capsys, "train", *SMALL[2:], "--task", "Dice", "--steps", "20", "--seed", "5")
     assert code == 0
-    assert json.loads((tmp_path / "runs/Dice-compact-5/config.json").read_text())["seed"] == 5
+    assert json.loads((tmp_path / "runs/Dice-small-5/config.json").read_text())["seed"] == 5
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
