@@ -54,4 +54,9 @@ class Whitening(nn.Module):
         """Return whitened pictures in the type that the encoder computes in."""
         if x.dtype != torch.uint8 or not self.measured:
             return x
-        return as_floats(x).sub_(255 * self.mean).mul_(1 / (255 * self.spread))
+        pictures = as_floats(x)
+        # In the type of the pictures, whatever it is: mixed types would be copied back and forth.
+        # The mean is taken away first, so that bfloat16 keeps what little then remains.
+        mean = (255 * self.mean).to(pictures.dtype)
+        scale = (1 / (255 * self.spread)).to(pictures.dtype)
+        return pictures.sub_(mean).mul_(scale)
