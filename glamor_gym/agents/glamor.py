@@ -183,9 +183,9 @@ class GlamorAgent(ImageGoalAgent):
 
     @staticmethod
     def preset(name: str) -> dict[str, Any]:
-        """Return the arguments of a preset: ``"paper"``, ``"compact"``, ``"compact-control"``, …
+        """Return the arguments of a preset, one of those of :mod:`glamor_gym.agents.presets`.
 
-        ``"small"`` is the last one; see :mod:`glamor_gym.agents.presets`.
+        They are ``"paper"``, ``"compact"``, ``"compact-control"`` and ``"small"``.
 
         Raises:
             ValueError: there is no such preset.

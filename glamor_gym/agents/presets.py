@@ -2,9 +2,9 @@
 
 ``"paper"`` is the published configuration (Fig. 5), which is also the default of every argument.
 ``"compact"`` is what learns best on two cores in minutes, from a few ten thousand steps, where
-pictures show more than the agent moves: games. ``"compact-control"`` is the same for worlds in which
-nothing moves by itself: there the time between two pictures is the best teacher of what differs, and
-one action moves so little that exploration holds on to it.
+pictures show more than the agent moves: games. ``"compact-control"`` is the same for worlds in
+which nothing moves by itself: there the time between two pictures is the best teacher of what
+differs, and one action moves so little that exploration holds on to it.
 ``"small"`` is for worlds whose observations are short vectors, such as the grid world.
 """
 
@@ -45,8 +45,8 @@ _DURATION_FIRST: Preset = {"stopping": "duration", "duration_gradient": 0.03}
 it teaches it to tell the time by what the agent has no hand in."""
 
 _FEW_EPISODES: Preset = {"image_shift": 4, "replay_ratio": 24.0}
-"""Shifted pictures keep a few hundred episodes from being learned by heart; then every further update
-is worth its time. With this many, 50,000 steps take a quarter of an hour on one core."""
+"""Shifted pictures keep a few hundred episodes from being learned by heart; then every further
+update is worth its time. So many of them take a quarter of an hour on one core for 50,000 steps."""
 
 _STEADY: Preset = {"exploration_persistence": 0.8}
 """Where one action moves next to nothing, what is drawn anew at each step goes nowhere."""
