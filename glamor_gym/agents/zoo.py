@@ -2,27 +2,72 @@
 
 In: an installed ``rl_zoo3``. Out: the same, knowing ``glamor``, ``gcsl`` and ``discern``::
 
-    python -m glamor_gym.agents.zoo --algo glamor --env glamor/GridWorld-v0
+    python -m glamor_gym.agents.zoo train --algo glamor --env glamor/GridWorld-v0
+    python -m glamor_gym.agents.zoo enjoy --algo glamor --env glamor/GridWorld-v0 -f logs --no-render
 
-takes the options of ``python -m rl_zoo3.train``.
+take the options of ``python -m rl_zoo3.train`` and ``python -m rl_zoo3.enjoy``.
 """
 
 from __future__ import annotations
 
 import importlib
+import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any, Self
 
 from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.agents.discern import DiscernAgent
 from glamor_gym.agents.gcsl import GCSLAgent
 from glamor_gym.agents.glamor import GlamorAgent
+from glamor_gym.agents.storage import with_suffix
+
+COMMANDS = ("train", "enjoy")
+"""Those of the Zoo's that the agents are known to here."""
+
+
+class _ZooFiles(ImageGoalAgent):
+    """An agent whose files have the names that the Zoo looks for, ``.zip``.
+
+    What is in them is what :meth:`ImageGoalAgent.save` writes, which is no zip archive.
+    """
+
+    def save(
+        self,
+        path: str | Path | io.BufferedIOBase,
+        exclude: Iterable[str] | None = None,
+        include: Iterable[str] | None = None,
+        *,
+        half: bool = False,
+    ) -> None:
+        """Write the agent; SB3's ``.zip`` is appended to a path without a suffix."""
+        super().save(path, exclude, include, half=half)
+        if isinstance(path, str | Path):  # it is: nothing else was taken
+            wanted = Path(path)
+            with_suffix(path).replace(wanted if wanted.suffix else wanted.with_suffix(".zip"))
+
+    @classmethod
+    def load(  # type: ignore[override]
+        cls,
+        path: str | Path,
+        *args: Any,
+        custom_objects: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Read an agent back; what the Zoo says to mend SB3's older pickles is not needed."""
+        return super().load(path, *args, **kwargs)
+
+
+def _in_the_zoo(agent: type[ImageGoalAgent]) -> type[ImageGoalAgent]:
+    """Return the same agent, by the same name, with the Zoo's file names."""
+    return type(agent.__name__, (_ZooFiles, agent), {"__doc__": agent.__doc__})
+
 
 ALGORITHMS: dict[str, type[ImageGoalAgent]] = {
-    "glamor": GlamorAgent,
-    "gcsl": GCSLAgent,
-    "discern": DiscernAgent,
+    "glamor": _in_the_zoo(GlamorAgent),
+    "gcsl": _in_the_zoo(GCSLAgent),
+    "discern": _in_the_zoo(DiscernAgent),
 }
 """The names by which RL Zoo gets to know the agents."""
 
@@ -30,8 +75,7 @@ ALGORITHMS: dict[str, type[ImageGoalAgent]] = {
 def register_zoo() -> dict[str, Path]:
     """Make the agents known to RL Zoo; call it before its command line is parsed.
 
-    They are saved as ``.safetensors``; the Zoo's commands that look for ``.zip`` files
-    (``enjoy``, and ``train --trained-agent``) do not find them.
+    There they are saved with the suffix ``.zip``, which the Zoo's commands look for.
 
     Returns:
         Algorithm → its file of hyper-parameters, for the Zoo's ``--conf-file``.
@@ -42,7 +86,7 @@ def register_zoo() -> dict[str, Path]:
     try:
         homes = [
             importlib.import_module(name)
-            for name in ("rl_zoo3", "rl_zoo3.train", "rl_zoo3.exp_manager")
+            for name in ("rl_zoo3", "rl_zoo3.train", "rl_zoo3.enjoy", "rl_zoo3.exp_manager")
         ]
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
@@ -65,10 +109,12 @@ def with_conf_file(arguments: Sequence[str], files: dict[str, Path]) -> list[str
 
 
 def main() -> None:
-    """Run RL Zoo's training with the agents registered."""
+    """Run a command of RL Zoo with the agents registered; without its name, ``train``."""
     files = register_zoo()
-    sys.argv[1:] = with_conf_file(sys.argv[1:], files)
-    importlib.import_module("rl_zoo3.train").train()
+    given = sys.argv[1:]
+    command = given.pop(0) if given[:1] and given[0] in COMMANDS else "train"
+    sys.argv[1:] = with_conf_file(given, files) if command == "train" else given
+    getattr(importlib.import_module(f"rl_zoo3.{command}"), command)()
 
 
 if __name__ == "__main__":

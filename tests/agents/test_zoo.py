@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
+import gymnasium as gym
 import pytest
 import yaml
 
-from glamor_gym import register_zoo
+from glamor_gym import DiscernAgent, GCSLAgent, GlamorAgent, register_zoo
+from glamor_gym.agents import zoo
 from glamor_gym.agents.zoo import ALGORITHMS, with_conf_file
 from glamor_gym.tasks import TASKS
 
@@ -34,14 +37,14 @@ def test_the_files_hold_the_presets(name, entry, preset):
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_the_zoo_trains_evaluates_and_saves_them(name, tmp_path, capsys):
+def test_the_zoo_trains_evaluates_saves_and_plays_them(name, tmp_path, capsys, monkeypatch):
     from rl_zoo3 import ALGOS
     from rl_zoo3.exp_manager import ExperimentManager
 
     files = register_zoo()
     assert ALGOS[name] is ALGORITHMS[name]
     manager = ExperimentManager(
-        argparse.Namespace(algo=name),
+        argparse.Namespace(algo=name, env_kwargs=None),
         name,
         GRID,
         str(tmp_path),
@@ -59,11 +62,28 @@ def test_the_zoo_trains_evaluates_and_saves_them(name, tmp_path, capsys):
     manager.save_trained_model(agent)
     assert agent.num_timesteps == 60
     assert agent._n_updates > 0
-    (saved,) = tmp_path.glob(f"{name}/*/glamor-GridWorld-v0.safetensors")
+    (saved,) = tmp_path.glob(f"{name}/*/glamor-GridWorld-v0.zip")
     assert type(agent).load(saved, device="cpu").num_timesteps == 60
     assert agent.settings.learning_rate == pytest.approx(1e-3)
     monitor = next(tmp_path.glob(f"{name}/*/*.monitor.csv")).read_text()
     assert "is_success" in monitor
+
+    look = ["enjoy", "--algo", name, "--env", GRID, "-f", str(tmp_path), "-n", "30", "--no-render"]
+    for which in ((), ("--load-best",)):
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["zoo", *look, *which, "--device", "cpu"])
+        zoo.main()
+        assert "Success rate" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_what_the_zoo_saved_is_an_agent_like_any_other(name, tmp_path):
+    in_zoo = ALGORITHMS[name](gym.make(GRID), **ALGORITHMS[name].preset("small"))
+    in_zoo.save(tmp_path / "there")
+    outside = {"glamor": GlamorAgent, "gcsl": GCSLAgent, "discern": DiscernAgent}[name]
+    agent = outside.load(tmp_path / "there.zip", device="cpu")
+    assert type(agent) is outside
+    assert [file.name for file in tmp_path.iterdir()] == ["there.zip"]
 
 
 def test_the_command_line_gets_the_agents_own_file():
