@@ -1,9 +1,10 @@
-"""The agents in RL Zoo (``rl_zoo3``), with hyper-parameters in its yaml form.
+r"""The agents in RL Zoo (``rl_zoo3``), with hyper-parameters in its yaml form.
 
 In: an installed ``rl_zoo3``. Out: the same, knowing ``glamor``, ``gcsl`` and ``discern``::
 
     python -m glamor_gym.agents.zoo train --algo glamor --env glamor/GridWorld-v0
-    python -m glamor_gym.agents.zoo enjoy --algo glamor --env glamor/GridWorld-v0 -f logs --no-render
+    python -m glamor_gym.agents.zoo enjoy --algo glamor --env glamor/GridWorld-v0 \
+        -f logs --no-render
 
 take the options of ``python -m rl_zoo3.train`` and ``python -m rl_zoo3.enjoy``.
 """

@@ -146,10 +146,10 @@ class WorkerVecEnv(VecEnv):
         for index, worker in enumerate(self._workers):
             self._env_seeds[index] = self._seeds[index]
             worker.send("reset", self._seeds[index], self._options[index])
-        deadline = time.monotonic() + START_SECONDS
+        asked = time.monotonic()
         for index, worker in enumerate(self._workers):
             try:
-                self.reset_infos[index] = worker.receive(deadline)
+                self.reset_infos[index] = worker.receive(asked, START_SECONDS)
             except _Fault as fault:
                 self.reset_infos[index] = self._replace(index, fault)
         self._reset_seeds()
@@ -170,10 +170,10 @@ class WorkerVecEnv(VecEnv):
         rewards = np.zeros(self.num_envs, np.float32)
         dones = np.zeros(self.num_envs, np.bool_)
         infos: list[dict[str, Any]] = []
-        deadline = time.monotonic() + self.timeout
+        asked = time.monotonic()
         for index, worker in enumerate(self._workers):
             try:
-                rewards[index], dones[index], info, reset_info = worker.receive(deadline)
+                rewards[index], dones[index], info, reset_info = worker.receive(asked, self.timeout)
                 if dones[index]:
                     self.reset_infos[index] = reset_info
             except _Fault as fault:
@@ -274,7 +274,7 @@ class WorkerVecEnv(VecEnv):
             self._workers[index] = worker = self._start(index)
             try:
                 worker.send("reset", seed, {})
-                info: dict[str, Any] = worker.receive(time.monotonic() + START_SECONDS)
+                info: dict[str, Any] = worker.receive(time.monotonic(), START_SECONDS)
             except _Fault as another:
                 fault = another
             else:
@@ -295,11 +295,11 @@ class WorkerVecEnv(VecEnv):
         rows = list(self._get_indices(indices))
         for index in rows:
             self._workers[index].send(command, *arguments)
-        deadline = time.monotonic() + START_SECONDS
+        asked = time.monotonic()
         answers, faults = [], []
         for index in rows:  # all of them, or a later command would be given an earlier one's answer
             try:
-                answers.append(self._workers[index].receive(deadline))
+                answers.append(self._workers[index].receive(asked, START_SECONDS))
             except _Fault as fault:
                 if not isinstance(fault, _RaisedError):
                     self._workers[index].end(patience=0.0)  # the next step replaces it
@@ -333,20 +333,20 @@ class _Worker:
         with contextlib.suppress(OSError):
             self._pipe.send((command, arguments))
 
-    def receive(self, deadline: float) -> Any:
+    def receive(self, asked: float, timeout: float) -> Any:
         """Return the answer to what was sent.
 
         Args:
-            deadline: by the clock of :func:`time.monotonic`.
+            asked: when it was sent, by the clock of :func:`time.monotonic`.
+            timeout: seconds from then on after which the worker counts as hung.
 
         Raises:
             _RaisedError: the environment raised an error; the worker takes further commands.
             _Fault: there is no answer, and none to be expected.
         """
-        begun = time.monotonic()
         try:
-            if not self._pipe.poll(max(0.0, deadline - begun)):
-                raise _Fault(f"the worker hung: no answer in {deadline - begun:.3g} s")
+            if not self._pipe.poll(max(0.0, asked + timeout - time.monotonic())):
+                raise _Fault(f"the worker hung: no answer in {timeout:g} s")
             succeeded, answer = self._pipe.recv()
         except (EOFError, OSError):
             self._process.join(timeout=1.0)
