@@ -146,10 +146,10 @@ class WorkerVecEnv(VecEnv):
         for index, worker in enumerate(self._workers):
             self._env_seeds[index] = self._seeds[index]
             worker.send("reset", self._seeds[index], self._options[index])
-        asked = time.monotonic()
+        since = time.monotonic()
         for index, worker in enumerate(self._workers):
             try:
-                self.reset_infos[index] = worker.receive(asked, START_SECONDS)
+                self.reset_infos[index] = worker.receive(since, START_SECONDS)
             except _Fault as fault:
                 self.reset_infos[index] = self._replace(index, fault)
         self._reset_seeds()
@@ -170,10 +170,10 @@ class WorkerVecEnv(VecEnv):
         rewards = np.zeros(self.num_envs, np.float32)
         dones = np.zeros(self.num_envs, np.bool_)
         infos: list[dict[str, Any]] = []
-        asked = time.monotonic()
+        since = time.monotonic()
         for index, worker in enumerate(self._workers):
             try:
-                rewards[index], dones[index], info, reset_info = worker.receive(asked, self.timeout)
+                rewards[index], dones[index], info, reset_info = worker.receive(since, self.timeout)
                 if dones[index]:
                     self.reset_infos[index] = reset_info
             except _Fault as fault:
@@ -295,11 +295,11 @@ class WorkerVecEnv(VecEnv):
         rows = list(self._get_indices(indices))
         for index in rows:
             self._workers[index].send(command, *arguments)
-        asked = time.monotonic()
+        since = time.monotonic()
         answers, faults = [], []
         for index in rows:  # all of them, or a later command would be given an earlier one's answer
             try:
-                answers.append(self._workers[index].receive(asked, START_SECONDS))
+                answers.append(self._workers[index].receive(since, START_SECONDS))
             except _Fault as fault:
                 if not isinstance(fault, _RaisedError):
                     self._workers[index].end(patience=0.0)  # the next step replaces it
@@ -333,11 +333,11 @@ class _Worker:
         with contextlib.suppress(OSError):
             self._pipe.send((command, arguments))
 
-    def receive(self, asked: float, timeout: float) -> Any:
+    def receive(self, since: float, timeout: float) -> Any:
         """Return the answer to what was sent.
 
         Args:
-            asked: when it was sent, by the clock of :func:`time.monotonic`.
+            since: when the wait for all workers' answers began, by :func:`time.monotonic`.
             timeout: seconds from then on after which the worker counts as hung.
 
         Raises:
@@ -345,7 +345,7 @@ class _Worker:
             _Fault: there is no answer, and none to be expected.
         """
         try:
-            if not self._pipe.poll(max(0.0, asked + timeout - time.monotonic())):
+            if not self._pipe.poll(max(0.0, since + timeout - time.monotonic())):
                 raise _Fault(f"the worker hung: no answer in {timeout:g} s")
             succeeded, answer = self._pipe.recv()
         except (EOFError, OSError):

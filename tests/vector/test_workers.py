@@ -126,6 +126,18 @@ def test_a_worker_that_fails_is_named_and_replaced_and_the_others_go_on(
     env.close()
 
 
+def test_workers_that_hang_together_are_each_said_to_have_had_the_whole_timeout(tmp_path):
+    for index in range(2):
+        break_at(tmp_path, SEED + index, "hang")
+    env = workers(tmp_path, timeout=1.0)
+    env.reset()
+    for _ in range(3):
+        _, _, dones, infos = env.step(np.zeros(2, int))
+    assert dones.all()
+    assert [i["worker_fault"] for i in infos] == ["the worker hung: no answer in 1 s"] * 2
+    env.close()
+
+
 def test_the_new_seed_follows_from_the_old(tmp_path):
     break_at(tmp_path, SEED, "raise")
     new = []
