@@ -185,7 +185,8 @@ class GlamorAgent(ImageGoalAgent):
     def preset(name: str) -> dict[str, Any]:
         """Return the arguments of a preset, one of those of :mod:`glamor_gym.agents.presets`.
 
-        They are ``"paper"``, ``"compact"``, ``"compact-control"`` and ``"small"``.
+        They are ``"paper"``, ``"compact"``, ``"compact-control"``, ``"best"``, ``"best-control"``
+        and ``"small"``.
 
         Raises:
             ValueError: there is no such preset.

@@ -341,7 +341,12 @@ _OFF_POLICY: Mapping[str, Any] = MappingProxyType(
 _FRAME_BUFFER = MappingProxyType({"replay_buffer_class": "glamor_gym.replay:HindsightFrameBuffer"})
 
 _ROWS = (
-    ImageGoalAlgorithm("glamor", "GLAMOR", "glamor_gym.agents:GlamorAgent"),
+    ImageGoalAlgorithm(
+        "glamor",
+        "GLAMOR",
+        "glamor_gym.agents:GlamorAgent",
+        presets=("compact", "compact-control", "best", "best-control", "paper", "small"),
+    ),
     ImageGoalAlgorithm("gcsl", "GCSL", "glamor_gym.agents:GCSLAgent"),
     ImageGoalAlgorithm("discern", "DISCERN", "glamor_gym.agents:DiscernAgent"),
     LibraryAlgorithm(

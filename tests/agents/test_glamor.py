@@ -443,6 +443,6 @@ def test_a_loss_that_is_no_number_stops_the_run():
 def test_presets_can_be_made_and_paper_is_the_default():
     paper = GlamorAgent(make_grid(), **GlamorAgent.preset("paper"))
     assert paper.settings == GlamorAgent(make_grid()).settings
-    for name in ("compact", "compact-control"):
+    for name in ("compact", "compact-control", "best", "best-control"):
         compact = GlamorAgent(make_grid(), **GlamorAgent.preset(name))
         assert compact.planner == replace(compact.planner, stop_first=True)

@@ -11,7 +11,7 @@ from glamor_gym.agents import GlamorAgent
 PONG = "glamor/Pong-v0"
 
 
-@pytest.mark.parametrize("preset", ["compact", "compact-control"])
+@pytest.mark.parametrize("preset", ["compact", "compact-control", "best"])
 def test_a_whitened_agent_is_the_same_after_saving(tmp_path, preset):
     settings = GlamorAgent.preset(preset) | {
         "learning_starts": 60,

@@ -51,7 +51,10 @@ def test_specs_are_every_combination_the_first_seed_first():
         (["--agents", "glamro"], "did you mean glamor?"),
         (["--seeds", "1", "1"], "seeds must differ, got 1, 1"),
         (["--tasks", "Pong", "glamor/Pong-v0"], "tasks must differ"),
-        (["--preset", "papre"], "preset must be one of compact, compact-control, paper, small"),
+        (
+            ["--preset", "papre"],
+            "preset must be one of best, best-control, compact, compact-control, paper, small",
+        ),
         (["--set", "ppo.gamma=1"], "settings are given for ppo, which is not run"),
         (["--set", "glamor.n_trails=1"], "did you mean n_trials"),
         (["--steps", "0"], "steps must be at least 1"),
