@@ -240,6 +240,8 @@ def curve_estimates(curves: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
         if set(rows["task"]) != set(tasks):
             continue
         part = _curve_estimate(rows).assign(agent=agent)
+        if part.empty:
+            continue
         if part["step"].tolist() == [0]:
             part = pd.concat([part, part.assign(step=last)])
         parts.append(part)

@@ -129,6 +129,16 @@ def test_an_agent_that_does_not_learn_is_a_level():
     assert level[["step", "value"]].to_numpy().tolist() == [[0, 0.1], [20, 0.1]]
 
 
+@pytest.mark.filterwarnings("error")
+def test_runs_without_a_step_in_common_have_no_curve():
+    curves = pd.DataFrame(
+        [point("Pong", "gcsl", seed, 10 + seed, 0.5) for seed in (0, 1)]
+        + [point("Pong", "glamor", 0, 10, 0.5)]
+    )
+    estimates = curve_estimates(curves, ["Pong"])
+    assert estimates[["agent", "step", "value"]].to_numpy().tolist() == [["glamor", 10, 0.5]]
+
+
 def test_an_algorithm_that_lacks_a_task_has_no_curve_over_both():
     curves = pd.DataFrame(
         [point(task, "glamor", 0, 10, 0.5) for task in ("Pong", "Qbert")]
