@@ -4,7 +4,7 @@
 ``"compact"`` is what learns best on two cores in minutes, from a few ten thousand steps, where
 pictures show more than the agent moves: games. ``"compact-control"`` is the same for worlds in
 which nothing moves by itself: there the time between two pictures is the best teacher of what
-differs, and one action moves so little that exploration holds on to it.
+differs.
 ``"best"`` and ``"best-control"`` carry both over to the paper's budget, 500,000 steps on a GPU: its
 large encoder looks at the pair, and later episodes follow plans.
 ``"small"`` is for worlds whose observations are short vectors, such as the grid world.
@@ -51,7 +51,7 @@ _FEW_EPISODES: Preset = {"image_shift": 4, "replay_ratio": 24.0}
 update is worth its time. So many of them take a quarter of an hour on one core for 50,000 steps."""
 
 _STEADY: Preset = {"exploration_persistence": 0.8}
-"""Where one action moves next to nothing, what is drawn anew at each step goes nowhere."""
+"""One action moves next to nothing, and what is drawn anew at each step goes nowhere."""
 
 
 def _glamor_paper() -> Preset:
@@ -63,6 +63,7 @@ def _glamor_compact() -> Preset:
         **_glamor_paper(),
         **_SOON,
         **_FEW_EPISODES,
+        **_STEADY,
         "data_policy": "random",
         "stay_fraction": 0.1,
         "vote": True,
@@ -74,7 +75,6 @@ def _glamor_compact_control() -> Preset:
     compact = _glamor_compact()
     return {
         **compact,
-        **_STEADY,
         "policy_kwargs": {
             **compact["policy_kwargs"],
             "embedding_size": 512,
