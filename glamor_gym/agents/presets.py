@@ -51,7 +51,10 @@ _FEW_EPISODES: Preset = {"image_shift": 4, "replay_ratio": 24.0}
 update is worth its time. So many of them take a quarter of an hour on one core for 50,000 steps."""
 
 _STEADY: Preset = {"exploration_persistence": 0.8}
-"""One action moves next to nothing, and what is drawn anew at each step goes nowhere."""
+"""Where one action moves next to nothing, what is drawn anew at each step goes nowhere."""
+
+_STEADIER: Preset = {"exploration_persistence": 0.5}
+"""In games, some of that leads further, too; much of it is too coarse for goals that are near."""
 
 
 def _glamor_paper() -> Preset:
@@ -63,7 +66,7 @@ def _glamor_compact() -> Preset:
         **_glamor_paper(),
         **_SOON,
         **_FEW_EPISODES,
-        **_STEADY,
+        **_STEADIER,
         "data_policy": "random",
         "stay_fraction": 0.1,
         "vote": True,
@@ -75,6 +78,7 @@ def _glamor_compact_control() -> Preset:
     compact = _glamor_compact()
     return {
         **compact,
+        **_STEADY,
         "policy_kwargs": {
             **compact["policy_kwargs"],
             "embedding_size": 512,
