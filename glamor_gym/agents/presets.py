@@ -53,7 +53,7 @@ update is worth its time. So many of them take a quarter of an hour on one core 
 _STEADY: Preset = {"exploration_persistence": 0.8}
 """Where one action moves next to nothing, what is drawn anew at each step goes nowhere."""
 
-_STEADIER: Preset = {"exploration_persistence": 0.5}
+_HALF_STEADY: Preset = {"exploration_persistence": 0.5}
 """In games, some of that leads further, too; much of it is too coarse for goals that are near."""
 
 
@@ -66,7 +66,7 @@ def _glamor_compact() -> Preset:
         **_glamor_paper(),
         **_SOON,
         **_FEW_EPISODES,
-        **_STEADIER,
+        **_HALF_STEADY,
         "data_policy": "random",
         "stay_fraction": 0.1,
         "vote": True,
