@@ -93,6 +93,7 @@ class GlamorAgent(ImageGoalAgent):
         data_policy: ``"open_loop"`` (§3.5) or ``"random"`` (§A.4.1).
         stay_fraction: share of training tuples with k = 0; with it the agent looks again before
             it stops. Not in the paper.
+        arrival_probability: how sure of that it has to be. Not in the paper.
         near_fraction: share of training tuples with a goal at most 10 steps away. Not in the
             paper.
         ema_decay: plan with averaged weights. Not in the paper.
@@ -143,6 +144,7 @@ class GlamorAgent(ImageGoalAgent):
         exploration_persistence: float = _Defaults.exploration_persistence,
         data_policy: DataPolicy = _Defaults.data_policy,
         stay_fraction: float = _Defaults.stay_fraction,
+        arrival_probability: float = _Defaults.arrival_probability,
         near_fraction: float = _Defaults.near_fraction,
         ema_decay: float = _Defaults.ema_decay,
         image_shift: int = _Defaults.image_shift,
@@ -166,6 +168,7 @@ class GlamorAgent(ImageGoalAgent):
             gamma=gamma,
             vote=vote,
             stop_first=stay_fraction > 0,
+            arrival_probability=arrival_probability,
         )
         self.open_loop = False
         super().__init__(

@@ -4,7 +4,7 @@
 ``"compact"`` is what learns best on two cores in minutes, from a few ten thousand steps, where
 pictures show more than the agent moves: games. ``"compact-control"`` is the same for worlds in
 which nothing moves by itself: there the time between two pictures is the best teacher of what
-differs.
+differs, and a better sign of having arrived.
 ``"best"`` and ``"best-control"`` carry both over to the paper's budget, 500,000 steps on a GPU: its
 large encoder looks at the pair, and later episodes follow plans.
 ``"small"`` is for worlds whose observations are short vectors, such as the grid world.
@@ -79,6 +79,7 @@ def _glamor_compact_control() -> Preset:
     return {
         **compact,
         **_STEADY,
+        "arrival_probability": 0.2,
         "policy_kwargs": {
             **compact["policy_kwargs"],
             "embedding_size": 512,

@@ -153,6 +153,8 @@ class GlamorSettings(CollectionSettings):
             ``"random"``: uniformly random actions (§A.4.1).
         stay_fraction: share of training tuples with k = 0, so that the model learns to know that
             it has arrived; the agent then looks again before it stops. 0 in the paper.
+        arrival_probability: an agent that has learned to know that it has arrived, and plans by
+            duration, stops where the goal is at most a step away with this probability.
         near_fraction: share of training tuples whose goal is at most 10 steps away: what a single
             action does shows there. 0 in the paper.
         ema_decay: the planner uses an exponential moving average of the weights with this decay
@@ -169,6 +171,7 @@ class GlamorSettings(CollectionSettings):
     prior_coef: float = 1.0
     data_policy: DataPolicy = "open_loop"
     stay_fraction: float = 0.0
+    arrival_probability: float = 0.5
     near_fraction: float = 0.0
     ema_decay: float = 0.0
     image_shift: int = 0
@@ -186,6 +189,7 @@ class GlamorSettings(CollectionSettings):
         self._check_number("prior_coef", at_least=0.0)
         self._check_one_of("data_policy", ("open_loop", "random"))
         self._check_number("stay_fraction", at_least=0.0, at_most=0.99)
+        self._check_number("arrival_probability", at_least=0.0, at_most=1.0)
         self._check_number("near_fraction", at_least=0.0, at_most=1.0)
         self._check_number("ema_decay", at_least=0.0, at_most=0.99999)
         self._check_number("image_shift", at_least=0, whole=True)

@@ -440,6 +440,13 @@ def test_a_loss_that_is_no_number_stops_the_run():
         agent.learn(300)
 
 
+def test_how_sure_of_arriving_an_agent_is_goes_with_it(tmp_path):
+    make_agent(arrival_probability=0.2).save(tmp_path / "agent")
+    assert GlamorAgent.load(tmp_path / "agent").planner.arrival_probability == 0.2
+    bolder = GlamorAgent.load(tmp_path / "agent", arrival_probability=0.1)
+    assert bolder.planner == replace(bolder.planner, arrival_probability=0.1)
+
+
 def test_presets_can_be_made_and_paper_is_the_default():
     paper = GlamorAgent(make_grid(), **GlamorAgent.preset("paper"))
     assert paper.settings == GlamorAgent(make_grid()).settings

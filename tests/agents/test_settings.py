@@ -89,6 +89,7 @@ def test_the_learning_rate_falls_along_half_a_cosine():
         ("exploration_steps", -1),
         ("exploration_persistence", 1.0),
         ("stay_fraction", 1.0),
+        ("arrival_probability", 1.1),
         ("ema_decay", 1.0),
         ("image_shift", -1),
         ("image_shift", 1.5),
