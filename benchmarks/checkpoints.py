@@ -28,6 +28,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from benchmarks.machine import describe_machine
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.files import write_atomically
+from glamor_gym.report.markdown import markdown_table
 from glamor_gym.types import Trajectory
 
 ID = "glamor/Pong-v0"
@@ -130,21 +131,21 @@ def as_table(cost: Cost) -> str:
     """Return the figures as Markdown: the first checkpoint, the last, and some between."""
     step = max(1, len(cost.rows) // 5)
     shown = [cost.rows[0], *cost.rows[step - 1 :: step]]
-    lines = [
-        "| frames in the replay | time to write | new on disk | folder |",
-        "|---|---|---|---|",
-        *(
-            f"| {row.frames:,} | {row.seconds:.2f} s | {row.new_mib:.1f} MiB "
-            f"| {row.folder_mib:.1f} MiB |"
-            for row in shown
-        ),
-    ]
+    columns = ("frames in the replay", "time to write", "new on disk", "folder")
+    cells = (
+        (
+            f"{row.frames:,}",
+            f"{row.seconds:.2f} s",
+            f"{row.new_mib:.1f} MiB",
+            f"{row.folder_mib:.1f} MiB",
+        )
+        for row in shown
+    )
     return "\n".join(
         [
             f"# Checkpoints of a {cost.frames:,}-frame Pong replay, preset {cost.preset}",
             "",
-            *lines,
-            "",
+            markdown_table(columns, cells),
             f"A checkpoint every {cost.every_steps:,} steps takes {cost.share:.2%} of the training "
             f"({cost.training_seconds:.0f} s between two). The replay is {cost.raw_mib:,.0f} MiB "
             f"in memory; reading the last checkpoint back took {cost.load_seconds:.1f} s.",

@@ -38,6 +38,7 @@ from benchmarks.run import Device
 from benchmarks.timing import seconds
 from benchmarks.update import BATCH, N_ACTIONS, SPACE, descend, fast_loss, make_batch
 from glamor_gym.models import GlamorModel
+from glamor_gym.report.markdown import markdown_table
 from glamor_gym.types import SegmentBatch
 
 PEAK_SIZES = {"cpu": (2048, 64), "cuda": (8192, 2048)}
@@ -240,16 +241,9 @@ def write(works: list[Work], peaks: Peaks, machine: dict[str, str | int], folder
     record = {"machine": machine, "peaks": asdict(peaks), "rows": [asdict(work) for work in works]}
     text = json.dumps(record, indent=2, ensure_ascii=False)
     (folder / "roofline.json").write_text(text + "\n", encoding="utf-8")
+    columns = ("work", "ms", "GFLOP", "GB", "GFLOP/s", "of the peak", "GB/s", "of a copy's")
     lines = [
-        "| work | ms | GFLOP | GB | GFLOP/s | of the peak | GB/s | of a copy's |",
-        "|---|---|---|---|---|---|---|---|",
-        *(
-            f"| {work.name} | {work.ms:.3g} | {work.gflop:.3g} | {work.gbytes:.3g} "
-            f"| {work.gflops:.3g} | {work.gflops / peaks.gflops:.0%} "
-            f"| {work.bandwidth:.3g} | {work.bandwidth / peaks.bandwidth:.0%} |"
-            for work in works
-        ),
-        "",
+        markdown_table(columns, (_cells(work, peaks) for work in works)),
         f"peaks: {peaks.gflops:.0f} GFLOP/s (bfloat16 product), "
         f"{peaks.bandwidth:.0f} GB/s (copy)  ",
         *(f"{key}: {value}  " for key, value in machine.items()),
@@ -257,6 +251,19 @@ def write(works: list[Work], peaks: Peaks, machine: dict[str, str | int], folder
     (folder / "roofline.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     with mpl.rc_context(STYLE):
         save(draw(works, peaks, machine), folder, "roofline")
+
+
+def _cells(work: Work, peaks: Peaks) -> tuple[str, ...]:
+    return (
+        work.name,
+        f"{work.ms:.3g}",
+        f"{work.gflop:.3g}",
+        f"{work.gbytes:.3g}",
+        f"{work.gflops:.3g}",
+        f"{work.gflops / peaks.gflops:.0%}",
+        f"{work.bandwidth:.3g}",
+        f"{work.bandwidth / peaks.bandwidth:.0%}",
+    )
 
 
 def main(

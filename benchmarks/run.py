@@ -20,6 +20,7 @@ from rich.table import Table
 
 from benchmarks.machine import describe_machine
 from benchmarks.timing import Comparison
+from glamor_gym.report.markdown import markdown_table
 
 Name = Literal["planner", "replay", "update", "collection", "gridworld", "training"]
 Device = Literal["cpu", "cuda"]
@@ -84,14 +85,9 @@ def _table(rows: Sequence[Comparison]) -> Table:
 
 
 def _markdown(rows: Sequence[Comparison], machine: Mapping[str, object]) -> str:
-    lines = [
-        "| work | against | ms | plain ms | ratio | spread | wanted |",
-        "|---|---|---|---|---|---|---|",
-        *(f"| {' | '.join(_cells(row))} |" for row in rows),
-        "",
-        *(f"{key}: {value}  " for key, value in machine.items()),
-    ]
-    return "\n".join(lines) + "\n"
+    columns = ("work", "against", "ms", "plain ms", "ratio", "spread", "wanted")
+    facts = [f"{key}: {value}  " for key, value in machine.items()]
+    return "\n".join([markdown_table(columns, map(_cells, rows)), *facts]) + "\n"
 
 
 def _cells(row: Comparison) -> tuple[str, ...]:

@@ -235,6 +235,15 @@ def test_a_saved_agent_is_evaluated_on_its_task(trained, capsys, tmp_path):
     assert "made for the actions" in refused(capsys, *words, "--task", "Dice")
 
 
+def test_what_held_out_goals_say_of_a_run_is_kept_beside_it(trained, capsys):
+    before = trained.evaluation()
+    code, out, _ = run(capsys, "evaluate", str(trained.path), "--goals", "held-out")
+    assert code == 0
+    assert str(trained.held_out_file.parent) in out
+    assert trained.held_out().goals_hash != before.goals_hash
+    assert trained.evaluation().goals_hash == before.goals_hash
+
+
 def test_a_run_goes_on_from_its_checkpoint(trained, capsys):
     before = trained.metrics()
     code, out, _ = run(capsys, "train", "--run-dir", str(trained.path), "--steps", "420")

@@ -40,9 +40,14 @@ def evaluate(options: Evaluate) -> int:
             record=PICTURES,
             progress_bar=sys.stderr.isatty(),
         )
-        folder = options.out or saved.home / "evaluation"
+        folder = options.out or saved.home / _folder_of(options.goals)
         save_result(result, folder / "evaluation.json")
         write_pictures(result.frames, folder)
     terminal().print(result_table(result, name=str(options.agent)))
     print(f"figures, pictures and films: {folder}")
     return 0
+
+
+def _folder_of(goals: str) -> str:
+    """Return where results by such goals are kept; tables find those of held-out goals there."""
+    return "held-out" if goals == "held-out" else "evaluation"

@@ -127,7 +127,7 @@ class Evaluate:
     """Where the networks are: cpu, cuda, or auto, which is CUDA where there is one."""
     env: Assignments = ()
     """A keyword argument of gym.make, e.g. render_profile=fast, beside those of the run."""
-    out: Annotated[Path | None, _or_else("DIR", "evaluation/ beside the agent")] = None
+    out: Annotated[Path | None, _or_else("DIR", "evaluation/ or held-out/ beside the agent")] = None
     """Folder for evaluation.json, a sheet of the goals, and films of the episodes."""
 
 

@@ -54,6 +54,9 @@ def save_result(result: EvaluationResult, path: str | os.PathLike[str]) -> None:
 def load_result(path: str | os.PathLike[str]) -> EvaluationResult:
     """Read a result that :func:`save_result` wrote.
 
+    Returns:
+        The result; with no ``frames`` where the file of pictures was left behind.
+
     Raises:
         OSError: a file cannot be read.
         ValueError: `path` does not hold a result.
@@ -61,11 +64,7 @@ def load_result(path: str | os.PathLike[str]) -> EvaluationResult:
     path = _file(path)
     try:
         figures = read_json(path)
-        with open_npz(path.with_suffix(".npz"), max_bytes=MAX_PICTURE_BYTES) as pictures:
-            frames = [
-                _episode(row, pictures.read(f"goal_{index}"), pictures.read(f"frames_{index}"))
-                for index, row in enumerate(figures.pop("frames"))
-            ]
+        frames = _episodes(path.with_suffix(".npz"), figures.pop("frames"))
         result = EvaluationResult(
             per_goal=_by_goal(figures.pop("per_goal")),
             distances=_by_goal(figures.pop("distances", {})),
@@ -93,6 +92,17 @@ def _file(path: str | os.PathLike[str]) -> Path:
     if not Path(path).name:
         raise ValueError(f"path must name a file, got {str(path)!r}")
     return Path(path)
+
+
+def _episodes(path: Path, rows: Any) -> list[EpisodeFrames]:
+    """Return the pictures of episodes; none where there is no file of them."""
+    if not path.is_file():
+        return []
+    with open_npz(path, max_bytes=MAX_PICTURE_BYTES) as pictures:
+        return [
+            _episode(row, pictures.read(f"goal_{index}"), pictures.read(f"frames_{index}"))
+            for index, row in enumerate(rows)
+        ]
 
 
 def _episode(row: Any, goal: NDArray[Any], frames: NDArray[Any]) -> EpisodeFrames:

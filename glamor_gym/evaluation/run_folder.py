@@ -124,6 +124,7 @@ class RunFolder:
         self.config_file = self.path / "config.json"
         self.metrics_file = self.path / "metrics.csv"
         self.evaluation_file = self.path / "evaluation.json"
+        self.held_out_file = self.path / "held-out" / "evaluation.json"
         self.checkpoint_folder = self.path / "checkpoint"
         self.agent_file = self.checkpoint_folder / "agent.safetensors"
         self.library_agent_file = self.checkpoint_folder / "agent.zip"
@@ -213,6 +214,14 @@ class RunFolder:
             ValueError: its file is damaged.
         """
         return load_result(self.evaluation_file) if self.evaluation_file.is_file() else None
+
+    def held_out(self) -> EvaluationResult | None:
+        """Return the evaluation by goals held out of all choices; None where there was none.
+
+        Raises:
+            ValueError: its file is damaged.
+        """
+        return load_result(self.held_out_file) if self.held_out_file.is_file() else None
 
 
 def _check_kinds(config: RunConfig) -> None:

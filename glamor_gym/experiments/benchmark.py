@@ -6,6 +6,7 @@ In: the names of algorithms and tasks, seeds and a budget. Out: a folder::
     benchmark.json              what was typed, and from which source
     results.csv                 a row a run
     curves.csv                  a row an evaluation
+    table.md                    goals reached beside the paper's, for a README
     report.html                 all of it as one page
 
 A run that is finished is not made again, so that the same command goes on with a benchmark that
@@ -82,6 +83,7 @@ class BenchmarkFolder(ExperimentFolder):
         super().__init__(path)
         self.record_file = self.path / "benchmark.json"
         self.curves_file = self.path / "curves.csv"
+        self.table_file = self.path / "table.md"
 
     def record(self) -> BenchmarkRecord:
         """Return what is known of the benchmark.

@@ -1,7 +1,7 @@
 """The page of a benchmark: all of its runs, side by side and beside the paper.
 
-In: the folder of a benchmark. Out: its ``results.csv``, ``curves.csv`` and ``report.html``, a
-page that holds its figures and films in itself.
+In: the folder of a benchmark. Out: its ``results.csv``, ``curves.csv``, ``table.md`` and
+``report.html``, a page that holds its figures and films in itself.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from glamor_gym.experiments.benchmark_figures import (
     task_panels,
     title_of,
 )
+from glamor_gym.experiments.benchmark_table import benchmark_table, held_out_results
 from glamor_gym.experiments.results import (
     complete_scores,
     curve_estimates,
@@ -55,13 +56,15 @@ def write_benchmark_report(folder: BenchmarkFolder) -> Path:
     results, curves = results_table(runs), curves_table(runs)
     if results.empty:
         raise ValueError(f"{folder.path} holds no run to report: {folder.runs} is empty")
-    for file, table in ((folder.results_file, results), (folder.curves_file, curves)):
+    texts = {
+        folder.results_file: results.to_csv(index=False),
+        folder.curves_file: curves.to_csv(index=False),
+        folder.table_file: benchmark_table(results, held_out_results(runs)),
+        folder.report_file: render_benchmark(record, results, curves, last_evaluations(runs)),
+    }
+    for file, text in texts.items():
         with write_atomically(file) as stream:
-            stream.write(table.to_csv(index=False).encode())
-    evaluations = last_evaluations(runs)
-    page = render_benchmark(record, results, curves, evaluations)
-    with write_atomically(folder.report_file) as stream:
-        stream.write(page.encode())
+            stream.write(text.encode())
     return folder.report_file
 
 

@@ -49,6 +49,14 @@ def test_what_is_missing_is_null_in_the_file_and_nan_when_read(result, tmp_path)
     assert back.frames == []
 
 
+def test_a_result_can_be_kept_without_its_pictures(result, tmp_path):
+    save_result(result, tmp_path / "evaluation.json")
+    (tmp_path / "evaluation.npz").unlink()
+    back = load_result(tmp_path / "evaluation.json")
+    assert figures(back) == figures(result)
+    assert back.frames == []
+
+
 @pytest.mark.parametrize(
     "text", ["{", "[]", "{}", '{"frames": 3}', '{"frames": [], "per_goal": 1}']
 )

@@ -94,6 +94,13 @@ def test_a_benchmark_is_made_once_and_goes_on(capsys, tmp_path, in_process):
     assert curves["step"].tolist() == [60, 120, 60, 120]
     page = (tmp_path / "report.html").read_text()
     assert "glamor-gym benchmark --tasks small" in page
+    table = (tmp_path / "table.md").read_text().splitlines()
+    assert [line.split(" | ")[:2] for line in table[2:]] == [
+        ["| GridWorld", "PPO (labels)"],
+        ["| GridWorld", "no-op"],
+        ["| Dice", "PPO (labels)"],
+        ["| Dice", "no-op"],
+    ]
 
     page_file = tmp_path / "report.html"
     page_file.unlink()

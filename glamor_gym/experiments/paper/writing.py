@@ -26,6 +26,7 @@ from matplotlib.figure import Figure
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.workshop import Trained
 from glamor_gym.files import write_atomically
+from glamor_gym.report.markdown import markdown_table
 from glamor_gym.report.style import SOFT, STYLE
 
 PICTURES = ("goal_picture", "achieved_picture")
@@ -72,7 +73,7 @@ def write_outcome(
     comparisons = reproduction.compare(rows)
     records = pd.DataFrame([dataclasses.asdict(comparison) for comparison in comparisons])
     _write(folder / "comparison.csv", records.to_csv(index=False))
-    _write(folder / "comparison.md", markdown_table(comparisons))
+    _write(folder / "comparison.md", comparison_table(comparisons))
     _write(
         folder / "README.md",
         _page(reproduction, comparisons, scale, command, runs),
@@ -82,13 +83,9 @@ def write_outcome(
     return comparisons
 
 
-def markdown_table(comparisons: Sequence[Comparison]) -> str:
+def comparison_table(comparisons: Sequence[Comparison]) -> str:
     """Return the comparison as a table in Markdown."""
-    lines = ["| | ours | paper | agrees |", "|---|---|---|---|"]
-    for comparison in comparisons:
-        cells = (text.replace("|", "\\|") for text in dataclasses.astuple(comparison))
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    return markdown_table(("", "ours", "paper", "agrees"), map(dataclasses.astuple, comparisons))
 
 
 def _budget(scale: Scale, reproduction: Reproduction) -> str:
@@ -119,7 +116,7 @@ def _page(
         f"the evaluations within them included ({hardware}).",
         f"**What the paper shows.** {reproduction.shows}",
         "**What came of it here.**",
-        markdown_table(comparisons).rstrip(),
+        comparison_table(comparisons).rstrip(),
         reproduction.notes,
     ]
     if scale != reproduction.published:

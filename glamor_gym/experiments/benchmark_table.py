@@ -1,0 +1,116 @@
+"""The table of a benchmark, for a README: what was reached, by which budget, beside the paper.
+
+In: the results of its runs, and of their evaluations by held-out goals. Out: a table in Markdown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from glamor_gym.evaluation import RunFolder
+from glamor_gym.experiments.algorithms import ALGORITHMS
+from glamor_gym.experiments.benchmark_figures import title_of
+from glamor_gym.experiments.results import is_readable
+from glamor_gym.report.markdown import markdown_table
+from glamor_gym.report.published import Rate, published_rates
+from glamor_gym.tasks import TASKS
+from glamor_gym.types import EvaluationResult
+
+COLUMNS = (
+    "task",
+    "agent",
+    "steps, training",
+    "goals reached",
+    "of held-out goals",
+    "within reach at some step",
+    "random / no-op agent",
+    "paper's GLAMOR, 500k steps",
+)
+
+UNKNOWN = "–"
+
+
+def held_out_results(runs: Sequence[RunFolder]) -> dict[str, EvaluationResult]:
+    """Return the evaluations by held-out goals, by the names of the runs' folders.
+
+    Args:
+        runs: folders; one that ``glamor-gym evaluate RUN --goals held-out`` was not said of is
+            left out, and so is one whose run is damaged.
+
+    Raises:
+        ValueError: the file of such an evaluation is damaged.
+    """
+    found = {run.path.name: run.held_out() for run in runs if is_readable(run)}
+    return {name: result for name, result in found.items() if result is not None}
+
+
+def benchmark_table(results: pd.DataFrame, held_out: Mapping[str, EvaluationResult]) -> str:
+    """Return a row for each task and algorithm that has finished runs.
+
+    Of one seed, the 95 % interval of its episodes stands beside its rate; of several, the rate of
+    each beside their mean. GLAMOR's rates are bold where they are the paper's or better, and marked
+    ``~`` where they are within its spread below.
+
+    Args:
+        results: a row a run, see :func:`~glamor_gym.experiments.results.results_table`.
+        held_out: see :func:`held_out_results`.
+    """
+    finished = results[results["state"] == "finished"]
+    rows = [
+        _row(task, agent, runs, [held_out[name] for name in runs["folder"] if name in held_out])
+        for task in TASKS
+        for agent in ALGORITHMS
+        if len(runs := finished[(finished["task"] == task) & (finished["agent"] == agent)])
+    ]
+    return markdown_table(COLUMNS, rows)
+
+
+def _row(
+    task: str, agent: str, runs: pd.DataFrame, held_out: Sequence[EvaluationResult]
+) -> list[str]:
+    runs = runs.sort_values("seed")
+    published = published_rates(task).get("GLAMOR")
+    reached = _with_spread(
+        runs["success_rate"].tolist(),
+        (float(runs["success_low"].iloc[0]), float(runs["success_high"].iloc[0])),
+        published if agent == "glamor" else None,
+    )
+    of_others = UNKNOWN
+    if held_out:
+        rates = [result.success_rate for result in held_out]
+        of_others = _with_spread(rates, held_out[0].confidence_interval, None)
+    return [
+        task,
+        title_of(agent),
+        _budget(runs) if ALGORITHMS[agent].learns else UNKNOWN,
+        reached,
+        of_others,
+        f"{runs['reached_rate'].mean():.2f}",
+        f"{runs['random'].mean():.2f} / {runs['noop'].mean():.2f}",
+        UNKNOWN if published is None else f"{published.mean:.2f} ± {published.std:.2f}",
+    ]
+
+
+def _budget(runs: pd.DataFrame) -> str:
+    """Return the steps of a run and the minutes that it took, or the least and the most."""
+    steps = sorted({f"{steps / 1000:.4g}k" for steps in runs["steps"]})
+    minutes = sorted({round(minutes) for minutes in runs["train_minutes"]})
+    span = str(minutes[0]) if len(minutes) == 1 else f"{minutes[0]}–{minutes[-1]}"
+    return f"{' and '.join(steps)}, {span} min"
+
+
+def _with_spread(
+    rates: Sequence[float], interval: tuple[float, float], published: Rate | None
+) -> str:
+    """Return the mean of rates with what is known of its error, marked as the paper's compares."""
+    mean = sum(rates) / len(rates)
+    low, high = interval
+    text = f"{mean:.2f}"
+    if published is not None and round(mean, 2) >= published.mean:
+        text = f"**{text}**"
+    elif published is not None and mean >= published.mean - published.std:
+        text = f"~{text}"
+    spread = f"{low:.2f}–{high:.2f}" if len(rates) == 1 else ", ".join(f"{r:.2f}" for r in rates)
+    return f"{text} ({spread})"

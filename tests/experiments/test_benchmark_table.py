@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from small_runs import player_spec
+
+import glamor_gym
+from glamor_gym.evaluation import NoopAgent, RunFolder, save_result
+from glamor_gym.experiments.benchmark_table import COLUMNS, benchmark_table, held_out_results
+from glamor_gym.experiments.runs import train_run
+
+
+def run(task="Pong", agent="glamor", seed=0, rate=0.5, **changes):
+    return {
+        "task": task,
+        "agent": agent,
+        "seed": seed,
+        "state": "finished",
+        "steps": 50_000,
+        "train_minutes": 13.7,
+        "success_rate": rate,
+        "success_low": rate - 0.1,
+        "success_high": rate + 0.1,
+        "reached_rate": rate + 0.05,
+        "random": 0.08,
+        "noop": 0.0,
+        "folder": f"{task}-{agent}-{seed}",
+        **changes,
+    }
+
+
+def rows(*runs, held_out=None):
+    lines = benchmark_table(pd.DataFrame(runs), held_out or {}).splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert cells[0] == list(COLUMNS)
+    return [dict(zip(COLUMNS, row, strict=True)) for row in cells[2:]]
+
+
+def test_of_one_seed_the_interval_of_its_episodes_is_shown():
+    (row,) = rows(run(rate=0.5))
+    assert row == {
+        "task": "Pong",
+        "agent": "GLAMOR",
+        "steps, training": "50k, 14 min",
+        "goals reached": "**0.50** (0.40–0.60)",
+        "of held-out goals": "–",
+        "within reach at some step": "0.55",
+        "random / no-op agent": "0.08 / 0.00",
+        "paper's GLAMOR, 500k steps": "0.44 ± 0.20",
+    }
+
+
+def test_of_several_seeds_each_is_shown_in_their_order():
+    (row,) = rows(run(seed=2, rate=0.2, train_minutes=20), run(seed=0, rate=0.3), run(seed=1))
+    assert row["goals reached"] == "~0.33 (0.30, 0.50, 0.20)"
+    assert row["steps, training"] == "50k, 14–20 min"
+
+
+@pytest.mark.parametrize(
+    ("rate", "shown"),
+    # The paper has 0.44 ± 0.20 for Pong; what rounds to its figure equals it.
+    [(0.436, "**0.44**"), (0.434, "~0.43"), (0.24, "~0.24"), (0.23, "0.23")],
+)
+def test_a_rate_is_marked_by_the_papers(rate, shown):
+    (row,) = rows(run(rate=rate))
+    assert row["goals reached"].split(" (")[0] == shown
+
+
+def test_every_agent_has_a_row_and_glamor_alone_is_marked():
+    found = rows(run("Qbert", "random", rate=0.99), run("Pong", "gcsl", rate=0.99), run("Pong"))
+    assert [(row["task"], row["agent"]) for row in found] == [
+        ("Pong", "GLAMOR"),
+        ("Pong", "GCSL"),
+        ("Qbert", "random"),
+    ]
+    assert found[1]["goals reached"] == "0.99 (0.89–1.09)"
+    assert found[2]["steps, training"] == "–"
+
+
+def test_runs_that_are_not_finished_are_left_out():
+    assert rows(run(state="failed"), run("Qbert", state="running")) == []
+
+
+def test_held_out_goals_have_a_column_of_their_own():
+    held_out = {
+        "Pong-glamor-0": SimpleNamespace(success_rate=0.6, confidence_interval=(0.5, 0.7)),
+        "Pong-glamor-1": SimpleNamespace(success_rate=0.8, confidence_interval=(0.7, 0.9)),
+    }
+    (row,) = rows(run(seed=0), run(seed=1), held_out=held_out)
+    assert row["of held-out goals"] == "0.70 (0.60, 0.80)"
+    (row,) = rows(run(seed=1), held_out=held_out)
+    assert row["of held-out goals"] == "0.80 (0.70–0.90)"
+
+
+def test_a_task_that_the_paper_lacks_has_a_dash():
+    (row,) = rows(run("GridWorld", rate=0.9))
+    assert row["goals reached"] == "0.90 (0.80–1.00)"
+    assert row["paper's GLAMOR, 500k steps"] == "–"
+
+
+def test_evaluations_by_held_out_goals_are_found_in_their_folder(tmp_path):
+    folders = [RunFolder(tmp_path / name) for name in ("judged", "not-judged", "empty")]
+    for folder in folders[:2]:
+        train_run(player_spec(), folder, command="typed")
+    result = glamor_gym.evaluate(NoopAgent(stop_action=4), "GridWorld", goals="held-out")
+    save_result(result, folders[0].held_out_file)
+    found = held_out_results(folders)
+    assert list(found) == ["judged"]
+    assert found["judged"].per_goal == result.per_goal
