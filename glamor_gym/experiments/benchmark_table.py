@@ -49,9 +49,10 @@ def held_out_results(runs: Sequence[RunFolder]) -> dict[str, EvaluationResult]:
 def benchmark_table(results: pd.DataFrame, held_out: Mapping[str, EvaluationResult]) -> str:
     """Return a row for each task and algorithm that has finished runs.
 
-    Of one seed, the 95 % interval of its episodes stands beside its rate; of several, the rate of
-    each beside their mean. GLAMOR's rates are bold where they are the paper's or better, and marked
-    ``~`` where they are within its spread below.
+    Where there are several algorithms, they have a column. Of one seed, the 95 % interval of its
+    episodes stands beside its rate; of several, the rate of each beside their mean. GLAMOR's rates
+    are bold where they are the paper's or better, and marked ``~`` where they are within its spread
+    below.
 
     Args:
         results: a row a run, see :func:`~glamor_gym.experiments.results.results_table`.
@@ -64,7 +65,10 @@ def benchmark_table(results: pd.DataFrame, held_out: Mapping[str, EvaluationResu
         for agent in ALGORITHMS
         if len(runs := finished[(finished["task"] == task) & (finished["agent"] == agent)])
     ]
-    return markdown_table(COLUMNS, rows)
+    table = pd.DataFrame(rows, columns=pd.Index(COLUMNS))
+    if table["agent"].nunique() <= 1:
+        table = table.drop(columns="agent")
+    return markdown_table(list(table.columns), table.to_numpy().tolist())
 
 
 def _row(

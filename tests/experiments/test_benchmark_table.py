@@ -34,15 +34,13 @@ def run(task="Pong", agent="glamor", seed=0, rate=0.5, **changes):
 def rows(*runs, held_out=None):
     lines = benchmark_table(pd.DataFrame(runs), held_out or {}).splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    assert cells[0] == list(COLUMNS)
-    return [dict(zip(COLUMNS, row, strict=True)) for row in cells[2:]]
+    return [dict(zip(cells[0], row, strict=True)) for row in cells[2:]]
 
 
 def test_of_one_seed_the_interval_of_its_episodes_is_shown():
     (row,) = rows(run(rate=0.5))
     assert row == {
         "task": "Pong",
-        "agent": "GLAMOR",
         "steps, training": "50k, 14 min",
         "goals reached": "**0.50** (0.40–0.60)",
         "of held-out goals": "–",
@@ -70,6 +68,7 @@ def test_a_rate_is_marked_by_the_papers(rate, shown):
 
 def test_every_agent_has_a_row_and_glamor_alone_is_marked():
     found = rows(run("Qbert", "random", rate=0.99), run("Pong", "gcsl", rate=0.99), run("Pong"))
+    assert list(found[0]) == list(COLUMNS)
     assert [(row["task"], row["agent"]) for row in found] == [
         ("Pong", "GLAMOR"),
         ("Pong", "GCSL"),
