@@ -250,8 +250,9 @@ class Benchmark(Workers):
 
     Every run has the same budget of environment steps and is judged by the same goals at the same
     steps. DIR gets a folder for each run, results.csv (a row a run), curves.csv (a row an
-    evaluation) and report.html. Runs that are finished are not made again, so that the same
-    command goes on after Ctrl-C; a run that fails stops no other. The exit code is 1 if one failed.
+    evaluation), table.md (goals reached beside the paper's) and report.html. Runs that are finished
+    are not made again, so that the same command goes on after Ctrl-C; a run that fails stops no
+    other. The exit code is 1 if one failed.
     """
 
     tasks: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TASK ...")]
