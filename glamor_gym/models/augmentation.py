@@ -45,8 +45,10 @@ def shift_together(
 
 def _padded(pictures: Tensor, pixels: int) -> Tensor:
     """Repeat the edges outwards, in any dtype (PyTorch's own padding knows only floats)."""
-    for dim in (2, 3):
-        size = pictures.shape[dim]
-        first, last = pictures.narrow(dim, 0, 1), pictures.narrow(dim, size - 1, 1)
-        pictures = torch.cat((*(first,) * pixels, pictures, *(last,) * pixels), dim)
-    return pictures
+    *rows, height, width = pictures.shape
+    padded = pictures.new_empty(*rows, height + 2 * pixels, width + 2 * pixels)
+    lines = padded[..., pixels:-pixels, :]
+    lines[..., pixels:-pixels] = pictures
+    lines[..., :pixels], lines[..., -pixels:] = pictures[..., :1], pictures[..., -1:]
+    padded[..., :pixels, :], padded[..., -pixels:, :] = lines[..., :1, :], lines[..., -1:, :]
+    return padded

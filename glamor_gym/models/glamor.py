@@ -151,7 +151,9 @@ def log_probs_after(
     sequence = in_time.nonzero()[:, 1]
     # Encoders may run in bfloat16; what follows wants float32 whatever is around it.
     with torch.autocast(tokens.device.type, enabled=False):
-        gate_inputs = folded.constant[:, sequence] + folded.table[:, entries.t()[in_time]]
+        # index_select, whose gradient is several times as fast as that of square brackets.
+        gate_inputs = folded.constant.index_select(1, sequence)
+        gate_inputs = gate_inputs + folded.table.index_select(1, entries.t()[in_time])
         hidden = lstm_packed(gate_inputs, folded.h, folded.c, folded.recurrent, batch_sizes)
         logits = torch.baddbmm(folded.head_bias, hidden, folded.head)
         targets = tokens.t()[in_time].expand(len(folded.table), -1)
