@@ -7,6 +7,7 @@ with the figures (``evaluation.json``) and pictures of the episodes.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import glamor_gym
 from glamor_gym.commands.device import checked_device
@@ -14,7 +15,7 @@ from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Evaluate
 from glamor_gym.commands.saved_agent import find_agent
 from glamor_gym.commands.tables import result_table, terminal
-from glamor_gym.evaluation import save_result
+from glamor_gym.evaluation import RunFolder, save_result
 from glamor_gym.report import write_pictures
 
 PICTURES = 30
@@ -40,7 +41,7 @@ def evaluate(options: Evaluate) -> int:
             record=PICTURES,
             progress_bar=sys.stderr.isatty(),
         )
-        folder = options.out or saved.home / _folder_of(options.goals)
+        folder = options.out or _folder_of(options.goals, saved.home)
         save_result(result, folder / "evaluation.json")
         write_pictures(result.frames, folder)
     terminal().print(result_table(result, name=str(options.agent)))
@@ -48,6 +49,6 @@ def evaluate(options: Evaluate) -> int:
     return 0
 
 
-def _folder_of(goals: str) -> str:
+def _folder_of(goals: str, home: Path) -> Path:
     """Return where results by such goals are kept; tables find those of held-out goals there."""
-    return "held-out" if goals == "held-out" else "evaluation"
+    return RunFolder(home).held_out_file.parent if goals == "held-out" else home / "evaluation"

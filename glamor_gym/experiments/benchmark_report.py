@@ -56,10 +56,12 @@ def write_benchmark_report(folder: BenchmarkFolder) -> Path:
     results, curves = results_table(runs), curves_table(runs)
     if results.empty:
         raise ValueError(f"{folder.path} holds no run to report: {folder.runs} is empty")
+    finished = set(results.loc[results["state"] == "finished", "folder"])
+    held_out = held_out_results([run for run in runs if run.path.name in finished])
     texts = {
         folder.results_file: results.to_csv(index=False),
         folder.curves_file: curves.to_csv(index=False),
-        folder.table_file: benchmark_table(results, held_out_results(runs)),
+        folder.table_file: benchmark_table(results, held_out),
         folder.report_file: render_benchmark(record, results, curves, last_evaluations(runs)),
     }
     for file, text in texts.items():

@@ -12,7 +12,6 @@ import pandas as pd
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments.algorithms import ALGORITHMS
 from glamor_gym.experiments.benchmark_figures import title_of
-from glamor_gym.experiments.results import is_readable
 from glamor_gym.report.markdown import markdown_table
 from glamor_gym.report.published import Rate, published_rates
 from glamor_gym.tasks import TASKS
@@ -37,12 +36,12 @@ def held_out_results(runs: Sequence[RunFolder]) -> dict[str, EvaluationResult]:
 
     Args:
         runs: folders; one that ``glamor-gym evaluate RUN --goals held-out`` was not said of is
-            left out, and so is one whose run is damaged.
+            left out.
 
     Raises:
         ValueError: the file of such an evaluation is damaged.
     """
-    found = {run.path.name: run.held_out() for run in runs if is_readable(run)}
+    found = {run.path.name: run.held_out() for run in runs}
     return {name: result for name, result in found.items() if result is not None}
 
 
