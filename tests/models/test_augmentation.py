@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
-from glamor_gym.models.augmentation import shift_together
+from glamor_gym.models.augmentation import _padded, shift_together
 
 
 def test_both_pictures_move_together_within_the_bound():
@@ -30,3 +31,9 @@ def test_vectors_and_zero_shifts_are_left_alone():
     generator = torch.Generator().manual_seed(0)
     assert shift_together(vector, vector, 2, generator)[0] is vector
     assert shift_together(picture, picture, 0, generator)[0] is picture
+
+
+def test_edges_are_repeated_outwards():
+    pictures = torch.randint(0, 256, (3, 2, 9, 13), dtype=torch.uint8)
+    expected = np.pad(pictures.numpy(), ((0, 0), (0, 0), (2, 2), (2, 2)), mode="edge")
+    np.testing.assert_array_equal(_padded(pictures, 2), expected)
