@@ -133,8 +133,13 @@ class Plan:
         return len(self.length)
 
     def __getitem__(self, index: int) -> Plan:
-        """Return the plan of one observation, still with a batch axis of length 1."""
-        row = slice(index, index + 1) if index != -1 else slice(index, None)
+        """Return the plan of one observation, still with a batch axis of length 1.
+
+        Raises:
+            IndexError: there are not so many.
+        """
+        first = range(len(self))[index]
+        row = slice(first, first + 1)
         return Plan(self.tokens[row], self.length[row], self.log_score[row], self.token_scores[row])
 
     def actions(self, index: int = 0) -> NDArray[np.int64]:

@@ -256,6 +256,17 @@ def test_a_run_goes_on_from_its_checkpoint(trained, capsys):
     assert len(trained.config().commands) == 2
 
 
+def test_what_no_option_names_stays_as_it_was(tmp_path, capsys):
+    words = ["--minutes", "5", "--checkpoint-minutes", "0.5", "--collect", "workers"]
+    assert run(capsys, "train", *SMALL, *words, "--run-dir", str(tmp_path))[0] == 0
+    steps = RunFolder(tmp_path).config().steps + 20
+    again = run(capsys, "train", "--run-dir", str(tmp_path), "--steps", str(steps))
+    assert again[0] == 0
+    config = RunFolder(tmp_path).config()
+    kept = (config.minutes, config.checkpoint_minutes, config.collect)
+    assert kept == (5.0, 0.5, "workers")
+
+
 def test_a_run_that_has_taken_its_steps_is_evaluated_again(trained, capsys):
     steps = trained.config().steps
     code, out, _ = run(capsys, "train", "--run-dir", str(trained.path), "--episodes-per-goal", "2")

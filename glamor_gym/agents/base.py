@@ -139,14 +139,9 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         self._left_off: Snapshot | None = None  # what waits until learning goes on
         if vec_env is not None:
             self._adopt_spaces(vec_env.observation_space, vec_env.action_space)
-            self.stop_action = stop_action_of(vec_env)
+            self.stop_action = _last_action_of(vec_env)
             self.horizon = horizon_of(vec_env)
             self.task_id = task_id_of(vec_env)
-            if self.stop_action != self.action_space.n - 1:
-                raise ValueError(
-                    f"env must have STOP as its last action, got {self.stop_action} of "
-                    f"{self.action_space}"
-                )
         if _init_setup_model and vec_env is not None:
             self._setup_model()
 
@@ -190,6 +185,18 @@ class ImageGoalAgent(OffPolicyAlgorithm):
     def _remember(self, env: int, trajectory: Trajectory) -> None:
         """Store the episode that ended in one of the environments."""
         self.replay_buffer.add(trajectory)
+
+    def habits(self) -> dict[str, Any]:
+        """Return, as JSON-able values, what was changed for good beside the settings."""
+        return {}
+
+    def take_habits(self, habits: Mapping[str, Any]) -> None:
+        """Take back what :meth:`habits` returned, from a file.
+
+        Raises:
+            TypeError: there is no such thing to change, or it is of another type.
+            ValueError: it is out of its range.
+        """
 
     def _make_replay(self, seed: int) -> TrajectoryStore[Any]:
         """Build the replay, whose samples :meth:`update` gets."""
@@ -501,6 +508,32 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         for name, value in metrics.items():
             self.logger.record_mean(f"train/{name}", value)
 
+    def set_env(self, env: AnyEnv, force_reset: bool = True) -> None:
+        """Learn in another environment from here on.
+
+        Args:
+            env: whatever the constructor takes.
+            force_reset: begin its episodes anew; else it is one that stands where the last one
+                did, with as many environments.
+
+        Raises:
+            ValueError: it has other spaces or another horizon, its last action is not STOP, or it
+                has another number of environments and is not to be reset.
+        """
+        vec_env = as_vec_env(env)
+        _last_action_of(vec_env)
+        if horizon_of(vec_env) != self.horizon:
+            raise ValueError(f"env must have horizon {self.horizon}, got {horizon_of(vec_env)}")
+        if force_reset or self.env is None:
+            self.n_envs = vec_env.num_envs
+        if vec_env.num_envs != self.n_envs:
+            raise ValueError(
+                f"env must have {self.n_envs} environments unless force_reset is True, "
+                f"got {vec_env.num_envs}"
+            )
+        super().set_env(vec_env, force_reset)
+        self.task_id = task_id_of(vec_env)
+
     # ------------------------------------------------------------------------------------ files
 
     def save(
@@ -521,7 +554,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             exclude: names to leave out; only ``"optimizer"`` can be.
             include: SB3's; nothing else can be included.
             half: store numbers in half precision, which is enough to act with and takes half the
-                space.
+                space. The optimiser is left out then: what it divides by would become zero.
 
         Raises:
             ValueError: `path` is no path, `exclude` or `include` asks for something else, or a
@@ -536,12 +569,14 @@ class ImageGoalAgent(OffPolicyAlgorithm):
                 f"only 'optimizer' can be excluded and nothing included; got "
                 f"exclude={sorted(left_out)}, include={include}"
             )
+        if as_instance(half, bool, name="half"):
+            left_out.add("optimizer")
         tensors = {
             name: tensor
             for name, tensor in tensors_of(self).items()
             if name.partition(".")[0] not in left_out
         }
-        if as_instance(half, bool, name="half"):
+        if half:
             tensors = {name: as_half(name, tensor) for name, tensor in tensors.items()}
         save_tensors(path, tensors, header_of(self))
 
@@ -695,3 +730,15 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         if not isinstance(path, str | Path):
             raise ValueError(f"path must be a path, got {type(path).__name__}")
         self.replay_buffer.load(path)
+
+
+def _last_action_of(env: VecEnv) -> int:
+    """Return the STOP action, which is the last one.
+
+    Raises:
+        ValueError: it is not, or there is none.
+    """
+    stop = stop_action_of(env)
+    if isinstance(env.action_space, spaces.Discrete) and stop != env.action_space.n - 1:
+        raise ValueError(f"env must have STOP as its last action, got {stop} of {env.action_space}")
+    return stop

@@ -149,7 +149,9 @@ class DiscernAgent(ReactiveAgent):
 
     @staticmethod
     def preset(name: str) -> dict[str, Any]:
-        """Return the arguments of a named preset: ``"paper"``, ``"compact"`` or ``"small"``.
+        """Return the arguments of a named preset.
+
+        They are ``"paper"``, ``"compact"``, ``"compact-control"`` and ``"small"``.
 
         Raises:
             ValueError: there is no such preset.
@@ -160,6 +162,7 @@ class DiscernAgent(ReactiveAgent):
 
     def update(self, batch: TransitionBatch) -> dict[str, Tensor]:
         """Take one step on the sum of the Q network's and the discriminator's losses."""
+        self.policy.model.measure_once(batch.observation, batch.goal)
         reward = self.rewards(batch)
         target = self.targets(batch, reward)
         with self.policy.autocast():

@@ -35,6 +35,7 @@ from glamor_gym.agents.settings import (
     LearningRateSchedule,
     Precision,
 )
+from glamor_gym.checks import as_instance
 from glamor_gym.models.augmentation import shift_together
 from glamor_gym.types import SegmentBatch
 from glamor_gym.vector.sb3 import AnyEnv
@@ -63,8 +64,9 @@ class GCSLAgent(ReactiveAgent):
             paper.
         data_policy: ``"reactive"`` or ``"random"`` (§A.4.1).
         sample_actions: whether :meth:`predict` draws from the policy, as in the paper, unless it
-            is asked to be deterministic; otherwise it always takes the most likely action. Data
-            is collected with drawn actions in any case.
+            is asked to be deterministic, as :func:`~glamor_gym.evaluate` does unless told
+            otherwise; if False it always takes the most likely action. Data is collected with
+            drawn actions in any case.
         image_shift: random shift of pictures in training, in pixels. Not in the paper.
         lr_schedule: ``"constant"`` or ``"cosine"``. The paper's is constant.
         weight_decay: of AdamW.
@@ -79,7 +81,7 @@ class GCSLAgent(ReactiveAgent):
         _init_setup_model: build networks and replay at once.
 
     Attributes:
-        sample_actions: the argument; set it to change it for good.
+        sample_actions: the argument; set it to change it for good, in files as well.
 
     Raises:
         ValueError: a setting is out of range, or the environment is no goal environment.
@@ -133,16 +135,30 @@ class GCSLAgent(ReactiveAgent):
 
     @staticmethod
     def preset(name: str) -> dict[str, Any]:
-        """Return the arguments of a named preset: ``"paper"``, ``"compact"`` or ``"small"``.
+        """Return the arguments of a named preset.
+
+        They are ``"paper"``, ``"compact"``, ``"compact-control"`` and ``"small"``.
 
         Raises:
             ValueError: there is no such preset.
         """
         return gcsl_preset(name)
 
+    def habits(self) -> dict[str, Any]:
+        """Return whether actions are drawn."""
+        return {"sample_actions": self.sample_actions}
+
+    def take_habits(self, habits: Mapping[str, Any]) -> None:
+        """Take back what :meth:`habits` returned."""
+        for name, value in habits.items():
+            if name != "sample_actions":
+                raise TypeError(f"there is no {name!r} to change")
+            self.sample_actions = as_instance(value, bool, name=name)
+
     def update(self, batch: SegmentBatch) -> dict[str, torch.Tensor]:
         """Descend the gradient of Equation 10: −log π(a | s, g, t), a mean over the batch."""
         action, steps_left = batch.tokens[:, 0], batch.length - 1  # the last token is STOP
+        self.policy.model.measure_once(batch.observation, batch.goal)
         with self.policy.autocast():
             pictures = self.policy.model.whitened(batch.observation, batch.goal)
             observation, goal = shift_together(*pictures, self.settings.image_shift, self.generator)

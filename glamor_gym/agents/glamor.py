@@ -19,7 +19,7 @@ a plan's length may be predicted before its actions, see
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -111,8 +111,10 @@ class GlamorAgent(ImageGoalAgent):
         _init_setup_model: build networks and replay at once.
 
     Attributes:
-        planner: how :meth:`plan` and :meth:`predict` plan; replace it to change a setting for good.
-        open_loop: whether `predict` follows its first plan to the end instead of planning anew.
+        planner: how :meth:`plan` and :meth:`predict` plan; replace it to change a setting for good,
+            in files as well.
+        open_loop: whether `predict` follows its first plan to the end instead of planning anew;
+            likewise.
 
     Raises:
         ValueError: a setting is out of range, or the environment is no goal environment.
@@ -161,15 +163,7 @@ class GlamorAgent(ImageGoalAgent):
     ) -> None:
         given = locals()
         settings = GlamorSettings(**{name: given[name] for name in GlamorSettings.names()})
-        self.planner = PlannerSettings(
-            n_trials=n_trials,
-            clip_log_prob=clip_log_prob,
-            use_prior=use_prior,
-            gamma=gamma,
-            vote=vote,
-            stop_first=stay_fraction > 0,
-            arrival_probability=arrival_probability,
-        )
+        self._planner = _planner_of(settings)
         self.open_loop = False
         super().__init__(
             policy,
@@ -183,6 +177,30 @@ class GlamorAgent(ImageGoalAgent):
             _init_setup_model=_init_setup_model,
         )
         self.gamma = gamma
+
+    @property
+    def planner(self) -> PlannerSettings:
+        """How plans are made; a file of the agent keeps what it is set to."""
+        return self._planner
+
+    @planner.setter
+    def planner(self, planner: PlannerSettings) -> None:
+        self._planner = as_instance(planner, PlannerSettings, name="planner")
+        if getattr(self, "policy", None) is not None:  # there are no networks before the spaces
+            self.policy.planner = planner
+
+    def habits(self) -> dict[str, Any]:
+        """Return in what plans are made otherwise than the settings say, and `open_loop`."""
+        usual = asdict(_planner_of(self.settings))
+        own = asdict(self.planner)
+        changed = {name: value for name, value in own.items() if value != usual[name]}
+        return changed | {"open_loop": self.open_loop}
+
+    def take_habits(self, habits: Mapping[str, Any]) -> None:
+        """Take back what :meth:`habits` returned."""
+        changed = dict(habits)
+        self.open_loop = as_instance(changed.pop("open_loop", False), bool, name="open_loop")
+        self.planner = replace(self.planner, **changed)
 
     @staticmethod
     def preset(name: str) -> dict[str, Any]:
@@ -200,6 +218,7 @@ class GlamorAgent(ImageGoalAgent):
 
     def update(self, batch: SegmentBatch) -> dict[str, torch.Tensor]:
         """Descend the gradient of Equation 9: −log p_inv − α log p_prior, a mean over tokens."""
+        self.policy.model.measure_once(batch.observation, batch.goal)
         # Whitened first: what never moves is nothing then, and shifting nothing shows no edges.
         pictures = self.policy.whitened(batch.observation, batch.goal)
         observation, goal = shift_together(*pictures, self.settings.image_shift, self.generator)
@@ -218,7 +237,8 @@ class GlamorAgent(ImageGoalAgent):
 
     def _remember(self, env: int, trajectory: Trajectory) -> None:
         """Store an episode; now and then look first how well it is known while it is new."""
-        if self._n_updates and self._episode_num % EPISODES_PER_VALIDATION == 0:
+        is_due = self.replay_buffer.runs_written % EPISODES_PER_VALIDATION == 0
+        if self._n_updates and is_due:
             for name, value in self._validate(trajectory).items():
                 self.logger.record_mean(f"validation/{name}", value)
         super()._remember(env, trajectory)
@@ -447,7 +467,21 @@ class GlamorAgent(ImageGoalAgent):
         )
 
     def _policy_arguments(self) -> dict[str, Any]:
-        return {**super()._policy_arguments(), "ema_decay": self.settings.ema_decay}
+        own = {"ema_decay": self.settings.ema_decay, "planner": self.planner}
+        return {**super()._policy_arguments(), **own}
+
+
+def _planner_of(settings: GlamorSettings) -> PlannerSettings:
+    """Return how an agent with these settings plans."""
+    return PlannerSettings(
+        n_trials=settings.n_trials,
+        clip_log_prob=settings.clip_log_prob,
+        use_prior=settings.use_prior,
+        gamma=settings.gamma,
+        vote=settings.vote,
+        stop_first=settings.stay_fraction > 0,
+        arrival_probability=settings.arrival_probability,
+    )
 
 
 def _token_at(tokens: NDArray[np.int64], cursor: NDArray[np.int64]) -> NDArray[np.int64]:

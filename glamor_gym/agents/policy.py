@@ -53,6 +53,7 @@ class GlamorPolicy(ModelPolicy):
         ema_decay: see :class:`~glamor_gym.agents.settings.GlamorSettings`.
         precision: see :class:`~glamor_gym.agents.settings.CollectionSettings`.
         horizon: longest plan in actions.
+        planner: how plans are made that :meth:`predict` begins; the agent keeps it up to date.
     """
 
     model: GlamorModel | DurationModel
@@ -76,8 +77,10 @@ class GlamorPolicy(ModelPolicy):
         ema_decay: float = 0.0,
         precision: Precision = "auto",
         horizon: int = 50,
+        planner: PlannerSettings | None = None,
     ) -> None:
         super().__init__(observation_space, action_space, precision=precision, horizon=horizon)
+        self.planner = planner or PlannerSettings()
         n_actions = int(action_space.n) - 1
         sizes: dict[str, Any] = {
             "encoder": encoder,
@@ -154,11 +157,14 @@ class GlamorPolicy(ModelPolicy):
         return planner_for(self.device)
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
-        """Return the first token of a plan for each observation (SB3's stateless policy call)."""
+        """Return the first token of a plan for each observation (SB3's stateless policy call).
+
+        Plans are the agent's; what `predict` of the agent remembers of an episode, this does not.
+        """
         assert isinstance(observation, dict)
         arrays, steps_left = self.arrays_and_clock(observation)
         generator = torch.Generator(self.device)
         if not deterministic:
             generator.seed()
         max_actions = torch.from_numpy(steps_left)
-        return self.plan(arrays, max_actions, PlannerSettings(), generator).tokens[:, 0]
+        return self.plan(arrays, max_actions, self.planner, generator).tokens[:, 0]

@@ -19,10 +19,9 @@ from rich.table import Table
 from glamor_gym.commands.assignments import parse_assignments
 from glamor_gym.commands.errors import InputError, checking_input
 from glamor_gym.commands.options import Check
+from glamor_gym.commands.saved_agent import find_agent
 from glamor_gym.commands.tables import terminal
 from glamor_gym.conformance import CheckReport, check_agent, check_goal_env
-from glamor_gym.evaluation import RunFolder
-from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.tasks import get_task
 from glamor_gym.vector.sb3 import as_vec_env
 
@@ -45,47 +44,32 @@ def check(options: Check) -> int:
 
 
 def _checked_env(options: Check) -> CheckReport:
-    if options.task is not None or options.trust:
-        raise InputError(f"--task and --trust are for saved agents; {options.subject} is no file")
-    with _made(options.subject, options) as env, checking_input():
+    if options.task is not None or options.algorithm is not None or options.trust:
+        raise InputError(
+            f"--task, --algorithm and --trust are for saved agents; {options.subject} is no file"
+        )
+    with checking_input():
+        env_kwargs = parse_assignments("--env", options.env)
+    with _made(options.subject, env_kwargs) as env, checking_input():
         return check_goal_env(env, seed=options.seed)
 
 
 def _checked_agent(path: Path, options: Check) -> CheckReport:
     with checking_input():
-        file, task, algorithm, env_kwargs = _saved(path, options)
-    with _made(task, options, env_kwargs) as env, checking_input():
-        agent = get_algorithm(algorithm).load(file, env=as_vec_env(env), trust=options.trust)
+        saved = find_agent(path, options.task, options.algorithm, options.env)
+    with _made(saved.task, saved.env_kwargs) as env, checking_input():
+        agent = saved.load("cpu", trust=options.trust, env=as_vec_env(env))
         return check_agent(agent, env, seed=options.seed)
 
 
-def _saved(path: Path, options: Check) -> tuple[Path, str, str, dict[str, Any]]:
-    """Return the agent's file, its task, its algorithm, and the arguments of its environment.
-
-    Raises:
-        ValueError: they are not told, or not there.
-    """
-    if not path.is_dir():
-        if options.task is None:
-            raise ValueError(f"--task is needed: {path} is not the folder of a run")
-        return path, options.task, options.algorithm, {}
-    run = RunFolder(path)
-    config = run.config()
-    file = run.agent_file if run.agent_file.is_file() else run.library_agent_file
-    return file, options.task or config.task, config.algorithm, config.env_kwargs
-
-
 @contextmanager
-def _made(
-    name: str, options: Check, env_kwargs: dict[str, Any] | None = None
-) -> Iterator[gym.Env[Any, Any]]:
+def _made(name: str, env_kwargs: dict[str, Any]) -> Iterator[gym.Env[Any, Any]]:
     """Make an environment by its id, or by the short name of a task, and close it in the end.
 
     Raises:
         InputError: there is none, or it takes other arguments.
     """
     with checking_input():
-        env_kwargs = (env_kwargs or {}) | parse_assignments("--env", options.env)
         is_id = name in gym.registry or ":" in name or "/" in name
         env_id = name if is_id else get_task(name).id
         try:

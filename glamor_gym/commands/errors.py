@@ -20,8 +20,9 @@ class InputError(Exception):
 def checking_input() -> Iterator[None]:
     """Turn the errors by which the library refuses arguments and files into :class:`InputError`.
 
-    Only for steps that check or prepare what was asked for: in the work itself such an error is
-    a fault, and its traceback is needed.
+    For steps that check or prepare what was asked for, and for calls of the library that check it
+    before they do it. In work that was found in order such an error is a fault, and its traceback
+    is needed.
 
     Raises:
         InputError: a ``ValueError``, ``TypeError``, ``OSError`` or ``RenderingError`` was raised

@@ -23,8 +23,12 @@ def export(options: Export) -> int:
     """
     with checking_input():
         saved = find_agent(options.agent, None, None, ())
+        if not saved.algorithm.resumes:
+            raise ValueError(
+                f"{saved.algorithm.title} is an agent of another library, which cannot be exported"
+            )
         agent = saved.load("cpu", trust=False)
-        assert isinstance(agent, ImageGoalAgent)  # what can be read without trust
+        assert isinstance(agent, ImageGoalAgent)
         usual = saved.home / f"{get_task(saved.task).name}-{saved.algorithm.name}"
         path = with_suffix(usual if options.output is None else options.output)
         agent.save(path, exclude=["optimizer"], half=not options.full)

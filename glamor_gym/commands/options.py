@@ -73,8 +73,9 @@ class Train:
     steps: Annotated[int | None, _or_else("INT", RunSpec.steps)] = None
     """Environment steps in all."""
     preset: Annotated[str | None, _or_else("PRESET", "what suits the task")] = None
-    """compact learns in minutes on two cores, small likewise on vectors; paper is as published.
-    Agents of other libraries have one alone, called default."""
+    """compact learns in minutes on two cores, compact-control likewise where nothing moves but the
+    agent, small likewise on vectors; best and best-control are for a GPU and 500,000 steps; paper
+    is as published. Agents of other libraries have one alone, called default."""
     seed: Annotated[int | None, _or_else("INT", RunSpec.seed)] = None
     """Of everything: networks, exploration, environments, evaluation."""
     n_envs: Annotated[int | None, _or_else("INT", RunSpec.n_envs)] = None
@@ -87,11 +88,13 @@ class Train:
     """How often each goal is tried in the last evaluation; once in those before it."""
     minutes: Annotated[float | None, _or_else("FLOAT", "no limit")] = None
     """End the training after so many minutes, whatever steps are left."""
-    checkpoint_minutes: float = RunSpec.checkpoint_minutes
+    checkpoint_minutes: Annotated[float | None, _or_else("FLOAT", RunSpec.checkpoint_minutes)] = (
+        None
+    )
     """Wall-clock time from one checkpoint to the next; runs of our own agents go on from them."""
     device: str = "auto"
     """Where the networks are: cpu, cuda, or auto, which is CUDA where there is one."""
-    collect: CollectorKind = "auto"
+    collect: Annotated[CollectorKind | None, _or_else("KIND", RunSpec.collect)] = None
     """Where environments are stepped: in this process, in threads (Atari only), in worker processes
     that are replaced if they fail, or auto, which is in-process where there is no CUDA."""
     set: Assignments = ()
@@ -430,10 +433,10 @@ class Check:
 
     subject: tyro.conf.Positional[str]
     """Id of an environment (MODULE:ID imports MODULE first), a saved agent, or a run's folder."""
-    task: Annotated[str | None, _or_else("TASK", "that of the run")] = None
-    """Name or id of the agent's task; needed for a saved agent."""
-    algorithm: str = "glamor"
-    """What the saved agent is."""
+    task: Annotated[str | None, _or_else("TASK", "that of the run, or of the file")] = None
+    """Name or id of the agent's task."""
+    algorithm: Annotated[str | None, _or_else("AGENT", "that of the run, or of the file")] = None
+    """What a saved agent is: glamor, gcsl, discern, dqn-her, ppo or qrdqn."""
     trust: Flag = False
     """Read agents of other libraries, whose files execute what is in them."""
     seed: int = RunSpec.seed

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
 
 from glamor_gym.agents.storage import load_header
 from glamor_gym.commands.assignments import parse_assignments
@@ -34,9 +36,9 @@ class SavedAgent:
     env_kwargs: dict[str, Any]
     home: Path
 
-    def load(self, device: str, *, trust: bool) -> BaseAlgorithm:
+    def load(self, device: str, *, trust: bool, env: VecEnv | None = None) -> BaseAlgorithm:
         """Read the agent; arguments and errors are those of :meth:`Algorithm.load`."""
-        return self.algorithm.load(self.file, device=device, trust=trust)
+        return self.algorithm.load(self.file, env=env, device=device, trust=trust)
 
 
 def find_agent(
@@ -65,7 +67,7 @@ def find_agent(
     return SavedAgent(
         get_algorithm(config.algorithm),
         run.agent_file if run.agent_file.is_file() else run.library_agent_file,
-        config.task if task is None else get_task(task).id,
+        config.task if task is None else _id_of(task),
         config.env_kwargs | env_kwargs,
         home=run.path,
     )
@@ -86,9 +88,17 @@ def _in_file(
         task = header.get("task") if task is None else task
     if not task:
         raise ValueError(f"--task is needed: {path} does not tell what it was trained on")
-    return SavedAgent(
-        get_algorithm(algorithm), path, get_task(task).id, env_kwargs, home=path.parent
-    )
+    return SavedAgent(get_algorithm(algorithm), path, _id_of(task), env_kwargs, home=path.parent)
+
+
+def _id_of(task: str) -> str:
+    """Return the id of an environment by that id, or by the short name of a task.
+
+    Raises:
+        ValueError: there is none.
+    """
+    is_other = task in gym.registry or ":" in task  # MODULE:ID imports the module first
+    return task if is_other else get_task(task).id
 
 
 def _algorithm_of(class_name: Any) -> str:

@@ -53,7 +53,8 @@ def train(options: Train, command: str) -> int:
         run.complete()
     except (KeyboardInterrupt, FloatingPointError) as error:
         print(f"stopped at step {run.steps_taken:,}: {error}")
-        print(f"go on with: glamor-gym train --run-dir {folder.path}")
+        again = "go on" if get_algorithm(run.config.algorithm).resumes else "begin anew"
+        print(f"{again} with: glamor-gym train --run-dir {folder.path}")
         if isinstance(error, FloatingPointError):
             return 1
         return error.exit_code if isinstance(error, TrainingInterrupted) else 130
@@ -94,6 +95,9 @@ def _spec(options: Train, folder: RunFolder) -> RunSpec:
         "n_envs": options.n_envs,
         "eval_every": options.eval_every,
         "episodes_per_goal": options.episodes_per_goal,
+        "minutes": options.minutes,
+        "checkpoint_minutes": options.checkpoint_minutes,
+        "collect": options.collect,
     }
     if begun is not None:
         named = {
@@ -103,8 +107,5 @@ def _spec(options: Train, folder: RunFolder) -> RunSpec:
         task=begun.task if begun is not None and options.task is None else _task(options),
         overrides=parse_assignments("--set", options.set),
         env_kwargs=parse_assignments("--env", options.env),
-        minutes=options.minutes,
-        checkpoint_minutes=options.checkpoint_minutes,
-        collect=options.collect,
         **{name: value for name, value in named.items() if value is not None},
     )

@@ -41,7 +41,7 @@ LOOKS: Mapping[str, Look] = MappingProxyType(
     {"paper": Look(), "fast": Look(effects=False, samples=0, shadow_map=0)}
 )
 """The looks by name: ``"paper"`` is dm_control's own; ``"fast"`` has neither shadows nor
-reflections nor smooth edges, and gives 7 to 20 times the pictures a second in software.
+reflections nor smooth edges, and gives 8 to 27 times the pictures a second in software.
 """
 
 

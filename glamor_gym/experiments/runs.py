@@ -127,6 +127,11 @@ def prepare_run(
     if config.trained_in:
         return _PlayedRun(config, folder, _trained_agent(algorithm, config, folder, device))
     agent = _agent(algorithm, config, folder, device)
+    if agent.num_timesteps >= config.steps + config.n_envs:  # all environments step at once
+        raise ValueError(
+            f"steps must be at least the {agent.num_timesteps} that the run in {folder.path} has "
+            f"taken, got {config.steps}"
+        )
     evaluation = EvaluationCallback(
         config.task,
         config.eval_every,

@@ -114,6 +114,14 @@ class DiscernModel(nn.Module):
         self.target = copy.deepcopy(self.q).requires_grad_(False)
         self.discriminator = Discriminator(embedding_size, discriminator_size)
 
+    def measure_once(self, observation: Tensor, goal: Tensor) -> None:
+        """See :meth:`~glamor_gym.models.pair_encoder.PairEncoder.measure_once`; for both networks.
+
+        The same pictures measure both, so that the target sees what the Q network sees.
+        """
+        self.q.measure_once(observation, goal)
+        self.target.measure_once(observation, goal)
+
     def copy_to_target(self) -> None:
         """Let the target network be the Q network as it is now."""
         self.target.load_state_dict(self.q.state_dict())

@@ -98,15 +98,19 @@ class PairEncoder(nn.Module):
         return state, self.mix(torch.cat((state, pair), dim=-1))
 
     def whitened(self, observation: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
-        """Return pictures as the encoders take them; what is whitened already stays as it is.
-
-        The first pictures that are seen in training are those by which all are whitened.
-        """
+        """Return pictures as the encoders take them; what is whitened already stays as it is."""
         if self.whitening is None:
             return observation, goal
-        if self.training and observation.dtype == torch.uint8:
-            self.whitening.measure_once(observation, goal)
         return self.whitening(observation), self.whitening(goal)
+
+    def measure_once(self, observation: Tensor, goal: Tensor) -> None:
+        """Let these be the pictures by which all are whitened, unless there were some before.
+
+        To be called with each batch that is learned from, and with nothing else: an agent that
+        was only looked at has learned nothing.
+        """
+        if self.whitening is not None:
+            self.whitening.measure_once(observation, goal)
 
     def embed_goal(self, goal: Tensor) -> Float[Tensor, "b d"]:
         """Return the embeddings of B goals alone, which there are with late fusion only."""

@@ -135,7 +135,9 @@ class HindsightFrameBuffer(ReplayBuffer):
             action: (n_envs,) or (n_envs, 1).
             reward: (n_envs,).
             done: (n_envs,).
-            infos: one an environment; ``TimeLimit.truncated`` and ``stopped`` are read.
+            infos: one an environment; ``TimeLimit.truncated``, ``stopped`` and ``reset_step`` are
+                read. A step marked by the last only began an episode: it is left out, and what was
+                under way as well.
 
         Raises:
             ValueError: the goal changed within an episode; or relabelling is asked for, and the
@@ -144,6 +146,9 @@ class HindsightFrameBuffer(ReplayBuffer):
         for env, (act, paid, ends, info) in enumerate(
             zip(np.reshape(action, -1), reward, done, infos, strict=True)
         ):
+            if info.get("reset_step"):
+                self._running[env] = None
+                continue
             before, after = _row(obs, env), _row(next_obs, env)
             episode = self._running[env]
             if episode is None or not _same(episode.moments[-1], before):

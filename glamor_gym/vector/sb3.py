@@ -139,9 +139,20 @@ class GymnasiumVecEnv(VecEnv):
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
 
     def reset(self) -> VecEnvObs:
-        """Reset every environment and return the first observations."""
-        observations, infos = self.env.reset(seed=self._seed)
+        """Reset every environment and return the first observations.
+
+        Raises:
+            ValueError: options were set that are not the same for all environments.
+        """
+        options = self._options[0]
+        if any(other != options for other in self._options):
+            raise ValueError(
+                f"options must be the same for all environments of a Gymnasium vector, "
+                f"got {self._options}"
+            )
+        observations, infos = self.env.reset(seed=self._seed, options=options or None)
         self._seed = None
+        self._reset_options()
         self._was_done[:] = False
         self._returns[:] = 0.0
         self._lengths[:] = 0
@@ -205,6 +216,11 @@ class GymnasiumVecEnv(VecEnv):
     def close(self) -> None:
         """Close the vector environment."""
         self.env.close()
+
+    def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
+        """Return a picture of each environment, where the vector was made to draw them."""
+        pictures: Any = self.env.render()
+        return [None] * self.num_envs if pictures is None else list(pictures)
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """Return an attribute of the environments, or of the vector where they share it.

@@ -66,6 +66,7 @@ def _restore(env: VecEnv, snapshot: Mapping[str, Any]) -> None:
     if isinstance(env, GymnasiumVecEnv):
         _restore_gymnasium(env, snapshot)
         return
+    _check_kind(snapshot, list)
     if len(snapshot["envs"]) != env.num_envs:
         raise ValueError(f"env has {env.num_envs} environments, not {len(snapshot['envs'])}")
     for index, (one, rewards) in enumerate(zip(snapshot["envs"], snapshot["rewards"], strict=True)):
@@ -103,11 +104,23 @@ def _snapshot_gymnasium(env: GymnasiumVecEnv) -> Snapshot | None:
 
 def _restore_gymnasium(env: GymnasiumVecEnv, snapshot: Mapping[str, Any]) -> None:
     if _has_own_snapshot(env.env):
+        _check_kind(snapshot, dict)
         env.env.snapshot = snapshot["envs"]  # type: ignore[attr-defined]
     else:
+        _check_kind(snapshot, list)
         _end_episodes(env.env, env.get_attr("stop_action")[0], snapshot["awaits_reset"])
         env.env.set_attr("snapshot", list(snapshot["envs"]))  # type: ignore[attr-defined]
     env.episodes = {name: snapshot[name] for name in env.episodes}
+
+
+def _check_kind(snapshot: Mapping[str, Any], kind: type[list[Any] | dict[str, Any]]) -> None:
+    """Check how a vector was saved: in a list of its environments, or as a whole.
+
+    Raises:
+        ValueError: it was saved in the other way.
+    """
+    if not isinstance(snapshot["envs"], kind):
+        raise ValueError("env is another kind of vector than the one that was saved")
 
 
 def _end_episodes(env: VectorEnv[Any, Any, Any], stop: int, ended: NDArray[np.bool_]) -> None:

@@ -19,6 +19,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from glamor_gym.agents import AgentFileError, DiscernAgent, GCSLAgent, GlamorAgent
 from glamor_gym.agents.base import ImageGoalAgent
+from glamor_gym.models.whitening import Whitening
 
 STOP = 4
 SMALL: dict[str, Any] = {
@@ -264,3 +265,59 @@ def test_from_a_checkpoint_it_goes_on_as_if_never_interrupted(agent_class, tmp_p
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(rest), strict=True))
     theirs, ours = whole.replay_buffer.state(), rest.replay_buffer.state()
     assert all((theirs[name] == ours[name]).all() for name in theirs)
+
+
+def test_whoever_only_looks_at_an_agent_does_not_settle_how_it_sees(agent_class):
+    kwargs = {"encoder": "tiny", "embedding_size": 16, "whiten": True}
+    changes = {"policy_kwargs": kwargs, "batch_size": 4, "replay_ratio": 0.2}
+    env = gym.make("glamor/Pong-v0")
+    agent = make(agent_class, env, **changes)
+
+    def measured() -> list[torch.Tensor]:
+        modules = agent.policy.model.modules()
+        return [module for module in modules if isinstance(module, Whitening) and module.measured]
+
+    agent.predict(env.reset(seed=0)[0])
+    assert not measured()
+    agent.learn(130)
+    means = [whitening.mean for whitening in measured()]
+    assert len(means) == (2 if agent_class is DiscernAgent else 1)  # its target sees likewise
+    assert all(torch.equal(mean, means[0]) for mean in means)
+    env.close()
+
+
+@pytest.mark.parametrize("n_envs", [1, 3])
+def test_another_environment_may_be_set_in_any_form(agent_class, tmp_path, n_envs):
+    make(agent_class).save(tmp_path / "agent")
+    vector = gym.make_vec(GRID, num_envs=n_envs)
+    for env in (GRID, make_grid(), vector, make_vec_env(GRID, n_envs)):
+        agent = agent_class.load(tmp_path / "agent", device="cpu")
+        agent.set_env(env)
+        assert agent.task_id == GRID
+        agent.learn(90)
+        assert len(agent.replay_buffer)
+
+
+def test_an_environment_that_does_not_fit_is_not_set(agent_class):
+    agent = make(agent_class)
+    before = agent.env
+    for env, told in (
+        (make_grid(horizon=7), "horizon 10, got 7"),
+        ("glamor/Dice-v0", "horizon 10, got 1"),
+        (3, "env must be an id"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            agent.set_env(env)
+    with pytest.raises(ValueError, match="must have 1 environments"):
+        agent.set_env(make_vec_env(GRID, 2), force_reset=False)
+    assert agent.env is before
+
+
+def test_a_file_in_half_precision_can_be_learned_from(trained_agent, tmp_path):
+    trained_agent.save(tmp_path / "agent", half=True)
+    header_and_weights = (tmp_path / "agent.safetensors").stat().st_size
+    trained_agent.save(tmp_path / "full", half=False, exclude=["optimizer"])
+    assert header_and_weights < (tmp_path / "full.safetensors").stat().st_size
+    loaded = type(trained_agent).load(tmp_path / "agent", env=make_grid(), device="cpu")
+    assert not loaded.policy.optimizer.state  # halved, it would divide by zero
+    loaded.learn(150, reset_num_timesteps=False)

@@ -17,6 +17,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from glamor_gym.agents import AgentFileError, GlamorAgent
 from glamor_gym.agents.storage import load_header
+from glamor_gym.planners import PlannerSettings
 from glamor_gym.types import Trajectory
 
 STOP = 4
@@ -173,6 +174,18 @@ def test_every_tenth_episode_is_looked_at_before_it_is_learned_from(monkeypatch)
     monkeypatch.setattr(GlamorAgent, "_validate", watched)
     agent.learn(400)
     assert known == [(10, 10), (20, 20), (30, 30)]  # none before the first update, at step 60
+
+
+@pytest.mark.parametrize("n_envs", [2, 5])
+def test_so_it_is_with_several_environments_whose_episodes_end_together(monkeypatch, n_envs):
+    known: list[int] = []
+    monkeypatch.setattr(
+        GlamorAgent,
+        "_validate",
+        lambda self, _: known.append(self.replay_buffer.runs_written) or {},
+    )
+    make_agent(make_vec_env(GRID, n_envs)).learn(400)
+    assert known == [10, 20, 30]
 
 
 def test_validation_gives_the_loss_of_the_model(monkeypatch):
@@ -445,6 +458,32 @@ def test_how_sure_of_arriving_an_agent_is_goes_with_it(tmp_path):
     assert GlamorAgent.load(tmp_path / "agent").planner.arrival_probability == 0.2
     bolder = GlamorAgent.load(tmp_path / "agent", arrival_probability=0.1)
     assert bolder.planner == replace(bolder.planner, arrival_probability=0.1)
+
+
+def test_what_was_changed_for_good_is_kept_in_a_file_and_may_be_changed_again(tmp_path):
+    agent = make_agent()
+    agent.planner = replace(agent.planner, n_trials=7, stop="end")
+    agent.open_loop = True
+    agent.save(tmp_path / "agent")
+    loaded = GlamorAgent.load(tmp_path / "agent")
+    assert loaded.planner == loaded.policy.planner == agent.planner
+    assert loaded.open_loop
+    assert loaded.settings == agent.settings  # which are of the training
+    other = GlamorAgent.load(tmp_path / "agent", n_trials=3)
+    assert other.planner == replace(agent.planner, n_trials=3)
+
+
+def test_the_policy_plans_as_the_agent_does(monkeypatch, trained):
+    agent = make_agent(gamma=0.3, n_trials=4)
+    asked: list[PlannerSettings] = []
+    plan = agent.policy.plan
+    monkeypatch.setattr(agent.policy, "plan", lambda *args: asked.append(args[2]) or plan(*args))
+    agent.policy.predict(observations(2))
+    agent.planner = replace(agent.planner, n_trials=9)
+    agent.policy.predict(observations(2))
+    assert [(its.gamma, its.n_trials) for its in asked] == [(0.3, 4), (0.3, 9)]
+    with pytest.raises(TypeError, match="planner must be"):
+        agent.planner = 50
 
 
 def test_presets_can_be_made_and_paper_is_the_default():

@@ -8,7 +8,7 @@ import gymnasium as gym
 import pytest
 from stable_baselines3 import DQN
 
-from glamor_gym import GlamorAgent
+from glamor_gym import GCSLAgent, GlamorAgent
 from glamor_gym.cli import main
 
 DICE = "glamor/Dice-v0"
@@ -48,6 +48,12 @@ def test_an_agent_file_that_passes(capsys, tmp_path):
     assert code == 0, out
 
 
+def test_a_file_tells_what_it_holds_and_its_task(capsys, tmp_path):
+    GCSLAgent(DICE, buffer_size=100, policy_kwargs={"embedding_size": 8}).save(tmp_path / "agent")
+    code, out, _ = check(capsys, tmp_path / "agent.safetensors")
+    assert code == 0, out
+
+
 def test_a_file_that_executes_code_needs_trust(capsys, tmp_path):
     DQN("MultiInputPolicy", gym.make(DICE), buffer_size=10).save(tmp_path / "dqn")
     words = (tmp_path / "dqn.zip", "--task", "Dice", "--algorithm", "dqn-her")
@@ -64,8 +70,9 @@ def test_a_file_that_executes_code_needs_trust(capsys, tmp_path):
         (["no_such_module:Nope-v0"], "No module named 'no_such_module'"),
         ([DICE, "--seed", "-1"], "seed must be an integer ≥ 0, got -1"),
         ([DICE, "--env", "reward=none"], "reward must be one of"),
-        ([DICE, "--task", "Dice"], "--task and --trust are for saved agents"),
-        ([__file__], "--task is needed"),
+        ([DICE, "--task", "Dice"], "are for saved agents"),
+        ([DICE, "--algorithm", "gcsl"], "are for saved agents"),
+        ([__file__], "is damaged: its header claims"),
         ([__file__, "--task", "Dice"], "is damaged: its header claims"),
         ([__file__, "--task", "Dice", "--algorithm", "nope"], "unknown agent 'nope'"),
     ],

@@ -97,6 +97,13 @@ def finished(tmp_path_factory):
     return folder
 
 
+def test_a_run_cannot_have_fewer_steps_than_it_has_taken(finished):
+    taken = finished.config().steps
+    with pytest.raises(ValueError, match=f"steps must be at least the {taken} .* got 100"):
+        prepare_run(small_spec(steps=100), finished, command="", device="cpu")
+    assert finished.config().steps == taken
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

@@ -59,7 +59,7 @@ def test_bfloat16_keeps_the_difference_that_a_single_step_of_brightness_makes():
 
 
 @pytest.mark.parametrize("fusion", ["late", "early"])
-def test_a_model_measures_in_training_only_and_keeps_it_with_its_weights(fusion):
+def test_a_model_measures_when_told_only_and_keeps_it_with_its_weights(fusion):
     space = spaces.Dict(
         observation=spaces.Box(0, 255, (4, 40, 48), np.uint8),
         achieved_goal=spaces.Box(0, 255, (1, 40, 48), np.uint8),
@@ -73,9 +73,9 @@ def test_a_model_measures_in_training_only_and_keeps_it_with_its_weights(fusion)
 
     model, other = make(), make()
     observation, goal = pictures(6, channels=4), pictures(6)
-    model.eval().fold(observation, goal)
-    assert not model.whitening.measured
-    model.train().fold(observation, goal)
+    model.fold(observation, goal)
+    assert not model.whitening.measured  # whoever looks measures nothing
+    model.measure_once(observation, goal)
     assert model.whitening.measured
     other.load_state_dict(model.state_dict())
     with torch.no_grad():
@@ -91,6 +91,7 @@ def test_what_is_whitened_already_stays_as_it_is():
     )
     model = GlamorModel(space, 3, encoder="tiny", embedding_size=16, token_size=8, whiten=True)
     observation, goal = pictures(6, channels=4), pictures(6)
+    model.measure_once(observation, goal)
     white = model.whitened(observation, goal)
     assert model.whitened(*white) == white
     torch.testing.assert_close(model.fold(*white).h, model.fold(observation, goal).h)
@@ -99,4 +100,6 @@ def test_what_is_whitened_already_stays_as_it_is():
 def test_vectors_are_not_whitened():
     box = spaces.Box(0, 1, (5,), np.float32)
     space = spaces.Dict(observation=box, achieved_goal=box)
-    assert GlamorModel(space, 3, embedding_size=16, whiten=True).whitening is None
+    model = GlamorModel(space, 3, embedding_size=16, whiten=True)
+    assert model.whitening is None
+    model.measure_once(torch.rand(2, 5), torch.rand(2, 5))

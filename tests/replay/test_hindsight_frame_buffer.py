@@ -303,3 +303,16 @@ def test_sb3_saves_and_loads_it(tmp_path):
     other.load_replay_buffer(tmp_path / "replay")
     assert other.replay_buffer.size() == agent.replay_buffer.size() > 0
     other.learn(120)
+
+
+def test_a_step_that_only_began_an_episode_is_left_out():
+    """So ends the episode of a worker that failed, and so begins the next of some vectors."""
+    buffer = make_buffer()
+    first, second = moment(1, 0, 10), moment(GOAL, 1, 9)
+    buffer.add(first, second, np.array([0]), np.array([1.0]), [False], [{}])
+    fault = {"reset_step": True, "TimeLimit.truncated": True}
+    # The goal is shown again, and nothing was paid for it: no step was taken.
+    buffer.add(second, second, np.array([1]), np.array([0.0]), [True], [fault])
+    assert buffer.size() == 0
+    play(buffer, [1, 2, 3], [0, 1])
+    assert buffer.size() == 2

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -10,6 +11,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.vector.collector import make_collector
 from glamor_gym.vector.sb3 import GymnasiumVecEnv
+from glamor_gym.vector.snapshots import restore_vector, snapshot_vector
 from glamor_gym.vector.workers import WorkerVecEnv
 from tests.vector.faulty import HORIZON, Faulty, break_at
 
@@ -85,3 +87,48 @@ def test_an_agent_stores_no_episode_that_a_dead_worker_began(tmp_path, monkeypat
         assert len(np.unique(rows[:, :2], axis=0)) == 1  # of one seed and episode
         assert rows[:, 2].tolist() == list(range(HORIZON + 1))
     env.close()
+
+
+def test_a_gymnasium_vector_takes_the_options_of_sb3():
+    env, plain = (make_vector(2) for make_vector in (_gymnasium_grids, _sb3_grids))
+    for vector in (env, plain):
+        vector.set_options({"goal": 3})
+    first, expected = env.reset(), plain.reset()
+    assert (first["desired_goal"] == expected["desired_goal"]).all()
+    env.seed(0)
+    others = [env.reset()["desired_goal"].tolist() for _ in range(5)]  # options hold for one reset
+    assert others.count(first["desired_goal"].tolist()) < 5
+    env.set_options([{"goal": 3}, {"goal": 4}])
+    with pytest.raises(ValueError, match="options must be the same"):
+        env.reset()
+
+
+def test_a_gymnasium_vector_draws_its_environments():
+    env = _gymnasium_grids(2, render_mode="rgb_array")
+    env.reset()
+    pictures = env.get_images()
+    assert len(pictures) == 2
+    assert env.render().shape[-1] == 3
+    env.close()
+
+
+def _gymnasium_grids(n: int, **kwargs) -> GymnasiumVecEnv:
+    return GymnasiumVecEnv(gym.make_vec("glamor/GridWorld-v0", num_envs=n, goals="all", **kwargs))
+
+
+def _sb3_grids(n: int) -> DummyVecEnv:
+    return make_collector("glamor/GridWorld-v0", n, goals="all")
+
+
+@pytest.mark.parametrize(
+    ("saved", "restored"), [("threads", "in-process"), ("in-process", "threads")]
+)
+def test_what_one_kind_saved_is_refused_by_another(saved, restored):
+    one, other = (
+        make_collector("Pong", 2, seed=0, kind=kind, horizon=3) for kind in (saved, restored)
+    )
+    one.reset()
+    with pytest.raises(ValueError, match="another kind of vector"):
+        restore_vector(other, snapshot_vector(one))
+    one.close()
+    other.close()

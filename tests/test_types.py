@@ -1,0 +1,28 @@
+"""The library's own types, where they do more than hold."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from glamor_gym.types import Plan
+
+
+def make_plan() -> Plan:
+    tokens = torch.tensor([[0, 1, 4, 5], [4, 5, 5, 5], [2, 2, 2, 4]])
+    return Plan(tokens, torch.tensor([3, 1, 4]), torch.arange(3.0), torch.zeros(3, 4))
+
+
+def test_a_plan_is_a_sequence_of_the_plans_of_its_rows():
+    plan = make_plan()
+    rows = list(plan)
+    assert [row.actions().tolist() for row in rows] == [[0, 1], [], [2, 2, 2]]
+    assert all(len(row) == 1 for row in rows)
+    assert torch.equal(plan[-1].tokens, rows[2].tokens)
+    assert torch.equal(plan[-3].tokens, rows[0].tokens)
+
+
+@pytest.mark.parametrize("index", [3, -4])
+def test_there_are_no_more(index):
+    with pytest.raises(IndexError):
+        make_plan()[index]
