@@ -11,7 +11,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -34,7 +34,8 @@ class FolderInUseError(OSError):
 def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a binary file that takes the place of `path` only once it was written in full.
 
-    Missing folders are made. If the body raises, `path` keeps what it held before.
+    Missing folders are made. If the body raises, `path` keeps what it held before, and folders
+    that were made go again.
 
     Raises:
         ValueError: `path` is no path.
@@ -43,6 +44,7 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     target = as_path(path, name="path")
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "path is a folder", str(target))
+    missing = [folder for folder in target.parents if not folder.exists()]  # the deepest first
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
@@ -54,6 +56,9 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         os.replace(beside, target)
     except BaseException:
         os.unlink(beside)
+        for folder in missing:
+            with suppress(OSError):  # others have put something there by now
+                folder.rmdir()
         raise
     _sync_folder(target.parent)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -242,6 +243,17 @@ def test_what_held_out_goals_say_of_a_run_is_kept_beside_it(trained, capsys):
     assert str(trained.held_out_file.parent) in out
     assert trained.held_out().goals_hash != before.goals_hash
     assert trained.evaluation().goals_hash == before.goals_hash
+
+
+def test_what_comes_of_an_agent_in_a_file_goes_into_a_folder_of_its_own(trained, capsys, tmp_path):
+    for name in ("one", "two"):
+        shutil.copy(trained.agent_file, tmp_path / f"{name}.safetensors")
+        for goals, folder in (("eval", "evaluation"), ("all", "evaluation-all")):
+            words = [str(tmp_path / f"{name}.safetensors"), "--goals", goals]
+            code, out, _ = run(capsys, "evaluate", *words)
+            assert code == 0
+            assert str(tmp_path / name / folder) in out
+            assert (tmp_path / name / folder / "evaluation.json").is_file()
 
 
 def test_a_run_goes_on_from_its_checkpoint(trained, capsys):

@@ -23,6 +23,15 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_failed_write_leaves_no_folder_that_it_made_unless_others_use_it(tmp_path):
+    for name in ("alone", "shared"):
+        with pytest.raises(RuntimeError), write_atomically(tmp_path / name / "deep" / "file"):
+            if name == "shared":
+                (tmp_path / name / "theirs").write_text("kept")
+            raise RuntimeError
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["shared", "theirs"]
+
+
 def test_a_folder_is_locked_against_other_processes_until_the_holder_is_gone(tmp_path):
     program = (
         "import sys, time; from glamor_gym.files import lock_folder\n"

@@ -30,7 +30,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import MaybeCallback, RolloutReturn, TrainFreq
 from stable_baselines3.common.vec_env import VecEnv
 
-from glamor_gym.agents.agent_file import as_half, build_agent, header_of, tensors_of
+from glamor_gym.agents.agent_file import as_half, build_agent, header_of, load_policy, tensors_of
 from glamor_gym.agents.background import Background
 from glamor_gym.agents.checkpoint_folder import CheckpointError, CheckpointFolder
 from glamor_gym.agents.continuation import (
@@ -78,7 +78,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
 
     Raises:
         ValueError: the environment has no goals, no Discrete actions, or no known horizon; there
-            is no such device; the seed is out of range.
+            is no such policy or device; the seed is out of range.
         TypeError: an argument is of the wrong type.
     """
 
@@ -107,6 +107,12 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             raise TypeError(f"policy_kwargs must be a dict, got {type(policy_kwargs).__name__}")
         if seed is not None:
             seed = as_integer(seed, name="seed", low=0, high=2**32 - 1)
+        is_class = isinstance(policy, type) and issubclass(policy, BasePolicy)
+        if not is_class and policy not in self.policy_aliases:
+            raise ValueError(
+                f"policy must be {' or '.join(self.policy_aliases)}, or a policy class, got "
+                f"{policy!r}; the environment comes first: {type(self).__name__}(env, policy)"
+            )
         try:
             torch.empty(0, device=None if device == "auto" else device)
         except (RuntimeError, AssertionError, TypeError, ValueError) as error:
@@ -550,7 +556,8 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         :meth:`save_replay_buffer`).
 
         Args:
-            path: where to; ``.safetensors`` is appended if it is missing.
+            path: where to; ``.safetensors`` is appended if it is missing, and takes the place of
+                the ``.zip`` that SB3's callbacks give.
             exclude: names to leave out; only ``"optimizer"`` can be.
             include: SB3's; nothing else can be included.
             half: store numbers in half precision, which is enough to act with and takes half the
@@ -625,6 +632,34 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             TypeError,
         ) as error:
             raise AgentFileError(f"path {str(path)!r} does not fit: {error}") from error
+
+    def set_parameters(
+        self,
+        load_path_or_dict: str | Path | dict[str, Any],
+        exact_match: bool = True,
+        device: torch.device | str = "auto",
+    ) -> None:
+        """Take weights and optimiser from a file of :meth:`save`, or from a dict as SB3 does.
+
+        Args:
+            load_path_or_dict: the file, with or without its suffix; or what `get_parameters`
+                returned.
+            exact_match: SB3's, for a dict; a file always has to match.
+            device: SB3's, for a dict; tensors of a file go where the agent's are.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            AgentFileError: it is no saved agent, or one with other networks.
+            ValueError: the dict does not match.
+        """
+        if isinstance(load_path_or_dict, dict):
+            super().set_parameters(load_path_or_dict, exact_match, device)
+            return
+        tensors, _ = load_tensors(load_path_or_dict)
+        weights = _shapes(tensors, of="policy")
+        if weights != _shapes(tensors_of(self), of="policy"):
+            raise AgentFileError(f"path {str(load_path_or_dict)!r} holds other networks")
+        load_policy(self, tensors)
 
     def save_checkpoint(self, path: str | Path) -> None:
         """Write all that training needs to go on exactly, with the frames that are new.
@@ -730,6 +765,11 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         if not isinstance(path, str | Path):
             raise ValueError(f"path must be a path, got {type(path).__name__}")
         self.replay_buffer.load(path)
+
+
+def _shapes(tensors: Mapping[str, torch.Tensor], *, of: str) -> dict[str, torch.Size]:
+    """Return the shapes of those tensors whose names begin with the name of a part."""
+    return {name: tensor.shape for name, tensor in tensors.items() if name.partition(".")[0] == of}
 
 
 def _last_action_of(env: VecEnv) -> int:

@@ -42,12 +42,16 @@ class AgentFileError(ValueError):
 def with_suffix(path: str | Path) -> Path:
     """Return `path` with ``.safetensors`` appended, unless it ends so already.
 
+    It takes the place of ``.zip``, with which Stable-Baselines3's callbacks name agents.
+
     Raises:
         ValueError: `path` names no file.
     """
     path = Path(path)
     if not path.name:
         raise ValueError(f"path must name a file, got {str(path)!r}")
+    if path.suffix == ".zip":
+        return path.with_suffix(SUFFIX)
     return path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
 
 

@@ -51,4 +51,6 @@ def evaluate(options: Evaluate) -> int:
 
 def _folder_of(goals: str, home: Path) -> Path:
     """Return where results by such goals are kept; tables find those of held-out goals there."""
-    return RunFolder(home).held_out_file.parent if goals == "held-out" else home / "evaluation"
+    if goals == "held-out":
+        return RunFolder(home).held_out_file.parent
+    return home / ("evaluation" if goals == "eval" else f"evaluation-{Path(goals).stem}")

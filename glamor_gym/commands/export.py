@@ -29,8 +29,11 @@ def export(options: Export) -> int:
             )
         agent = saved.load("cpu", trust=False)
         assert isinstance(agent, ImageGoalAgent)
-        usual = saved.home / f"{get_task(saved.task).name}-{saved.algorithm.name}"
+        beside = saved.home if options.agent.is_dir() else options.agent.parent
+        usual = beside / f"{get_task(saved.task).name}-{saved.algorithm.name}"
         path = with_suffix(usual if options.output is None else options.output)
+        if path.resolve() in (saved.file.resolve(), with_suffix(saved.file).resolve()):
+            raise ValueError(f"--output must be another file than the agent's own, got {path}")
         agent.save(path, exclude=["optimizer"], half=not options.full)
     size = path.stat().st_size
     print(f"{saved.task}, {saved.algorithm.title}: {path}, {size / 1e6:.1f} MB")

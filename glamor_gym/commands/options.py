@@ -130,8 +130,10 @@ class Evaluate:
     """Where the networks are: cpu, cuda, or auto, which is CUDA where there is one."""
     env: Assignments = ()
     """A keyword argument of gym.make, e.g. render_profile=fast, beside those of the run."""
-    out: Annotated[Path | None, _or_else("DIR", "evaluation/ or held-out/ beside the agent")] = None
-    """Folder for evaluation.json, a sheet of the goals, and films of the episodes."""
+    out: Annotated[Path | None, _or_else("DIR", "a folder of the agent's own")] = None
+    """Folder for evaluation.json, a sheet of the goals, and films of the episodes. Otherwise
+    evaluation/ in the run's folder, or in one that is named like the agent's file; for other goals
+    held-out/, evaluation-train/ and so on."""
 
 
 @dataclass(frozen=True)
@@ -156,8 +158,9 @@ class Watch:
     """How many episodes in all; the goals take turns."""
     seed: int = RunSpec.seed
     """Of the starts, as in glamor-gym evaluate, and of what the agent draws."""
-    output: Annotated[Path | None, _or_else("PATH", "watch.mp4 beside the agent")] = None
-    """A file that ends in .mp4, .webm or .gif, or a folder for watch.mp4."""
+    output: Annotated[Path | None, _or_else("PATH", "the agent's own folder")] = None
+    """A file that ends in .mp4, .webm or .gif, or a folder for watch.mp4. The agent's own is that
+    of its run, or one that is named like its file."""
     fps: int = 10
     """Frames, which are steps of the episode, a second."""
     open: Flag = False

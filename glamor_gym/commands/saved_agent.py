@@ -27,7 +27,8 @@ class SavedAgent:
         file: where it is.
         task: id of the environment that it is to act in.
         env_kwargs: further keyword arguments of ``gym.make``.
-        home: the folder for what comes of it: that of the run, or the file's.
+        home: the folder for what comes of it: that of the run, or one beside the file that has its
+            name, so that agents in one folder keep apart.
     """
 
     algorithm: Algorithm
@@ -88,7 +89,9 @@ def _in_file(
         task = header.get("task") if task is None else task
     if not task:
         raise ValueError(f"--task is needed: {path} does not tell what it was trained on")
-    return SavedAgent(get_algorithm(algorithm), path, _id_of(task), env_kwargs, home=path.parent)
+    return SavedAgent(
+        get_algorithm(algorithm), path, _id_of(task), env_kwargs, home=path.with_suffix("")
+    )
 
 
 def _id_of(task: str) -> str:

@@ -22,6 +22,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import batch_space
+from gymnasium.wrappers import TimeLimit
 from numpy.typing import NDArray
 
 from glamor_gym.checks import (
@@ -478,6 +479,13 @@ def _restore(world: ThreadedAtariWorld, snapshot: Mapping[str, Any]) -> None:
     world.snapshot = snapshot
 
 
+def _make_single(
+    max_episode_steps: int | None, task: str, **kwargs: Any
+) -> gym.Env[dict[str, Any], np.int64]:
+    env = make_goal_env(task, **kwargs)
+    return env if max_episode_steps is None else TimeLimit(env, max_episode_steps)
+
+
 def make_atari_vector_env(
     num_envs: int,
     task: str,
@@ -491,6 +499,7 @@ def make_atari_vector_env(
     render_profile: RenderProfile = "paper",
     label_lag: Literal[0, 1] = 0,
     render_mode: str | None = None,
+    max_episode_steps: int | None = None,
     autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
 ) -> SyncVectorEnv | ThreadedAtariVectorEnv:
     """Build a vector of Atari goal environments, on threads where that changes no frame.
@@ -511,6 +520,8 @@ def make_atari_vector_env(
         render_profile: taken, for the sake of one signature; Atari has one look.
         label_lag: 0 or 1.
         render_mode: None or ``"rgb_array"``.
+        max_episode_steps: Gymnasium's, which cuts episodes off without their knowing; `horizon`
+            is what agents are told of. With it, there are no threads.
         autoreset_mode: when an environment that ended is reset; see Gymnasium.
 
     Raises:
@@ -521,9 +532,10 @@ def make_atari_vector_env(
     row = get_task(task)
     steps = row.horizon if horizon is None else as_integer(horizon, name="horizon", low=1)
     unlabelled = reward == "image" and label_lag == 0
-    if not unlabelled or steps > row.horizon or row.noops[0] > 0:
+    if not unlabelled or steps > row.horizon or row.noops[0] > 0 or max_episode_steps is not None:
         make = partial(
-            make_goal_env,
+            _make_single,
+            max_episode_steps,
             task,
             goals=goals,
             reward=reward,

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, unwrap_vec_normalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from glamor_gym.wrappers import EpisodeJournal, StopAction, offers_snapshots
@@ -30,9 +30,16 @@ def as_vec_env(env: AnyEnv) -> VecEnv:
             SB3 one.
 
     Raises:
-        ValueError: it is none of these, or a vector environment without STOP.
+        ValueError: it is none of these, or a vector environment without STOP, or one that
+            normalises its observations.
     """
     if isinstance(env, VecEnv):
+        normaliser = unwrap_vec_normalize(env)
+        if normaliser is not None and normaliser.norm_obs:
+            raise ValueError(
+                "env must not normalise observations, steps_left among them: make VecNormalize "
+                "with norm_obs=False; pictures can be whitened by the agent"
+            )
         vec_env = env
     elif isinstance(env, VectorEnv):
         vec_env = GymnasiumVecEnv(env)
@@ -233,12 +240,13 @@ class GymnasiumVecEnv(VecEnv):
             return [None if self.env.spec is None else self.env.spec.id for _ in rows]
         # What a vector has for all of its environments is its own attribute; num_envs and the
         # like are never asked for here.
-        if attr_name in ("spec", "render_mode") or hasattr(type(self.env), attr_name):
-            return [getattr(self.env, attr_name) for _ in rows]
-        if hasattr(self.env, "get_attr"):
-            values = self.env.get_attr(attr_name)
+        base = self.env.unwrapped  # wrappers of vectors hand nothing on
+        if attr_name in ("spec", "render_mode") or hasattr(type(base), attr_name):
+            return [getattr(base, attr_name) for _ in rows]
+        if hasattr(base, "get_attr"):
+            values = base.get_attr(attr_name)
             return [values[index] for index in rows]
-        return [getattr(self.env.unwrapped, attr_name) for _ in rows]
+        return [getattr(base, attr_name) for _ in rows]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
         """Set an attribute of every environment.
@@ -248,7 +256,7 @@ class GymnasiumVecEnv(VecEnv):
         """
         if indices is not None:
             raise ValueError(f"indices must be None for a Gymnasium vector, got {indices!r}")
-        self.env.set_attr(attr_name, value)  # type: ignore[attr-defined]
+        self.env.unwrapped.set_attr(attr_name, value)  # type: ignore[attr-defined]
 
     def env_method(
         self,
@@ -258,7 +266,8 @@ class GymnasiumVecEnv(VecEnv):
         **method_kwargs: Any,
     ) -> list[Any]:
         """Call a method of the environments and return what they return."""
-        values = self.env.call(method_name, *method_args, **method_kwargs)  # type: ignore[attr-defined]
+        base: Any = self.env.unwrapped
+        values = base.call(method_name, *method_args, **method_kwargs)
         return [values[index] for index in self._get_indices(indices)]
 
     def env_is_wrapped(

@@ -9,13 +9,19 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from small_agents import GRID, make_grid, observations
 from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback, EvalCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
+from stable_baselines3.common.vec_env import (
+    DummyVecEnv,
+    SubprocVecEnv,
+    VecCheckNan,
+    VecNormalize,
+)
 
 from glamor_gym.agents import AgentFileError, DiscernAgent, GCSLAgent, GlamorAgent
 from glamor_gym.agents.base import ImageGoalAgent
@@ -321,3 +327,44 @@ def test_a_file_in_half_precision_can_be_learned_from(trained_agent, tmp_path):
     loaded = type(trained_agent).load(tmp_path / "agent", env=make_grid(), device="cpu")
     assert not loaded.policy.optimizer.state  # halved, it would divide by zero
     loaded.learn(150, reset_num_timesteps=False)
+
+
+def test_weights_and_optimiser_are_taken_from_a_file(trained_agent, tmp_path):
+    trained_agent.save(tmp_path / "agent")
+    other = make(type(trained_agent), seed=1)
+    other.set_parameters(tmp_path / "agent")
+    pairs = zip(weights(other), weights(trained_agent), strict=True)
+    assert all(torch.equal(mine, its) for mine, its in pairs)
+    assert other.policy.optimizer.state
+    other.set_parameters(other.get_parameters())  # SB3's own way still works
+    larger = make(type(trained_agent), policy_kwargs={"embedding_size": 40})
+    before = [weight.clone() for weight in weights(larger)]
+    with pytest.raises(AgentFileError, match="holds other networks"):
+        larger.set_parameters(tmp_path / "agent")
+    assert all(torch.equal(a, b) for a, b in zip(before, weights(larger), strict=True))
+
+
+def test_files_of_sb3s_callback_are_found_by_their_names(agent_class, tmp_path):
+    callback = CheckpointCallback(100, str(tmp_path), name_prefix="at")
+    make(agent_class).learn(120, callback=callback)
+    for name in ("at_100_steps", "at_100_steps.zip", "at_100_steps.safetensors"):
+        assert agent_class.load(tmp_path / name).num_timesteps == 100
+
+
+@pytest.mark.parametrize("policy", ["MultiInputPolicy", make_grid, "glamor/GridWorld-v0"])
+def test_the_environment_comes_first(agent_class, policy):
+    with pytest.raises(ValueError, match="environment comes first"):
+        agent_class("MultiInputPolicy", policy)
+
+
+def test_wrapped_gymnasium_vectors_are_taken(agent_class):
+    vector = RecordEpisodeStatistics(gym.make_vec(GRID, num_envs=2))
+    agent = make(agent_class, vector).learn(150)
+    assert (agent.stop_action, agent.task_id) == (STOP, GRID)
+
+
+def test_a_vector_that_normalises_observations_is_refused(agent_class):
+    vector = make_vec_env(GRID, 2)
+    with pytest.raises(ValueError, match="norm_obs=False"):
+        make(agent_class, VecCheckNan(VecNormalize(vector)))
+    make(agent_class, VecNormalize(vector, norm_obs=False)).learn(100)

@@ -69,6 +69,18 @@ def test_full_keeps_every_bit_and_the_usual_name_is_beside_the_agent(saved, caps
         assert torch.equal(stored(path)[f"policy.{name}"], weight)
 
 
+def test_the_agent_that_is_exported_stays_as_it_is(saved, capsys, tmp_path):
+    _, agent = saved
+    agent.save(tmp_path / "GridWorld-glamor")  # the usual name of what is exported from it
+    path = tmp_path / "GridWorld-glamor.safetensors"
+    before = path.read_bytes()
+    for given in (path, path.with_suffix("")):
+        code, _, err = run(capsys, given)
+        assert code == 2
+        assert "--output must be another file" in err
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize("kind", [GCSLAgent, DiscernAgent])
 def test_every_agent_of_the_library_can_be_exported(kind, capsys, tmp_path):
     kind(GRID, buffer_size=60, device="cpu", seed=0).save(tmp_path / "agent")

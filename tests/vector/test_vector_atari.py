@@ -169,6 +169,15 @@ def test_what_threads_cannot_do_is_done_without_them(kwargs):
     vector.close()
 
 
+def test_episodes_may_be_cut_off_by_gymnasiums_own_limit():
+    vector = gym.make_vec("glamor/Pong-v0", num_envs=2, max_episode_steps=3)
+    observation, _ = vector.reset(seed=0)
+    assert observation["steps_left"].tolist() == [[50], [50]]  # of which it tells nothing
+    cut = [vector.step(np.zeros(2, np.int64))[3].tolist() for _ in range(3)]
+    assert cut == [[False] * 2, [False] * 2, [True] * 2]
+    vector.close()
+
+
 @pytest.mark.parametrize(
     ("kwargs", "error", "message"),
     [
