@@ -24,11 +24,15 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
 
 
 def test_a_failed_write_leaves_no_folder_that_it_made_unless_others_use_it(tmp_path):
-    for name in ("alone", "shared"):
-        with pytest.raises(RuntimeError), write_atomically(tmp_path / name / "deep" / "file"):
-            if name == "shared":
-                (tmp_path / name / "theirs").write_text("kept")
+    def fail(folder, *, shared):
+        with write_atomically(folder / "deep" / "file"):
+            if shared:
+                (folder / "theirs").write_text("kept")
             raise RuntimeError
+
+    for name in ("alone", "shared"):
+        with pytest.raises(RuntimeError):
+            fail(tmp_path / name, shared=name == "shared")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["shared", "theirs"]
 
 

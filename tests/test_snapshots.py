@@ -1,5 +1,8 @@
 """Snapshots of environments: one that is restored goes on as the one it was taken of."""
 
+import copy
+import pickle
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -69,6 +72,21 @@ def assert_goes_on_alike(env, other, before):
 def test_goal_environment(task, options, before):
     make = [gym.make(f"glamor/{task}-v0", **options) for _ in range(2)]
     assert_goes_on_alike(*make, before)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+@pytest.mark.parametrize(
+    ("task", "options"),
+    [("GridWorld", {}), ("Pong", {"horizon": 9}), ("cartpole-balance", {"render_profile": "fast"})],
+)
+def test_copies_of_a_goal_environment_go_on_as_it_does(task, options, copied):
+    env = gym.make(f"glamor/{task}-v0", **options)
+    env.reset(seed=7)
+    play(env, np.random.default_rng(0), 5)
+    other = copied(env)
+    assert other.spec == env.spec
+    one, two = (play(side, np.random.default_rng(1), STEPS) for side in (env, other))
+    assert_same(one, two)
 
 
 @pytest.mark.parametrize("before", [0, 11])

@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
@@ -264,6 +265,16 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         self._achieved = snapshot["achieved"].copy()
         self._desired = snapshot["desired"].copy()
 
+    def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
+        """Copy and pickle what ``gym.make`` made as its registration and a snapshot.
+
+        Emulators and renderers cannot be copied; another one can be made, and put to where this
+        one stands.
+        """
+        if self.spec is None:
+            return super().__reduce_ex__(protocol)
+        return _made_again, (self.spec, self.snapshot)
+
     def close(self) -> None:
         """Close the world; a second call does nothing."""
         self._world.close()
@@ -291,6 +302,14 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
             "world_truncated": bool(world_truncated),
             "steps_left": self._steps_left,
         }
+
+
+def _made_again(spec: EnvSpec, snapshot: Snapshot) -> GoalEnv:
+    """Make an environment, without the wrappers around it, and put it to where it stood."""
+    env = gym.make(spec).unwrapped
+    assert isinstance(env, GoalEnv)
+    env.snapshot = snapshot
+    return env
 
 
 def _goal_space(world: gym.Env[Any, Any]) -> spaces.Box:
