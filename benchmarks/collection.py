@@ -3,7 +3,8 @@
 The reference knows nothing of goals, frames or stacks: it holds each action for the frame-skip and
 fetches one screen a step; it begins an episode as the task does (a reset of the console, then
 no-ops) and ends it at the task's horizon. On two threads it is two processes of its own, each
-playing half of the steps.
+playing half of the steps. A vector is compared with ALE's own as well, which scales and stacks
+frames but knows no goals.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from multiprocessing.connection import Connection
 import gymnasium as gym
 import numpy as np
 from ale_py import ALEInterface, LoggerMode, roms
+from ale_py.vector_env import AtariVectorEnv
 
 import glamor_gym  # noqa: F401  (registers the environments)
 from benchmarks.timing import Comparison, compare
-from glamor_gym.tasks import get_task
+from glamor_gym.tasks import Task, get_task
+from glamor_gym.wrappers import FRAME_SIZE
 
 N_STEPS = 1_000
 N_ENVS = 8
@@ -58,8 +61,44 @@ def run(n_steps: int = N_STEPS) -> Iterator[Comparison]:
                 fast_repeats=1,
                 turns=9,
             )
+    plain = make_plain_vector(task)
+
+    def several_plain() -> None:
+        for _ in range(n_steps // N_ENVS):
+            plain.step(rng.integers(0, vector.single_action_space.n - 1, N_ENVS))
+
+    yield compare(
+        f"collect {n_steps} steps of Pong, a vector of {N_ENVS}",
+        f"ALE's own vector of {N_ENVS} on 2 threads, the same episodes without goals",
+        several,
+        several_plain,
+        target=0.8,
+        fast_repeats=1,
+        turns=9,
+    )
     single.close()
     vector.close()
+    plain.close()
+
+
+def make_plain_vector(task: Task) -> AtariVectorEnv:
+    """Make ALE's own vector of a game, begun, with episodes and frames like the task's."""
+    plain = AtariVectorEnv(
+        task.source,
+        num_envs=N_ENVS,
+        num_threads=2,
+        img_height=FRAME_SIZE[0],
+        img_width=FRAME_SIZE[1],
+        stack_num=4,
+        frameskip=task.frame_skip,
+        noop_max=task.noops[1] + 1,
+        repeat_action_probability=task.sticky,
+        # No-ops count as well.
+        max_num_frames_per_episode=task.horizon * task.frame_skip + sum(task.noops) // 2,
+        use_fire_reset=False,
+    )
+    plain.reset(seed=0)
+    return plain
 
 
 class BareEmulators:

@@ -115,7 +115,7 @@ def test_processor_is_read_from_linux_or_asked_of_python(tmp_path):
         pytest.param(lambda: planner.run(horizon=2), 3, id="planner"),
         pytest.param(lambda: replay.run(n_frames=510), 2, id="replay"),
         pytest.param(lambda: update.run(batch_size=2), 2, id="update"),
-        pytest.param(lambda: collection.run(n_steps=16), 2, id="collection"),
+        pytest.param(lambda: collection.run(n_steps=16), 3, id="collection"),
         pytest.param(lambda: gridworld.run(seeds=(0,), wanted=0.0), 1, id="gridworld"),
     ],
 )
