@@ -80,6 +80,7 @@ def _glamor_compact_control() -> Preset:
         **compact,
         **_STEADY,
         "arrival_probability": 0.2,
+        "gamma": 0.9,
         "policy_kwargs": {
             **compact["policy_kwargs"],
             "embedding_size": 512,

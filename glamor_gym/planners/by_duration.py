@@ -6,6 +6,12 @@ As in :mod:`~glamor_gym.planners.random_shooting` the best of N candidates by Eq
 ratio of a candidate's duration, log p(k | s, g) − log p(k | s), standing where STOP's z stands
 there. Durations are drawn first, from softmax of that ratio and the taste for short plans. So all
 lengths are known before the first action is, and no candidate is carried beyond its end.
+
+With `vote`, the first action is chosen before the others, by what it is worth on the average over
+durations: Σ_k γ^k · p(k | s, g) / p(k | s) · p(a | s, g, k) / p(a | s, k) is, by Bayes' rule and up
+to a factor that all actions share, Σ_k γ^k p(s_{t+k} = g | s, a), the discounted chance to be at the
+goal after a. A single candidate's score is that of all its actions together, and where the goal is
+far the luck of fifty later ones drowns what the first is worth.
 """
 
 from __future__ import annotations
@@ -138,10 +144,28 @@ def roll_out(
         )
         h, c = lstm_cell(gates, c[:, :n])
         z = heuristic(torch.baddbmm(folded.head_bias, h, folded.head), settings)
-        previous = sample(z, uniforms[slot, :n], stop_is_open=True, guided=settings.guided)
+        if slot == 0 and settings.vote and settings.guided:
+            previous = elected(z, row, len(encoded.state))
+        else:
+            previous = sample(z, uniforms[slot, :n], stop_is_open=True, guided=settings.guided)
         tokens[slot, :n] = previous
         token_z[slot, :n] = z.gather(1, previous[:, None])[:, 0]
     return tokens, token_z
+
+
+def elected(
+    z: Float[Tensor, "c actions"], row: Int[Tensor, "c"], n_rows: int
+) -> Int[Tensor, "c"]:
+    """Return, for each candidate, the first action that is worth most over its row's durations.
+
+    Args:
+        z: log p(a | s, g, k) − log p(a | s, k) for every action and each candidate's k, which was
+            drawn by its own worth.
+        row: which observation each candidate is for.
+        n_rows: number of observations B.
+    """
+    worth = z.new_zeros(n_rows, z.shape[1]).index_add_(0, row, z.exp())
+    return worth.argmax(dim=1)[row]
 
 
 def _stop_at_once(
