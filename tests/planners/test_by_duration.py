@@ -175,3 +175,32 @@ def test_it_stops_at_once_where_the_goal_is_likely_reached(stop_first, steps):
 def test_a_limit_below_one_action_is_an_error():
     with pytest.raises(ValueError, match="max_actions"):
         plan_by_duration(encode(make_model(), 1), torch.tensor([0]), FREE, torch.Generator())
+
+
+@torch.no_grad()
+def test_the_first_action_is_elected_by_its_worth_over_all_durations():
+    model, n_rows = make_model(), 6
+    for decoder in (model.inverse_dynamics, model.prior):
+        decoder.context_in.weight.mul_(20.0)  # what is seen is to decide, not biases
+    torch.manual_seed(5)
+    observation, goal = torch.randn(2, n_rows, 4)
+    worth = torch.zeros(n_rows, N_ACTIONS)
+    for action, k in itertools.product(range(N_ACTIONS), range(1, HORIZON + 1)):
+        tokens = torch.tensor([[action, *[0] * (k - 1), STOP]]).expand(n_rows, -1)
+        # Packed by time: what comes first are the first actions, one of each row.
+        of_actions, of_duration = model(observation, goal, tokens, torch.full((n_rows,), k + 1))
+        z = of_actions[0, :n_rows] - of_actions[1, :n_rows] + of_duration[0] - of_duration[1]
+        worth[:, action] += GAMMA**k * z.exp()
+    best = worth.argmax(dim=1)
+    runner_up = worth.scatter(1, best[:, None], 0.0).max(dim=1).values
+    assert (worth.max(dim=1).values > 1.05 * runner_up).all(), "luck could decide"
+    assert len(best.unique()) > 1, "the rows could be mixed up"
+
+    elects = replace(FREE, vote=True, n_trials=5_000)
+    encoded = model.encode(observation, goal)
+    generator = torch.Generator().manual_seed(0)
+    plan = plan_by_duration(encoded, torch.full((n_rows,), HORIZON), elects, generator)
+    assert plan.tokens[:, 0].tolist() == best.tolist()
+    # The rest of the plan, and its score, are those of a candidate like any other.
+    actions = tuple(plan.tokens[0, : plan.length[0] - 1].tolist())
+    assert plan.log_score[0].item() == pytest.approx(score_of(encoded, actions, elects), abs=1e-3)
