@@ -84,7 +84,7 @@ class GlamorAgent(ImageGoalAgent):
         n_trials: number N of candidates for each plan.
         clip_log_prob: tokens with a lower log p_inv are not expanded (`clip-p-actions`).
         use_prior: subtract the action prior in planning.
-        vote: candidates elect the first action by their weight. Not in the paper.
+        vote: candidates elect the first action. Not in the paper.
         prior_coef: α of Equation 9.
         exploration_final_eps: share of random actions in the end.
         exploration_steps: environment steps over which that share falls from 1.

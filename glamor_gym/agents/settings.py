@@ -146,8 +146,9 @@ class GlamorSettings(CollectionSettings):
         n_trials: number N of candidate plans.
         clip_log_prob: tokens less likely than this under p_inv are not expanded.
         use_prior: subtract the action prior's log-probability (Eq. 8).
-        vote: candidates elect the first action by their weight; False in the paper, where the
-            best candidate alone decides.
+        vote: candidates elect the first action, see
+            :class:`~glamor_gym.planners.PlannerSettings`; False in the paper, where the best
+            candidate alone decides.
         prior_coef: α of Eq. 9.
         data_policy: ``"open_loop"``: plan once an episode and follow the plan (§3.5);
             ``"random"``: uniformly random actions (§A.4.1).

@@ -9,9 +9,9 @@ lengths are known before the first action is, and no candidate is carried beyond
 
 With `vote`, the first action is chosen before the others, by what it is worth on the average over
 durations: Σ_k γ^k · p(k | s, g) / p(k | s) · p(a | s, g, k) / p(a | s, k) is, by Bayes' rule and up
-to a factor that all actions share, Σ_k γ^k p(s_{t+k} = g | s, a), the discounted chance to be at the
-goal after a. A single candidate's score is that of all its actions together, and where the goal is
-far the luck of fifty later ones drowns what the first is worth.
+to a factor that all actions share, Σ_k γ^k p(s_{t+k} = g | s, a), the discounted chance to be at
+the goal after a. A single candidate's score is that of all its actions together, and where the
+goal is far the luck of fifty later ones drowns what the first is worth.
 """
 
 from __future__ import annotations
