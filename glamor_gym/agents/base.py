@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -143,6 +144,7 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         self._updates: Background[list[Metrics]] = Background()
         self._checkpoints: dict[Path, str] = {}  # folder → digest of the one last written or read
         self._left_off: Snapshot | None = None  # what waits until learning goes on
+        self._left_episodes = False  # whether a checkpoint's were, for want of an environment
         if vec_env is not None:
             self._adopt_spaces(vec_env.observation_space, vec_env.action_space)
             self.stop_action = _last_action_of(vec_env)
@@ -184,6 +186,13 @@ class ImageGoalAgent(OffPolicyAlgorithm):
 
     def _carry_on(self, carried: Mapping[str, Any]) -> None:
         """Take back what :meth:`_carried` returned."""
+
+    def _learned(self) -> Snapshot:
+        """Return, for a checkpoint, what was learned beside networks and replay."""
+        return {}
+
+    def _take_learned(self, learned: Mapping[str, Any]) -> None:
+        """Take back what :meth:`_learned` returned."""
 
     def _begin_episodes(self, starts: NDArray[np.bool_]) -> None:
         """Prepare for the episodes that begin in the marked environments, (n_envs,)."""
@@ -525,6 +534,10 @@ class ImageGoalAgent(OffPolicyAlgorithm):
         Raises:
             ValueError: it has other spaces or another horizon, its last action is not STOP, or it
                 has another number of environments and is not to be reset.
+
+        Warns:
+            UserWarning: the agent comes from a checkpoint with episodes under way, which only
+                :meth:`load_checkpoint` can go on with.
         """
         vec_env = as_vec_env(env)
         _last_action_of(vec_env)
@@ -539,6 +552,13 @@ class ImageGoalAgent(OffPolicyAlgorithm):
             )
         super().set_env(vec_env, force_reset)
         self.task_id = task_id_of(vec_env)
+        if self._left_episodes:
+            warnings.warn(
+                "the checkpoint's episodes under way are left, new ones begin: give env to "
+                "load_checkpoint to go on with them",
+                stacklevel=2,
+            )
+            self._left_episodes = False
 
     # ------------------------------------------------------------------------------------ files
 

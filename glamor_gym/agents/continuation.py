@@ -53,6 +53,7 @@ def snapshot_agent(agent: ImageGoalAgent) -> Snapshot:
             "torch": agent.generator.get_state(),
         },
         "process": agent._left_off or _snapshot_process(agent),
+        "learned": agent._learned(),
         "episodes": _take_episodes(agent),
     }
 
@@ -70,6 +71,9 @@ def restore_agent(agent: ImageGoalAgent, snapshot: Mapping[str, Any]) -> None:
         UserWarning: some of what comes next will differ from the uninterrupted run.
     """
     agent.replay_buffer.restore(snapshot["replay"])
+    episodes = snapshot["episodes"]
+    # Checkpoints from before it stood by itself have it among the episodes, where there are any.
+    agent._take_learned(snapshot.get("learned", episodes["carried"] if episodes else {}))
     agent._total_timesteps = snapshot["total_timesteps"]
     agent._current_progress_remaining = snapshot["progress_remaining"]
     window = agent._stats_window_size
@@ -86,8 +90,9 @@ def restore_agent(agent: ImageGoalAgent, snapshot: Mapping[str, Any]) -> None:
             f"{agent.device.type}: it draws other random numbers from here on",
             stacklevel=4,
         )
+    agent._left_episodes = agent.env is None and episodes is not None
     if agent.env is not None:
-        _give_episodes(agent, snapshot["episodes"])
+        _give_episodes(agent, episodes)
 
 
 def _snapshot_process(agent: ImageGoalAgent) -> Snapshot:

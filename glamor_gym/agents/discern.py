@@ -273,11 +273,17 @@ class DiscernAgent(ReactiveAgent):
             self.goal_buffer.offer(trajectory.achieved[moment], self.rng)
 
     def _carried(self) -> Snapshot:
-        return {"goals": self._goals.copy(), "goal_buffer": self.goal_buffer.snapshot()}
+        return {"goals": self._goals.copy()}
 
     def _carry_on(self, carried: Mapping[str, Any]) -> None:
         self._goals = carried["goals"]
-        self.goal_buffer.restore(carried["goal_buffer"])
+
+    def _learned(self) -> Snapshot:
+        return {"goal_buffer": self.goal_buffer.snapshot()}
+
+    def _take_learned(self, learned: Mapping[str, Any]) -> None:
+        if "goal_buffer" in learned:  # a checkpoint of old without episodes has none
+            self.goal_buffer.restore(learned["goal_buffer"])
 
     def _make_replay(self, seed: int) -> DiscernReplay:
         settings = self.settings
