@@ -176,7 +176,9 @@ class DiscernAgent(ReactiveAgent):
         # The cross-entropy's excess over the target's own entropy: 0 where nothing is to learn.
         entropy = torch.special.entr(target).sum(dim=-1)
         surprise = (errors.detach() - entropy).clamp(min=0)
-        self.replay_buffer.set_errors(batch.slots, surprise.cpu().numpy())
+        # A loss that is NaN or infinite is told of by the caller, not by the priorities.
+        sound = surprise.nan_to_num(nan=0.0, posinf=0.0)
+        self.replay_buffer.set_errors(batch.slots, sound.cpu().numpy())
         if (self._n_updates + 1) % self.settings.target_update_interval == 0:
             self.policy.model.copy_to_target()
         own_goals = ~batch.relabelled & (batch.steps_to_end <= self.settings.n_steps)

@@ -93,6 +93,14 @@ def test_targets_discount_the_one_reward_or_the_value_to_come(trained):
     torch.testing.assert_close(mean[~ends], bootstrapped[~ends], atol=1e-4, rtol=0)
 
 
+def test_a_loss_that_is_no_number_is_told_of():
+    agent = make().learn(80)
+    with torch.no_grad():
+        next(agent.policy.model.q.parameters()).fill_(torch.nan)
+    with pytest.raises(FloatingPointError, match="q_loss is nan"):
+        agent.learn(20, reset_num_timesteps=False)
+
+
 def test_rare_steps_weigh_as_much_as_common_ones_in_the_end():
     agent = make().learn(80)
     probability = torch.tensor([0.1, 0.2, 0.4], dtype=torch.float64)
