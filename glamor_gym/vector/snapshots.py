@@ -7,12 +7,14 @@ In: a Stable-Baselines3 ``VecEnv``. Out: the snapshots of its environments (see
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import VectorEnv
+from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 from numpy.typing import NDArray
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecCheckNan, VecEnv, VecMonitor
@@ -20,7 +22,12 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 
 from glamor_gym.snapshots import Snapshot
 from glamor_gym.vector.sb3 import GymnasiumVecEnv
-from glamor_gym.wrappers import offers_snapshots
+from glamor_gym.wrappers import EpisodeJournal, GoalEnv, StopAction, offers_snapshots
+
+_HOLD_ALL = frozenset(cls.__name__ for cls in (GoalEnv, EpisodeJournal))
+_PASS_ON = frozenset(
+    cls.__name__ for cls in (Monitor, OrderEnforcing, PassiveEnvChecker, StopAction)
+)
 
 
 def snapshot_vector(env: VecEnv) -> Snapshot | None:
@@ -133,12 +140,30 @@ def _end_episodes(env: VectorEnv[Any, Any, Any], stop: int, ended: NDArray[np.bo
 
 
 def _all_offer(env: VecEnv) -> bool:
-    if isinstance(env, DummyVecEnv):
-        return all(offers_snapshots(_without_monitor(one)) for one in env.envs)
-    try:
-        return all(env.env_method("has_wrapper_attr", "snapshot"))
-    except AttributeError:
+    """Return whether snapshots hold all that environments, and wrappers around them, remember."""
+    vector = env.env if isinstance(env, GymnasiumVecEnv) else env
+    if isinstance(vector, VectorWrapper):  # what it remembers is in no environment's snapshot
         return False
+    if isinstance(vector, DummyVecEnv | SyncVectorEnv):
+        return all(offers_snapshots(_without_monitor(one)) for one in vector.envs)
+    try:
+        return all(map(_is_known, env.env_method("__str__")))
+    except AttributeError:  # a vector that calls no methods
+        return False
+
+
+def _is_known(chain: str) -> bool:
+    """Tell from an environment's name, ``<Outer<Inner<Env…``, whether snapshots hold all of it.
+
+    The name is what every kind of vector tells of an environment in another process. An
+    `EpisodeJournal` answers for all that is within it.
+    """
+    for name in re.findall(r"<(\w+)", chain):
+        if name in _HOLD_ALL:
+            return True
+        if name not in _PASS_ON:
+            return False
+    return False
 
 
 def _without_monitor(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
