@@ -22,6 +22,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.error import ResetNeeded
 from gymnasium.vector.utils import (
     CloudpickleWrapper,
     create_shared_memory,
@@ -38,7 +39,8 @@ from glamor_gym.checks import as_integer
 _logger = logging.getLogger(__name__)
 
 START_SECONDS = 120.0
-"""How long a new worker may take to import a simulator and begin its first episode."""
+"""How long a new worker may take to import a simulator and begin its first episode, and any worker
+to do what is neither a step nor a reset."""
 
 CLOSE_SECONDS = 5.0
 """How long a worker may take to close its environment before it is ended by force."""
@@ -121,6 +123,7 @@ class WorkerVecEnv(VecEnv):
         )
         self._rows: Any = read_from_shared_memory(spaces[0], self._buffer, len(makers))
         self._entropy = int(np.random.SeedSequence().entropy)  # type: ignore[arg-type]
+        self._seen: Any = None  # the last observations
         self._env_seeds: list[int | None] = [None] * len(makers)
         self._workers = [self._start(index) for index in range(len(makers))]
         try:
@@ -149,7 +152,7 @@ class WorkerVecEnv(VecEnv):
         since = time.monotonic()
         for index, worker in enumerate(self._workers):
             try:
-                self.reset_infos[index] = worker.receive(since, START_SECONDS)
+                self.reset_infos[index] = worker.receive(since, self.timeout)
             except _Fault as fault:
                 self.reset_infos[index] = self._replace(index, fault)
         self._reset_seeds()
@@ -157,7 +160,13 @@ class WorkerVecEnv(VecEnv):
         return self._observe()
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        """Give each worker its action."""
+        """Give each worker its action.
+
+        Raises:
+            ResetNeeded: no episode was begun.
+        """
+        if self._seen is None:
+            raise ResetNeeded("call reset() first: no episode was begun")
         for worker, action in zip(self._workers, actions, strict=True):
             worker.send("step", action)
 
@@ -274,7 +283,7 @@ class WorkerVecEnv(VecEnv):
             self._workers[index] = worker = self._start(index)
             try:
                 worker.send("reset", seed, {})
-                info: dict[str, Any] = worker.receive(time.monotonic(), START_SECONDS)
+                info: dict[str, Any] = worker.receive(time.monotonic(), self.timeout)
             except _Fault as another:
                 fault = another
             else:
@@ -287,7 +296,7 @@ class WorkerVecEnv(VecEnv):
         """Return the observations, in arrays of their own."""
         rows = self._rows
         copies = {k: v.copy() for k, v in rows.items()} if isinstance(rows, dict) else rows.copy()
-        self._seen: Any = copies
+        self._seen = copies
         return copies
 
     def _ask(self, indices: VecEnvIndices, command: str, *arguments: Any) -> list[Any]:
@@ -321,6 +330,8 @@ class _Worker:
             daemon=True,
         )
         self._process.start()
+        self._sent = 0  # commands, which are numbered from 1 on; answers bear their numbers
+        self._has_answered = False
         theirs.close()  # so that the pipe breaks when the worker dies
 
     @property
@@ -331,26 +342,35 @@ class _Worker:
     def send(self, command: str, *arguments: Any) -> None:
         """Ask for something; whether the worker still lives shows when the answer is wanted."""
         with contextlib.suppress(OSError):
-            self._pipe.send((command, arguments))
+            self._sent += 1
+            self._pipe.send((self._sent, command, arguments))
 
     def receive(self, since: float, timeout: float) -> Any:
-        """Return the answer to what was sent.
+        """Return the answer to what was sent last.
+
+        An older answer, which nobody took because the wait for it was interrupted, is thrown away.
 
         Args:
             since: when the wait for all workers' answers began, by :func:`time.monotonic`.
-            timeout: seconds from then on after which the worker counts as hung.
+            timeout: seconds from then on after which the worker counts as hung; before its first
+                answer it has at least :data:`START_SECONDS`.
 
         Raises:
             _RaisedError: the environment raised an error; the worker takes further commands.
             _Fault: there is no answer, and none to be expected.
         """
+        if not self._has_answered:
+            timeout = max(timeout, START_SECONDS)
+        number = 0
         try:
-            if not self._pipe.poll(max(0.0, since + timeout - time.monotonic())):
-                raise _Fault(f"the worker hung: no answer in {timeout:g} s")
-            succeeded, answer = self._pipe.recv()
+            while number < self._sent:
+                if not self._pipe.poll(max(0.0, since + timeout - time.monotonic())):
+                    raise _Fault(f"the worker hung: no answer in {timeout:g} s")
+                number, succeeded, answer = self._pipe.recv()
         except (EOFError, OSError):
             self._process.join(timeout=1.0)
             raise _Fault(f"the worker died ({_cause(self._process.exitcode)})") from None
+        self._has_answered = True
         if not succeeded:
             raise _RaisedError(f"the worker raised an error:\n{answer}")
         return answer
@@ -378,18 +398,20 @@ def _serve(pipe: Connection, make: CloudpickleWrapper[Any], buffer: Any, index: 
         try:
             env = make()
         except Exception:  # noqa: BLE001  (whatever it was, the parent tells of it)
-            pipe.send((False, traceback.format_exc()))
+            failure = traceback.format_exc()
+            number, *_ = pipe.recv()
+            pipe.send((number, False, failure))
             return
         with contextlib.closing(env):
             while True:
-                command, arguments = pipe.recv()
+                number, command, arguments = pipe.recv()
                 if command == "close":
                     return
                 try:
-                    answer = True, _carry_out(env, buffer, index, command, arguments)
+                    answer = number, True, _carry_out(env, buffer, index, command, arguments)
                     pipe.send(answer)
                 except Exception:  # noqa: BLE001  (likewise)
-                    pipe.send((False, traceback.format_exc()))
+                    pipe.send((number, False, traceback.format_exc()))
 
 
 def _carry_out(

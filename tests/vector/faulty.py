@@ -19,7 +19,7 @@ class Faulty(gym.Env):
     """Counts its steps; every observation tells seed, episode and step.
 
     A file in `folder` named after the environment's seed says what to do, once: ``kill``, ``hang``
-    or ``raise`` in the step before `at`, or ``raise-at-reset``.
+    or ``raise`` in the step before `at`, or ``raise-at-reset`` or ``hang-at-reset``.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012
@@ -39,8 +39,11 @@ class Faulty(gym.Env):
             self.first_seed, self.episode = seed, 0
         self.episode += 1
         self.taken = 0
-        if self._fault() == "raise-at-reset":
-            raise ValueError("no beginning")
+        match self._fault():
+            case "raise-at-reset":
+                raise ValueError("no beginning")
+            case "hang-at-reset":
+                time.sleep(60)
         return self._observe(), {"seed": self.first_seed}
 
     def step(self, action):

@@ -9,6 +9,7 @@ from functools import partial
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.error import ResetNeeded
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.monitor import Monitor
 
@@ -182,6 +183,50 @@ def test_a_worker_that_died_between_two_steps_is_replaced_by_the_next(tmp_path):
     assert dones.tolist() == [True, False]
     assert infos[0]["reset_step"]
     assert env.get_attr("horizon") == [HORIZON, HORIZON]
+    env.close()
+
+
+@pytest.mark.parametrize("wait", ["step", "reset", "env_method"])
+def test_after_an_interruption_every_command_gets_its_own_answer(tmp_path, wait):
+    env = workers(tmp_path)
+    env.reset()
+    waits = {
+        "step": lambda: env.step(np.zeros(2, int)),
+        "reset": env.reset,
+        "env_method": lambda: env.env_method("pid"),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("multiprocessing.connection.Connection.poll", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            waits[wait]()
+    assert env.get_attr("horizon") == [HORIZON, HORIZON]
+    observations, rewards, *_ = env.step(np.zeros(2, int))
+    taken = [step for _, _, step in seen(observations)]
+    assert (taken, rewards.tolist()) == ([2, 2] if wait == "step" else [1, 1], [1.0, 1.0])
+    assert env.restarts == 0
+    env.close()
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def test_a_reset_has_as_long_as_a_step(tmp_path):
+    env = workers(tmp_path, n_envs=1, timeout=1.0)
+    env.reset()
+    break_at(tmp_path, SEED, "hang-at-reset")
+    since = time.monotonic()
+    env.reset()
+    assert time.monotonic() - since < 30  # which a new worker needs, and not START_SECONDS
+    assert env.restarts == 1
+    env.close()
+
+
+def test_a_step_before_the_first_reset_is_refused(tmp_path):
+    env = workers(tmp_path)
+    with pytest.raises(ResetNeeded, match=r"call reset\(\) first"):
+        env.step(np.zeros(2, int))
+    assert env.restarts == 0
     env.close()
 
 
