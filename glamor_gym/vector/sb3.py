@@ -73,13 +73,13 @@ def stop_action_of(env: VecEnv) -> int:
     Raises:
         ValueError: it has none.
     """
-    try:
-        return int(env.get_attr("stop_action")[0])
-    except AttributeError:
+    # Asked first: SB3's worker processes die of an attribute that is not there.
+    if not env.has_attr("stop_action"):
         raise ValueError(
             "env has no stop_action: wrap each of its environments in "
             "glamor_gym.wrappers.StopAction before making a vector of them"
-        ) from None
+        )
+    return int(env.get_attr("stop_action")[0])
 
 
 def horizon_of(env: VecEnv) -> int:
@@ -97,10 +97,9 @@ def horizon_of(env: VecEnv) -> int:
         assert isinstance(box, spaces.Box)
         if np.isfinite(box.high).all():
             return int(box.high.max())
-    try:
+    if env.has_attr("horizon"):
         return int(env.get_attr("horizon")[0])
-    except AttributeError:
-        spec = env.get_attr("spec")[0]
+    spec = env.get_attr("spec")[0]
     if spec is None or spec.max_episode_steps is None:
         raise ValueError(
             "env does not tell its horizon: give it `steps_left` in the observation, "
@@ -244,6 +243,9 @@ class GymnasiumVecEnv(VecEnv):
         if attr_name in ("spec", "render_mode") or hasattr(type(base), attr_name):
             return [getattr(base, attr_name) for _ in rows]
         if hasattr(base, "get_attr"):
+            # Gymnasium's worker processes end with an attribute that is not there.
+            if not all(base.call("has_wrapper_attr", attr_name)):
+                raise AttributeError(f"the environments have no attribute {attr_name!r}")
             values = base.get_attr(attr_name)
             return [values[index] for index in rows]
         return [getattr(base, attr_name) for _ in rows]

@@ -1,0 +1,78 @@
+"""Whatever vector a user may hold: what it lacks is said, and it lives on."""
+
+from functools import partial
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
+from gymnasium.wrappers import TimeLimit
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
+
+from glamor_gym.vector.sb3 import as_vec_env, horizon_of
+
+VECTORS = {
+    "dummy": DummyVecEnv,
+    "subprocess": partial(SubprocVecEnv, start_method="fork"),
+    "sync": SyncVectorEnv,
+    "async": partial(AsyncVectorEnv, context="fork"),
+}
+
+
+class Clockless(gym.Env):
+    """A goal environment that does not tell its horizon; STOP may be there."""
+
+    box = spaces.Box(0, 1, (1,), np.float32)
+    observation_space = spaces.Dict({"observation": box, "achieved_goal": box, "desired_goal": box})
+    action_space = spaces.Discrete(3)
+
+    def __init__(self, *, stop: bool) -> None:
+        if stop:
+            self.stop_action = 2
+        self.spec = gym.envs.registration.EnvSpec("Clockless-v0")
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        return self.observation_space.sample(), 0.0, False, False, {}
+
+
+@pytest.fixture(params=VECTORS)
+def make_vector(request):
+    made = []
+
+    def make(maker):
+        made.append(VECTORS[request.param]([maker]))
+        return made[-1]
+
+    yield make
+    for vector in made:
+        vector.close()
+
+
+def test_a_vector_without_stop_is_refused_and_lives_on(make_vector):
+    vector = make_vector(partial(Clockless, stop=False))
+    with pytest.raises(ValueError, match="env has no stop_action"):
+        as_vec_env(vector)
+    vector.reset()
+
+
+def test_a_vector_without_a_horizon_is_refused_and_lives_on(make_vector):
+    vector = as_vec_env(make_vector(partial(Clockless, stop=True)))
+    with pytest.raises(ValueError, match="env does not tell its horizon"):
+        horizon_of(vector)
+    vector.reset()
+
+
+def limited():
+    return TimeLimit(Clockless(stop=True), 7)
+
+
+@pytest.mark.parametrize("kind", ["dummy", "subprocess"])  # the others tell of no inner spec
+def test_the_registrations_limit_is_a_horizon(kind):
+    vector = as_vec_env(VECTORS[kind]([limited]))
+    assert horizon_of(vector) == 7
+    vector.close()
