@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, get_args
@@ -302,7 +302,7 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
                 ``reset_mask``, bool (num_envs,), for the environments that begin anew.
 
         Raises:
-            ValueError: an option or a goal is not as described.
+            ValueError: an option, a goal or the number of seeds is not as described.
             TypeError: a goal is of the wrong type or dtype.
         """
         options = dict(options or {})
@@ -311,8 +311,12 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
             raise ValueError(
                 f"options['reset_mask'] must be bool of shape ({self.num_envs},), got {mask!r}"
             )
-        if seed is None or isinstance(seed, int):
+        if seed is None or isinstance(seed, int | np.integer):
             seed = [None if seed is None else seed + k for k in range(self.num_envs)]
+        if len(seed) != self.num_envs:
+            raise ValueError(
+                f"seed must be an integer or a list of {self.num_envs}, got {len(seed)} of them"
+            )
         self._end_reset(self._begin_reset(np.flatnonzero(mask), seed, options))
         self._begun = True
         return self._observe(), self._inform(among=mask)
@@ -404,25 +408,30 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
         rows: NDArray[np.intp],
         seeds: Sequence[int | None] | None = None,
         options: Mapping[str, Any] = MappingProxyType({}),
-    ) -> list[tuple[int, Goal, Future[Any]]]:
-        """Start the resets of some worlds, each on a thread, with goals for their episodes."""
-        begun = []
+    ) -> list[tuple[int, NDArray[Any], Future[Any]]]:
+        """Start the resets of some worlds, each on a thread, with pictures of their goals."""
+        chosen: list[tuple[int, NDArray[Any], int | None]] = []
         for k in map(int, rows):
             world_seed = None
             if seeds is not None and seeds[k] is not None:
                 self._rngs[k], _ = seeding.np_random(seeds[k])
                 world_seed = int(self._rngs[k].integers(2**31))  # as GoalEnv draws it
             goal = self.choose_goal(options, self._rngs[k])
-            begun.append((k, goal, self._pool.submit(self._worlds[k].reset, seed=world_seed)))
-        return begun
+            chosen.append((k, self.picture_of(goal, self._worlds[k]), world_seed))
+        # Only now, when nothing can be refused any more: no reset may be left running.
+        return [
+            (k, desired, self._pool.submit(self._worlds[k].reset, seed=world_seed))
+            for k, desired, world_seed in chosen
+        ]
 
-    def _end_reset(self, begun: Sequence[tuple[int, Goal, Future[Any]]]) -> None:
+    def _end_reset(self, begun: Sequence[tuple[int, NDArray[Any], Future[Any]]]) -> None:
         """Wait for resets, and set the environments to the beginnings of their episodes."""
-        for k, goal, reset in begun:
+        wait(reset for *_, reset in begun)  # all of them, even where one is an error
+        for k, desired, reset in begun:
             frame, info = reset.result()
             self._stacks[k] = 0
             self._stacks[k, -1:] = frame
-            self._desired[k] = self.picture_of(goal, self._worlds[k])
+            self._desired[k] = desired
             self._lives[k] = info["lives"]
             self._steps_left[k] = self.horizon
             self._running[k] = True

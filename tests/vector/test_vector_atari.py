@@ -1,8 +1,11 @@
 """The vector of threads against one ordinary environment after the other."""
 
+import time
+
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.error import Error
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from glamor_gym.envs.atari import AtariWorld, NoopCounts
@@ -144,6 +147,47 @@ def test_a_reset_mask_that_is_none_is_refused(mask):
     threaded, _ = pair("Pong")
     with pytest.raises(ValueError, match="reset_mask"):
         threaded.reset(options={"reset_mask": mask})
+    threaded.close()
+
+
+@pytest.mark.parametrize(
+    ("refused", "message"),
+    [
+        ({"seed": [1]}, "seed must be an integer or a list of 3, got 1"),
+        ({"seed": [1, 2, 3, 4]}, "seed must be an integer or a list of 3, got 4"),
+        ({"options": {"goal": 10**6}}, "goal"),
+        ({"seed": [1, 2, -3]}, "-3"),
+    ],
+)
+def test_a_reset_that_is_refused_leaves_none_running(refused, message):
+    threaded, plain = pair("Pong")
+    expected = plain.reset(seed=5)[0]
+    for _ in range(3):
+        with pytest.raises((ValueError, Error), match=message):
+            threaded.reset(**refused)
+        assert_same(threaded.reset(seed=5)[0], expected)
+    threaded.close()
+    plain.close()
+
+
+def test_all_resets_are_awaited_where_one_fails(monkeypatch):
+    threaded, _ = pair("Pong")
+    threaded.reset(seed=0)
+    ended = []
+
+    def slow():
+        time.sleep(0.2)
+        ended.append(True)
+        raise RuntimeError("a later one")
+
+    def fail(**_):
+        raise RuntimeError("the first")
+
+    monkeypatch.setattr(threaded._worlds[0], "reset", fail)
+    monkeypatch.setattr(threaded._worlds[2], "reset", lambda **_: slow())
+    with pytest.raises(RuntimeError, match="the first"):
+        threaded.reset()
+    assert ended == [True]
     threaded.close()
 
 
