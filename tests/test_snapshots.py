@@ -9,6 +9,7 @@ import pytest
 from gymnasium.utils import RecordConstructorArgs
 
 import glamor_gym  # noqa: F401  (registers the ids)
+from glamor_gym.agents.snapshot_file import decode, encode
 from glamor_gym.envs import make_world
 from glamor_gym.envs.atari import AtariWorld
 from glamor_gym.snapshots import (
@@ -19,7 +20,14 @@ from glamor_gym.snapshots import (
     set_random_state,
     snapshot_of,
 )
-from glamor_gym.wrappers import EpisodeJournal, GoalEnv, StackFrames, offers_snapshots
+from glamor_gym.types import Goal
+from glamor_gym.wrappers import (
+    EpisodeJournal,
+    GoalEnv,
+    StackFrames,
+    StopAction,
+    offers_snapshots,
+)
 
 STEPS = 30
 
@@ -198,12 +206,40 @@ def test_journal_obeys_the_seed_it_is_given():
 
 @pytest.mark.parametrize("before", [0, 17])
 def test_goal_environment_keeps_a_journal_for_a_world_without_snapshots(before):
-    from glamor_gym.types import Goal
-
     goals = [Goal(np.full(2, value, np.float32), "frame") for value in (0.1, 0.5, 0.9)]
     assert_goes_on_alike(
         *(GoalEnv(Drifting(), goals, ranges={}, horizon=8) for _ in range(2)), before
     )
+
+
+class Telling(Drifting):
+    """Its infos hold what no checkpoint can."""
+
+    def reset(self, **kwargs):
+        return super().reset(**kwargs)[0], {"hits": {1: 0}}
+
+    def step(self, action):
+        return *super().step(action)[:4], {"hits": {1: object()}}
+
+
+@pytest.mark.parametrize("before", [0, 17])
+def test_a_journal_is_kept_whatever_the_infos_hold(before):
+    goals = [Goal(np.full(2, value, np.float32), "frame") for value in (0.1, 0.5, 0.9)]
+    env, other = (GoalEnv(Telling(), goals, ranges={}, horizon=8) for _ in range(2))
+    env.reset(seed=3)
+    play(env, np.random.default_rng(0), before)
+    other.snapshot = decode(encode(env.snapshot))
+    assert_same(env.step(env.stop_action)[:4], other.step(env.stop_action)[:4])
+    assert_same(env.reset()[0], other.reset()[0])
+
+
+def test_a_refused_action_is_not_written_down():
+    env = EpisodeJournal(StopAction(Drifting()))
+    env.reset(seed=0)
+    env.step(1)
+    with pytest.raises(ValueError, match="action must be"):
+        env.step(77)
+    assert env.snapshot["actions"] == [1]
 
 
 def test_what_offers_snapshots():

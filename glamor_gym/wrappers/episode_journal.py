@@ -49,8 +49,10 @@ class EpisodeJournal(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """Take an action and write it down."""
-        self._actions.append(copy.deepcopy(action))
-        return self.env.step(action)
+        taken = copy.deepcopy(action)
+        result = self.env.step(action)
+        self._actions.append(taken)  # not one that was refused: it would be again
+        return result
 
     @property
     def snapshot(self) -> Snapshot:

@@ -126,13 +126,12 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
 
         if "render_fps" in world.metadata:
             self.metadata = {**self.metadata, "render_fps": world.metadata["render_fps"]}
-        if not offers_snapshots(world):
-            world = EpisodeJournal(world)
         pictures = len(self._goal_space.shape) == 3
         frame_stack = as_integer(frame_stack, name="frame_stack", low=1)
         stopping = StopAction(StackFrames(world, frame_stack) if pictures else world)
         self.stop_action = stopping.stop_action
-        self._world = stopping
+        # Around all the rest: seed and actions are kept then, and no info, which may hold anything.
+        self._world = stopping if offers_snapshots(world) else EpisodeJournal(stopping)
         self._newest = slice(-self._goal_space.shape[0], None)
         self._draw = (
             world.get_wrapper_attr("draw") if world.has_wrapper_attr("draw") else to_picture

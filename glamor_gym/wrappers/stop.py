@@ -93,5 +93,5 @@ class StopAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     def _remember(self, observation: Any, info: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Keep what STOP would return, out of reach of whoever alters what is returned now."""
-        self._last = copy.deepcopy(observation), info
+        self._last = copy.deepcopy((observation, info))
         return observation, {**info, "stopped": False}

@@ -42,7 +42,7 @@ def test_stop_at_once_returns_the_first_observation_afresh(dot_world):
     info["TimeLimit.truncated"] = True
     again, *_, info = env.step(env.stop_action)
     assert again[2, 0] == 200
-    assert set(info) == {"labels", "stopped"}
+    assert info == {"labels": {"x": 0.0, "y": 2.0}, "stopped": True}
 
 
 @pytest.mark.parametrize("end", [{}, {"ends_at": 1}, {"cut_at": 1}])
