@@ -294,7 +294,8 @@ def spread(points: NDArray[Any], count: int, rng: np.random.Generator) -> NDArra
         ValueError: `count` is not in 1 … n.
     """
     count = as_integer(count, name="count", low=1, high=len(points))
-    # Centred, so that squares are small and little is lost where they are subtracted.
+    # Centred, so that squares are small and little is lost where they are subtracted. What is lost
+    # decides between points that are as far away: the sets of the package hang on it.
     points = (points - points.mean(axis=0)).astype(np.float32)
     squares = np.einsum("nd,nd->n", points, points)
     order = rng.permutation(len(points))

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from glamor_gym.snapshots import Snapshot
 
+_ROWS = 16  # as many frames as stay in a core's cache while they are compared
+
 
 class GoalBuffer:
     """A fixed number of slots with distance-based substitution.
@@ -34,8 +36,6 @@ class GoalBuffer:
         if capacity < 1:
             raise ValueError(f"capacity must be 1 or more, got {capacity}")
         self._frames = np.zeros((capacity, *shape), dtype)
-        self._points = np.zeros((capacity, int(np.prod(shape))), np.float32)
-        self._squares = np.zeros(capacity, np.float32)
         self._size = 0
 
     def __len__(self) -> int:
@@ -52,30 +52,15 @@ class GoalBuffer:
         slot = self._size
         if slot == len(self._frames):
             slot = int(rng.integers(slot))
-            candidate = np.asarray(frame, np.float32).reshape(-1)
-            new, old = self._distances(np.stack((candidate, self._points[slot])), slot)
-            if new <= old:
+            if self._nearest(frame, slot) <= self._nearest(self._frames[slot], slot):
                 return
         else:
             self._size += 1
-        self._put(slice(slot, slot + 1), np.asarray(frame)[None])
+        self._frames[slot] = frame
 
     def draw(self, count: int, rng: np.random.Generator) -> NDArray[Any]:
         """Return `count` of the frames kept, (count, *shape), drawn with replacement."""
         return self.frames[rng.integers(self._size, size=count)]
-
-    def _distances(self, points: NDArray[np.float32], slot: int) -> NDArray[np.float32]:
-        """Return the squared distances from points (k, d) to the nearest of the other slots."""
-        # |a − b|² = a² + b² − 2 a·b: the frames are read once, for all points together.
-        away = self._squares[: self._size] - 2 * points @ self._points[: self._size].T
-        away[:, slot] = np.inf
-        nearest: NDArray[np.float32] = away.min(axis=1) + np.einsum("kd,kd->k", points, points)
-        return nearest
-
-    def _put(self, slots: slice, frames: NDArray[Any]) -> None:
-        points = frames.reshape(len(frames), self._points.shape[1]).astype(np.float32)
-        self._frames[slots], self._points[slots] = frames, points
-        self._squares[slots] = np.einsum("kd,kd->k", points, points)
 
     def snapshot(self) -> Snapshot:
         """Return the frames kept, for a checkpoint."""
@@ -96,4 +81,26 @@ class GoalBuffer:
                 f"{len(own)}, got {frames.dtype} of {frames.shape}"
             )
         self._size = len(frames)
-        self._put(slice(0, self._size), frames)
+        self.frames[:] = frames
+
+    def _nearest(self, frame: NDArray[Any], slot: int) -> float:
+        """Return the squared distance from a frame to the nearest of the other slots."""
+        away = squared_distances(self.frames, frame)
+        away[slot] = np.inf
+        return float(away.min())
+
+
+def squared_distances(frames: NDArray[Any], frame: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the squared distance of each of `frames`, (n, *shape), from one, (*shape).
+
+    It is exact for whole numbers, and hangs on nothing else that is in `frames`. Differences are
+    squared, rather than products subtracted, in which those of near frames would be lost.
+    """
+    rows = frames.reshape(len(frames), frame.size)
+    other = np.asarray(frame, np.float64).reshape(-1)
+    away = np.empty(len(rows))
+    for first in range(0, len(rows), _ROWS):
+        difference = rows[first : first + _ROWS] - other
+        # Not einsum, whose sums hang on where in memory a row begins.
+        away[first : first + _ROWS] = np.square(difference, out=difference).sum(axis=1)
+    return away

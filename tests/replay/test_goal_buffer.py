@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glamor_gym.replay.goal_buffer import GoalBuffer
+from glamor_gym.replay.goal_buffer import GoalBuffer, squared_distances
 
 
 class Picks:
@@ -56,6 +56,45 @@ def test_goals_spread_over_what_was_seen():
     assert len(buffer) == 10
     drawn = buffer.draw(500, rng)
     assert len(np.unique(drawn, axis=0)) == 10
+
+
+def nearly_alike(count, rng):
+    """Return bright frames of noise with a small dark spot somewhere, as pictures of games are."""
+    scene = rng.integers(120, 220, (1, 40, 52)).astype(np.uint8)
+    frames = np.repeat(scene[None], count, axis=0)
+    for frame, (y, x) in zip(frames, rng.integers([37, 49], size=(count, 2)), strict=True):
+        frame[0, y : y + 3, x : x + 3] -= 12
+    return frames
+
+
+def test_near_frames_are_told_apart_exactly_and_by_a_restored_buffer_too():
+    rng = np.random.default_rng(7)
+    frames = nearly_alike(600, rng)
+    buffer, other = (GoalBuffer(20, frames.shape[1:], frames.dtype) for _ in range(2))
+    for frame in frames[:20]:
+        buffer.offer(frame, rng)
+    by_hand = list(frames[:20].astype(int))
+    other.restore(buffer.snapshot())
+    changes = 0
+    for frame, slot in zip(frames[20:], rng.integers(20, size=580), strict=True):
+        others = np.delete(by_hand, slot, axis=0)
+        new, old = (((others - one) ** 2).sum((1, 2, 3)).min() for one in (frame, by_hand[slot]))
+        if new > old:
+            by_hand[slot] = frame.astype(int)
+            changes += 1
+        for one in (buffer, other):
+            one.offer(frame, Picks(slot))
+    assert changes
+    assert np.array_equal(buffer.frames, by_hand)
+    assert np.array_equal(other.frames, by_hand)
+
+
+def test_distances_do_not_hang_on_what_stands_beside():
+    frames = 1e3 + np.random.default_rng(0).random((40, 33)).astype(np.float32)
+    away = squared_distances(frames, frames[5])
+    assert away[5] == 0.0
+    for first in range(4):
+        assert np.array_equal(squared_distances(frames[first:], frames[5]), away[first:])
 
 
 def test_a_snapshot_gives_the_same_buffer_back():
