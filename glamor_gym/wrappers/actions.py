@@ -81,12 +81,21 @@ class DiscretizeActions(
         RecordConstructorArgs.__init__(self, table=table)
         gym.ActionWrapper.__init__(self, env)
         space = env.action_space
-        if not isinstance(space, spaces.Box) or len(space.shape) != 1 or not space.is_bounded():
-            raise ValueError(f"env must have bounded actions Box (A,), got {space}")
+        if (
+            not isinstance(space, spaces.Box)
+            or len(space.shape) != 1
+            or not np.issubdtype(space.dtype, np.floating)
+            or not space.is_bounded()
+        ):
+            raise ValueError(f"env must have bounded actions Box (A,) of floats, got {space}")
         as_choice(table, get_args(ActionTable), name="table")
         self._signs = (_cartesian if table == "cartesian" else _diagonal)(space.shape[0])
-        middle, reach = (space.high + space.low) / 2, (space.high - space.low) / 2
-        self.table: NDArray[Any] = (middle + self._signs * reach).astype(space.dtype)
+        # The bounds themselves: computed from the middle, they might be rounded out of the box.
+        self.table: NDArray[Any] = np.select(
+            [self._signs < 0, self._signs > 0],
+            [space.low, space.high],
+            (space.high + space.low) / 2,
+        )
         self.action_space = spaces.Discrete(len(self.table))
 
     def action(self, action: Any) -> NDArray[Any]:

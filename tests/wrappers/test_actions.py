@@ -9,8 +9,8 @@ from glamor_gym.wrappers import DiscretizeActions, RepeatAction
 class Sum(gym.Env):
     """The state is the sum of the actions, Box (A,); the reward is the number of the step."""
 
-    def __init__(self, low, high):
-        self.action_space = gym.spaces.Box(np.array(low), np.array(high), dtype=np.float64)
+    def __init__(self, low, high, dtype=np.float64):
+        self.action_space = gym.spaces.Box(np.array(low, dtype), np.array(high, dtype), dtype=dtype)
         self.observation_space = gym.spaces.Box(-np.inf, np.inf, self.action_space.shape)
 
     def reset(self, *, seed=None, options=None):
@@ -56,6 +56,16 @@ def test_actions_reach_the_bounds_of_the_box():
     assert env.step(4)[0].tolist() == [1.5, -3.0]  # plus the middles 0.5 and −1
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_action_is_rounded_out_of_the_box(dtype):
+    rng = np.random.default_rng(0)
+    low = rng.uniform(-2, 2, 500).astype(dtype)
+    high = low + rng.uniform(0.01, 2, 500).astype(dtype)
+    env = DiscretizeActions(Sum(low, high, dtype), "diagonal")
+    assert env.table.dtype == dtype
+    assert all(map(env.env.action_space.contains, env.table))
+
+
 def test_actions_are_named_by_their_signs():
     cartesian = DiscretizeActions(Sum([0, -3], [1, 1]), "cartesian").get_action_meanings()
     assert cartesian[::4] == ["-1 -1", "0 0", "+1 +1"]
@@ -74,6 +84,8 @@ def test_an_action_outside_the_table_is_refused(action, error):
 def test_boxes_without_bounds_and_other_tables_are_refused():
     with pytest.raises(ValueError, match="bounded"):
         DiscretizeActions(Sum([-np.inf], [1]))
+    with pytest.raises(ValueError, match=r"bounded actions Box \(A,\) of floats, got Box.*int64"):
+        DiscretizeActions(Sum([-1], [1], np.int64))
     with pytest.raises(ValueError, match="table must be one of"):
         DiscretizeActions(Sum([-1], [1]), "octagonal")
     with pytest.raises(ValueError, match="bounded"):
