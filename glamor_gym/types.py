@@ -33,6 +33,13 @@ class World(Protocol):
     A world is a :class:`gymnasium.Env` whose observation is a screen (uint8, ``(H, W)`` or
     ``(H, W, 3)``) or a flat float32 vector in [0, 1], and whose ``info["labels"]`` holds the
     entity labels *at the moment of that observation*.
+
+    A world may also have two methods that are no part of the protocol:
+
+    * ``draw_observation(observation)`` returns an observation as a picture to look at, uint8
+      (H, W, 3), for vectors that a row of gray cells does not show well.
+    * ``all_goals()`` lists every state as a :class:`Goal`, where there are few; goal sets are then
+      made without playing.
     """
 
     goal_kind: GoalKind

@@ -103,7 +103,7 @@ class Dice(gym.Env[NDArray[np.float32], np.int64]):
         """Return the name of each die."""
         return ["fair", "loaded"]
 
-    def draw(self, observation: NDArray[np.float32]) -> NDArray[np.uint8]:
+    def draw_observation(self, observation: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Return the face as pips on white, blank before the roll, uint8 (40, 40, 3)."""
         picture = np.full((5 * _CELL, 5 * _CELL, 3), 255, np.uint8)
         picture[[0, -1]] = picture[:, [0, -1]] = 0
@@ -114,8 +114,8 @@ class Dice(gym.Env[NDArray[np.float32], np.int64]):
         return picture
 
     def render(self) -> NDArray[np.uint8] | None:
-        """Return the die as it lies, see :meth:`draw`; None without a render mode."""
-        return None if self.render_mode is None else self.draw(self.goal_content())
+        """Return the die as it lies, see :meth:`draw_observation`; None without a render mode."""
+        return None if self.render_mode is None else self.draw_observation(self.goal_content())
 
     @property
     def snapshot(self) -> Snapshot:

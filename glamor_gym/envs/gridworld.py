@@ -96,7 +96,7 @@ class GridWorld(gym.Env[NDArray[np.float32], np.int64]):
         """Return the name of each action."""
         return ["up", "right", "down", "left"]
 
-    def draw(self, observation: NDArray[np.float32]) -> NDArray[np.uint8]:
+    def draw_observation(self, observation: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Return the room with the agent as a dark cell, uint8 (12·size + 1, 12·size + 1, 3)."""
         side = _CELL * self.size + 1
         picture = np.full((side, side, 3), 255, np.uint8)
@@ -108,8 +108,8 @@ class GridWorld(gym.Env[NDArray[np.float32], np.int64]):
         return picture
 
     def render(self) -> NDArray[np.uint8] | None:
-        """Return the room as it is, see :meth:`draw`; None without a render mode."""
-        return None if self.render_mode is None else self.draw(self.goal_content())
+        """Return the room as it is, see :meth:`draw_observation`; None without a render mode."""
+        return None if self.render_mode is None else self.draw_observation(self.goal_content())
 
     @property
     def snapshot(self) -> Snapshot:

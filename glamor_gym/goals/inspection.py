@@ -118,8 +118,9 @@ def _problems(world: gym.Env[Any, Any], split: Split, goals: GoalList, count: in
 def _picture(world: gym.Env[Any, Any], content: NDArray[Any]) -> NDArray[np.uint8]:
     """Return a goal in gray: as a frame, or as the world itself draws its vectors."""
     shown = cast(World, world.unwrapped).goal_screen(content)
-    if world.has_wrapper_attr("draw"):
-        shown = cv2.cvtColor(world.get_wrapper_attr("draw")(shown), cv2.COLOR_RGB2GRAY)
+    draw = getattr(world.unwrapped, "draw_observation", None)
+    if draw is not None:
+        shown = cv2.cvtColor(draw(shown), cv2.COLOR_RGB2GRAY)
     else:
         shown = cv2.resize(shown, _CELL[::-1], interpolation=cv2.INTER_AREA)
     return shown.astype(np.uint8, copy=False)

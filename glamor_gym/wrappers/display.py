@@ -1,6 +1,6 @@
 """Pictures to look at: frames and vectors as colour pictures, two of them side by side.
 
-In: frames, uint8 (C, H, W), or vectors with values in [0, 1]. Out: uint8 (H, W, 3).
+In: frames, uint8 (C, H, W), or vectors, at best with values in [0, 1]. Out: uint8 (H, W, 3).
 """
 
 from __future__ import annotations
@@ -17,12 +17,19 @@ _GAP = 8
 
 
 def to_picture(observation: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return a frame, or a vector as a row of gray cells, as uint8 (H, W, 3)."""
+    """Return a frame, or a vector as a row of gray cells, as uint8 (H, W, 3).
+
+    Values of a vector beyond [0, 1] are black and white cells; frames of neither one nor three
+    channels are shown by their mean.
+    """
     if observation.ndim == 1:
-        gray = np.round(observation * 255).astype(np.uint8)[np.newaxis, :, np.newaxis]
+        cells = np.round(np.clip(observation, 0.0, 1.0) * 255).astype(np.uint8)
+        shown = cells[np.newaxis, :, np.newaxis]
     else:
-        gray = np.moveaxis(observation, 0, -1)
-    return np.broadcast_to(gray, (*gray.shape[:2], 3)).copy()
+        shown = np.moveaxis(observation, 0, -1)
+        if shown.shape[-1] not in (1, 3):
+            shown = shown.mean(axis=-1, keepdims=True).astype(np.uint8)
+    return np.broadcast_to(shown, (*shown.shape[:2], 3)).copy()
 
 
 def side_by_side(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -133,9 +133,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         # Around all the rest: seed and actions are kept then, and no info, which may hold anything.
         self._world = stopping if offers_snapshots(world) else EpisodeJournal(stopping)
         self._newest = slice(-self._goal_space.shape[0], None)
-        self._draw = (
-            world.get_wrapper_attr("draw") if world.has_wrapper_attr("draw") else to_picture
-        )
+        self._draw = getattr(world.unwrapped, "draw_observation", to_picture)
         self.action_space = stopping.action_space
         self.observation_space = goal_observations(
             stopping.observation_space, self._goal_space, self.horizon
@@ -281,7 +279,8 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
     def _observe(self, observation: NDArray[Any]) -> Observation:
         self._achieved = observation[self._newest].copy()
         return {
-            "observation": observation,
+            # A stack is fresh; a vector may be the world's own, which changes with its next step.
+            "observation": observation if observation.ndim > 1 else observation.copy(),
             "achieved_goal": self._achieved.copy(),
             "desired_goal": self._desired.copy(),
             "steps_left": np.array([self._steps_left], np.float32),

@@ -61,7 +61,7 @@ def test_every_face_is_a_goal():
 @pytest.mark.parametrize("face", range(7))
 def test_a_face_is_drawn_with_its_pips(face):
     observation = np.eye(7, 6, -1, dtype=np.float32)[face]
-    picture = Dice().draw(observation)
+    picture = Dice().draw_observation(observation)
     # A pip is a black square of 6 × 6; the border is black too.
     assert (picture[1:-1, 1:-1] == 0).all(axis=2).sum() == face * 36
 

@@ -20,6 +20,16 @@ def test_a_vector_becomes_a_row_of_cells():
     assert picture[0, :, 0].tolist() == [0, 128, 255]
 
 
+def test_values_out_of_range_are_black_and_white():
+    picture = to_picture(np.array([-3.0, 0.2, 1.004, np.inf], np.float32))
+    assert picture[0, :, 0].tolist() == [0, 51, 255, 255]
+
+
+def test_frames_of_other_channels_are_shown_by_their_mean():
+    frame = np.stack([np.full((2, 3), 10, np.uint8), np.full((2, 3), 21, np.uint8)])
+    assert to_picture(frame).tolist() == np.full((2, 3, 3), 15).tolist()
+
+
 def test_pictures_stand_side_by_side_enlarged_by_a_whole_factor():
     left = np.zeros((80, 104, 3), np.uint8)
     right = np.full((80, 104, 3), 100, np.uint8)

@@ -465,6 +465,38 @@ def test_vector_worlds_draw_themselves():
     assert not np.array_equal(both[:, :width], both[:, -width:])
 
 
+def test_a_users_own_method_is_not_taken_for_the_hook_that_draws(dot_world):
+    class Painting(dot_world):
+        def draw(self):
+            raise AssertionError("not for the goal environment")
+
+    world = ScreenToFrame(Painting(), SIZE)
+    goal = Goal(np.zeros((1, *SIZE), np.uint8), "frame")
+    env = GoalEnv(world, [goal], ranges={}, horizon=1, render_mode="rgb_array")
+    env.reset()
+    assert env.render().shape[-1] == 3
+
+
+def test_a_vector_that_the_world_goes_on_writing_to_is_copied():
+    class Buffered(GridWorld):
+        def reset(self, **kwargs):
+            observation, info = super().reset(**kwargs)
+            self.buffer = observation
+            return self.buffer, info
+
+        def step(self, action):
+            observation, *rest = super().step(action)
+            self.buffer[:] = observation
+            return self.buffer, *rest
+
+    env = GoalEnv(Buffered(), GridWorld().all_goals(), ranges={"x": 6.0, "y": 6.0}, horizon=5)
+    seen, _ = env.reset(seed=0)
+    kept = seen["observation"].copy()
+    for action in range(4):
+        env.step(action)
+    assert np.array_equal(seen["observation"], kept)
+
+
 def test_a_moment_is_told_by_three_pictures(make):
     env = make()  # a world without a render mode is shown as the agent sees it
     env.reset(options={"goal": 3})
