@@ -97,6 +97,21 @@ def test_copies_of_a_goal_environment_go_on_as_it_does(task, options, copied):
     assert_same(one, two)
 
 
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+def test_copies_keep_what_was_set_after_they_were_made(copied):
+    env = gym.make("glamor/GridWorld-v0")
+    env.reset(seed=42)
+    env.action_space.seed(3)
+    env.unwrapped.goals = env.unwrapped.goals[:2]
+    env.unwrapped.reward = "labels"
+    other = copied(env)
+    assert other.unwrapped.np_random_seed == 42
+    assert len(other.unwrapped.goals) == 2
+    assert other.unwrapped.reward == "labels"
+    drawn = [[one.action_space.sample() for _ in range(9)] for one in (env, other)]
+    assert drawn[0] == drawn[1]
+
+
 @pytest.mark.parametrize("before", [0, 11])
 @pytest.mark.parametrize(
     "task", ["ball_in_cup-catch", "cartpole-balance", "finger-spin", "manipulator-bring_ball",

@@ -138,6 +138,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         self.observation_space = goal_observations(
             stopping.observation_space, self._goal_space, self.horizon
         )
+        self._made_with = goals
         self._running = False
         self._steps_left = self.horizon
         self._goal_labels: dict[str, float] = {}
@@ -266,11 +267,16 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         """Copy and pickle what ``gym.make`` made as its registration and a snapshot.
 
         Emulators and renderers cannot be copied; another one can be made, and put to where this
-        one stands.
+        one stands. Seed, reward, goals and the generator of actions may be other than they were
+        made.
         """
         if self.spec is None:
             return super().__reduce_ex__(protocol)
-        return _made_again, (self.spec, self.snapshot)
+        snapshot = self.snapshot
+        kept = {name: getattr(self, name) for name in ("reward", "action_space", "_np_random_seed")}
+        if self.goals is not self._made_with:  # they may be many, and are made again as well
+            kept["goals"] = self.goals
+        return _made_again, (self.spec, snapshot, kept)
 
     def close(self) -> None:
         """Close the world; a second call does nothing."""
@@ -302,11 +308,12 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         }
 
 
-def _made_again(spec: EnvSpec, snapshot: Snapshot) -> GoalEnv:
+def _made_again(spec: EnvSpec, snapshot: Snapshot, kept: Mapping[str, Any]) -> GoalEnv:
     """Make an environment, without the wrappers around it, and put it to where it stood."""
     env = gym.make(spec).unwrapped
     assert isinstance(env, GoalEnv)
     env.snapshot = snapshot
+    vars(env).update(kept)
     return env
 
 
