@@ -44,7 +44,8 @@ def make_goal_env(
         goals: what ``reset()`` draws from: ``"train"``, the task's 1000 training goals;
             ``"eval"``, its 30 evaluation goals; ``"held-out"``, 30 others, see
             :attr:`~glamor_gym.goals.GoalSet.held_out`; ``"all"``, every state of a small world;
-            or the path of a goal-set file (``.npz``), whose training goals are taken.
+            or the path of a goal-set file (``.npz``), whose training goals are taken. A path given
+            as text keeps the environment's ``spec`` fit for JSON.
         reward: ``"image"`` or ``"labels"``, see :class:`~glamor_gym.wrappers.GoalEnv`.
         frame_size: (height, width) of the frames, in pixels.
         frame_stack: number of frames in ``observation``.

@@ -236,6 +236,9 @@ class ImageGoalAgent(OffPolicyAlgorithm):
                 f"env must have a Dict observation with Boxes {', '.join(keys)}; "
                 f"got {observation_space}"
             )
+        clock = observation_space.spaces.get("steps_left")
+        if clock is not None and not (isinstance(clock, spaces.Box) and clock.shape == (1,)):
+            raise ValueError(f"env must have steps_left as a Box of shape (1,), got {clock}")
         if not isinstance(action_space, spaces.Discrete):
             raise ValueError(f"env must have Discrete actions, got {action_space}")
         self.observation_space = observation_space

@@ -72,8 +72,8 @@ class DiscernAgent(ReactiveAgent):
         target_update_interval: updates between two copies to the target network.
         priority_exponent: α of prioritised replay.
         importance_exponent: β of prioritised replay at the start; it rises to 1.
-        n_decoys: K, from which the discriminator has to tell the goal; β = K + 1. Not recovered
-            from the published work: our choice.
+        n_decoys: K, from which the discriminator has to tell the goal; β = K + 1. All other goals
+            of a batch that has no K others. Not recovered from the published work: our choice.
         relabelled_share: share of transitions whose goal is their own trajectory's last frame,
             with reward 1. Our choice.
         goal_buffer_size: number of goals that the agent chooses from; 0: it takes the

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from glamor_gym.checks import as_integer
 from glamor_gym.models.encoders import EncoderName
 from glamor_gym.models.pair_encoder import PairOptions
 from glamor_gym.models.timed import TimedPairEncoder
@@ -27,7 +28,7 @@ class QNetwork(TimedPairEncoder):
         observation_space: see :class:`~glamor_gym.models.timed.TimedPairEncoder`.
         n_actions: number of actions A, STOP not counted.
         horizon: T, the most steps that can be left.
-        n_atoms: number of atoms of the value.
+        n_atoms: number of atoms of the value, from 2 on.
         **options: see there.
     """
 
@@ -41,7 +42,8 @@ class QNetwork(TimedPairEncoder):
         **options: Unpack[PairOptions],
     ) -> None:
         super().__init__(observation_space, horizon, **options)
-        self.n_actions, self.n_atoms = n_actions, n_atoms
+        self.n_actions = n_actions
+        self.n_atoms = as_integer(n_atoms, name="n_atoms", low=2)
         self.value = nn.Linear(self.embedding_size, n_atoms)
         self.advantage = nn.Linear(self.embedding_size, n_actions * n_atoms)
 

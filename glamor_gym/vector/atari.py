@@ -41,7 +41,7 @@ from glamor_gym.tasks import get_task
 from glamor_gym.types import Goal, GoalKind
 from glamor_gym.wrappers import FRAME_SIZE
 from glamor_gym.wrappers.display import side_by_side, to_picture
-from glamor_gym.wrappers.frames import to_frame
+from glamor_gym.wrappers.frames import MOST_FRAMES, to_frame
 from glamor_gym.wrappers.goal_rules import GoalRules, Reward, goal_observations
 
 SCREEN_SIZE = (210, 160)
@@ -268,7 +268,7 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
         frames = worlds[0].observation_space
         GoalRules.__init__(self, goals, {}, frames, reward="image", label_lag=0)
         self.horizon = as_integer(horizon, name="horizon", low=1)
-        frame_stack = as_integer(frame_stack, name="frame_stack", low=1)
+        frame_stack = as_integer(frame_stack, name="frame_stack", low=1, high=MOST_FRAMES)
         self.render_mode = as_render_mode(render_mode)
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}

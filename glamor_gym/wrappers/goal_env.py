@@ -31,7 +31,7 @@ from glamor_gym.snapshots import (
 from glamor_gym.types import Goal
 from glamor_gym.wrappers.display import side_by_side, to_picture
 from glamor_gym.wrappers.episode_journal import EpisodeJournal, offers_snapshots
-from glamor_gym.wrappers.frames import StackFrames
+from glamor_gym.wrappers.frames import MOST_FRAMES, StackFrames
 from glamor_gym.wrappers.goal_rules import GoalRules, Reward, goal_observations
 from glamor_gym.wrappers.stop import StopAction
 
@@ -127,7 +127,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         if "render_fps" in world.metadata:
             self.metadata = {**self.metadata, "render_fps": world.metadata["render_fps"]}
         pictures = len(self._goal_space.shape) == 3
-        frame_stack = as_integer(frame_stack, name="frame_stack", low=1)
+        frame_stack = as_integer(frame_stack, name="frame_stack", low=1, high=MOST_FRAMES)
         stopping = StopAction(StackFrames(world, frame_stack) if pictures else world)
         self.stop_action = stopping.stop_action
         # Around all the rest: seed and actions are kept then, and no info, which may hold anything.
@@ -318,7 +318,15 @@ def _made_again(spec: EnvSpec, snapshot: Snapshot, kept: Mapping[str, Any]) -> G
 
 
 def _goal_space(world: gym.Env[Any, Any]) -> spaces.Box:
-    space = as_instance(world, gym.Env, name="world").observation_space
+    """Return the space of goals, that of the world's observations.
+
+    Raises:
+        TypeError: it is no environment.
+        ValueError: its observations or actions are no goal environment's.
+    """
+    space, actions = as_instance(world, gym.Env, name="world").observation_space, world.action_space
+    if not isinstance(actions, spaces.Discrete) or actions.start != 0:
+        raise ValueError(f"world must have actions Discrete(n) counted from 0, got {actions}")
     if isinstance(space, spaces.Box) and (space.dtype, len(space.shape)) in (
         (np.dtype(np.uint8), 3),
         (np.dtype(np.float32), 1),

@@ -15,7 +15,7 @@ from glamor_gym.checks import as_integer
 from glamor_gym.envs import RenderProfile, make_world
 from glamor_gym.tasks import Task, get_task
 from glamor_gym.wrappers.actions import ActionTable, DiscretizeActions
-from glamor_gym.wrappers.frames import FRAME_SIZE, ScreenToFrame, StackFrames
+from glamor_gym.wrappers.frames import FRAME_SIZE, MOST_FRAMES, ScreenToFrame, StackFrames
 
 
 def make_pipeline(
@@ -47,7 +47,7 @@ def make_pipeline(
     """
     if not isinstance(task, Task):
         task = get_task(task)
-    frame_stack = as_integer(frame_stack, name="frame_stack", low=1)
+    frame_stack = as_integer(frame_stack, name="frame_stack", low=1, high=MOST_FRAMES)
     env = make_world(
         task,
         sticky=sticky,

@@ -169,6 +169,11 @@ def test_the_target_is_copied_at_its_interval():
     assert torch.equal(q.value.bias, target.value.bias)
 
 
+def test_a_value_of_a_single_atom_is_refused():
+    with pytest.raises(ValueError, match="n_atoms must be an integer ≥ 2, got 1"):
+        make(policy_kwargs={"embedding_size": 32, "n_atoms": 1})
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -319,6 +319,22 @@ def test_an_environment_that_does_not_fit_is_not_set(agent_class):
     assert agent.env is before
 
 
+def test_a_clock_of_another_shape_is_refused(agent_class):
+    class Scalar(gym.ObservationWrapper):
+        def __init__(self, env):
+            super().__init__(env)
+            clock = gym.spaces.Box(0, 10, (), np.float32)
+            self.observation_space = gym.spaces.Dict(
+                {**env.observation_space.spaces, "steps_left": clock}
+            )
+
+        def observation(self, observation):
+            return observation | {"steps_left": observation["steps_left"][0]}
+
+    with pytest.raises(ValueError, match=r"env must have steps_left as a Box of shape \(1,\)"):
+        make(agent_class, Scalar(make_grid()))
+
+
 def test_a_file_in_half_precision_can_be_learned_from(trained_agent, tmp_path):
     trained_agent.save(tmp_path / "agent", half=True)
     header_and_weights = (tmp_path / "agent.safetensors").stat().st_size

@@ -234,6 +234,7 @@ def test_episodes_may_be_cut_off_by_gymnasiums_own_limit():
         ({"sticky": 1.1}, ValueError, "sticky"),
         ({"frame_size": 80}, ValueError, "frame_size"),
         ({"frame_stack": 0}, ValueError, "frame_stack"),
+        ({"frame_stack": 1001}, ValueError, "frame_stack must be an integer from 1 to 1000"),
         ({"render_profile": "slow"}, ValueError, "render_profile"),
         ({"render_mode": "human"}, ValueError, "render_mode"),
         ({"task": "Pongg"}, ValueError, "unknown task"),

@@ -3,6 +3,7 @@ import warnings
 import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
+from gymnasium.spaces import Discrete
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -427,6 +428,7 @@ def test_goals_of_different_shapes_are_not_compared(make):
         ({"reward": "sparse"}, ValueError, "reward must be one of .*got 'sparse'"),
         ({"label_lag": 2}, ValueError, "label_lag must be one of 0, 1, got 2"),
         ({"frame_stack": 0}, ValueError, "frame_stack"),
+        ({"frame_stack": 1001}, ValueError, "frame_stack must be an integer from 1 to 1000"),
         ({"render_mode": "human"}, ValueError, "render_mode.*'human'"),
         ({"goals": []}, ValueError, "goals must hold at least one goal"),
         ({"ranges": {"x": -1.0}}, ValueError, r"ranges\['x'\].*-1.0"),
@@ -436,6 +438,13 @@ def test_goals_of_different_shapes_are_not_compared(make):
 def test_bad_arguments_are_named(make, kwargs, error, message):
     with pytest.raises(error, match=message):
         make(**kwargs)
+
+
+def test_a_world_with_actions_counted_from_one_is_refused():
+    world = GridWorld()
+    world.action_space = Discrete(4, start=1)
+    with pytest.raises(ValueError, match=r"world must have actions Discrete\(n\) counted from 0"):
+        GoalEnv(world, GridWorld().all_goals(), ranges={}, horizon=1)
 
 
 def test_a_world_without_frames_is_refused(dot_world):

@@ -56,7 +56,8 @@ def test_a_stack_of_one_is_the_bare_frame():
         ({"render_profile": "slow"}, "render_profile must be one of .*got 'slow'"),
         ({"frame_size": (80,)}, r"frame_size must be \(height, width\).*\(80,\)"),
         ({"frame_size": (0, 104)}, "frame_size must be"),
-        ({"frame_stack": 0}, "frame_stack must be an integer ≥ 1, got 0"),
+        ({"frame_stack": 0}, "frame_stack must be an integer from 1 to 1000, got 0"),
+        ({"frame_stack": 1001}, "frame_stack must be an integer from 1 to 1000, got 1001"),
     ],
 )
 def test_bad_arguments_are_named(kwargs, message):
