@@ -33,7 +33,12 @@ def register_in_workers() -> None:
     """Have the workers of a fork server know the ids as well.
 
     Such workers (SB3's ``SubprocVecEnv``) import the main script and nothing else: where that
-    is a test runner or a notebook, ``gym.make`` would find no namespace ``glamor`` in them.
+    is a test runner or a notebook, ``gym.make`` would find no namespace ``glamor`` in them. What
+    others have asked for stays.
     """
     if "forkserver" in multiprocessing.get_all_start_methods():
-        multiprocessing.set_forkserver_preload(["__main__", "glamor_gym"])
+        from multiprocessing import forkserver  # which not every system has
+
+        # There is no public way to ask.
+        others = getattr(forkserver._forkserver, "_preload_modules", ["__main__"])
+        multiprocessing.set_forkserver_preload(list(dict.fromkeys([*others, "glamor_gym"])))

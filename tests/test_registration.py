@@ -44,6 +44,19 @@ def test_there_are_23_ids():
     assert [env_id for env_id in gym.registry if env_id.startswith("glamor/")] == IDS
 
 
+def test_the_fork_server_loads_what_others_asked_for_too():
+    lines = (
+        "import multiprocessing as m; from multiprocessing import forkserver",
+        "m.set_forkserver_preload(['__main__', 'json'])",
+        "import glamor_gym; glamor_gym.registration.register_in_workers()",
+        "print(forkserver._forkserver._preload_modules)",
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "['__main__', 'json', 'glamor_gym']"
+
+
 def test_registering_twice_changes_nothing():
     specs = {env_id: gym.spec(env_id) for env_id in IDS}
     register_envs()
