@@ -239,7 +239,7 @@ class GymnasiumVecEnv(VecEnv):
             return [None if self.env.spec is None else self.env.spec.id for _ in rows]
         # What a vector has for all of its environments is its own attribute; num_envs and the
         # like are never asked for here.
-        base = self.env.unwrapped  # wrappers of vectors hand nothing on
+        base: Any = self.env.unwrapped  # wrappers of vectors hand nothing on
         if attr_name in ("spec", "render_mode") or hasattr(type(base), attr_name):
             return [getattr(base, attr_name) for _ in rows]
         if hasattr(base, "get_attr"):
