@@ -41,8 +41,7 @@ def can_be_played(subject: GoalEnvSubject) -> None:
 
     Mend: see the error; every action of the action space has to be allowed at every step.
     """
-    if not all(len(episode) > 1 for episode in subject.recordings):
-        raise CheckFailedError("an episode was over before its first step")
+    _ = subject.recordings  # they are played when first looked at: what that raises is the finding
 
 
 def stays_in_its_space(subject: GoalEnvSubject) -> None:

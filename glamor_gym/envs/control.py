@@ -20,7 +20,7 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
-from glamor_gym.checks import as_size
+from glamor_gym.checks import as_choice, as_render_mode, as_size
 from glamor_gym.envs.rendering import choose_backend
 from glamor_gym.snapshots import Snapshot, random_state, set_random_state
 from glamor_gym.tasks import Task
@@ -97,12 +97,8 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
             ValueError: an argument is not among these, or the task's row does not fit the suite.
             RenderingError: OpenGL does not work on this machine.
         """
-        if render_profile is not None and render_profile not in LOOKS:
-            raise ValueError(
-                f"render_profile must be one of {sorted(LOOKS)} or None, got {render_profile!r}"
-            )
-        if render_mode not in (None, "rgb_array"):
-            raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
+        as_choice(render_profile, (*LOOKS, None), name="render_profile")
+        self.render_mode = as_render_mode(render_mode)
         frame_size = as_size(frame_size, name="frame_size")
         domain, _, name = task.source.partition("/")
         if (domain, name) not in suite.ALL_TASKS:
@@ -119,7 +115,6 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
         self._closed = False
         self.action_space = self._simulation.action_space
         self.observation_space = spaces.Box(0, 255, frame_size, np.uint8)
-        self.render_mode = render_mode
         # Shimmy's own rate is wrong, and written into its class.
         self.metadata = {
             "render_modes": ["rgb_array"],

@@ -47,7 +47,9 @@ class HindsightFrameBuffer(ReplayBuffer):
     Args:
         buffer_size: frames kept, over all environments; an episode of N steps takes N + 2.
         observation_space: a Dict with ``observation``, ``achieved_goal``, ``desired_goal`` and,
-            possibly, ``steps_left``.
+            possibly, ``steps_left``. Without the last, an episode that a reset broke off cannot be
+            told from the next one where that has the same goal and begins at the same moment: the
+            two are stored as one.
         action_space: Discrete.
         device: where samples are put.
         n_envs: number of environments.
