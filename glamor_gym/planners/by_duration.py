@@ -153,9 +153,7 @@ def roll_out(
     return tokens, token_z
 
 
-def elected(
-    z: Float[Tensor, "c actions"], row: Int[Tensor, "c"], n_rows: int
-) -> Int[Tensor, "c"]:
+def elected(z: Float[Tensor, "c actions"], row: Int[Tensor, "c"], n_rows: int) -> Int[Tensor, "c"]:
     """Return, for each candidate, the first action that is worth most over its row's durations.
 
     Args:
