@@ -18,7 +18,7 @@ from glamor_gym.commands.options import Train
 from glamor_gym.commands.tables import result_table, terminal
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments import RunSpec, get_algorithm
-from glamor_gym.experiments.runs import prepare_run
+from glamor_gym.experiments.runs import Run, prepare_run
 from glamor_gym.report import write_report
 from glamor_gym.tasks import get_task
 
@@ -32,7 +32,8 @@ def train(options: Train, command: str) -> int:
 
     Returns:
         The exit code: 0; 143 after SIGTERM and 130 after Ctrl-C, with a checkpoint of the very
-        step to go on from; 1 where a loss became NaN, with a checkpoint from before.
+        step to go on from, unless the run was finished all the same; 1 where a loss became NaN,
+        with a checkpoint from before.
 
     Raises:
         InputError: an option is wrong, or does not fit the run that is there.
@@ -52,17 +53,23 @@ def train(options: Train, command: str) -> int:
     try:
         run.complete()
     except (KeyboardInterrupt, FloatingPointError) as error:
-        print(f"stopped at step {run.steps_taken:,}: {error}")
-        again = "go on" if get_algorithm(run.config.algorithm).resumes else "begin anew"
-        print(f"{again} with: glamor-gym train --run-dir {folder.path}")
-        if isinstance(error, FloatingPointError):
-            return 1
-        return error.exit_code if isinstance(error, TrainingInterrupted) else 130
+        if not folder.config().finished:
+            return _stopped(run, error)
     result = folder.evaluation()
     assert result is not None  # a run ends with one
     terminal().print(result_table(result, name="this run"))
     print(f"report: {write_report(folder)}")
     return 0
+
+
+def _stopped(run: Run, error: BaseException) -> int:
+    """Say how a run that came to no end goes on; return the exit code."""
+    print(f"stopped at step {run.steps_taken:,}: {error}")
+    again = "go on" if get_algorithm(run.config.algorithm).resumes else "begin anew"
+    print(f"{again} with: glamor-gym train --run-dir {run.folder.path}")
+    if isinstance(error, FloatingPointError):
+        return 1
+    return error.exit_code if isinstance(error, TrainingInterrupted) else 130
 
 
 def _default_folder(options: Train) -> Path:

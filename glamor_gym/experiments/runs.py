@@ -18,10 +18,10 @@ from typing import Any, cast
 
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-from glamor_gym.agents import CheckpointCallback, GlamorAgent, StopRequest
+from glamor_gym.agents import CheckpointCallback, GlamorAgent, StopRequest, TrainingInterrupted
 from glamor_gym.evaluation import (
     EvaluationCallback,
     RunConfig,
@@ -64,7 +64,8 @@ def train_run(
     Raises:
         ValueError: the run cannot be carried out as it is asked for.
         FolderInUseError: another process is at work in the folder.
-        TrainingInterrupted: SIGTERM or SIGINT came; the run can go on from that very step.
+        TrainingInterrupted: SIGTERM or SIGINT came; the run can go on from that very step, or is
+            finished, where it came after the last one.
         FloatingPointError: a loss or a weight became NaN; the checkpoint before it is kept.
     """
     return prepare_run(
@@ -207,7 +208,8 @@ class Run(ABC):
         """Do what is left of the run, and return its last evaluation.
 
         Raises:
-            KeyboardInterrupt: it was interrupted; what there is was saved.
+            KeyboardInterrupt: it was interrupted; what there is was saved. The run may have come to
+                its end all the same: ``folder.config().finished``.
         """
 
     def _finished(self, result: EvaluationResult, seconds: float) -> EvaluationResult:
@@ -305,14 +307,18 @@ class _TrainedRun(Run):
             raise
         seconds = self._save(began)
         last = list(self._evaluation.results.values())[-1]
-        return self._finished(last, seconds)
+        result = self._finished(last, seconds)
+        if self._stop.received is not None:  # after the last step: whoever began the run is to end
+            raise TrainingInterrupted(self._stop.received, self._agent.num_timesteps)
+        return result
 
     def _learn(self) -> None:
-        """Take the steps that are left; where none are, evaluate only."""
+        """Take the steps that are left; where none are, do what comes at the end only."""
         steps_left = self.config.steps - self._agent.num_timesteps
         if steps_left <= 0:
-            self._evaluation.init_callback(self._agent)
-            self._evaluation.on_training_end()
+            at_the_end = CallbackList(self._callbacks)
+            at_the_end.init_callback(self._agent)
+            at_the_end.on_training_end()
             return
         self._agent.learn(
             steps_left,

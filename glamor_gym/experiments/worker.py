@@ -60,11 +60,16 @@ def carry_out(job: Job) -> None:
 def _run(job: Job) -> None:
     import torch
 
+    from glamor_gym.agents import TrainingInterrupted
     from glamor_gym.evaluation import RunFolder
     from glamor_gym.experiments.runs import train_run
     from glamor_gym.report import write_report
 
     torch.set_num_threads(job.threads)
     folder = RunFolder(job.folder)
-    train_run(job.spec, folder, command=job.command, device=job.device, verbose=1)
+    try:
+        train_run(job.spec, folder, command=job.command, device=job.device, verbose=1)
+    except TrainingInterrupted:
+        if not folder.config().finished:
+            raise
     write_report(folder)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 
 import pytest
-from small_runs import job_for, player_spec
+from small_runs import job_for, player_spec, small_spec
 
-from glamor_gym.evaluation import RunFolder
+from glamor_gym.evaluation import RunFolder, callback
 from glamor_gym.experiments.status import Attempt, Status, read_status, write_status
 from glamor_gym.experiments.worker import carry_out
 
@@ -46,6 +48,20 @@ def test_ctrl_c_is_told_apart_from_an_error(tmp_path):
         assert read_status(tmp_path).state == "running"
         raise KeyboardInterrupt
     assert read_status(tmp_path).state == "interrupted"
+
+
+def test_a_job_that_is_interrupted_after_its_last_step_is_finished(tmp_path, monkeypatch):
+    played = callback.evaluate
+
+    def interrupted(*arguments, **options):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return played(*arguments, **options)
+
+    monkeypatch.setattr(callback, "evaluate", interrupted)
+    job = job_for(small_spec(steps=60), tmp_path)
+    carry_out(job)
+    assert read_status(job.folder).state == "finished"
+    assert (job.folder / "report.html").is_file()
 
 
 def test_a_run_that_nobody_began_is_waiting(tmp_path):

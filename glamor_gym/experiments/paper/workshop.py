@@ -90,7 +90,7 @@ class Workshop:
         """
         name = run_name(spec, looks)
         folder = RunFolder(self.path / "runs" / name)
-        if not (folder.holds_a_run() and folder.config().finished):
+        if not _is_done(folder, looks):
             print(f"training {name}", flush=True)
             train_run(
                 spec,
@@ -124,6 +124,13 @@ class Workshop:
             print(f"evaluating {name}", flush=True)
             save_result(measure(), file)
         return load_result(file)
+
+
+def _is_done(folder: RunFolder, looks: Sequence[int]) -> bool:
+    """Return whether a run is finished, with its agents of every look."""
+    if not (folder.holds_a_run() and folder.config().finished):
+        return False
+    return all(snapshot_file(folder, step).is_file() for step in looks)
 
 
 class Snapshots(BaseCallback):

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
 
 import pandas as pd
 import pytest
 
+from glamor_gym.agents import TrainingInterrupted
+from glamor_gym.evaluation import RunFolder
+from glamor_gym.evaluation import callback as callback_module
 from glamor_gym.experiments import RunSpec
 from glamor_gym.experiments.paper import workshop as workshop_module
-from glamor_gym.experiments.paper.workshop import Workshop, run_name
+from glamor_gym.experiments.paper.workshop import Workshop, run_name, snapshot_file
 
 SPEC = RunSpec(
     "GridWorld",
@@ -113,3 +118,38 @@ def test_a_measurement_that_breaks_leaves_nothing(shop, tmp_path):
         shop.measured("thing", broken)
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
     assert shop.measured("thing", lambda: pd.DataFrame({"a": [3]}))["a"].item() == 3
+
+
+def interrupted_evaluation(monkeypatch, times):
+    """Have Ctrl-C come so often within the evaluation at the end."""
+    played = callback_module.evaluate
+
+    def interrupted(*arguments, **options):
+        for _ in range(times):
+            os.kill(os.getpid(), signal.SIGINT)
+        return played(*arguments, **options)
+
+    monkeypatch.setattr(callback_module, "evaluate", interrupted)
+
+
+def test_a_run_that_was_broken_off_in_its_last_evaluation_keeps_its_last_agent(shop, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupted_evaluation(patch, times=2)
+        with pytest.raises(KeyboardInterrupt):
+            shop.trained(SPEC, LOOKS)
+    assert shop.trained(SPEC, LOOKS).agent(80).num_timesteps == 80
+
+
+def test_a_finished_run_without_its_last_agent_gets_it(shop):
+    trained = shop.trained(SPEC, LOOKS)
+    snapshot_file(trained.folder, 80).unlink()
+    assert shop.trained(SPEC, LOOKS).agent(80).num_timesteps == 80
+
+
+def test_ctrl_c_in_the_last_evaluation_ends_the_command_after_it(shop, monkeypatch):
+    interrupted_evaluation(monkeypatch, times=1)
+    with pytest.raises(TrainingInterrupted):
+        shop.trained(SPEC, LOOKS)
+    folder = RunFolder(shop.path / "runs" / run_name(SPEC, LOOKS))
+    assert folder.config().finished
+    assert snapshot_file(folder, 80).is_file()
