@@ -12,7 +12,7 @@ import dataclasses
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from typing import Any, cast
 
@@ -274,7 +274,7 @@ class _TrainedRun(Run):
             limits.append(_StopAt(config.steps))
         # A checkpoint comes before the evaluation at the end, which leaves no trace in it.
         self._stop = StopRequest()
-        checkpoints: list[BaseCallback] = []
+        checkpoints: list[CheckpointCallback] = []
         if algorithm.resumes:
             checkpoints.append(
                 CheckpointCallback(
@@ -283,7 +283,18 @@ class _TrainedRun(Run):
                     stop=self._stop,
                 )
             )
-        self._callbacks: list[BaseCallback] = [*checkpoints, evaluation, *callbacks, *limits]
+        clock = _WhenWritten(
+            lambda: len(evaluation.results) + sum(each.n_written for each in checkpoints),
+            self._keep_seconds,
+        )
+        self._callbacks: list[BaseCallback] = [
+            *checkpoints,
+            clock,
+            evaluation,
+            *callbacks,
+            *limits,
+        ]
+        self._began = time.monotonic()
         self._progress_bar = progress_bar
         agent.set_logger(folder.logger(agent.num_timesteps, keep_all=is_extended))
 
@@ -298,14 +309,14 @@ class _TrainedRun(Run):
             return self._complete()
 
     def _complete(self) -> EvaluationResult:
-        began = time.monotonic()
+        self._began = time.monotonic()
         try:
             with self._stop if self._algorithm.resumes else nullcontext():
                 self._learn()
         except KeyboardInterrupt:
-            self._save(began)
+            self._save()
             raise
-        seconds = self._save(began)
+        seconds = self._save()
         last = list(self._evaluation.results.values())[-1]
         result = self._finished(last, seconds)
         if self._stop.received is not None:  # after the last step: whoever began the run is to end
@@ -335,12 +346,37 @@ class _TrainedRun(Run):
             return 1
         return max(1, self.config.steps // (horizon_of(env) * LOG_ENTRIES))
 
-    def _save(self, began: float) -> float:
+    def _save(self) -> float:
         """Write the agent; return the seconds of training so far."""
         self.folder.save_agent(self._agent)
-        seconds = self.config.train_seconds + time.monotonic() - began
+        return self._keep_seconds()
+
+    def _keep_seconds(self) -> float:
+        """Write down and return the seconds of training so far."""
+        seconds = self.config.train_seconds + time.monotonic() - self._began
         self.folder.write_config(dataclasses.replace(self.config, train_seconds=seconds))
         return seconds
+
+
+class _WhenWritten(BaseCallback):
+    """Do something whenever more was written: a process that is killed does nothing at its end."""
+
+    def __init__(self, n_written: Callable[[], int], act: Callable[[], object]) -> None:
+        super().__init__()
+        self._n_written = n_written
+        self._act = act
+        self._seen = 0
+
+    def _on_rollout_start(self) -> None:
+        if self._n_written() != self._seen:
+            self._seen = self._n_written()
+            self._act()
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_training_end(self) -> None:
+        self._act()
 
 
 class _StopAt(BaseCallback):

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 from small_runs import SMALL, player_spec, small_spec
+from stable_baselines3.common.callbacks import BaseCallback
 
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.evaluation import RunFolder, evaluate
@@ -37,6 +38,35 @@ def test_a_finished_run_goes_on_to_more_steps(tmp_path):
     assert folder.metrics()["step"].max() == 300
     with pytest.raises(ValueError, match="a run of 300 steps, more than 200"):
         is_finished(small_spec(), folder)
+
+
+class Killed(BaseException):
+    """What ends a process without any of its last words."""
+
+
+class KillAt(BaseCallback):
+    def __init__(self, step):
+        super().__init__()
+        self._step = step
+
+    def _on_step(self):
+        if self.num_timesteps >= self._step:
+            raise Killed
+        return True
+
+
+def broken_off(spec, folder, step):
+    with pytest.raises(Killed):
+        train_run(spec, folder, command="", device="cpu", callbacks=[KillAt(step)])
+
+
+def test_the_seconds_of_a_process_that_is_killed_are_kept(tmp_path):
+    folder = RunFolder(tmp_path)
+    broken_off(small_spec(eval_every=60), folder, step=80)
+    before = folder.config().train_seconds
+    assert before > 0
+    train_run(small_spec(eval_every=60), folder, command="", device="cpu")
+    assert folder.config().train_seconds > before
 
 
 def test_a_library_that_cannot_resume_begins_anew(tmp_path):
