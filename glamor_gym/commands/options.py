@@ -87,7 +87,7 @@ class Train:
     episodes_per_goal: Annotated[int | None, _or_else("INT", RunSpec.episodes_per_goal)] = None
     """How often each goal is tried in the last evaluation; once in those before it."""
     minutes: Annotated[float | None, _or_else("FLOAT", "no limit")] = None
-    """End the training after so many minutes, whatever steps are left."""
+    """End the training after so many minutes in all, whatever steps are left."""
     checkpoint_minutes: Annotated[float | None, _or_else("FLOAT", RunSpec.checkpoint_minutes)] = (
         None
     )
@@ -280,7 +280,7 @@ class Benchmark(Workers):
     episodes_per_goal: int = RunSpec.episodes_per_goal
     """How often each goal is tried in the last evaluation; once in those before it."""
     minutes: Annotated[float | None, _or_else("FLOAT", "no limit")] = None
-    """End the training of each run after so many minutes, whatever steps are left."""
+    """End the training of each run after so many minutes in all, whatever steps are left."""
     set: Assignments = ()
     """A setting of one agent, e.g. glamor.n_trials=200."""
     env: Assignments = ()
@@ -324,7 +324,7 @@ class Ablate(Workers):
     steps: Annotated[int | None, _or_else("INT", 30_000)] = None
     """Environment steps of each run."""
     minutes: Annotated[float | None, _or_else("FLOAT", "no limit")] = None
-    """End the training of each run after so many minutes, whatever steps are left."""
+    """End the training of each run after so many minutes in all, whatever steps are left."""
     n_envs: Annotated[int | None, _or_else("INT", RunSpec.n_envs)] = None
     """Environments that collect data side by side."""
     eval_every: Annotated[int | None, _or_else("INT", "at the end alone")] = None

@@ -146,10 +146,12 @@ class RunFolder:
 
         Raises:
             TypeError: a value is not JSON-able.
+            ValueError: a number is not finite.
             OSError: the file cannot be written.
         """
         with write_atomically(self.config_file) as file:
-            file.write(json.dumps(dataclasses.asdict(config), indent=2).encode())
+            text = json.dumps(dataclasses.asdict(config), indent=2, allow_nan=False)
+            file.write(text.encode())
 
     def config(self) -> RunConfig:
         """Return what was run.

@@ -171,9 +171,10 @@ def is_finished(spec: RunSpec, folder: RunFolder) -> bool:
             f"{folder.path} holds a run of {config.steps} steps, more than {spec.steps}; "
             "take another folder for a new run"
         )
-    asked = (spec.steps, spec.evaluation_interval, spec.episodes_per_goal)
+    asked = (spec.steps, spec.minutes, spec.evaluation_interval, spec.episodes_per_goal)
     return config.finished and asked == (
         config.steps,
+        config.minutes,
         config.eval_every,
         config.episodes_per_goal,
     )
@@ -263,15 +264,18 @@ class _TrainedRun(Run):
         progress_bar: bool,
         is_extended: bool,
     ) -> None:
+        limits: list[BaseCallback] = []
+        self._has_time = True
+        if config.minutes is not None:
+            minutes_left = config.minutes - config.train_seconds / 60
+            self._has_time = minutes_left > 0
+            limits += [StopAfter(minutes_left)] if self._has_time else []
+        if not isinstance(agent, OffPolicyAlgorithm):
+            limits.append(_StopAt(config.steps))
         super().__init__(config, folder)
         self._algorithm = algorithm
         self._agent = agent
         self._evaluation = evaluation
-        limits: list[BaseCallback] = []
-        if config.minutes is not None:
-            limits.append(StopAfter(config.minutes))
-        if not isinstance(agent, OffPolicyAlgorithm):
-            limits.append(_StopAt(config.steps))
         # A checkpoint comes before the evaluation at the end, which leaves no trace in it.
         self._stop = StopRequest()
         checkpoints: list[CheckpointCallback] = []
@@ -324,9 +328,9 @@ class _TrainedRun(Run):
         return result
 
     def _learn(self) -> None:
-        """Take the steps that are left; where none are, do what comes at the end only."""
+        """Take the steps that are left; without any, or time, do what comes at the end alone."""
         steps_left = self.config.steps - self._agent.num_timesteps
-        if steps_left <= 0:
+        if steps_left <= 0 or not self._has_time:
             at_the_end = CallbackList(self._callbacks)
             at_the_end.init_callback(self._agent)
             at_the_end.on_training_end()

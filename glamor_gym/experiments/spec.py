@@ -5,6 +5,7 @@ In: names, settings and numbers. Out: the same, checked when they are put togeth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
@@ -74,7 +75,8 @@ class RunSpec:
         eval_every: environment steps between two evaluations; None for a fifth of `steps`.
         env_kwargs: keyword arguments of ``gym.make``.
         episodes_per_goal: how often each goal is tried in the last evaluation; once before it.
-        minutes: of wall-clock time after which the training ends; None for no limit.
+        minutes: of wall-clock time after which the training ends, however often it was broken off
+            on the way; None for no limit.
         checkpoint_minutes: wall-clock time from one checkpoint to the next, of an algorithm whose
             runs can go on from one.
         collect: where environments are stepped, a kind of
@@ -125,8 +127,8 @@ class RunSpec:
         as_choice(self.collect, get_args(CollectorKind), name="collect")
         for name in ("minutes", "checkpoint_minutes"):
             number = getattr(self, name)
-            if number is not None and not number > 0:
-                raise ValueError(f"{name} must be more than 0, got {number}")
+            if number is not None and not 0 < number < math.inf:
+                raise ValueError(f"{name} must be more than 0 and finite, got {number}")
         if self.planner and not self.trained_in:
             raise ValueError(
                 f"planner is for the agent of another run, and trained_in names none; "

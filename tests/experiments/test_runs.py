@@ -69,6 +69,17 @@ def test_the_seconds_of_a_process_that_is_killed_are_kept(tmp_path):
     assert folder.config().train_seconds > before
 
 
+def test_the_minutes_of_a_run_are_those_of_all_its_processes(tmp_path):
+    folder, spec = RunFolder(tmp_path), small_spec(steps=300, minutes=60, checkpoint_minutes=1e-6)
+    broken_off(spec, folder, step=80)
+    folder.write_config(dataclasses.replace(folder.config(), train_seconds=3600.0))
+    train_run(spec, folder, command="", device="cpu")
+    assert folder.config().finished
+    assert folder.metrics()["step"].max() <= 80
+    assert is_finished(spec, folder)
+    assert not is_finished(dataclasses.replace(spec, minutes=61), folder)
+
+
 def test_a_library_that_cannot_resume_begins_anew(tmp_path):
     spec, folder = (
         small_spec(algorithm="ppo", overrides={"n_steps": 32, "batch_size": 64}),
@@ -143,6 +154,8 @@ def test_a_run_cannot_have_fewer_steps_than_it_has_taken(finished):
         ({"steps": 0}, "steps must be at least 1, got 0"),
         ({"seed": -1}, "seed must be at least 0, got -1"),
         ({"minutes": 0.0}, "minutes must be more than 0"),
+        ({"minutes": float("inf")}, "minutes must be more than 0 and finite, got inf"),
+        ({"checkpoint_minutes": float("nan")}, "checkpoint_minutes must be .* finite, got nan"),
         ({"planner": {"n_trials": 1}}, "planner is for the agent of another run"),
     ],
 )
