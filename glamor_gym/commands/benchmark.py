@@ -14,7 +14,12 @@ from glamor_gym.commands.options import Benchmark
 from glamor_gym.commands.tables import terminal
 from glamor_gym.commands.workers import Crew, exit_code
 from glamor_gym.experiments import RunSpec
-from glamor_gym.experiments.benchmark import BenchmarkFolder, benchmark_specs, jobs_to_do
+from glamor_gym.experiments.benchmark import (
+    BenchmarkFolder,
+    benchmark_specs,
+    check_benchmark,
+    jobs_to_do,
+)
 from glamor_gym.experiments.benchmark_figures import title_of
 from glamor_gym.experiments.benchmark_report import write_benchmark_report
 from glamor_gym.experiments.results import complete_scores, final_estimates, results_table
@@ -39,6 +44,7 @@ def benchmark(options: Benchmark, command: str) -> int:
         specs = _specs(options)
         crew = Crew.of(options)
         jobs = jobs_to_do(specs, folder, command=command, **crew.job_arguments)
+        check_benchmark(jobs, specs, folder)
         folder.add_command(command)
     print(f"{len(specs)} runs, {len(specs) - len(jobs)} of them finished already, in {folder.path}")
     interrupted = crew.carry_out(jobs)

@@ -10,11 +10,13 @@ In: the names of algorithms and tasks, seeds and a budget. Out: a folder::
     report.html                 all of it as one page
 
 A run that is finished is not made again, so that the same command goes on with a benchmark that
-was broken off, and a larger one takes over what a smaller one has done.
+was broken off, and a larger one takes over what a smaller one has done. Runs of one algorithm and
+preset differ in task and seed alone; all of them together can go on to more steps.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +27,7 @@ from typing import Any
 from glamor_gym.evaluation import RunFolder, versions
 from glamor_gym.evaluation.provenance import source_commit
 from glamor_gym.experiments.algorithms import get_algorithm
-from glamor_gym.experiments.runs import is_finished
+from glamor_gym.experiments.runs import check_alike, is_finished
 from glamor_gym.experiments.spec import AlgorithmSpec, RunSpec
 from glamor_gym.experiments.worker import Job
 from glamor_gym.files import write_atomically
@@ -187,6 +189,29 @@ def jobs_to_do(specs: Sequence[RunSpec], folder: ExperimentFolder, **arguments: 
         for spec in specs
         if not is_finished(spec, folder.run(spec))
     ]
+
+
+def check_benchmark(
+    jobs: Sequence[Job], specs: Sequence[RunSpec], folder: ExperimentFolder
+) -> None:
+    """Check that runs to be made can stand in one table with those that are there.
+
+    Args:
+        jobs: the runs to be made.
+        specs: every run that is asked for; those of them that are there may have fewer steps yet.
+        folder: of the benchmark.
+
+    Raises:
+        ValueError: settings, environment or budget of a run that is there are other ones.
+    """
+    kinds = {(job.spec.algorithm, job.spec.chosen_preset): job.spec for job in jobs}
+    asked = {folder.run(spec).path for spec in specs}
+    for run in folder.run_folders():
+        if not run.holds_a_run():
+            continue
+        for spec in kinds.values():
+            steps = run.config().steps if run.path in asked else spec.steps
+            check_alike(dataclasses.replace(spec, steps=steps), run)
 
 
 def distinct(name: str, values: Iterable[Any]) -> list[Any]:

@@ -9,10 +9,11 @@ the budget of environment steps are the same.
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from typing import Any, cast
 
@@ -448,13 +449,54 @@ def _resumed(spec: RunSpec, folder: RunFolder) -> RunConfig:
         *_beside(overrides, config.settings),
         *_beside(policy_kwargs, config.policy_kwargs, "policy_kwargs."),
     ]
+    _check_same(folder, asked)
+    return config
+
+
+def check_alike(spec: RunSpec, folder: RunFolder) -> None:
+    """Check that a run could stand beside one that is there: all but task and seed is the same.
+
+    A run of another algorithm, or of another preset, may differ.
+
+    Args:
+        spec: the whole of a run, which leaves nothing as it was.
+        folder: with another run.
+
+    Raises:
+        ValueError: something is not the same; the message names it.
+    """
+    config = folder.config()
+    if (config.algorithm, config.preset) != (spec.algorithm, spec.chosen_preset):
+        return
+    wanted = _begun(spec)
+    _check_same(
+        folder,
+        [
+            *(
+                [("steps", spec.steps, config.steps)]
+                if get_algorithm(spec.algorithm).learns
+                else []
+            ),
+            ("n_envs", spec.n_envs, config.n_envs),
+            *_all_beside(wanted.env_kwargs, config.env_kwargs),
+            *_all_beside(wanted.settings, config.settings),
+            *_all_beside(wanted.policy_kwargs, config.policy_kwargs, "policy_kwargs."),
+        ],
+    )
+
+
+def _check_same(folder: RunFolder, asked: Iterable[tuple[str, Any, Any]]) -> None:
+    """Check that every (name, value wanted, value that is there) has the same value twice.
+
+    Raises:
+        ValueError: one has not.
+    """
     for name, wanted, there in asked:
         if wanted != there:
             raise ValueError(
                 f"{folder.path} holds a run with {name} {there}, got {wanted}; "
                 "take another folder for a new run"
             )
-    return config
 
 
 def _beside(
@@ -463,6 +505,14 @@ def _beside(
     """Yield (name, value wanted, value that is there) for each of `wanted`."""
     for name, value in wanted.items():
         yield prefix + name, value, there.get(name)
+
+
+def _all_beside(
+    wanted: Mapping[str, Any], there: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the same for whatever is in one of them, `wanted` as JSON would have it."""
+    as_kept = json.loads(json.dumps(dict(wanted)))
+    return _beside({**dict.fromkeys(there), **as_kept}, there, prefix)
 
 
 # ----------------------------------------------------------------------- what it is run with

@@ -10,10 +10,35 @@ from small_runs import player_spec
 from glamor_gym.cli import main
 from glamor_gym.commands.screen import Screen
 from glamor_gym.evaluation import RunFolder
-from glamor_gym.experiments.benchmark import BenchmarkFolder, benchmark_specs, jobs_to_do
+from glamor_gym.experiments.benchmark import (
+    BenchmarkFolder,
+    benchmark_specs,
+    check_benchmark,
+    jobs_to_do,
+)
 from glamor_gym.experiments.worker import carry_out
 
 SMALL = ["--steps", "120", "--n-envs", "2", "--eval-every", "60", "--episodes-per-goal", "1"]
+
+
+PPO = ["benchmark", "--tasks", "GridWorld", "--agents", "ppo", "--steps", "60", "--n-envs", "2"]
+PPO += ["--episodes-per-goal", "1", "--set", "ppo.n_steps=20", "--set", "ppo.batch_size=20"]
+PPO += ["--set", "ppo.ent_coef=0.5"]
+
+
+@pytest.fixture(scope="module")
+def benchmark_of_one(tmp_path_factory):
+    """The words of a benchmark of one run, and its folder."""
+    folder = BenchmarkFolder(tmp_path_factory.mktemp("benchmark"))
+    settings = {"n_steps": 20, "batch_size": 20, "ent_coef": 0.5}
+    (spec,) = benchmark_specs(
+        ["GridWorld"], ["ppo"], [0], overrides={"ppo": settings},
+        steps=60, n_envs=2, episodes_per_goal=1,
+    )  # fmt: skip
+    (job,) = jobs_to_do([spec], folder, command="")
+    carry_out(job)
+    folder.add_command("")
+    return PPO, folder.path
 
 
 def run(capsys, *words):
@@ -113,6 +138,50 @@ def test_a_benchmark_is_made_once_and_goes_on(capsys, tmp_path, in_process):
     code, _, err = run(capsys, *words[:-2], "--n-envs", "1", "--out", str(tmp_path))
     assert code == 2
     assert "holds a run with n_envs 2, got 1" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--set", "ppo.gamma=0.9"], "gamma None, got 0.9"),
+        (["--set", "ppo.n_steps=10"], "n_steps 20, got 10"),
+        (["--env", "horizon=5"], "horizon None, got 5"),
+        (["--steps", "120"], "steps 60, got 120"),
+    ],
+)
+def test_runs_of_an_algorithm_in_one_folder_differ_in_task_and_seed_alone(
+    benchmark_of_one, capsys, words, told
+):
+    first, folder = benchmark_of_one
+    code, _, err = run(capsys, *first, *words, "--seeds", "1", "--out", str(folder))
+    assert code == 2
+    assert f"holds a run with {told}; take another folder" in err
+    assert len(BenchmarkFolder(folder).record().commands) == 1
+
+
+def test_what_is_left_out_counts_as_well(benchmark_of_one, capsys):
+    first, folder = benchmark_of_one
+    words = first[: first.index("ppo.ent_coef=0.5") - 1]
+    code, _, err = run(capsys, *words, "--seeds", "1", "--out", str(folder))
+    assert code == 2
+    assert "holds a run with ent_coef 0.5, got 0.01" in err
+
+
+def test_all_runs_of_a_folder_can_go_on_to_more_steps_together(tmp_path, capsys, in_process):
+    words = [*PPO, "--out", str(tmp_path)]
+    assert run(capsys, *words, "--seeds", "0")[0] == 0
+    assert run(capsys, *words, "--seeds", "0", "1", "--steps", "80")[0] == 0
+    assert pd.read_csv(tmp_path / "results.csv")["steps"].tolist() == [80, 80]
+
+
+def test_another_preset_may_differ_from_what_is_there(tmp_path):
+    folder = BenchmarkFolder(tmp_path)
+    (job,) = jobs_to_do([player_spec()], folder, command="")
+    carry_out(job)
+    specs = benchmark_specs(["GridWorld"], ["random", "noop"], [0, 1], steps=500, n_envs=2)
+    jobs = jobs_to_do(specs, folder, command="")
+    check_benchmark(jobs, specs, folder)
+    assert len(jobs) == 4  # the one that is there is evaluated twice a goal now
 
 
 def test_a_run_that_fails_is_reported_and_stops_no_other(capsys, tmp_path, in_process):
