@@ -59,12 +59,13 @@ def _report(folder: BenchmarkFolder) -> None:
     scores, tasks = complete_scores(results)
     if scores:
         table = Table(caption=f"goals reached, interquartile mean over {', '.join(tasks)}")
-        for column in ("agent", "rate", "95 % interval over seeds"):
+        for column in ("agent", "rate", "95 % interval over seeds", "seeds"):
             table.add_column(column)
         for agent, (rate, low, high) in final_estimates(scores).items():
             several = len(scores[agent]) > 1
             interval = f"{low:.2f} to {high:.2f}" if several else "one seed"
-            table.add_row(title_of(agent), f"{rate:.2f}", interval)
+            seeds = ", ".join(map(str, scores[agent].index))
+            table.add_row(title_of(agent), f"{rate:.2f}", interval, seeds)
         terminal().print(table)
 
 

@@ -105,6 +105,9 @@ def render_benchmark(
         runs=len(results),
         failures=results[results["state"] == "failed"].to_dict("records"),
         common=common,
+        seeds_of_bars=_seeds_in_words(scores),
+        left_out=int(finished["task"].isin(common).sum())
+        - sum(table.size for table in scores.values()),
         several_seeds=any(len(table) > 1 for table in scores.values()),
         bars=estimate_bars(final_estimates(scores)) if scores else None,
         overall=learning_curves(overall) if not overall.empty else None,
@@ -144,6 +147,14 @@ def _budget(results: pd.DataFrame) -> str:
     least, most = int(finished.min()), int(finished.max())
     # Environments side by side take their last steps together.
     return f"{most:,}" if most - least <= 0.01 * most else f"{least:,} to {most:,}"
+
+
+def _seeds_in_words(scores: Mapping[str, pd.DataFrame]) -> str:
+    """Return the seeds behind the figures of each algorithm; once, where all have the same."""
+    named = {agent: ", ".join(map(str, table.index)) for agent, table in scores.items()}
+    if len(set(named.values())) == 1:
+        return next(iter(named.values()))
+    return "; ".join(f"{title_of(agent)} {seeds}" for agent, seeds in named.items())
 
 
 def _published_glamor(tasks: Mapping[str, Any]) -> dict[str, float]:

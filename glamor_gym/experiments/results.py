@@ -66,9 +66,10 @@ def results_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
 def curves_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
     """Return a row an evaluation, with the columns :data:`CURVE_COLUMNS`.
 
-    ``step`` is the multiple of the run's evaluation interval that an evaluation belongs to, so
-    that runs can be laid over each other: with several environments side by side, an evaluation
-    comes a few steps late. An agent that does not learn has one evaluation, at step 0.
+    With several environments side by side, an evaluation comes a few steps late: its ``step`` is
+    the multiple of the run's evaluation interval at which it was due, so that runs can be laid over
+    each other. Of any other evaluation it is the step at which it was made. An agent
+    that does not learn has one evaluation, at step 0.
 
     Args:
         folders: of the runs; one that was not begun, or is damaged, gives no row.
@@ -149,7 +150,8 @@ def _curve(folder: RunFolder) -> pd.DataFrame:
 def _planned_step(step: int, config: RunConfig) -> int:
     if step >= config.steps:
         return config.steps
-    return round(step / config.eval_every) * config.eval_every
+    due = step // config.eval_every * config.eval_every
+    return due if due and step - due < config.n_envs else step
 
 
 # ------------------------------------------------------------------- over tasks and seeds
@@ -205,16 +207,16 @@ def _numpy_seeded(seed: int) -> Iterator[None]:
 
 
 def final_estimates(
-    scores: Mapping[str, NDArray[np.float64]],
+    scores: Mapping[str, pd.DataFrame],
 ) -> dict[str, tuple[float, float, float]]:
     """Return the interquartile mean of each algorithm and the ends of its interval.
 
     Args:
-        scores: algorithm → (seeds, tasks), see :func:`complete_scores`.
+        scores: algorithm → a row a seed and a column a task, see :func:`complete_scores`.
     """
     estimates = {}
     for name, table in scores.items():
-        value, low, high = interquartile_means(table[:, :, np.newaxis])
+        value, low, high = interquartile_means(table.to_numpy()[:, :, np.newaxis])
         estimates[name] = float(value[0]), float(low[0]), float(high[0])
     return estimates
 
@@ -222,8 +224,8 @@ def final_estimates(
 def curve_estimates(curves: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
     """Return the learning curve of each algorithm over seeds and tasks.
 
-    Of one seed on one task, the interval is the Wilson interval of its episodes; of one seed on
-    several tasks there is none.
+    Only the seeds count that an algorithm has on all of the tasks. Of one seed on one task, the
+    interval is the Wilson interval of its episodes; of one seed on several tasks there is none.
 
     Args:
         curves: what :func:`curves_table` returned.
@@ -260,11 +262,11 @@ def _curve_estimate(rows: pd.DataFrame) -> pd.DataFrame:
         task_rows.pivot_table(index="seed", columns="step", values="success_rate")
         for _, task_rows in rows.groupby("task")
     ]
-    fewest = min(len(table) for table in tables)
+    seeds = sorted(set.intersection(*(set(table.index) for table in tables)))
     # Where runs are still on their way, the curve ends with the one that is the least far.
-    whole = [table.iloc[:fewest].dropna(axis=1) for table in tables]
+    whole = [table.loc[seeds].dropna(axis=1) for table in tables]
     steps = sorted(set.intersection(*(set(table.columns) for table in whole)))
-    if not steps:
+    if not (seeds and steps):
         return pd.DataFrame(columns=pd.Index(["step", "value", "low", "high"]))
     scores = np.stack([table[steps].to_numpy() for table in whole], axis=1)
     value, low, high = interquartile_means(scores)
@@ -273,7 +275,7 @@ def _curve_estimate(rows: pd.DataFrame) -> pd.DataFrame:
 
 def complete_scores(
     results: pd.DataFrame, tasks: Sequence[str] | None = None
-) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
+) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """Return the success rates of each algorithm on the tasks that all of them have finished.
 
     Args:
@@ -281,8 +283,8 @@ def complete_scores(
         tasks: the tasks to look at; None for all.
 
     Returns:
-        Algorithm → (seeds, tasks), as many seeds as it has on each of these tasks; and the tasks,
-        of which there may be none.
+        Algorithm → a row for each seed that it has on all of these tasks, where there is one, and
+        a column a task; and the tasks, of which there may be none.
     """
     ended = results[results["state"] == "finished"].dropna(subset=["success_rate"])
     seeds = ended.pivot_table(index="task", columns="agent", values="seed", aggfunc="count")
@@ -290,7 +292,7 @@ def complete_scores(
     common = [task for task in wanted if task in seeds.index and seeds.loc[task].notna().all()]
     scores = {}
     for agent, rows in ended[ended["task"].isin(common)].groupby("agent", sort=False):
-        by_task = [group["success_rate"].to_numpy() for _, group in rows.groupby("task")]
-        fewest = min(len(rates) for rates in by_task)
-        scores[str(agent)] = np.stack([rates[:fewest] for rates in by_task], axis=1)
+        table = rows.pivot_table(index="seed", columns="task", values="success_rate").dropna()
+        if len(table):
+            scores[str(agent)] = table[common]
     return scores, common

@@ -108,6 +108,9 @@ def words(page):
     [
         "GLAMOR, GCSL, random",
         "on 2 tasks, 1,000 environment steps each, seeds 0, 1; 5 of 6 runs finished",
+        # Of the random agent there is one seed, of the others two.
+        "(Pong) and the seeds that it has finished on all of them "
+        "(seeds: GLAMOR 0, 1; GCSL 0, 1; random 0); thin lines",
         "Qbert, GLAMOR, seed 0 MemoryError: too &lt;large&gt;",
         # Mean and standard deviation by hand; of the one random run, its Wilson interval.
         "Pong 0.50 (0.14) 0.25 (0.07) 0.10 0.03–0.26 0.44 (0.20) 0.21 (0.08) 0.28 (0.06)",
@@ -150,6 +153,13 @@ def test_the_page_renders_and_its_films_play(tmp_path, page):
         assert shown.locator("h1").inner_text() == "GLAMOR, GCSL, random"
         assert shown.evaluate("document.querySelectorAll('video').length") in (0, 3)
     assert faults == []
+
+
+def test_runs_of_seeds_that_are_not_on_all_tasks_are_counted():
+    more = RESULTS[(RESULTS["state"] == "finished") & (RESULTS["agent"] == "glamor")]
+    qbert = more[more["seed"] == 1].assign(task="Qbert")
+    page = render_benchmark(RECORD, pd.concat([more, qbert]), CURVES.iloc[:0], {})
+    assert "(seeds: 1; 1 finished run of other seeds left out)" in page
 
 
 def test_one_seed_is_said_to_be_one():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -55,7 +57,7 @@ def test_the_interquartile_mean_is_that_of_rliable():
 
 def test_the_interval_is_that_of_resampled_seeds():
     scores = RNG.random((6, 3))
-    estimate, low, high = final_estimates({"glamor": scores})["glamor"]
+    estimate, low, high = final_estimates({"glamor": pd.DataFrame(scores)})["glamor"]
     # The same by a plain loop: seeds are drawn anew for each task by itself.
     means = []
     for _ in range(4000):
@@ -67,13 +69,13 @@ def test_the_interval_is_that_of_resampled_seeds():
 
 
 def test_one_seed_gives_no_interval():
-    estimate, low, high = final_estimates({"glamor": np.array([[0.2, 0.4]])})["glamor"]
+    estimate, low, high = final_estimates({"glamor": pd.DataFrame([[0.2, 0.4]])})["glamor"]
     assert estimate == pytest.approx(0.3)
     assert np.isnan([low, high]).all()
 
 
 def test_the_same_scores_give_the_same_interval():
-    scores = {"glamor": RNG.random((3, 4))}
+    scores = {"glamor": pd.DataFrame(RNG.random((3, 4)))}
     state = np.random.get_state()[1].tolist()  # noqa: NPY002
     assert final_estimates(scores) == final_estimates(scores)
     assert np.random.get_state()[1].tolist() == state  # noqa: NPY002
@@ -94,8 +96,29 @@ def test_only_tasks_that_all_have_finished_are_compared():
     )
     scores, tasks = complete_scores(results)
     assert tasks == ["Pong"]
-    assert scores["glamor"].tolist() == [[0.5], [0.7]]
-    assert scores["gcsl"].tolist() == [[0.1]]
+    assert scores["glamor"].to_numpy().tolist() == [[0.5], [0.7]]
+    assert scores["gcsl"].to_numpy().tolist() == [[0.1]]
+
+
+def test_seeds_are_told_apart_by_their_numbers():
+    results = pd.DataFrame(
+        [row("Pong", "glamor", seed, rate) for seed, rate in ((0, 0.1), (1, 0.9), (2, 0.8))]
+        + [row("Qbert", "glamor", seed, rate) for seed, rate in ((2, 0.5), (1, 0.4))]
+        + [row(task, "gcsl", seed, 0.2) for task, seed in (("Pong", 0), ("Qbert", 1))]
+    )
+    scores, tasks = complete_scores(results)
+    assert tasks == ["Pong", "Qbert"]
+    assert scores["glamor"].index.tolist() == [1, 2]
+    assert scores["glamor"].to_numpy().tolist() == [[0.9, 0.4], [0.8, 0.5]]
+    assert "gcsl" not in scores  # it has no seed on both
+
+
+def test_a_curve_over_tasks_is_by_the_seeds_that_are_on_all_of_them():
+    curves = pd.DataFrame(
+        [point("Pong", "glamor", seed, 10, rate) for seed, rate in ((0, 0.1), (1, 0.9))]
+        + [point("Qbert", "glamor", 1, 10, 0.5)]
+    )
+    assert curve_estimates(curves, ["Pong", "Qbert"])["value"].tolist() == pytest.approx([0.7])
 
 
 def test_without_a_common_task_there_is_nothing_to_compare():
@@ -184,6 +207,14 @@ def test_a_row_an_evaluation_at_the_step_that_was_planned(folders):
         ["glamor", 200],
         ["random", 0],
     ]
+
+
+def test_an_evaluation_that_was_not_late_keeps_its_step(tmp_path):
+    folder = RunFolder(tmp_path)
+    train_run(small_spec(steps=90, eval_every=60), folder, command="", device="cpu")
+    # Ended by the clock, say: 90 is no multiple of 60 and not the end of 300.
+    folder.write_config(dataclasses.replace(folder.config(), steps=300))
+    assert curves_table([folder])["step"].tolist() == [60, 90]
 
 
 def test_without_runs_tables_are_empty(tmp_path):
