@@ -243,6 +243,12 @@ def test_what_held_out_goals_say_of_a_run_is_kept_beside_it(trained, capsys):
     assert str(trained.held_out_file.parent) in out
     assert trained.held_out().goals_hash != before.goals_hash
     assert trained.evaluation().goals_hash == before.goals_hash
+    kept = trained.held_out()
+    words = ["--goals", "held-out", "--env", "horizon=2"]
+    code, out, _ = run(capsys, "evaluate", str(trained.path), *words)
+    assert code == 0
+    assert str(trained.path / "evaluation-held-out") in out
+    assert trained.held_out().mean_length == kept.mean_length
 
 
 def test_what_comes_of_an_agent_in_a_file_goes_into_a_folder_of_its_own(trained, capsys, tmp_path):

@@ -41,7 +41,7 @@ def evaluate(options: Evaluate) -> int:
             record=PICTURES,
             progress_bar=sys.stderr.isatty(),
         )
-        folder = options.out or _folder_of(options.goals, saved.home)
+        folder = options.out or _folder_of(options, saved.home)
         save_result(result, folder / "evaluation.json")
         write_pictures(result.frames, folder)
     terminal().print(result_table(result, name=str(options.agent)))
@@ -49,8 +49,12 @@ def evaluate(options: Evaluate) -> int:
     return 0
 
 
-def _folder_of(goals: str, home: Path) -> Path:
-    """Return where results by such goals are kept; tables find those of held-out goals there."""
-    if goals == "held-out":
+def _folder_of(options: Evaluate, home: Path) -> Path:
+    """Return where results by such goals are kept; tables find those of held-out goals there.
+
+    What an agent reaches elsewhere than where it was trained is none of the tables'.
+    """
+    goals = options.goals
+    if goals == "held-out" and options.task is None and not options.env:
         return RunFolder(home).held_out_file.parent
     return home / ("evaluation" if goals == "eval" else f"evaluation-{Path(goals).stem}")

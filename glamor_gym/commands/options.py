@@ -133,7 +133,7 @@ class Evaluate:
     out: Annotated[Path | None, _or_else("DIR", "a folder of the agent's own")] = None
     """Folder for evaluation.json, a sheet of the goals, and films of the episodes. Otherwise
     evaluation/ in the run's folder, or in one that is named like the agent's file; for other goals
-    held-out/, evaluation-train/ and so on."""
+    held-out/ (evaluation-held-out/ where --task or --env is given), evaluation-train/ and so on."""
 
 
 @dataclass(frozen=True)

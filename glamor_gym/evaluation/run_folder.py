@@ -7,6 +7,7 @@ In: a path. Out: the places of its files, and what they hold::
     events.out.tfevents… the same for TensorBoard
     checkpoint/          the agent (agent.safetensors), and all that training needs to go on
     evaluation.json      the last evaluation, with its pictures in evaluation.npz
+    held-out/            the same by goals held out of all choices, once they were asked for
     report.html          all of it as one page
 """
 
@@ -16,6 +17,7 @@ import dataclasses
 import json
 import os
 import platform
+import shutil
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -224,6 +226,15 @@ class RunFolder:
             ValueError: its file is damaged.
         """
         return load_result(self.held_out_file) if self.held_out_file.is_file() else None
+
+    def forget_held_out(self) -> None:
+        """Remove that evaluation, where there is one: the agent is about to become another.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
+        if self.held_out_file.is_file():
+            shutil.rmtree(self.held_out_file.parent)
 
 
 def _check_kinds(config: RunConfig) -> None:

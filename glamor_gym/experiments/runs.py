@@ -336,6 +336,7 @@ class _TrainedRun(Run):
             at_the_end.init_callback(self._agent)
             at_the_end.on_training_end()
             return
+        self.folder.forget_held_out()
         self._agent.learn(
             steps_left,
             callback=self._callbacks,

@@ -7,7 +7,7 @@ from small_runs import SMALL, player_spec, small_spec
 from stable_baselines3.common.callbacks import BaseCallback
 
 from glamor_gym.agents import GlamorAgent
-from glamor_gym.evaluation import RunFolder, evaluate
+from glamor_gym.evaluation import RunFolder, evaluate, save_result
 from glamor_gym.experiments.runs import is_finished, planned_by, prepare_run, train_run
 from glamor_gym.planners import PlannerSettings
 
@@ -30,11 +30,15 @@ def test_a_run_takes_its_steps_and_is_then_finished(tmp_path):
 def test_a_finished_run_goes_on_to_more_steps(tmp_path):
     folder = RunFolder(tmp_path)
     train_run(small_spec(), folder, command="first", device="cpu")
+    save_result(folder.evaluation(), folder.held_out_file)
+    train_run(small_spec(episodes_per_goal=2), folder, command="again", device="cpu")
+    assert folder.held_out() is not None  # of the very agent
     more = prepare_run(small_spec(steps=300), folder, command="second", device="cpu")
     assert more.steps_taken == 200
     assert not folder.config().finished
     more.complete()
-    assert folder.config().commands == ["first", "second"]
+    assert folder.held_out() is None
+    assert folder.config().commands == ["first", "again", "second"]
     assert folder.metrics()["step"].max() == 300
     with pytest.raises(ValueError, match="a run of 300 steps, more than 200"):
         is_finished(small_spec(), folder)
