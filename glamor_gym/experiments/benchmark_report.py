@@ -140,11 +140,12 @@ def last_evaluations(runs: Sequence[RunFolder]) -> dict[tuple[str, str, int], Ev
 
 def _budget(results: pd.DataFrame) -> str:
     """Return the steps that the learning agents have taken."""
-    learning = results[[ALGORITHMS[agent].learns for agent in results["agent"]]]
-    finished = learning[learning["state"] == "finished"]["steps"]
-    if finished.empty:
+    learning = [name for name, algorithm in ALGORITHMS.items() if algorithm.learns]
+    chosen = results["agent"].isin(learning) & (results["state"] == "finished")
+    steps = results.loc[chosen, "steps"]
+    if steps.empty:
         return "–"
-    least, most = int(finished.min()), int(finished.max())
+    least, most = int(steps.min()), int(steps.max())
     # Environments side by side take their last steps together.
     return f"{most:,}" if most - least <= 0.01 * most else f"{least:,} to {most:,}"
 

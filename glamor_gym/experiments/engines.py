@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from glamor_gym.experiments.status import read_status, write_status
 from glamor_gym.experiments.worker import Job, carry_out
+from glamor_gym.tasks import get_task
 
 TICK_SECONDS = 0.5
 """How long an engine waits for news before it calls `tick`."""
@@ -103,8 +104,17 @@ def check_numbers(jobs: int, retries: int) -> None:
 
 def mark_dead(job: Job, cause: str) -> None:
     """Write down that a process died, which it could not do itself."""
-    status = read_status(job.folder)
-    write_status(job.folder, dataclasses.replace(status, state="failed", error=cause))
+    status = dataclasses.replace(
+        read_status(job.folder),
+        state="failed",
+        error=cause,
+        # It may have died before it wrote any of these.
+        task=get_task(job.spec.task).name,
+        agent=job.spec.algorithm,
+        seed=job.spec.seed,
+    )
+    attempts = max(1, status.attempts)
+    write_status(job.folder, dataclasses.replace(status, attempts=attempts))
 
 
 def _carry_out_apart(job: Job) -> None:

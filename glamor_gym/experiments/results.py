@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from rliable import library
 
 from glamor_gym.evaluation import RunConfig, RunFolder
-from glamor_gym.experiments.status import read_status
+from glamor_gym.experiments.algorithms import get_algorithm
+from glamor_gym.experiments.status import Status, has_status, read_status
 from glamor_gym.tasks import get_task
 
 BOOTSTRAP_REPETITIONS = 2000
@@ -86,15 +87,14 @@ def is_readable(folder: RunFolder) -> bool:
 
 
 def _was_begun(folder: RunFolder) -> bool:
-    return folder.holds_a_run() or read_status(folder.path).attempts > 0
+    return folder.holds_a_run() or has_status(folder.path)
 
 
 def _result(folder: RunFolder) -> dict[str, Any]:
-    status = read_status(folder.path)
+    status = Status()
     try:
-        config, result = folder.config(), folder.evaluation()
-        trainer = RunFolder(folder.path.parent / config.trained_in) if config.trained_in else folder
-        train_seconds = trainer.config().train_seconds
+        status = read_status(folder.path)
+        return _row(folder, status)
     except ValueError as error:  # it failed before there was anything to read, or is damaged
         return {
             "task": status.task,
@@ -105,10 +105,23 @@ def _result(folder: RunFolder) -> dict[str, Any]:
             "error": status.error or str(error),
             "folder": folder.path.name,
         }
+
+
+def _row(folder: RunFolder, status: Status) -> dict[str, Any]:
+    """Return the row of a run whose files are all there.
+
+    Raises:
+        ValueError: one of them is missing, damaged, or of an agent or a task that there is not.
+    """
+    config, result = folder.config(), folder.evaluation()
+    if config.finished and result is None:
+        raise ValueError(f"{folder.path} holds a finished run without {folder.evaluation_file}")
+    trainer = RunFolder(folder.path.parent / config.trained_in) if config.trained_in else folder
+    train_seconds = trainer.config().train_seconds
     progress = trainer.metrics().reindex(columns=["step", "train/n_updates"]).max().fillna(0)
     row: dict[str, Any] = {
         "task": get_task(config.task).name,
-        "agent": config.algorithm,
+        "agent": get_algorithm(config.algorithm).name,
         "preset": config.preset,
         "seed": config.seed,
         # A run that was trained by itself has no status.

@@ -173,11 +173,16 @@ def is_finished(spec: RunSpec, folder: RunFolder) -> bool:
             "take another folder for a new run"
         )
     asked = (spec.steps, spec.minutes, spec.evaluation_interval, spec.episodes_per_goal)
-    return config.finished and asked == (
-        config.steps,
-        config.minutes,
-        config.eval_every,
-        config.episodes_per_goal,
+    return (
+        config.finished
+        and folder.evaluation_file.is_file()
+        and asked
+        == (
+            config.steps,
+            config.minutes,
+            config.eval_every,
+            config.episodes_per_goal,
+        )
     )
 
 

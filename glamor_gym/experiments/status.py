@@ -50,6 +50,11 @@ class Status:
     seed: int = 0
 
 
+def has_status(folder: Path) -> bool:
+    """Return whether somebody has begun the run in a folder."""
+    return _file(folder).is_file()
+
+
 def read_status(folder: Path) -> Status:
     """Return how the run in a folder stands; waiting, where nobody has begun it.
 

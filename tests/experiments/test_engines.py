@@ -11,7 +11,8 @@ import pytest
 from small_runs import job_for, killing_once, player_spec, small_spec
 
 from glamor_gym.evaluation import RunFolder
-from glamor_gym.experiments.engines import LocalEngine
+from glamor_gym.experiments.engines import LocalEngine, mark_dead
+from glamor_gym.experiments.results import results_table
 from glamor_gym.experiments.status import read_status
 
 IGNORING_CTRL_C = """
@@ -64,6 +65,15 @@ def with_suppressed_kill(process):
         os.kill(process, signal.SIGKILL)
     except ProcessLookupError:
         time.sleep(0.1)  # it is dead, and its status will say so soon
+
+
+def test_a_process_that_died_before_its_first_status_is_on_the_page(tmp_path):
+    job = job_for(player_spec(seed=3), tmp_path)
+    mark_dead(job, "its process was killed by SIGKILL")
+    (row,) = results_table([RunFolder(job.folder)]).to_dict("records")
+    assert (row["task"], row["agent"], row["seed"]) == ("GridWorld", "random", 3)
+    assert row["state"] == "failed"
+    assert read_status(job.folder).attempts == 1
 
 
 @pytest.mark.slow

@@ -9,6 +9,8 @@ from rliable import metrics
 from small_runs import player_spec, small_spec
 
 from glamor_gym.evaluation import RunFolder, wilson_interval
+from glamor_gym.experiments.benchmark import BenchmarkFolder
+from glamor_gym.experiments.benchmark_report import write_benchmark_report
 from glamor_gym.experiments.results import (
     complete_scores,
     curve_estimates,
@@ -17,7 +19,7 @@ from glamor_gym.experiments.results import (
     interquartile_means,
     results_table,
 )
-from glamor_gym.experiments.runs import train_run
+from glamor_gym.experiments.runs import is_finished, train_run
 from glamor_gym.experiments.status import Status, write_status
 
 RNG = np.random.default_rng(0)
@@ -197,6 +199,36 @@ def test_a_row_a_run(folders):
     assert table.loc[0, "success_rate"] == folders[0].evaluation().success_rate
     assert table.loc[2, ["task", "seed", "error"]].tolist() == ["Pong", 2, "ValueError: no"]
     assert "config.json" in table.loc[3, "error"]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "told"),
+    [
+        ("evaluation.json", None, "evaluation.json"),
+        ("config.json", '"glamr"', "unknown agent 'glamr'"),
+        ("metrics.csv", "", "No columns"),
+        ("status.json", "{", "status.json"),
+    ],
+)
+def test_a_run_without_one_of_its_files_has_failed(tmp_path, file, text, told):
+    benchmark = BenchmarkFolder(tmp_path)
+    benchmark.add_command("typed")
+    whole, damaged = (RunFolder(benchmark.runs / name) for name in ("a", "b"))
+    for folder in (whole, damaged):
+        train_run(player_spec(), folder, command="")
+    place = damaged.path / file
+    if text is None:
+        place.unlink()
+        assert not is_finished(player_spec(), damaged)
+    elif file == "config.json":
+        place.write_text(place.read_text().replace('"algorithm": "random"', f'"algorithm": {text}'))
+    else:
+        place.write_text(text)
+    table = results_table([whole, damaged])
+    assert table["state"].tolist() == ["finished", "failed"]
+    assert told in table.loc[1, "error"]
+    page = write_benchmark_report(benchmark).read_text()
+    assert '<th scope="row">b</th>' in page
 
 
 def test_a_row_an_evaluation_at_the_step_that_was_planned(folders):

@@ -127,10 +127,11 @@ class Workshop:
 
 
 def _is_done(folder: RunFolder, looks: Sequence[int]) -> bool:
-    """Return whether a run is finished, with its agents of every look."""
+    """Return whether a run is finished, with its evaluation and its agents of every look."""
     if not (folder.holds_a_run() and folder.config().finished):
         return False
-    return all(snapshot_file(folder, step).is_file() for step in looks)
+    files = [folder.evaluation_file, *(snapshot_file(folder, step) for step in looks)]
+    return all(file.is_file() for file in files)
 
 
 class Snapshots(BaseCallback):

@@ -146,6 +146,11 @@ def test_a_finished_run_without_its_last_agent_gets_it(shop):
     assert shop.trained(SPEC, LOOKS).agent(80).num_timesteps == 80
 
 
+def test_a_finished_run_without_its_evaluation_is_evaluated_again(shop):
+    shop.trained(SPEC, LOOKS).folder.evaluation_file.unlink()
+    assert shop.trained(SPEC, LOOKS).result.episodes == 30
+
+
 def test_ctrl_c_in_the_last_evaluation_ends_the_command_after_it(shop, monkeypatch):
     interrupted_evaluation(monkeypatch, times=1)
     with pytest.raises(TrainingInterrupted):
