@@ -15,7 +15,8 @@ from glamor_gym.commands.device import checked_device
 from glamor_gym.commands.errors import InputError, checking_input
 from glamor_gym.commands.options import Reproduce
 from glamor_gym.commands.tables import terminal
-from glamor_gym.experiments import get_algorithm
+from glamor_gym.experiments import ALGORITHMS, get_algorithm
+from glamor_gym.experiments.benchmark import distinct
 from glamor_gym.experiments.paper import (
     REPRODUCTIONS,
     Comparison,
@@ -42,6 +43,8 @@ def reproduce(options: Reproduce, command: str) -> int:
     """
     names = list(REPRODUCTIONS) if options.name == "all" else [options.name]
     with checking_input():
+        if options.out.exists() and not options.out.is_dir():
+            raise InputError(f"--out must be a folder, and {options.out} is a file")
         planned = [(REPRODUCTIONS[name], _scale(REPRODUCTIONS[name], options)) for name in names]
         device = checked_device(options.device)
     try:
@@ -57,7 +60,7 @@ def _make(
     reproduction: Reproduction, scale: Scale, options: Reproduce, command: str, device: str
 ) -> None:
     folder = options.out / reproduction.name
-    print(f"{reproduction.title}: {scale.described()}", flush=True)
+    print(f"{reproduction.title}: {reproduction.words(scale)}", flush=True)
     began = time.monotonic()
     workshop = Workshop(options.out, command=command, device=device)
     rows = reproduction.collect(scale, workshop)
@@ -83,23 +86,42 @@ def _scale(reproduction: Reproduction, options: Reproduce) -> Scale:
     scale = reproduction.quick if options.quick else reproduction.published
     name = reproduction.name
     if options.tasks:
-        tasks = tuple(get_task(task).name for task in options.tasks)
+        tasks = tuple(distinct("--tasks", [get_task(task).name for task in options.tasks]))
         if reproduction.only_task and tasks != scale.tasks:
             raise InputError(f"--tasks: {name} is made on {scale.tasks[0]} alone, got {tasks}")
         scale = scale.over(*tasks)
     if options.agents:
         if not scale.agents:
             raise InputError(f"--agents: {name} does not compare algorithms")
-        scale = scale.but(agents=tuple(get_algorithm(agent).name for agent in options.agents))
+        scale = scale.but(agents=_agents(reproduction, options))
     if options.seeds:
         if min(options.seeds) < 0:
             raise InputError(f"--seeds must be 0 or larger, got {min(options.seeds)}")
-        scale = scale.but(seeds=options.seeds)
+        scale = scale.but(seeds=tuple(distinct("--seeds", options.seeds)))
     if options.steps is not None:
-        if options.steps < scale.looks:
-            raise InputError(f"--steps must be at least {scale.looks}, got {options.steps}")
+        least = max(scale.looks, reproduction.least_steps)
+        if options.steps < least:
+            raise InputError(f"--steps must be at least {least}, got {options.steps}")
         scale = scale.but(steps=options.steps)
     return scale
+
+
+def _agents(reproduction: Reproduction, options: Reproduce) -> tuple[str, ...]:
+    """Return the agents that were asked for.
+
+    Raises:
+        ValueError: one is unknown, or comes twice.
+        InputError: one cannot be compared in this experiment.
+    """
+    agents = distinct("--agents", [get_algorithm(agent).name for agent in options.agents])
+    kept = [name for name, algorithm in ALGORITHMS.items() if algorithm.resumes]
+    for agent in agents:
+        if agent not in kept and not reproduction.any_agent:
+            raise InputError(
+                f"--agents: {reproduction.name} looks at agents on their way, which is kept of "
+                f"{', '.join(kept)}; got {agent}"
+            )
+    return tuple(agents)
 
 
 def _table(title: str, comparisons: Sequence[Comparison]) -> Table:

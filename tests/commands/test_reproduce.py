@@ -27,6 +27,12 @@ def run(capsys, *words):
         (["figure-4", "--steps", "0"], "--steps must be at least 20, got 0"),
         (["figure-4", "--seeds", "-1"], "--seeds must be 0 or larger, got -1"),
         (["figure-4", "--device", "quantum"], "--device quantum"),
+        (["figure-4", "--seeds", "1", "1"], "--seeds must differ, got 1, 1"),
+        (["figure-4", "--tasks", "Pong", "glamor/Pong-v0"], "--tasks must differ, got Pong, Pong"),
+        (["table-1", "--agents", "gcsl", "gcsl"], "--agents must differ, got gcsl, gcsl"),
+        (["figure-2", "--agents", "random"], "is kept of glamor, gcsl, discern; got random"),
+        (["figure-2", "--agents", "gcsl", "dqn-her"], "looks at agents on their way"),
+        (["appendix-a1", "--steps", "20"], "--steps must be at least 40, got 20"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_made(words, told, capsys, tmp_path):
@@ -35,6 +41,26 @@ def test_bad_input_is_refused_before_anything_is_made(words, told, capsys, tmp_p
     assert told in err
     assert err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_no_folder_to_make_it_in(capsys, tmp_path):
+    file = tmp_path / "out"
+    file.write_text("")
+    code, out, err = run(capsys, "figure-4", "--out", str(file))
+    assert (code, out) == (2, "")
+    assert f"--out must be a folder, and {file} is a file" in err
+
+
+def test_the_budget_is_said_as_it_is_spent():
+    several = REPRODUCTIONS["figure-11"].quick.but(seeds=(0, 1))
+    assert "1 seed, " in REPRODUCTIONS["figure-11"].words(several)
+    assert "5 episodes a goal" in REPRODUCTIONS["figure-11"].words(several)
+    dice = REPRODUCTIONS["appendix-a1"]
+    assert dice.words(dice.quick) == (
+        "40 iterations of 2,000 rolls, 4,000 steps of GLAMOR, 3 seeds, preset small"
+    )
+    line = REPRODUCTIONS["figure-4"]
+    assert line.words(line.quick) == line.quick.described()
 
 
 def test_it_makes_what_was_asked_for(capsys, tmp_path):

@@ -12,13 +12,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import ttest_ind
 
-from glamor_gym.evaluation import evaluate, wilson_interval
+from glamor_gym.evaluation import evaluate, newcombe_interval, wilson_interval
 from glamor_gym.experiments import RunSpec, get_algorithm
 from glamor_gym.experiments.paper.reproduction import Comparison, Scale, Verdict
 from glamor_gym.experiments.paper.workshop import Trained, Workshop
 from glamor_gym.experiments.runs import planned_by
 from glamor_gym.tasks import get_task
+
+DECIDING = 3
+"""The fewest seeds of a variant by which a comparison is decided."""
 
 
 @dataclass(frozen=True)
@@ -130,10 +134,14 @@ def over_seeds(rows: pd.DataFrame, by: Sequence[str] = ("task", "variant", "step
     return pd.DataFrame(_summaries(rows, list(by)))
 
 
+def _rates_of_seeds(rows: pd.DataFrame) -> pd.Series[float]:
+    """Return the rate of each seed; several tasks count alike."""
+    return rows.groupby("seed")["success_rate"].mean()
+
+
 def _summaries(rows: pd.DataFrame, by: list[str]) -> Iterator[dict[str, Any]]:
     for key, group in rows.groupby(by, sort=False):
-        # Several tasks in a group count alike: first each seed's mean over them.
-        rates = group.groupby("seed")["success_rate"].mean()
+        rates = _rates_of_seeds(group)
         episodes = int(group["episodes"].sum())
         rate = float(rates.mean())
         if len(rates) == 1:
@@ -174,21 +182,38 @@ def better(
         claim: what the paper says of it, if not just that.
 
     Returns:
-        ``agrees`` is ``"undecided"`` where the two intervals overlap.
+        ``agrees`` is ``"undecided"`` where an interval of the difference holds 0, and below
+        :data:`DECIDING` seeds.
     """
     last = rows[rows["step"] == rows["step"].max()]
     if task != "all":
         last = last[last["task"] == task]
     ends = {row["variant"]: row for row in over_seeds(last, ["variant"]).to_dict("records")}
-    above, below = ends[first], ends[second]
-    verdict: Verdict = "undecided"
-    if above["low"] > below["high"]:
-        verdict = "yes"
-    elif above["high"] < below["low"]:
-        verdict = "no"
+    ours, theirs = (last[last["variant"] == name] for name in (first, second))
     return Comparison(
         statement=f"{task}: {first} above {second}",
-        ours=f"{in_words(above)} and {in_words(below)}",
+        ours=f"{in_words(ends[first])} and {in_words(ends[second])}",
         published=claim or f"{first} above {second}",
-        agrees=verdict,
+        agrees=_verdict(ours, theirs),
     )
+
+
+def _verdict(above: pd.DataFrame, below: pd.DataFrame) -> Verdict:
+    """Tell whether the rates of one variant are above those of another, by episodes and seeds.
+
+    Few seeds can agree by chance, and few episodes: neither interval is enough by itself.
+    """
+    ours, theirs = _rates_of_seeds(above), _rates_of_seeds(below)
+    if min(len(ours), len(theirs)) < DECIDING:
+        return "undecided"
+    low, high = newcombe_interval(_counts(above), _counts(below))
+    if max(ours.std(), theirs.std()) > 1e-9:  # else seeds say nothing that episodes do not
+        of_seeds = ttest_ind(ours, theirs, equal_var=False).confidence_interval()
+        low, high = min(low, of_seeds.low), max(high, of_seeds.high)
+    return "yes" if low > 0 else "no" if high < 0 else "undecided"
+
+
+def _counts(rows: pd.DataFrame) -> tuple[int, int]:
+    """Return how many episodes were successes, of how many."""
+    episodes = int(rows["episodes"].sum())
+    return round(float(_rates_of_seeds(rows).mean()) * episodes), episodes

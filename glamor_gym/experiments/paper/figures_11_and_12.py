@@ -122,7 +122,13 @@ def _row(name: str, title: str, shows: str, quick: Scale, published: Scale) -> R
         collect=collect,
         draw=draw,
         compare=compare,
+        words=_described,
     )
+
+
+def _described(scale: Scale) -> str:
+    """Return the budget in words: one agent a task, which is tried so often."""
+    return scale.but(seeds=scale.seeds[:1], episodes_per_goal=TRIALS).described()
 
 
 FIGURE_11 = _row(

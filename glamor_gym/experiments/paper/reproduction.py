@@ -22,7 +22,8 @@ Verdict = Literal["yes", "no", "undecided", ""]
 
 RATES_NOTE = (
     "In brackets: the 95 % Wilson interval of the episodes for one seed, one standard deviation "
-    "to each side for several. Where two of these overlap, nothing is decided."
+    "to each side for several. A comparison is decided by three seeds of each or more, where both "
+    "95 % intervals of the difference say the same: Newcombe's of episodes and Welch's of seeds."
 )
 """How rates are given, where an experiment says nothing else."""
 
@@ -119,6 +120,10 @@ class Reproduction:
         compare: the statements of the paper, held against those rows.
         notes: how its figures are to be read.
         only_task: whether it has a meaning on the task of its scales alone.
+        any_agent: whether it compares agents by their last evaluation alone. Of others' agents, and
+            of those that learn nothing, no more is kept.
+        least_steps: below which there is nothing to measure.
+        words: a budget in words, where :meth:`Scale.described` would not say what is done.
         page: an HTML page about the runs and the command that was typed, where there is one.
     """
 
@@ -133,4 +138,7 @@ class Reproduction:
     compare: Callable[[pd.DataFrame], Sequence[Comparison]]
     notes: str = RATES_NOTE
     only_task: bool = False
+    any_agent: bool = False
+    least_steps: int = 1
+    words: Callable[[Scale], str] = Scale.described
     page: Callable[[Sequence[Trained], str], str] | None = None

@@ -128,4 +128,5 @@ REPRODUCTION = Reproduction(
     draw=draw,
     compare=compare,
     page=page,
+    any_agent=True,
 )

@@ -91,10 +91,10 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
 def _budget(scale: Scale, reproduction: Reproduction) -> str:
     """Return the budget in words; where it is not the paper's, beside the paper's."""
     if scale == reproduction.published:
-        return f"Published scale: {scale.described()}"
+        return f"Published scale: {reproduction.words(scale)}"
     name = "Quick" if scale == reproduction.quick else "Not the published scale"
     published = reproduction.published
-    return f"{name}: {scale.described()} (published scale: {published.steps:,} steps)"
+    return f"{name}: {reproduction.words(scale)} (published scale: {published.steps:,} steps)"
 
 
 def _page(

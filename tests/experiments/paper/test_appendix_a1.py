@@ -90,6 +90,13 @@ def test_the_right_outcome_agrees():
     assert {comparison.agrees for comparison in compare(rows)} == {"yes"}
 
 
+def test_one_seed_does_not_decide_how_far_the_path_is_off():
+    rows = rows_of(exact_path(40)[:, 0], 6.2, 6)
+    verdicts = {row.statement: row.agrees for row in compare(rows[rows["seed"] == 0])}
+    counted = {agrees for name, agrees in verdicts.items() if "counted: π" in name}
+    assert counted == {"undecided"}
+
+
 @pytest.mark.parametrize(
     ("path", "ratio", "right", "wrong"),
     [

@@ -62,6 +62,15 @@ def test_rates_that_rise_and_end_high_agree_with_the_paper():
     assert verdicts == ["yes", "yes", "yes", "yes", ""]
 
 
+def test_one_goal_may_fail():
+    rows = rows_of(RISING)
+    at_most = rows["trials"] == TRIALS[-1]
+    rows.loc[at_most, ["reached", "optimal"]] = 100
+    rows.loc[at_most & (rows["x"] == 0) & (rows["y"] == 0), ["reached", "optimal"]] = 0
+    verdicts = [comparison.agrees for comparison in compare(rows)]
+    assert verdicts == ["yes", "yes", "yes", "yes", ""]
+
+
 def test_rates_that_fall_do_not():
     falling = dict(zip(TRIALS, reversed(RISING.values()), strict=True))
     verdicts = [comparison.agrees for comparison in compare(rows_of(falling))]

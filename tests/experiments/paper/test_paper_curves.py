@@ -67,15 +67,25 @@ def test_groups_stay_in_the_order_in_which_they_come():
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "verdict"), [(0.9, 0.1, "yes"), (0.1, 0.9, "no"), (0.5, 0.45, "undecided")]
+    ("first", "second", "verdict"),
+    [
+        ([0.9] * 3, [0.1] * 3, "yes"),
+        ([0.1] * 3, [0.9] * 3, "no"),
+        ([0.5] * 3, [0.45] * 3, "undecided"),  # seeds that agree: but by 90 episodes each
+        ([0.1, 0.5, 0.9], [0.0, 0.1, 0.2], "undecided"),  # enough episodes: but seeds disagree
+        ([0.8, 0.9, 1.0], [0.0, 0.1, 0.2], "yes"),
+        ([0.9] * 2, [0.1] * 2, "undecided"),
+    ],
 )
-def test_only_intervals_that_part_decide(first, second, verdict):
-    early = pd.concat([rows_of([0.5], variant=name, step=5) for name in "ab"])
-    rows = pd.concat([early, rows_of([first], variant="a"), rows_of([second], variant="b")])
+def test_only_differences_of_several_seeds_decide(first, second, verdict):
+    early = pd.concat([rows_of([0.5] * 3, variant=name, step=5) for name in "ab"])
+    rows = pd.concat([early, rows_of(first, variant="a"), rows_of(second, variant="b")])
     comparison = better(rows, "Pong", "a", "b", claim="a is best")
     assert comparison.agrees == verdict
     assert comparison.published == "a is best"
-    assert comparison.ours.startswith(f"{first:.2f} (")  # the end of the curve, not its beginning
+    assert comparison.ours.startswith(
+        f"{sum(first) / len(first):.2f} ("
+    )  # the end of the curve, not its beginning
 
 
 def test_a_rate_in_words():
