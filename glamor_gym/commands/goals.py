@@ -29,6 +29,7 @@ from glamor_gym.goals import (
     load_goal_set,
     verify_goal_set,
 )
+from glamor_gym.report.rendering import listed
 from glamor_gym.tasks import TASKS, Task, get_task
 
 
@@ -120,7 +121,7 @@ def report(options: ReportGoals, command: str) -> int:
         details = {
             "Command": command,
             "Commit": source_commit() or "not from a checkout",
-            "Versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
+            "Versions": listed(versions(), " "),
         }
         page = write_aliasing_report(rows, options.out, details)
     print(f"report: {page}")

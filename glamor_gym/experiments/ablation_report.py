@@ -23,8 +23,9 @@ from glamor_gym.experiments.ablation_results import (
     task_difference,
     variant_scores,
 )
+from glamor_gym.experiments.results import counted, run_pages
 from glamor_gym.files import write_atomically
-from glamor_gym.report.rendering import render
+from glamor_gym.report.rendering import listed, render
 from glamor_gym.report.style import AGENT, CHANCE, SECOND, Plot, canvas, plot, styled
 
 VERDICT_COLOURS: Mapping[str, str] = {"better": AGENT, "worse": SECOND, "": CHANCE}
@@ -50,6 +51,7 @@ def write_ablation_report(folder: AblationFolder) -> Path:
         table,
         scores=variant_scores(folder, table),
         other_goals=variant_scores(folder, table, "held-out"),
+        pages=run_pages(folder.run_folders(), folder.path),
     )
     with write_atomically(folder.report_file) as stream:
         stream.write(page.encode())
@@ -61,6 +63,7 @@ def render_ablation(
     table: pd.DataFrame,
     scores: Mapping[str, ScoresByTask],
     other_goals: Mapping[str, ScoresByTask],
+    pages: Mapping[str, str],
 ) -> str:
     """Return the page as HTML.
 
@@ -69,6 +72,7 @@ def render_ablation(
         table: a row a run, see :func:`~glamor_gym.experiments.ablation_results.ablation_table`.
         scores: variant → task → what was reached of the evaluation goals.
         other_goals: the same of the goals that are held out.
+        pages: see :func:`~glamor_gym.experiments.results.run_pages`.
     """
     panel = _section("The panel", record, record.tasks, scores, table, "eval")
     apart = [
@@ -95,12 +99,13 @@ def render_ablation(
         panel=panel,
         sections=[section for section in apart if section.rows],
         rows=_records(table),
+        pages=pages,
         details={
             "Commands": "\n".join(record.commands),
-            "Base": ", ".join(f"{name}={value}" for name, value in record.setup.arguments.items()),
-            "Commits": _counted(finished["commit"]),
-            "Versions": ", ".join(f"{name} {number}" for name, number in record.versions.items()),
-            "Hardware": _counted(finished["hardware"]),
+            "Base": listed(record.setup.arguments, "="),
+            "Commits": counted(finished["commit"]),
+            "Versions": listed(record.versions, " "),
+            "Hardware": counted(finished["hardware"]),
         },
     )
 
@@ -111,12 +116,6 @@ def _records(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
         {name: None if pd.isna(value) else value for name, value in row.items()}
         for row in table.to_dict("records")
     ]
-
-
-def _counted(column: pd.Series) -> str:
-    """Return what a column holds and in how many runs, a line each."""
-    counts = column.fillna("").value_counts()
-    return "\n".join(f"{value or 'not known'} ({number} runs)" for value, number in counts.items())
 
 
 # ------------------------------------------------------------------------- one table of the page

@@ -26,15 +26,17 @@ from glamor_gym.experiments.benchmark_figures import (
 from glamor_gym.experiments.benchmark_table import benchmark_table, held_out_results
 from glamor_gym.experiments.results import (
     complete_scores,
+    counted,
     curve_estimates,
     curves_table,
     final_estimates,
     is_readable,
     results_table,
+    run_pages,
 )
 from glamor_gym.files import write_atomically
 from glamor_gym.report.published import METHODS, SOURCE, Rate, published_rates
-from glamor_gym.report.rendering import render
+from glamor_gym.report.rendering import listed, render
 from glamor_gym.tasks import TASKS, get_task
 from glamor_gym.types import EpisodeFrames, EvaluationResult
 
@@ -62,7 +64,9 @@ def write_benchmark_report(folder: BenchmarkFolder) -> Path:
         folder.results_file: results.to_csv(index=False),
         folder.curves_file: curves.to_csv(index=False),
         folder.table_file: benchmark_table(results, held_out),
-        folder.report_file: render_benchmark(record, results, curves, last_evaluations(runs)),
+        folder.report_file: render_benchmark(
+            record, results, curves, last_evaluations(runs), run_pages(runs, folder.path)
+        ),
     }
     for file, text in texts.items():
         with write_atomically(file) as stream:
@@ -75,6 +79,7 @@ def render_benchmark(
     results: pd.DataFrame,
     curves: pd.DataFrame,
     evaluations: Mapping[tuple[str, str, int], EvaluationResult],
+    pages: Mapping[str, str],
 ) -> str:
     """Return the page as HTML.
 
@@ -83,6 +88,7 @@ def render_benchmark(
         results: a row a run, see :func:`~glamor_gym.experiments.results.results_table`.
         curves: a row an evaluation.
         evaluations: (task, algorithm, seed) → the last evaluation of that run.
+        pages: see :func:`~glamor_gym.experiments.results.run_pages`.
     """
     tasks = [task for task in TASKS if task in set(results["task"])]
     agents = [agent for agent in ALGORITHMS if agent in set(results["agent"])]
@@ -118,12 +124,13 @@ def render_benchmark(
         source=SOURCE,
         films=[row for task in tasks for row in _films(task, agents, evaluations)],
         rows=results.to_dict("records"),
+        pages=pages,
         title_of=title_of,
         details={
             "Commands": "\n".join(record.commands),
-            "Commit": record.commit or "not known",
-            "Versions": ", ".join(f"{name} {number}" for name, number in record.versions.items()),
-            "Hardware": "\n".join(sorted({str(name) for name in results["hardware"].dropna()})),
+            "Commits": counted(finished["commit"]),
+            "Versions": listed(record.versions, " "),
+            "Hardware": counted(finished["hardware"]),
         },
     )
 

@@ -9,7 +9,9 @@ rliable computes them.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,6 +86,32 @@ def curves_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
 def is_readable(folder: RunFolder) -> bool:
     """Return whether there is a run in a folder whose files can be read."""
     return folder.holds_a_run() and _result(folder)["state"] != "failed"
+
+
+def run_pages(folders: Iterable[RunFolder], beside: Path) -> dict[str, str]:
+    """Return the pages of runs, to be linked to.
+
+    Args:
+        folders: of the runs; one that has no page gives none.
+        beside: folder of the page with the links.
+
+    Returns:
+        Name of a run's folder → its page, as seen from `beside`.
+    """
+    return {
+        folder.path.name: Path(os.path.relpath(folder.report_file, beside)).as_posix()
+        for folder in folders
+        if folder.report_file.is_file()
+    }
+
+
+def counted(column: pd.Series[str]) -> str:
+    """Return what a column of a table of runs holds and in how many of them, a line each."""
+    counts = column.fillna("").value_counts()
+    return "\n".join(
+        f"{value or 'not known'} ({number} run{'s' if number != 1 else ''})"
+        for value, number in counts.items()
+    )
 
 
 def _was_begun(folder: RunFolder) -> bool:

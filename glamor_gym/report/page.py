@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterator, Mapping
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -26,7 +25,7 @@ from glamor_gym.report.figures import (
     success_curve,
 )
 from glamor_gym.report.published import SOURCE, Rate, published_rates
-from glamor_gym.report.rendering import render
+from glamor_gym.report.rendering import listed, render
 from glamor_gym.report.style import AGENT, CHANCE, PUBLISHED, Plot
 from glamor_gym.types import EpisodeFrames, EvaluationResult
 
@@ -122,18 +121,14 @@ def _films(episodes: list[EpisodeFrames]) -> list[EpisodeFrames]:
 
 def _details(config: RunConfig, result: EvaluationResult) -> dict[str, str]:
     """Return what it takes to run this again, by name."""
-    options = f"; {_listed(config.env_kwargs)}" if config.env_kwargs else ""
+    options = f"; {listed(config.env_kwargs)}" if config.env_kwargs else ""
     return {
         "Commands": "\n".join(config.commands),
         "Environments": f"{config.n_envs} side by side{options}",
         "Training time": f"{config.train_seconds / 60:.1f} minutes on {config.hardware}",
         "Seed": str(config.seed),
         "Goals": f"SHA-256 {result.goals_hash}",
-        "Settings": _listed(config.settings | config.policy_kwargs),
+        "Settings": listed(config.settings | config.policy_kwargs),
         "Commit": config.commit or "not known",
-        "Versions": _listed(config.versions, " "),
+        "Versions": listed(config.versions, " "),
     }
-
-
-def _listed(values: Mapping[str, Any], equals: str = " = ") -> str:
-    return ", ".join(f"{name}{equals}{value}" for name, value in values.items())

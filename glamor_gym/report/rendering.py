@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -33,6 +34,11 @@ def _templates() -> Environment:
     )
     templates.filters |= {"picture": picture, "film": film, "percent": percent}
     return templates
+
+
+def listed(values: Mapping[str, Any], equals: str = " = ") -> str:
+    """Return names with their values in one line."""
+    return ", ".join(f"{name}{equals}{value}" for name, value in values.items())
 
 
 def percent(rate: float) -> str:

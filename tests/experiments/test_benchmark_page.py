@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import re
 
 import numpy as np
@@ -8,9 +7,10 @@ import pandas as pd
 import pytest
 from browser import opened_page, pictures_that_failed
 
+from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments.benchmark import BenchmarkRecord
 from glamor_gym.experiments.benchmark_report import render_benchmark
-from glamor_gym.experiments.results import CURVE_COLUMNS, RESULT_COLUMNS
+from glamor_gym.experiments.results import CURVE_COLUMNS, RESULT_COLUMNS, run_pages
 from glamor_gym.types import EpisodeFrames, EvaluationResult
 
 RNG = np.random.default_rng(0)
@@ -64,6 +64,7 @@ RESULTS = pd.DataFrame(
             "noop": 0.0,
             "train_minutes": 2.5,
             "hardware": "2 CPU cores",
+            "commit": "abc" if agent != "random" else "",
             "error": "",
             "folder": f"{task}-{agent}-{seed}",
         }
@@ -92,9 +93,12 @@ CURVES = pd.DataFrame(
 )
 
 
+PAGES = {"Pong-glamor-1": "../runs/Pong-glamor-1/report.html"}
+
+
 @pytest.fixture(scope="module")
 def page():
-    return render_benchmark(RECORD, RESULTS, CURVES, RUNS)
+    return render_benchmark(RECORD, RESULTS, CURVES, RUNS, PAGES)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +121,8 @@ def words(page):
         "Qbert – – – 0.83 (0.03)",
         "Pong GLAMOR 1 finished 1,000 60% 10% 0% 2.5 Pong-glamor-1",
         "glamor-gym benchmark --tasks &lt;a &amp; b&gt;",
-        "v0.1.0-3-gabc",
+        "Commits abc (4 runs) not known (1 run)",
+        "Hardware 2 CPU cores (5 runs)",
         # Of the goals that all recorded, 5 is the first on which they differ most.
         "Pong, goal 5 the goal GLAMOR reached GCSL missed random missed",
     ],
@@ -131,6 +136,18 @@ def test_the_best_that_learned_is_marked(page):
     assert best == ["0.50"]
 
 
+def test_a_run_without_a_page_has_no_link(page):
+    assert re.findall(r'href="([^"]*)"', page) == list(PAGES.values())
+
+
+def test_pages_of_runs_are_found_from_where_they_are_linked(tmp_path):
+    folders = [RunFolder(tmp_path / "runs" / name) for name in ("a", "b")]
+    folders[0].path.mkdir(parents=True)
+    folders[0].report_file.write_text("")
+    assert run_pages(folders, tmp_path) == {"a": "runs/a/report.html"}
+    assert run_pages(folders, tmp_path / "table-1") == {"a": "../runs/a/report.html"}
+
+
 def test_the_page_needs_nothing_but_itself(page):
     sources = re.findall(r'(?:src|srcset)="([^"]*)"', page)
     assert len(sources) > 5
@@ -140,7 +157,7 @@ def test_the_page_needs_nothing_but_itself(page):
 
 def test_nothing_that_failed_is_drawn():
     only_failed = RESULTS[RESULTS["state"] == "failed"]
-    page = render_benchmark(RECORD, only_failed, CURVES.iloc[:0], {})
+    page = render_benchmark(RECORD, only_failed, CURVES.iloc[:0], {}, {})
     assert "Goals reached in the end" not in page
     assert "MemoryError" in page
 
@@ -158,14 +175,11 @@ def test_the_page_renders_and_its_films_play(tmp_path, page):
 def test_runs_of_seeds_that_are_not_on_all_tasks_are_counted():
     more = RESULTS[(RESULTS["state"] == "finished") & (RESULTS["agent"] == "glamor")]
     qbert = more[more["seed"] == 1].assign(task="Qbert")
-    page = render_benchmark(RECORD, pd.concat([more, qbert]), CURVES.iloc[:0], {})
+    page = render_benchmark(RECORD, pd.concat([more, qbert]), CURVES.iloc[:0], {}, {})
     assert "(seeds: 1; 1 finished run of other seeds left out)" in page
 
 
 def test_one_seed_is_said_to_be_one():
     first = RESULTS[RESULTS["seed"] == 0]
-    page = render_benchmark(
-        dataclasses.replace(RECORD, commit=""), first, CURVES[CURVES["seed"] == 0], RUNS
-    )
+    page = render_benchmark(RECORD, first, CURVES[CURVES["seed"] == 0], RUNS, {})
     assert "one seed each, which gives no interval over seeds" in page
-    assert "not known" in page

@@ -15,6 +15,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from glamor_gym.experiments.paper.workshop import Trained, Workshop
 
 Verdict = Literal["yes", "no", "undecided", ""]
@@ -124,7 +126,8 @@ class Reproduction:
             of those that learn nothing, no more is kept.
         least_steps: below which there is nothing to measure.
         words: a budget in words, where :meth:`Scale.described` would not say what is done.
-        page: an HTML page about the runs and the command that was typed, where there is one.
+        page: an HTML page about the runs and the command that was typed, to stand in a folder;
+            None where there is none.
     """
 
     name: str
@@ -141,4 +144,4 @@ class Reproduction:
     any_agent: bool = False
     least_steps: int = 1
     words: Callable[[Scale], str] = Scale.described
-    page: Callable[[Sequence[Trained], str], str] | None = None
+    page: Callable[[Sequence[Trained], str, Path], str] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -17,7 +18,7 @@ from glamor_gym.experiments.paper.curves import Variant, in_words, over_seeds, r
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.scales import QUICK, TABLE
 from glamor_gym.experiments.paper.workshop import Trained, Workshop
-from glamor_gym.experiments.results import curves_table, results_table
+from glamor_gym.experiments.results import curves_table, results_table, run_pages
 from glamor_gym.report.published import METHODS, published_rates
 
 AGENTS = ("glamor", "gcsl", "discern", "dqn-her", "random", "noop")
@@ -104,12 +105,16 @@ def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
     return comparisons
 
 
-def page(runs: Sequence[Trained], command: str) -> str:
-    """Return the page of a benchmark: the table, curves, distances, films."""
+def page(runs: Sequence[Trained], command: str, folder: Path) -> str:
+    """Return the page of a benchmark, to stand in `folder`: the table, curves, distances, films."""
     folders = [run.folder for run in runs]
     record = BenchmarkRecord([command], source_commit(), versions())
     return render_benchmark(
-        record, results_table(folders), curves_table(folders), last_evaluations(folders)
+        record,
+        results_table(folders),
+        curves_table(folders),
+        last_evaluations(folders),
+        run_pages(folders, folder),
     )
 
 

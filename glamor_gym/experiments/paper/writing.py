@@ -79,7 +79,7 @@ def write_outcome(
         _page(reproduction, comparisons, scale, command, runs),
     )
     if reproduction.page is not None:
-        _write(folder / f"{reproduction.name}.html", reproduction.page(runs, command))
+        _write(folder / f"{reproduction.name}.html", reproduction.page(runs, command, folder))
     return comparisons
 
 
