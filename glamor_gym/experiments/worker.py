@@ -14,6 +14,7 @@ from pathlib import Path
 
 from glamor_gym.experiments.spec import RunSpec
 from glamor_gym.experiments.status import Attempt
+from glamor_gym.files import FolderInUseError, lock_folder
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Job:
 def carry_out(job: Job) -> None:
     """Carry out a run, or what is left of it; its status tells what came of it.
 
+    Where another process is at work in the folder, the status is that one's, and stays as it is.
+
     Raises:
         OSError: the folder cannot be written.
     """
@@ -52,9 +55,12 @@ def carry_out(job: Job) -> None:
         (job.folder / "log.txt").open("a") as log,
         contextlib.redirect_stdout(log),
         contextlib.redirect_stderr(log),
-        Attempt(job.folder, job.spec),
     ):
-        _run(job)
+        try:
+            with lock_folder(job.folder), Attempt(job.folder, job.spec):
+                _run(job)
+        except FolderInUseError as error:
+            print(error)
 
 
 def _run(job: Job) -> None:

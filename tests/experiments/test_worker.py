@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 from small_runs import job_for, player_spec, small_spec
@@ -62,6 +64,24 @@ def test_a_job_that_is_interrupted_after_its_last_step_is_finished(tmp_path, mon
     carry_out(job)
     assert read_status(job.folder).state == "finished"
     assert (job.folder / "report.html").is_file()
+
+
+def test_a_job_that_another_process_is_at_leaves_its_status_alone(tmp_path):
+    job = job_for(player_spec(), tmp_path)
+    job.folder.mkdir()
+    theirs = Status("running", attempts=1, process=1, task="GridWorld", agent="random")
+    write_status(job.folder, theirs)
+    program = (
+        "import sys, time; from glamor_gym.files import lock_folder\n"
+        "with lock_folder(sys.argv[1]): print('held', flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", program, str(job.folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        holder.stdout.readline()
+        carry_out(job)
+        holder.kill()
+    assert read_status(job.folder) == theirs
+    assert "is in use by process" in (job.folder / "log.txt").read_text()
 
 
 def test_a_run_that_nobody_began_is_waiting(tmp_path):
