@@ -97,8 +97,13 @@ def render_benchmark(
     by_task = {task: table for task, table in by_task.items() if not table.empty}
     overall = curve_estimates(curves, common) if len(common) > 1 else pd.DataFrame()
     by_agent = {
-        agent: [found for (_, name, _), found in evaluations.items() if name == agent]
-        for agent in agents
+        agent: [
+            evaluations[task, agent, seed]
+            for seed in table.index
+            for task in table.columns
+            if (task, agent, seed) in evaluations
+        ]
+        for agent, table in scores.items()
     }
     finished = results[results["state"] == "finished"]
     return render(

@@ -8,6 +8,7 @@ import pytest
 from browser import opened_page, pictures_that_failed
 
 from glamor_gym.evaluation import RunFolder
+from glamor_gym.experiments import benchmark_report
 from glamor_gym.experiments.benchmark import BenchmarkRecord
 from glamor_gym.experiments.benchmark_report import render_benchmark
 from glamor_gym.experiments.results import CURVE_COLUMNS, RESULT_COLUMNS, run_pages
@@ -177,6 +178,15 @@ def test_runs_of_seeds_that_are_not_on_all_tasks_are_counted():
     qbert = more[more["seed"] == 1].assign(task="Qbert")
     page = render_benchmark(RECORD, pd.concat([more, qbert]), CURVES.iloc[:0], {}, {})
     assert "(seeds: 1; 1 finished run of other seeds left out)" in page
+
+
+def test_distances_are_those_of_the_runs_that_are_compared(monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(benchmark_report, "distance_curves", lambda found: drawn.update(found))
+    others = {("Qbert", "glamor", 0): result(0.0, {}), ("Pong", "glamor", 7): result(0.0, {})}
+    render_benchmark(RECORD, RESULTS, CURVES, {**RUNS, **others}, {})
+    rates = {agent: [each.success_rate for each in found] for agent, found in drawn.items()}
+    assert rates == {"glamor": [0.4, 0.6], "gcsl": [0.2, 0.3], "random": [0.1]}
 
 
 def test_one_seed_is_said_to_be_one():
