@@ -163,7 +163,7 @@ class GlamorAgent(ImageGoalAgent):
     ) -> None:
         given = locals()
         settings = GlamorSettings(**{name: given[name] for name in GlamorSettings.names()})
-        self._planner = _planner_of(settings)
+        self._planner = planner_of(settings)
         self.open_loop = False
         super().__init__(
             policy,
@@ -191,7 +191,7 @@ class GlamorAgent(ImageGoalAgent):
 
     def habits(self) -> dict[str, Any]:
         """Return in what plans are made otherwise than the settings say, and `open_loop`."""
-        usual = asdict(_planner_of(self.settings))
+        usual = asdict(planner_of(self.settings))
         own = asdict(self.planner)
         changed = {name: value for name, value in own.items() if value != usual[name]}
         return changed | {"open_loop": self.open_loop}
@@ -471,7 +471,7 @@ class GlamorAgent(ImageGoalAgent):
         return {**super()._policy_arguments(), **own}
 
 
-def _planner_of(settings: GlamorSettings) -> PlannerSettings:
+def planner_of(settings: GlamorSettings) -> PlannerSettings:
     """Return how an agent with these settings plans."""
     return PlannerSettings(
         n_trials=settings.n_trials,

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from glamor_gym.agents.glamor import planner_of
 from glamor_gym.agents.settings import GlamorSettings
 from glamor_gym.evaluation import versions
 from glamor_gym.evaluation.provenance import source_commit
@@ -300,7 +301,7 @@ def plan_ablation(
     asked = {BASE: Variant()}
     for change in changes:
         variant = Variant.of(change)
-        if _merged(setup.arguments, variant.settings) == setup.arguments and not variant.planner:
+        if _changes_nothing(variant, setup.arguments):
             raise ValueError(f"change {variant.name} changes nothing: the base has it")
         asked |= {variant.trained.name: variant.trained, variant.name: variant}
     if not changes:
@@ -359,6 +360,15 @@ def _changeable() -> list[str]:
 
 def _in_words(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _changes_nothing(variant: Variant, arguments: Mapping[str, Any]) -> bool:
+    """Return whether agents with these arguments are trained and plan as the variant has it."""
+    if _merged(arguments, variant.settings) != arguments:
+        return False
+    own = {name: value for name, value in arguments.items() if name in GlamorSettings.names()}
+    planner = planner_of(GlamorSettings(**own))
+    return dataclasses.replace(planner, **variant.planner) == planner
 
 
 def _merged(arguments: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

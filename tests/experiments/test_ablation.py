@@ -135,6 +135,10 @@ def test_more_can_be_asked_of_an_ablation_later(tmp_path):
         ({"env_kwargs": {"horizon": 5}}, "begun with env_kwargs {}, got"),
         ({"held_out": ["GridWorld"]}, "held_out must be apart from tasks, got GridWorld"),
         ({"changes": [{"batch_size": 20}]}, "change batch_size=20 changes nothing"),
+        (
+            {"changes": [{"planner": {"n_trials": 50}}]},
+            "change planner.n_trials=50 changes nothing",
+        ),
         ({"seeds": [1, 1]}, "seeds must differ"),
         ({"tasks": ["Pnog"]}, "did you mean Pong"),
     ],
