@@ -1,12 +1,15 @@
 """Keep an evaluation result: one JSON file of figures, and one ``.npz`` of pictures beside it.
 
 In: an :class:`~glamor_gym.types.EvaluationResult`. Out: the same one, read back. Nothing in
-either file can execute; a figure that is missing (NaN) is null in the JSON.
+either file can execute; a figure that is missing (NaN) is null in the JSON. The JSON tells which
+pictures are its own (``frames_sha256``), as a process may end when it has written one of the two.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import io
 import json
 import math
 import os
@@ -45,8 +48,11 @@ def save_result(result: EvaluationResult, path: str | os.PathLike[str]) -> None:
     for index, episode in enumerate(result.frames):
         pictures[f"goal_{index}"] = episode.goal
         pictures[f"frames_{index}"] = episode.frames
+    archive = io.BytesIO()
+    np.savez_compressed(archive, allow_pickle=False, **pictures)
+    figures["frames_sha256"] = hashlib.sha256(archive.getbuffer()).hexdigest()
     with write_atomically(path.with_suffix(".npz")) as file:
-        np.savez_compressed(file, allow_pickle=False, **pictures)
+        file.write(archive.getbuffer())
     with write_atomically(path) as file:
         file.write(json.dumps(_nan_as_null(figures), indent=2, allow_nan=False).encode())
 
@@ -55,7 +61,8 @@ def load_result(path: str | os.PathLike[str]) -> EvaluationResult:
     """Read a result that :func:`save_result` wrote.
 
     Returns:
-        The result; with no ``frames`` where the file of pictures was left behind.
+        The result; with no ``frames`` where the file of pictures was left behind, or is that of
+        another result.
 
     Raises:
         OSError: a file cannot be read.
@@ -64,7 +71,8 @@ def load_result(path: str | os.PathLike[str]) -> EvaluationResult:
     path = _file(path)
     try:
         figures = read_json(path)
-        frames = _episodes(path.with_suffix(".npz"), figures.pop("frames"))
+        rows, digest = figures.pop("frames"), figures.pop("frames_sha256", None)
+        frames = _episodes(path.with_suffix(".npz"), rows, digest)
         result = EvaluationResult(
             per_goal=_by_goal(figures.pop("per_goal")),
             distances=_by_goal(figures.pop("distances", {})),
@@ -94,10 +102,19 @@ def _file(path: str | os.PathLike[str]) -> Path:
     return Path(path)
 
 
-def _episodes(path: Path, rows: Any) -> list[EpisodeFrames]:
-    """Return the pictures of episodes; none where there is no file of them."""
+def _episodes(path: Path, rows: Any, digest: str | None) -> list[EpisodeFrames]:
+    """Return the pictures of episodes; none where there is no file of them.
+
+    Args:
+        path: the file.
+        rows: what is known of each episode beside its pictures.
+        digest: SHA-256 of the file; None where it was not written down, as it once was not.
+    """
     if not path.is_file():
         return []
+    with path.open("rb") as file:
+        if digest not in (None, hashlib.file_digest(file, "sha256").hexdigest()):
+            return []
     with open_npz(path, max_bytes=MAX_PICTURE_BYTES) as pictures:
         return [
             _episode(row, pictures.read(f"goal_{index}"), pictures.read(f"frames_{index}"))

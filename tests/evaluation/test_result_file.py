@@ -57,6 +57,33 @@ def test_a_result_can_be_kept_without_its_pictures(result, tmp_path):
     assert back.frames == []
 
 
+def replace_pictures(path, **pictures):
+    """Put others in their place, of which the figures know as much as old files do."""
+    np.savez(path.with_suffix(".npz"), **pictures)
+    stored = json.loads(path.read_text())
+    del stored["frames_sha256"]
+    path.write_text(json.dumps(stored))
+
+
+def test_the_pictures_of_another_result_are_left_out(result, tmp_path):
+    path, other = tmp_path / "evaluation.json", tmp_path / "other.json"
+    save_result(result, path)
+    save_result(dataclasses.replace(result, frames=result.frames[::-1]), other)
+    other.with_suffix(".npz").replace(path.with_suffix(".npz"))
+    back = load_result(path)
+    assert figures(back) == figures(result)
+    assert back.frames == []
+
+
+def test_a_result_from_before_there_was_a_hash_is_read(result, tmp_path):
+    path = tmp_path / "evaluation.json"
+    save_result(result, path)
+    stored = json.loads(path.read_text())
+    del stored["frames_sha256"]
+    path.write_text(json.dumps(stored))
+    assert len(load_result(path).frames) == len(result.frames) > 0
+
+
 @pytest.mark.parametrize(
     "text", ["{", "[]", "{}", '{"frames": 3}', '{"frames": [], "per_goal": 1}']
 )
@@ -71,7 +98,7 @@ def test_a_file_that_holds_something_else_is_refused(result, tmp_path, text):
 def test_pictures_that_are_a_pickle_are_refused(result, tmp_path):
     path = tmp_path / "evaluation.json"
     save_result(result, path)
-    np.savez(path.with_suffix(".npz"), goal_0=np.array([object()]), frames_0=np.zeros((1, 2)))
+    replace_pictures(path, goal_0=np.array([object()]), frames_0=np.zeros((1, 2)))
     with pytest.raises(ValueError, match="only plain numbers"):
         load_result(path)
 
@@ -124,7 +151,7 @@ def test_an_index_that_would_name_a_file_elsewhere_is_refused(result, tmp_path, 
 def test_pictures_that_are_none_are_refused(result, tmp_path, goal, frames):
     path = tmp_path / "evaluation.json"
     save_result(dataclasses.replace(result, frames=result.frames[:1]), path)
-    np.savez(path.with_suffix(".npz"), goal_0=goal, frames_0=frames)
+    replace_pictures(path, goal_0=goal, frames_0=frames)
     with pytest.raises(ValueError, match="pictures of an episode"):
         load_result(path)
 
