@@ -20,6 +20,7 @@ from glamor_gym.experiments.benchmark import distinct
 from glamor_gym.experiments.paper import (
     REPRODUCTIONS,
     Comparison,
+    OtherSettingsError,
     Reproduction,
     Scale,
     Workshop,
@@ -39,7 +40,7 @@ def reproduce(options: Reproduce, command: str) -> int:
         The exit code: 0, or 130 where Ctrl-C came; what is finished is kept.
 
     Raises:
-        InputError: an option is wrong.
+        InputError: an option is wrong, or a run that is there has other settings.
     """
     names = list(REPRODUCTIONS) if options.name == "all" else [options.name]
     with checking_input():
@@ -50,6 +51,8 @@ def reproduce(options: Reproduce, command: str) -> int:
     try:
         for reproduction, scale in planned:
             _make(reproduction, scale, options, command, device)
+    except OtherSettingsError as error:
+        raise InputError(str(error)) from error
     except KeyboardInterrupt:
         print(f"interrupted; the same command goes on with what is in {options.out}")
         return 130

@@ -22,10 +22,18 @@ from glamor_gym.experiments.paper import (
     table_1,
 )
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
-from glamor_gym.experiments.paper.workshop import Workshop
+from glamor_gym.experiments.paper.workshop import OtherSettingsError, Workshop
 from glamor_gym.experiments.paper.writing import write_outcome
 
-__all__ = ["REPRODUCTIONS", "Comparison", "Reproduction", "Scale", "Workshop", "write_outcome"]
+__all__ = [
+    "REPRODUCTIONS",
+    "Comparison",
+    "OtherSettingsError",
+    "Reproduction",
+    "Scale",
+    "Workshop",
+    "write_outcome",
+]
 
 REPRODUCTIONS: Mapping[str, Reproduction] = MappingProxyType(
     {

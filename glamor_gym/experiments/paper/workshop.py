@@ -25,13 +25,17 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from glamor_gym.evaluation import RunFolder, load_result, save_result
 from glamor_gym.experiments import RunSpec, get_algorithm
-from glamor_gym.experiments.runs import train_run
+from glamor_gym.experiments.runs import check_alike, train_run
 from glamor_gym.files import write_atomically
 from glamor_gym.tasks import get_task
 from glamor_gym.types import EvaluationResult
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
+
+
+class OtherSettingsError(ValueError):
+    """A run that could be used again has other settings than its preset has now."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +91,18 @@ class Workshop:
         Args:
             spec: what is to be run.
             looks: environment steps at which the agent is to be kept.
+
+        Raises:
+            OtherSettingsError: the run that is there was begun with other settings.
+            KeyboardInterrupt: the training was interrupted; another call goes on with it.
         """
         name = run_name(spec, looks)
         folder = RunFolder(self.path / "runs" / name)
+        if folder.holds_a_run():
+            try:
+                check_alike(spec, folder)
+            except ValueError as error:
+                raise OtherSettingsError(f"the preset has changed since: {error}") from error
         if not _is_done(folder, looks):
             print(f"training {name}", flush=True)
             train_run(

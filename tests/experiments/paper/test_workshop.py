@@ -9,12 +9,17 @@ import signal
 import pandas as pd
 import pytest
 
-from glamor_gym.agents import TrainingInterrupted
+from glamor_gym.agents import GlamorAgent, TrainingInterrupted
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.evaluation import callback as callback_module
 from glamor_gym.experiments import RunSpec
 from glamor_gym.experiments.paper import workshop as workshop_module
-from glamor_gym.experiments.paper.workshop import Workshop, run_name, snapshot_file
+from glamor_gym.experiments.paper.workshop import (
+    OtherSettingsError,
+    Workshop,
+    run_name,
+    snapshot_file,
+)
 
 SPEC = RunSpec(
     "GridWorld",
@@ -95,6 +100,14 @@ def test_the_name_of_a_run_tells_it_from_any_other():
     names = {run_name(spec, LOOKS) for spec in (SPEC, *others)} | {run_name(SPEC, (80,))}
     assert len(names) == len(others) + 2
     assert run_name(SPEC, LOOKS) == run_name(dataclasses.replace(SPEC), list(LOOKS))
+
+
+def test_a_run_of_what_the_preset_was_before_is_refused(shop, monkeypatch):
+    shop.trained(SPEC, LOOKS)
+    before = GlamorAgent.preset
+    monkeypatch.setattr(GlamorAgent, "preset", lambda name: before(name) | {"gamma": 0.123})
+    with pytest.raises(OtherSettingsError, match=r"gamma 0\.\d+, got 0\.123; take another folder"):
+        shop.trained(SPEC, LOOKS)
 
 
 def test_a_measurement_is_taken_once(shop):
