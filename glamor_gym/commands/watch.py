@@ -25,7 +25,7 @@ from glamor_gym.commands.tables import terminal
 from glamor_gym.evaluation.arena import Arena
 from glamor_gym.evaluation.filming import Camera, Scene
 from glamor_gym.evaluation.guest import as_guest
-from glamor_gym.evaluation.rollout import Episode, Job
+from glamor_gym.evaluation.rollout import Episode, Errand
 from glamor_gym.report.films import FORMATS, write_film
 from glamor_gym.report.scenes import frames_of
 
@@ -61,18 +61,18 @@ def watch(options: Watch) -> int:
             ) as arena,
             as_guest(agent, None, options.seed),
         ):
-            jobs = choose_jobs(options.goal, options.episodes, n_goals=len(arena.jobs))
+            errands = choose_errands(options.goal, options.episodes, n_goals=len(arena.errands))
 
             def frames() -> Iterator[NDArray[np.uint8]]:
-                playing = arena.episodes(agent, jobs, on_moment=camera)
+                playing = arena.episodes(agent, errands, on_moment=camera)
                 hidden = not sys.stderr.isatty()
-                for episode in tqdm(playing, "episodes", len(jobs), leave=False, disable=hidden):
-                    scenes = camera.take_out(episode.job)
+                for episode in tqdm(playing, "episodes", len(errands), leave=False, disable=hidden):
+                    scenes = camera.take_out(episode.errand)
                     table.add_row(*_row(episode, scenes))
                     yield from frames_of(
                         scenes,
                         task=saved.task,
-                        goal=episode.job.goal,
+                        goal=episode.errand.goal,
                         success=episode.success,
                         fps=options.fps,
                     )
@@ -103,7 +103,7 @@ def film_path(output: Path | None, *, home: Path) -> Path:
     return output
 
 
-def choose_jobs(named: Sequence[int], episodes: int | None, *, n_goals: int) -> list[Job]:
+def choose_errands(named: Sequence[int], episodes: int | None, *, n_goals: int) -> list[Errand]:
     """Return the episodes to play.
 
     Args:
@@ -123,7 +123,7 @@ def choose_jobs(named: Sequence[int], episodes: int | None, *, n_goals: int) -> 
     spread = np.linspace(0, n_goals - 1, min(episodes, n_goals)).round().astype(int).tolist()
     goals = list(named) or spread
     turns = [divmod(index, len(goals)) for index in range(episodes)]
-    return [Job(goals[position], repeat) for repeat, position in turns]
+    return [Errand(goals[position], repeat) for repeat, position in turns]
 
 
 def _table(task: str) -> Table:
@@ -139,4 +139,4 @@ def _row(episode: Episode, scenes: Sequence[Scene]) -> tuple[str, ...]:
     plan = scenes[0].plan
     planned = ("", "") if plan is None else (str(plan.length - 1), f"{plan.log_score:.2f}")
     reached = "yes" if episode.success else "no"
-    return str(episode.job.goal), str(episode.length), *planned, reached
+    return str(episode.errand.goal), str(episode.length), *planned, reached

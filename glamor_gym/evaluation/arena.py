@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from glamor_gym.checks import as_integer
 from glamor_gym.evaluation.baselines import Predictor
-from glamor_gym.evaluation.rollout import Episode, Job, Moment, Observation, play
+from glamor_gym.evaluation.rollout import Episode, Errand, Moment, Observation, play
 from glamor_gym.goals import load_goal_set
 from glamor_gym.tasks import TASKS, get_task
 from glamor_gym.types import Goal
@@ -45,7 +45,7 @@ class Arena:
 
     Attributes:
         task: the id in full.
-        jobs: the episodes that each agent plays, goal by goal.
+        errands: the episodes that each agent plays, goal by goal.
         ranges: label → feasible range, by which success is judged.
         goals_hash: hash of the goal set that they are from; where they are from none, SHA-256 of
             the goals themselves.
@@ -88,12 +88,12 @@ class Arena:
             self.stop_action = int(first.get_wrapper_attr("stop_action"))
             played: Sequence[Goal] = first.get_wrapper_attr("goals")
             self.goals_hash = _goals_hash(self.task, goals, played)
-            self.jobs = [
-                Job(goal, repeat)
+            self.errands = [
+                Errand(goal, repeat)
                 for goal in range(len(played))
                 for repeat in range(episodes_per_goal)
             ]
-            others = min(n_envs, len(self.jobs)) - 1
+            others = min(n_envs, len(self.errands)) - 1
             self._envs = [first, *(make_env() for _ in range(others))]
             self._opened = opened.pop_all()
 
@@ -128,31 +128,31 @@ class Arena:
             record: for how many goals, spread over all, the first episode's pictures are kept.
 
         Returns:
-            An episode for each of ``jobs``, in their order.
+            An episode for each of ``errands``, in their order.
 
         Raises:
             TypeError: `agent` has no ``predict``.
             ValueError: it was made for other actions, or returned something else than one allowed
                 action per observation.
         """
-        first_tries = [job for job in self.jobs if job.repeat == 0]
+        first_tries = [errand for errand in self.errands if errand.repeat == 0]
         shown = np.linspace(0, len(first_tries) - 1, min(record, len(first_tries))).round()
         playing = self.episodes(
             agent,
-            self.jobs,
+            self.errands,
             deterministic=deterministic,
             record={first_tries[int(position)] for position in shown},
         )
-        bar = tqdm(playing, name, len(self.jobs), leave=False, disable=not self._progress_bar)
-        return sorted(bar, key=lambda episode: episode.job)
+        bar = tqdm(playing, name, len(self.errands), leave=False, disable=not self._progress_bar)
+        return sorted(bar, key=lambda episode: episode.errand)
 
     def episodes(
         self,
         agent: Predictor,
-        jobs: Sequence[Job],
+        errands: Sequence[Errand],
         *,
         deterministic: bool = True,
-        record: Collection[Job] = (),
+        record: Collection[Errand] = (),
         on_moment: Callable[[Moment], object] | None = None,
     ) -> Iterator[Episode]:
         """Send an agent to some goals, and yield each episode when it ends.
@@ -162,9 +162,9 @@ class Arena:
 
         Args:
             agent: anything with the ``predict`` of Stable-Baselines3.
-            jobs: the episodes to play, as many as there are environments at least.
+            errands: the episodes to play, as many as there are environments at least.
             deterministic: handed to ``agent.predict``.
-            record: the jobs whose pictures are kept.
+            record: the errands whose pictures are kept.
             on_moment: called at every moment of every episode, the last one included.
 
         Yields:
@@ -191,7 +191,7 @@ class Arena:
             yield from play(
                 agent,
                 self._envs,
-                jobs,
+                errands,
                 seed=self._seed,
                 deterministic=deterministic,
                 record=record,

@@ -130,7 +130,7 @@ def _baselines(arena: Arena, given: bool | EvaluationResult, seed: int) -> _Base
         ValueError: the earlier result is of another task, other goals or other episodes.
     """
     if isinstance(given, EvaluationResult):
-        wanted = (arena.task, arena.goals_hash, seed, len(arena.jobs))
+        wanted = (arena.task, arena.goals_hash, seed, len(arena.errands))
         there = (given.task, given.goals_hash, given.seed, given.episodes)
         if there != wanted:
             raise ValueError(
@@ -186,7 +186,7 @@ def _mean_by_goal(
 ) -> dict[int, float]:
     by_goal: defaultdict[int, list[float]] = defaultdict(list)
     for episode in episodes:
-        by_goal[episode.job.goal].append(measure(episode))
+        by_goal[episode.errand.goal].append(measure(episode))
     return {goal: sum(values) / len(values) for goal, values in by_goal.items()}
 
 

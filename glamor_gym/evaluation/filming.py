@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from glamor_gym.agents import PlanState
-from glamor_gym.evaluation.rollout import Job, Moment
+from glamor_gym.evaluation.rollout import Errand, Moment
 from glamor_gym.wrappers.goal_env import Pictures
 
 
@@ -51,12 +51,12 @@ class Camera:
     """Sees the moments of episodes, as ``on_moment`` of :meth:`Arena.episodes`, and keeps them."""
 
     def __init__(self) -> None:
-        self._reels: defaultdict[Job, list[Scene]] = defaultdict(list)
+        self._reels: defaultdict[Errand, list[Scene]] = defaultdict(list)
 
     def __call__(self, moment: Moment) -> None:
         """Film a moment."""
         names = moment.env.get_wrapper_attr("get_action_meanings")()
-        reel = self._reels[moment.job]
+        reel = self._reels[moment.errand]
         stopped = bool(reel) and reel[-1].action == names[-1]  # STOP is no step of the world
         reel.append(
             Scene(
@@ -68,13 +68,13 @@ class Camera:
             )
         )
 
-    def take_out(self, job: Job) -> list[Scene]:
+    def take_out(self, errand: Errand) -> list[Scene]:
         """Return the scenes of an episode in their order, and keep them no longer.
 
         Raises:
             KeyError: none of that episode was filmed.
         """
-        return self._reels.pop(job)
+        return self._reels.pop(errand)
 
 
 def _plan_in_mind(moment: Moment) -> PlanInMind | None:

@@ -1,8 +1,8 @@
 """Play a list of episodes with one agent and several environments side by side.
 
-In: an agent, goal environments and the :class:`Job`s to be done. Out: an :class:`Episode` for
-each job. The agent is asked once a step for the whole batch, whose size never changes: an
-environment that has finished takes the next job at once, and a row without work left keeps its
+In: an agent, goal environments and the :class:`Errand`s to be done. Out: an :class:`Episode` for
+each errand. The agent is asked once a step for the whole batch, whose size never changes: an
+environment that has finished takes the next errand at once, and a row without work left keeps its
 last observation and is ignored.
 """
 
@@ -23,7 +23,7 @@ from glamor_gym.types import EpisodeFrames
 Observation = dict[str, NDArray[Any]]
 
 
-class Job(NamedTuple):
+class Errand(NamedTuple):
     """One episode to be played: towards which goal, and for the how-manieth time."""
 
     goal: int
@@ -35,7 +35,7 @@ class Episode:
     """What came of one episode.
 
     Attributes:
-        job: which episode it was.
+        errand: which episode it was.
         success: whether every label was within the tolerance at the end.
         arrival: number of environment steps after which that was so for the first time; None if
             it never was.
@@ -47,7 +47,7 @@ class Episode:
         frames: its pictures, where they were asked for.
     """
 
-    job: Job
+    errand: Errand
     success: bool
     arrival: int | None
     image_match: bool
@@ -67,49 +67,49 @@ class Moment(NamedTuple):
     """An episode between two steps, for those who look on.
 
     Attributes:
-        job: which episode it is.
+        errand: which episode it is.
         env: its environment, as the agent has just seen it.
         action: what the agent chose to do; None where the episode is over.
         state: what ``agent.predict`` returned beside it, for the whole batch.
         row: which row of `state` is this episode's.
     """
 
-    job: Job
+    errand: Errand
     env: gym.Env[Observation, np.int64]
     action: int | None
     state: Any
     row: int
 
 
-def episode_seed(seed: int, job: Job) -> int:
+def episode_seed(seed: int, errand: Errand) -> int:
     """Return the seed of one episode, a number in [0, 2³²).
 
     It depends on nothing but its arguments, so that every agent meets the same starts,
     whatever the number of environments and the order in which they finish.
     """
-    return int(np.random.SeedSequence((seed, job.goal, job.repeat)).generate_state(1)[0])
+    return int(np.random.SeedSequence((seed, errand.goal, errand.repeat)).generate_state(1)[0])
 
 
 def play(
     agent: Predictor,
     envs: Sequence[gym.Env[Observation, np.int64]],
-    jobs: Sequence[Job],
+    errands: Sequence[Errand],
     *,
     seed: int,
     deterministic: bool = True,
-    record: Collection[Job] = (),
+    record: Collection[Errand] = (),
     on_moment: Callable[[Moment], object] | None = None,
 ) -> Iterator[Episode]:
-    """Play every job and yield its episode when it ends.
+    """Play every errand and yield its episode when it ends.
 
     Args:
         agent: anything with the ``predict`` of Stable-Baselines3.
-        envs: goal environments of one kind, no more than there are jobs. They are reset here
+        envs: goal environments of one kind, no more than there are errands. They are reset here
             and left open.
-        jobs: the episodes to play.
+        errands: the episodes to play.
         seed: from which the seed of each episode is derived.
         deterministic: handed to ``agent.predict``.
-        record: the jobs whose pictures are kept.
+        record: the errands whose pictures are kept.
         on_moment: called at every moment of every episode, the last one included.
 
     Yields:
@@ -118,11 +118,11 @@ def play(
     Raises:
         ValueError: the agent returned something else than one allowed action per observation.
     """
-    waiting = iter(jobs)
+    waiting = iter(errands)
     seats = [_Seat(env, seed, record) for env in envs]
     observations = cast(Observation, create_empty_array(envs[0].observation_space, len(envs)))
-    for row, (seat, job) in enumerate(zip(seats, waiting, strict=False)):
-        _put(observations, row, seat.start(job))
+    for row, (seat, errand) in enumerate(zip(seats, waiting, strict=False)):
+        _put(observations, row, seat.start(errand))
 
     n_actions = int(cast(gym.spaces.Discrete, envs[0].action_space).n)
     episode_start = np.ones(len(envs), np.bool_)
@@ -136,11 +136,11 @@ def play(
         episode_start = np.zeros(len(envs), np.bool_)
         for row in sorted(busy):
             if on_moment is not None:
-                on_moment(Moment(seats[row].job, envs[row], int(actions[row]), state, row))
+                on_moment(Moment(seats[row].errand, envs[row], int(actions[row]), state, row))
             observation = seats[row].step(actions[row])
             if seats[row].done:
                 if on_moment is not None:
-                    on_moment(Moment(seats[row].job, envs[row], None, state, row))
+                    on_moment(Moment(seats[row].errand, envs[row], None, state, row))
                 yield seats[row].episode()
                 following = next(waiting, None)
                 if following is None:
@@ -155,17 +155,17 @@ class _Seat:
     """One environment of the batch, and the episode that is running in it."""
 
     def __init__(
-        self, env: gym.Env[Observation, np.int64], seed: int, record: Collection[Job]
+        self, env: gym.Env[Observation, np.int64], seed: int, record: Collection[Errand]
     ) -> None:
         self._env = env
         self._seed = seed
         self._record = record
         self._stop = int(env.get_wrapper_attr("stop_action"))
 
-    def start(self, job: Job) -> Observation:
-        self.job = job
+    def start(self, errand: Errand) -> Observation:
+        self.errand = errand
         self._observation, self._info = self._env.reset(
-            seed=episode_seed(self._seed, job), options={"goal": job.goal}
+            seed=episode_seed(self._seed, errand), options={"goal": errand.goal}
         )
         self._start_labels = dict(self._info["labels"])
         self._length = 0
@@ -179,7 +179,7 @@ class _Seat:
         self.done = terminated or truncated
         if action != self._stop:
             self._length += 1
-            if self.job in self._record:
+            if self.errand in self._record:
                 self._frames.append(self._observation["achieved_goal"])
         if self._arrival is None and self._info["is_success"]:
             self._arrival = self._length
@@ -190,15 +190,15 @@ class _Seat:
         goal = self._observation["desired_goal"]
         success = bool(self._info["is_success"])
         frames = None
-        if self.job in self._record:
+        if self.errand in self._record:
             frames = EpisodeFrames(
-                goal_index=self.job.goal,
+                goal_index=self.errand.goal,
                 goal=_picture(goal),
                 frames=np.stack([_picture(frame) for frame in self._frames]),
                 success=success,
             )
         return Episode(
-            job=self.job,
+            errand=self.errand,
             success=success,
             arrival=self._arrival,
             image_match=np.array_equal(achieved, goal),

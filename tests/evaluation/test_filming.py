@@ -7,23 +7,23 @@ from players import Walker
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.evaluation.arena import Arena
 from glamor_gym.evaluation.filming import Camera
-from glamor_gym.evaluation.rollout import Job
+from glamor_gym.evaluation.rollout import Errand
 
 ROOM = "glamor/GridWorld-v0"
 TINY = {"buffer_size": 100, "device": "cpu", "seed": 0, "policy_kwargs": {"embedding_size": 8}}
 
 
-def filmed(agent, jobs, **options):
+def filmed(agent, errands, **options):
     camera = Camera()
     with Arena(ROOM, goals="all", n_envs=1, **options) as arena:
         episodes = {}
-        for episode in arena.episodes(agent, jobs, on_moment=camera):
-            episodes[episode.job] = (episode, camera.take_out(episode.job))
+        for episode in arena.episodes(agent, errands, on_moment=camera):
+            episodes[episode.errand] = (episode, camera.take_out(episode.errand))
     return episodes
 
 
 def test_every_moment_of_an_episode_is_a_scene():
-    corner = Job(48, 0)  # three cells to the right and three down from the middle
+    corner = Errand(48, 0)  # three cells to the right and three down from the middle
     episode, scenes = filmed(Walker(), [corner])[corner]
     walk = ["right"] * 3 + ["down"] * 3
     assert [scene.action for scene in scenes] == [*walk, "STOP", None]
@@ -34,15 +34,15 @@ def test_every_moment_of_an_episode_is_a_scene():
 
 
 def test_the_last_step_counts_where_nobody_stops():
-    job = Job(24, 0)
-    _, scenes = filmed(Walker(stops=False), [job])[job]
+    errand = Errand(24, 0)
+    _, scenes = filmed(Walker(stops=False), [errand])[errand]
     assert [scene.step for scene in scenes] == list(range(11))
     assert [scene.action is None for scene in scenes] == [False] * 10 + [True]
 
 
 def test_pictures_are_of_the_moment():
-    job = Job(48, 0)
-    _, scenes = filmed(Walker(), [job], env_kwargs={"render_mode": "rgb_array"})[job]
+    errand = Errand(48, 0)
+    _, scenes = filmed(Walker(), [errand], env_kwargs={"render_mode": "rgb_array"})[errand]
     for scene in scenes:
         np.testing.assert_array_equal(scene.pictures.goal, scenes[-1].pictures.achieved)
         np.testing.assert_array_equal(scene.pictures.world, scene.pictures.achieved)
@@ -60,9 +60,9 @@ def test_the_plan_is_the_one_that_the_agent_acts_on():
 
     agent = Watched(ROOM, **TINY)
     agent.plans = []
-    jobs = [Job(3, 0), Job(40, 0)]
-    episodes = filmed(agent, jobs)
-    told = [scene for job in jobs for scene in episodes[job][1] if scene.plan is not None]
+    errands = [Errand(3, 0), Errand(40, 0)]
+    episodes = filmed(agent, errands)
+    told = [scene for errand in errands for scene in episodes[errand][1] if scene.plan is not None]
     names = ["up", "right", "down", "left", "STOP"]
     made = iter(agent.plans)
     for scene in told:
@@ -72,18 +72,18 @@ def test_the_plan_is_the_one_that_the_agent_acts_on():
         assert scene.plan.length == int(plan.length[0])
         assert scene.plan.log_score == pytest.approx(float(plan.log_score[0]))
     assert next(made, None) is None
-    assert len(told) == sum(len(episodes[job][1]) - 1 for job in jobs)
+    assert len(told) == sum(len(episodes[errand][1]) - 1 for errand in errands)
 
 
 def test_scenes_are_kept_apart_and_taken_out_once():
-    jobs = [Job(0, 0), Job(6, 0), Job(42, 1)]
+    errands = [Errand(0, 0), Errand(6, 0), Errand(42, 1)]
     camera = Camera()
     with Arena(ROOM, goals="all", n_envs=2) as arena:
         lengths = {
-            episode.job: episode.length
-            for episode in arena.episodes(Walker(), jobs, on_moment=camera)
+            episode.errand: episode.length
+            for episode in arena.episodes(Walker(), errands, on_moment=camera)
         }
-    for job in jobs:
-        assert camera.take_out(job)[-1].step == lengths[job] == 6
+    for errand in errands:
+        assert camera.take_out(errand)[-1].step == lengths[errand] == 6
         with pytest.raises(KeyError):
-            camera.take_out(job)
+            camera.take_out(errand)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from glamor_gym.evaluation.rollout import Job, episode_seed, play
+from glamor_gym.evaluation.rollout import Errand, episode_seed, play
 
 GO, STOP = 0, 1
 
@@ -75,30 +75,30 @@ class Scripted:
         return np.where(stops, STOP, GO), counts + 1
 
 
-def rollout(agent, n_envs, jobs, **options):
+def rollout(agent, n_envs, errands, **options):
     envs = [Countdown() for _ in range(n_envs)]
-    episodes = list(play(agent, envs, jobs, seed=3, **options))
-    return {episode.job: episode for episode in episodes}, envs
+    episodes = list(play(agent, envs, errands, seed=3, **options))
+    return {episode.errand: episode for episode in episodes}, envs
 
 
-JOBS = [Job(goal, repeat) for goal in range(4) for repeat in range(2)]
+ERRANDS = [Errand(goal, repeat) for goal in range(4) for repeat in range(2)]
 
 
 def test_every_job_is_played_once_from_its_own_seed():
-    episodes, envs = rollout(Scripted(), 3, JOBS)
-    assert set(episodes) == set(JOBS)
+    episodes, envs = rollout(Scripted(), 3, ERRANDS)
+    assert set(episodes) == set(ERRANDS)
     started = [reset for env in envs for reset in env.resets]
-    assert sorted(started) == sorted((episode_seed(3, job), job.goal) for job in JOBS)
+    assert sorted(started) == sorted((episode_seed(3, errand), errand.goal) for errand in ERRANDS)
 
 
 def test_episodes_do_not_depend_on_how_many_run_side_by_side():
     outcomes = []
     for n_envs in (1, 3, 8):
-        episodes, _ = rollout(Scripted(), n_envs, JOBS, record=JOBS)
+        episodes, _ = rollout(Scripted(), n_envs, ERRANDS, record=ERRANDS)
         outcomes.append(
             {
-                job: (episode.length, episode.success, episode.frames.frames.tolist())
-                for job, episode in episodes.items()
+                errand: (episode.length, episode.success, episode.frames.frames.tolist())
+                for errand, episode in episodes.items()
             }
         )
     assert outcomes[0] == outcomes[1] == outcomes[2]
@@ -108,7 +108,7 @@ def test_a_finished_environment_takes_the_next_job_at_once():
     agent = Scripted()
     # Steps an episode: 1, 1, 2, 2, 3, 3, 4, 4. By hand, the rows of two environments:
     # row 0: 1 + 2 + 3 + 4 steps, row 1: the same, so no row ever waits.
-    rollout(agent, 2, JOBS)
+    rollout(agent, 2, ERRANDS)
     assert len(agent.calls) == 1 + 2 + 3 + 4
     starts = [call["start"].tolist() for call in agent.calls]
     assert [index for index, start in enumerate(starts) if all(start)] == [0, 1, 3, 6]
@@ -117,15 +117,18 @@ def test_a_finished_environment_takes_the_next_job_at_once():
 
 def test_the_batch_keeps_its_size_when_there_is_no_work_left():
     agent = Scripted()
-    episodes, envs = rollout(agent, 2, [Job(0, 0), Job(3, 0)])
-    assert {job: episode.length for job, episode in episodes.items()} == {(0, 0): 1, (3, 0): 4}
+    episodes, envs = rollout(agent, 2, [Errand(0, 0), Errand(3, 0)])
+    assert {errand: episode.length for errand, episode in episodes.items()} == {
+        (0, 0): 1,
+        (3, 0): 4,
+    }
     assert [len(call["start"]) for call in agent.calls] == [2] * 4
     assert len(envs[0].resets) == 1
 
 
 def test_state_goes_round_and_is_forgotten_at_the_start_of_an_episode():
     agent = Scripted()
-    rollout(agent, 3, JOBS)
+    rollout(agent, 3, ERRANDS)
     # While a row has work, its count of steps agrees with the environment's own.
     for call in agent.calls[:4]:
         np.testing.assert_array_equal(call["counts"], call["steps"])
@@ -135,60 +138,66 @@ def test_every_moment_is_shown_before_its_step_and_after_the_last_one():
     seen = []
 
     def look(moment):
-        seen.append((moment.job, moment.env.step_count, moment.action, moment.state[moment.row]))
+        seen.append((moment.errand, moment.env.step_count, moment.action, moment.state[moment.row]))
 
-    rollout(Scripted(stop_at=2), 2, [Job(0, 0), Job(3, 0)], on_moment=look)
-    by_job = {job: [entry[1:] for entry in seen if entry[0] == job] for job in ((0, 0), (3, 0))}
-    assert by_job[0, 0] == [(0, GO, 1), (1, None, 1)]
-    assert by_job[3, 0] == [(0, GO, 1), (1, GO, 2), (2, STOP, 3), (2, None, 3)]
+    rollout(Scripted(stop_at=2), 2, [Errand(0, 0), Errand(3, 0)], on_moment=look)
+    by_errand = {
+        errand: [entry[1:] for entry in seen if entry[0] == errand] for errand in ((0, 0), (3, 0))
+    }
+    assert by_errand[0, 0] == [(0, GO, 1), (1, None, 1)]
+    assert by_errand[3, 0] == [(0, GO, 1), (1, GO, 2), (2, STOP, 3), (2, None, 3)]
 
 
 def test_outcomes_are_those_of_the_last_moment():
-    episodes, _ = rollout(Scripted(), 4, JOBS)
-    for job, episode in episodes.items():
-        assert episode.length == job.goal + 1
+    episodes, _ = rollout(Scripted(), 4, ERRANDS)
+    for errand, episode in episodes.items():
+        assert episode.length == errand.goal + 1
         assert not episode.success  # one step too far
         assert episode.reached
         assert episode.start_labels == {"step": 0.0}
-        assert episode.labels == {"step": job.goal + 1.0}
-        assert episode.goal_labels == {"step": float(job.goal)}
-        assert episode.image_match == (job.goal == 1)
+        assert episode.labels == {"step": errand.goal + 1.0}
+        assert episode.goal_labels == {"step": float(errand.goal)}
+        assert episode.image_match == (errand.goal == 1)
 
 
 def test_stop_ends_an_episode_and_is_not_counted_as_a_step():
-    episodes, _ = rollout(Scripted(stop_at=2), 4, JOBS, record=JOBS)
-    assert {job.goal: episode.length for job, episode in episodes.items()} == {
+    episodes, _ = rollout(Scripted(stop_at=2), 4, ERRANDS, record=ERRANDS)
+    assert {errand.goal: episode.length for errand, episode in episodes.items()} == {
         0: 1,
         1: 2,
         2: 2,
         3: 2,
     }
-    stopped = episodes[Job(2, 0)]
+    stopped = episodes[Errand(2, 0)]
     assert stopped.success
     assert stopped.image_match
     assert stopped.frames.frames[:, 1].tolist() == [0, 1, 2]
-    assert not episodes[Job(3, 0)].reached
+    assert not episodes[Errand(3, 0)].reached
 
 
 def test_only_what_was_asked_for_is_recorded():
-    episodes, _ = rollout(Scripted(), 2, JOBS, record={Job(3, 1)})
-    assert [job for job, episode in episodes.items() if episode.frames is not None] == [(3, 1)]
-    frames = episodes[Job(3, 1)].frames
+    episodes, _ = rollout(Scripted(), 2, ERRANDS, record={Errand(3, 1)})
+    assert [errand for errand, episode in episodes.items() if episode.frames is not None] == [
+        (3, 1)
+    ]
+    frames = episodes[Errand(3, 1)].frames
     assert frames.goal_index == 3
     assert frames.frames[:, 1].tolist() == [0, 1, 2, 3, 4]
-    assert frames.goal.tolist() == [episode_seed(3, Job(3, 1)) % 1000, 2]
+    assert frames.goal.tolist() == [episode_seed(3, Errand(3, 1)) % 1000, 2]
 
 
 @pytest.mark.parametrize("deterministic", [True, False])
 def test_deterministic_is_handed_on(deterministic):
     agent = Scripted()
-    rollout(agent, 1, JOBS[:1], deterministic=deterministic)
+    rollout(agent, 1, ERRANDS[:1], deterministic=deterministic)
     assert agent.calls[0]["deterministic"] is deterministic
 
 
 def test_seeds_differ_between_goals_repeats_and_seeds():
-    seeds = {episode_seed(seed, Job(goal, repeat)) for seed in range(5) for goal, repeat in JOBS}
-    assert len(seeds) == 5 * len(JOBS)
+    seeds = {
+        episode_seed(seed, Errand(goal, repeat)) for seed in range(5) for goal, repeat in ERRANDS
+    }
+    assert len(seeds) == 5 * len(ERRANDS)
 
 
 class Returns:
@@ -212,4 +221,4 @@ class Returns:
 )
 def test_anything_but_one_allowed_action_a_row_is_refused(actions, message):
     with pytest.raises(ValueError, match=message):
-        rollout(Returns(actions), 2, JOBS)
+        rollout(Returns(actions), 2, ERRANDS)

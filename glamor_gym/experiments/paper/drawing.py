@@ -43,7 +43,7 @@ def panel_figure(n_panels: int, columns: int = 4) -> tuple[Figure, list[Axes]]:
     return figure, axes[:n_panels]
 
 
-def draw_curves(axes: Axes, summary: pd.DataFrame, styles: Styles, title: str) -> None:
+def draw_panel(axes: Axes, summary: pd.DataFrame, styles: Styles, title: str) -> None:
     """Draw one panel: a curve a variant with its interval, and what chance reaches.
 
     Args:
@@ -93,13 +93,13 @@ def curve_figure(summary: pd.DataFrame, styles: Styles, *, panel: str = "task") 
     """Return a figure with a panel for each value of one column.
 
     Args:
-        summary: rows of all panels; see :func:`draw_curves`.
+        summary: rows of all panels; see :func:`draw_panel`.
         styles: of every variant.
         panel: the column whose values make the panels, in the order in which they come.
     """
     names = list(dict.fromkeys(summary[panel]))
     figure, axes = panel_figure(len(names))
     for name, place in zip(names, axes, strict=True):
-        draw_curves(place, summary[summary[panel] == name], styles, name)
+        draw_panel(place, summary[summary[panel] == name], styles, name)
     label_panels(figure, axes)
     return figure

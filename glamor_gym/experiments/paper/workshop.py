@@ -96,7 +96,7 @@ class Workshop:
             OtherSettingsError: the run that is there was begun with other settings.
             KeyboardInterrupt: the training was interrupted; another call goes on with it.
         """
-        name = run_name(spec, looks)
+        name = distinct_name(spec, looks)
         folder = RunFolder(self.path / "runs" / name)
         if folder.holds_a_run():
             try:
@@ -177,7 +177,7 @@ class Snapshots(BaseCallback):
                 self.model.save(file, exclude=["optimizer"])
 
 
-def run_name(spec: RunSpec, looks: Sequence[int]) -> str:
+def distinct_name(spec: RunSpec, looks: Sequence[int]) -> str:
     """Return a name for a run: what it is in words, and a hash of all that makes it what it is.
 
     What has its default does not count, so that a new field leaves old names as they are.

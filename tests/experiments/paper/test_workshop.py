@@ -17,7 +17,7 @@ from glamor_gym.experiments.paper import workshop as workshop_module
 from glamor_gym.experiments.paper.workshop import (
     OtherSettingsError,
     Workshop,
-    run_name,
+    distinct_name,
     snapshot_file,
 )
 
@@ -97,9 +97,9 @@ def test_the_name_of_a_run_tells_it_from_any_other():
         dataclasses.replace(SPEC, overrides={}),
         dataclasses.replace(SPEC, env_kwargs={"horizon": 5}),
     ]
-    names = {run_name(spec, LOOKS) for spec in (SPEC, *others)} | {run_name(SPEC, (80,))}
+    names = {distinct_name(spec, LOOKS) for spec in (SPEC, *others)} | {distinct_name(SPEC, (80,))}
     assert len(names) == len(others) + 2
-    assert run_name(SPEC, LOOKS) == run_name(dataclasses.replace(SPEC), list(LOOKS))
+    assert distinct_name(SPEC, LOOKS) == distinct_name(dataclasses.replace(SPEC), list(LOOKS))
 
 
 def test_a_run_of_what_the_preset_was_before_is_refused(shop, monkeypatch):
@@ -168,6 +168,6 @@ def test_ctrl_c_in_the_last_evaluation_ends_the_command_after_it(shop, monkeypat
     interrupted_evaluation(monkeypatch, times=1)
     with pytest.raises(TrainingInterrupted):
         shop.trained(SPEC, LOOKS)
-    folder = RunFolder(shop.path / "runs" / run_name(SPEC, LOOKS))
+    folder = RunFolder(shop.path / "runs" / distinct_name(SPEC, LOOKS))
     assert folder.config().finished
     assert snapshot_file(folder, 80).is_file()
