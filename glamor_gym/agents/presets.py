@@ -129,7 +129,7 @@ def _gcsl_paper() -> Preset:
 
 
 def _gcsl_compact() -> Preset:
-    shared = {**_SOON, **_FEW_EPISODES}
+    shared = {**_SOON, **_FEW_EPISODES, **_HALF_STEADY}
     return {**_gcsl_paper(), **shared, "policy_kwargs": dict(_SMALL_ENCODERS)}
 
 
@@ -146,15 +146,19 @@ def _discern_paper() -> Preset:
     return {**DiscernSettings().as_dict(), "policy_kwargs": {"encoder": "auto"}}
 
 
-def _discern_compact() -> Preset:
+def _discern_soon() -> Preset:
     return {
         **_discern_paper(),
         "learning_rate": 5e-4,
         "learning_starts": 2_000,
         "replay_ratio": 16.0,
         "exploration_steps": 25_000,
-        "policy_kwargs": {"encoder": "compact", "embedding_size": 256, "whiten": True},
     }
+
+
+def _discern_compact() -> Preset:
+    policy_kwargs = {"encoder": "compact", "embedding_size": 256, "whiten": True}
+    return {**_discern_soon(), **_HALF_STEADY, "policy_kwargs": policy_kwargs}
 
 
 def _discern_compact_control() -> Preset:
@@ -163,7 +167,7 @@ def _discern_compact_control() -> Preset:
 
 def _discern_small() -> Preset:
     return {
-        **_discern_compact(),
+        **_discern_soon(),
         **_SMALL_WORLD,
         "exploration_steps": 5_000,
         "target_update_interval": 100,

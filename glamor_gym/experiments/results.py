@@ -119,9 +119,8 @@ def _was_begun(folder: RunFolder) -> bool:
 
 
 def _result(folder: RunFolder) -> dict[str, Any]:
-    status = Status()
+    status = read_status(folder.path)
     try:
-        status = read_status(folder.path)
         return _row(folder, status)
     except ValueError as error:  # it failed before there was anything to read, or is damaged
         return {

@@ -19,7 +19,7 @@ from typing import Literal, Self, get_args
 from glamor_gym.experiments.spec import RunSpec
 from glamor_gym.files import write_atomically
 from glamor_gym.tasks import get_task
-from glamor_gym.untrusted import DamagedFileError, read_json
+from glamor_gym.untrusted import read_json
 
 State = Literal["waiting", "running", "finished", "failed", "interrupted"]
 
@@ -58,21 +58,29 @@ def has_status(folder: Path) -> bool:
 def read_status(folder: Path) -> Status:
     """Return how the run in a folder stands; waiting, where nobody has begun it.
 
-    Raises:
-        ValueError: the file is damaged.
+    A damaged file counts as a run that failed, with what is wrong as its error: the next attempt
+    writes it anew.
     """
     file = _file(folder)
     if not file.is_file():
         return Status()
     try:
-        status = Status(**read_json(file))
-    except (TypeError, DamagedFileError) as error:
-        raise ValueError(f"{file} is damaged: {error}") from error
+        return _checked(Status(**read_json(file)))
+    except (TypeError, ValueError) as error:
+        return Status("failed", error=f"{file} is damaged: {error}")
+
+
+def _checked(status: Status) -> Status:
+    """Return a status whose fields are all of their types.
+
+    Raises:
+        ValueError: one is not, or there is no such state.
+    """
     kinds = {field: type(getattr(Status(), field)) for field in Status.__annotations__}
     if status.state not in get_args(State) or any(
         type(getattr(status, field)) is not kind for field, kind in kinds.items()
     ):
-        raise ValueError(f"{file} is damaged: {status}")
+        raise ValueError(str(status))
     return status
 
 

@@ -207,7 +207,6 @@ def test_a_row_a_run(folders):
         ("evaluation.json", None, "evaluation.json"),
         ("config.json", '"glamr"', "unknown agent 'glamr'"),
         ("metrics.csv", "", "No columns"),
-        ("status.json", "{", "status.json"),
     ],
 )
 def test_a_run_without_one_of_its_files_has_failed(tmp_path, file, text, told):

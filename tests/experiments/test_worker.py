@@ -91,10 +91,16 @@ def test_a_run_that_nobody_began_is_waiting(tmp_path):
 @pytest.mark.parametrize(
     "damage", ["{", "[]", '{"state": "dancing"}', '{"speed": 3}', '{"attempts": "many"}']
 )
-def test_a_damaged_status_is_refused(tmp_path, damage):
-    (tmp_path / "status.json").write_text(damage)
-    with pytest.raises(ValueError, match=r"status\.json"):
-        read_status(tmp_path)
+def test_a_damaged_status_is_a_failure_that_the_next_attempt_overwrites(tmp_path, damage):
+    job = job_for(player_spec(), tmp_path)
+    job.folder.mkdir(exist_ok=True)
+    (job.folder / "status.json").write_text(damage)
+    status = read_status(job.folder)
+    assert status.state == "failed"
+    assert "status.json is damaged" in status.error
+    carry_out(job)
+    status = read_status(job.folder)
+    assert (status.state, status.attempts, status.error) == ("finished", 1, "")
 
 
 def test_a_status_is_plain_json(tmp_path):
