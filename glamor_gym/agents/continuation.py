@@ -29,6 +29,7 @@ from glamor_gym.vector.snapshots import restore_vector, snapshot_vector
 
 if TYPE_CHECKING:
     from glamor_gym.agents.base import ImageGoalAgent
+    from glamor_gym.agents.learner import TrajectoryLearner
 
 
 def snapshot_agent(agent: ImageGoalAgent) -> Snapshot:
@@ -104,7 +105,7 @@ def _snapshot_process(agent: ImageGoalAgent) -> Snapshot:
     }
 
 
-def restore_process(agent: ImageGoalAgent, process: Mapping[str, Any]) -> None:
+def restore_process(agent: TrajectoryLearner, process: Mapping[str, Any]) -> None:
     """Set the process's random generators and, where none was set by hand, the new logger."""
     set_global_random_state(process["random"])
     torch.set_rng_state(process["torch"])
@@ -114,7 +115,7 @@ def restore_process(agent: ImageGoalAgent, process: Mapping[str, Any]) -> None:
         restore_log(agent.logger, process["log"])
 
 
-def _on_cuda(agent: ImageGoalAgent) -> bool:
+def _on_cuda(agent: TrajectoryLearner) -> bool:
     return agent.device.type == "cuda"
 
 
