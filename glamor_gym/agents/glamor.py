@@ -52,7 +52,8 @@ class PlanState(NamedTuple):
 
     Attributes:
         steps: (B,) int64, steps taken in the episode.
-        tokens: (B, T + 1) int64, the plan last made, padded with `NO_ACTION`.
+        tokens: (B, T + 1) int64, the plan last made, padded with `NO_ACTION`; of plans that an
+            agent did not need to make to their end, the first token.
         cursor: (B,) int64, how many of its tokens have been taken.
         log_score: (B,) float64, the plan's score (Eq. 8); NaN before there is one.
     """
@@ -84,7 +85,9 @@ class GlamorAgent(ImageGoalAgent):
         n_trials: number N of candidates for each plan.
         clip_log_prob: tokens with a lower log p_inv are not expanded (`clip-p-actions`).
         use_prior: subtract the action prior in planning.
-        vote: candidates elect the first action. Not in the paper.
+        vote: the first action of a plan is the one of the highest worth, with
+            ``{"stopping": "duration"}`` over all durations, else over the candidates. Not in the
+            paper.
         prior_coef: α of Equation 9.
         exploration_final_eps: share of random actions in the end.
         exploration_steps: environment steps over which that share falls from 1.
@@ -115,6 +118,9 @@ class GlamorAgent(ImageGoalAgent):
             in files as well.
         open_loop: whether `predict` follows its first plan to the end instead of planning anew;
             likewise.
+        plans_ahead: whether `predict` makes its plans to their end also where it takes nothing but
+            an elected first action of them (`vote`). Its actions are the same, its state tells the
+            plans' length and score, and it takes several times as long.
 
     Raises:
         ValueError: a setting is out of range, or the environment is no goal environment.
@@ -165,6 +171,7 @@ class GlamorAgent(ImageGoalAgent):
         settings = GlamorSettings(**{name: given[name] for name in GlamorSettings.names()})
         self._planner = planner_of(settings)
         self.open_loop = False
+        self.plans_ahead = False
         super().__init__(
             policy,
             env,
@@ -341,9 +348,10 @@ class GlamorAgent(ImageGoalAgent):
     ) -> tuple[NDArray[np.int64], PlanState]:
         """Choose the next action for one observation or a batch of them.
 
-        Closed loop: plan, take the first action, plan again. An agent that was taught what
-        having arrived looks like (`stay_fraction` above 0) may stop whenever it looks; the
-        paper's takes STOP after the only action of a plan of one action.
+        Closed loop: plan, take the first action, plan again; where that action is elected before
+        there are candidates, the rest of the plan is not made (see `plans_ahead`). An agent that
+        was taught what having arrived looks like (`stay_fraction` above 0) may stop whenever it
+        looks; the paper's takes STOP after the only action of a plan of one action.
 
         Args:
             observation: as in :meth:`plan`.
@@ -376,14 +384,43 @@ class GlamorAgent(ImageGoalAgent):
         if not keeps.all():
             needs = ~keeps
             rows = {key: value[needs] for key, value in batch.items()}
-            steps = state.steps[needs]
-            plans = self._plan(rows, steps, planner, self._noise(deterministic, steps))
-            state.tokens[needs], state.cursor[needs] = self._padded(plans), 0
-            state.log_score[needs] = plans.log_score.cpu().numpy()
+            self._renew(state, needs, rows, planner, deterministic, to_the_end=follows)
             next_token = _token_at(state.tokens, state.cursor)
         steps, cursor = state.steps + 1, np.minimum(state.cursor + 1, self.horizon)
         state = state._replace(steps=steps, cursor=cursor)
         return (next_token if is_batch else next_token[0]), state
+
+    def _renew(
+        self,
+        state: PlanState,
+        needs: NDArray[np.bool_],
+        rows: Mapping[str, NDArray[Any]],
+        planner: PlannerSettings,
+        deterministic: bool,
+        *,
+        to_the_end: bool,
+    ) -> None:
+        """Put new plans into the marked rows of a state, made from their observations."""
+        steps = state.steps[needs]
+        looks_again = planner.stop_first or planner.stop == "never"
+        if to_the_end or self.plans_ahead or not (looks_again and self.policy.elects(planner)):
+            plans = self._plan(rows, steps, planner, self._noise(deterministic, steps))
+            state.tokens[needs] = self._padded(plans)
+            state.log_score[needs] = plans.log_score.cpu().numpy()
+        else:
+            self.finish_updates()
+            first = self.policy.first_tokens(rows, self._most_actions(rows, steps), planner)
+            state.tokens[needs] = NO_ACTION
+            state.tokens[needs, 0] = first.cpu().numpy()
+            state.log_score[needs] = np.nan
+        state.cursor[needs] = 0
+
+    def _most_actions(
+        self, batch: Mapping[str, NDArray[Any]], steps: NDArray[np.int64]
+    ) -> torch.Tensor:
+        """Return (B,) how long plans may be; `steps` were taken (used where nothing tells)."""
+        steps_left = batch["steps_left"][:, 0] if "steps_left" in batch else self.horizon - steps
+        return torch.from_numpy(np.clip(steps_left, 1, self.horizon).astype(np.int64))
 
     def _plan(
         self,
@@ -392,11 +429,9 @@ class GlamorAgent(ImageGoalAgent):
         planner: PlannerSettings,
         generator: torch.Generator,
     ) -> Plan:
-        """Plan for a checked batch; `steps` were taken already (used where nothing tells)."""
+        """Plan for a checked batch."""
         self.finish_updates()
-        steps_left = batch["steps_left"][:, 0] if "steps_left" in batch else self.horizon - steps
-        max_actions = torch.from_numpy(np.clip(steps_left, 1, self.horizon).astype(np.int64))
-        return self.policy.plan(batch, max_actions, planner, generator)
+        return self.policy.plan(batch, self._most_actions(batch, steps), planner, generator)
 
     def _planner_with(
         self, n_trials: int | None, stop: StopRule | None, guided: bool | None

@@ -23,7 +23,14 @@ from glamor_gym.checks import as_choice
 from glamor_gym.models import DurationModel, GlamorModel, Losses
 from glamor_gym.models.encoders import EncoderName
 from glamor_gym.models.pair_encoder import Fusion
-from glamor_gym.planners import Planner, PlannerSettings, plan_by_duration, planner_for
+from glamor_gym.planners import (
+    Planner,
+    PlannerSettings,
+    elects,
+    first_token_by_duration,
+    plan_by_duration,
+    planner_for,
+)
 from glamor_gym.types import Plan
 
 Stopping = Literal["token", "duration"]
@@ -152,6 +159,24 @@ class GlamorPolicy(ModelPolicy):
             folded = model.fold(observation, goal)
         return self._planner(folded, max_actions, settings, generator)
 
+    def elects(self, settings: PlannerSettings) -> bool:
+        """Return whether the first token of a plan can be had without the rest."""
+        return isinstance(self.model, DurationModel) and elects(settings)
+
+    @torch.inference_mode()
+    def first_tokens(
+        self,
+        observations: Mapping[str, NDArray[Any]],
+        max_actions: Int[Tensor, "b"],
+        settings: PlannerSettings,
+    ) -> Int[Tensor, "b"]:
+        """Return the tokens that plans begin with, where :meth:`elects` says that they elect."""
+        model = self.planning_model
+        assert isinstance(model, DurationModel)
+        with self.autocast():
+            encoded = model.encode(*self.as_tensors(observations))
+        return first_token_by_duration(encoded, max_actions, settings)
+
     @cached_property
     def _planner(self) -> Planner:
         return planner_for(self.device)
@@ -163,8 +188,10 @@ class GlamorPolicy(ModelPolicy):
         """
         assert isinstance(observation, dict)
         arrays, steps_left = self.arrays_and_clock(observation)
+        max_actions = torch.from_numpy(steps_left)
+        if self.elects(self.planner):
+            return self.first_tokens(arrays, max_actions, self.planner)
         generator = torch.Generator(self.device)
         if not deterministic:
             generator.seed()
-        max_actions = torch.from_numpy(steps_left)
         return self.plan(arrays, max_actions, self.planner, generator).tokens[:, 0]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 from tqdm.auto import tqdm
 
+from glamor_gym.agents import GlamorAgent
 from glamor_gym.checks import as_integer
 from glamor_gym.commands.device import checked_device
 from glamor_gym.commands.errors import checking_input
@@ -48,6 +49,8 @@ def watch(options: Watch) -> int:
     with checking_input():
         saved = find_agent(options.checkpoint, options.task, options.algorithm, options.env)
         agent = saved.load(checked_device(options.device), trust=options.trust)
+        if isinstance(agent, GlamorAgent):
+            agent.plans_ahead = True  # what it has in mind is to be seen
         path = film_path(options.output, home=saved.home)
         table = _table(saved.task)
         camera = Camera()

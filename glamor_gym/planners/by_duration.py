@@ -7,8 +7,8 @@ ratio of a candidate's duration, log p(k | s, g) − log p(k | s), standing wher
 there. Durations are drawn first, from softmax of that ratio and the taste for short plans. So all
 lengths are known before the first action is, and no candidate is carried beyond its end.
 
-With `vote`, the first action is chosen before the others, by what it is worth on the average over
-durations: Σ_k γ^k · p(k | s, g) / p(k | s) · p(a | s, g, k) / p(a | s, k) is, by Bayes' rule and up
+With `vote`, the first action is not left to candidates: it is the one that is worth most over all
+durations. Σ_k γ^k · p(k | s, g) / p(k | s) · p(a | s, g, k) / p(a | s, k) is, by Bayes' rule and up
 to a factor that all actions share, Σ_k γ^k p(s_{t+k} = g | s, a), the discounted chance to be at
 the goal after a. A single candidate's score is that of all its actions together, and where the
 goal is far the luck of fifty later ones drowns what the first is worth.
@@ -23,6 +23,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from glamor_gym.models.duration import EncodedPairs
+from glamor_gym.models.glamor import Folded
 from glamor_gym.models.recurrence import lstm_cell
 from glamor_gym.planners.candidates import heuristic, sample
 from glamor_gym.planners.random_shooting import best_of, sampling_noise
@@ -31,6 +32,9 @@ from glamor_gym.types import Plan
 
 RULED_OUT = -1e9
 """Score of a duration that is not allowed."""
+
+NEGLIGIBLE = 1e-5
+"""Durations with a smaller share of the weight have no say in the first action."""
 
 
 def plan_by_duration(
@@ -54,17 +58,21 @@ def plan_by_duration(
     Raises:
         ValueError: a row of `max_actions` is below 1.
     """
-    if int(max_actions.min()) < 1:
-        raise ValueError(f"max_actions must be 1 or more in every row, got {max_actions.tolist()}")
-    n_slots = int(max_actions.max()) + 1
-    max_actions = max_actions.to(encoded.pair.device)
-    log_p = encoded.log_duration
-    duration_z = log_p[0] - log_p[1] if settings.use_prior else log_p[0]
-
-    duration = draw_durations(duration_z, max_actions, settings, generator)
+    duration_z = _duration_z(encoded, settings)
+    chance = chances(duration_z, max_actions, settings)
+    duration = draw_durations(chance, settings, generator)
     row = torch.arange(len(duration), device=duration.device) // settings.n_trials
+    first = elected(encoded, chance, settings)[row] if elects(settings) else None
     order = duration.argsort(descending=True, stable=True)
-    tokens, token_z = roll_out(encoded, row[order], duration[order], n_slots, settings, generator)
+    tokens, token_z = roll_out(
+        encoded,
+        row[order],
+        duration[order],
+        int(max_actions.max()) + 1,
+        settings,
+        generator,
+        first=None if first is None else first[order],
+    )
     tokens, token_z = (part[:, order.argsort()] for part in (tokens, token_z))
     # STOP comes after the last action, and brings the duration's z with it.
     stop, end = encoded.model.n_actions, duration[None]
@@ -73,38 +81,117 @@ def plan_by_duration(
 
     found = best_of(tokens, token_z, len(max_actions), settings, stop)
     if settings.stop_first:
-        near = log_p[0, :, : settings.arrival_steps + 1].exp().sum(dim=1)
-        arrived = near >= settings.arrival_probability
-        _stop_at_once(found, arrived, duration_z[:, 0], settings, stop)
+        _stop_at_once(found, _arrived(encoded, settings), duration_z[:, 0], settings, stop)
     return found
 
 
-def draw_durations(
+def elects(settings: PlannerSettings) -> bool:
+    """Return whether plans begin with the action of the highest worth, whatever candidates say."""
+    return settings.vote and settings.guided
+
+
+def first_token_by_duration(
+    encoded: EncodedPairs, max_actions: Int[Tensor, "b"], settings: PlannerSettings
+) -> Int[Tensor, "b"]:
+    """Return the first token of the plans of :func:`plan_by_duration`, where it is elected.
+
+    No candidate has a part in it: it takes one step of the decoders where a plan takes T, and no
+    noise.
+
+    Args:
+        encoded: see there.
+        max_actions: likewise.
+        settings: likewise, with `vote` and `guided`.
+
+    Raises:
+        ValueError: a row of `max_actions` is below 1.
+    """
+    chance = chances(_duration_z(encoded, settings), max_actions, settings)
+    first = elected(encoded, chance, settings)
+    if not settings.stop_first:
+        return first
+    return torch.where(_arrived(encoded, settings), encoded.model.n_actions, first)
+
+
+def chances(
     duration_z: Float[Tensor, "b durations"],
     max_actions: Int[Tensor, "b"],
     settings: PlannerSettings,
-    generator: torch.Generator,
-) -> Int[Tensor, "c"]:
-    """Draw N durations of one action or more for each row, row by row.
+) -> Float[Tensor, "b durations"]:
+    """Return how likely a candidate of each row is to have each duration, of one action or more.
 
     Args:
         duration_z: log p(k | s, g) − log p(k | s) for k = 0 … T.
         max_actions: the largest duration of each row.
         settings: with ``stop="end"`` every candidate takes the largest; unguided ones are
             uniform.
-        generator: source of the noise.
+
+    Raises:
+        ValueError: a row of `max_actions` is below 1.
     """
-    if settings.stop == "end":
-        return max_actions.repeat_interleave(settings.n_trials)
+    if int(max_actions.min()) < 1:
+        raise ValueError(f"max_actions must be 1 or more in every row, got {max_actions.tolist()}")
+    max_actions = max_actions.to(duration_z.device)
     k = torch.arange(duration_z.shape[1], device=duration_z.device)
+    if settings.stop == "end":
+        return (k == max_actions[:, None]).float()
     score = duration_z + k * math.log(settings.gamma)
     score = score if settings.guided else torch.zeros_like(score)
     allowed = (k > 0) & (k <= max_actions[:, None])
-    chance = score.masked_fill(~allowed, RULED_OUT).softmax(dim=-1)
+    return score.masked_fill(~allowed, RULED_OUT).softmax(dim=-1)
+
+
+def draw_durations(
+    chance: Float[Tensor, "b durations"], settings: PlannerSettings, generator: torch.Generator
+) -> Int[Tensor, "c"]:
+    """Draw N durations for each row by their chances, row by row."""
     drawn: Int[Tensor, "b n"] = torch.multinomial(
         chance, settings.n_trials, replacement=True, generator=generator
     )
     return drawn.flatten()
+
+
+def elected(
+    encoded: EncodedPairs, chance: Float[Tensor, "b durations"], settings: PlannerSettings
+) -> Int[Tensor, "b"]:
+    """Return the first action that is worth most over all durations.
+
+    Args:
+        encoded: B observations and goals.
+        chance: of each duration, in proportion to γ^k · p(k | s, g) / p(k | s).
+        settings: see :class:`PlannerSettings`.
+    """
+    row, k = (chance > NEGLIGIBLE).nonzero(as_tuple=True)
+    folded = encoded.fold(row, k)
+    start = torch.full_like(k, encoded.model.n_actions)
+    z, _, _ = extend(folded, encoded.model.entry(k, start), folded.h, folded.c, settings)
+    weighted = chance[row, k][:, None] * z.exp()
+    worth = weighted.new_zeros(len(chance), z.shape[1]).index_add_(0, row, weighted)
+    return worth.argmax(dim=1)
+
+
+def extend(
+    folded: Folded,
+    entry: Int[Tensor, "c"],
+    h: Float[Tensor, "2 c h"],
+    c: Float[Tensor, "2 c h"],
+    settings: PlannerSettings,
+) -> tuple[Float[Tensor, "c actions"], Float[Tensor, "2 c h"], Float[Tensor, "2 c h"]]:
+    """Take one step of both decoders for the first C of the pairs that they are folded for.
+
+    Args:
+        folded: the decoders.
+        entry: which row of their table each pair takes.
+        h: hidden states.
+        c: cell states.
+        settings: see :class:`PlannerSettings`.
+
+    Returns:
+        z of every action, and the new states.
+    """
+    inputs = folded.constant[:, : len(entry)] + folded.table[:, entry]
+    h, c = lstm_cell(torch.baddbmm(inputs, h, folded.recurrent), c)
+    return heuristic(torch.baddbmm(folded.head_bias, h, folded.head), settings), h, c
 
 
 def roll_out(
@@ -114,6 +201,7 @@ def roll_out(
     n_slots: int,
     settings: PlannerSettings,
     generator: torch.Generator,
+    first: Int[Tensor, "c"] | None = None,
 ) -> tuple[Int[Tensor, "slots c"], Float[Tensor, "slots c"]]:
     """Sample the actions of C candidates.
 
@@ -124,6 +212,7 @@ def roll_out(
         n_slots: number of rows of what is returned.
         settings: see :class:`PlannerSettings`.
         generator: source of the noise.
+        first: the first action of each; None for one that is sampled like the others.
 
     Returns:
         Actions and their z; after a candidate's last action, padding and zeros.
@@ -139,13 +228,9 @@ def roll_out(
     h, c = folded.h, folded.c
     for slot, n in enumerate(live):
         entry = model.entry(duration[:n] - slot, previous[:n])
-        gates = torch.baddbmm(
-            folded.constant[:, :n] + folded.table[:, entry], h[:, :n], folded.recurrent
-        )
-        h, c = lstm_cell(gates, c[:, :n])
-        z = heuristic(torch.baddbmm(folded.head_bias, h, folded.head), settings)
-        if slot == 0 and settings.vote and settings.guided:
-            previous = elected(z, row, len(encoded.state))
+        z, h, c = extend(folded, entry, h[:, :n], c[:, :n], settings)
+        if slot == 0 and first is not None:
+            previous = first
         else:
             previous = sample(z, uniforms[slot, :n], stop_is_open=True, guided=settings.guided)
         tokens[slot, :n] = previous
@@ -153,17 +238,14 @@ def roll_out(
     return tokens, token_z
 
 
-def elected(z: Float[Tensor, "c actions"], row: Int[Tensor, "c"], n_rows: int) -> Int[Tensor, "c"]:
-    """Return, for each candidate, the first action that is worth most over its row's durations.
+def _duration_z(encoded: EncodedPairs, settings: PlannerSettings) -> Float[Tensor, "b durations"]:
+    log_p = encoded.log_duration
+    return log_p[0] - log_p[1] if settings.use_prior else log_p[0]
 
-    Args:
-        z: log p(a | s, g, k) − log p(a | s, k) for every action and each candidate's k, which was
-            drawn by its own worth.
-        row: which observation each candidate is for.
-        n_rows: number of observations B.
-    """
-    worth = z.new_zeros(n_rows, z.shape[1]).index_add_(0, row, z.exp())
-    return worth.argmax(dim=1)[row]
+
+def _arrived(encoded: EncodedPairs, settings: PlannerSettings) -> Bool[Tensor, "b"]:
+    near = encoded.log_duration[0, :, : settings.arrival_steps + 1].exp().sum(dim=1)
+    return near >= settings.arrival_probability
 
 
 def _stop_at_once(

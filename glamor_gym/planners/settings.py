@@ -28,10 +28,10 @@ class PlannerSettings:
         stop_first: whether STOP may come first too. Needs a model that was taught what having
             arrived looks like (`stay_fraction`); the paper's was not.
         guided: sample candidates from softmax(z); else uniformly, as in Fig. 4.
-        vote: candidates elect the first token, and the best of those that begin with the winner
-            is taken; the best of all, as in the paper, owes its place partly to luck. Each votes
-            for its own with the weight exp(score); with a model that predicts durations, for every
-            action with the weight exp(z), see :mod:`~glamor_gym.planners.by_duration`.
+        vote: candidates elect the first token, each its own with the weight exp(score), and the
+            best of those that begin with the winner is taken; the best of all, as in the paper,
+            owes its place partly to luck. With a model that predicts durations the first action
+            is elected before there are candidates, see :mod:`~glamor_gym.planners.by_duration`.
         arrival_steps: with a model that predicts durations and `stop_first`, the goal counts as
             reached when it is at most this many steps away …
         arrival_probability: … with at least this probability.

@@ -293,6 +293,39 @@ def test_the_state_tells_length_and_score_of_the_plan_that_is_followed(trained):
     np.testing.assert_array_equal(later.log_score[1:], state.log_score[1:])
 
 
+def test_an_elected_action_is_taken_without_the_rest_of_its_plan(monkeypatch):
+    policy_kwargs = {**SMALL["policy_kwargs"], "stopping": "duration"}
+    agent = make_agent(stay_fraction=0.2, vote=True, policy_kwargs=policy_kwargs).learn(200)
+    batch = observations(3)
+    agent.plans_ahead = True
+    whole, foreseen = agent.predict(batch)
+    assert (foreseen.length > 1).all()
+    assert np.isfinite(foreseen.log_score).all()
+    followed, _ = agent.predict(batch, open_loop=True)
+    assert followed.tolist() == whole.tolist()
+
+    agent.plans_ahead = False
+    monkeypatch.setattr(agent, "_plan", None)  # calling it would fail
+    action, state = agent.predict(batch, foreseen)
+    assert action.tolist() == whole.tolist()
+    assert state.length.tolist() == [1, 1, 1]
+    assert np.isnan(state.log_score).all()
+    assert state.steps.tolist() == [2, 2, 2]
+    assert agent.predict(batch, stop="never")[0].tolist() == whole.tolist()
+    assert agent.policy.predict(batch)[0].tolist() == whole.tolist()
+
+
+def test_an_agent_that_cannot_look_again_needs_whole_plans():
+    policy_kwargs = {**SMALL["policy_kwargs"], "stopping": "duration"}
+    agent = make_agent(vote=True, policy_kwargs=policy_kwargs)
+    assert not agent.planner.stop_first
+    batch = observations(2)
+    batch["steps_left"][:] = 1  # leaves room for one action and STOP
+    action, state = agent.predict(batch)
+    assert (action != STOP).all()
+    assert (agent.predict(batch, state)[0] == STOP).all()
+
+
 @pytest.mark.parametrize("stopping", ["token", "duration"])
 def test_an_agent_that_knows_when_it_has_arrived_may_stop_at_once(stopping):
     policy_kwargs = {**SMALL["policy_kwargs"], "stopping": stopping}

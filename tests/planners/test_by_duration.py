@@ -13,7 +13,7 @@ from gymnasium import spaces
 from scipy.stats import chisquare
 
 from glamor_gym.models import DurationModel, EncodedPairs
-from glamor_gym.planners import PlannerSettings, plan_by_duration
+from glamor_gym.planners import PlannerSettings, first_token_by_duration, plan_by_duration
 
 N_ACTIONS, STOP, PADDING, HORIZON = 3, 3, 4, 4
 GAMMA = 0.9
@@ -196,11 +196,28 @@ def test_the_first_action_is_elected_by_its_worth_over_all_durations():
     assert (worth.max(dim=1).values > 1.05 * runner_up).all(), "luck could decide"
     assert len(best.unique()) > 1, "the rows could be mixed up"
 
-    elects = replace(FREE, vote=True, n_trials=5_000)
+    elects = replace(FREE, vote=True, n_trials=2)  # candidates have no say
     encoded = model.encode(observation, goal)
-    generator = torch.Generator().manual_seed(0)
-    plan = plan_by_duration(encoded, torch.full((n_rows,), HORIZON), elects, generator)
+    limits = torch.full((n_rows,), HORIZON)
+    plan = plan_by_duration(encoded, limits, elects, torch.Generator().manual_seed(0))
     assert plan.tokens[:, 0].tolist() == best.tolist()
+    assert first_token_by_duration(encoded, limits, elects).tolist() == best.tolist()
     # The rest of the plan, and its score, are those of a candidate like any other.
     actions = tuple(plan.tokens[0, : plan.length[0] - 1].tolist())
     assert plan.log_score[0].item() == pytest.approx(score_of(encoded, actions, elects), abs=1e-3)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("stop", ["free", "end"])
+def test_the_first_token_is_that_of_the_whole_plan(stop):
+    encoded = encode(make_model(), 8)
+    nearness = encoded.log_duration[0, :, :2].logsumexp(dim=1).exp()
+    settings = replace(FREE, vote=True, stop=stop, stop_first=stop == "free")
+    settings = replace(settings, arrival_probability=float(nearness.median()))
+    limits = torch.tensor([1, 2, 3, 4, 4, 3, 2, 1])
+    first = first_token_by_duration(encoded, limits, settings)
+    plan = plan_by_duration(encoded, limits, settings, torch.Generator().manual_seed(0))
+    assert first.tolist() == plan.tokens[:, 0].tolist()
+    assert (STOP in first.tolist()) == settings.stop_first
+    with pytest.raises(ValueError, match="max_actions"):
+        first_token_by_duration(encoded, torch.tensor([0, *limits[1:]]), settings)
