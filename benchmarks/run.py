@@ -22,10 +22,18 @@ from benchmarks.machine import describe_machine
 from benchmarks.timing import Comparison
 from glamor_gym.report.markdown import markdown_table
 
-Name = Literal["planner", "replay", "update", "collection", "gridworld", "training"]
+Name = Literal["planner", "acting", "replay", "update", "collection", "gridworld", "training"]
 Device = Literal["cpu", "cuda"]
 ON_GPU: tuple[Name, ...] = ("planner", "update")
-NAMES: tuple[Name, ...] = ("planner", "replay", "update", "collection", "gridworld", "training")
+NAMES: tuple[Name, ...] = (
+    "planner",
+    "acting",
+    "replay",
+    "update",
+    "collection",
+    "gridworld",
+    "training",
+)
 
 
 def main(

@@ -10,6 +10,7 @@ import pytest
 import torch
 from scipy import stats
 
+from benchmarks import acting
 from benchmarks.planner import (
     FILLING_BIAS,
     FILLING_CLIP,
@@ -20,6 +21,7 @@ from benchmarks.planner import (
 )
 from benchmarks.replay import SHAPE, ListReplay, make_replay
 from benchmarks.update import N_ACTIONS, SPACE, fast_loss, make_batch, plain_loss, steps
+from glamor_gym.agents import GlamorAgent
 from glamor_gym.models import GlamorModel
 from glamor_gym.planners import PlannerSettings
 from glamor_gym.types import SegmentBatch, Trajectory
@@ -43,6 +45,13 @@ def test_both_planners_find_the_same_plans(stop_bias, settings):
 def test_filling_plans_fill_the_horizon():
     plans = plan_fast(make_decoders(FILLING_BIAS), make_contexts(3), 7, FILLING)
     assert plans.length.tolist() == [8, 8, 8]
+
+
+def test_an_action_is_that_of_the_whole_plan():
+    agent = GlamorAgent(acting.TASK, **GlamorAgent.preset("compact"), seed=0)
+    batch = acting.make_batch(agent, 5)
+    fast, plain = (acting.act(agent, batch, plans_ahead=ahead) for ahead in (False, True))
+    assert fast.tolist() == plain.tolist()
 
 
 @pytest.fixture
