@@ -146,7 +146,7 @@ class GlamorSettings(CollectionSettings):
         n_trials: number N of candidate plans.
         clip_log_prob: tokens less likely than this under p_inv are not expanded.
         use_prior: subtract the action prior's log-probability (Eq. 8).
-        vote: candidates elect the first action, see
+        vote: the first action is elected, see
             :class:`~glamor_gym.planners.PlannerSettings`; False in the paper, where the best
             candidate alone decides.
         prior_coef: α of Eq. 9.
