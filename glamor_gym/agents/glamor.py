@@ -378,42 +378,58 @@ class GlamorAgent(ImageGoalAgent):
         state = self._checked_state(state, episode_start, len(batch["desired_goal"]))
 
         next_token = _token_at(state.tokens, state.cursor)
+        looks_again = planner.stop_first or planner.stop == "never"
+        elects = looks_again and not follows and self.policy.elects(planner)
         keeps = next_token != NO_ACTION if follows else next_token == self.stop_action
-        if planner.stop == "never" or (planner.stop_first and not follows):
+        if planner.stop == "never" or (planner.stop_first and not follows and not elects):
             keeps &= next_token != self.stop_action  # look again rather than stop
         if not keeps.all():
             needs = ~keeps
             rows = {key: value[needs] for key, value in batch.items()}
-            self._renew(state, needs, rows, planner, deterministic, to_the_end=follows)
+            renew = self._renew_beginnings if elects else self._renew_plans
+            renew(state, needs, rows, planner, deterministic)
             next_token = _token_at(state.tokens, state.cursor)
         steps, cursor = state.steps + 1, np.minimum(state.cursor + 1, self.horizon)
         state = state._replace(steps=steps, cursor=cursor)
         return (next_token if is_batch else next_token[0]), state
 
-    def _renew(
+    def _renew_plans(
         self,
         state: PlanState,
         needs: NDArray[np.bool_],
         rows: Mapping[str, NDArray[Any]],
         planner: PlannerSettings,
         deterministic: bool,
-        *,
-        to_the_end: bool,
     ) -> None:
         """Put new plans into the marked rows of a state, made from their observations."""
         steps = state.steps[needs]
-        looks_again = planner.stop_first or planner.stop == "never"
-        if to_the_end or self.plans_ahead or not (looks_again and self.policy.elects(planner)):
-            plans = self._plan(rows, steps, planner, self._noise(deterministic, steps))
-            state.tokens[needs] = self._padded(plans)
-            state.log_score[needs] = plans.log_score.cpu().numpy()
-        else:
-            self.finish_updates()
-            first = self.policy.first_tokens(rows, self._most_actions(rows, steps), planner)
-            state.tokens[needs] = NO_ACTION
-            state.tokens[needs, 0] = first.cpu().numpy()
-            state.log_score[needs] = np.nan
-        state.cursor[needs] = 0
+        plans = self._plan(rows, steps, planner, self._noise(deterministic, steps))
+        state.tokens[needs], state.cursor[needs] = self._padded(plans), 0
+        state.log_score[needs] = plans.log_score.cpu().numpy()
+
+    def _renew_beginnings(
+        self,
+        state: PlanState,
+        needs: NDArray[np.bool_],
+        rows: Mapping[str, NDArray[Any]],
+        planner: PlannerSettings,
+        deterministic: bool,
+    ) -> None:
+        """Put into the marked rows what comes next, and the rest of the plans if it is wanted."""
+        self.finish_updates()
+        most_actions = self._most_actions(rows, state.steps[needs])
+        tokens = self.policy.next_tokens(rows, most_actions, planner).cpu().numpy()
+        if self.plans_ahead:
+            self._renew_plans(state, needs, rows, planner, deterministic)
+            # A plan that only happens to have one action is looked at again before its STOP.
+            happens = (state.tokens[needs, 1] == self.stop_action) & (
+                tokens[:, 1] > self.stop_action
+            )
+            state.tokens[np.flatnonzero(needs)[happens], 1] = NO_ACTION
+            return
+        state.tokens[needs], state.cursor[needs] = NO_ACTION, 0
+        state.tokens[needs, :2] = np.where(tokens > self.stop_action, NO_ACTION, tokens)
+        state.log_score[needs] = np.nan
 
     def _most_actions(
         self, batch: Mapping[str, NDArray[Any]], steps: NDArray[np.int64]

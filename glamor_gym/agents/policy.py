@@ -27,7 +27,7 @@ from glamor_gym.planners import (
     Planner,
     PlannerSettings,
     elects,
-    first_token_by_duration,
+    next_tokens_by_duration,
     plan_by_duration,
     planner_for,
 )
@@ -160,22 +160,22 @@ class GlamorPolicy(ModelPolicy):
         return self._planner(folded, max_actions, settings, generator)
 
     def elects(self, settings: PlannerSettings) -> bool:
-        """Return whether the first token of a plan can be had without the rest."""
+        """Return whether the beginning of a plan can be had without the rest."""
         return isinstance(self.model, DurationModel) and elects(settings)
 
     @torch.inference_mode()
-    def first_tokens(
+    def next_tokens(
         self,
         observations: Mapping[str, NDArray[Any]],
         max_actions: Int[Tensor, "b"],
         settings: PlannerSettings,
-    ) -> Int[Tensor, "b"]:
-        """Return the tokens that plans begin with, where :meth:`elects` says that they elect."""
+    ) -> Int[Tensor, "b 2"]:
+        """Return how plans begin, see :func:`glamor_gym.planners.next_tokens_by_duration`."""
         model = self.planning_model
         assert isinstance(model, DurationModel)
         with self.autocast():
             encoded = model.encode(*self.as_tensors(observations))
-        return first_token_by_duration(encoded, max_actions, settings)
+        return next_tokens_by_duration(encoded, max_actions, settings)
 
     @cached_property
     def _planner(self) -> Planner:
@@ -190,7 +190,7 @@ class GlamorPolicy(ModelPolicy):
         arrays, steps_left = self.arrays_and_clock(observation)
         max_actions = torch.from_numpy(steps_left)
         if self.elects(self.planner):
-            return self.first_tokens(arrays, max_actions, self.planner)
+            return self.next_tokens(arrays, max_actions, self.planner)[:, 0]
         generator = torch.Generator(self.device)
         if not deterministic:
             generator.seed()

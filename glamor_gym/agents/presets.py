@@ -79,7 +79,6 @@ def _glamor_compact_control() -> Preset:
     return {
         **compact,
         **_STEADY,
-        "arrival_probability": 0.2,
         "gamma": 0.9,
         "policy_kwargs": {
             **compact["policy_kwargs"],

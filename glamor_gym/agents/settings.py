@@ -155,7 +155,8 @@ class GlamorSettings(CollectionSettings):
         stay_fraction: share of training tuples with k = 0, so that the model learns to know that
             it has arrived; the agent then looks again before it stops. 0 in the paper.
         arrival_probability: an agent that has learned to know that it has arrived, and plans by
-            duration, stops where the goal is at most a step away with this probability.
+            duration, ends its episode, after one more action where that is the likelier, once the
+            goal is at most a step away with this probability.
         near_fraction: share of training tuples whose goal is at most 10 steps away: what a single
             action does shows there. 0 in the paper.
         ema_decay: the planner uses an exponential moving average of the weights with this decay
@@ -172,7 +173,7 @@ class GlamorSettings(CollectionSettings):
     prior_coef: float = 1.0
     data_policy: DataPolicy = "open_loop"
     stay_fraction: float = 0.0
-    arrival_probability: float = 0.5
+    arrival_probability: float = 0.2
     near_fraction: float = 0.0
     ema_decay: float = 0.0
     image_shift: int = 0

@@ -1,6 +1,6 @@
 """Planners: folded decoders in, the best action sequences out."""
 
-from glamor_gym.planners.by_duration import elects, first_token_by_duration, plan_by_duration
+from glamor_gym.planners.by_duration import elects, next_tokens_by_duration, plan_by_duration
 from glamor_gym.planners.random_shooting import plan
 from glamor_gym.planners.recorded import Planner, planner_for
 from glamor_gym.planners.settings import PlannerSettings, StopRule
@@ -10,7 +10,7 @@ __all__ = [
     "PlannerSettings",
     "StopRule",
     "elects",
-    "first_token_by_duration",
+    "next_tokens_by_duration",
     "plan",
     "plan_by_duration",
     "planner_for",

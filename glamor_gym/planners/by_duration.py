@@ -12,6 +12,9 @@ durations. Σ_k γ^k · p(k | s, g) / p(k | s) · p(a | s, g, k) / p(a | s, k) i
 to a factor that all actions share, Σ_k γ^k p(s_{t+k} = g | s, a), the discounted chance to be at
 the goal after a. A single candidate's score is that of all its actions together, and where the
 goal is far the luck of fifty later ones drowns what the first is worth.
+
+With `stop_first`, a goal that is likely at most one step away is near: whether it is here or one
+step away, the likelier decides, and the plan is STOP, or one action and STOP.
 """
 
 from __future__ import annotations
@@ -52,14 +55,14 @@ def plan_by_duration(
         generator: source of the sampling noise, on the device of `encoded`.
 
     Returns:
-        The winners; ``plan.tokens`` has max(max_actions) + 1 columns. With `stop_first`, the plan
-        is STOP alone where p(k ≤ arrival_steps | s, g) is `arrival_probability` or more.
+        The winners; ``plan.tokens`` has max(max_actions) + 1 columns.
 
     Raises:
         ValueError: a row of `max_actions` is below 1.
     """
     duration_z = _duration_z(encoded, settings)
-    chance = chances(duration_z, max_actions, settings)
+    here, one_step_away = nearness(encoded, settings)
+    chance = chances(duration_z, max_actions, settings, one_step_away)
     duration = draw_durations(chance, settings, generator)
     row = torch.arange(len(duration), device=duration.device) // settings.n_trials
     first = elected(encoded, chance, settings)[row] if elects(settings) else None
@@ -80,8 +83,7 @@ def plan_by_duration(
     token_z.scatter_(0, end, duration_z[row].gather(1, duration[:, None]).t())
 
     found = best_of(tokens, token_z, len(max_actions), settings, stop)
-    if settings.stop_first:
-        _stop_at_once(found, _arrived(encoded, settings), duration_z[:, 0], settings, stop)
+    _stop_at_once(found, here, duration_z[:, 0], settings, stop)
     return found
 
 
@@ -90,10 +92,10 @@ def elects(settings: PlannerSettings) -> bool:
     return settings.vote and settings.guided
 
 
-def first_token_by_duration(
+def next_tokens_by_duration(
     encoded: EncodedPairs, max_actions: Int[Tensor, "b"], settings: PlannerSettings
-) -> Int[Tensor, "b"]:
-    """Return the first token of the plans of :func:`plan_by_duration`, where it is elected.
+) -> Int[Tensor, "b 2"]:
+    """Return how the plans of :func:`plan_by_duration` begin, where they are elected.
 
     No candidate has a part in it: it takes one step of the decoders where a plan takes T, and no
     noise.
@@ -103,20 +105,42 @@ def first_token_by_duration(
         max_actions: likewise.
         settings: likewise, with `vote` and `guided`.
 
+    Returns:
+        The first token; and STOP as the second where the goal is one step away, else padding: the
+        plan goes on somehow, or is over.
+
     Raises:
         ValueError: a row of `max_actions` is below 1.
     """
-    chance = chances(_duration_z(encoded, settings), max_actions, settings)
-    first = elected(encoded, chance, settings)
-    if not settings.stop_first:
-        return first
-    return torch.where(_arrived(encoded, settings), encoded.model.n_actions, first)
+    here, one_step_away = nearness(encoded, settings)
+    chance = chances(_duration_z(encoded, settings), max_actions, settings, one_step_away)
+    stop, padding = encoded.model.n_actions, encoded.model.n_actions + 1
+    first = elected(encoded, chance, settings).masked_fill(here, stop)
+    second = torch.full_like(first, padding).masked_fill(one_step_away, stop)
+    return torch.stack((first, second), dim=1)
+
+
+def nearness(
+    encoded: EncodedPairs, settings: PlannerSettings
+) -> tuple[Bool[Tensor, "b"], Bool[Tensor, "b"]]:
+    """Return where the goal is reached, and where it is one step away; nowhere, if not near.
+
+    Args:
+        encoded: B observations and goals.
+        settings: with `stop_first`, near is where p(k ≤ 1 | s, g) ≥ `arrival_probability`; without
+            it nothing is.
+    """
+    p = encoded.log_duration[0, :, :2].exp()
+    near = (p.sum(dim=1) >= settings.arrival_probability) & settings.stop_first
+    here = p[:, 0] >= p[:, 1]
+    return near & here, near & ~here
 
 
 def chances(
     duration_z: Float[Tensor, "b durations"],
     max_actions: Int[Tensor, "b"],
     settings: PlannerSettings,
+    one_step_away: Bool[Tensor, "b"],
 ) -> Float[Tensor, "b durations"]:
     """Return how likely a candidate of each row is to have each duration, of one action or more.
 
@@ -125,6 +149,7 @@ def chances(
         max_actions: the largest duration of each row.
         settings: with ``stop="end"`` every candidate takes the largest; unguided ones are
             uniform.
+        one_step_away: rows whose only duration is 1.
 
     Raises:
         ValueError: a row of `max_actions` is below 1.
@@ -137,7 +162,8 @@ def chances(
         return (k == max_actions[:, None]).float()
     score = duration_z + k * math.log(settings.gamma)
     score = score if settings.guided else torch.zeros_like(score)
-    allowed = (k > 0) & (k <= max_actions[:, None])
+    longest = max_actions.masked_fill(one_step_away, 1)
+    allowed = (k > 0) & (k <= longest[:, None])
     return score.masked_fill(~allowed, RULED_OUT).softmax(dim=-1)
 
 
@@ -241,11 +267,6 @@ def roll_out(
 def _duration_z(encoded: EncodedPairs, settings: PlannerSettings) -> Float[Tensor, "b durations"]:
     log_p = encoded.log_duration
     return log_p[0] - log_p[1] if settings.use_prior else log_p[0]
-
-
-def _arrived(encoded: EncodedPairs, settings: PlannerSettings) -> Bool[Tensor, "b"]:
-    near = encoded.log_duration[0, :, : settings.arrival_steps + 1].exp().sum(dim=1)
-    return near >= settings.arrival_probability
 
 
 def _stop_at_once(

@@ -32,9 +32,9 @@ class PlannerSettings:
             best of those that begin with the winner is taken; the best of all, as in the paper,
             owes its place partly to luck. With a model that predicts durations the first action
             is elected before there are candidates, see :mod:`~glamor_gym.planners.by_duration`.
-        arrival_steps: with a model that predicts durations and `stop_first`, the goal counts as
-            reached when it is at most this many steps away …
-        arrival_probability: … with at least this probability.
+        arrival_probability: with a model that predicts durations and `stop_first`, the goal is
+            near where it is at most one step away with this probability. Where no step is then
+            likelier than one, the plan is STOP alone, else one action and STOP.
     """
 
     n_trials: int = 50
@@ -45,8 +45,7 @@ class PlannerSettings:
     stop_first: bool = False
     guided: bool = True
     vote: bool = False
-    arrival_steps: int = 1
-    arrival_probability: float = 0.5
+    arrival_probability: float = 0.2
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -60,7 +59,6 @@ class PlannerSettings:
             raise ValueError(f"gamma must lie in (0, 1], got {self.gamma}")
         if not as_number(self.clip_log_prob, name="clip_log_prob") < 0.0:
             raise ValueError(f"clip_log_prob must be below 0, got {self.clip_log_prob}")
-        as_integer(self.arrival_steps, name="arrival_steps", low=0)
         as_probability(self.arrival_probability, name="arrival_probability")
         as_choice(self.stop, get_args(StopRule), name="stop")
         for name in ("use_prior", "stop_first", "guided", "vote"):

@@ -295,11 +295,15 @@ def test_the_state_tells_length_and_score_of_the_plan_that_is_followed(trained):
 
 def test_an_elected_action_is_taken_without_the_rest_of_its_plan(monkeypatch):
     policy_kwargs = {**SMALL["policy_kwargs"], "stopping": "duration"}
-    agent = make_agent(stay_fraction=0.2, vote=True, policy_kwargs=policy_kwargs).learn(200)
+    agent = make_agent(
+        stay_fraction=0.2, vote=True, arrival_probability=1.0, policy_kwargs=policy_kwargs
+    ).learn(200)
+    with torch.no_grad():
+        agent.policy.model.duration[-1].bias[6] += 100.0
     batch = observations(3)
     agent.plans_ahead = True
     whole, foreseen = agent.predict(batch)
-    assert (foreseen.length > 1).all()
+    assert foreseen.length.tolist() == [7, 7, 7]  # six moves and STOP
     assert np.isfinite(foreseen.log_score).all()
     followed, _ = agent.predict(batch, open_loop=True)
     assert followed.tolist() == whole.tolist()
@@ -313,6 +317,29 @@ def test_an_elected_action_is_taken_without_the_rest_of_its_plan(monkeypatch):
     assert state.steps.tolist() == [2, 2, 2]
     assert agent.predict(batch, stop="never")[0].tolist() == whole.tolist()
     assert agent.policy.predict(batch)[0].tolist() == whole.tolist()
+
+
+@pytest.mark.parametrize("plans_ahead", [False, True])
+def test_where_the_goal_is_one_step_away_it_takes_that_step_and_stops(plans_ahead):
+    policy_kwargs = {**SMALL["policy_kwargs"], "stopping": "duration"}
+    agent = make_agent(stay_fraction=0.2, vote=True, policy_kwargs=policy_kwargs)
+    agent.plans_ahead = plans_ahead
+    batch = observations(2)
+    with torch.no_grad():
+        agent.policy.model.duration[-1].bias[1] += 100.0
+    action, state = agent.predict(batch)
+    assert (action != STOP).all()
+    assert state.length.tolist() == [2, 2]
+    with torch.no_grad():
+        agent.policy.model.duration[-1].bias[5] += 200.0  # far away again, but for those on a plan
+    action, state = agent.predict(batch, state, episode_start=np.array([True, False]))
+    assert action[0] != STOP
+    assert action[1] == STOP
+    assert (agent.predict(batch, state)[0] != STOP).all()
+    assert (agent.predict(batch, state, stop="never")[0] != STOP).all()
+    with torch.no_grad():
+        agent.policy.model.duration[-1].bias[0] += 400.0
+    assert (agent.predict(batch)[0] == STOP).all()
 
 
 def test_an_agent_that_cannot_look_again_needs_whole_plans():

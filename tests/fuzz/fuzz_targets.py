@@ -289,8 +289,7 @@ target(models.DurationModel)(
 )  # fmt: skip
 target(planners.PlannerSettings)(
     constant(n_trials=5, clip_log_prob=-3.0, use_prior=True, gamma=0.9, stop="free",
-             stop_first=False, guided=True, vote=False, arrival_steps=1,
-             arrival_probability=0.5)
+             stop_first=False, guided=True, vote=False, arrival_probability=0.5)
 )  # fmt: skip
 
 # ------------------------------------------------------------------------------------- agents

@@ -13,7 +13,7 @@ from gymnasium import spaces
 from scipy.stats import chisquare
 
 from glamor_gym.models import DurationModel, EncodedPairs
-from glamor_gym.planners import PlannerSettings, first_token_by_duration, plan_by_duration
+from glamor_gym.planners import PlannerSettings, next_tokens_by_duration, plan_by_duration
 
 N_ACTIONS, STOP, PADDING, HORIZON = 3, 3, 4, 4
 GAMMA = 0.9
@@ -45,6 +45,13 @@ def make_model() -> DurationModel:
 def encode(model: DurationModel, n_rows: int) -> EncodedPairs:
     torch.manual_seed(5)
     return model.encode(torch.rand(n_rows, 4), torch.rand(n_rows, 4))
+
+
+def at_all_distances(n_rows: int) -> EncodedPairs:
+    """Rows whose goals are here, one step away, or farther, as far as the model can tell."""
+    encoded = encode(make_model(), n_rows)
+    log_duration = torch.randn(2, n_rows, HORIZON + 1).mul(3.0).log_softmax(dim=-1)
+    return EncodedPairs(encoded.model, encoded.state, encoded.pair, log_duration)
 
 
 @torch.no_grad()
@@ -153,23 +160,30 @@ def test_rows_are_planned_as_if_they_were_alone_and_keep_to_their_limits():
     assert found.tokens.shape == found.token_scores.shape == (3, 5)
 
 
-@pytest.mark.parametrize(("stop_first", "steps"), [(True, 0), (True, 1), (False, 0)])
-def test_it_stops_at_once_where_the_goal_is_likely_reached(stop_first, steps):
-    encoded = encode(make_model(), 6)
-    here = encoded.log_duration[0, :, : steps + 1].logsumexp(dim=1).exp()
-    threshold = float(here.median())
+@pytest.mark.parametrize("stop_first", [True, False])
+def test_a_goal_that_is_near_is_here_or_one_step_away_whichever_is_likelier(stop_first):
+    encoded = at_all_distances(12)
+    p = encoded.log_duration[0, :, :2].exp()
+    near = p.sum(dim=1) >= p.sum(dim=1).median()
+    here = near & (p[:, 0] >= p[:, 1])
+    one_step = near & ~here
+    assert here.any()
+    assert one_step.any()
     settings = replace(
-        FREE, stop_first=stop_first, arrival_steps=steps, arrival_probability=threshold
+        FREE, stop_first=stop_first, arrival_probability=float(p.sum(dim=1).median())
     )
-    limits = torch.full((6,), HORIZON)
+    limits = torch.full((12,), HORIZON)
     with torch.no_grad():
         found = plan_by_duration(encoded, limits, settings, torch.Generator().manual_seed(0))
-    arrived = (here >= threshold) & stop_first
-    assert ((found.length == 1) == arrived).all()
-    assert (found.tokens[arrived, 0] == STOP).all()
-    z = encoded.log_duration[0, :, 0] - encoded.log_duration[1, :, 0]
-    torch.testing.assert_close(found.log_score[arrived], z[arrived] + math.log(GAMMA))
-    torch.testing.assert_close(found.token_scores[arrived].sum(dim=1), z[arrived])
+    assert (found.length[here] == 1).all() == stop_first
+    assert (found.length[one_step] == 2).all() == stop_first
+    assert (found.length[~near] > 1).all()
+    if stop_first:
+        assert (found.tokens[here, 0] == STOP).all()
+        assert (found.tokens[one_step, 1] == STOP).all()
+        z = encoded.log_duration[0, :, 0] - encoded.log_duration[1, :, 0]
+        torch.testing.assert_close(found.log_score[here], z[here] + math.log(GAMMA))
+        torch.testing.assert_close(found.token_scores[here].sum(dim=1), z[here])
 
 
 def test_a_limit_below_one_action_is_an_error():
@@ -201,7 +215,7 @@ def test_the_first_action_is_elected_by_its_worth_over_all_durations():
     limits = torch.full((n_rows,), HORIZON)
     plan = plan_by_duration(encoded, limits, elects, torch.Generator().manual_seed(0))
     assert plan.tokens[:, 0].tolist() == best.tolist()
-    assert first_token_by_duration(encoded, limits, elects).tolist() == best.tolist()
+    assert next_tokens_by_duration(encoded, limits, elects)[:, 0].tolist() == best.tolist()
     # The rest of the plan, and its score, are those of a candidate like any other.
     actions = tuple(plan.tokens[0, : plan.length[0] - 1].tolist())
     assert plan.log_score[0].item() == pytest.approx(score_of(encoded, actions, elects), abs=1e-3)
@@ -209,15 +223,18 @@ def test_the_first_action_is_elected_by_its_worth_over_all_durations():
 
 @torch.no_grad()
 @pytest.mark.parametrize("stop", ["free", "end"])
-def test_the_first_token_is_that_of_the_whole_plan(stop):
-    encoded = encode(make_model(), 8)
-    nearness = encoded.log_duration[0, :, :2].logsumexp(dim=1).exp()
+def test_the_beginning_is_that_of_the_whole_plan(stop):
+    encoded = at_all_distances(16)
+    near = encoded.log_duration[0, :, :2].exp().sum(dim=1)
     settings = replace(FREE, vote=True, stop=stop, stop_first=stop == "free")
-    settings = replace(settings, arrival_probability=float(nearness.median()))
-    limits = torch.tensor([1, 2, 3, 4, 4, 3, 2, 1])
-    first = first_token_by_duration(encoded, limits, settings)
+    settings = replace(settings, arrival_probability=float(near.median()))
+    limits = torch.tensor([1, 2, 3, 4, 4, 3, 2, 1] * 2)
+    first, second = next_tokens_by_duration(encoded, limits, settings).t()
     plan = plan_by_duration(encoded, limits, settings, torch.Generator().manual_seed(0))
     assert first.tolist() == plan.tokens[:, 0].tolist()
+    assert (plan.tokens[second == STOP, 1] == STOP).all()
+    assert (plan.tokens[first == STOP, 1] == PADDING).all()
+    assert set(second.tolist()) == ({STOP, PADDING} if stop == "free" else {PADDING})
     assert (STOP in first.tolist()) == settings.stop_first
     with pytest.raises(ValueError, match="max_actions"):
-        first_token_by_duration(encoded, torch.tensor([0, *limits[1:]]), settings)
+        next_tokens_by_duration(encoded, torch.tensor([0, *limits[1:]]), settings)
