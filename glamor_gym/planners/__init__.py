@@ -1,6 +1,7 @@
 """Planners: folded decoders in, the best action sequences out."""
 
-from glamor_gym.planners.by_duration import elects, next_tokens_by_duration, plan_by_duration
+from glamor_gym.planners.by_duration import plan_by_duration
+from glamor_gym.planners.election import elects, next_tokens_by_duration
 from glamor_gym.planners.random_shooting import plan
 from glamor_gym.planners.recorded import Planner, planner_for
 from glamor_gym.planners.settings import PlannerSettings, StopRule

@@ -31,7 +31,7 @@ class PlannerSettings:
         vote: candidates elect the first token, each its own with the weight exp(score), and the
             best of those that begin with the winner is taken; the best of all, as in the paper,
             owes its place partly to luck. With a model that predicts durations the first action
-            is elected before there are candidates, see :mod:`~glamor_gym.planners.by_duration`.
+            is elected before there are candidates, see :mod:`~glamor_gym.planners.election`.
         arrival_probability: with a model that predicts durations and `stop_first`, the goal is
             near where it is at most one step away with this probability. Where no step is then
             likelier than one, the plan is STOP alone, else one action and STOP.

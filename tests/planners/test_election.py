@@ -1,0 +1,94 @@
+"""What plans begin with: against the sum over all durations, and the plans themselves."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from small_duration_model import (
+    FREE,
+    GAMMA,
+    HORIZON,
+    N_ACTIONS,
+    PADDING,
+    STOP,
+    at_all_distances,
+    make_model,
+)
+
+from glamor_gym.planners import next_tokens_by_duration, plan_by_duration
+
+
+@torch.no_grad()
+def test_the_first_action_is_elected_by_its_worth_over_all_durations():
+    model, n_rows = make_model(), 6
+    for decoder in (model.inverse_dynamics, model.prior):
+        decoder.context_in.weight.mul_(20.0)  # what is seen is to decide, not biases
+    torch.manual_seed(5)
+    observation, goal = torch.randn(2, n_rows, 4)
+    worth = torch.zeros(n_rows, N_ACTIONS)
+    for action, k in itertools.product(range(N_ACTIONS), range(1, HORIZON + 1)):
+        tokens = torch.tensor([[action, *[0] * (k - 1), STOP]]).expand(n_rows, -1)
+        # Packed by time: what comes first are the first actions, one of each row.
+        of_actions, of_duration = model(observation, goal, tokens, torch.full((n_rows,), k + 1))
+        z = of_actions[0, :n_rows] - of_actions[1, :n_rows] + of_duration[0] - of_duration[1]
+        worth[:, action] += GAMMA**k * z.exp()
+    best = worth.argmax(dim=1)
+    runner_up = worth.scatter(1, best[:, None], 0.0).max(dim=1).values
+    assert (worth.max(dim=1).values > 1.05 * runner_up).all(), "luck could decide"
+    assert len(best.unique()) > 1, "the rows could be mixed up"
+
+    elects = replace(FREE, vote=True, n_trials=2)  # candidates have no say
+    encoded = model.encode(observation, goal)
+    limits = torch.full((n_rows,), HORIZON)
+    plan = plan_by_duration(encoded, limits, elects, torch.Generator().manual_seed(0))
+    assert plan.tokens[:, 0].tolist() == best.tolist()
+    assert next_tokens_by_duration(encoded, limits, elects)[:, 0].tolist() == best.tolist()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("stop", ["free", "end"])
+def test_the_beginning_is_that_of_the_whole_plan(stop):
+    encoded = at_all_distances(16)
+    near = encoded.log_duration[0, :, :2].exp().sum(dim=1)
+    settings = replace(FREE, vote=True, stop=stop, stop_first=stop == "free")
+    settings = replace(settings, arrival_probability=float(near.median()))
+    limits = torch.tensor([1, 2, 3, 4, 4, 3, 2, 1] * 2)
+    first, second = next_tokens_by_duration(encoded, limits, settings).t()
+    plan = plan_by_duration(encoded, limits, settings, torch.Generator().manual_seed(0))
+    assert first.tolist() == plan.tokens[:, 0].tolist()
+    assert (plan.tokens[second == STOP, 1] == STOP).all()
+    assert (plan.tokens[first == STOP, 1] == PADDING).all()
+    assert set(second.tolist()) == ({STOP, PADDING} if stop == "free" else {PADDING})
+    assert (STOP in first.tolist()) == settings.stop_first
+    with pytest.raises(ValueError, match="max_actions"):
+        next_tokens_by_duration(encoded, torch.tensor([0, *limits[1:]]), settings)
+
+
+@pytest.mark.parametrize("stop_first", [True, False])
+def test_a_goal_that_is_near_is_here_or_one_step_away_whichever_is_likelier(stop_first):
+    encoded = at_all_distances(12)
+    p = encoded.log_duration[0, :, :2].exp()
+    near = p.sum(dim=1) >= p.sum(dim=1).median()
+    here = near & (p[:, 0] >= p[:, 1])
+    one_step = near & ~here
+    assert here.any()
+    assert one_step.any()
+    settings = replace(
+        FREE, stop_first=stop_first, arrival_probability=float(p.sum(dim=1).median())
+    )
+    limits = torch.full((12,), HORIZON)
+    with torch.no_grad():
+        found = plan_by_duration(encoded, limits, settings, torch.Generator().manual_seed(0))
+    assert (found.length[here] == 1).all() == stop_first
+    assert (found.length[one_step] == 2).all() == stop_first
+    assert (found.length[~near] > 1).all()
+    if stop_first:
+        assert (found.tokens[here, 0] == STOP).all()
+        assert (found.tokens[one_step, 1] == STOP).all()
+        z = encoded.log_duration[0, :, 0] - encoded.log_duration[1, :, 0]
+        torch.testing.assert_close(found.log_score[here], z[here] + math.log(GAMMA))
+        torch.testing.assert_close(found.token_scores[here].sum(dim=1), z[here])
