@@ -351,7 +351,8 @@ class GlamorAgent(ImageGoalAgent):
         Closed loop: plan, take the first action, plan again; where that action is elected before
         there are candidates, the rest of the plan is not made (see `plans_ahead`). An agent that
         was taught what having arrived looks like (`stay_fraction` above 0) may stop whenever it
-        looks; the paper's takes STOP after the only action of a plan of one action.
+        looks, or settle for one more action first; the paper's takes STOP after the only action of
+        a plan of one action.
 
         Args:
             observation: as in :meth:`plan`.
