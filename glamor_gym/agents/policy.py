@@ -23,14 +23,8 @@ from glamor_gym.checks import as_choice
 from glamor_gym.models import DurationModel, GlamorModel, Losses
 from glamor_gym.models.encoders import EncoderName
 from glamor_gym.models.pair_encoder import Fusion
-from glamor_gym.planners import (
-    Planner,
-    PlannerSettings,
-    elects,
-    next_tokens_by_duration,
-    plan_by_duration,
-    planner_for,
-)
+from glamor_gym.planners import Planner, PlannerSettings, plan_by_duration, planner_for
+from glamor_gym.planners.election import elects, next_tokens_by_duration
 from glamor_gym.types import Plan
 
 Stopping = Literal["token", "duration"]
@@ -170,7 +164,7 @@ class GlamorPolicy(ModelPolicy):
         max_actions: Int[Tensor, "b"],
         settings: PlannerSettings,
     ) -> Int[Tensor, "b 2"]:
-        """Return how plans begin, see :func:`glamor_gym.planners.next_tokens_by_duration`."""
+        """Return how plans begin, see :mod:`glamor_gym.planners.election`."""
         model = self.planning_model
         assert isinstance(model, DurationModel)
         with self.autocast():

@@ -22,7 +22,8 @@ from small_duration_model import (
 )
 
 from glamor_gym.models import EncodedPairs
-from glamor_gym.planners import PlannerSettings, next_tokens_by_duration, plan_by_duration
+from glamor_gym.planners import PlannerSettings, plan_by_duration
+from glamor_gym.planners.election import next_tokens_by_duration
 
 
 @torch.no_grad()

@@ -19,7 +19,8 @@ from small_duration_model import (
     make_model,
 )
 
-from glamor_gym.planners import next_tokens_by_duration, plan_by_duration
+from glamor_gym.planners import plan_by_duration
+from glamor_gym.planners.election import next_tokens_by_duration
 
 
 @torch.no_grad()
