@@ -52,8 +52,8 @@ class PlanState(NamedTuple):
 
     Attributes:
         steps: (B,) int64, steps taken in the episode.
-        tokens: (B, T + 1) int64, the plan last made, padded with `NO_ACTION`; of plans that an
-            agent did not need to make to their end, the first token.
+        tokens: (B, T + 1) int64, the plan last made, padded with `NO_ACTION`; of a plan
+            that was not made to its end, the first token, and the STOP that follows it at once.
         cursor: (B,) int64, how many of its tokens have been taken.
         log_score: (B,) float64, the plan's score (Eq. 8); NaN before there is one.
     """
@@ -297,7 +297,7 @@ class GlamorAgent(ImageGoalAgent):
             planner = replace(self.planner, stop="free", stop_first=False, guided=True)
             no_steps = np.zeros(int(starts.sum()), dtype=np.int64)
             plans = self._plan(first, no_steps, planner, self.generator)
-            self._plans[starts], self._cursors[starts] = self._padded(plans), 0
+            self._plans[starts], self._cursors[starts] = self._padded(plans.tokens), 0
         actions = _token_at(self._plans, self._cursors)
         self._cursors = np.minimum(self._cursors + 1, self.horizon)
         return np.where(actions == self.stop_action, NO_ACTION, actions)
@@ -387,50 +387,44 @@ class GlamorAgent(ImageGoalAgent):
         if not keeps.all():
             needs = ~keeps
             rows = {key: value[needs] for key, value in batch.items()}
-            renew = self._renew_beginnings if elects else self._renew_plans
-            renew(state, needs, rows, planner, deterministic)
+            make = self._beginnings if elects else self._whole_plans
+            made = make(rows, state.steps[needs], planner, deterministic)
+            state.tokens[needs], state.log_score[needs] = made
+            state.cursor[needs] = 0
             next_token = _token_at(state.tokens, state.cursor)
         steps, cursor = state.steps + 1, np.minimum(state.cursor + 1, self.horizon)
         state = state._replace(steps=steps, cursor=cursor)
         return (next_token if is_batch else next_token[0]), state
 
-    def _renew_plans(
+    def _whole_plans(
         self,
-        state: PlanState,
-        needs: NDArray[np.bool_],
         rows: Mapping[str, NDArray[Any]],
+        steps: NDArray[np.int64],
         planner: PlannerSettings,
         deterministic: bool,
-    ) -> None:
-        """Put new plans into the marked rows of a state, made from their observations."""
-        steps = state.steps[needs]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return plans for these observations as a state holds them: tokens and log scores."""
         plans = self._plan(rows, steps, planner, self._noise(deterministic, steps))
-        state.tokens[needs], state.cursor[needs] = self._padded(plans), 0
-        state.log_score[needs] = plans.log_score.cpu().numpy()
+        return self._padded(plans.tokens), plans.log_score.double().cpu().numpy()
 
-    def _renew_beginnings(
+    def _beginnings(
         self,
-        state: PlanState,
-        needs: NDArray[np.bool_],
         rows: Mapping[str, NDArray[Any]],
+        steps: NDArray[np.int64],
         planner: PlannerSettings,
         deterministic: bool,
-    ) -> None:
-        """Put into the marked rows what comes next, and the rest of the plans if it is wanted."""
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return likewise what plans begin with, and the rest of them if it is wanted."""
         self.finish_updates()
-        most_actions = self._most_actions(rows, state.steps[needs])
-        tokens = self.policy.next_tokens(rows, most_actions, planner).cpu().numpy()
-        if self.plans_ahead:
-            self._renew_plans(state, needs, rows, planner, deterministic)
-            # A plan that only happens to have one action is looked at again before its STOP.
-            happens = (state.tokens[needs, 1] == self.stop_action) & (
-                tokens[:, 1] > self.stop_action
-            )
-            state.tokens[np.flatnonzero(needs)[happens], 1] = NO_ACTION
-            return
-        state.tokens[needs], state.cursor[needs] = NO_ACTION, 0
-        state.tokens[needs, :2] = np.where(tokens > self.stop_action, NO_ACTION, tokens)
-        state.log_score[needs] = np.nan
+        begun = self.policy.next_tokens(rows, self._most_actions(rows, steps), planner)
+        tokens = self._padded(begun)
+        if not self.plans_ahead:
+            return tokens, np.full(len(tokens), np.nan)
+        whole, log_score = self._whole_plans(rows, steps, planner, deterministic)
+        # A plan that only happens to have one action is looked at again before its STOP.
+        happens = (whole[:, 1] == self.stop_action) & (tokens[:, 1] != self.stop_action)
+        whole[happens, 1] = NO_ACTION
+        return whole, log_score
 
     def _most_actions(
         self, batch: Mapping[str, NDArray[Any]], steps: NDArray[np.int64]
@@ -473,9 +467,9 @@ class GlamorAgent(ImageGoalAgent):
             return self.generator
         return torch.Generator(self.device).manual_seed(int(steps.sum()))
 
-    def _padded(self, plans: Plan) -> NDArray[np.int64]:
-        """Return plans as (B, T + 1) tokens, `NO_ACTION` after STOP."""
-        tokens = plans.tokens.cpu().numpy()
+    def _padded(self, plans: torch.Tensor) -> NDArray[np.int64]:
+        """Return the tokens of plans as (B, T + 1), `NO_ACTION` for padding."""
+        tokens = plans.cpu().numpy()
         tokens = np.where(tokens > self.stop_action, NO_ACTION, tokens)
         missing = self.horizon + 1 - tokens.shape[1]
         return np.pad(tokens, ((0, 0), (0, missing)), constant_values=NO_ACTION)

@@ -123,12 +123,11 @@ def chances(
         raise ValueError(f"max_actions must be 1 or more in every row, got {max_actions.tolist()}")
     max_actions = max_actions.to(duration_z.device)
     k = torch.arange(duration_z.shape[1], device=duration_z.device)
-    if settings.stop == "end":
-        return (k == max_actions[:, None]).float()
     score = duration_z + k * math.log(settings.gamma)
     score = score if settings.guided else torch.zeros_like(score)
     longest = max_actions.masked_fill(one_step_away, 1)
-    allowed = (k > 0) & (k <= longest[:, None])
+    shortest = longest if settings.stop == "end" else torch.ones_like(longest)
+    allowed = (k >= shortest[:, None]) & (k <= longest[:, None])
     return score.masked_fill(~allowed, RULED_OUT).softmax(dim=-1)
 
 
