@@ -401,7 +401,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         fall due; here both come first, so that training can go on from there as if it had not
         been ended.
         """
-        self.policy.set_training_mode(False)
+        if self.policy.training:  # else a walk through all modules, a fifth of a step's time
+            self.policy.set_training_mode(False)
         callback.on_rollout_start()
         actions, buffer_actions = self._sample_action(learning_starts, action_noise, env.num_envs)
         new_obs, rewards, dones, infos = env.step(actions)

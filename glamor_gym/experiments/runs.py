@@ -35,6 +35,7 @@ from glamor_gym.evaluation import (
 from glamor_gym.evaluation.baselines import Predictor
 from glamor_gym.evaluation.provenance import source_commit
 from glamor_gym.experiments.algorithms import Algorithm, ImageGoalAlgorithm, Player, get_algorithm
+from glamor_gym.experiments.allocator import keep_freed_memory
 from glamor_gym.experiments.spec import RunSpec
 from glamor_gym.files import lock_folder
 from glamor_gym.tasks import get_task
@@ -319,6 +320,7 @@ class _TrainedRun(Run):
             return self._complete()
 
     def _complete(self) -> EvaluationResult:
+        keep_freed_memory()
         self._began = time.monotonic()
         try:
             with self._stop if self._algorithm.resumes else nullcontext():
