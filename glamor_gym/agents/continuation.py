@@ -13,23 +13,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from stable_baselines3.common.logger import KVWriter, Logger
 
 from glamor_gym.agents.agent_file import header_of, tensors_of
 from glamor_gym.agents.episodes import EpisodeRecorder
+from glamor_gym.agents.process import snapshot_process
 from glamor_gym.snapshots import (
     Snapshot,
-    global_random_state,
     random_state,
-    set_global_random_state,
     set_random_state,
 )
 from glamor_gym.vector.snapshots import restore_vector, snapshot_vector
 
 if TYPE_CHECKING:
     from glamor_gym.agents.base import ImageGoalAgent
-    from glamor_gym.agents.learner import TrajectoryLearner
 
 
 def snapshot_agent(agent: ImageGoalAgent) -> Snapshot:
@@ -53,7 +49,7 @@ def snapshot_agent(agent: ImageGoalAgent) -> Snapshot:
             "device": agent.device.type,
             "torch": agent.generator.get_state(),
         },
-        "process": agent._left_off or _snapshot_process(agent),
+        "process": agent._left_off or snapshot_process(agent),
         "learned": agent._learned(),
         "episodes": _take_episodes(agent),
     }
@@ -62,7 +58,8 @@ def snapshot_agent(agent: ImageGoalAgent) -> Snapshot:
 def restore_agent(agent: ImageGoalAgent, snapshot: Mapping[str, Any]) -> None:
     """Give a snapshot to an agent that was built from its header; the frames follow.
 
-    What belongs to the process has to wait until learning goes on, see :func:`restore_process`.
+    What belongs to the process has to wait until learning goes on, see
+    :func:`~glamor_gym.agents.process.restore_process`.
 
     Raises:
         KeyError: it is no snapshot of an agent.
@@ -94,29 +91,6 @@ def restore_agent(agent: ImageGoalAgent, snapshot: Mapping[str, Any]) -> None:
     agent._left_episodes = agent.env is None and episodes is not None
     if agent.env is not None:
         _give_episodes(agent, episodes)
-
-
-def _snapshot_process(agent: ImageGoalAgent) -> Snapshot:
-    return {
-        "random": global_random_state(),
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state(agent.device) if _on_cuda(agent) else None,
-        "log": _take_log(agent),
-    }
-
-
-def restore_process(agent: TrajectoryLearner, process: Mapping[str, Any]) -> None:
-    """Set the process's random generators and, where none was set by hand, the new logger."""
-    set_global_random_state(process["random"])
-    torch.set_rng_state(process["torch"])
-    if _on_cuda(agent) and process["cuda"] is not None:
-        torch.cuda.set_rng_state(process["cuda"], agent.device)
-    if not agent._custom_logger:
-        restore_log(agent.logger, process["log"])
-
-
-def _on_cuda(agent: TrajectoryLearner) -> bool:
-    return agent.device.type == "cuda"
 
 
 # ------------------------------------------------------------------------------------ episodes
@@ -160,34 +134,3 @@ def _give_episodes(agent: ImageGoalAgent, episodes: Mapping[str, Any] | None) ->
     agent._recorder.restore(episodes["recorder"])
     agent._begin_collection()
     agent._carry_on(episodes["carried"])
-
-
-# ---------------------------------------------------------------------------------- the logger
-
-
-def _take_log(agent: ImageGoalAgent) -> Snapshot:
-    """Return what was recorded since the last line of the log."""
-    if not hasattr(agent, "_logger"):
-        return {"values": {}, "counts": {}, "excluded": {}, "writers": []}
-    return {
-        "values": dict(agent.logger.name_to_value),
-        "counts": dict(agent.logger.name_to_count),
-        "excluded": dict(agent.logger.name_to_excluded),
-        "writers": [_snapshot_writer(writer) for writer in agent.logger.output_formats],
-    }
-
-
-def restore_log(logger: Logger, log: Mapping[str, Any]) -> None:
-    """Have a logger go on from :func:`snapshot_agent`; writers of another make do as they like."""
-    for writer, snapshot in zip(logger.output_formats, log["writers"], strict=False):
-        if snapshot is not None and hasattr(writer, "snapshot"):
-            writer.snapshot = snapshot
-    logger.name_to_value.update(log["values"])
-    logger.name_to_count.update(log["counts"])
-    logger.name_to_excluded.update({name: tuple(k) for name, k in log["excluded"].items()})
-
-
-def _snapshot_writer(writer: KVWriter) -> Snapshot | None:
-    """Return how far a writer has come; None where it cannot go back."""
-    snapshot: Snapshot | None = getattr(writer, "snapshot", None)
-    return snapshot

@@ -31,8 +31,8 @@ from stable_baselines3.common.type_aliases import MaybeCallback, RolloutReturn, 
 from stable_baselines3.common.vec_env import VecEnv
 
 from glamor_gym.agents.background import Background
-from glamor_gym.agents.continuation import restore_log, restore_process
 from glamor_gym.agents.episodes import NO_ACTION, EpisodeRecorder, row_of
+from glamor_gym.agents.process import restore_log, restore_process
 from glamor_gym.agents.settings import CollectionSettings
 from glamor_gym.checks import as_instance, as_integer
 from glamor_gym.replay import TrajectoryReplay

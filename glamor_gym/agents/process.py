@@ -1,0 +1,67 @@
+"""What an agent's next step depends on outside of it: the process's random numbers, and its log.
+
+In: an agent between two steps. Out: a snapshot of both; and the reverse, once learning goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.logger import KVWriter, Logger
+
+from glamor_gym.snapshots import Snapshot, global_random_state, set_global_random_state
+
+
+def snapshot_process(agent: BaseAlgorithm) -> Snapshot:
+    """Take down the random generators and what waits to be logged."""
+    return {
+        "random": global_random_state(),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state(agent.device) if _on_cuda(agent) else None,
+        "log": _take_log(agent),
+    }
+
+
+def restore_process(agent: BaseAlgorithm, process: Mapping[str, Any]) -> None:
+    """Set the process's random generators and, where none was set by hand, the new logger."""
+    set_global_random_state(process["random"])
+    torch.set_rng_state(process["torch"])
+    if _on_cuda(agent) and process["cuda"] is not None:
+        torch.cuda.set_rng_state(process["cuda"], agent.device)
+    if not agent._custom_logger:
+        restore_log(agent.logger, process["log"])
+
+
+def _on_cuda(agent: BaseAlgorithm) -> bool:
+    return agent.device.type == "cuda"
+
+
+def _take_log(agent: BaseAlgorithm) -> Snapshot:
+    """Return what was recorded since the last line of the log."""
+    if not hasattr(agent, "_logger"):
+        return {"values": {}, "counts": {}, "excluded": {}, "writers": []}
+    return {
+        "values": dict(agent.logger.name_to_value),
+        "counts": dict(agent.logger.name_to_count),
+        "excluded": dict(agent.logger.name_to_excluded),
+        "writers": [_snapshot_writer(writer) for writer in agent.logger.output_formats],
+    }
+
+
+def restore_log(logger: Logger, log: Mapping[str, Any]) -> None:
+    """Have a logger go on from :func:`snapshot_process`; writers of other kinds begin anew."""
+    for writer, snapshot in zip(logger.output_formats, log["writers"], strict=False):
+        if snapshot is not None and hasattr(writer, "snapshot"):
+            writer.snapshot = snapshot
+    logger.name_to_value.update(log["values"])
+    logger.name_to_count.update(log["counts"])
+    logger.name_to_excluded.update({name: tuple(k) for name, k in log["excluded"].items()})
+
+
+def _snapshot_writer(writer: KVWriter) -> Snapshot | None:
+    """Return how far a writer has come; None where it cannot go back."""
+    snapshot: Snapshot | None = getattr(writer, "snapshot", None)
+    return snapshot
