@@ -10,10 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
 import gymnasium as gym
 import torch
 import tyro
+from gymnasium import spaces
 from stable_baselines3 import DQN, HerReplayBuffer
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
@@ -41,16 +44,18 @@ class UntilShortestPaths(BaseCallback):
     def __init__(self, every: int, wanted: float, must_stop: bool) -> None:
         super().__init__()
         self.every, self.wanted, self.must_stop = every, wanted, must_stop
-        self.rate, self.evaluating = 0.0, 0.0
+        self.rate, self.evaluating, self.due = 0.0, 0.0, every
 
     def _on_training_start(self) -> None:
         self.begun = time.perf_counter()
 
     def _on_step(self) -> bool:
-        if self.num_timesteps % self.every:
+        if self.num_timesteps < self.due:
             return True
+        self.due += self.every
         begun = time.perf_counter()
-        self.rate = shortest_path_rate(self.model, must_stop=self.must_stop)
+        player = SimpleNamespace(predict=self.model.predict)  # which may know fewer actions
+        self.rate = shortest_path_rate(player, must_stop=self.must_stop)
         self.evaluating += time.perf_counter() - begun
         return self.rate < self.wanted
 
@@ -60,22 +65,38 @@ class UntilShortestPaths(BaseCallback):
         return Outcome(seconds, self.num_timesteps, self.rate)
 
 
-def glamor(seed: int) -> BaseAlgorithm:
-    """Return GLAMOR with the preset for small worlds."""
-    env = gym.make(ID, goals="all")
+class WithoutStop(gym.ActionWrapper[Any, int, Any]):
+    """A room without STOP: DQN is rewarded for every step at the goal, and has no use for it."""
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env)
+        self.action_space = spaces.Discrete(env.get_wrapper_attr("stop_action"))
+
+    def action(self, action: int) -> int:
+        """Return the same action of the room."""
+        return action
+
+
+def glamor(seed: int, n_envs: int = 8) -> BaseAlgorithm:
+    """Return GLAMOR with the preset for small worlds, in several rooms at once."""
+    env = gym.make_vec(ID, num_envs=n_envs, vectorization_mode="sync", goals="all")
     return GlamorAgent(env, **GlamorAgent.preset("small"), seed=seed, device="cpu")
 
 
 def dqn_her(seed: int) -> BaseAlgorithm:
-    """Return what a user of SB3 would take."""
+    """Return what a user of SB3 would take, with its target network renewed often enough.
+
+    By default that is every 10,000 steps, and nothing is learned before.
+    """
     return DQN(
         "MultiInputPolicy",
-        gym.make(ID, goals="all"),
+        WithoutStop(gym.make(ID, goals="all")),
         learning_rate=1e-3,
         batch_size=128,
         gamma=0.95,
         learning_starts=500,
         train_freq=4,
+        target_update_interval=500,
         exploration_fraction=0.2,
         replay_buffer_class=HerReplayBuffer,
         replay_buffer_kwargs={"n_sampled_goal": 4},
@@ -85,19 +106,16 @@ def dqn_her(seed: int) -> BaseAlgorithm:
 
 
 def train(
-    make: Callable[[int], BaseAlgorithm], seed: int, wanted: float, steps: int, every: int = 500
+    make: Callable[[int], BaseAlgorithm], seed: int, wanted: float, steps: int, every: int = 250
 ) -> Outcome:
-    """Train until the rate is reached or the steps are spent; STOP is not asked for.
-
-    DQN is rewarded for every step at the goal and never learns to end its episode there.
-    """
+    """Train until the rate is reached or the steps are spent; to come by is enough, as for DQN."""
     callback = UntilShortestPaths(every, wanted, must_stop=False)
     make(seed).learn(steps, callback=callback)
     return callback.outcome()
 
 
-def run(seeds: tuple[int, ...] = (0, 1, 2), wanted: float = 0.95) -> Iterator[Comparison]:
-    """Compare the wall time until 95 % of the goals are reached by a shortest path."""
+def run(seeds: tuple[int, ...] = (0, 1, 2), wanted: float = 1.0) -> Iterator[Comparison]:
+    """Compare the wall time until all goals are reached by a shortest path."""
     with torch_threads(1):  # networks this small lose by sharing
         ours = [train(glamor, seed, wanted, 20_000) for seed in seeds]
         theirs = [train(dqn_her, seed, wanted, 20_000) for seed in seeds]
