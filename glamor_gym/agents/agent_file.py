@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 
 from glamor_gym import __version__
+from glamor_gym.agents.packing import unpack
 from glamor_gym.agents.storage import AgentFileError, space_from_json, space_to_json
 from glamor_gym.checks import as_instance
 from glamor_gym.vector.sb3 import AnyEnv
@@ -136,7 +137,7 @@ def _restore(agent: ImageGoalAgent, header: Mapping[str, Any]) -> None:
 
 
 def load_policy(agent: ImageGoalAgent, tensors: Mapping[str, torch.Tensor]) -> bool:
-    """Load weights and optimiser from a file's tensors; tell whether there were weights.
+    """Load weights, packed or not, and optimiser; tell whether there were weights.
 
     Raises:
         RuntimeError: names or shapes do not fit this policy.
@@ -148,7 +149,7 @@ def load_policy(agent: ImageGoalAgent, tensors: Mapping[str, torch.Tensor]) -> b
     }
     if not weights:
         return False
-    agent.policy.load_state_dict(weights)
+    agent.policy.load_state_dict(unpack(weights, agent.policy.state_dict()))
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):

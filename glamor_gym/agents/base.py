@@ -19,6 +19,7 @@ from glamor_gym.agents.agent_file import as_half, build_agent, header_of, load_p
 from glamor_gym.agents.checkpoint_folder import CheckpointError, CheckpointFolder
 from glamor_gym.agents.continuation import restore_agent, snapshot_agent
 from glamor_gym.agents.learner import TrajectoryLearner
+from glamor_gym.agents.packing import pack, unpack
 from glamor_gym.agents.storage import AgentFileError, load_tensors, save_tensors
 from glamor_gym.checks import as_instance
 from glamor_gym.vector.sb3 import AnyEnv
@@ -56,6 +57,7 @@ class ImageGoalAgent(TrajectoryLearner):
         include: Iterable[str] | None = None,
         *,
         half: bool = False,
+        packed: bool = False,
     ) -> None:
         """Write the agent to a file without pickles: tensors and a JSON header.
 
@@ -69,6 +71,8 @@ class ImageGoalAgent(TrajectoryLearner):
             include: SB3's; nothing else can be included.
             half: store numbers in half precision, which is enough to act with and takes half the
                 space. The optimiser is left out then: what it divides by would become zero.
+            packed: store large matrices in four bits a weight, see
+                :mod:`~glamor_gym.agents.packing`, and the rest as `half` does.
 
         Raises:
             ValueError: `path` is no path, `exclude` or `include` asks for something else, or a
@@ -83,13 +87,17 @@ class ImageGoalAgent(TrajectoryLearner):
                 f"only 'optimizer' can be excluded and nothing included; got "
                 f"exclude={sorted(left_out)}, include={include}"
             )
-        if as_instance(half, bool, name="half"):
+        packed = as_instance(packed, bool, name="packed")
+        half = as_instance(half, bool, name="half") or packed
+        if half:
             left_out.add("optimizer")
         tensors = {
             name: tensor
             for name, tensor in tensors_of(self).items()
             if name.partition(".")[0] not in left_out
         }
+        if packed:
+            tensors = pack(tensors)
         if half:
             tensors = {name: as_half(name, tensor) for name, tensor in tensors.items()}
         save_tensors(path, tensors, header_of(self))
@@ -163,8 +171,14 @@ class ImageGoalAgent(TrajectoryLearner):
             super().set_parameters(load_path_or_dict, exact_match, device)
             return
         tensors, _ = load_tensors(load_path_or_dict)
-        weights = _shapes(tensors, of="policy")
-        if weights != _shapes(tensors_of(self), of="policy"):
+        own = tensors_of(self)
+        try:
+            tensors = unpack(tensors, own)
+        except RuntimeError as error:
+            raise AgentFileError(
+                f"path {str(load_path_or_dict)!r} does not fit: {error}"
+            ) from error
+        if _shapes(tensors, of="policy") != _shapes(own, of="policy"):
             raise AgentFileError(f"path {str(load_path_or_dict)!r} holds other networks")
         load_policy(self, tensors)
 

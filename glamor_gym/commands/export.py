@@ -18,10 +18,12 @@ def export(options: Export) -> int:
     """Read an agent and write it without its optimiser.
 
     Raises:
-        InputError: there is no such agent, it is one of another library, or the file cannot be
-            written.
+        InputError: there is no such agent, it is one of another library, the options exclude each
+            other, or the file cannot be written.
     """
     with checking_input():
+        if options.full and options.packed:
+            raise ValueError("--full and --packed exclude each other")
         saved = find_agent(options.agent, None, None, ())
         if not saved.algorithm.resumes:
             raise ValueError(
@@ -34,7 +36,7 @@ def export(options: Export) -> int:
         path = with_suffix(usual if options.output is None else options.output)
         if path.resolve() in (saved.file.resolve(), with_suffix(saved.file).resolve()):
             raise ValueError(f"--output must be another file than the agent's own, got {path}")
-        agent.save(path, exclude=["optimizer"], half=not options.full)
+        agent.save(path, exclude=["optimizer"], half=not options.full, packed=options.packed)
     size = path.stat().st_size
     print(f"{saved.task}, {saved.algorithm.title}: {path}, {size / 1e6:.1f} MB")
     for name, value in saved.env_kwargs.items():

@@ -190,6 +190,8 @@ class Export:
     """The file; one that is there is replaced."""
     full: Flag = False
     """Keep the weights in full precision."""
+    packed: Flag = False
+    """Keep large matrices in four bits a weight: a third of the size once more."""
 
 
 @dataclass(frozen=True)

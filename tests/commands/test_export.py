@@ -8,6 +8,7 @@ import torch
 from safetensors import safe_open
 
 from glamor_gym.agents import DiscernAgent, GCSLAgent, GlamorAgent
+from glamor_gym.agents.storage import AgentFileError, load_tensors, save_tensors
 from glamor_gym.cli import main
 from tests.agents.small_agents import GRID, make_agent, observations
 
@@ -79,6 +80,43 @@ def test_the_agent_that_is_exported_stays_as_it_is(saved, capsys, tmp_path):
         assert code == 2
         assert "--output must be another file" in err
     assert path.read_bytes() == before
+
+
+def test_packed_it_is_smaller_and_acts_by_the_packed_weights(saved, capsys, tmp_path):
+    source, agent = saved
+    run(capsys, source, "--output", tmp_path / "half")
+    code, _, err = run(capsys, source, "--output", tmp_path / "packed", "--packed")
+    assert (code, err) == (0, "")
+    half, packed = (tmp_path / f"{name}.safetensors" for name in ("half", "packed"))
+    assert packed.stat().st_size < 0.5 * half.stat().st_size
+    loaded = GlamorAgent.load(packed)
+    for name, weight in agent.policy.state_dict().items():
+        there = loaded.policy.state_dict()[name].float()
+        assert (there - weight.float()).abs().max() <= weight.abs().max() / 13
+    again = GlamorAgent.load(source)
+    again.set_parameters(packed)
+    for name, weight in again.policy.state_dict().items():
+        assert torch.equal(weight, loaded.policy.state_dict()[name])
+
+
+def test_full_and_packed_exclude_each_other(saved, capsys, tmp_path):
+    code, _, err = run(capsys, saved[0], "--output", tmp_path / "x", "--full", "--packed")
+    assert code == 2
+    assert "--full and --packed exclude each other" in err
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_damaged_packed_weights_are_refused(saved, capsys, tmp_path):
+    source, agent = saved
+    run(capsys, source, "--output", tmp_path / "packed", "--packed")
+    path = tmp_path / "packed.safetensors"
+    tensors, header = load_tensors(path)
+    scales = next(name for name in tensors if name.endswith(".scales"))
+    save_tensors(path, tensors | {scales: tensors[scales][:, :-1]}, header)
+    with pytest.raises(AgentFileError, match="does not fit"):
+        GlamorAgent.load(path)
+    with pytest.raises(AgentFileError, match="does not fit"):
+        agent.set_parameters(path)
 
 
 @pytest.mark.parametrize("kind", [GCSLAgent, DiscernAgent])

@@ -1,0 +1,102 @@
+"""Weights in four bits each, and back: for files of agents that are to be small.
+
+In: tensors by name. Out: the same, but that each large matrix is two: its weights as whole numbers
+from −7 to 7, two in a byte, and for every `GROUP` of them in a row one scale in half precision,
+4½ bits a weight in all. What is left, convolutions and biases among it, stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn import functional
+
+GROUP = 32
+"""Weights that share a scale; each row is filled up to a multiple of it."""
+
+SMALLEST_PACKED = 2**13
+"""Matrices of fewer weights are not worth it."""
+
+_LARGEST = 7
+_PACKED, _SCALES = ".packed", ".scales"
+
+
+def pack(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors with large matrices packed; see :func:`unpack`."""
+    packed: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        if tensor.dim() == 2 and tensor.is_floating_point() and tensor.numel() >= SMALLEST_PACKED:
+            packed[name + _PACKED], packed[name + _SCALES] = pack_matrix(tensor)
+        else:
+            packed[name] = tensor
+    return packed
+
+
+def unpack(tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of which :func:`pack` made these.
+
+    Args:
+        tensors: packed or not.
+        like: tensors of the same names, whose shapes tell how wide matrices are.
+
+    Raises:
+        RuntimeError: a packed matrix has no scales, no counterpart in `like`, or another size.
+    """
+    unpacked: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        if name.endswith(_SCALES) and name.removesuffix(_SCALES) + _PACKED in tensors:
+            continue
+        if not name.endswith(_PACKED):
+            unpacked[name] = tensor
+            continue
+        matrix = name.removesuffix(_PACKED)
+        scales = tensors.get(matrix + _SCALES)
+        if scales is None or matrix not in like:
+            raise RuntimeError(f"{name} is packed, with no scales or no place to go")
+        unpacked[matrix] = unpack_matrix(tensor, scales, like[matrix].shape)
+    return unpacked
+
+
+def pack_matrix(
+    matrix: Float[Tensor, "rows columns"],
+) -> tuple[UInt8[Tensor, "rows bytes"], Float[Tensor, "rows groups"]]:
+    """Return the weights of a matrix, two in a byte, and the scale of each group.
+
+    The first of two is in the lower four bits, and all are raised by 8.
+    """
+    filled = functional.pad(matrix.detach().float(), (0, -matrix.shape[1] % GROUP))
+    groups = filled.unflatten(1, (-1, GROUP))
+    # In half precision first: the numbers are to go with the scale that will be read back.
+    scales = (groups.abs().amax(dim=2) / _LARGEST).half()
+    steps = scales.float().where(scales > 0, 1.0).unsqueeze(2)
+    numbers = (groups / steps).round().clamp(-_LARGEST, _LARGEST) + 8
+    numbers = numbers.to(torch.uint8).flatten(1)
+    return numbers[:, 0::2] | (numbers[:, 1::2] << 4), scales
+
+
+def unpack_matrix(
+    packed: UInt8[Tensor, "rows bytes"], scales: Float[Tensor, "rows groups"], shape: torch.Size
+) -> Float[Tensor, "rows columns"]:
+    """Return the matrix of that shape which :func:`pack_matrix` made these of, in float32.
+
+    Raises:
+        RuntimeError: they are not those of such a matrix.
+    """
+    if len(shape) != 2:
+        raise RuntimeError(f"a tensor of shape {tuple(shape)} is never packed")
+    rows, n_groups = shape[0], -(-shape[1] // GROUP)
+    if (
+        packed.dtype != torch.uint8
+        or packed.shape != (rows, n_groups * GROUP // 2)
+        or scales.shape != (rows, n_groups)
+    ):
+        raise RuntimeError(
+            f"packed weights of {packed.dtype} {tuple(packed.shape)} with scales "
+            f"{tuple(scales.shape)} are no matrix of {tuple(shape)}"
+        )
+    numbers = torch.stack((packed & 15, packed >> 4), dim=2).flatten(1).float() - 8
+    groups = numbers.unflatten(1, (n_groups, GROUP)) * scales.float().unsqueeze(2)
+    return groups.flatten(1)[:, : shape[1]]
