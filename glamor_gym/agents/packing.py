@@ -68,7 +68,7 @@ def pack_matrix(
     The first of two is in the lower four bits, and all are raised by 8.
     """
     filled = functional.pad(matrix.detach().float(), (0, -matrix.shape[1] % GROUP))
-    groups = filled.unflatten(1, (-1, GROUP))
+    groups = filled.reshape(filled.shape[0], -1, GROUP)
     # In half precision first: the numbers are to go with the scale that will be read back.
     scales = (groups.abs().amax(dim=2) / _LARGEST).half()
     steps = scales.float().where(scales > 0, 1.0).unsqueeze(2)
@@ -98,5 +98,5 @@ def unpack_matrix(
             f"{tuple(scales.shape)} are no matrix of {tuple(shape)}"
         )
     numbers = torch.stack((packed & 15, packed >> 4), dim=2).flatten(1).float() - 8
-    groups = numbers.unflatten(1, (n_groups, GROUP)) * scales.float().unsqueeze(2)
+    groups = numbers.reshape(rows, n_groups, GROUP) * scales.float().unsqueeze(2)
     return groups.flatten(1)[:, : shape[1]]

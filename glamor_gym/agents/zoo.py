@@ -41,9 +41,10 @@ class _ZooFiles(ImageGoalAgent):
         include: Iterable[str] | None = None,
         *,
         half: bool = False,
+        packed: bool = False,
     ) -> None:
         """Write the agent; SB3's ``.zip`` is appended to a path without a suffix."""
-        super().save(path, exclude, include, half=half)
+        super().save(path, exclude, include, half=half, packed=packed)
         if isinstance(path, str | Path):  # it is: nothing else was taken
             wanted = Path(path)
             with_suffix(path).replace(wanted if wanted.suffix else wanted.with_suffix(".zip"))

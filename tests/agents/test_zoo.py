@@ -76,10 +76,11 @@ def test_the_zoo_trains_evaluates_saves_and_plays_them(name, tmp_path, capsys, m
         assert "Success rate" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_what_the_zoo_saved_is_an_agent_like_any_other(name, tmp_path):
+def test_what_the_zoo_saved_is_an_agent_like_any_other(name, packed, tmp_path):
     in_zoo = ALGORITHMS[name](gym.make(GRID), **ALGORITHMS[name].preset("small"))
-    in_zoo.save(tmp_path / "there")
+    in_zoo.save(tmp_path / "there", packed=packed)
     outside = {"glamor": GlamorAgent, "gcsl": GCSLAgent, "discern": DiscernAgent}[name]
     agent = outside.load(tmp_path / "there.zip", device="cpu")
     assert type(agent) is outside
