@@ -1,12 +1,14 @@
 """Files that are either whole or not there, and folders that one process at a time writes to.
 
 A file is written beside its place, synced, then renamed, so that neither the end of the process
-nor that of the machine leaves half of it.
+nor that of the machine leaves half of it. Where a caller may give a binary stream instead of a
+path, as with SB3, what is in it is its owner's affair.
 """
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import socket
 import tempfile
@@ -24,6 +26,10 @@ except ImportError:  # Windows: folders are not locked there
 
 LOCK_FILE = "lock"
 """Its content tells who holds a folder; it stays behind, empty, when the folder is let go."""
+
+
+PathOrStream = str | os.PathLike[str] | io.BufferedIOBase
+"""A file by its path, or what :func:`open` returns in binary mode, or an ``io.BytesIO``."""
 
 
 class FolderInUseError(OSError):
@@ -61,6 +67,38 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 folder.rmdir()
         raise
     _sync_folder(target.parent)
+
+
+@contextmanager
+def writing_to(target: PathOrStream) -> Iterator[BinaryIO]:
+    """Give a binary stream as it is, or open a path as :func:`write_atomically` does.
+
+    Raises:
+        ValueError: `target` is neither, or a stream that cannot be written to.
+        OSError: it cannot be written.
+    """
+    if isinstance(target, io.BufferedIOBase):
+        if not target.writable():
+            raise ValueError(f"path must be writable, got {target!r}")
+        yield cast(BinaryIO, target)
+    else:
+        with write_atomically(target) as file:
+            yield file
+
+
+def content_of(stream: io.BufferedIOBase, *, max_bytes: int) -> bytes:
+    """Read a stream from where it stands to its end.
+
+    Raises:
+        ValueError: it cannot be read, or holds more than `max_bytes`.
+        OSError: reading failed.
+    """
+    if not stream.readable():
+        raise ValueError(f"path must be readable, got {stream!r}")
+    content = stream.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise ValueError(f"it is larger than {max_bytes} bytes")
+    return content
 
 
 @contextmanager

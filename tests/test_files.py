@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import resource
 import signal
@@ -10,7 +11,14 @@ import sys
 
 import pytest
 
-from glamor_gym.files import LOCK_FILE, FolderInUseError, lock_folder, write_atomically
+from glamor_gym.files import (
+    LOCK_FILE,
+    FolderInUseError,
+    content_of,
+    lock_folder,
+    write_atomically,
+    writing_to,
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
@@ -34,6 +42,30 @@ def test_a_failed_write_leaves_no_folder_that_it_made_unless_others_use_it(tmp_p
         with pytest.raises(RuntimeError):
             fail(tmp_path / name, shared=name == "shared")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["shared", "theirs"]
+
+
+def test_a_stream_is_written_to_as_it_is_and_a_path_beside(tmp_path):
+    stream = io.BytesIO()
+    for target in (stream, tmp_path / "file"):
+        with writing_to(target) as file:
+            file.write(b"content")
+    assert stream.getvalue() == (tmp_path / "file").read_bytes() == b"content"
+    with (
+        (tmp_path / "file").open("rb") as read_only,
+        pytest.raises(ValueError, match="writable"),
+        writing_to(read_only),
+    ):
+        pass
+
+
+def test_a_stream_is_read_no_further_than_allowed(tmp_path):
+    assert content_of(io.BytesIO(b"12345"), max_bytes=5) == b"12345"
+    stream = io.BytesIO(b"1234567890")
+    with pytest.raises(ValueError, match="larger than 5 bytes"):
+        content_of(stream, max_bytes=5)
+    assert stream.tell() == 6
+    with (tmp_path / "file").open("wb") as file, pytest.raises(ValueError, match="readable"):
+        content_of(file, max_bytes=5)
 
 
 def test_a_folder_is_locked_against_other_processes_until_the_holder_is_gone(tmp_path):

@@ -7,7 +7,6 @@ the agent back from each, with nothing executed that a file says. How it learns 
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +21,7 @@ from glamor_gym.agents.learner import TrajectoryLearner
 from glamor_gym.agents.packing import pack, unpack
 from glamor_gym.agents.storage import AgentFileError, load_tensors, save_tensors
 from glamor_gym.checks import as_instance
+from glamor_gym.files import PathOrStream
 from glamor_gym.vector.sb3 import AnyEnv
 
 Self = TypeVar("Self", bound="ImageGoalAgent")
@@ -52,7 +52,7 @@ class ImageGoalAgent(TrajectoryLearner):
 
     def save(
         self,
-        path: str | Path | io.BufferedIOBase,
+        path: PathOrStream,
         exclude: Iterable[str] | None = None,
         include: Iterable[str] | None = None,
         *,
@@ -66,7 +66,7 @@ class ImageGoalAgent(TrajectoryLearner):
 
         Args:
             path: where to; ``.safetensors`` is appended if it is missing, and takes the place of
-                the ``.zip`` that SB3's callbacks give.
+                the ``.zip`` that SB3's callbacks give. Or a binary stream.
             exclude: names to leave out; only ``"optimizer"`` can be.
             include: SB3's; nothing else can be included.
             half: store numbers in half precision, which is enough to act with and takes half the
@@ -75,12 +75,11 @@ class ImageGoalAgent(TrajectoryLearner):
                 :mod:`~glamor_gym.agents.packing`, and the rest as `half` does.
 
         Raises:
-            ValueError: `path` is no path, `exclude` or `include` asks for something else, or a
-                number is too large for half precision.
+            TypeError: `path` is neither a path nor a binary stream.
+            ValueError: `path` cannot be written to, `exclude` or `include` asks for something
+                else, or a number is too large for half precision.
             OSError: the file cannot be written.
         """
-        if not isinstance(path, str | Path):
-            raise ValueError(f"path must be a path, got {type(path).__name__}")
         left_out = set(() if exclude is None else exclude)
         if left_out - {"optimizer"} or (include is not None and list(include)):
             raise ValueError(
@@ -103,9 +102,9 @@ class ImageGoalAgent(TrajectoryLearner):
         save_tensors(path, tensors, header_of(self))
 
     @classmethod
-    def load(  # type: ignore[override]
+    def load(
         cls: type[Self],
-        path: str | Path,
+        path: PathOrStream,
         env: AnyEnv | None = None,
         device: torch.device | str = "auto",
         custom_objects: dict[str, Any] | None = None,
@@ -116,7 +115,8 @@ class ImageGoalAgent(TrajectoryLearner):
         """Read an agent back from :meth:`save`. Nothing in the file is executed.
 
         Args:
-            path: the file, with or without its suffix.
+            path: the file, with or without its suffix, or a binary stream that stands where one
+                begins.
             env: to go on learning in; not needed to predict.
             device: where to put it.
             custom_objects: SB3's; there are none in such a file.
@@ -150,15 +150,15 @@ class ImageGoalAgent(TrajectoryLearner):
 
     def set_parameters(
         self,
-        load_path_or_dict: str | Path | dict[str, Any],
+        load_path_or_dict: PathOrStream | dict[str, Any],
         exact_match: bool = True,
         device: torch.device | str = "auto",
     ) -> None:
         """Take weights and optimiser from a file of :meth:`save`, or from a dict as SB3 does.
 
         Args:
-            load_path_or_dict: the file, with or without its suffix; or what `get_parameters`
-                returned.
+            load_path_or_dict: the file, with or without its suffix, or a binary stream; or what
+                `get_parameters` returned.
             exact_match: SB3's, for a dict; a file always has to match.
             device: SB3's, for a dict; tensors of a file go where the agent's are.
 
@@ -260,31 +260,27 @@ class ImageGoalAgent(TrajectoryLearner):
         agent._checkpoints[Path(path).resolve()] = checkpoint.digest
         return agent
 
-    def save_replay_buffer(self, path: str | Path | io.BufferedIOBase) -> None:
-        """Write the stored trajectories as a compressed ``.npz``.
+    def save_replay_buffer(self, path: PathOrStream) -> None:
+        """Write the stored trajectories as a compressed ``.npz``, to a file or a binary stream.
 
         Raises:
-            ValueError: `path` is no path.
-            OSError: the file cannot be written.
+            TypeError: `path` is neither a path nor a binary stream.
+            ValueError: it cannot be written to.
+            OSError: writing failed.
         """
-        if not isinstance(path, str | Path):
-            raise ValueError(f"path must be a path, got {type(path).__name__}")
         self.replay_buffer.save(path)
 
-    def load_replay_buffer(
-        self, path: str | Path | io.BufferedIOBase, truncate_last_traj: bool = True
-    ) -> None:
+    def load_replay_buffer(self, path: PathOrStream, truncate_last_traj: bool = True) -> None:
         """Add the trajectories of :meth:`save_replay_buffer`'s file to the replay.
 
         Args:
-            path: the file.
+            path: the file, or a binary stream.
             truncate_last_traj: SB3's; a replay of whole trajectories has nothing to truncate.
 
         Raises:
+            TypeError: `path` is neither a path nor a binary stream.
             ValueError: the file is no saved replay, or one of other spaces.
         """
-        if not isinstance(path, str | Path):
-            raise ValueError(f"path must be a path, got {type(path).__name__}")
         self.replay_buffer.load(path)
 
 

@@ -6,8 +6,11 @@ that is in the file: it reads numbers and JSON, and checks both before anything 
 
 from __future__ import annotations
 
+import io
 import json
 import math
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +22,8 @@ from gymnasium import spaces
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from glamor_gym.checks import as_integer
-from glamor_gym.files import write_atomically
+from glamor_gym.checks import as_integer, as_path
+from glamor_gym.files import PathOrStream, content_of, writing_to
 from glamor_gym.models.encoders import MOST_UNITS
 from glamor_gym.untrusted import parse_json
 
@@ -39,15 +42,16 @@ class AgentFileError(ValueError):
     """A file is no saved agent, is damaged, or holds another kind of agent."""
 
 
-def with_suffix(path: str | Path) -> Path:
+def with_suffix(path: str | os.PathLike[str]) -> Path:
     """Return `path` with ``.safetensors`` appended, unless it ends so already.
 
     It takes the place of ``.zip``, with which Stable-Baselines3's callbacks name agents.
 
     Raises:
-        ValueError: `path` names no file.
+        TypeError: `path` is none.
+        ValueError: it names no file.
     """
-    path = Path(path)
+    path = as_path(path, name="path")
     if not path.name:
         raise ValueError(f"path must name a file, got {str(path)!r}")
     if path.suffix == ".zip":
@@ -56,17 +60,18 @@ def with_suffix(path: str | Path) -> Path:
 
 
 def save_tensors(
-    path: str | Path, tensors: dict[str, torch.Tensor], header: dict[str, Any]
+    path: PathOrStream, tensors: dict[str, torch.Tensor], header: dict[str, Any]
 ) -> None:
-    """Write tensors and a JSON-able header to ``path`` (see :func:`with_suffix`)."""
+    """Write tensors and a JSON-able header to a stream, or to a path (see :func:`with_suffix`)."""
     metadata = {"format": FORMAT, "header": json.dumps(header)}
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     data = save(contiguous, metadata=metadata)
-    with write_atomically(with_suffix(path)) as file:
+    target = path if isinstance(path, io.BufferedIOBase) else with_suffix(path)
+    with writing_to(target) as file:
         file.write(data)
 
 
-def load_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def load_tensors(path: PathOrStream) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Read what :func:`save_tensors` wrote.
 
     Raises:
@@ -93,27 +98,61 @@ def load_header(path: str | Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+def _opened(path: PathOrStream) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Open a saved agent and check its header.
 
     Raises:
         FileNotFoundError: there is no such file.
         AgentFileError: it is no saved agent, which may also come out inside the context.
     """
-    file_path = Path(path) if Path(path).is_file() else with_suffix(path)
+    if isinstance(path, io.BufferedIOBase):
+        with _on_disk(path) as file_path, _checked(file_path, f"path {path!r}") as opened:
+            yield opened
+        return
+    file_path = as_path(path, name="path")
+    if not file_path.is_file():
+        file_path = with_suffix(path)
     if not file_path.is_file():
         raise FileNotFoundError(f"path {str(path)!r}: there is no such file, nor {file_path}")
+    with _checked(file_path, f"path {str(file_path)!r}") as opened:
+        yield opened
+
+
+@contextmanager
+def _on_disk(stream: io.BufferedIOBase) -> Iterator[Path]:
+    """Give what a stream holds as a file: tensors are read from nothing else.
+
+    Raises:
+        AgentFileError: the stream cannot be read, or holds more than any agent.
+    """
+    try:
+        content = content_of(stream, max_bytes=MAX_FILE_BYTES)
+    except ValueError as error:
+        raise AgentFileError(f"path {stream!r} holds no agent: {error}") from error
+    with tempfile.TemporaryDirectory() as folder:
+        file_path = Path(folder, "agent" + SUFFIX)
+        file_path.write_bytes(content)
+        yield file_path
+
+
+@contextmanager
+def _checked(file_path: Path, name: str) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Open a file and check its header; errors call it `name`.
+
+    Raises:
+        AgentFileError: it is no saved agent, which may also come out inside the context.
+    """
     try:
         _check_size(file_path)
         with safe_open(file_path, framework="pt") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
-                raise AgentFileError(f"path {str(file_path)!r} is no saved agent of this library")
+                raise AgentFileError(f"{name} is no saved agent of this library")
             header = parse_json(metadata["header"], name="its header")
             _check_widths(header)
             yield file, header
     except (SafetensorError, KeyError, ValueError) as error:
-        raise AgentFileError(f"path {str(file_path)!r} is damaged: {error}") from error
+        raise AgentFileError(f"{name} is damaged: {error}") from error
 
 
 def _check_size(path: Path) -> None:

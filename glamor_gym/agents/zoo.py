@@ -23,6 +23,7 @@ from glamor_gym.agents.discern import DiscernAgent
 from glamor_gym.agents.gcsl import GCSLAgent
 from glamor_gym.agents.glamor import GlamorAgent
 from glamor_gym.agents.storage import with_suffix
+from glamor_gym.files import PathOrStream
 
 COMMANDS = ("train", "enjoy")
 """Those of the Zoo's that the agents are known to here."""
@@ -36,7 +37,7 @@ class _ZooFiles(ImageGoalAgent):
 
     def save(
         self,
-        path: str | Path | io.BufferedIOBase,
+        path: PathOrStream,
         exclude: Iterable[str] | None = None,
         include: Iterable[str] | None = None,
         *,
@@ -45,14 +46,14 @@ class _ZooFiles(ImageGoalAgent):
     ) -> None:
         """Write the agent; SB3's ``.zip`` is appended to a path without a suffix."""
         super().save(path, exclude, include, half=half, packed=packed)
-        if isinstance(path, str | Path):  # it is: nothing else was taken
+        if not isinstance(path, io.BufferedIOBase):
             wanted = Path(path)
             with_suffix(path).replace(wanted if wanted.suffix else wanted.with_suffix(".zip"))
 
     @classmethod
-    def load(  # type: ignore[override]
+    def load(
         cls,
-        path: str | Path,
+        path: PathOrStream,
         *args: Any,
         custom_objects: dict[str, Any] | None = None,
         **kwargs: Any,

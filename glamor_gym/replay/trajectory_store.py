@@ -6,9 +6,9 @@ Out: files and checkpoints; and to a subclass, the ring that it draws its sample
 
 from __future__ import annotations
 
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -17,7 +17,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from glamor_gym.checks import as_instance, as_integer
-from glamor_gym.files import write_atomically
+from glamor_gym.files import PathOrStream, content_of, writing_to
 from glamor_gym.replay.frame_ring import FrameRing, map_array
 from glamor_gym.snapshots import Snapshot, random_state, set_random_state
 from glamor_gym.types import Trajectory
@@ -157,21 +157,24 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
             state["goals"] = self._achieved[self._spans.starts]
         return state
 
-    def save(self, path: str | Path) -> None:
-        """Write the stored trajectories as a compressed ``.npz``, beside and renamed.
+    def save(self, path: PathOrStream) -> None:
+        """Write the stored trajectories as a compressed ``.npz``, to a file or a binary stream.
+
+        A file is written beside its place and renamed.
 
         Raises:
             OSError: the file cannot be written.
-            ValueError: `path` is no path.
+            TypeError: `path` is neither a path nor a binary stream.
+            ValueError: it cannot be written to.
         """
-        with write_atomically(path) as file:
+        with writing_to(path) as file:
             np.savez_compressed(file, allow_pickle=False, **self.state())
 
-    def load(self, path: str | Path) -> None:
+    def load(self, path: PathOrStream) -> None:
         """Add the trajectories of a file to this replay, all of them or, where one is bad, none.
 
         Nothing in the file is executed, and none of it is read if it claims more than this
-        replay can hold.
+        replay can hold. A binary stream is read from where it stands.
 
         Raises:
             OSError: the file cannot be read.
@@ -181,7 +184,11 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
         # A trajectory of L actions takes L + 1 slots and one length; arrays have small headers.
         most = self.capacity * (self._slot_bytes + np.dtype(np.int64).itemsize) + 4096
         try:
-            trajectories = _split(read_npz(path, max_bytes=most))
+            if isinstance(path, io.BufferedIOBase):
+                state = read_npz(content_of(path, max_bytes=most), max_bytes=most)
+            else:
+                state = read_npz(path, max_bytes=most)
+            trajectories = _split(state)
             for trajectory in trajectories:
                 self._check(trajectory)
         except (KeyError, ValueError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 from typing import Any
 
 import gymnasium as gym
@@ -241,6 +242,25 @@ def test_its_replay_is_saved_and_loaded_apart(trained_agent, tmp_path):
     theirs, ours = trained_agent.replay_buffer.state(), other.replay_buffer.state()
     assert theirs.keys() == ours.keys()
     assert all((theirs[name] == ours[name]).all() for name in theirs)
+
+
+def test_streams_take_and_give_what_files_do(trained_agent):
+    agent, replay = io.BytesIO(), io.BytesIO()
+    trained_agent.save(agent)
+    trained_agent.save_replay_buffer(replay)
+    agent.seek(0)
+    loaded = type(trained_agent).load(agent, env=make_grid(), device="cpu")
+    other = make(type(trained_agent), seed=1)
+    agent.seek(0)
+    other.set_parameters(agent)
+    for its in (loaded, other):
+        pairs = zip(weights(trained_agent), weights(its), strict=True)
+        assert all(torch.equal(mine, theirs) for mine, theirs in pairs)
+    replay.seek(0)
+    loaded.load_replay_buffer(replay)
+    assert len(loaded.replay_buffer) == len(trained_agent.replay_buffer)
+    with pytest.raises(AgentFileError, match="BytesIO"):
+        type(trained_agent).load(io.BytesIO(b"nothing of the kind"))
 
 
 def test_another_agents_file_is_refused(trained_agent, tmp_path):

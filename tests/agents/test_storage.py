@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 
 import numpy as np
@@ -42,6 +43,38 @@ def test_tensors_and_header_survive(tmp_path):
     assert header == {"x": [1, None, "é"]}
     for name, tensor in tensors.items():
         torch.testing.assert_close(loaded[name], tensor)
+
+
+def test_a_stream_is_read_from_where_it_stands_and_holds_what_a_file_does(tmp_path):
+    tensors = {"a": torch.arange(3)}
+    stream = io.BytesIO()
+    stream.write(b"before")
+    save_tensors(stream, tensors, {"x": 1})
+    (tmp_path / "agent.safetensors").write_bytes(stream.getvalue()[len(b"before") :])
+    stream.seek(len(b"before"))
+    for source in (stream, tmp_path / "agent"):
+        loaded, header = load_tensors(source)
+        assert header == {"x": 1}
+        torch.testing.assert_close(loaded, tensors)
+
+
+def test_streams_that_hold_no_agent_are_refused(tmp_path, monkeypatch):
+    for content in (b"", pickle.dumps(Explosive()), b"\xff" * 64):
+        with pytest.raises(AgentFileError, match="BytesIO"):
+            load_tensors(io.BytesIO(content))
+    monkeypatch.setattr(storage, "MAX_FILE_BYTES", 63)
+    with pytest.raises(AgentFileError, match="larger than 63 bytes"):
+        load_tensors(io.BytesIO(b"\0" * 64))
+    with (tmp_path / "agent").open("wb") as file, pytest.raises(AgentFileError, match="readable"):
+        load_tensors(file)
+
+
+@pytest.mark.parametrize("path", [3, io.StringIO(), None])
+def test_what_is_neither_path_nor_stream_is_refused(path):
+    with pytest.raises(TypeError, match="path must be a path"):
+        save_tensors(path, {"a": torch.zeros(1)}, {})
+    with pytest.raises(TypeError, match="path must be a path"):
+        load_tensors(path)
 
 
 class Explosive:

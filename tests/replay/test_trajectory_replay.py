@@ -221,6 +221,21 @@ def test_saved_and_loaded_it_holds_the_same(tmp_path, space):
         np.testing.assert_array_equal(other.state()[name], array)
 
 
+def test_a_stream_holds_what_a_file_does():
+    replay = TrajectoryReplay(12, picture_space(), N_ACTIONS)
+    replay.add(Trajectory(np.arange(18, dtype=np.uint8).reshape(3, 1, 2, 3), np.array([1, 2])))
+    stream = io.BytesIO()
+    replay.save(stream)
+    stream.seek(0)
+    other = TrajectoryReplay(12, picture_space(), N_ACTIONS)
+    other.load(stream)
+    for name, array in replay.state().items():
+        np.testing.assert_array_equal(other.state()[name], array)
+    with pytest.raises(ValueError, match="no saved replay"):
+        other.load(io.BytesIO(b"PK"))
+    assert len(other) == len(replay)
+
+
 def test_a_foreign_file_is_refused_by_name(tmp_path):
     replay = TrajectoryReplay(12, picture_space(), N_ACTIONS)
     (tmp_path / "a.npz").write_bytes(b"PK\x03\x04 not an archive")
