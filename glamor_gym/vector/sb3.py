@@ -15,6 +15,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, unwrap_vec_normalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from glamor_gym.tasks import TASKS, VERSION
 from glamor_gym.wrappers import EpisodeJournal, StopAction, offers_snapshots
 
 AnyEnv = str | gym.Env[Any, Any] | VectorEnv[Any, Any, Any] | VecEnv
@@ -64,7 +65,9 @@ def _made(env_id: str) -> gym.Env[Any, Any]:
     try:
         return gym.make(env_id)
     except (gym.error.Error, ImportError) as error:
-        raise ValueError(f"env {env_id!r} cannot be made: {error}") from error
+        task = TASKS.get(env_id.removesuffix(f"-v{VERSION}"))
+        hint = f" Its id is {task.id!r}." if task else ""
+        raise ValueError(f"env {env_id!r} cannot be made: {error}{hint}") from error
 
 
 def stop_action_of(env: VecEnv) -> int:
