@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from stable_baselines3.common.policies import BasePolicy
 from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.agents.episodes import NO_ACTION
 from glamor_gym.agents.observations import as_batch
+from glamor_gym.agents.plan_state import PlanState, padded, tokens_at
 from glamor_gym.agents.policy import GlamorPolicy
 from glamor_gym.agents.presets import glamor_preset
 from glamor_gym.agents.settings import DataPolicy, GlamorSettings, LearningRateSchedule, Precision
@@ -45,29 +46,6 @@ _Defaults = GlamorSettings
 
 EPISODES_PER_VALIDATION = 10
 """Of so many episodes one is looked at before it is learned from."""
-
-
-class PlanState(NamedTuple):
-    """What `predict` carries from one step to the next, one row an environment.
-
-    Attributes:
-        steps: (B,) int64, steps taken in the episode.
-        tokens: (B, T + 1) int64, the plan last made, padded with `NO_ACTION`; of a plan
-            that was not made to its end, the first token, and the STOP that follows it at once.
-        cursor: (B,) int64, how many of its tokens have been taken.
-        log_score: (B,) float64, the plan's score (Eq. 8); NaN before there is one.
-    """
-
-    steps: NDArray[np.int64]
-    tokens: NDArray[np.int64]
-    cursor: NDArray[np.int64]
-    log_score: NDArray[np.float64]
-
-    @property
-    def length(self) -> NDArray[np.int64]:
-        """(B,) int64, number of the plan's tokens, STOP included; 0 before there is one."""
-        lengths: NDArray[np.int64] = (self.tokens != NO_ACTION).sum(axis=1)
-        return lengths
 
 
 class GlamorAgent(ImageGoalAgent):
@@ -298,7 +276,7 @@ class GlamorAgent(ImageGoalAgent):
             no_steps = np.zeros(int(starts.sum()), dtype=np.int64)
             plans = self._plan(first, no_steps, planner, self.generator)
             self._plans[starts], self._cursors[starts] = self._padded(plans.tokens), 0
-        actions = _token_at(self._plans, self._cursors)
+        actions = tokens_at(self._plans, self._cursors)
         self._cursors = np.minimum(self._cursors + 1, self.horizon)
         return np.where(actions == self.stop_action, NO_ACTION, actions)
 
@@ -376,9 +354,10 @@ class GlamorAgent(ImageGoalAgent):
         if open_loop is None:
             open_loop = self.open_loop
         follows = as_instance(open_loop, bool, name="open_loop")
-        state = self._checked_state(state, episode_start, len(batch["desired_goal"]))
+        n_rows = len(batch["desired_goal"])
+        own = PlanState.of(state, episode_start, n_rows, self.horizon)
 
-        next_token = _token_at(state.tokens, state.cursor)
+        next_token = own.next_tokens
         looks_again = planner.stop_first or planner.stop == "never"
         elects = looks_again and not follows and self.policy.elects(planner)
         keeps = next_token != NO_ACTION if follows else next_token == self.stop_action
@@ -388,13 +367,11 @@ class GlamorAgent(ImageGoalAgent):
             needs = ~keeps
             rows = {key: value[needs] for key, value in batch.items()}
             make = self._beginnings if elects else self._whole_plans
-            made = make(rows, state.steps[needs], planner, deterministic)
-            state.tokens[needs], state.log_score[needs] = made
-            state.cursor[needs] = 0
-            next_token = _token_at(state.tokens, state.cursor)
-        steps, cursor = state.steps + 1, np.minimum(state.cursor + 1, self.horizon)
-        state = state._replace(steps=steps, cursor=cursor)
-        return (next_token if is_batch else next_token[0]), state
+            made = make(rows, own.steps[needs], planner, deterministic)
+            own.tokens[needs], own.log_score[needs] = made
+            own.cursor[needs] = 0
+            next_token = own.next_tokens
+        return (next_token if is_batch else next_token[0]), own.advanced()
 
     def _whole_plans(
         self,
@@ -468,39 +445,7 @@ class GlamorAgent(ImageGoalAgent):
         return torch.Generator(self.device).manual_seed(int(steps.sum()))
 
     def _padded(self, plans: torch.Tensor) -> NDArray[np.int64]:
-        """Return the tokens of plans as (B, T + 1), `NO_ACTION` for padding."""
-        tokens = plans.cpu().numpy()
-        tokens = np.where(tokens > self.stop_action, NO_ACTION, tokens)
-        missing = self.horizon + 1 - tokens.shape[1]
-        return np.pad(tokens, ((0, 0), (0, missing)), constant_values=NO_ACTION)
-
-    def _checked_state(
-        self,
-        state: tuple[NDArray[Any], ...] | None,
-        episode_start: NDArray[np.bool_] | None,
-        n_rows: int,
-    ) -> PlanState:
-        """Return a state of our own to write to, with the rows that begin an episode cleared."""
-        if state is None:
-            empty = np.full((n_rows, self.horizon + 1), NO_ACTION)
-            zeros = np.zeros(n_rows, dtype=np.int64)
-            return PlanState(zeros, empty, zeros.copy(), np.full(n_rows, np.nan))
-        try:
-            *counts, log_score = state
-            steps, tokens, cursor = (np.array(part, dtype=np.int64) for part in counts)
-            own = PlanState(steps, tokens, cursor, np.array(log_score, dtype=np.float64))
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"state must be what predict returned, got {state!r}") from error
-        shapes = [part.shape for part in own]
-        if shapes != [(n_rows,), (n_rows, self.horizon + 1), (n_rows,), (n_rows,)]:
-            raise ValueError(
-                f"state must be of {n_rows} environments, as the observation is; got {shapes}"
-            )
-        if episode_start is not None:
-            starts = np.broadcast_to(np.asarray(episode_start, dtype=bool), (n_rows,))
-            own.steps[starts], own.cursor[starts], own.tokens[starts] = 0, 0, NO_ACTION
-            own.log_score[starts] = np.nan
-        return own
+        return padded(plans, self.stop_action, self.horizon)
 
     def _make_replay(self, seed: int, capacity: int | None = None) -> TrajectoryReplay:
         return TrajectoryReplay(
@@ -528,8 +473,3 @@ def planner_of(settings: GlamorSettings) -> PlannerSettings:
         stop_first=settings.stay_fraction > 0,
         arrival_probability=settings.arrival_probability,
     )
-
-
-def _token_at(tokens: NDArray[np.int64], cursor: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return each row's token under its cursor."""
-    return np.take_along_axis(tokens, cursor[:, None], axis=1)[:, 0]
