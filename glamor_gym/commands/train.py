@@ -18,7 +18,8 @@ from glamor_gym.commands.options import Train
 from glamor_gym.commands.tables import result_table, terminal
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments import RunSpec, get_algorithm
-from glamor_gym.experiments.runs import Run, prepare_run
+from glamor_gym.experiments.execution import Run
+from glamor_gym.experiments.runs import prepare_run
 from glamor_gym.report import write_report
 from glamor_gym.tasks import get_task
 

@@ -27,7 +27,7 @@ from typing import Any
 from glamor_gym.evaluation import RunFolder, versions
 from glamor_gym.evaluation.provenance import source_commit
 from glamor_gym.experiments.algorithms import get_algorithm
-from glamor_gym.experiments.runs import check_alike, is_finished
+from glamor_gym.experiments.run_config import check_alike, is_finished
 from glamor_gym.experiments.spec import AlgorithmSpec, RunSpec
 from glamor_gym.experiments.worker import Job
 from glamor_gym.files import write_atomically

@@ -19,7 +19,8 @@ from glamor_gym.experiments.results import (
     interquartile_means,
     results_table,
 )
-from glamor_gym.experiments.runs import is_finished, train_run
+from glamor_gym.experiments.run_config import is_finished
+from glamor_gym.experiments.runs import train_run
 from glamor_gym.experiments.status import Status, write_status
 
 RNG = np.random.default_rng(0)

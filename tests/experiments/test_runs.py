@@ -8,7 +8,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.evaluation import RunFolder, evaluate, save_result
-from glamor_gym.experiments.runs import is_finished, planned_by, prepare_run, train_run
+from glamor_gym.experiments.run_config import is_finished
+from glamor_gym.experiments.runs import planned_by, prepare_run, train_run
 from glamor_gym.planners import PlannerSettings
 
 

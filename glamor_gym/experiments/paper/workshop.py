@@ -25,7 +25,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from glamor_gym.evaluation import RunFolder, load_result, save_result
 from glamor_gym.experiments import RunSpec, get_algorithm
-from glamor_gym.experiments.runs import check_alike, train_run
+from glamor_gym.experiments.run_config import check_alike
+from glamor_gym.experiments.runs import train_run
 from glamor_gym.files import write_atomically
 from glamor_gym.tasks import get_task
 from glamor_gym.types import EvaluationResult

@@ -1,0 +1,269 @@
+"""Runs that were found in order, carried out: learning, evaluations, checkpoints, the clock.
+
+In: a configuration, an agent, and a folder that nobody else writes to meanwhile. Out: the folder
+with the run in it, and its last evaluation. A run that is broken off leaves what the rest of it
+needs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, nullcontext
+
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+
+from glamor_gym.agents import CheckpointCallback, StopRequest, TrainingInterrupted
+from glamor_gym.evaluation import (
+    EvaluationCallback,
+    RunConfig,
+    RunFolder,
+    StopAfter,
+    evaluate,
+    record_result,
+)
+from glamor_gym.evaluation.baselines import Predictor
+from glamor_gym.experiments.algorithms import Algorithm
+from glamor_gym.experiments.allocator import keep_freed_memory
+from glamor_gym.files import lock_folder
+from glamor_gym.types import EvaluationResult
+from glamor_gym.vector.sb3 import horizon_of
+
+LOG_ENTRIES = 200
+"""About how many rows of training figures a run logs."""
+
+PICTURES = 30
+"""For how many goals pictures are kept."""
+
+
+class Run(ABC):
+    """A run that was found in order and is ready to go.
+
+    Attributes:
+        config: what is to be run.
+        folder: where.
+        lock: keeps other processes from the folder until it is closed, as it is at the end.
+
+    Raises:
+        FolderInUseError: another process is at work in the folder.
+    """
+
+    def __init__(self, config: RunConfig, folder: RunFolder) -> None:
+        self.lock = ExitStack()
+        self.lock.enter_context(lock_folder(folder.path))
+        self.config = config
+        self.folder = folder
+        folder.write_config(config)
+
+    @property
+    def steps_taken(self) -> int:
+        """Environment steps taken so far."""
+        return 0
+
+    @abstractmethod
+    def complete(self) -> EvaluationResult:
+        """Do what is left of the run, and return its last evaluation.
+
+        Raises:
+            KeyboardInterrupt: it was interrupted; what there is was saved. The run may have come to
+                its end all the same: ``folder.config().finished``.
+        """
+
+    def _finished(self, result: EvaluationResult, seconds: float) -> EvaluationResult:
+        self.folder.write_config(
+            dataclasses.replace(self.config, train_seconds=seconds, finished=True)
+        )
+        return result
+
+
+class PlayedRun(Run):
+    """An agent with nothing to learn, or that has learned already: one evaluation."""
+
+    def __init__(self, config: RunConfig, folder: RunFolder, agent: Predictor) -> None:
+        super().__init__(dataclasses.replace(config, hardware=_processors()), folder)
+        self._agent = agent
+
+    def complete(self) -> EvaluationResult:
+        """Evaluate the agent."""
+        with self.lock:
+            return self._complete()
+
+    def _complete(self) -> EvaluationResult:
+        config = self.config
+        result = evaluate(
+            self._agent,
+            config.task,
+            episodes_per_goal=config.episodes_per_goal,
+            seed=config.seed,
+            goals=config.goals,
+            env_kwargs=config.env_kwargs,
+            record=PICTURES,
+        )
+        logger = self.folder.logger()
+        record_result(logger, result)
+        logger.dump(0)
+        self.folder.save_evaluation(result)
+        return self._finished(result, seconds=0.0)
+
+
+class TrainedRun(Run):
+    """An agent that learns, with an evaluation every so many steps."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        folder: RunFolder,
+        algorithm: Algorithm,
+        agent: BaseAlgorithm,
+        evaluation: EvaluationCallback,
+        callbacks: Sequence[BaseCallback],
+        progress_bar: bool,
+        is_extended: bool,
+    ) -> None:
+        limits: list[BaseCallback] = []
+        self._has_time = True
+        if config.minutes is not None:
+            minutes_left = config.minutes - config.train_seconds / 60
+            self._has_time = minutes_left > 0
+            limits += [StopAfter(minutes_left)] if self._has_time else []
+        if not isinstance(agent, OffPolicyAlgorithm):
+            limits.append(_StopAt(config.steps))
+        super().__init__(config, folder)
+        self._algorithm = algorithm
+        self._agent = agent
+        self._evaluation = evaluation
+        # A checkpoint comes before the evaluation at the end, which leaves no trace in it.
+        self._stop = StopRequest()
+        checkpoints: list[CheckpointCallback] = []
+        if algorithm.resumes:
+            checkpoints.append(
+                CheckpointCallback(
+                    folder.checkpoint_folder,
+                    every_minutes=config.checkpoint_minutes,
+                    stop=self._stop,
+                )
+            )
+        clock = _WhenWritten(
+            lambda: len(evaluation.results) + sum(each.n_written for each in checkpoints),
+            self._keep_seconds,
+        )
+        self._callbacks: list[BaseCallback] = [
+            *checkpoints,
+            clock,
+            evaluation,
+            *callbacks,
+            *limits,
+        ]
+        self._began = time.monotonic()
+        self._progress_bar = progress_bar
+        agent.set_logger(folder.logger(agent.num_timesteps, keep_all=is_extended))
+
+    @property
+    def steps_taken(self) -> int:
+        """Environment steps taken so far."""
+        return self._agent.num_timesteps
+
+    def complete(self) -> EvaluationResult:
+        """Take the steps that are left, and evaluate as it goes and at the end."""
+        with self.lock:
+            return self._complete()
+
+    def _complete(self) -> EvaluationResult:
+        keep_freed_memory()
+        self._began = time.monotonic()
+        try:
+            with self._stop if self._algorithm.resumes else nullcontext():
+                self._learn()
+        except KeyboardInterrupt:
+            self._save()
+            raise
+        seconds = self._save()
+        last = list(self._evaluation.results.values())[-1]
+        result = self._finished(last, seconds)
+        if self._stop.received is not None:  # after the last step: whoever began the run is to end
+            raise TrainingInterrupted(self._stop.received, self._agent.num_timesteps)
+        return result
+
+    def _learn(self) -> None:
+        """Take the steps that are left; without any, or time, do what comes at the end alone."""
+        steps_left = self.config.steps - self._agent.num_timesteps
+        if steps_left <= 0 or not self._has_time:
+            at_the_end = CallbackList(self._callbacks)
+            at_the_end.init_callback(self._agent)
+            at_the_end.on_training_end()
+            return
+        self.folder.forget_held_out()
+        self._agent.learn(
+            steps_left,
+            callback=self._callbacks,
+            log_interval=self._log_interval(),
+            reset_num_timesteps=False,
+            progress_bar=self._progress_bar,
+        )
+
+    def _log_interval(self) -> int:
+        """Return how many episodes (rollouts, without a replay) there are to a logged row."""
+        env = self._agent.get_env()
+        if env is None or not isinstance(self._agent, OffPolicyAlgorithm):
+            return 1
+        return max(1, self.config.steps // (horizon_of(env) * LOG_ENTRIES))
+
+    def _save(self) -> float:
+        """Write the agent; return the seconds of training so far."""
+        self.folder.save_agent(self._agent)
+        return self._keep_seconds()
+
+    def _keep_seconds(self) -> float:
+        """Write down and return the seconds of training so far."""
+        seconds = self.config.train_seconds + time.monotonic() - self._began
+        self.folder.write_config(dataclasses.replace(self.config, train_seconds=seconds))
+        return seconds
+
+
+class _WhenWritten(BaseCallback):
+    """Do something whenever more was written: a process that is killed does nothing at its end."""
+
+    def __init__(self, n_written: Callable[[], int], act: Callable[[], object]) -> None:
+        super().__init__()
+        self._n_written = n_written
+        self._act = act
+        self._seen = 0
+
+    def _on_rollout_start(self) -> None:
+        if self._n_written() != self._seen:
+            self._seen = self._n_written()
+            self._act()
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_training_end(self) -> None:
+        self._act()
+
+
+class _StopAt(BaseCallback):
+    """End the training in the step in which the budget is spent, not at the end of a rollout."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self._steps = steps
+
+    def _on_step(self) -> bool:
+        return self.num_timesteps < self._steps
+
+
+def hardware_of(agent: BaseAlgorithm) -> str:
+    """Return what an agent computes on, in words."""
+    if agent.device.type == "cuda":
+        return torch.cuda.get_device_name(agent.device)
+    return _processors()
+
+
+def _processors() -> str:
+    return f"{os.cpu_count()} CPU cores, PyTorch threads: {torch.get_num_threads()}"

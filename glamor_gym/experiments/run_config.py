@@ -1,0 +1,161 @@
+"""What a folder's run is, against what is asked for.
+
+In: a :class:`~glamor_gym.experiments.spec.RunSpec`, and the folder of a run. Out: the configuration
+of the run, or an error that names the first thing that the two differ in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from glamor_gym.evaluation import RunConfig, RunFolder
+from glamor_gym.experiments.algorithms import get_algorithm
+from glamor_gym.experiments.spec import RunSpec
+from glamor_gym.tasks import get_task
+
+
+def new_config(spec: RunSpec) -> RunConfig:
+    """Return the configuration of a new run."""
+    algorithm = get_algorithm(spec.algorithm)
+    settings = algorithm.arguments(spec.chosen_preset, spec.overrides, spec.steps)
+    return RunConfig(
+        task=get_task(spec.task).id,
+        algorithm=algorithm.name,
+        agent=algorithm.agent_class().__name__,
+        preset=spec.chosen_preset,
+        policy_kwargs=settings.pop("policy_kwargs"),
+        settings=settings,
+        env_kwargs=dict(spec.env_kwargs),
+        seed=spec.seed,
+        n_envs=spec.n_envs,
+        steps=spec.steps,
+        eval_every=spec.evaluation_interval,
+        episodes_per_goal=spec.episodes_per_goal,
+        commands=[],
+        versions={},
+        hardware="",
+        goals=spec.goals,
+        trained_in=spec.trained_in,
+        planner=dict(spec.planner),
+    )
+
+
+def config_of(spec: RunSpec, folder: RunFolder) -> RunConfig:
+    """Return the configuration of the run that is there.
+
+    Raises:
+        ValueError: `spec` would change what a run cannot change on its way, or names a setting
+            that there is not.
+    """
+    config = folder.config()
+    algorithm = get_algorithm(spec.algorithm)
+    algorithm.arguments(spec.chosen_preset, spec.overrides, spec.steps)
+    overrides = dict(spec.overrides)
+    policy_kwargs = overrides.pop("policy_kwargs", {})
+    asked: list[tuple[str, Any, Any]] = [
+        ("task", get_task(spec.task).id, config.task),
+        ("agent", spec.algorithm, config.algorithm),
+        ("preset", spec.chosen_preset, config.preset),
+        ("seed", spec.seed, config.seed),
+        ("n_envs", spec.n_envs, config.n_envs),
+        ("goals", spec.goals, config.goals),
+        ("trained_in", spec.trained_in, config.trained_in),
+        ("planner", dict(spec.planner), config.planner),
+        *_beside(spec.env_kwargs, config.env_kwargs),
+        *_beside(overrides, config.settings),
+        *_beside(policy_kwargs, config.policy_kwargs, "policy_kwargs."),
+    ]
+    _check_same(folder, asked)
+    return config
+
+
+def is_finished(spec: RunSpec, folder: RunFolder) -> bool:
+    """Return whether nothing of a run is left to do.
+
+    Raises:
+        ValueError: the run in the folder is another one, or has more steps already.
+    """
+    if not folder.holds_a_run():
+        return False
+    config = config_of(spec, folder)
+    if config.steps > spec.steps:
+        raise ValueError(
+            f"{folder.path} holds a run of {config.steps} steps, more than {spec.steps}; "
+            "take another folder for a new run"
+        )
+    asked = (spec.steps, spec.minutes, spec.evaluation_interval, spec.episodes_per_goal)
+    return (
+        config.finished
+        and folder.evaluation_file.is_file()
+        and asked
+        == (
+            config.steps,
+            config.minutes,
+            config.eval_every,
+            config.episodes_per_goal,
+        )
+    )
+
+
+def check_alike(spec: RunSpec, folder: RunFolder) -> None:
+    """Check that a run could stand beside one that is there: all but task and seed is the same.
+
+    A run of another algorithm, or of another preset, may differ.
+
+    Args:
+        spec: the whole of a run, which leaves nothing as it was.
+        folder: with another run.
+
+    Raises:
+        ValueError: something is not the same; the message names it.
+    """
+    config = folder.config()
+    if (config.algorithm, config.preset) != (spec.algorithm, spec.chosen_preset):
+        return
+    wanted = new_config(spec)
+    _check_same(
+        folder,
+        [
+            *(
+                [("steps", spec.steps, config.steps)]
+                if get_algorithm(spec.algorithm).learns
+                else []
+            ),
+            ("n_envs", spec.n_envs, config.n_envs),
+            *_all_beside(wanted.env_kwargs, config.env_kwargs),
+            *_all_beside(wanted.settings, config.settings),
+            *_all_beside(wanted.policy_kwargs, config.policy_kwargs, "policy_kwargs."),
+        ],
+    )
+
+
+def _check_same(folder: RunFolder, asked: Iterable[tuple[str, Any, Any]]) -> None:
+    """Check that every (name, value wanted, value that is there) has the same value twice.
+
+    Raises:
+        ValueError: one has not.
+    """
+    for name, wanted, there in asked:
+        if wanted != there:
+            raise ValueError(
+                f"{folder.path} holds a run with {name} {there}, got {wanted}; "
+                "take another folder for a new run"
+            )
+
+
+def _beside(
+    wanted: Mapping[str, Any], there: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    """Yield (name, value wanted, value that is there) for each of `wanted`."""
+    for name, value in wanted.items():
+        yield prefix + name, value, there.get(name)
+
+
+def _all_beside(
+    wanted: Mapping[str, Any], there: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the same for whatever is in one of them, `wanted` as JSON would have it."""
+    as_kept = json.loads(json.dumps(dict(wanted)))
+    return _beside({**dict.fromkeys(there), **as_kept}, there, prefix)

@@ -1,0 +1,78 @@
+"""What is asked for against what is there; nothing is trained for it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from small_runs import SMALL, player_spec, small_spec
+
+from glamor_gym.evaluation import RunFolder
+from glamor_gym.experiments.run_config import check_alike, config_of, is_finished, new_config
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a run that has only just begun."""
+    folder = RunFolder(tmp_path)
+    folder.write_config(new_config(small_spec()))
+    return folder
+
+
+def test_a_new_run_has_what_was_asked_for_and_the_presets_for_the_rest():
+    config = new_config(small_spec(overrides={**SMALL, "batch_size": 30}, seed=5))
+    assert (config.task, config.algorithm, config.agent) == (
+        "glamor/GridWorld-v0",
+        "glamor",
+        "GlamorAgent",
+    )
+    assert (config.seed, config.settings["batch_size"]) == (5, 30)
+    assert "policy_kwargs" not in config.settings
+    assert not config.finished
+
+
+def test_the_same_again_is_the_run_that_is_there(folder):
+    assert config_of(small_spec(), folder) == folder.config()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"preset": "compact"}, "preset .* got compact"),
+        ({"overrides": {**SMALL, "policy_kwargs": {"embedding_size": 7}}}, "embedding_size .* 7"),
+        ({"n_envs": 1}, "n_envs 2, got 1"),
+    ],
+)
+def test_the_first_difference_is_told(folder, changes, told):
+    with pytest.raises(ValueError, match=told):
+        config_of(small_spec(**changes), folder)
+
+
+def test_a_run_is_finished_once_it_says_so_and_has_its_evaluation(folder):
+    spec = small_spec()
+    assert not is_finished(spec, RunFolder(folder.path / "empty"))
+    assert not is_finished(spec, folder)
+    folder.write_config(dataclasses.replace(folder.config(), finished=True))
+    assert not is_finished(spec, folder)
+    folder.evaluation_file.touch()
+    assert is_finished(spec, folder)
+    assert not is_finished(small_spec(steps=spec.steps + 100), folder)
+    with pytest.raises(ValueError, match=f"a run of {spec.steps} steps, more than 100"):
+        is_finished(small_spec(steps=100), folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"steps": 300}, "steps 200, got 300"),
+        ({"n_envs": 1}, "n_envs 2, got 1"),
+        ({"env_kwargs": {"horizon": 5}}, "horizon None, got 5"),
+        ({"overrides": {**SMALL, "batch_size": 30}}, "batch_size 20, got 30"),
+    ],
+)
+def test_runs_of_a_kind_stand_beside_each_other_and_no_others(folder, changes, told):
+    check_alike(small_spec(seed=7), folder)
+    check_alike(small_spec(task="Dice"), folder)
+    check_alike(player_spec(), folder)  # another algorithm may have its own numbers
+    with pytest.raises(ValueError, match=told):
+        check_alike(small_spec(**changes), folder)
