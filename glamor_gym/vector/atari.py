@@ -16,7 +16,6 @@ from typing import Any, Literal, get_args
 
 import gymnasium as gym
 import numpy as np
-from ale_py.vector_env import AtariVectorEnv
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import seeding
@@ -27,200 +26,19 @@ from numpy.typing import NDArray
 
 from glamor_gym.checks import (
     as_choice,
-    as_element,
     as_integer,
-    as_probability,
     as_render_mode,
-    as_size,
 )
 from glamor_gym.envs import RenderProfile
-from glamor_gym.envs.atari import NoopCounts
 from glamor_gym.factory import choose_goals, make_goal_env
 from glamor_gym.snapshots import Snapshot, random_state, set_random_state
 from glamor_gym.tasks import get_task
-from glamor_gym.types import Goal, GoalKind
+from glamor_gym.types import Goal
+from glamor_gym.vector.atari_world import ThreadedAtariWorld
 from glamor_gym.wrappers import FRAME_SIZE
 from glamor_gym.wrappers.display import side_by_side, to_picture
-from glamor_gym.wrappers.frames import MOST_FRAMES, to_frame
+from glamor_gym.wrappers.frames import MOST_FRAMES
 from glamor_gym.wrappers.goal_rules import GoalRules, Reward, goal_observations
-
-SCREEN_SIZE = (210, 160)
-"""Height and width of the console's screen for all the games of the task table."""
-
-_RESET = 255
-"""What stands for a reset among the actions of a journal."""
-
-_NO_END = 2**31 - 1  # emulator frames; the goal environment cuts episodes off
-
-
-class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
-    """:class:`~glamor_gym.envs.atari.AtariWorld` as frames, played by a C++ thread of its own.
-
-    :meth:`begin_step` starts what the :meth:`step` after it waits for, so that several worlds can
-    be at work at once. The same seed gives the same frames as in an `AtariWorld` within a
-    `ScreenToFrame`.
-
-    Observation: uint8 (1, height, width). Info: ``lives``; no labels. A game over is not shown
-    as it is (ALE returns the picture before it), so that it is an error.
-    """
-
-    goal_kind: GoalKind = "screen"
-    observation_space: spaces.Box
-    action_space: spaces.Discrete
-
-    def __init__(
-        self,
-        game: str,
-        *,
-        frame_size: tuple[int, int],
-        frame_skip: int,
-        most_noops: int,
-        sticky: float,
-    ) -> None:
-        """Load a game.
-
-        Args:
-            game: name of the ROM.
-            frame_size: (height, width) of the frames, in pixels.
-            frame_skip: emulator frames per step.
-            most_noops: greatest number of no-op frames at the beginning; the least is 0.
-            sticky: probability per emulator frame that the previous action is repeated.
-
-        Raises:
-            ValueError: `frame_size` or `sticky` is out of range.
-        """
-        self._frame_size = as_size(frame_size, name="frame_size")
-        self._console = AtariVectorEnv(
-            game,
-            num_envs=1,
-            num_threads=1,
-            img_height=self._frame_size[0],
-            img_width=self._frame_size[1],
-            stack_num=1,
-            frameskip=frame_skip,
-            noop_max=most_noops + 1,
-            repeat_action_probability=as_probability(sticky, name="sticky"),
-            max_num_frames_per_episode=_NO_END,
-            reward_clipping=False,
-            use_fire_reset=False,
-        )
-        self._most_noops = most_noops
-        self._noops: NoopCounts | None = None
-        self._lives = 0
-        self._seed: int | None = None
-        self._journal = bytearray()
-        self._stepping = False
-        self._screens = spaces.Box(0, 255, SCREEN_SIZE, np.uint8)
-        self.observation_space = spaces.Box(0, 255, (1, *self._frame_size), np.uint8)
-        self.action_space = spaces.Discrete(len(self._console.ale.get_action_set()))
-
-    def begin_step(self, action: int) -> None:
-        """Start the step that the next call of :meth:`step`, with the same action, returns."""
-        self._console.send(np.array([action]))
-        self._stepping = True
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-        """Begin an episode with a random number of no-op frames.
-
-        Args:
-            seed: seeds no-ops and sticky actions of this episode and of those that follow.
-            options: not used.
-
-        Raises:
-            RuntimeError: this build of ale-py draws no-ops in another way than `AtariWorld`.
-        """
-        super().reset(seed=seed)
-        self._finish_step()
-        if seed is not None or self._noops is None:
-            return self._begin_seeded(int(self.np_random.integers(2**31)))
-        self._journal.append(_RESET)
-        return self._begin(self._noops, *self._console.reset())
-
-    def _begin_seeded(self, seed: int) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-        """Begin an episode with a seed, from which the journal counts."""
-        self._seed, self._journal = seed, bytearray()
-        self._noops = NoopCounts(0, self._most_noops, seed)
-        return self._begin(self._noops, *self._console.reset(seed=np.array([seed])))
-
-    def _begin(
-        self, noops: NoopCounts, frames: NDArray[np.uint8], info: Mapping[str, Any]
-    ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-        """Take what a reset of the console returned."""
-        if info["episode_frame_number"][0] != noops.draw():
-            raise RuntimeError(
-                "this build of ale-py draws no-ops in its own way; make the environment with "
-                "vectorization_mode='sync' or 'async'"
-            )
-        self._lives = int(info["lives"][0])
-        return frames[0], self._info()
-
-    def step(self, action: Any) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
-        """Hold an action for the frame-skip, or wait for the step that was begun with it.
-
-        Raises:
-            RuntimeError: the game is over, which ALE's threads do not show.
-        """
-        if not self._stepping:
-            self.begin_step(int(action))
-        self._journal.append(int(action))
-        frames, rewards, game_over, _, info = self._finish_step()
-        if game_over[0]:
-            raise RuntimeError(
-                "the game is over; make the environment with vectorization_mode='sync' or 'async'"
-            )
-        lives_before, self._lives = self._lives, int(info["lives"][0])
-        terminated = self._lives < lives_before
-        return frames[0], float(rewards[0]), terminated, False, self._info()
-
-    def goal_screen(self, content: NDArray[Any]) -> NDArray[np.uint8]:
-        """Return the frame of a screen that was kept as a goal, uint8 (1, height, width).
-
-        Raises:
-            TypeError: it is no array, or not of uint8.
-            ValueError: its shape is another than the screen's.
-        """
-        return to_frame(as_element(content, self._screens, name="content"), self._frame_size)
-
-    @property
-    def snapshot(self) -> Snapshot:
-        """The last seed that was given, and every reset and action since; can be set.
-
-        These consoles give no state away: setting it plays all of that again, some thousand
-        steps a second.
-        """
-        return {
-            "random": random_state(self.np_random),
-            "seed": self._seed,
-            "journal": np.frombuffer(bytes(self._journal), np.uint8),
-        }
-
-    @snapshot.setter
-    def snapshot(self, snapshot: Mapping[str, Any]) -> None:
-        self._finish_step()
-        if snapshot["seed"] is not None:
-            self._begin_seeded(snapshot["seed"])
-            for action in snapshot["journal"].tolist():
-                if action == _RESET:
-                    self.reset()
-                else:
-                    self.step(action)
-        set_random_state(self.np_random, snapshot["random"])
-
-    def close(self) -> None:
-        """Wait for a step that was begun; the thread ends with the object."""
-        self._finish_step()
-
-    def _finish_step(self) -> Any:
-        if self._stepping:
-            self._stepping = False
-            return self._console.recv()
-        return None
-
-    def _info(self) -> dict[str, Any]:
-        return {"lives": self._lives}
-
 
 _REMEMBERED = ("_running", "_steps_left", "_lives", "_stacks", "_desired")
 """What a vector remembers of its episodes, a row an environment."""

@@ -8,15 +8,11 @@ import pytest
 from gymnasium.error import Error
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from glamor_gym.envs.atari import AtariWorld, NoopCounts
 from glamor_gym.goals import load_goal_set
-from glamor_gym.vector import atari
 from glamor_gym.vector.atari import (
     ThreadedAtariVectorEnv,
-    ThreadedAtariWorld,
     make_atari_vector_env,
 )
-from glamor_gym.wrappers import ScreenToFrame
 
 NUM_ENVS = 3
 
@@ -269,45 +265,3 @@ def test_a_step_before_the_first_reset_leaves_nothing_behind():
     threaded.close()
     threaded.close()
     plain.close()
-
-
-def world(game="pong", **kwargs):
-    return ThreadedAtariWorld(
-        game, **{"frame_size": (80, 104), "frame_skip": 4, "most_noops": 30, **kwargs}, sticky=0.25
-    )
-
-
-@pytest.mark.parametrize("frame_size", [(80, 104), (210, 160), (84, 84)])
-def test_a_threaded_world_alone_plays_as_the_world_does(frame_size):
-    threaded = world("seaquest", frame_size=frame_size)
-    plain = ScreenToFrame(AtariWorld("seaquest", {}), frame_size)
-    for seed in (5, None):
-        frame, info = threaded.reset(seed=seed)
-        assert np.array_equal(frame, plain.reset(seed=seed)[0])
-        assert info == {"lives": 4}
-        for action in range(18):
-            assert np.array_equal(threaded.step(action)[0], plain.step(action)[0])
-    screen = plain.get_wrapper_attr("goal_content")()
-    assert np.array_equal(threaded.goal_screen(screen), plain.goal_screen(screen))
-
-
-def test_a_game_that_is_over_is_an_error_as_its_picture_is_not_known():
-    threaded = world()
-    threaded.reset(seed=0)
-
-    def play_to_the_end():
-        for _ in range(2000):
-            threaded.step(0)
-
-    with pytest.raises(RuntimeError, match=r"game is over.*'sync'"):
-        play_to_the_end()
-
-
-def test_another_way_of_drawing_noops_is_noticed(monkeypatch):
-    class Others(NoopCounts):
-        def draw(self):
-            return 31
-
-    monkeypatch.setattr(atari, "NoopCounts", Others)
-    with pytest.raises(RuntimeError, match=r"no-ops.*'sync'"):
-        world().reset(seed=0)
