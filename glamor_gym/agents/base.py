@@ -148,6 +148,11 @@ class ImageGoalAgent(TrajectoryLearner):
         ) as error:
             raise AgentFileError(f"path {str(path)!r} does not fit: {error}") from error
 
+    def get_parameters(self) -> dict[str, dict[str, Any]]:
+        """Return weights and optimiser as SB3 does, once the updates that are due were made."""
+        self.finish_updates()
+        return super().get_parameters()
+
     def set_parameters(
         self,
         load_path_or_dict: PathOrStream | dict[str, Any],
@@ -167,6 +172,7 @@ class ImageGoalAgent(TrajectoryLearner):
             AgentFileError: it is no saved agent, or one with other networks.
             ValueError: the dict does not match.
         """
+        self.finish_updates()
         if isinstance(load_path_or_dict, dict):
             super().set_parameters(load_path_or_dict, exact_match, device)
             return

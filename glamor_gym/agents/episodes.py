@@ -98,3 +98,15 @@ class EpisodeRecorder:
 def row_of(batch: Mapping[str, NDArray[Any]], index: int) -> dict[str, NDArray[Any]]:
     """Return one row of a batched dict observation."""
     return {key: value[index] for key, value in batch.items()}
+
+
+def as_starts(episode_start: NDArray[np.bool_] | None, n_rows: int) -> NDArray[np.bool_]:
+    """Return (B,) which rows begin an episode; None stands for none, a single flag for all.
+
+    Raises:
+        ValueError: there is not one flag for each of `n_rows`.
+    """
+    flags = np.asarray(False if episode_start is None else episode_start, dtype=bool)
+    if flags.shape not in {(), (1,), (n_rows,)}:
+        raise ValueError(f"episode_start must be of shape ({n_rows},), got {flags.shape}")
+    return np.broadcast_to(flags, (n_rows,))

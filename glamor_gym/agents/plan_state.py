@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from glamor_gym.agents.episodes import NO_ACTION
+from glamor_gym.agents.episodes import NO_ACTION, as_starts
 
 Self = TypeVar("Self", bound="PlanState")
 
@@ -68,8 +68,9 @@ class PlanState(NamedTuple):
             horizon: T, the most actions in a plan.
 
         Raises:
-            ValueError: `state` is none, or one of other environments.
+            ValueError: `state` is none, or it or `episode_start` is of other environments.
         """
+        starts = as_starts(episode_start, n_rows)
         empty = cls.before_the_first(n_rows, horizon)
         if state is None:
             return empty
@@ -84,10 +85,8 @@ class PlanState(NamedTuple):
             raise ValueError(
                 f"state must be of {n_rows} environments, as the observation is; got {shapes}"
             )
-        if episode_start is not None:
-            starts = np.broadcast_to(np.asarray(episode_start, dtype=bool), (n_rows,))
-            for part, none in zip(own, empty, strict=True):
-                part[starts] = none[starts]
+        for part, none in zip(own, empty, strict=True):
+            part[starts] = none[starts]
         return own
 
     def advanced(self: Self) -> Self:

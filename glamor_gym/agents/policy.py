@@ -171,9 +171,17 @@ class GlamorPolicy(ModelPolicy):
             encoded = model.encode(*self.as_tensors(observations))
         return next_tokens_by_duration(encoded, max_actions, settings)
 
-    @cached_property
+    @property
     def _planner(self) -> Planner:
-        return planner_for(self.device)
+        """The planner for where the networks are: they may have been moved."""
+        kind = self.device.type
+        if kind not in self._planners:
+            self._planners[kind] = planner_for(self.device)
+        return self._planners[kind]
+
+    @cached_property
+    def _planners(self) -> dict[str, Planner]:
+        return {}
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
         """Return the first token of a plan for each observation (SB3's stateless policy call).

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glamor_gym.agents.base import ImageGoalAgent
+from glamor_gym.agents.episodes import as_starts
 from glamor_gym.agents.observations import as_batch
 
 
@@ -102,6 +103,7 @@ class ReactiveAgent(ImageGoalAgent):
         n_rows: int,
     ) -> NDArray[np.int64]:
         """Return the steps taken, (B,), zero in the rows that begin an episode."""
+        starts = as_starts(episode_start, n_rows)
         if state is None:
             return np.zeros(n_rows, dtype=np.int64)
         try:
@@ -110,6 +112,5 @@ class ReactiveAgent(ImageGoalAgent):
             raise ValueError(f"state must be what predict returned, got {state!r}") from error
         if steps.shape != (n_rows,):
             raise ValueError(f"state is of {steps.shape} environments, the observation of {n_rows}")
-        if episode_start is not None:
-            steps[np.broadcast_to(np.asarray(episode_start, dtype=bool), (n_rows,))] = 0
+        steps[starts] = 0
         return steps

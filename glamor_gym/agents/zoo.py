@@ -16,14 +16,14 @@ import io
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.agents.discern import DiscernAgent
 from glamor_gym.agents.gcsl import GCSLAgent
 from glamor_gym.agents.glamor import GlamorAgent
-from glamor_gym.agents.storage import with_suffix
-from glamor_gym.files import PathOrStream
+from glamor_gym.checks import as_path
+from glamor_gym.files import PathOrStream, write_atomically
 
 COMMANDS = ("train", "enjoy")
 """Those of the Zoo's that the agents are known to here."""
@@ -45,10 +45,13 @@ class _ZooFiles(ImageGoalAgent):
         packed: bool = False,
     ) -> None:
         """Write the agent; SB3's ``.zip`` is appended to a path without a suffix."""
-        super().save(path, exclude, include, half=half, packed=packed)
-        if not isinstance(path, io.BufferedIOBase):
-            wanted = Path(path)
-            with_suffix(path).replace(wanted if wanted.suffix else wanted.with_suffix(".zip"))
+        if isinstance(path, io.BufferedIOBase):
+            super().save(path, exclude, include, half=half, packed=packed)
+            return
+        wanted = as_path(path, name="path")
+        with write_atomically(wanted if wanted.suffix else wanted.with_suffix(".zip")) as file:
+            stream = cast(io.BufferedIOBase, file)
+            super().save(stream, exclude, include, half=half, packed=packed)
 
     @classmethod
     def load(

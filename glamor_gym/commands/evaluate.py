@@ -41,10 +41,10 @@ def evaluate(options: Evaluate) -> int:
             record=PICTURES,
             progress_bar=sys.stderr.isatty(),
         )
+        terminal().print(result_table(result, name=str(options.agent)))
         folder = options.out or _folder_of(options, saved.home)
         save_result(result, folder / "evaluation.json")
         write_pictures(result.frames, folder)
-    terminal().print(result_table(result, name=str(options.agent)))
     print(f"figures, pictures and films: {folder}")
     return 0
 

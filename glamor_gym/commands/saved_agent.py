@@ -11,7 +11,7 @@ import gymnasium as gym
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from glamor_gym.agents.storage import load_header
+from glamor_gym.agents.storage import load_header, with_suffix
 from glamor_gym.commands.assignments import parse_assignments
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments import ALGORITHMS, Algorithm, get_algorithm
@@ -58,20 +58,34 @@ def find_agent(
         OSError: there is no such file.
     """
     env_kwargs = parse_assignments("--env", env)
-    if not path.is_dir():
+    if not path.is_dir() or _is_home_of_a_file(path):
         return _in_file(path, task, algorithm, env_kwargs)
     beside = RunFolder(path.parent)
     run = beside if path == beside.checkpoint_folder and beside.holds_a_run() else RunFolder(path)
     config = run.config()
     if algorithm not in (None, config.algorithm):
         raise ValueError(f"--algorithm is {config.algorithm} in {path}, got {algorithm}")
+    files = [file for file in (run.agent_file, run.library_agent_file) if file.is_file()]
+    if not files:
+        raise ValueError(f"{path} holds the figures of a run but no agent: {run.agent_file}")
     return SavedAgent(
         get_algorithm(config.algorithm),
-        run.agent_file if run.agent_file.is_file() else run.library_agent_file,
+        files[0],
         config.task if task is None else _id_of(task),
         config.env_kwargs | env_kwargs,
         home=run.path,
     )
+
+
+def _is_home_of_a_file(folder: Path) -> bool:
+    """Return whether a folder holds what came of the agent in a file of the same name."""
+    return _named(folder).is_file() and not RunFolder(folder).holds_a_run()
+
+
+def _named(path: Path) -> Path:
+    """Return the file that a path means, which may leave out the suffix; else the path itself."""
+    is_short = bool(path.name) and not path.is_file() and with_suffix(path).is_file()
+    return with_suffix(path) if is_short else path
 
 
 def _in_file(
@@ -83,15 +97,15 @@ def _in_file(
         ValueError: it does not tell, or what is told is not so.
         OSError: there is no such file.
     """
+    file = _named(path)
     if algorithm is None or task is None:
-        header = load_header(path)
+        header = load_header(file)
         algorithm = _algorithm_of(header.get("agent")) if algorithm is None else algorithm
         task = header.get("task") if task is None else task
     if not task:
         raise ValueError(f"--task is needed: {path} does not tell what it was trained on")
-    return SavedAgent(
-        get_algorithm(algorithm), path, _id_of(task), env_kwargs, home=path.with_suffix("")
-    )
+    home = file.with_suffix("") if file.suffix else file.with_name(f"{file.name}-results")
+    return SavedAgent(get_algorithm(algorithm), file, _id_of(task), env_kwargs, home)
 
 
 def _id_of(task: str) -> str:

@@ -88,11 +88,16 @@ class Algorithm(ABC):
         """
         chosen = self.checked_preset(preset)
         self._check_names("setting", overrides, self.argument_names())
-        policy_overrides = dict(overrides.get("policy_kwargs", {}))
+        policy_overrides = overrides.get("policy_kwargs", {})
+        if not isinstance(policy_overrides, Mapping):
+            raise ValueError(
+                f"policy_kwargs must be a mapping, as of policy_kwargs.NAME=VALUE, got "
+                f"{policy_overrides!r}"
+            )
         if policy_names := self.policy_argument_names():
             self._check_names("policy_kwargs", policy_overrides, policy_names)
         arguments = {"policy_kwargs": {}, **self._preset(chosen, steps)}
-        policy_kwargs = arguments["policy_kwargs"] | policy_overrides
+        policy_kwargs = arguments["policy_kwargs"] | dict(policy_overrides)
         return arguments | dict(overrides) | {"policy_kwargs": policy_kwargs}
 
     def argument_names(self) -> tuple[str, ...]:

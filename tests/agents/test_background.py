@@ -57,6 +57,21 @@ def test_updates_beside_the_steps_come_to_the_same_agent():
         assert torch.equal(plain.generator.get_state(), other.generator.get_state())
 
 
+def test_whoever_takes_or_gives_parameters_waits_for_the_update_that_is_going_on():
+    agent = trained(True)
+    for look in (agent.get_parameters, lambda: agent.set_parameters(agent.get_parameters())):
+        done = threading.Event()
+
+        def job(done=done):
+            time.sleep(0.2)
+            done.set()
+            return []
+
+        agent._updates.begin(job)
+        look()
+        assert done.is_set()
+
+
 def test_on_a_cpu_they_overlap_only_where_that_is_asked_for():
     assert make_agent().overlap is False
 

@@ -79,6 +79,12 @@ def test_what_is_no_state_of_these_environments_is_refused(state, message):
         PlanState.of(state, None, 2, HORIZON)
 
 
+@pytest.mark.parametrize("state", [None, two_plans()])
+def test_flags_of_other_environments_are_refused(state):
+    with pytest.raises(ValueError, match=r"episode_start must be of shape \(2,\), got \(3,\)"):
+        PlanState.of(state, np.zeros(3, dtype=bool), 2, HORIZON)
+
+
 def test_plans_are_padded_to_the_horizon():
     plans = torch.tensor([[0, STOP, STOP + 1], [3, 1, STOP]])
     expected = [[0, STOP, NO_ACTION, NO_ACTION], [3, 1, STOP, NO_ACTION]]

@@ -87,6 +87,14 @@ def test_what_the_zoo_saved_is_an_agent_like_any_other(name, packed, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["there.zip"]
 
 
+def test_saving_leaves_a_file_of_another_suffix_alone(tmp_path):
+    agent = ALGORITHMS["gcsl"](gym.make(GRID), **GCSLAgent.preset("small"))
+    (tmp_path / "both.safetensors").write_text("mine")
+    agent.save(tmp_path / "both")
+    assert (tmp_path / "both.safetensors").read_text() == "mine"
+    assert GCSLAgent.load(tmp_path / "both.zip", device="cpu").num_timesteps == 0
+
+
 def test_the_command_line_gets_the_agents_own_file():
     files = register_zoo()
     given = ["--algo", "gcsl", "--env", GRID]
