@@ -192,10 +192,17 @@ class RunFolder:
         return Logger(str(self.path), formats)
 
     def metrics(self) -> pd.DataFrame:
-        """Return the curves: ``step``, and a column a figure with NaN where it was not logged."""
+        """Return the curves: ``step``, and a column a figure with NaN where it was not logged.
+
+        Raises:
+            ValueError: the table is damaged.
+        """
         if not self.metrics_file.is_file():
             return pd.DataFrame({"step": pd.Series(dtype=int)})
-        return pd.read_csv(self.metrics_file)
+        try:
+            return pd.read_csv(self.metrics_file)
+        except ValueError as error:  # pandas' own errors among them
+            raise ValueError(f"{self.metrics_file} is damaged: {error}") from error
 
     def save_agent(self, agent: BaseAlgorithm) -> None:
         """Write the agent to the checkpoint, as ``agent.zip`` where it is one of another library.

@@ -158,7 +158,10 @@ def benchmark_specs(
         known = sorted({name for names in presets.values() for name in names})
         raise ValueError(f"preset must be one of {', '.join(known)}, got {preset!r}")
     if unknown := set(overrides) - set(algorithms):
-        raise ValueError(f"settings are given for {', '.join(sorted(unknown))}, which is not run")
+        raise ValueError(
+            f"settings are given for {', '.join(sorted(unknown))}, which is not run; they begin "
+            f"with the name of one that is: {', '.join(algorithms)}"
+        )
     for name, settings in overrides.items():
         get_algorithm(name).arguments(None, settings, RunSpec.steps)
     settled = [

@@ -95,6 +95,14 @@ def test_a_damaged_configuration_is_told(run, text):
         run.config()
 
 
+@pytest.mark.parametrize("content", [b"", b'step,"a\n1', b"\xff\xfe\0"])
+def test_a_damaged_table_is_told(run, content):
+    run.path.mkdir(parents=True, exist_ok=True)
+    run.metrics_file.write_bytes(content)
+    with pytest.raises(ValueError, match=r"metrics\.csv is damaged"):
+        run.metrics()
+
+
 def test_the_logger_writes_the_table_and_for_tensorboard(run):
     logger = run.logger()
     logger.record("eval/success_rate", 0.5)

@@ -81,6 +81,7 @@ def test_specs_are_every_combination_the_first_seed_first():
             "preset must be one of best, best-control, compact, compact-control, paper, small",
         ),
         (["--set", "ppo.gamma=1"], "settings are given for ppo, which is not run"),
+        (["--set", "n_trials=3"], "they begin with the name of one that is: "),
         (["--set", "glamor.n_trails=1"], "did you mean n_trials"),
         (["--steps", "0"], "steps must be at least 1"),
         (["--jobs", "0"], "--jobs must be at least 1, got 0"),
