@@ -74,7 +74,8 @@ def writing_to(target: PathOrStream) -> Iterator[BinaryIO]:
     """Give a binary stream as it is, or open a path as :func:`write_atomically` does.
 
     Raises:
-        ValueError: `target` is neither, or a stream that cannot be written to.
+        TypeError: `target` is neither.
+        ValueError: it is a stream that cannot be written to, or a path that no file can have.
         OSError: it cannot be written.
     """
     if isinstance(target, io.BufferedIOBase):

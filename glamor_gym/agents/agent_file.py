@@ -6,7 +6,6 @@ nothing is executed.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +15,6 @@ from glamor_gym import __version__
 from glamor_gym.agents.packing import unpack
 from glamor_gym.agents.storage import AgentFileError, space_from_json, space_to_json
 from glamor_gym.checks import as_instance
-from glamor_gym.names import nearest_names
 from glamor_gym.vector.sb3 import AnyEnv
 
 if TYPE_CHECKING:
@@ -97,15 +95,8 @@ def build_agent(
         KeyError: an entry of the header is missing.
         TypeError: an entry of the header is of another type.
         RuntimeError: the weights are those of other networks.
-        ValueError: `env` has other spaces, or a setting is out of its range or unknown.
+        ValueError: `env` has other spaces, or a setting is out of its range.
     """
-    parameters = inspect.signature(cls.__init__).parameters
-    takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
-    for name in changes:
-        if name not in parameters and not takes_any:
-            raise ValueError(
-                f"{cls.__name__} has no argument {name!r}; {nearest_names(name, parameters)}"
-            )
     if header.get("agent") != cls.__name__:
         raise AgentFileError(f"it holds a {header.get('agent')}, not a {cls.__name__}")
     arguments = {

@@ -172,8 +172,8 @@ class ImageGoalAgent(TrajectoryLearner):
             AgentFileError: it is no saved agent, or one with other networks.
             ValueError: the dict does not match.
         """
-        self.finish_updates()
         if isinstance(load_path_or_dict, dict):
+            self.finish_updates()
             super().set_parameters(load_path_or_dict, exact_match, device)
             return
         tensors, _ = load_tensors(load_path_or_dict)

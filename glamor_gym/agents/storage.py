@@ -59,6 +59,19 @@ def with_suffix(path: str | os.PathLike[str]) -> Path:
     return path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
 
 
+def file_named(path: str | os.PathLike[str]) -> Path:
+    """Return the file that a path means, which may leave out the suffix.
+
+    Where there is neither, that is the path itself.
+
+    Raises:
+        TypeError: `path` is none.
+    """
+    path = as_path(path, name="path")
+    is_short = bool(path.name) and not path.is_file() and with_suffix(path).is_file()
+    return with_suffix(path) if is_short else path
+
+
 def save_tensors(
     path: PathOrStream, tensors: dict[str, torch.Tensor], header: dict[str, Any]
 ) -> None:
@@ -109,11 +122,10 @@ def _opened(path: PathOrStream) -> Iterator[tuple[Any, dict[str, Any]]]:
         with _on_disk(path) as file_path, _checked(file_path, f"path {path!r}") as opened:
             yield opened
         return
-    file_path = as_path(path, name="path")
+    file_path = file_named(path)
     if not file_path.is_file():
-        file_path = with_suffix(path)
-    if not file_path.is_file():
-        raise FileNotFoundError(f"path {str(path)!r}: there is no such file, nor {file_path}")
+        other = with_suffix(path)
+        raise FileNotFoundError(f"path {str(path)!r}: there is no such file, nor {other}")
     with _checked(file_path, f"path {str(file_path)!r}") as opened:
         yield opened
 

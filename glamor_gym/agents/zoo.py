@@ -23,7 +23,7 @@ from glamor_gym.agents.discern import DiscernAgent
 from glamor_gym.agents.gcsl import GCSLAgent
 from glamor_gym.agents.glamor import GlamorAgent
 from glamor_gym.checks import as_path
-from glamor_gym.files import PathOrStream, write_atomically
+from glamor_gym.files import PathOrStream, writing_to
 
 COMMANDS = ("train", "enjoy")
 """Those of the Zoo's that the agents are known to here."""
@@ -45,11 +45,10 @@ class _ZooFiles(ImageGoalAgent):
         packed: bool = False,
     ) -> None:
         """Write the agent; SB3's ``.zip`` is appended to a path without a suffix."""
-        if isinstance(path, io.BufferedIOBase):
-            super().save(path, exclude, include, half=half, packed=packed)
-            return
-        wanted = as_path(path, name="path")
-        with write_atomically(wanted if wanted.suffix else wanted.with_suffix(".zip")) as file:
+        if not isinstance(path, io.BufferedIOBase):
+            path = as_path(path, name="path")
+            path = path if path.suffix else path.with_suffix(".zip")
+        with writing_to(path) as file:
             stream = cast(io.BufferedIOBase, file)
             super().save(stream, exclude, include, half=half, packed=packed)
 

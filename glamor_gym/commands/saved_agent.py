@@ -11,7 +11,7 @@ import gymnasium as gym
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from glamor_gym.agents.storage import load_header, with_suffix
+from glamor_gym.agents.storage import file_named, load_header
 from glamor_gym.commands.assignments import parse_assignments
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments import ALGORITHMS, Algorithm, get_algorithm
@@ -79,13 +79,7 @@ def find_agent(
 
 def _is_home_of_a_file(folder: Path) -> bool:
     """Return whether a folder holds what came of the agent in a file of the same name."""
-    return _named(folder).is_file() and not RunFolder(folder).holds_a_run()
-
-
-def _named(path: Path) -> Path:
-    """Return the file that a path means, which may leave out the suffix; else the path itself."""
-    is_short = bool(path.name) and not path.is_file() and with_suffix(path).is_file()
-    return with_suffix(path) if is_short else path
+    return file_named(folder).is_file() and not RunFolder(folder).holds_a_run()
 
 
 def _in_file(
@@ -97,7 +91,7 @@ def _in_file(
         ValueError: it does not tell, or what is told is not so.
         OSError: there is no such file.
     """
-    file = _named(path)
+    file = file_named(path)
     if algorithm is None or task is None:
         header = load_header(file)
         algorithm = _algorithm_of(header.get("agent")) if algorithm is None else algorithm

@@ -263,15 +263,6 @@ def test_streams_take_and_give_what_files_do(trained_agent):
         type(trained_agent).load(io.BytesIO(b"nothing of the kind"))
 
 
-def test_an_argument_that_there_is_not_is_told_as_such(trained_agent, tmp_path):
-    trained_agent.save(tmp_path / "agent")
-    with pytest.raises(
-        ValueError, match="no argument 'batch_sise'; did you mean batch_size"
-    ) as told:
-        type(trained_agent).load(tmp_path / "agent", batch_sise=1)
-    assert not isinstance(told.value, AgentFileError)
-
-
 def test_another_agents_file_is_refused(trained_agent, tmp_path):
     trained_agent.save(tmp_path / "agent")
     others = [other for other in AGENTS if other is not type(trained_agent)]
