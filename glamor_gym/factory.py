@@ -15,6 +15,7 @@ import gymnasium as gym
 from glamor_gym.checks import as_choice
 from glamor_gym.envs import RenderProfile
 from glamor_gym.goals import load_goal_set
+from glamor_gym.names import naming_options
 from glamor_gym.tasks import Task, get_task
 from glamor_gym.types import Goal
 from glamor_gym.wrappers import FRAME_SIZE, GoalEnv, make_pipeline
@@ -24,6 +25,7 @@ _PACKAGED = {"train": "training", "eval": "evaluation", "held-out": "held_out"}
 """Goals of a task's own set, and where they are in it."""
 
 
+@naming_options
 def make_goal_env(
     task: str,
     *,

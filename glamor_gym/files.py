@@ -69,6 +69,21 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     _sync_folder(target.parent)
 
 
+def check_writable(folder: str | os.PathLike[str]) -> None:
+    """Find out whether files can be put into a folder, before the work that makes them.
+
+    Nothing is left there: a folder that is missing still is.
+
+    Raises:
+        ValueError: `folder` is no path.
+        OSError: they cannot be.
+    """
+    target = as_path(folder, name="folder")
+    nearest = next(place for place in (target, *target.absolute().parents) if place.exists())
+    with tempfile.TemporaryFile(dir=nearest):
+        pass
+
+
 @contextmanager
 def writing_to(target: PathOrStream) -> Iterator[BinaryIO]:
     """Give a binary stream as it is, or open a path as :func:`write_atomically` does.

@@ -1,12 +1,19 @@
 """What to tell somebody who typed a name that there is not.
 
-In: the name, and the names that there are. Out: the nearest ones, in words.
+In: the name, and the names that there are; or a function whose arguments they are. Out: the
+nearest ones, in words.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 MOST = 3
 """How many near names are told."""
@@ -24,3 +31,22 @@ def nearest_names(name: str, known: Iterable[str]) -> str:
     if near:
         return f"did you mean {' or '.join(by_lower_case[match] for match in near)}?"
     return f"known: {', '.join(by_lower_case.values())}"
+
+
+def naming_options(function: Callable[P, R]) -> Callable[P, R]:
+    """Have a function that gets an option that it does not take tell the nearest that it takes.
+
+    Raises:
+        TypeError: from each call with such a keyword argument; a ``TypeError`` as from Python.
+    """
+    parameters = inspect.signature(function).parameters
+    options = [name for name, value in parameters.items() if value.kind is value.KEYWORD_ONLY]
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        for name in kwargs:
+            if name not in parameters:
+                raise TypeError(f"there is no option {name!r}; {nearest_names(name, options)}")
+        return function(*args, **kwargs)
+
+    return checked

@@ -176,6 +176,9 @@ class EvaluationResult:
         episodes: number of episodes behind each rate.
         seed: what the start of each episode derives from.
         goals_hash: hash of the goal set that was used.
+        goals: which goals of the set: ``"eval"``, ``"held-out"``, …, or the name of its file; None
+            in a result of before this was written down, and likewise the next.
+        env_kwargs: further keyword arguments of ``gym.make``.
         distances: how far each goal was from where its episodes started, by goal index: the
             label that had farthest to go, in feasible ranges, a mean over the goal's episodes.
             Below 0.1 the goal is reached by staying. Empty where a goal has no labels.
@@ -198,6 +201,8 @@ class EvaluationResult:
     episodes: int
     seed: int
     goals_hash: str
+    goals: str | None = None
+    env_kwargs: dict[str, Any] | None = None
     distances: dict[int, float] = field(default_factory=dict)
     frames: list[EpisodeFrames] = field(default_factory=list, repr=False)
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+import glamor_gym
 from glamor_gym.agents.checkpoint_folder import CheckpointFolder
 from glamor_gym.cli import main
 from glamor_gym.commands import doctor
@@ -247,8 +248,24 @@ def test_what_held_out_goals_say_of_a_run_is_kept_beside_it(trained, capsys):
     words = ["--goals", "held-out", "--env", "horizon=2"]
     code, out, _ = run(capsys, "evaluate", str(trained.path), *words)
     assert code == 0
-    assert str(trained.path / "evaluation-held-out") in out
+    assert str(trained.path / "evaluation-held-out-horizon=2") in out
     assert trained.held_out().mean_length == kept.mean_length
+
+
+def test_what_an_agent_does_elsewhere_leaves_what_it_did_at_home(trained, capsys):
+    code, out, _ = run(capsys, "evaluate", str(trained.path), "--env", "horizon=2")
+    assert code == 0
+    assert str(trained.path / "evaluation-horizon=2") in out
+    assert not (trained.path / "evaluation").exists()
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_before_anything_is_played(
+    trained, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(glamor_gym, "evaluate", None)
+    (tmp_path / "file").write_text("in the way")
+    told = refused(capsys, "evaluate", str(trained.path), "--out", str(tmp_path / "file" / "new"))
+    assert "Not a directory" in told
 
 
 def test_what_comes_of_an_agent_in_a_file_goes_into_a_folder_of_its_own(trained, capsys, tmp_path):

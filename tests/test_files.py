@@ -14,6 +14,7 @@ import pytest
 from glamor_gym.files import (
     LOCK_FILE,
     FolderInUseError,
+    check_writable,
     content_of,
     lock_folder,
     write_atomically,
@@ -108,3 +109,11 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
         signal.signal(signal.SIGXFSZ, ignored)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_it_is_found_out_whether_a_folder_can_be_written_to(tmp_path):
+    check_writable(tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError, match="file"):
+        check_writable(tmp_path / "file" / "b")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from glamor_gym.names import nearest_names
+from glamor_gym.names import naming_options, nearest_names
 
 
 @pytest.mark.parametrize(
@@ -16,3 +16,16 @@ from glamor_gym.names import nearest_names
 )
 def test_the_nearest_names_are_told(name, told):
     assert nearest_names(name, ["Pong", "Pond", "Qbert"]) == told
+
+
+def test_an_option_that_there_is_not_tells_the_nearest():
+    @naming_options
+    def make(task: str, *, horizon: int = 1, sticky: float = 0.0) -> tuple[str, int, float]:
+        return task, horizon, sticky
+
+    assert make("Pong", horizon=3) == ("Pong", 3, 0.0)
+    assert make(task="Pong") == ("Pong", 1, 0.0)
+    with pytest.raises(TypeError, match="there is no option 'horizn'; did you mean horizon"):
+        make("Pong", horizn=3)
+    with pytest.raises(TypeError, match="known: horizon, sticky"):
+        make("Pong", zzz=3)

@@ -210,3 +210,9 @@ def test_workers_of_a_fork_server_know_the_ids_whatever_the_main_script_imports(
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "(2, 49)", result.stderr
+
+
+@pytest.mark.parametrize("make", [gym.make, gym.make_vec])
+def test_a_misspelt_argument_tells_the_nearest(make):
+    with pytest.raises(TypeError, match="no option 'horizn'; did you mean horizon"):
+        make("glamor/Pong-v0", horizn=3)

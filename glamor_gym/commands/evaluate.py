@@ -6,6 +6,7 @@ with the figures (``evaluation.json``) and pictures of the episodes.
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from glamor_gym.commands.options import Evaluate
 from glamor_gym.commands.saved_agent import find_agent
 from glamor_gym.commands.tables import result_table, terminal
 from glamor_gym.evaluation import RunFolder, save_result
+from glamor_gym.files import check_writable
 from glamor_gym.report import write_pictures
 
 PICTURES = 30
@@ -30,6 +32,8 @@ def evaluate(options: Evaluate) -> int:
     """
     with checking_input():
         saved = find_agent(options.agent, options.task, options.algorithm, options.env)
+        folder = options.out or _folder_of(options, saved.home)
+        check_writable(folder)
         result = glamor_gym.evaluate(
             saved.load(checked_device(options.device), trust=options.trust),
             saved.task,
@@ -42,7 +46,6 @@ def evaluate(options: Evaluate) -> int:
             progress_bar=sys.stderr.isatty(),
         )
         terminal().print(result_table(result, name=str(options.agent)))
-        folder = options.out or _folder_of(options, saved.home)
         save_result(result, folder / "evaluation.json")
         write_pictures(result.frames, folder)
     print(f"figures, pictures and films: {folder}")
@@ -52,9 +55,12 @@ def evaluate(options: Evaluate) -> int:
 def _folder_of(options: Evaluate, home: Path) -> Path:
     """Return where results by such goals are kept; tables find those of held-out goals there.
 
-    What an agent reaches elsewhere than where it was trained is none of the tables'.
+    What an agent reaches elsewhere than where it was trained is none of the tables', and has a
+    folder of its own.
     """
-    goals = options.goals
-    if goals == "held-out" and options.task is None and not options.env:
+    elsewhere = [*filter(None, [options.task]), *options.env]
+    if options.goals == "held-out" and not elsewhere:
         return RunFolder(home).held_out_file.parent
-    return home / ("evaluation" if goals == "eval" else f"evaluation-{Path(goals).stem}")
+    goals = [] if options.goals == "eval" else [Path(options.goals).stem]
+    words = (re.sub(r"[^\w=.,-]+", "_", word) for word in (*goals, *elsewhere))
+    return home / "-".join(["evaluation", *words])

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image
 from rich.table import Table
 from tqdm.auto import tqdm
 
@@ -29,6 +28,7 @@ from glamor_gym.goals import (
     load_goal_set,
     verify_goal_set,
 )
+from glamor_gym.report.pictures import save_picture
 from glamor_gym.report.rendering import listed
 from glamor_gym.tasks import TASKS, Task, get_task
 
@@ -75,7 +75,7 @@ def show(options: ShowGoals) -> int:
     with checking_input():
         goal_set = load_goal_set(options.goals)
         if options.out is not None:
-            Image.fromarray(goal_sheet(goal_set, options.which)).save(options.out)
+            save_picture(goal_sheet(goal_set, options.which), options.out)
     print(f"{goal_set.task}, version {goal_set.version}: {_counts(goal_set)}")
     print(f"hash: {goal_set.hash}")
     for name, value in goal_set.provenance.items():

@@ -47,8 +47,11 @@ class Arena:
         task: the id in full.
         errands: the episodes that each agent plays, goal by goal.
         ranges: label → feasible range, by which success is judged.
+        goals: which goals they are, in one word: ``"eval"``, ``"held-out"``, … or the name of a
+            goal set's file.
         goals_hash: hash of the goal set that they are from; where they are from none, SHA-256 of
             the goals themselves.
+        env_kwargs: the further keyword arguments, as JSON would keep them.
         stop_action: index of STOP; the world's actions are below it.
 
     Raises:
@@ -77,6 +80,9 @@ class Arena:
         self.task = id if isinstance(id, str) and id in gym.registry else get_task(id).id
         self._seed = seed
         self._progress_bar = progress_bar
+        self.env_kwargs: dict[str, Any] = json.loads(
+            json.dumps(dict(env_kwargs or {}), default=str)
+        )
         with contextlib.ExitStack() as opened:
 
             def make_env() -> gym.Env[Observation, np.int64]:
@@ -87,6 +93,7 @@ class Arena:
             self.ranges: Mapping[str, float] = first.get_wrapper_attr("ranges")
             self.stop_action = int(first.get_wrapper_attr("stop_action"))
             played: Sequence[Goal] = first.get_wrapper_attr("goals")
+            self.goals = os.path.basename(goals)
             self.goals_hash = _goals_hash(self.task, goals, played)
             self.errands = [
                 Errand(goal, repeat)

@@ -108,6 +108,8 @@ def evaluate(
         episodes=len(episodes),
         seed=seed,
         goals_hash=arena.goals_hash,
+        goals=arena.goals,
+        env_kwargs=arena.env_kwargs,
         distances=_distances(episodes, arena.ranges),
         frames=[episode.frames for episode in episodes if episode.frames is not None],
         **reference,
@@ -130,13 +132,7 @@ def _baselines(arena: Arena, given: bool | EvaluationResult, seed: int) -> _Base
         ValueError: the earlier result is of another task, other goals or other episodes.
     """
     if isinstance(given, EvaluationResult):
-        wanted = (arena.task, arena.goals_hash, seed, len(arena.errands))
-        there = (given.task, given.goals_hash, given.seed, given.episodes)
-        if there != wanted:
-            raise ValueError(
-                "baselines must be a result with the same (task, goals_hash, seed, episodes): "
-                f"{wanted}, got {there}"
-            )
+        _check_same_episodes(arena, given, seed)
         return _Baselines(
             random=given.random,
             random_interval=given.random_interval,
@@ -153,6 +149,28 @@ def _baselines(arena: Arena, given: bool | EvaluationResult, seed: int) -> _Base
     return _Baselines(
         random=random, random_interval=random_interval, noop=noop, noop_interval=noop_interval
     )
+
+
+def _check_same_episodes(arena: Arena, given: EvaluationResult, seed: int) -> None:
+    """Check that a result is of the episodes that are to be played, as far as it tells.
+
+    Raises:
+        ValueError: it is of others; the message names what differs.
+    """
+    wanted: dict[str, Any] = {
+        "task": arena.task,
+        "goals_hash": arena.goals_hash,
+        "goals": arena.goals,
+        "env_kwargs": arena.env_kwargs,
+        "seed": seed,
+        "episodes": len(arena.errands),
+    }
+    for name, value in wanted.items():
+        there = getattr(given, name)
+        if there != value and there is not None:
+            raise ValueError(
+                f"baselines must be a result with the same {name}, {value!r}; got {there!r}"
+            )
 
 
 def _success(episodes: Sequence[Episode]) -> tuple[float, tuple[float, float]]:

@@ -77,6 +77,8 @@ def load_result(path: str | os.PathLike[str]) -> EvaluationResult:
             per_goal=_by_goal(figures.pop("per_goal")),
             distances=_by_goal(figures.pop("distances", {})),
             per_label=figures.pop("per_label"),
+            goals=figures.pop("goals", None),
+            env_kwargs=figures.pop("env_kwargs", None),
             frames=frames,
             **{name: _as_read(value) for name, value in figures.items()},
         )
@@ -149,6 +151,8 @@ def _check_kinds(result: EvaluationResult) -> None:
     kinds: list[tuple[str, Any, tuple[type, ...]]] = [
         *((name, getattr(result, name), (str,)) for name in ("task", "goals_hash")),
         *((name, getattr(result, name), (int,)) for name in ("episodes", "seed")),
+        ("goals", result.goals, (type(None), str)),
+        ("env_kwargs", result.env_kwargs, (type(None), dict)),
         *((name, getattr(result, name), (int, float)) for name in rates),
         *(("per_goal", rate, (int, float)) for rate in result.per_goal.values()),
         *(("distances", rate, (int, float)) for rate in result.distances.values()),

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from glamor_gym.checks import as_instance, as_integer, as_path
+from glamor_gym.checks import as_choice, as_instance, as_integer, as_path
+from glamor_gym.files import write_atomically
 from glamor_gym.types import EpisodeFrames
 
 FRAME_MILLISECONDS = 66
@@ -59,14 +60,33 @@ def write_pictures(episodes: Sequence[EpisodeFrames], folder: str | os.PathLike[
     """
     folder = as_path(folder, name="folder")
     goals = contact_sheet(episodes)
-    folder.mkdir(parents=True, exist_ok=True)
     sheet = folder / "goals.png"
-    Image.fromarray(goals).save(sheet, optimize=True)
+    save_picture(goals, sheet)
     films = []
     for episode in episodes:
         films.append(folder / f"goal-{episode.goal_index}.webp")
-        films[-1].write_bytes(animation([_pair(episode, frame) for frame in episode.frames]))
+        with write_atomically(films[-1]) as file:
+            file.write(animation([_pair(episode, frame) for frame in episode.frames]))
     return [sheet, *films]
+
+
+def save_picture(pixels: NDArray[np.uint8], path: str | os.PathLike[str]) -> None:
+    """Write a picture into a file, whole or not at all; missing folders are made.
+
+    Args:
+        pixels: uint8 (H, W), or (H, W, 3) in colour.
+        path: its suffix tells the format: ``.png`` or ``.webp``, both lossless.
+
+    Raises:
+        OSError: it cannot be written.
+        ValueError: `path` is no path, or has another suffix.
+    """
+    path = as_path(path, name="path")
+    kind = as_choice(path.suffix.lower(), (".png", ".webp"), name="suffix of the picture")
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind[1:], optimize=True, lossless=True)
+    with write_atomically(path) as target:
+        target.write(file.getbuffer())
 
 
 def contact_sheet(episodes: Sequence[EpisodeFrames], columns: int = 5) -> NDArray[np.uint8]:

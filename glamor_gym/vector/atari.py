@@ -31,6 +31,7 @@ from glamor_gym.checks import (
 )
 from glamor_gym.envs import RenderProfile
 from glamor_gym.factory import choose_goals, make_goal_env
+from glamor_gym.names import naming_options
 from glamor_gym.snapshots import Snapshot, random_state, set_random_state
 from glamor_gym.tasks import get_task
 from glamor_gym.types import Goal
@@ -313,6 +314,7 @@ def _make_single(
     return env if max_episode_steps is None else TimeLimit(env, max_episode_steps)
 
 
+@naming_options
 def make_atari_vector_env(
     num_envs: int,
     task: str,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import gymnasium as gym
 import numpy as np
@@ -11,6 +12,7 @@ from stable_baselines3 import DQN
 
 import glamor_gym
 from glamor_gym.evaluation import NoopAgent, RandomAgent, evaluate, wilson_interval
+from glamor_gym.goals import load_goal_set
 
 ROOM = "glamor/GridWorld-v0"
 
@@ -81,13 +83,35 @@ def test_baselines_can_be_left_out_or_taken_over():
 
 
 @pytest.mark.parametrize(
-    "other", [{"id": "glamor/Dice-v0"}, {"goals": "eval"}, {"seed": 1}, {"episodes_per_goal": 2}]
+    ("name", "other"),
+    [
+        ("task", {"id": "glamor/Dice-v0"}),
+        ("goals_hash", {"goals": "all"}),
+        ("goals", {"goals": "train"}),
+        ("env_kwargs", {"env_kwargs": {"horizon": 4}}),
+        ("seed", {"seed": 1}),
+        ("episodes", {"episodes_per_goal": 2}),
+    ],
 )
-def test_baselines_of_another_evaluation_are_refused(other):
-    arguments = {"id": ROOM, "goals": "all"}
+def test_baselines_of_another_evaluation_are_refused(name, other):
+    arguments = {"id": ROOM, "goals": "eval"}
     earlier = evaluate(NoopAgent(4), **arguments, baselines=False)
-    with pytest.raises(ValueError, match="baselines must be a result with the same"):
+    with pytest.raises(ValueError, match=f"baselines must be a result with the same {name},"):
         evaluate(NoopAgent(2), **{**arguments, **other}, baselines=earlier)
+
+
+def test_a_result_tells_goals_and_arguments_of_its_episodes(tmp_path):
+    result = evaluate(NoopAgent(4), ROOM, env_kwargs={"horizon": 4}, baselines=False)
+    assert (result.goals, result.env_kwargs) == ("eval", {"horizon": 4})
+    load_goal_set("GridWorld").save(tmp_path / "own.npz")
+    own = evaluate(NoopAgent(4), ROOM, goals=tmp_path / "own.npz", baselines=False)
+    assert (own.goals, own.env_kwargs) == ("own.npz", {})
+
+
+def test_baselines_of_a_result_that_does_not_tell_its_goals_are_taken():
+    first = evaluate(NoopAgent(4), ROOM)
+    old = replace(first, goals=None, env_kwargs=None)
+    assert evaluate(NoopAgent(4), ROOM, baselines=old).random == first.random
 
 
 def test_the_same_seed_gives_the_same_result():

@@ -109,6 +109,8 @@ def test_pictures_that_are_a_pickle_are_refused(result, tmp_path):
         ("task", 3),
         ("episodes", 1.5),
         ("seed", True),
+        ("goals", 3),
+        ("env_kwargs", [1]),
         ("success_rate", "1.0"),
         ("random_interval", [0.1]),
         ("random_interval", [0.1, "x"]),

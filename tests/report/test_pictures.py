@@ -16,6 +16,7 @@ from glamor_gym.report.pictures import (
     animation,
     as_gray,
     picture,
+    save_picture,
 )
 from glamor_gym.types import EpisodeFrames
 
@@ -88,3 +89,17 @@ def test_files_are_a_sheet_and_a_film_of_each_episode(tmp_path):
     assert [file.name for file in files] == ["goals.png", "goal-3.webp", "goal-12.webp"]
     with Image.open(files[1]) as movie:
         assert movie.n_frames == 5
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".PNG"])
+def test_a_picture_in_a_file_is_lossless_and_its_folders_are_made(tmp_path, suffix):
+    path = tmp_path / "new" / f"frame{suffix}"
+    save_picture(FRAMES[0], path)
+    np.testing.assert_array_equal(np.asarray(Image.open(path).convert("L")), FRAMES[0])
+
+
+@pytest.mark.parametrize("name", ["frame.xyz", "frame", "frame.jpg"])
+def test_other_formats_are_refused_by_name(tmp_path, name):
+    with pytest.raises(ValueError, match=r"must be one of '\.png', '\.webp'"):
+        save_picture(FRAMES[0], tmp_path / "new" / name)
+    assert list(tmp_path.iterdir()) == []
