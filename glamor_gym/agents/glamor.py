@@ -77,6 +77,8 @@ class GlamorAgent(ImageGoalAgent):
         arrival_probability: how sure of that it has to be. Not in the paper.
         near_fraction: share of training tuples with a goal at most 10 steps away. Not in the
             paper.
+        far_fraction: share of training tuples with k uniform over a whole episode. Not in the
+            paper.
         ema_decay: plan with averaged weights. Not in the paper.
         image_shift: random shift of pictures in training, in pixels. Not in the paper.
         lr_schedule: ``"constant"`` or ``"cosine"``. The paper's is constant.
@@ -132,6 +134,7 @@ class GlamorAgent(ImageGoalAgent):
         stay_fraction: float = _Defaults.stay_fraction,
         arrival_probability: float = _Defaults.arrival_probability,
         near_fraction: float = _Defaults.near_fraction,
+        far_fraction: float = _Defaults.far_fraction,
         ema_decay: float = _Defaults.ema_decay,
         image_shift: int = _Defaults.image_shift,
         lr_schedule: LearningRateSchedule = _Defaults.lr_schedule,
@@ -454,6 +457,7 @@ class GlamorAgent(ImageGoalAgent):
             self.n_actions,
             stay_fraction=self.settings.stay_fraction,
             near_fraction=self.settings.near_fraction,
+            far_fraction=self.settings.far_fraction,
             seed=seed,
         )
 

@@ -159,6 +159,8 @@ class GlamorSettings(CollectionSettings):
             goal is at most a step away with this probability.
         near_fraction: share of training tuples whose goal is at most 10 steps away: what a single
             action does shows there. 0 in the paper.
+        far_fraction: share of training tuples whose k is uniform over a whole episode, so that
+            goals at its other end come as often as those nearby. 0 in the paper.
         ema_decay: the planner uses an exponential moving average of the weights with this decay
             an update; 0 (as in the paper): the weights themselves.
         image_shift: pictures are shifted by up to this many pixels in training, observation and
@@ -175,6 +177,7 @@ class GlamorSettings(CollectionSettings):
     stay_fraction: float = 0.0
     arrival_probability: float = 0.2
     near_fraction: float = 0.0
+    far_fraction: float = 0.0
     ema_decay: float = 0.0
     image_shift: int = 0
 
@@ -193,6 +196,7 @@ class GlamorSettings(CollectionSettings):
         self._check_number("stay_fraction", at_least=0.0, at_most=0.99)
         self._check_number("arrival_probability", at_least=0.0, at_most=1.0)
         self._check_number("near_fraction", at_least=0.0, at_most=1.0)
+        self._check_number("far_fraction", at_least=0.0, at_most=1.0)
         self._check_number("ema_decay", at_least=0.0, at_most=0.99999)
         self._check_number("image_shift", at_least=0, whole=True)
 
