@@ -33,7 +33,7 @@ from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor
 
 from glamor_gym.agents.discern_policy import DiscernPolicy
-from glamor_gym.agents.presets import discern_preset
+from glamor_gym.agents.presets import DISCERN_PRESETS, make_preset
 from glamor_gym.agents.reactive import ReactiveAgent
 from glamor_gym.agents.settings import DiscernSettings, LearningRateSchedule, Precision
 from glamor_gym.models.categorical import expectation, project
@@ -156,7 +156,7 @@ class DiscernAgent(ReactiveAgent):
         Raises:
             ValueError: there is no such preset.
         """
-        return discern_preset(name)
+        return make_preset(DISCERN_PRESETS, name)
 
     # --------------------------------------------------------------------------------- learning
 

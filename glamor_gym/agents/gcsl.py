@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from glamor_gym.agents.episodes import NO_ACTION
 from glamor_gym.agents.gcsl_policy import GCSLPolicy
-from glamor_gym.agents.presets import gcsl_preset
+from glamor_gym.agents.presets import GCSL_PRESETS, make_preset
 from glamor_gym.agents.reactive import ClockState, ReactiveAgent
 from glamor_gym.agents.settings import (
     CloningDataPolicy,
@@ -142,7 +142,7 @@ class GCSLAgent(ReactiveAgent):
         Raises:
             ValueError: there is no such preset.
         """
-        return gcsl_preset(name)
+        return make_preset(GCSL_PRESETS, name)
 
     def habits(self) -> dict[str, Any]:
         """Return whether actions are drawn."""

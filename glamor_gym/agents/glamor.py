@@ -32,7 +32,7 @@ from glamor_gym.agents.episodes import NO_ACTION
 from glamor_gym.agents.observations import as_batch
 from glamor_gym.agents.plan_state import PlanState, padded, tokens_at
 from glamor_gym.agents.policy import GlamorPolicy
-from glamor_gym.agents.presets import glamor_preset
+from glamor_gym.agents.presets import GLAMOR_PRESETS, make_preset
 from glamor_gym.agents.settings import DataPolicy, GlamorSettings, LearningRateSchedule, Precision
 from glamor_gym.checks import as_instance
 from glamor_gym.models.augmentation import shift_together
@@ -200,7 +200,7 @@ class GlamorAgent(ImageGoalAgent):
         Raises:
             ValueError: there is no such preset.
         """
-        return glamor_preset(name)
+        return make_preset(GLAMOR_PRESETS, name)
 
     # ---------------------------------------------------------------- learning (Equation 9)
 

@@ -13,6 +13,7 @@ large encoder looks at the pair, and later episodes follow plans.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from glamor_gym.agents.settings import DiscernSettings, GCSLSettings, GlamorSettings
@@ -180,13 +181,11 @@ def _discern_small() -> Preset:
     }
 
 
-def glamor_preset(name: str) -> Preset:
-    """Return a fresh dict of GLAMOR's arguments.
+Presets = Mapping[str, Callable[[], Preset]]
+"""Name → what makes a fresh dict of an agent's arguments."""
 
-    Raises:
-        ValueError: there is no such preset.
-    """
-    presets = {
+GLAMOR_PRESETS: Presets = MappingProxyType(
+    {
         "paper": _glamor_paper,
         "compact": _glamor_compact,
         "compact-control": _glamor_compact_control,
@@ -194,40 +193,33 @@ def glamor_preset(name: str) -> Preset:
         "best-control": _glamor_best_control,
         "small": _glamor_small,
     }
-    return _chosen(presets, name)
+)
 
-
-def gcsl_preset(name: str) -> Preset:
-    """Return a fresh dict of GCSL's arguments.
-
-    Raises:
-        ValueError: there is no such preset.
-    """
-    presets = {
+GCSL_PRESETS: Presets = MappingProxyType(
+    {
         "paper": _gcsl_paper,
         "compact": _gcsl_compact,
         "compact-control": _gcsl_compact_control,
         "small": _gcsl_small,
     }
-    return _chosen(presets, name)
+)
 
-
-def discern_preset(name: str) -> Preset:
-    """Return a fresh dict of DISCERN's arguments.
-
-    Raises:
-        ValueError: there is no such preset.
-    """
-    presets = {
+DISCERN_PRESETS: Presets = MappingProxyType(
+    {
         "paper": _discern_paper,
         "compact": _discern_compact,
         "compact-control": _discern_compact_control,
         "small": _discern_small,
     }
-    return _chosen(presets, name)
+)
 
 
-def _chosen(presets: Mapping[str, Callable[[], Preset]], name: str) -> Preset:
+def make_preset(presets: Presets, name: str) -> Preset:
+    """Return a fresh dict of an agent's arguments.
+
+    Raises:
+        ValueError: there is no such preset.
+    """
     try:
         return presets[name]()
     except (KeyError, TypeError):
