@@ -2,8 +2,9 @@
 
 python examples/goals_reached.py runs/Pong runs/Seaquest --output goals-reached.png
 
-A row a run: left the goal, right the last frame; green where it counts as reached. The README's
-first picture is made so.
+A row a run: left the goal, right the last frame; green where it counts as reached. A folder that
+`glamor-gym evaluate AGENT --out DIR` wrote will do as well: the README's first picture is made so,
+with the agents of results/agents.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def main(runs: Sequence[Path], output: Path) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run")
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run, or of an evaluation")
     parser.add_argument("--output", type=Path, default=Path("goals-reached.png"))
     arguments = parser.parse_args()
     main(arguments.runs, arguments.output)
