@@ -41,7 +41,9 @@ def main(runs: Sequence[Path], output: Path) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run, or of an evaluation")
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="folder of a run, or of an evaluation"
+    )
     parser.add_argument("--output", type=Path, default=Path("goals-reached.png"))
     arguments = parser.parse_args()
     main(arguments.runs, arguments.output)
