@@ -133,7 +133,8 @@ class Evaluate:
     out: Annotated[Path | None, _or_else("DIR", "a folder of the agent's own")] = None
     """Folder for evaluation.json, a sheet of the goals, and films of the episodes. Otherwise
     evaluation/ in the run's folder, or in one that is named like the agent's file; for other goals
-    held-out/ (evaluation-held-out/ where --task or --env is given), evaluation-train/ and so on."""
+    held-out/, evaluation-train/ and so on; with --task or --env one that names them as well, such
+    as evaluation-horizon=4/."""
 
 
 @dataclass(frozen=True)
@@ -370,7 +371,7 @@ class ShowGoals:
     which: GoalSplit = "evaluation"
     """Which goals the picture shows."""
     out: Annotated[Path | None, _or_else("FILE", "no picture")] = None
-    """Write a picture of the goals to this PNG file."""
+    """Write a picture of the goals to this file, .png or .webp; missing folders are made."""
 
 
 @dataclass(frozen=True)
