@@ -13,10 +13,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
-
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.report import contact_sheet
+from glamor_gym.report.pictures import save_picture
 
 GOALS = 5
 
@@ -33,7 +32,7 @@ def main(runs: Sequence[Path], output: Path) -> int:
         if result is None or not result.frames:
             raise SystemExit(f"{run} holds no evaluation with pictures")
         episodes += result.frames[:GOALS]
-    Image.fromarray(contact_sheet(episodes, columns=GOALS)).save(output, optimize=True)
+    save_picture(contact_sheet(episodes, columns=GOALS), output)
     reached = sum(episode.success for episode in episodes)
     print(f"{output}: {len(episodes)} goals, {reached} of them reached")
     return reached
