@@ -11,11 +11,13 @@ import errno
 import io
 import os
 import socket
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TextIO, cast
 
 from glamor_gym.checks import as_path
 
@@ -58,10 +60,11 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             yield cast(BinaryIO, file)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(beside, 0o644)  # mkstemp makes files that only their owner can read
+        os.chmod(beside, _mode_of(target))  # mkstemp makes files that only their owner can read
         os.replace(beside, target)
     except BaseException:
-        os.unlink(beside)
+        with suppress(FileNotFoundError):  # it was renamed already
+            os.unlink(beside)
         for folder in missing:
             with suppress(OSError):  # others have put something there by now
                 folder.rmdir()
@@ -122,7 +125,7 @@ def lock_folder(path: str | os.PathLike[str]) -> Iterator[None]:
     """Keep other processes from using a folder, which is made if it is missing.
 
     The system lets go of it when this process ends, however that happens. Within one process
-    nothing is kept out.
+    nothing is kept out, and the folder is held until the last of the blocks is left.
 
     Raises:
         FolderInUseError: another process holds it; the message names that process.
@@ -130,7 +133,56 @@ def lock_folder(path: str | os.PathLike[str]) -> Iterator[None]:
     """
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK_FILE).open("a+") as file:
+    place = folder.resolve()
+    hold = _HOLDS.get(place)
+    if hold is None or not hold.stands(folder / LOCK_FILE):
+        hold = _HOLDS[place] = _Hold(_locked_file(folder), os.getpid())
+    hold.depth += 1
+    try:
+        yield
+    finally:
+        hold.depth -= 1
+        if not hold.depth:
+            if _HOLDS.get(place) is hold:
+                del _HOLDS[place]
+            hold.file.truncate(0)
+            hold.file.close()
+
+
+@dataclass
+class _Hold:
+    """A folder that this process holds, by `depth` blocks at once.
+
+    The system's lock is one of the process and the file: it is gone once *any* handle of that file
+    is closed. So there is one handle a folder.
+    """
+
+    file: TextIO
+    process: int
+    depth: int = 0
+
+    def stands(self, lock_file: Path) -> bool:
+        """Return whether it is this process's own, no fork's, and of the file that is there."""
+        try:
+            is_there = os.path.samestat(os.fstat(self.file.fileno()), lock_file.stat())
+        except FileNotFoundError:
+            return False
+        return is_there and self.process == os.getpid()
+
+
+_HOLDS: dict[Path, _Hold] = {}
+"""What this process holds, as the system's locks are: a process's own."""
+
+
+def _locked_file(folder: Path) -> TextIO:
+    """Return the folder's lock file, open, locked and telling by whom.
+
+    Raises:
+        FolderInUseError: another process holds it.
+        OSError: it cannot be written to.
+    """
+    with ExitStack() as closing:
+        file = closing.enter_context((folder / LOCK_FILE).open("a+"))
         if fcntl is not None:
             try:
                 # A lock of the process, not of the open file: workers that were forked from a
@@ -143,10 +195,17 @@ def lock_folder(path: str | os.PathLike[str]) -> Iterator[None]:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
-        try:
-            yield
-        finally:
-            file.truncate(0)
+        closing.pop_all()  # it stays open
+    return file
+
+
+def _mode_of(target: Path) -> int:
+    """Return the permissions of a file that is written anew: its own, or those of a new one."""
+    if target.exists():
+        return stat.S_IMODE(target.stat().st_mode)
+    umask = os.umask(0)  # there is no way to look at it but to set it
+    os.umask(umask)
+    return 0o666 & ~umask
 
 
 def _sync_folder(folder: Path) -> None:

@@ -6,8 +6,10 @@ import io
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
 
@@ -117,3 +119,39 @@ def test_it_is_found_out_whether_a_folder_can_be_written_to(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OSError, match="file"):
         check_writable(tmp_path / "file" / "b")
+
+
+def test_a_folder_held_twice_is_let_go_with_the_second(tmp_path):
+    program = (
+        "import sys; from glamor_gym.files import lock_folder\nwith lock_folder(sys.argv[1]): pass"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with lock_folder(tmp_path):
+        with lock_folder(tmp_path):
+            pass
+        refused = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert f"is in use by process {os.getpid()} on " in refused.stderr
+    subprocess.run(command, check=True)
+
+
+def test_a_folder_that_was_made_anew_is_locked_anew(tmp_path):
+    with ExitStack() as held:
+        held.enter_context(lock_folder(tmp_path / "run"))
+        (tmp_path / "run" / LOCK_FILE).unlink()
+        with lock_folder(tmp_path / "run"):
+            assert f"process {os.getpid()}" in (tmp_path / "run" / LOCK_FILE).read_text()
+
+
+def test_a_file_has_the_permissions_of_the_one_before_it_or_of_any_new_one(tmp_path):
+    umask = os.umask(0o027)
+    try:
+        with write_atomically(tmp_path / "new") as file:
+            file.write(b"1")
+        assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o640
+        (tmp_path / "new").chmod(0o600)
+        with write_atomically(tmp_path / "new") as file:
+            file.write(b"2")
+        assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
+        assert os.umask(0o027) == 0o027
+    finally:
+        os.umask(umask)

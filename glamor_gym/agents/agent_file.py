@@ -14,13 +14,17 @@ import torch
 from glamor_gym import __version__
 from glamor_gym.agents.packing import unpack
 from glamor_gym.agents.storage import AgentFileError, space_from_json, space_to_json
-from glamor_gym.checks import as_instance
+from glamor_gym.checks import as_instance, as_integer
+from glamor_gym.models.duration import MOST_STEPS
 from glamor_gym.vector.sb3 import AnyEnv
 
 if TYPE_CHECKING:
     from glamor_gym.agents.base import ImageGoalAgent
 
 Agent = TypeVar("Agent", bound="ImageGoalAgent")
+
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+"""What AdamW knows of a parameter."""
 
 
 def tensors_of(agent: ImageGoalAgent) -> dict[str, torch.Tensor]:
@@ -127,7 +131,8 @@ def _restore(agent: ImageGoalAgent, header: Mapping[str, Any]) -> None:
         )
     agent._adopt_spaces(observation_space, action_space)
     agent.n_envs = agent.env.num_envs if agent.env is not None else 1
-    agent.stop_action, agent.horizon = int(header["stop_action"]), int(header["horizon"])
+    agent.stop_action = int(header["stop_action"])
+    agent.horizon = as_integer(header["horizon"], name="horizon", low=1, high=MOST_STEPS)
     agent._setup_model()
     agent.task_id = agent.task_id or as_instance(header.get("task", ""), str, name="task") or None
     agent.num_timesteps = int(header["num_timesteps"])
@@ -139,8 +144,10 @@ def _restore(agent: ImageGoalAgent, header: Mapping[str, Any]) -> None:
 def load_policy(agent: ImageGoalAgent, tensors: Mapping[str, torch.Tensor]) -> bool:
     """Load weights, packed or not, and optimiser; tell whether there were weights.
 
+    Where there is no optimiser, this agent's begins anew: what it gathered was of other weights.
+
     Raises:
-        RuntimeError: names or shapes do not fit this policy.
+        RuntimeError: names or shapes do not fit this policy, of which nothing is changed then.
     """
     weights = {
         name.removeprefix("policy."): tensor
@@ -149,14 +156,36 @@ def load_policy(agent: ImageGoalAgent, tensors: Mapping[str, torch.Tensor]) -> b
     }
     if not weights:
         return False
+    moments = _moments_of(agent.policy.optimizer, tensors)
     agent.policy.load_state_dict(unpack(weights, agent.policy.state_dict()))
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".")
-            state.setdefault(int(index), {})[key] = tensor
-    if state:
-        groups = agent.policy.optimizer.state_dict()["param_groups"]
-        in_order = dict(sorted(state.items()))
-        agent.policy.optimizer.load_state_dict({"state": in_order, "param_groups": groups})
+    groups = agent.policy.optimizer.state_dict()["param_groups"]
+    agent.policy.optimizer.load_state_dict({"state": moments, "param_groups": groups})
     return True
+
+
+def _moments_of(
+    optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]
+) -> dict[int, dict[str, torch.Tensor]]:
+    """Return what tensors tell of AdamW's state: number of a parameter → its moments.
+
+    PyTorch takes whatever it is given, and computes beyond the end of what is too small.
+
+    Raises:
+        KeyError: there is not all of what there is to know of a parameter.
+        RuntimeError: it is the state of another optimiser, or of other parameters.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    given = {name: tensor for name, tensor in tensors.items() if name.startswith("optimizer.")}
+    fitting = {
+        f"optimizer.{index}.{key}": torch.Size() if key == "step" else parameter.shape
+        for index, parameter in enumerate(parameters)
+        for key in MOMENTS
+    }
+    for name, tensor in given.items():
+        if fitting.get(name) != tensor.shape:
+            raise RuntimeError(f"{name} of shape {tuple(tensor.shape)} is of another network")
+    return {
+        index: {key: given[f"optimizer.{index}.{key}"] for key in MOMENTS}
+        for index in range(len(parameters))
+        if f"optimizer.{index}.step" in given
+    }

@@ -22,7 +22,7 @@ from glamor_gym.agents.packing import pack, unpack
 from glamor_gym.agents.storage import AgentFileError, load_tensors, save_tensors
 from glamor_gym.checks import as_instance
 from glamor_gym.files import PathOrStream
-from glamor_gym.vector.sb3 import AnyEnv
+from glamor_gym.vector.sb3 import AnyEnv, as_vec_env
 
 Self = TypeVar("Self", bound="ImageGoalAgent")
 
@@ -134,8 +134,11 @@ class ImageGoalAgent(TrajectoryLearner):
         if custom_objects is not None and as_instance(custom_objects, dict, name="custom_objects"):
             raise ValueError(f"custom_objects must be empty, got {custom_objects!r}")
         tensors, header = load_tensors(path)
+        vec_env = None if env is None else as_vec_env(env)
         try:
-            return build_agent(cls, header, tensors, env, device, kwargs)
+            return build_agent(cls, header, tensors, vec_env, device, kwargs)
+        except torch.OutOfMemoryError:  # the device's fault, not the file's
+            raise
         except (
             AgentFileError,
             AttributeError,
@@ -147,6 +150,9 @@ class ImageGoalAgent(TrajectoryLearner):
             TypeError,
         ) as error:
             raise AgentFileError(f"path {str(path)!r} does not fit: {error}") from error
+
+    def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
+        return ["policy", "policy.optimizer"], []
 
     def get_parameters(self) -> dict[str, dict[str, Any]]:
         """Return weights and optimiser as SB3 does, once the updates that are due were made."""
@@ -160,6 +166,8 @@ class ImageGoalAgent(TrajectoryLearner):
         device: torch.device | str = "auto",
     ) -> None:
         """Take weights and optimiser from a file of :meth:`save`, or from a dict as SB3 does.
+
+        Where a file holds no optimiser (`half`, `packed`), the agent's own begins anew.
 
         Args:
             load_path_or_dict: the file, with or without its suffix, or a binary stream; or what
@@ -180,13 +188,13 @@ class ImageGoalAgent(TrajectoryLearner):
         own = tensors_of(self)
         try:
             tensors = unpack(tensors, own)
-        except RuntimeError as error:
+            if _shapes(tensors, of="policy") != _shapes(own, of="policy"):
+                raise RuntimeError("it holds other networks")
+            load_policy(self, tensors)
+        except (KeyError, RuntimeError) as error:
             raise AgentFileError(
                 f"path {str(load_path_or_dict)!r} does not fit: {error}"
             ) from error
-        if _shapes(tensors, of="policy") != _shapes(own, of="policy"):
-            raise AgentFileError(f"path {str(load_path_or_dict)!r} holds other networks")
-        load_policy(self, tensors)
 
     def save_checkpoint(self, path: str | Path) -> None:
         """Write all that training needs to go on exactly, with the frames that are new.
@@ -255,12 +263,16 @@ class ImageGoalAgent(TrajectoryLearner):
         """
         folder = CheckpointFolder(path)
         checkpoint = folder.newest()
+        vec_env = None if env is None else as_vec_env(env)
         try:
             snapshot = folder.read_state(checkpoint)
-            agent = build_agent(cls, snapshot["header"], snapshot["tensors"], env, device, kwargs)
+            header, tensors = snapshot["header"], snapshot["tensors"]
+            agent = build_agent(cls, header, tensors, vec_env, device, kwargs)
             restore_agent(agent, snapshot)
             folder.read_frames(checkpoint, agent.replay_buffer)
             agent._left_off = snapshot["process"]
+        except torch.OutOfMemoryError:  # the device's fault, not the checkpoint's
+            raise
         except (AgentFileError, KeyError, TypeError, RuntimeError) as error:
             raise CheckpointError(f"path {str(path)!r} does not fit: {error}") from error
         agent._checkpoints[Path(path).resolve()] = checkpoint.digest

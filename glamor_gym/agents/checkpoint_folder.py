@@ -95,11 +95,6 @@ class Checkpoint:
     runs_written: int
 
     @property
-    def size(self) -> int:
-        """Bytes of all its files."""
-        return self.state.size + sum(segment.file.size for segment in self.segments)
-
-    @property
     def digest(self) -> str:
         """SHA-256 of all that it says, and so of all its files."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()

@@ -33,6 +33,7 @@ from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor
 
 from glamor_gym.agents.discern_policy import DiscernPolicy
+from glamor_gym.agents.observations import steps_left_of
 from glamor_gym.agents.presets import DISCERN_PRESETS, make_preset
 from glamor_gym.agents.reactive import ReactiveAgent
 from glamor_gym.agents.settings import DiscernSettings, LearningRateSchedule, Precision
@@ -252,7 +253,7 @@ class DiscernAgent(ReactiveAgent):
     ) -> NDArray[np.int64]:
         """Act towards the goals that the agent has set itself."""
         towards = {**observations, "desired_goal": self._goals}
-        steps_left = self._steps_left(observations, self._recorder.lengths)
+        steps_left = steps_left_of(observations, self.horizon, self._recorder.lengths)
         return self.act(towards, steps_left, deterministic=True)  # ε-greedy all around it
 
     # ------------------------------------------------------------------------------------ goals

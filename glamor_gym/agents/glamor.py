@@ -29,7 +29,7 @@ from stable_baselines3.common.policies import BasePolicy
 
 from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.agents.episodes import NO_ACTION
-from glamor_gym.agents.observations import as_batch
+from glamor_gym.agents.observations import as_batch, steps_left_of
 from glamor_gym.agents.plan_state import PlanState, padded, tokens_at
 from glamor_gym.agents.policy import GlamorPolicy
 from glamor_gym.agents.presets import GLAMOR_PRESETS, make_preset
@@ -205,7 +205,7 @@ class GlamorAgent(ImageGoalAgent):
     # ---------------------------------------------------------------- learning (Equation 9)
 
     def update(self, batch: SegmentBatch) -> dict[str, torch.Tensor]:
-        """Descend the gradient of Equation 9: −log p_inv − α log p_prior, a mean over tokens."""
+        """Descend the gradient of Equation 9: −log p_inv − α log p_prior, in the mean."""
         self.policy.model.measure_once(batch.observation, batch.goal)
         # Whitened first: what never moves is nothing then, and shifting nothing shows no edges.
         pictures = self.policy.whitened(batch.observation, batch.goal)
@@ -410,8 +410,7 @@ class GlamorAgent(ImageGoalAgent):
         self, batch: Mapping[str, NDArray[Any]], steps: NDArray[np.int64]
     ) -> torch.Tensor:
         """Return (B,) how long plans may be; `steps` were taken (used where nothing tells)."""
-        steps_left = batch["steps_left"][:, 0] if "steps_left" in batch else self.horizon - steps
-        return torch.from_numpy(np.clip(steps_left, 1, self.horizon).astype(np.int64))
+        return torch.from_numpy(steps_left_of(batch, self.horizon, steps))
 
     def _plan(
         self,

@@ -45,7 +45,8 @@ class StopRequest:
         self._handlers: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> StopRequest:
-        """Take the signals over."""
+        """Take the signals over; one that came to an earlier block is past."""
+        self.received = None
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._handlers[number] = signal.signal(number, self._notice)

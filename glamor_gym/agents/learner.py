@@ -28,6 +28,7 @@ from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import MaybeCallback, RolloutReturn, TrainFreq
+from stable_baselines3.common.utils import check_for_correct_spaces
 from stable_baselines3.common.vec_env import VecEnv
 
 from glamor_gym.agents.background import Background
@@ -35,6 +36,7 @@ from glamor_gym.agents.episodes import NO_ACTION, EpisodeRecorder, row_of
 from glamor_gym.agents.process import restore_log, restore_process
 from glamor_gym.agents.settings import CollectionSettings
 from glamor_gym.checks import as_instance, as_integer
+from glamor_gym.models.duration import MOST_STEPS
 from glamor_gym.replay import TrajectoryReplay
 from glamor_gym.replay.trajectory_store import TrajectoryStore
 from glamor_gym.snapshots import Snapshot
@@ -63,8 +65,9 @@ class TrajectoryLearner(OffPolicyAlgorithm):
     Attributes:
         overlap: whether updates are made on a thread of their own while the environments step.
             What is learned stays the same to the last bit: each update gets the samples that it
-            would have got, and whoever looks at the policy waits for it. True from the start for
-            agents that act by plans and learn on CUDA; may be set.
+            would have got, and the agent's methods wait for it; call :meth:`finish_updates` before
+            you look at `policy` itself. True from the start for agents that act by plans and learn
+            on CUDA; may be set.
         task_id: id of the environment that it learned in; None where that was made otherwise than
             by ``gym.make``, and for files from before it was kept.
 
@@ -138,7 +141,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         if vec_env is not None:
             self._adopt_spaces(vec_env.observation_space, vec_env.action_space)
             self.stop_action = _last_action_of(vec_env)
-            self.horizon = horizon_of(vec_env)
+            self.horizon = as_integer(horizon_of(vec_env), name="horizon", low=1, high=MOST_STEPS)
             self.task_id = task_id_of(vec_env)
         if _init_setup_model and vec_env is not None:
             self._setup_model()
@@ -219,17 +222,19 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             raise ValueError(f"env must have steps_left as a Box of shape (1,), got {clock}")
         if not isinstance(action_space, spaces.Discrete):
             raise ValueError(f"env must have Discrete actions, got {action_space}")
+        for key, space in observation_space.spaces.items():
+            if not isinstance(space, spaces.Box | spaces.Discrete | spaces.Dict):
+                raise ValueError(  # an agent's file would not know how to tell of it
+                    f"env must have observations of Box, Discrete or Dict, got {space} for {key!r}"
+                )
         self.observation_space = observation_space
         self.action_space = action_space
 
     def _setup_model(self) -> None:
         """Build the policy, the replay and the random generators."""
         self._setup_lr_schedule()
+        self.replay_buffer = self._make_replay(0)  # seeded with all else in the next line
         self.set_random_seed(self.seed)
-        seeds = np.random.SeedSequence(self.seed).generate_state(3)
-        self.rng = np.random.default_rng(int(seeds[0]))
-        self.generator = torch.Generator(self.device).manual_seed(int(seeds[1]))
-        self.replay_buffer = self._make_replay(int(seeds[2]))
         self.policy = self.policy_class(
             self.observation_space,
             self.action_space,
@@ -237,6 +242,19 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             **{**self._policy_arguments(), **self.policy_kwargs},
         ).to(self.device)
         self._convert_train_freq()
+
+    def set_random_seed(self, seed: int | None = None) -> None:
+        """Seed everything anew: the global generators and the spaces as SB3 does, and its own.
+
+        Args:
+            seed: of everything; None leaves SB3's part alone, and draws the agent's own seeds from
+                the system.
+        """
+        super().set_random_seed(seed)
+        seeds = np.random.SeedSequence(seed).generate_state(3)
+        self.rng = np.random.default_rng(int(seeds[0]))
+        self.generator = torch.Generator(self.device).manual_seed(int(seeds[1]))
+        self.replay_buffer.rng = np.random.default_rng(int(seeds[2]))
 
     @property
     def n_actions(self) -> int:
@@ -405,6 +423,9 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             self.policy.set_training_mode(False)
         callback.on_rollout_start()
         actions, buffer_actions = self._sample_action(learning_starts, action_noise, env.num_envs)
+        # Until the step is stored there is nothing to go on from: whatever raises in between, a
+        # callback or Ctrl-C, leaves episodes that lack a step, and new ones are to begin.
+        self._last_obs = None
         new_obs, rewards, dones, infos = env.step(actions)
         self.num_timesteps += env.num_envs
         callback.update_locals(locals())
@@ -438,7 +459,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
                 self._recorder.begin(env, row_of(new_obs, env))
                 self._starts[env] = True
                 continue
-            self._starts[env] = done
+            self._starts[env] = done and not info.get("awaits_reset")
             moment = info["terminal_observation"] if done else row_of(new_obs, env)
             self._recorder.step(env, int(action), moment)
             if done:
@@ -525,6 +546,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         _last_action_of(vec_env)
         if horizon_of(vec_env) != self.horizon:
             raise ValueError(f"env must have horizon {self.horizon}, got {horizon_of(vec_env)}")
+        check_for_correct_spaces(vec_env, self.observation_space, self.action_space)
         if force_reset or self.env is None:
             self.n_envs = vec_env.num_envs
         if vec_env.num_envs != self.n_envs:

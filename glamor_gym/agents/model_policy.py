@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor, nn
 
+from glamor_gym.agents.observations import steps_left_of
 from glamor_gym.agents.settings import Precision
 
 
@@ -48,6 +49,23 @@ class ModelPolicy(BasePolicy):
         self.precision: Precision = precision
         self.horizon = horizon
 
+    def save(self, path: str) -> None:
+        """Refuse: SB3 would write a pickle, of half of what there is to know.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError("a policy is kept with its agent: use the agent's save")
+
+    @classmethod
+    def load(cls, path: str, device: torch.device | str = "auto") -> Never:
+        """Refuse: see :meth:`save`.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError("a policy is kept with its agent: use the agent's load")
+
     def as_tensors(self, observations: Mapping[str, NDArray[Any]]) -> tuple[Tensor, Tensor]:
         """Return a batch of checked observations, and their desired goals, on this device."""
         observation, goal = (
@@ -61,9 +79,8 @@ class ModelPolicy(BasePolicy):
     ) -> tuple[dict[str, NDArray[Any]], NDArray[np.int64]]:
         """Return SB3's tensors as arrays, and (B,) steps left: the horizon where none are told."""
         arrays = {key: value.cpu().numpy() for key, value in observation.items()}
-        unknown = np.full((len(arrays["desired_goal"]), 1), self.horizon)
-        steps_left = arrays.get("steps_left", unknown)[:, 0]
-        return arrays, np.clip(steps_left, 1, self.horizon).astype(np.int64)
+        none_taken = np.zeros(len(arrays["desired_goal"]), dtype=np.int64)
+        return arrays, steps_left_of(arrays, self.horizon, none_taken)
 
     def descend(self, loss: Tensor, max_grad_norm: float) -> Tensor:
         """Take one step of the optimiser; return the gradient's norm before it was bounded."""

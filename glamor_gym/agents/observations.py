@@ -1,7 +1,7 @@
 """Observations at the agent's door: arrays from a user in, checked batches out.
 
-Networks take anything that has the right shape; a float picture would be divided by 255 twice and
-a NaN would plan nonsense, both without a word. Here they are refused by name.
+Networks take anything that has the right shape; a float picture would be scaled down twice and a
+NaN would plan nonsense, both without a word. Here they are refused by name.
 """
 
 from __future__ import annotations
@@ -48,6 +48,14 @@ def as_batch(
         raise ValueError(f"observation has entries of different batch sizes: {sizes}")
     is_batch = next(iter(sizes.values())) is not None
     return batch, is_batch
+
+
+def steps_left_of(
+    batch: Mapping[str, NDArray[Any]], horizon: int, taken: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return (B,) steps left of `horizon`, counted from those `taken` where a batch lacks them."""
+    left = batch["steps_left"][:, 0] if "steps_left" in batch else horizon - taken
+    return np.clip(left, 1, horizon).astype(np.int64)
 
 
 def _check_entry(key: str, value: Any, box: spaces.Box) -> tuple[NDArray[Any], int | None]:

@@ -195,5 +195,5 @@ class GlamorPolicy(ModelPolicy):
             return self.next_tokens(arrays, max_actions, self.planner)[:, 0]
         generator = torch.Generator(self.device)
         if not deterministic:
-            generator.seed()
+            generator.manual_seed(int(torch.randint(2**62, ())))
         return self.plan(arrays, max_actions, self.planner, generator).tokens[:, 0]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.agents.episodes import as_starts
-from glamor_gym.agents.observations import as_batch
+from glamor_gym.agents.observations import as_batch, steps_left_of
 
 
 class ClockState(NamedTuple):
@@ -58,7 +58,7 @@ class ReactiveAgent(ImageGoalAgent):
         self, observations: Mapping[str, NDArray[Any]], starts: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
         """Ask the policy at each step."""
-        steps_left = self._steps_left(observations, self._recorder.lengths)
+        steps_left = steps_left_of(observations, self.horizon, self._recorder.lengths)
         return self.act(observations, steps_left, deterministic=False)
 
     def predict(  # type: ignore[override]
@@ -85,16 +85,9 @@ class ReactiveAgent(ImageGoalAgent):
         """
         batch, is_batch = as_batch(observation, self.observation_space, self.observation_keys)
         steps = self._checked_steps(state, episode_start, len(batch["desired_goal"]))
-        steps_left = self._steps_left(batch, steps)
+        steps_left = steps_left_of(batch, self.horizon, steps)
         actions = self.act(batch, steps_left, deterministic=deterministic)
         return (actions if is_batch else actions[0]), ClockState(steps + 1)
-
-    def _steps_left(
-        self, batch: Mapping[str, NDArray[Any]], steps: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
-        """Return (B,) steps left, counted from `steps` taken where the observation lacks them."""
-        left = batch["steps_left"][:, 0] if "steps_left" in batch else self.horizon - steps
-        return np.clip(left, 1, self.horizon).astype(np.int64)
 
     def _checked_steps(
         self,

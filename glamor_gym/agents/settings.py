@@ -9,6 +9,7 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+import numpy as np
 from stable_baselines3.common.utils import ConstantSchedule
 
 DataPolicy = Literal["open_loop", "random"]
@@ -114,6 +115,9 @@ class CollectionSettings:
         whole: bool = False,
     ) -> None:
         value = getattr(self, name)
+        if isinstance(value, np.integer | np.floating):
+            value = value.item()  # which JSON knows
+            object.__setattr__(self, name, value)
         kinds = (int,) if whole else (int, float)
         sound = (
             isinstance(value, kinds)

@@ -76,7 +76,7 @@ def save_tensors(
     path: PathOrStream, tensors: dict[str, torch.Tensor], header: dict[str, Any]
 ) -> None:
     """Write tensors and a JSON-able header to a stream, or to a path (see :func:`with_suffix`)."""
-    metadata = {"format": FORMAT, "header": json.dumps(header)}
+    metadata = {"format": FORMAT, "header": json.dumps(header, allow_nan=False)}
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     data = save(contiguous, metadata=metadata)
     target = path if isinstance(path, io.BufferedIOBase) else with_suffix(path)
@@ -255,6 +255,10 @@ def space_from_json(description: Any) -> spaces.Space[Any]:
 
 
 def _bound_to_json(bound: np.ndarray[Any, Any]) -> Any:
-    """Return one number where all entries of the bound are equal, else nested lists."""
-    first = bound.flat[0]
-    return first.item() if (bound == first).all() else bound.tolist()
+    """Return one number where all entries of the bound are equal, else nested lists.
+
+    JSON has no infinite numbers: a bound that is none is a text, ``"-inf"`` or ``"inf"``.
+    """
+    numbers = bound if np.isfinite(bound).all() else bound.astype(str)
+    first = numbers.flat[0]
+    return first.item() if (numbers == first).all() else numbers.tolist()

@@ -17,23 +17,26 @@ def shift_together(
     """Shift each row's pictures by one random offset.
 
     Args:
-        observation: (B, S, H, W); anything that is no picture is returned as it is.
-        goal: (B, 1, H, W).
+        observation: (B, S, H, W).
+        goal: (B, 1, H, W). Anything that is no picture is returned as it is, either of them.
         pixels: largest shift in each direction; 0 for none.
         generator: source of the offsets, on the pictures' device.
 
     Returns:
         Pictures of the same shapes and dtype.
     """
-    if pixels == 0 or observation.dim() != 4:
+    if pixels == 0 or (observation.dim() != 4 and goal.dim() != 4):
         return observation, goal
-    n_rows, _, height, width = observation.shape
+    n_rows = len(observation)
     down, right = torch.randint(
         0, 2 * pixels + 1, (2, n_rows), generator=generator, device=observation.device
     )
     batch = torch.arange(n_rows, device=observation.device)
 
     def shifted(pictures: Tensor) -> Tensor:
+        if pictures.dim() != 4:
+            return pictures
+        height, width = pictures.shape[2:]
         # Every shift of every picture as a view, of which one a row is copied: whole lines of
         # pixels at a time, eight times as fast as to look each pixel up.
         padded = _padded(pictures, pixels)

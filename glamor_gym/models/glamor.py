@@ -38,10 +38,12 @@ class Folded(NamedTuple):
         h: (M, B, H) first hidden states.
         c: (M, B, H) first cell states.
         constant: (M, B, 4H) what the context adds to the gates at every step, biases included.
-        table: (M, A + 1, 4H) what the previous token adds; its last row is the start token's.
+        table: (M, A + 1, 4H) what the previous token adds; its last row is the start token's. A
+            :class:`~glamor_gym.models.DurationModel` has such a table for each number of actions
+            left, one after the other.
         recurrent: (M, H, 4H) weights of h @ recurrent.
-        head: (M, H, A + 1) weights of the logits.
-        head_bias: (M, 1, A + 1).
+        head: (M, H, tokens) weights of the logits: the A actions, and STOP where it is a token.
+        head_bias: (M, 1, tokens).
     """
 
     h: Float[Tensor, "m b h"]
@@ -51,10 +53,6 @@ class Folded(NamedTuple):
     recurrent: Float[Tensor, "m h 4h"]
     head: Float[Tensor, "m h tokens"]
     head_bias: Float[Tensor, "m 1 tokens"]
-
-    def float(self) -> Folded:
-        """Return the same in float32: sampling and scores want more than bfloat16."""
-        return Folded(*(part.float() for part in self))
 
 
 class ActionDecoder(nn.Module):
@@ -164,8 +162,9 @@ class Losses(NamedTuple):
     """Equation 9's two terms.
 
     Attributes:
-        inverse: −log p_inv, a mean over tokens.
-        prior: −log p_prior, a mean over tokens.
+        inverse: −log p_inv, a mean over tokens; where durations are predicted, over actions, plus
+            that over durations.
+        prior: −log p_prior, likewise.
     """
 
     inverse: Float[Tensor, ""]
@@ -209,7 +208,9 @@ class GlamorModel(PairEncoder):
     def fold(self, observation: Tensor, goal: Tensor) -> Folded:
         """Encode B observations and goals, and make the decoders ready for them."""
         state, mixed = self.embed(observation, goal)
-        return fold((self.inverse_dynamics, self.prior), (mixed, state)).float()
+        # Encoders may run in bfloat16; what follows wants float32 whatever is around it.
+        with torch.autocast(state.device.type, enabled=False):
+            return fold((self.inverse_dynamics, self.prior), (mixed.float(), state.float()))
 
     def forward(
         self,

@@ -24,7 +24,9 @@ class Whitening(nn.Module):
     """Subtract each pixel's mean and divide by its spread, as the first batch of training has them.
 
     They are measured once, not on and on: what an encoder has learned to see stays as it is. Before
-    that, and for anything but uint8 pictures, inputs are left alone.
+    that, and for anything but uint8 pictures, inputs are left alone. The black frames before an
+    episode's first count as pictures, some 4 in 100: to a pixel that never changes otherwise they
+    give a spread of a fifth of its brightness.
 
     Args:
         frame_shape: (1, H, W) of one frame; all channels share its statistics.

@@ -211,5 +211,6 @@ class DiscernReplay(TrajectoryStore[TransitionBatch]):
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take back what :meth:`snapshot` returned; see :class:`FrameRing`."""
         super().restore(snapshot)
-        self._tree.set(np.arange(self.capacity), snapshot["priorities"])
+        priorities = snapshot["priorities"][: self.capacity]  # of a ring of another size
+        self._tree.set(np.arange(len(priorities)), priorities)
         self._highest = snapshot["highest"]

@@ -166,11 +166,15 @@ class FrameRing:
         """
         starts, lengths = snapshot["starts"], snapshot["lengths"]
         fits = starts.shape == lengths.shape and (starts >= 0).all() and (lengths >= 1).all()
-        if not fits or (starts + lengths > self.capacity).any():
+        if not fits or (starts + self._slots_of(lengths) > self.capacity).any():
             raise ValueError(f"snapshot holds runs that do not fit {self.capacity} slots")
         self._spans = SpanQueue.of(starts, lengths)
         self._head = snapshot["head"]
         self.runs_written = snapshot["runs_written"]
+
+    def _slots_of(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how many slots runs of so many steps take at least."""
+        return lengths
 
     def _observe(self, first: NDArray[np.int64], now: NDArray[np.int64]) -> NDArray[Any]:
         """Return the observations at the slots `now` of the runs whose frames begin at `first`."""

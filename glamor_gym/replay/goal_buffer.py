@@ -97,10 +97,12 @@ def squared_distances(frames: NDArray[Any], frame: NDArray[Any]) -> NDArray[np.f
     squared, rather than products subtracted, in which those of near frames would be lost.
     """
     rows = frames.reshape(len(frames), frame.size)
-    other = np.asarray(frame, np.float64).reshape(-1)
+    # Differences of pixels fit two bytes and their squares four, which is twice as fast.
+    narrow, wide = (np.int16, np.int32) if frames.dtype == np.uint8 else (np.float64, np.float64)
+    other = np.asarray(frame, narrow).reshape(-1)
     away = np.empty(len(rows))
     for first in range(0, len(rows), _ROWS):
-        difference = rows[first : first + _ROWS] - other
+        difference = (rows[first : first + _ROWS] - other).astype(wide, copy=False)
         # Not einsum, whose sums hang on where in memory a row begins.
         away[first : first + _ROWS] = np.square(difference, out=difference).sum(axis=1)
     return away

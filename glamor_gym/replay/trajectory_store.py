@@ -67,7 +67,7 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the slots now in use."""
+        """Bytes of frames, observations and actions in the slots now in use."""
         slots = len(self) + self.n_trajectories * (1 + self.goal_slots)
         return slots * self._slot_bytes
 
@@ -75,6 +75,9 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
     def _slot_bytes(self) -> int:
         arrays = (self._achieved, self._actions, self._observations)
         return sum(int(array[0].nbytes) for array in arrays if array is not None)
+
+    def _slots_of(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+        return lengths + 1 + self.goal_slots
 
     # ------------------------------------------------------------------------------- writing
 

@@ -122,8 +122,9 @@ class GymnasiumVecEnv(VecEnv):
     SB3 resets an environment in the very step that ended its episode. Gymnasium's vectors do the
     same with ``AutoresetMode.SAME_STEP``; with ``NEXT_STEP``, their default, the step after the
     end ignores its action and returns the first observation of the next episode. Such a step is
-    marked by ``info["reset_step"] = True``, and the observation returned at the end is the last
-    one, since there is no other yet.
+    marked by ``info["reset_step"] = True``, the one before it, which ended the episode, by
+    ``info["awaits_reset"] = True``: the observation that it returns is the last one, since there is
+    no other yet.
 
     Args:
         env: the vector environment, of either mode.
@@ -198,6 +199,7 @@ class GymnasiumVecEnv(VecEnv):
                 if final is None
                 else final[index]
             )
+            rows[index]["awaits_reset"] = self._resets_next_step
             rows[index]["TimeLimit.truncated"] = bool(truncated[index] and not terminated[index])
             rows[index]["episode"] = {
                 "r": float(self._returns[index]),

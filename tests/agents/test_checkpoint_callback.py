@@ -88,6 +88,14 @@ def test_a_second_signal_does_not_wait():
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+def test_a_signal_to_an_earlier_block_is_past():
+    stop = StopRequest()
+    with stop:
+        os.kill(os.getpid(), signal.SIGINT)
+    with stop:
+        assert stop.received is None
+
+
 def test_a_callback_that_ends_the_training_loses_no_step(tmp_path):
     # SB3 itself forgets the step in which a callback returns False.
     agent = new_agent()

@@ -26,6 +26,7 @@ from stable_baselines3.common.vec_env import (
 
 from glamor_gym.agents import AgentFileError, DiscernAgent, GCSLAgent, GlamorAgent
 from glamor_gym.agents.base import ImageGoalAgent
+from glamor_gym.agents.storage import load_tensors, save_tensors
 from glamor_gym.models.whitening import Whitening
 
 STOP = 4
@@ -44,6 +45,18 @@ AGENTS = [GlamorAgent, GCSLAgent, DiscernAgent]
 
 def make(agent_class: type[ImageGoalAgent], env: Any = None, **changes: Any) -> ImageGoalAgent:
     return agent_class(make_grid() if env is None else env, **{**SMALL, **changes})
+
+
+class WithOneEntryMore(gym.ObservationWrapper):
+    """An environment whose observations have one entry more."""
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env)
+        spaces = {**env.observation_space.spaces, "more": gym.spaces.Discrete(3)}
+        self.observation_space = gym.spaces.Dict(spaces)
+
+    def observation(self, observation: dict[str, Any]) -> dict[str, Any]:
+        return {**observation, "more": 0}
 
 
 def weights(agent: ImageGoalAgent) -> list[torch.Tensor]:
@@ -221,6 +234,15 @@ def test_sb3_can_evaluate_it_and_its_policy(trained_agent):
     assert actions.shape == (2,)
 
 
+def test_what_its_policy_draws_by_itself_hangs_on_the_seed_of_torch(trained_agent):
+    def drawn(seed: int) -> list[int]:
+        torch.manual_seed(seed)
+        many = [trained_agent.policy.predict(observations(8))[0] for _ in range(5)]
+        return np.concatenate(many).tolist()
+
+    assert drawn(0) == drawn(0)
+
+
 def test_saved_and_loaded_it_acts_and_learns_the_same(trained_agent, tmp_path):
     trained_agent.save(tmp_path / "agent")
     loaded = type(trained_agent).load(tmp_path / "agent", env=make_grid(), device="cpu")
@@ -336,7 +358,10 @@ def test_an_environment_that_does_not_fit_is_not_set(agent_class):
             agent.set_env(env)
     with pytest.raises(ValueError, match="must have 1 environments"):
         agent.set_env(make_vec_env(GRID, 2), force_reset=False)
+    with pytest.raises(ValueError, match="Observation spaces do not match"):
+        agent.set_env(make_vec_env(lambda: WithOneEntryMore(make_grid()), 3))
     assert agent.env is before
+    assert agent.n_envs == 1
 
 
 def test_a_clock_of_another_shape_is_refused(agent_class):
@@ -404,3 +429,116 @@ def test_a_vector_that_normalises_observations_is_refused(agent_class):
     with pytest.raises(ValueError, match="norm_obs=False"):
         make(agent_class, VecCheckNan(VecNormalize(vector)))
     make(agent_class, VecNormalize(vector, norm_obs=False)).learn(100)
+
+
+def test_parameters_go_into_a_dict_and_back_with_the_optimiser(agent_class, trained_agent):
+    parameters = trained_agent.get_parameters()
+    assert set(parameters) == {"policy", "policy.optimizer"}
+    other = make(agent_class, seed=1)
+    other.set_parameters(parameters)
+    moments = other.policy.optimizer.state_dict()["state"]
+    assert moments.keys() == parameters["policy.optimizer"]["state"].keys()
+    assert all(
+        torch.equal(*pair) for pair in zip(weights(other), weights(trained_agent), strict=True)
+    )
+
+
+def test_an_optimiser_of_other_networks_is_refused_and_nothing_is_taken(
+    agent_class, trained_agent, tmp_path
+):
+    trained_agent.save(tmp_path / "agent")
+    tensors, header = load_tensors(tmp_path / "agent")
+    tensors["optimizer.0.exp_avg"] = torch.zeros(1)
+    save_tensors(tmp_path / "agent", tensors, header)
+    with pytest.raises(AgentFileError, match=r"optimizer.0.exp_avg of shape \(1,\)"):
+        agent_class.load(tmp_path / "agent")
+    agent = make(agent_class, seed=1)
+    before = [weight.clone() for weight in weights(agent)]
+    with pytest.raises(AgentFileError, match=r"optimizer.0.exp_avg of shape \(1,\)"):
+        agent.set_parameters(tmp_path / "agent")
+    assert all(torch.equal(*pair) for pair in zip(before, weights(agent), strict=True))
+
+
+def test_parameters_without_an_optimiser_begin_it_anew(agent_class, trained_agent, tmp_path):
+    trained_agent.save(tmp_path / "half", half=True)
+    agent = make(agent_class).learn(100)
+    assert agent.policy.optimizer.state
+    agent.set_parameters(tmp_path / "half")
+    assert not agent.policy.optimizer.state
+
+
+def test_what_raises_in_the_middle_of_a_step_leaves_no_false_episode(agent_class):
+    class Interrupt(BaseCallback):
+        def _on_step(self) -> bool:
+            if self.num_timesteps == 13:
+                raise KeyboardInterrupt
+            return True
+
+    agent = make(agent_class)
+    with pytest.raises(KeyboardInterrupt):
+        agent.learn(200, callback=Interrupt())
+    agent.learn(100, reset_num_timesteps=False)
+    state = agent.replay_buffer.state()
+    begins = np.cumsum([0, *state["lengths"] + 1])
+    for first, last in zip(begins[:-1], begins[1:] - 1, strict=True):
+        cells = state["achieved"][first : last + 1].reshape(-1, 49).argmax(axis=1)
+        rows, columns = np.divmod(cells, 7)
+        assert (np.abs(np.diff(rows)) + np.abs(np.diff(columns)) <= 1).all()
+
+
+def test_a_seed_set_later_is_the_seed_of_all_its_choices(agent_class):
+    agent = make(agent_class)
+    drawn = []
+    for seed in (1, 2, 1):
+        agent.set_random_seed(seed)
+        actions = agent.rng.integers(0, 99, 5)
+        drawn.append((*actions, *agent.replay_buffer.rng.integers(0, 99, 5)))
+        drawn[-1] += (int(torch.randint(10**6, (), generator=agent.generator)),)
+    assert drawn[0] == drawn[2] != drawn[1]
+
+
+def test_a_policy_by_itself_is_not_kept(agent_class, tmp_path):
+    policy = make(agent_class).policy
+    with pytest.raises(NotImplementedError, match="use the agent's save"):
+        policy.save(tmp_path / "policy")
+    with pytest.raises(NotImplementedError, match="use the agent's load"):
+        type(policy).load(tmp_path / "policy")
+    assert not list(tmp_path.iterdir())
+
+
+def test_numbers_of_numpy_are_taken_and_kept(agent_class, tmp_path):
+    agent = make(agent_class, batch_size=np.int64(16), replay_ratio=np.float32(4))
+    agent.save(tmp_path / "agent")
+    assert agent_class.load(tmp_path / "agent").settings == agent.settings
+
+
+def test_an_observation_that_no_file_can_tell_of_is_refused(agent_class):
+    class WithBits(WithOneEntryMore):
+        def __init__(self, env):
+            super().__init__(env)
+            self.observation_space.spaces["more"] = gym.spaces.MultiBinary(3)
+
+    with pytest.raises(ValueError, match=r"got MultiBinary\(3\) for 'more'"):
+        make(agent_class, WithBits(make_grid()))
+
+
+def test_an_environment_that_cannot_be_made_is_no_fault_of_the_file(
+    agent_class, trained_agent, tmp_path
+):
+    trained_agent.save(tmp_path / "agent")
+    with pytest.raises(ValueError, match="cannot be made") as raised:
+        agent_class.load(tmp_path / "agent", "glamor/Nowhere-v0")
+    assert not isinstance(raised.value, AgentFileError)
+
+
+def test_plans_wait_for_the_reset_of_a_vector_that_makes_it_in_the_next_step(agent_class):
+    agent = make(agent_class, gym.make_vec(GRID, num_envs=2), learning_starts=20)
+    begun = []
+    begin_episodes = agent._begin_episodes
+    agent._begin_episodes = lambda starts: (  # type: ignore[method-assign]
+        begun.extend(agent._last_observations["steps_left"][starts, 0].tolist()),
+        begin_episodes(starts),
+    )
+    agent.learn(100)
+    assert begun
+    assert set(begun) == {10}  # at the first observation of an episode, not the last

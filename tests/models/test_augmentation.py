@@ -33,6 +33,16 @@ def test_vectors_and_zero_shifts_are_left_alone():
     assert shift_together(picture, picture, 0, generator)[0] is picture
 
 
+def test_a_picture_is_shifted_beside_a_goal_that_is_none():
+    picture, vector = torch.zeros(40, 1, 6, 6, dtype=torch.uint8), torch.rand(40, 5)
+    picture[:, :, 3, 3] = 255
+    for arguments in ((picture, vector), (vector, picture)):
+        moved = shift_together(*arguments, 2, torch.Generator().manual_seed(0))
+        for before, after in zip(arguments, moved, strict=True):
+            assert before.shape == after.shape
+            assert torch.equal(before, after) == (before is vector)
+
+
 def test_edges_are_repeated_outwards():
     pictures = torch.randint(0, 256, (3, 2, 9, 13), dtype=torch.uint8)
     expected = np.pad(pictures.numpy(), ((0, 0), (0, 0), (2, 2), (2, 2)), mode="edge")

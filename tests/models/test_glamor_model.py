@@ -49,6 +49,23 @@ def test_folding_changes_no_probability():
             assert abs(packed[model][row == index].sum().item() - expected) < 1e-9
 
 
+def test_decoders_are_folded_in_float32_whatever_encoders_compute_in():
+    boxes = {"observation": (4, 40, 40), "achieved_goal": (1, 40, 40)}
+    space = spaces.Dict(
+        {name: spaces.Box(0, 255, shape, np.uint8) for name, shape in boxes.items()}
+    )
+    torch.manual_seed(0)
+    model = GlamorModel(space, N_ACTIONS, encoder="tiny", embedding_size=16)
+    pictures = [torch.randint(0, 256, (2, *shape), dtype=torch.uint8) for shape in boxes.values()]
+    with torch.autocast("cpu", torch.bfloat16):
+        folded = model.fold(*pictures)
+        state, mixed = model.embed(*pictures)
+    assert state.dtype == torch.bfloat16
+    exact = fold((model.inverse_dynamics, model.prior), (mixed.float(), state.float()))
+    for part, expected in zip(folded, exact, strict=True):
+        torch.testing.assert_close(part, expected)
+
+
 def test_the_probabilities_of_all_sequences_sum_to_one():
     """All that stop within two actions, and all that have not after three."""
     decoders, contexts = make_decoders()

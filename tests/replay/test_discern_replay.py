@@ -124,6 +124,16 @@ def test_goals_survive_files_and_checkpoints(tmp_path):
     assert (one.goal == two.goal).all()
 
 
+def test_a_larger_replay_goes_on_from_a_smaller_one():
+    replay, larger = make(capacity=20), make(capacity=40)
+    replay.add(episode(10, 4))
+    replay.set_errors(np.array([1, 2]), np.array([3.0, 5.0]))
+    larger.restore(replay.snapshot())
+    for name, array in larger.slot_arrays().items():
+        array[: replay.capacity] = replay.slot_arrays()[name]
+    assert (replay.sample(50).slots == larger.sample(50).slots).all()
+
+
 def test_what_does_not_fit_is_refused():
     replay = make()
     with pytest.raises(ValueError, match="goal must be given"):

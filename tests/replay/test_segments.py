@@ -130,3 +130,6 @@ def test_snapshot_of_a_larger_ring():
         add(replay, np.random.default_rng(0), 5)
     with pytest.raises(ValueError, match="do not fit 10 slots"):
         TrajectoryReplay(10, SPACE, 4).restore(replay.snapshot())
+    one_frame_too_many = {**replay.snapshot(), "starts": np.array([0]), "lengths": np.array([10])}
+    with pytest.raises(ValueError, match="do not fit 10 slots"):
+        TrajectoryReplay(10, SPACE, 4).restore(one_frame_too_many)
