@@ -175,7 +175,8 @@ class EvaluationResult:
         mean_length: mean number of environment steps in an episode, STOP not counted.
         episodes: number of episodes behind each rate.
         seed: what the start of each episode derives from.
-        goals_hash: hash of the goal set that was used.
+        goals_hash: hash of the goal set whose evaluation or training goals were used; of others,
+            those held out among them, SHA-256 of the goals themselves.
         goals: which goals of the set: ``"eval"``, ``"held-out"``, …, or the name of its file; None
             in a result of before this was written down, and likewise the next.
         env_kwargs: further keyword arguments of ``gym.make``.

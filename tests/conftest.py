@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 
 import pytest
@@ -9,6 +10,9 @@ import pytest
 # Before torch is imported anywhere; workers of vector environments inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+# SB3's workers too begin with everything imported, once for all of them.
+multiprocessing.set_forkserver_preload(["__main__", "glamor_gym.vector.collector"])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

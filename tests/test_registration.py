@@ -12,7 +12,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 import glamor_gym
-from glamor_gym.registration import register_envs
+from glamor_gym.registration import find_env_id, register_envs
 from glamor_gym.tasks import TASKS
 
 IDS = [task.id for task in TASKS.values()]
@@ -216,3 +216,18 @@ def test_workers_of_a_fork_server_know_the_ids_whatever_the_main_script_imports(
 def test_a_misspelt_argument_tells_the_nearest(make):
     with pytest.raises(TypeError, match="no option 'horizn'; did you mean horizon"):
         make("glamor/Pong-v0", horizn=3)
+
+
+def test_an_environment_is_found_by_its_id_a_short_name_or_its_module(tmp_path, monkeypatch):
+    (tmp_path / "other_worlds.py").write_text(
+        "import gymnasium as gym\n"
+        "gym.register('other/Grid-v0', entry_point='glamor_gym.factory:make_goal_env')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find_env_id("Pong") == find_env_id("glamor/Pong-v0") == "glamor/Pong-v0"
+    assert find_env_id("other_worlds:other/Grid-v0") == "other/Grid-v0"
+    del gym.registry["other/Grid-v0"]
+    with pytest.raises(ValueError, match="unknown task 'Pongg'"):
+        find_env_id("Pongg")
+    with pytest.raises(ValueError, match="'no_worlds' of 'no_worlds:a/B-v0' cannot be imported"):
+        find_env_id("no_worlds:a/B-v0")

@@ -6,6 +6,7 @@ In: :class:`~glamor_gym.commands.options.Ablate`. Out: the folder of the ablatio
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -109,7 +110,8 @@ def _table(folder: AblationFolder, record: AblationRecord) -> Table:
     )  # fmt: skip
     for variant in record.variants:
         ours = scores.get(variant, {})
-        words = [f"{mean_rate(ours, record.tasks):.2f}" if ours else "–", "", "", ""]
+        rate = mean_rate(ours, record.tasks)
+        words = ["–" if math.isnan(rate) else f"{rate:.2f}", "", "", ""]
         difference = panel_difference(ours, base, record.tasks)
         if variant != BASE and difference is not None:
             words[1:] = [

@@ -44,7 +44,7 @@ def benchmark(options: Benchmark, command: str) -> int:
         specs = _specs(options)
         crew = Crew.of(options)
         jobs = jobs_to_do(specs, folder, command=command, **crew.job_arguments)
-        check_benchmark(jobs, specs, folder)
+        check_benchmark(specs, folder)
         folder.add_command(command)
     print(f"{len(specs)} runs, {len(specs) - len(jobs)} of them finished already, in {folder.path}")
     interrupted = crew.carry_out(jobs)

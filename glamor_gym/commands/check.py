@@ -16,6 +16,7 @@ import gymnasium as gym
 from rich.markup import escape
 from rich.table import Table
 
+from glamor_gym.agents.storage import file_named
 from glamor_gym.commands.assignments import parse_assignments
 from glamor_gym.commands.errors import InputError, checking_input
 from glamor_gym.commands.options import Check
@@ -35,7 +36,8 @@ def check(options: Check) -> int:
         InputError: there is no such environment, file or algorithm, or they do not fit.
     """
     path = Path(options.subject)
-    report = _checked_agent(path, options) if path.exists() else _checked_env(options)
+    is_agent = path.exists() or file_named(path).exists()
+    report = _checked_agent(path, options) if is_agent else _checked_env(options)
     if options.json:
         print(json.dumps(report.as_dict(), indent=2))
     else:

@@ -31,6 +31,7 @@ from glamor_gym.goals import (
 from glamor_gym.report.pictures import save_picture
 from glamor_gym.report.rendering import listed
 from glamor_gym.tasks import TASKS, Task, get_task
+from glamor_gym.wrappers.goal_rules import label_tolerance
 
 
 def carry_out(options: BuildGoals | ShowGoals | VerifyGoals | ReportGoals, command: str) -> int:
@@ -82,7 +83,7 @@ def show(options: ShowGoals) -> int:
         print(f"{name}: {value}")
     labels = Table("label", "low", "high", "counts as near within")
     for name, (low, high) in goal_set.bounds.items():
-        labels.add_row(name, f"{low:g}", f"{high:g}", f"{goal_set.ranges[name] / 10:g}")
+        labels.add_row(name, f"{low:g}", f"{high:g}", f"{label_tolerance(goal_set.ranges[name]):g}")
     terminal().print(labels)
     return 0
 

@@ -63,7 +63,7 @@ class Train:
 
     The folder of the run gets config.json, metrics.csv, events for TensorBoard, checkpoint/ and
     report.html. If it holds a run already, that run goes on from its checkpoint up to --steps.
-    Ctrl-C saves the agent and reports the last evaluation.
+    Ctrl-C saves the agent; the same command goes on from there.
     """
 
     task: Annotated[str | None, _or_else("TASK", "that of the run that goes on")] = None

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -15,7 +14,7 @@ from glamor_gym.agents.storage import file_named, load_header
 from glamor_gym.commands.assignments import parse_assignments
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments import ALGORITHMS, Algorithm, get_algorithm
-from glamor_gym.tasks import get_task
+from glamor_gym.registration import find_env_id
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def find_agent(
     return SavedAgent(
         get_algorithm(config.algorithm),
         files[0],
-        config.task if task is None else _id_of(task),
+        config.task if task is None else find_env_id(task),
         config.env_kwargs | env_kwargs,
         home=run.path,
     )
@@ -99,17 +98,7 @@ def _in_file(
     if not task:
         raise ValueError(f"--task is needed: {path} does not tell what it was trained on")
     home = file.with_suffix("") if file.suffix else file.with_name(f"{file.name}-results")
-    return SavedAgent(get_algorithm(algorithm), file, _id_of(task), env_kwargs, home)
-
-
-def _id_of(task: str) -> str:
-    """Return the id of an environment by that id, or by the short name of a task.
-
-    Raises:
-        ValueError: there is none.
-    """
-    is_other = task in gym.registry or ":" in task  # MODULE:ID imports the module first
-    return task if is_other else get_task(task).id
+    return SavedAgent(get_algorithm(algorithm), file, find_env_id(task), env_kwargs, home)
 
 
 def _algorithm_of(class_name: Any) -> str:

@@ -49,8 +49,11 @@ def progression(job: Job) -> Progression:
     status = read_status(job.folder)
     if status.state == "waiting":
         return Progression("waiting")
-    table = RunFolder(job.folder).metrics()
-    step = 0 if table.empty else int(table["step"].iloc[-1])
+    try:
+        table = RunFolder(job.folder).metrics()
+        step = 0 if table.empty else int(table["step"].iloc[-1])
+    except (KeyError, ValueError) as error:  # it is damaged, which is that run's affair alone
+        return Progression(status.state, error=status.error or str(error))
     if "eval/success_rate" not in table or not table["eval/success_rate"].count():
         return Progression(status.state, step, error=status.error)
     last = table.dropna(subset=["eval/success_rate"]).iloc[-1]

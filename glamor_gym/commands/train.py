@@ -65,7 +65,7 @@ def train(options: Train, command: str) -> int:
 
 def _stopped(run: Run, error: BaseException) -> int:
     """Say how a run that came to no end goes on; return the exit code."""
-    print(f"stopped at step {run.steps_taken:,}: {error}")
+    print(f"stopped at step {run.steps_taken:,}: {str(error) or 'at once'}")
     again = "go on" if get_algorithm(run.config.algorithm).resumes else "begin anew"
     print(f"{again} with: glamor-gym train --run-dir {run.folder.path}")
     if isinstance(error, FloatingPointError):

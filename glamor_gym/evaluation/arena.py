@@ -23,7 +23,8 @@ from glamor_gym.checks import as_integer
 from glamor_gym.evaluation.baselines import Predictor
 from glamor_gym.evaluation.rollout import Episode, Errand, Moment, Observation, play
 from glamor_gym.goals import load_goal_set
-from glamor_gym.tasks import TASKS, get_task
+from glamor_gym.registration import find_env_id
+from glamor_gym.tasks import TASKS
 from glamor_gym.types import Goal
 
 MOST_REPEATS = 100_000
@@ -49,8 +50,8 @@ class Arena:
         ranges: label → feasible range, by which success is judged.
         goals: which goals they are, in one word: ``"eval"``, ``"held-out"``, … or the name of a
             goal set's file.
-        goals_hash: hash of the goal set that they are from; where they are from none, SHA-256 of
-            the goals themselves.
+        goals_hash: hash of the goal set whose evaluation or training goals they are; of others,
+            those held out among them, SHA-256 of the goals themselves.
         env_kwargs: the further keyword arguments, as JSON would keep them.
         stop_action: index of STOP; the world's actions are below it.
 
@@ -77,7 +78,7 @@ class Arena:
             as_integer(number, name=name, low=least, high=most)
         if not isinstance(env_kwargs, Mapping | None):
             raise TypeError(f"env_kwargs must be a dict, got {type(env_kwargs).__name__}")
-        self.task = id if isinstance(id, str) and id in gym.registry else get_task(id).id
+        self.task = find_env_id(id)
         self._seed = seed
         self._progress_bar = progress_bar
         self.env_kwargs: dict[str, Any] = json.loads(

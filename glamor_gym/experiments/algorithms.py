@@ -294,7 +294,7 @@ class Player(Algorithm):
 
     def argument_names(self) -> tuple[str, ...]:
         """Return no name: there is nothing to set."""
-        return ("policy_kwargs",)
+        return ()
 
     def player(self, stop_action: int, seed: int) -> Predictor:
         """Return the agent.

@@ -194,20 +194,17 @@ def jobs_to_do(specs: Sequence[RunSpec], folder: ExperimentFolder, **arguments: 
     ]
 
 
-def check_benchmark(
-    jobs: Sequence[Job], specs: Sequence[RunSpec], folder: ExperimentFolder
-) -> None:
-    """Check that runs to be made can stand in one table with those that are there.
+def check_benchmark(specs: Sequence[RunSpec], folder: ExperimentFolder) -> None:
+    """Check that the runs that are asked for can stand in one table with those that are there.
 
     Args:
-        jobs: the runs to be made.
         specs: every run that is asked for; those of them that are there may have fewer steps yet.
         folder: of the benchmark.
 
     Raises:
         ValueError: settings, environment or budget of a run that is there are other ones.
     """
-    kinds = {(job.spec.algorithm, job.spec.chosen_preset): job.spec for job in jobs}
+    kinds = {(spec.algorithm, spec.chosen_preset): spec for spec in specs}
     asked = {folder.run(spec).path for spec in specs}
     for run in folder.run_folders():
         if not run.holds_a_run():

@@ -20,6 +20,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from glamor_gym.agents import CheckpointCallback, StopRequest, TrainingInterrupted
+from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.evaluation import (
     EvaluationCallback,
     RunConfig,
@@ -31,7 +32,7 @@ from glamor_gym.evaluation import (
 from glamor_gym.evaluation.baselines import Predictor
 from glamor_gym.experiments.algorithms import Algorithm
 from glamor_gym.experiments.allocator import keep_freed_memory
-from glamor_gym.files import lock_folder
+from glamor_gym.files import FolderInUseError, lock_folder
 from glamor_gym.types import EvaluationResult
 from glamor_gym.vector.sb3 import horizon_of
 
@@ -45,18 +46,26 @@ PICTURES = 30
 class Run(ABC):
     """A run that was found in order and is ready to go.
 
+    Args:
+        config: what is to be run.
+        folder: where.
+        before: what was there when the run was found in order.
+
     Attributes:
         config: what is to be run.
         folder: where.
         lock: keeps other processes from the folder until it is closed, as it is at the end.
 
     Raises:
-        FolderInUseError: another process is at work in the folder.
+        FolderInUseError: another process is at work in the folder, or was since then.
     """
 
-    def __init__(self, config: RunConfig, folder: RunFolder) -> None:
+    def __init__(self, config: RunConfig, folder: RunFolder, before: RunConfig | None) -> None:
         self.lock = ExitStack()
         self.lock.enter_context(lock_folder(folder.path))
+        if before != (folder.config() if folder.holds_a_run() else None):
+            self.lock.close()
+            raise FolderInUseError(f"another process has been at work in {folder.path}: try again")
         self.config = config
         self.folder = folder
         folder.write_config(config)
@@ -85,8 +94,14 @@ class Run(ABC):
 class PlayedRun(Run):
     """An agent with nothing to learn, or that has learned already: one evaluation."""
 
-    def __init__(self, config: RunConfig, folder: RunFolder, agent: Predictor) -> None:
-        super().__init__(dataclasses.replace(config, hardware=_processors()), folder)
+    def __init__(
+        self,
+        config: RunConfig,
+        folder: RunFolder,
+        before: RunConfig | None,
+        agent: Predictor,
+    ) -> None:
+        super().__init__(dataclasses.replace(config, hardware=_processors()), folder, before)
         self._agent = agent
 
     def complete(self) -> EvaluationResult:
@@ -119,6 +134,7 @@ class TrainedRun(Run):
         self,
         config: RunConfig,
         folder: RunFolder,
+        before: RunConfig | None,
         algorithm: Algorithm,
         agent: BaseAlgorithm,
         evaluation: EvaluationCallback,
@@ -132,9 +148,9 @@ class TrainedRun(Run):
             minutes_left = config.minutes - config.train_seconds / 60
             self._has_time = minutes_left > 0
             limits += [StopAfter(minutes_left)] if self._has_time else []
-        if not isinstance(agent, OffPolicyAlgorithm):
+        if not isinstance(agent, ImageGoalAgent):  # which stops there by itself
             limits.append(_StopAt(config.steps))
-        super().__init__(config, folder)
+        super().__init__(config, folder, before)
         self._algorithm = algorithm
         self._agent = agent
         self._evaluation = evaluation
@@ -206,6 +222,7 @@ class TrainedRun(Run):
             reset_num_timesteps=False,
             progress_bar=self._progress_bar,
         )
+        self.folder.forget_held_out()  # an evaluation meanwhile was of an agent on its way
 
     def _log_interval(self) -> int:
         """Return how many episodes (rollouts, without a replay) there are to a logged row."""

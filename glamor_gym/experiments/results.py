@@ -55,9 +55,9 @@ def results_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
     """Return a row a run, with the columns :data:`RESULT_COLUMNS`.
 
     ``state`` is that of :class:`~glamor_gym.experiments.status.Status`; figures are missing where
-    a run was not evaluated yet. ``steps`` and ``updates`` are those made up to its last evaluation;
-    where the agent is that of another run, they and ``train_minutes`` are that run's. A run whose
-    files are damaged counts as failed.
+    a run was not evaluated yet. ``steps`` and ``updates`` are those made up to the last row of its
+    log; where the agent is that of another run, they and ``train_minutes`` are that run's. A run
+    whose files are damaged counts as failed.
 
     Args:
         folders: of the runs; one that was not begun gives no row.

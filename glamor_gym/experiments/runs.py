@@ -97,12 +97,14 @@ def prepare_run(
 
     Raises:
         ValueError: a setting is wrong, or does not fit the run that is there.
+        FolderInUseError: another process is at work in the folder, or was meanwhile.
         ModuleNotFoundError: the algorithm is part of a library that is not installed.
     """
     algorithm = get_algorithm(spec.algorithm)
-    was_finished = folder.holds_a_run() and folder.config().finished
+    before = folder.config() if folder.holds_a_run() else None
+    was_finished = before is not None and before.finished
     config = dataclasses.replace(
-        config_of(spec, folder) if folder.holds_a_run() else new_config(spec),
+        new_config(spec) if before is None else config_of(spec, folder),
         steps=spec.steps,
         eval_every=spec.evaluation_interval,
         episodes_per_goal=spec.episodes_per_goal,
@@ -115,9 +117,14 @@ def prepare_run(
     )
     config = dataclasses.replace(config, commands=[*config.commands, command])
     if isinstance(algorithm, Player):
-        return PlayedRun(config, folder, _player(algorithm, config))
+        return PlayedRun(config, folder, before, _player(algorithm, config))
     if config.trained_in:
-        return PlayedRun(config, folder, _trained_agent(algorithm, config, folder, device))
+        return PlayedRun(config, folder, before, _trained_agent(algorithm, config, folder, device))
+    if before is not None and was_finished and not algorithm.resumes and spec.steps <= before.steps:
+        raise ValueError(
+            f"{folder.path} holds a finished run of {before.steps} steps, and runs of "
+            f"{algorithm.name} cannot go on; take another folder for a new run"
+        )
     agent = _agent(algorithm, config, folder, device)
     if agent.num_timesteps >= config.steps + config.n_envs:  # all environments step at once
         raise ValueError(
@@ -144,7 +151,7 @@ def prepare_run(
         train_seconds=config.train_seconds if agent.num_timesteps else 0.0,
     )
     return TrainedRun(
-        config, folder, algorithm, agent, evaluation, callbacks, progress_bar, is_extended
+        config, folder, before, algorithm, agent, evaluation, callbacks, progress_bar, is_extended
     )
 
 

@@ -68,11 +68,15 @@ def _run(job: Job) -> None:
 
     from glamor_gym.agents import TrainingInterrupted
     from glamor_gym.evaluation import RunFolder
+    from glamor_gym.experiments.run_config import is_finished
     from glamor_gym.experiments.runs import train_run
     from glamor_gym.report import write_report
 
     torch.set_num_threads(job.threads)
     folder = RunFolder(job.folder)
+    if is_finished(job.spec, folder):  # by another process, since this job was thought of
+        write_report(folder)
+        return
     try:
         train_run(job.spec, folder, command=job.command, device=job.device, verbose=1)
     except TrainingInterrupted:

@@ -31,7 +31,7 @@ from typing import Any, cast, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from glamor_gym.checks import as_instance, as_number
+from glamor_gym.checks import as_instance, as_integer, as_number
 from glamor_gym.files import write_atomically
 from glamor_gym.tasks import get_task
 from glamor_gym.types import Goal, GoalKind, Labels
@@ -55,6 +55,7 @@ _CONTENT_DTYPES: Mapping[GoalKind, tuple[str, ...]] = {
     "frame": ("|u1", "<f4"),
 }
 _DAMAGE = (
+    AttributeError,  # a list where a mapping is to be
     KeyError,  # a member is missing
     TypeError,  # JSON of another shape
     ValueError,  # not an archive of arrays, or no JSON
@@ -189,8 +190,8 @@ class GoalSet:
         for split, goals in (("evaluation", evaluation), ("training", training)):
             if not len(goals):
                 raise GoalSetError(f"{split} must hold at least one goal")
-        self._task = task
-        self._version = version
+        self._task = as_instance(task, str, name="task")
+        self._version = as_integer(version, name="version", low=0)
         self._evaluation = evaluation
         self._training = training
         self._bounds = {

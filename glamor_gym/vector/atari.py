@@ -121,8 +121,8 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
                 ``reset_mask``, bool (num_envs,), for the environments that begin anew.
 
         Raises:
-            ValueError: an option, a goal or the number of seeds is not as described.
-            TypeError: a goal is of the wrong type or dtype.
+            ValueError: an option, a goal, a seed or their number is not as described.
+            TypeError: a goal or a seed is of the wrong type or dtype.
         """
         options = dict(options or {})
         mask = np.asarray(options.pop("reset_mask", np.ones(self.num_envs, np.bool_)))
@@ -130,13 +130,8 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
             raise ValueError(
                 f"options['reset_mask'] must be bool of shape ({self.num_envs},), got {mask!r}"
             )
-        if seed is None or isinstance(seed, int | np.integer):
-            seed = [None if seed is None else seed + k for k in range(self.num_envs)]
-        if len(seed) != self.num_envs:
-            raise ValueError(
-                f"seed must be an integer or a list of {self.num_envs}, got {len(seed)} of them"
-            )
-        self._end_reset(self._begin_reset(np.flatnonzero(mask), seed, options))
+        seeds = self._seeds(seed)
+        self._end_reset(self._begin_reset(np.flatnonzero(mask), seeds, options))
         self._begun = True
         return self._observe(), self._inform(among=mask)
 
@@ -171,9 +166,39 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
             infos = self._begin_anew(infos)
         return self._observe(), rewards, terminated, truncated, infos
 
+    def _seeds(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
+        """Return the seed of each environment."""
+        if seed is None:
+            return [None] * self.num_envs
+        if not isinstance(seed, Sequence | np.ndarray):
+            first = as_integer(seed, name="seed", low=0)
+            return [first + k for k in range(self.num_envs)]
+        if len(seed) != self.num_envs:
+            raise ValueError(
+                f"seed must be an integer or a list of {self.num_envs}, got {len(seed)} of them"
+            )
+        return [None if one is None else as_integer(one, name="seed", low=0) for one in seed]
+
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """Call a method that the environments have in common; return what it says for each."""
-        return (getattr(self, name)(*args, **kwargs),) * self.num_envs
+        """Call a method that the environments have in common; return what it says for each.
+
+        Where the name is that of an attribute, that is returned instead, as Gymnasium does.
+        """
+        value = getattr(self, name)
+        return (value(*args, **kwargs) if callable(value) else value,) * self.num_envs
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """Return an attribute that the environments have in common, for each; see :meth:`call`."""
+        return self.call(name)
+
+    def has_wrapper_attr(self, name: str) -> bool:
+        """Return whether the environments have an attribute in common."""
+        return hasattr(self, name)
+
+    @property
+    def task_id(self) -> str | None:
+        """The id by which ``gym.make_vec`` made it; None where it was made otherwise."""
+        return None if self.spec is None else self.spec.id
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """Return for each environment the newest frame beside the goal, uint8 (H, W, 3)."""

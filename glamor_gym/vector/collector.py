@@ -16,6 +16,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
 
 from glamor_gym.checks import as_choice, as_integer
+from glamor_gym.registration import find_env_id
 from glamor_gym.tasks import get_task
 from glamor_gym.vector import CollectorKind
 from glamor_gym.vector.sb3 import GymnasiumVecEnv
@@ -55,8 +56,7 @@ def make_collector(
     """
     kind = as_choice(kind, get_args(CollectorKind), name="kind")
     n_envs = as_integer(n_envs, name="n_envs", low=1)
-    if id not in gym.registry:
-        id = get_task(id).id
+    id = find_env_id(id)
     if kind == "auto":
         kind = _fastest(id) if torch.cuda.is_available() else "in-process"
     if kind == "in-process":

@@ -35,6 +35,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from glamor_gym.checks import as_integer
+from glamor_gym.registration import register_in_workers
 
 _logger = logging.getLogger(__name__)
 
@@ -111,6 +112,9 @@ class WorkerVecEnv(VecEnv):
             spaces = example.observation_space, example.action_space
         self.name = name or (spec.id if spec is not None else "an environment without an id")
         self._makers = makers
+        # A worker that imports PyTorch and SB3 by itself takes seconds to begin, and all others
+        # wait while one is replaced.
+        register_in_workers("glamor_gym.vector.collector")
         # Workers inherit neither locks nor OpenGL contexts nor the other workers' pipes.
         methods = multiprocessing.get_all_start_methods()
         self._context: Any = multiprocessing.get_context(

@@ -3,13 +3,17 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from small_runs import SMALL, player_spec, small_spec
+from small_runs import SMALL, job_for, player_spec, small_spec
 from stable_baselines3.common.callbacks import BaseCallback
 
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.evaluation import RunFolder, evaluate, save_result
+from glamor_gym.experiments import runs
 from glamor_gym.experiments.run_config import is_finished
 from glamor_gym.experiments.runs import planned_by, prepare_run, train_run
+from glamor_gym.experiments.status import read_status
+from glamor_gym.experiments.worker import carry_out
+from glamor_gym.files import FolderInUseError, lock_folder
 from glamor_gym.planners import PlannerSettings
 
 
@@ -209,3 +213,66 @@ def test_nothing_is_written_for_a_run_that_cannot_be(tmp_path):
     with pytest.raises(ValueError, match="n_trials"):
         prepare_run(small_spec(overrides={"n_trials": 0}), RunFolder(tmp_path / "run"), command="")
     assert not (tmp_path / "run").exists()
+
+
+PPO = {"algorithm": "ppo", "overrides": {"n_steps": 32, "batch_size": 64, "n_epochs": 1}}
+
+
+def test_a_finished_run_that_cannot_go_on_is_not_begun_anew(tmp_path):
+    spec, folder = small_spec(**PPO), RunFolder(tmp_path)
+    train_run(spec, folder, command="first", device="cpu")
+    before = folder.metrics()
+    with pytest.raises(ValueError, match="holds a finished run of 200 steps, and runs of ppo"):
+        prepare_run(spec, folder, command="second", device="cpu")
+    assert folder.metrics().equals(before)
+    assert folder.config().finished
+
+
+def test_a_job_whose_run_another_process_has_finished_leaves_it_as_it_is(tmp_path):
+    job = job_for(small_spec(**PPO), tmp_path)
+    folder = RunFolder(job.folder)
+    train_run(job.spec, folder, command="theirs", device="cpu")
+    before = folder.metrics()
+    carry_out(job)
+    assert read_status(job.folder).state == "finished"
+    assert folder.config().commands == ["theirs"]
+    assert folder.metrics().equals(before)
+
+
+def test_a_run_is_not_begun_on_what_another_process_has_changed_since(tmp_path, monkeypatch):
+    spec, folder = small_spec(), RunFolder(tmp_path)
+    hardware_of = runs.hardware_of
+
+    def meanwhile(agent):
+        monkeypatch.undo()
+        train_run(spec, folder, command="theirs", device="cpu")
+        return hardware_of(agent)
+
+    monkeypatch.setattr(runs, "hardware_of", meanwhile)
+    with pytest.raises(FolderInUseError, match="has been at work in"):
+        train_run(spec, folder, command="ours", device="cpu")
+    assert folder.config().finished
+    assert folder.config().commands == ["theirs"]
+    with lock_folder(tmp_path):  # nobody holds it any more
+        assert is_finished(spec, folder)
+
+
+def test_off_policy_algorithms_with_long_rollouts_keep_to_the_budget_too(tmp_path):
+    spec = small_spec(algorithm="dqn-her", overrides={"train_freq": 40}, steps=60, n_envs=1)
+    train_run(spec, RunFolder(tmp_path), command="", device="cpu")
+    assert RunFolder(tmp_path).metrics()["step"].max() == 60
+
+
+def test_held_out_goals_seen_by_an_agent_on_its_way_are_not_those_of_the_last(tmp_path):
+    class Meanwhile(BaseCallback):
+        def _on_step(self) -> bool:
+            if self.num_timesteps == 100:
+                result = evaluate(
+                    self.model, "glamor/GridWorld-v0", goals="held-out", baselines=False
+                )
+                save_result(result, folder.held_out_file)
+            return True
+
+    folder = RunFolder(tmp_path)
+    train_run(small_spec(), folder, command="", device="cpu", callbacks=[Meanwhile()])
+    assert folder.held_out() is None

@@ -265,3 +265,23 @@ def test_a_step_before_the_first_reset_leaves_nothing_behind():
     threaded.close()
     threaded.close()
     plain.close()
+
+
+def test_seeds_of_numpy_are_seeds_and_what_is_none_is_named():
+    threaded, plain = pair("Pong")
+    assert_same(threaded.reset(seed=np.int64(3))[0], plain.reset(seed=3)[0])
+    assert_same(threaded.reset(seed=np.arange(3, 6))[0], plain.reset(seed=[3, 4, 5])[0])
+    for seed, error in ((-1, ValueError), ([0, 1, -2], ValueError), (2.5, TypeError)):
+        with pytest.raises(error, match="seed must be an integer"):
+            threaded.reset(seed=seed)
+    threaded.close()
+    plain.close()
+
+
+def test_attributes_are_had_as_from_any_vector():
+    threaded, plain = pair("Pong")
+    for name in ("stop_action", "horizon", "task_id"):
+        assert threaded.get_attr(name) == threaded.call(name) == plain.get_attr(name)
+    assert len(threaded.call("snapshot")) == NUM_ENVS
+    threaded.close()
+    plain.close()
