@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glamor_gym.goals import GoalList, GoalSet, GoalSetError, load_goal_set
+from glamor_gym.goals.goal_set import _header_hash
 
 NAMES = ("x", "y")
 SHAPES = {"screen": (6, 5), "state": (7,), "frame": (4,)}
@@ -239,6 +240,16 @@ def test_an_edited_header_is_refused(saved, tmp_path):
     header["bounds"]["x"] = [0.0, 1000.0]
     edited = np.frombuffer(json.dumps(header).encode(), np.uint8)
     with pytest.raises(GoalSetError, match="does not have the hash"):
+        GoalSet.load(rewritten(saved, tmp_path / "edited.npz", header=edited))
+
+
+@pytest.mark.parametrize("changes", [{"bounds": []}, {"task": 5}, {"version": "x"}])
+def test_a_header_that_vouches_for_what_is_no_goal_set_is_refused(saved, tmp_path, changes):
+    with np.load(saved) as archive:
+        header = {**json.loads(archive["header"].tobytes()), **changes}
+    header["hash"] = _header_hash(header)
+    edited = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    with pytest.raises(GoalSetError):
         GoalSet.load(rewritten(saved, tmp_path / "edited.npz", header=edited))
 
 

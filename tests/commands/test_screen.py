@@ -1,0 +1,37 @@
+"""How far a run is, as its folder tells."""
+
+from __future__ import annotations
+
+import pytest
+from rich.console import Console
+
+from glamor_gym.commands.screen import Progression, Screen, progression
+from glamor_gym.experiments import RunSpec
+from glamor_gym.experiments.status import Status, write_status
+from glamor_gym.experiments.worker import Job
+
+
+@pytest.fixture
+def job(tmp_path) -> Job:
+    job = Job(RunSpec(task="Dice", algorithm="random"), tmp_path / "Dice-random-0", command="")
+    job.folder.mkdir()
+    return job
+
+
+def test_a_run_is_as_far_as_the_last_row_of_its_log(job):
+    assert progression(job) == Progression("waiting")
+    write_status(job.folder, Status("running"))
+    assert progression(job) == Progression("running")
+    (job.folder / "metrics.csv").write_text("step,eval/success_rate\n50,0.25\n80,\n")
+    assert progression(job) == Progression("running", step=80, evaluated_at=50, rate=0.25)
+
+
+@pytest.mark.parametrize("damaged", [b"\xff\x00", b"time,loss\n1,2\n", b'step\n"a'])
+def test_a_damaged_log_is_the_affair_of_its_run_alone(job, damaged):
+    write_status(job.folder, Status("running"))
+    (job.folder / "metrics.csv").write_bytes(damaged)
+    known = progression(job)
+    assert known.state == "running"
+    assert known.error
+    with Screen([job], Console(force_terminal=False)) as screen:
+        screen.update()
