@@ -3,12 +3,12 @@
 In: a small world, a number of SIGKILLs, a number of runs. Out: ``kills-WORLD.json`` in the folder
 given, a verdict in words, and exit code 1 if a checkpoint was lost or a run came out different.
 
-Each run is ``train_run`` in a process of its own, which is killed again and again: half of the
-times at a random moment, the other half within a random few milliseconds of a checkpoint's
-beginning to be written. After each kill the newest checkpoint must be sound and no older than the
-last that was reported as written, and the run goes on in a new process. In the end weights,
-optimiser, replay, the agent's generators and ``metrics.csv`` (but its clock) are compared with
-those of the same run without kills.
+Each run is in a process of its own, which is killed again and again: half of the times at a random
+moment, the other half within a random few milliseconds of a checkpoint's beginning to be written.
+After each kill the newest checkpoint must be sound and no older than the last that was reported as
+written, and the next process must begin at its step. In the end weights, optimiser, replay, the
+agent's generators and ``metrics.csv`` (but its clock) are compared with those of the same run
+without kills.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+import torch._dynamo  # every optimiser needs it: loaded once here, not in each process
 import tyro
 
 from benchmarks.machine import describe_machine
@@ -39,7 +40,7 @@ from glamor_gym.agents.checkpoint_folder import CheckpointFolder
 from glamor_gym.agents.snapshot_file import encode
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments import RunSpec
-from glamor_gym.experiments.runs import train_run
+from glamor_gym.experiments.runs import prepare_run
 from glamor_gym.files import write_atomically
 
 World = Literal["GridWorld", "Pong"]
@@ -95,8 +96,10 @@ class Outcome:
         world: what was trained on.
         kills: how many SIGKILLs hit a run at work.
         kills_while_writing: how many of them came while a checkpoint was being written.
-        resumed: how often a run went on after one.
-        lost: how often the newest checkpoint was older than the last reported, or none was sound.
+        resumed: how often a process went on from steps taken by one before it, which it counts
+            itself: one that is killed while it still reads the checkpoint does not.
+        lost: how often the newest checkpoint was older than the last reported, or none was sound,
+            or a process began at another step.
         runs: how many runs were brought to their end.
         equal: how many of them came out as the one without kills.
         differences: what differed in the others.
@@ -118,24 +121,39 @@ class Outcome:
     @property
     def is_clean(self) -> bool:
         """Whether nothing was lost and nothing differs."""
-        return self.lost == 0 and self.resumed == self.kills and self.equal == self.runs
+        return self.lost == 0 and self.equal == self.runs
 
 
-class _Shared:
-    """Two numbers that a killed process leaves behind: is it writing, and up to which step."""
+class Report(NamedTuple):
+    """What a killed process leaves behind.
 
-    _FORMAT = struct.Struct("qq")
+    Attributes:
+        began_at: the step at which it found the run; −1 before that.
+        is_writing: whether it is writing a checkpoint.
+        written: the step of the last checkpoint that it or one before it has written, or −1.
+    """
+
+    began_at: int = -1
+    is_writing: bool = False
+    written: int = -1
+
+
+class Shared:
+    """Memory for a :class:`Report`, shared with processes that are forked from this one."""
+
+    _FORMAT = struct.Struct("q?q")
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, self._FORMAT.size)
-        self.put(is_writing=False, step=-1)
+        self.put(**Report()._asdict())
 
-    def put(self, *, is_writing: bool, step: int) -> None:
-        self._FORMAT.pack_into(self._memory, 0, is_writing, step)
+    def put(self, **changes: Any) -> None:
+        """Change some fields of the report."""
+        self._FORMAT.pack_into(self._memory, 0, *self.get()._replace(**changes))
 
-    def get(self) -> tuple[bool, int]:
-        is_writing, step = self._FORMAT.unpack_from(self._memory)
-        return bool(is_writing), step
+    def get(self) -> Report:
+        """Return the report as it stands."""
+        return Report(*self._FORMAT.unpack_from(self._memory))
 
 
 def kill_runs(
@@ -156,7 +174,7 @@ def kill_runs(
     spec = SPECS[world] if spec is None else spec
     often = RunSpec(**{**vars(spec), "checkpoint_minutes": OFTEN})
     left_alone = scratch / "left-alone"
-    whole_seconds = _timed(lambda: _end(_begin(spec, left_alone, _Shared())))
+    whole_seconds = _timed(lambda: _end(_begin(spec, left_alone, Shared())))
     expected = fingerprint(left_alone)
     rng = np.random.default_rng(seed)
     counts = dict.fromkeys(("kills", "kills_while_writing", "resumed", "lost", "equal"), 0)
@@ -166,19 +184,24 @@ def kill_runs(
         folder = scratch / f"run-{run}"
         run += 1
         wanted = min(kills, -(-kills * run // runs))
-        shared = _Shared()
-        while True:
+        shared = Shared()
+        was_killed = True
+        while was_killed:
+            newest = newest_step(folder)
+            shared.put(began_at=-1, is_writing=False)
             process = _begin(often, folder, shared)
-            spare = wanted - counts["kills"]
-            if not spare or not _kill(process, shared, rng, whole_seconds / (spare + 1)):
-                break
-            counts["kills"] += 1
-            was_writing, reported = shared.get()
-            counts["kills_while_writing"] += was_writing
-            counts["lost"] += _newest_step(folder) < reported
-            counts["resumed"] += 1  # by the next turn of this loop, which fails if it cannot
-        if not spare:
-            _end(process)
+            if spare := wanted - counts["kills"]:
+                was_killed = kill(process, shared, rng, whole_seconds / (spare + 1))
+            else:
+                _end(process)
+                was_killed = False
+            report = shared.get()
+            counts["resumed"] += report.began_at == newest > 0
+            counts["lost"] += report.began_at not in (-1, max(newest, 0))
+            if was_killed:
+                counts["kills"] += 1
+                counts["kills_while_writing"] += report.is_writing
+                counts["lost"] += newest_step(folder) < report.written
         found = fingerprint(folder)
         counts["equal"] += found == expected
         differences |= {name for name in expected if found.get(name) != expected[name]}
@@ -211,7 +234,7 @@ def fingerprint(folder: Path) -> dict[str, str]:
     return {name: hashlib.sha256(part).hexdigest() for name, part in parts.items()}
 
 
-def _begin(spec: RunSpec, folder: Path, shared: _Shared) -> int:
+def _begin(spec: RunSpec, folder: Path, shared: Shared) -> int:
     """Begin a run, or go on with it, in a process of its own; return its number."""
     process = os.fork()
     if process:
@@ -221,30 +244,42 @@ def _begin(spec: RunSpec, folder: Path, shared: _Shared) -> int:
         with open(os.devnull, "w") as sink:
             os.dup2(sink.fileno(), 1)
         _report_writing(shared)
-        train_run(spec, RunFolder(folder), command="kills", device="cpu")
+        run = prepare_run(spec, RunFolder(folder), command="kills", device="cpu")
+        shared.put(began_at=run.steps_taken)
+        run.complete()
         code = 0
     finally:
         os._exit(code)
 
 
-def _report_writing(shared: _Shared) -> None:
+def _report_writing(shared: Shared) -> None:
     """Have this process report when it writes a checkpoint, and which step it has written."""
     write = CheckpointFolder.write
 
     def reported(self: CheckpointFolder, step: int, *args: Any, **kwargs: Any) -> Any:
-        shared.put(is_writing=True, step=shared.get()[1])
+        shared.put(is_writing=True)
         checkpoint = write(self, step, *args, **kwargs)
-        shared.put(is_writing=False, step=step)
+        shared.put(is_writing=False, written=step)
         return checkpoint
 
     CheckpointFolder.write = reported  # type: ignore[method-assign]
 
 
-def _kill(process: int, shared: _Shared, rng: np.random.Generator, about: float) -> bool:
-    """Kill a process at a random moment; return whether it was still at work."""
+def kill(process: int, shared: Shared, rng: np.random.Generator, about: float) -> bool:
+    """Kill a process at a random moment; return whether it was still at work.
+
+    Args:
+        process: its number.
+        shared: where it tells when it writes a checkpoint.
+        rng: of the moment.
+        about: seconds from now, in the mean.
+
+    Raises:
+        RuntimeError: it had failed by itself.
+    """
     time.sleep(rng.uniform(0.0, 2 * about))
     if rng.random() < 0.5:
-        while not shared.get()[0] and _is_running(process):
+        while not shared.get().is_writing and is_running(process):
             time.sleep(1e-4)
         time.sleep(rng.uniform(0.0, 0.01))
     os.kill(process, signal.SIGKILL)
@@ -254,7 +289,8 @@ def _kill(process: int, shared: _Shared, rng: np.random.Generator, about: float)
     return os.WIFSIGNALED(status)
 
 
-def _is_running(process: int) -> bool:
+def is_running(process: int) -> bool:
+    """Return whether a process has not ended yet."""
     # Not waited for yet, a process that has ended is a zombie.
     return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
@@ -270,7 +306,7 @@ def _end(process: int) -> None:
         raise RuntimeError("a run failed by itself")
 
 
-def _newest_step(folder: Path) -> int:
+def newest_step(folder: Path) -> int:
     """Return the step of the newest checkpoint; −1 where there is none, as before the first."""
     try:
         with warnings.catch_warnings():
@@ -305,9 +341,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             outcome = kill_runs(world, kills, runs, seed, Path(scratch))
         verdict = (
             f"{world}: {outcome.kills} kills, {outcome.kills_while_writing} of them while a "
-            f"checkpoint was written; {outcome.resumed} resumed, {outcome.lost} checkpoints lost; "
-            f"{outcome.equal} of {outcome.runs} runs equal to the one left alone; "
-            f"{outcome.seconds:.0f} s"
+            f"checkpoint was written; {outcome.resumed} times a run went on from its newest "
+            f"checkpoint, {outcome.lost} checkpoints lost; {outcome.equal} of {outcome.runs} runs "
+            f"equal to the one left alone; {outcome.seconds:.0f} s"
         )
         content = json.dumps({"verdict": verdict, **asdict(outcome)}, indent=2)
         with write_atomically(out / f"kills-{world}.json") as file:

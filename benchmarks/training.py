@@ -32,6 +32,7 @@ from benchmarks.update import descend, plain_contexts, plain_loss, plain_optimiz
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.agents.settings import GlamorSettings
 from glamor_gym.models import GlamorModel
+from glamor_gym.models.encoders import EncoderName
 from glamor_gym.planners import PlannerSettings
 from glamor_gym.planners.textbook import plan_textbook
 from glamor_gym.types import Trajectory
@@ -90,14 +91,23 @@ class ProjectTraining:
 
     Args:
         settings: the agent's.
+        encoder: of its model.
         seed: of everything.
     """
 
-    def __init__(self, settings: GlamorSettings, seed: int = 0) -> None:
+    def __init__(
+        self, settings: GlamorSettings, encoder: EncoderName = "residual", seed: int = 0
+    ) -> None:
         # Episodes that ended begin anew in the same step, so that all of them stay in line and
         # every round has as many plans.
         env = gym.make_vec(ID, num_envs=N_ENVS, autoreset_mode=AutoresetMode.SAME_STEP)
-        self.agent = GlamorAgent(env, **settings.as_dict(), seed=seed, device="cpu")
+        self.agent = GlamorAgent(
+            env,
+            **settings.as_dict(),
+            policy_kwargs={"encoder": encoder},
+            seed=seed,
+            device="cpu",
+        )
         self.learn(settings.learning_starts)
         self.clock = PhaseClock()
         timed: tuple[tuple[Any, str, Phase], ...] = (
@@ -129,10 +139,13 @@ class PlainTraining:
 
     Args:
         settings: as the agent's.
+        encoder: as the agent's.
         seed: of everything.
     """
 
-    def __init__(self, settings: GlamorSettings, seed: int = 0) -> None:
+    def __init__(
+        self, settings: GlamorSettings, encoder: EncoderName = "residual", seed: int = 0
+    ) -> None:
         self.settings = settings
         self.clock = PhaseClock()
         self.env = gym.make(ID)
@@ -143,7 +156,7 @@ class PlainTraining:
         torch.manual_seed(seed)
         self.rng = np.random.default_rng(seed)
         self.generator = torch.Generator().manual_seed(seed)
-        self.model = GlamorModel(space, self.n_actions, encoder="residual")
+        self.model = GlamorModel(space, self.n_actions, encoder=encoder)
         self.optimizer = plain_optimizer(self.model, settings.learning_rate)
         self.replay = ListReplay([], self.n_actions)
         self.n_steps = self.n_updates = 0
@@ -204,18 +217,20 @@ class PlainTraining:
         mixed, state = plain_contexts(model, stack, goal)
         steps_left = torch.tensor([HORIZON])
         decoders = (model.inverse_dynamics, model.prior)
-        best = plan_textbook(*decoders, mixed, state, steps_left, PlannerSettings(), self.generator)
+        settings = PlannerSettings(n_trials=self.settings.n_trials)
+        best = plan_textbook(*decoders, mixed, state, steps_left, settings, self.generator)
         return best.actions()
 
 
 def measure(
-    settings: GlamorSettings = SETTINGS, turns: int = 3
+    settings: GlamorSettings = SETTINGS, turns: int = 3, encoder: EncoderName = "residual"
 ) -> tuple[Comparison, PhaseClock, PhaseClock]:
     """Compare the time of an environment step, its share of planning and updates included.
 
     Args:
         settings: of both loops.
         turns: how often each of them goes on for a round of episodes.
+        encoder: of both loops.
 
     Returns:
         The comparison, and the clocks of the project's loop and of the plain one.
@@ -223,9 +238,9 @@ def measure(
     Raises:
         RuntimeError: the two did not make as many updates.
     """
-    project, plain = ProjectTraining(settings), PlainTraining(settings)
+    project, plain = ProjectTraining(settings, encoder), PlainTraining(settings, encoder)
     comparison = compare(
-        f"train on Pong, replay ratio {settings.replay_ratio:g}, residual encoder: one step",
+        f"train on Pong, replay ratio {settings.replay_ratio:g}, {encoder} encoder: one step",
         "plain loop, one environment",
         lambda: project.clock.run(project.learn, ROUND),
         lambda: plain.clock.run(plain.learn, ROUND),

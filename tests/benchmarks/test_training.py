@@ -8,7 +8,7 @@ import pytest
 from benchmarks import training
 from benchmarks.training import ROUND, SETTINGS, PhaseClock, PlainTraining, measure
 
-FEW_UPDATES = replace(SETTINGS, batch_size=8, replay_ratio=0.08)
+LITTLE = replace(SETTINGS, batch_size=8, replay_ratio=0.08, n_trials=5)
 
 
 def test_clock_tells_phases_from_the_rest(monkeypatch):
@@ -39,7 +39,7 @@ def test_clock_tells_phases_from_the_rest(monkeypatch):
 
 
 def test_both_loops_do_the_same_work():
-    comparison, project, plain = measure(FEW_UPDATES, turns=1)
+    comparison, project, plain = measure(LITTLE, turns=1, encoder="tiny")
     for clock in (project, plain):
         assert clock.steps == 2 * ROUND  # the call that does not count, and one turn
         assert all(clock.seconds[phase] > 0 for phase in ("collect", "plan", "sample", "update"))
@@ -50,7 +50,8 @@ def test_both_loops_do_the_same_work():
 
 
 def test_plain_loop_stores_whole_episodes_and_keeps_the_replay_ratio():
-    plain = PlainTraining(replace(FEW_UPDATES, learning_starts=100, replay_ratio=0.16))
+    settings = replace(LITTLE, learning_starts=100, replay_ratio=0.16)
+    plain = PlainTraining(settings, encoder="tiny")
     assert plain.n_updates == 0
     assert [len(episode) for episode in plain.replay.trajectories] == [50, 50]
     plain.learn(100)

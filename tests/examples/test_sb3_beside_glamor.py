@@ -1,6 +1,8 @@
 import runpy
+from functools import partial
 from pathlib import Path
 
+import gymnasium as gym
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "sb3_beside_glamor.py"
@@ -22,7 +24,8 @@ def test_all_are_trained_and_judged_alike(capsys):
 
 
 @pytest.mark.parametrize("name", SB3)
-def test_sb3s_algorithms_train_on_pictures_as_they_are(name):
+def test_sb3s_algorithms_train_on_pictures_as_they_are(name, monkeypatch):
+    monkeypatch.setattr(gym, "make", partial(gym.make, frame_size=(40, 52)))  # to be quick
     algorithms = runpy.run_path(str(SCRIPT))["ALGORITHMS"]
     agent = algorithms[name]("glamor/Pong-v0", 105, 0, "small")
     assert agent.num_timesteps >= 105

@@ -1,12 +1,15 @@
-"""Runs that take a second, and jobs for them."""
+"""Runs that take a second, jobs for them, and pages that are not drawn."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from glamor_gym.experiments import RunSpec
 from glamor_gym.experiments.status import read_status
@@ -39,6 +42,18 @@ def player_spec(**changes: Any) -> RunSpec:
 def job_for(spec: RunSpec, path: Path) -> Job:
     name = f"{spec.task}-{spec.algorithm}-{spec.seed}"
     return Job(spec, path / name, command="benchmark …", device="cpu")
+
+
+@contextmanager
+def blank_pages() -> Iterator[None]:
+    """Have the pages of runs say nothing, and those of many runs hold films that show nothing.
+
+    To draw them takes far longer than a small run, and what they show is tested elsewhere.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("glamor_gym.report.page.render_page", lambda config, result, metrics: "")
+        patch.setattr("glamor_gym.report.films._vp9", lambda frames: b"film")
+        yield
 
 
 def killing_once(job: Job, log: list[int]) -> Callable[[], None]:

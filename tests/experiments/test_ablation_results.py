@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from small_runs import SMALL
+from small_runs import SMALL, blank_pages
 
 from glamor_gym.cli import main
 from glamor_gym.evaluation import RunFolder, newcombe_interval
@@ -114,9 +114,10 @@ def folder(tmp_path_factory):
         episodes_per_goal=2,
     )
     folder.write(record, "glamor-gym ablate --change <a & b>")
-    for job in jobs_to_do(specs, folder, command="typed", device="cpu"):
-        if "gamma" not in job.name:
-            carry_out(job)
+    with blank_pages():
+        for job in jobs_to_do(specs, folder, command="typed", device="cpu"):
+            if "gamma" not in job.name:
+                carry_out(job)
     return folder
 
 
@@ -213,7 +214,8 @@ def run(capsys, *words):
     return ended.value.code, captured.out, captured.err
 
 
-def test_the_command_makes_runs_once_and_adds_to_them(capsys, tmp_path, in_process):
+@pytest.mark.usefixtures("in_process", "blank_pages")
+def test_the_command_makes_runs_once_and_adds_to_them(capsys, tmp_path):
     out = ["--out", str(tmp_path)]
     words = ["--change", "stay_fraction=0.0,planner.stop=end"]
     code, told, _ = run(capsys, "ablate", *WORDS, *words, *out)
@@ -239,7 +241,8 @@ def test_the_command_makes_runs_once_and_adds_to_them(capsys, tmp_path, in_proce
     assert "glamor-gym ablate --change gamma=0.5" in (tmp_path / "report.html").read_text()
 
 
-def test_a_run_that_fails_gives_exit_code_1_and_is_kept(capsys, tmp_path, in_process):
+@pytest.mark.usefixtures("in_process", "blank_pages")
+def test_a_run_that_fails_gives_exit_code_1_and_is_kept(capsys, tmp_path):
     words = ["--change", "policy_kwargs.embedding_size=-1", "--out", str(tmp_path)]
     code, told, _ = run(capsys, "ablate", *WORDS, *words)
     assert code == 1

@@ -25,6 +25,7 @@ def test_a_job_leaves_run_page_log_and_status(tmp_path):
     assert (job.folder / "log.txt").is_file()
 
 
+@pytest.mark.usefixtures("blank_pages")
 def test_a_job_that_fails_says_why_and_can_be_tried_again(tmp_path):
     wrong = job_for(player_spec(env_kwargs={"speed": 3}), tmp_path)
     carry_out(wrong)
@@ -52,6 +53,7 @@ def test_ctrl_c_is_told_apart_from_an_error(tmp_path):
     assert read_status(tmp_path).state == "interrupted"
 
 
+@pytest.mark.usefixtures("blank_pages")
 def test_a_job_that_is_interrupted_after_its_last_step_is_finished(tmp_path, monkeypatch):
     played = callback.evaluate
 
@@ -88,6 +90,7 @@ def test_a_run_that_nobody_began_is_waiting(tmp_path):
     assert read_status(tmp_path / "nothing") == Status("waiting")
 
 
+@pytest.mark.usefixtures("blank_pages")
 @pytest.mark.parametrize(
     "damage", ["{", "[]", '{"state": "dancing"}', '{"speed": 3}', '{"attempts": "many"}']
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+from functools import cache
 from typing import get_args
 from xml.etree import ElementTree
 
@@ -55,6 +57,12 @@ def make(name, folder, **changes):
     return rows, folder / name
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """As :func:`make`, but each experiment is made once, for all tests that only look at it."""
+    return cache(lambda name: make(name, tmp_path_factory.mktemp(name)))
+
+
 def test_the_command_knows_every_experiment():
     assert set(get_args(options.Reproduction)) == {*REPRODUCTIONS, "all"}
     for name in REPRODUCTIONS:
@@ -72,8 +80,8 @@ def test_scales_name_what_there_is_and_quick_is_less(row):
 
 
 @pytest.mark.parametrize("name", [*BY_CURVES, "figure-11", "table-1"])
-def test_it_runs_from_training_to_its_files(name, tmp_path):
-    rows, folder = make(name, tmp_path)
+def test_it_runs_from_training_to_its_files(name, made):
+    rows, folder = made(name)
     kept = pd.read_csv(folder / "data.csv")
     assert len(kept) == len(rows) > 0
     assert kept["success_rate"].between(0, 1).all()
@@ -99,15 +107,15 @@ def test_it_runs_from_training_to_its_files(name, tmp_path):
     ("name", "variants", "trainings"),
     [("figure-3b", 3, 1), ("figure-4", 2, 1), ("figure-8", 2, 1), ("figure-7", 4, 4)],
 )
-def test_variants_that_plan_differently_are_one_agent(name, variants, trainings, tmp_path):
-    rows, _ = make(name, tmp_path)
+def test_variants_that_plan_differently_are_one_agent(name, variants, trainings, made):
+    rows, folder = made(name)
     assert rows["variant"].nunique() == variants
     assert len(rows) == variants * 2
-    assert len(list((tmp_path / "runs").iterdir())) == trainings
+    assert len(list((folder.parent / "runs").iterdir())) == trainings
 
 
-def test_figures_share_what_is_trained_and_measured(tmp_path):
-    make("figure-4", tmp_path)
+def test_figures_share_what_is_trained_and_measured(made, tmp_path):
+    shutil.copytree(made("figure-4")[1].parent, tmp_path, dirs_exist_ok=True)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
     make("figure-8", tmp_path)
     runs = {path for path in before if path.is_relative_to(tmp_path / "runs")}
@@ -115,31 +123,35 @@ def test_figures_share_what_is_trained_and_measured(tmp_path):
     assert set((tmp_path / "runs").rglob("*.*")) == {path for path in runs if path.suffix}
 
 
-def test_the_same_data_makes_the_same_files(tmp_path):
-    _, folder = make("figure-4", tmp_path)
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    make("figure-4", tmp_path)
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+def test_the_same_data_makes_the_same_files(made, tmp_path):
+    first = made("figure-4")[1]
+    shutil.copytree(first.parent, tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(tmp_path / first.name)
+    _, again = make("figure-4", tmp_path)
+    files, files_again = (
+        {path.name: path.read_bytes() for path in folder.iterdir()} for folder in (first, again)
+    )
+    assert files_again == files
 
 
-def test_the_table_has_a_page_with_every_agent(tmp_path):
-    rows, folder = make("table-1", tmp_path)
+def test_the_table_has_a_page_with_every_agent(made):
+    rows, folder = made("table-1")
     page = (folder / "table-1.html").read_text()
     assert page.startswith("<!doctype html>") or page.startswith("<!DOCTYPE html>")
     for title in rows["variant"]:
         assert title in page
 
 
-def test_pictures_are_drawn_and_not_written(tmp_path):
-    rows, folder = make("figure-11", tmp_path)
+def test_pictures_are_drawn_and_not_written(made):
+    rows, folder = made("figure-11")
     assert rows["goal_picture"][0].shape == rows["achieved_picture"][0].shape == (7, 7)
     assert len(rows) == 30
     assert list(pd.read_csv(folder / "data.csv")) == ["task", "goal", "trials", "success_rate"]
 
 
-def test_a_figure_says_what_it_is_not(tmp_path):
+def test_a_figure_says_what_it_is_not(made):
     quick = REPRODUCTIONS["figure-4"].quick
-    svg = (make("figure-4", tmp_path)[1] / "figure-4.svg").read_text()
+    svg = (made("figure-4")[1] / "figure-4.svg").read_text()
     assert "Not the published scale" in svg
     assert quick.described() not in svg
 
