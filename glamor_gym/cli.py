@@ -53,6 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except InputError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         code = 2
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: interrupted", file=sys.stderr)
+        code = 130
     raise SystemExit(code)
 
 
@@ -106,3 +109,7 @@ def _carry_out(chosen: Command, command: str) -> int:
             from glamor_gym.commands.check import check
 
             return check(chosen)
+
+
+if __name__ == "__main__":
+    main()

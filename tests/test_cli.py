@@ -433,3 +433,19 @@ def test_a_run_killed_after_its_last_evaluation_comes_out_the_same(capsys, tmp_p
     after = RunFolder(tmp_path).metrics()
     assert after["step"].tolist() == before["step"].tolist()
     assert after["eval/success_rate"].equals(before["eval/success_rate"])
+
+
+def test_ctrl_c_ends_a_command_in_a_line(capsys, monkeypatch):
+    def interrupted(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("glamor_gym.commands.tasks.list_tasks", interrupted)
+    assert run(capsys, "tasks") == (130, "", "glamor-gym: interrupted\n")
+
+
+@pytest.mark.parametrize("module", ["glamor_gym", "glamor_gym.cli"])
+def test_python_runs_the_package_as_a_program(module):
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True
+    )
+    assert "usage: glamor-gym" in done.stdout

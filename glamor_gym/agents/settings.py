@@ -197,6 +197,8 @@ class GlamorSettings(CollectionSettings):
         self._check_number("clip_log_prob", at_most=-1e-9)
         self._check_number("prior_coef", at_least=0.0)
         self._check_one_of("data_policy", ("open_loop", "random"))
+        for name in ("use_prior", "vote"):
+            self._check_one_of(name, (True, False))
         self._check_number("stay_fraction", at_least=0.0, at_most=0.99)
         self._check_number("arrival_probability", at_least=0.0, at_most=1.0)
         self._check_number("near_fraction", at_least=0.0, at_most=1.0)

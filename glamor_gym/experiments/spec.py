@@ -125,6 +125,11 @@ class RunSpec:
             if number is not None and number < least:
                 raise ValueError(f"{name} must be at least {least}, got {number}")
         as_choice(self.collect, get_args(CollectorKind), name="collect")
+        if "goals" in self.env_kwargs:
+            raise ValueError(
+                "env_kwargs must leave out goals, by which every run is judged alike; got "
+                f"goals={self.env_kwargs['goals']!r}"
+            )
         for name in ("minutes", "checkpoint_minutes"):
             number = getattr(self, name)
             if number is not None and not 0 < number < math.inf:

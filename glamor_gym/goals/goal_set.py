@@ -31,7 +31,7 @@ from typing import Any, cast, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from glamor_gym.checks import as_instance, as_integer, as_number
+from glamor_gym.checks import as_instance, as_number
 from glamor_gym.files import write_atomically
 from glamor_gym.tasks import get_task
 from glamor_gym.types import Goal, GoalKind, Labels
@@ -160,6 +160,7 @@ class GoalSet:
 
     Raises:
         GoalSetError: the two lists disagree with each other or with `bounds`, or are empty.
+        TypeError: an argument is of the wrong type.
     """
 
     def __init__(
@@ -191,7 +192,7 @@ class GoalSet:
             if not len(goals):
                 raise GoalSetError(f"{split} must hold at least one goal")
         self._task = as_instance(task, str, name="task")
-        self._version = as_integer(version, name="version", low=0)
+        self._version = as_instance(version, int, name="version")
         self._evaluation = evaluation
         self._training = training
         self._bounds = {

@@ -87,6 +87,8 @@ def test_the_learning_rate_falls_along_half_a_cosine():
         ("clip_log_prob", 0.0),
         ("prior_coef", -1.0),
         ("data_policy", "closed_loop"),
+        ("vote", "fals"),
+        ("use_prior", 1),
         ("exploration_final_eps", 1.1),
         ("exploration_steps", -1),
         ("exploration_persistence", 1.0),

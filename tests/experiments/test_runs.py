@@ -166,6 +166,7 @@ def test_a_run_cannot_have_fewer_steps_than_it_has_taken(finished):
         ({"minutes": float("inf")}, "minutes must be more than 0 and finite, got inf"),
         ({"checkpoint_minutes": float("nan")}, "checkpoint_minutes must be .* finite, got nan"),
         ({"planner": {"n_trials": 1}}, "planner is for the agent of another run"),
+        ({"env_kwargs": {"goals": "eval"}}, "env_kwargs must leave out goals"),
     ],
 )
 def test_a_spec_is_checked_when_it_is_made(changes, told):
