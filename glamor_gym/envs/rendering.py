@@ -17,6 +17,11 @@ from typing import Any
 _EGL_PLATFORM_DEVICE_EXT = 0x313F
 _MAX_DEVICES = 16
 
+_WINDOW = ("glfw", "on", "enable", "enabled", "true", "1")
+_NOTHING = ("off", "disable", "disabled", "false", "0")
+BACKENDS = ("egl", "osmesa", *_WINDOW, *_NOTHING)
+"""What dm_control and MuJoCo take ``MUJOCO_GL`` to be."""
+
 
 class RenderingError(RuntimeError):
     """No picture can be drawn on this machine; the message tells what is missing and the fix."""
@@ -36,9 +41,9 @@ def probe_backends() -> dict[str, str | None]:
 def choose_backend() -> str:
     """Make sure that dm_control will draw with a backend that works here.
 
-    A backend named in ``MUJOCO_GL`` is kept; without one, EGL is taken where it works, else
-    OSMesa. Where dm_control was already imported, its choice stands. Systems other than Linux
-    draw without a display in ways of their own, and the choice is left to dm_control.
+    A backend named in ``MUJOCO_GL`` is kept; without one, or with an empty name, EGL is taken where
+    it works, else OSMesa. Where dm_control was already imported, its choice stands. Systems other
+    than Linux draw without a display in ways of their own, and the choice is left to dm_control.
 
     Mesa's software renderer is told to draw without threads of its own (unless
     ``LP_NUM_THREADS`` is set): pictures this small gain nothing from them, and a process forked
@@ -48,14 +53,15 @@ def choose_backend() -> str:
         What ``MUJOCO_GL`` holds, or an empty string where dm_control chooses.
 
     Raises:
-        RenderingError: ``MUJOCO_GL`` names a backend that does not work here, or none works.
+        RenderingError: ``MUJOCO_GL`` names a backend that there is not, or that does not work here,
+            or none works.
     """
     if "dm_control._render" in sys.modules or sys.platform != "linux":
         return os.environ.get("MUJOCO_GL", "")
     os.environ.setdefault("LP_NUM_THREADS", "0")
     missing = probe_backends()
     asked_for = os.environ.get("MUJOCO_GL")
-    if asked_for is None:
+    if not asked_for:
         working = [backend for backend, reason in missing.items() if reason is None]
         if not working:
             reasons = "; ".join(f"{backend}: {reason}" for backend, reason in missing.items())
@@ -63,6 +69,8 @@ def choose_backend() -> str:
                 f"control tasks draw with OpenGL, and none works here: {reasons}. One is enough."
             )
         os.environ["MUJOCO_GL"] = working[0]
+    elif asked_for not in BACKENDS:
+        raise RenderingError(f"MUJOCO_GL must be one of {', '.join(BACKENDS)}; got {asked_for!r}")
     elif reason := missing.get(asked_for):
         raise RenderingError(f"MUJOCO_GL is {asked_for!r}, which does not work here: {reason}")
     return os.environ["MUJOCO_GL"]

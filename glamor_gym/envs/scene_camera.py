@@ -80,7 +80,10 @@ class SceneCamera:
             self._contexts = physics.contexts
         except (RuntimeError, mujoco.FatalError) as error:
             backend = os.environ.get("MUJOCO_GL", "")
-            raise RenderingError(f"no OpenGL with MUJOCO_GL={backend!r}: {error}") from error
+            raise RenderingError(
+                f"no OpenGL with MUJOCO_GL={backend!r}: {error} (where dm_control is imported "
+                "before glamor_gym, set MUJOCO_GL=egl or osmesa before both)"
+            ) from error
         self._scene = mujoco.MjvScene(self._model, maxgeom=_MAX_GEOMS)
         if not look.effects:
             for effect in _EFFECTS:

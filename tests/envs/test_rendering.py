@@ -54,6 +54,30 @@ def test_a_backend_asked_for_is_kept(unchosen, asked_for):
     assert choose_backend() == asked_for
 
 
+def test_an_empty_name_asks_for_none(unchosen):
+    pretend(unchosen, egl=None, osmesa=None)
+    unchosen.setenv("MUJOCO_GL", "")
+    assert choose_backend() == "egl"
+    assert os.environ["MUJOCO_GL"] == "egl"
+
+
+def test_a_backend_that_there_is_not_is_refused(unchosen):
+    pretend(unchosen, egl=None, osmesa=None)
+    unchosen.setenv("MUJOCO_GL", "bogus")
+    with pytest.raises(RenderingError, match=r"MUJOCO_GL must be one of egl, .*; got 'bogus'"):
+        choose_backend()
+
+
+def test_the_known_backends_are_those_of_dm_control():
+    code = (
+        "from dm_control._render import constants as c\n"
+        "from glamor_gym.envs.rendering import BACKENDS\n"
+        "assert {*BACKENDS, ''} == {*c.EGL, *c.OSMESA, *c.GLFW, *c.NO_RENDERER}"
+    )
+    environment = {**os.environ, "MUJOCO_GL": "off"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
 def test_a_backend_asked_for_that_does_not_work_is_refused(unchosen):
     pretend(unchosen, egl="no device", osmesa=None)
     unchosen.setenv("MUJOCO_GL", "egl")
