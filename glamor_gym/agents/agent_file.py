@@ -147,6 +147,7 @@ def load_policy(agent: ImageGoalAgent, tensors: Mapping[str, torch.Tensor]) -> b
     Where there is no optimiser, this agent's begins anew: what it gathered was of other weights.
 
     Raises:
+        KeyError: there is not all of what the optimiser knows of a parameter; nothing is changed.
         RuntimeError: names or shapes do not fit this policy, of which nothing is changed then.
     """
     weights = {
