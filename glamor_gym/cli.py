@@ -7,6 +7,7 @@ imported when the command is called.
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -14,12 +15,13 @@ from typing import Annotated
 
 import tyro
 
+from glamor_gym import __version__
 from glamor_gym.commands import options
 from glamor_gym.commands.errors import InputError
 
 PROGRAM = "glamor-gym"
-DESCRIPTION = """Image-goal reaching for Gymnasium: train agents that plan their way to a goal
-picture, and see how many they reach."""
+DESCRIPTION = f"""Image-goal reaching for Gymnasium: train agents that plan their way to a goal
+picture, and see how many they reach. `{PROGRAM} --version` tells the version."""
 
 Command = (
     Annotated[options.Tasks, tyro.conf.subcommand("tasks")]
@@ -44,12 +46,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: the words after the program's name; None for those it was called with.
 
     Raises:
-        SystemExit: always; 0 for success, 1 for a finding, 2 for bad input.
+        SystemExit: always; 0 for success, 1 for a finding or where nobody reads what is printed to
+            its end, 2 for bad input, 130 after Ctrl-C.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
+    if words == ["--version"]:
+        print(f"{PROGRAM} {__version__}")
+        raise SystemExit(0)
     chosen: Command = tyro.cli(Command, prog=PROGRAM, description=DESCRIPTION, args=words)
     try:
         code = _carry_out(chosen, shlex.join([PROGRAM, *words]))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still to be written would raise once more, when Python closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1  # as rich has it
     except InputError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         code = 2

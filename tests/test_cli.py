@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -70,6 +71,22 @@ def test_help_explains(capsys, words):
     assert code == 0
     for told in HELP[words]:
         assert told in out
+
+
+def test_it_tells_its_version(capsys):
+    assert run(capsys, "--version") == (0, f"glamor-gym {glamor_gym.__version__}\n", "")
+
+
+@pytest.mark.parametrize("words", ["check GridWorld --json", "tasks"])
+def test_nobody_has_to_read_on(words):
+    program = subprocess.Popen(
+        [sys.executable, "-m", "glamor_gym", *words.split()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    program.stdout.close()
+    _, told = program.communicate()
+    assert (program.returncode, told) == (1, b"")
 
 
 def test_help_imports_nothing_heavy():
@@ -358,6 +375,13 @@ def test_what_is_no_agent_is_refused(capsys, tmp_path, monkeypatch, path):
     monkeypatch.chdir(tmp_path)
     err = refused(capsys, "evaluate", path, "--task", "Dice")
     assert path in err
+
+
+def test_an_archive_of_stable_baselines3_needs_to_be_told_what_it_is(capsys, tmp_path):
+    with zipfile.ZipFile(tmp_path / "agent.zip", "w") as archive:
+        archive.writestr("data", "{}")
+    err = refused(capsys, "evaluate", str(tmp_path / "agent.zip"), "--task", "Dice")
+    assert "--algorithm, --task and --trust are needed" in err
 
 
 def test_the_default_folder_names_task_preset_and_seed(capsys, tmp_path, monkeypatch):

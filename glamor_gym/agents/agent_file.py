@@ -6,6 +6,7 @@ nothing is executed.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +17,7 @@ from glamor_gym.agents.packing import unpack
 from glamor_gym.agents.storage import AgentFileError, space_from_json, space_to_json
 from glamor_gym.checks import as_instance, as_integer
 from glamor_gym.models.duration import MOST_STEPS
+from glamor_gym.names import nearest_names
 from glamor_gym.vector.sb3 import AnyEnv
 
 if TYPE_CHECKING:
@@ -99,8 +101,9 @@ def build_agent(
         KeyError: an entry of the header is missing.
         TypeError: an entry of the header is of another type.
         RuntimeError: the weights are those of other networks.
-        ValueError: `env` has other spaces, or a setting is out of its range.
+        ValueError: `env` has other spaces, or a setting is unknown or out of its range.
     """
+    _check_names(cls, changes)
     if header.get("agent") != cls.__name__:
         raise AgentFileError(f"it holds a {header.get('agent')}, not a {cls.__name__}")
     arguments = {
@@ -116,6 +119,19 @@ def build_agent(
     if not load_policy(agent, tensors):
         raise AgentFileError("it lacks the policy's weights")
     return agent
+
+
+def _check_names(cls: type[ImageGoalAgent], changes: Mapping[str, Any]) -> None:
+    """Check that an agent has the settings that are to be changed.
+
+    Raises:
+        ValueError: it has not; the message names the nearest ones.
+    """
+    known = inspect.signature(cls).parameters
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
+    for name in changes:
+        if name not in known and not takes_any:
+            raise ValueError(f"there is no setting {name!r}; {nearest_names(name, known)}")
 
 
 def _restore(agent: ImageGoalAgent, header: Mapping[str, Any]) -> None:

@@ -71,7 +71,8 @@ class GlamorAgent(ImageGoalAgent):
         exploration_steps: environment steps over which that share falls from 1.
         exploration_persistence: probability that a random action repeats the one before. 0 in the
             paper.
-        data_policy: ``"open_loop"`` (§3.5) or ``"random"`` (§A.4.1).
+        data_policy: ``"open_loop"`` (§3.5), ``"random"`` (§A.4.1) or ``"closed_loop"``, which is
+            not in the paper.
         stay_fraction: share of training tuples with k = 0; with it the agent looks again before
             it stops. Not in the paper.
         arrival_probability: how sure of that it has to be. Not in the paper.
@@ -269,10 +270,15 @@ class GlamorAgent(ImageGoalAgent):
         """Follow a plan made from the episode's first observation; act at random after its end.
 
         The plan goes on even where exploration replaced one of its actions, so that the policy
-        depends on no intermediate state and the model stays causally correct (§A.2).
+        depends on no intermediate state and the model stays causally correct (§A.2). With
+        ``data_policy="closed_loop"`` it does depend on them: plans are made anew at each step.
         """
         if self.settings.data_policy == "random":
             return np.full(len(starts), NO_ACTION)
+        if self.settings.data_policy == "closed_loop":
+            make = self._beginnings if self.policy.elects(self.planner) else self._whole_plans
+            made, _ = make(observations, self._recorder.lengths, self.planner, False)
+            return np.where(made[:, 0] == self.stop_action, NO_ACTION, made[:, 0])
         if starts.any():
             first = {key: value[starts] for key, value in observations.items()}
             planner = replace(self.planner, stop="free", stop_first=False, guided=True)

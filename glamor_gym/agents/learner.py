@@ -142,6 +142,11 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             self._adopt_spaces(vec_env.observation_space, vec_env.action_space)
             self.stop_action = _last_action_of(vec_env)
             self.horizon = as_integer(horizon_of(vec_env), name="horizon", low=1, high=MOST_STEPS)
+            if self.buffer_size < self.horizon + 1:
+                raise ValueError(
+                    f"buffer_size must be at least {self.horizon + 1}, which an episode of "
+                    f"{self.horizon} steps takes, got {self.buffer_size}"
+                )
             self.task_id = task_id_of(vec_env)
         if _init_setup_model and vec_env is not None:
             self._setup_model()

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from stable_baselines3.common.utils import ConstantSchedule
 
-DataPolicy = Literal["open_loop", "random"]
+DataPolicy = Literal["open_loop", "closed_loop", "random"]
 CloningDataPolicy = Literal["reactive", "random"]
 Precision = Literal["auto", "float32", "bfloat16"]
 LearningRateSchedule = Literal["constant", "cosine"]
@@ -155,7 +155,8 @@ class GlamorSettings(CollectionSettings):
             candidate alone decides.
         prior_coef: α of Eq. 9.
         data_policy: ``"open_loop"``: plan once an episode and follow the plan (§3.5);
-            ``"random"``: uniformly random actions (§A.4.1).
+            ``"closed_loop"``: plan at each step, as the agent acts in earnest; ``"random"``:
+            uniformly random actions (§A.4.1).
         stay_fraction: share of training tuples with k = 0, so that the model learns to know that
             it has arrived; the agent then looks again before it stops. 0 in the paper.
         arrival_probability: an agent that has learned to know that it has arrived, and plans by
@@ -196,7 +197,7 @@ class GlamorSettings(CollectionSettings):
         self._check_number("n_trials", at_least=1, whole=True)
         self._check_number("clip_log_prob", at_most=-1e-9)
         self._check_number("prior_coef", at_least=0.0)
-        self._check_one_of("data_policy", ("open_loop", "random"))
+        self._check_one_of("data_policy", get_args(DataPolicy))
         for name in ("use_prior", "vote"):
             self._check_one_of(name, (True, False))
         self._check_number("stay_fraction", at_least=0.0, at_most=0.99)
@@ -230,7 +231,7 @@ class GCSLSettings(CollectionSettings):
             ValueError: a setting is out of its range or of a wrong kind; the message names it.
         """
         super().__post_init__()
-        self._check_one_of("data_policy", ("reactive", "random"))
+        self._check_one_of("data_policy", get_args(CloningDataPolicy))
         self._check_one_of("sample_actions", (True, False))
         self._check_number("image_shift", at_least=0, whole=True)
 

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -154,12 +155,17 @@ def _checked(file_path: Path, name: str) -> Iterator[tuple[Any, dict[str, Any]]]
     Raises:
         AgentFileError: it is no saved agent, which may also come out inside the context.
     """
+    if zipfile.is_zipfile(file_path):
+        raise AgentFileError(
+            f"{name} is a zip archive, as Stable-Baselines3 saves its agents, and no saved agent of "
+            "this library"
+        )
     try:
         _check_size(file_path)
         with safe_open(file_path, framework="pt") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
-                raise AgentFileError(f"{name} is no saved agent of this library")
+                raise ValueError("it is no saved agent of this library")
             header = parse_json(metadata["header"], name="its header")
             _check_widths(header)
             yield file, header

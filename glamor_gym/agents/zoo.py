@@ -114,10 +114,16 @@ def with_conf_file(arguments: Sequence[str], files: dict[str, Path]) -> list[str
 
 
 def main() -> None:
-    """Run a command of RL Zoo with the agents registered; without its name, ``train``."""
+    """Run a command of RL Zoo with the agents registered.
+
+    Raises:
+        SystemExit: what is called is no such command.
+        ModuleNotFoundError: RL Zoo is not installed.
+    """
+    command, *given = sys.argv[1:] or [""]
+    if command not in COMMANDS:
+        raise SystemExit(f"usage: python -m glamor_gym.agents.zoo {{{','.join(COMMANDS)}}} ...")
     files = register_zoo()
-    given = sys.argv[1:]
-    command = given.pop(0) if given[:1] and given[0] in COMMANDS else "train"
     sys.argv[1:] = with_conf_file(given, files) if command == "train" else given
     getattr(importlib.import_module(f"rl_zoo3.{command}"), command)()
 

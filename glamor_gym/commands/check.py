@@ -23,7 +23,7 @@ from glamor_gym.commands.options import Check
 from glamor_gym.commands.saved_agent import find_agent
 from glamor_gym.commands.tables import terminal
 from glamor_gym.conformance import CheckReport, check_agent, check_goal_env
-from glamor_gym.tasks import get_task
+from glamor_gym.registration import find_env_id
 from glamor_gym.vector.sb3 import as_vec_env
 
 _COLOURS = {"pass": "green", "fail": "bold red", "skip": "bright_black"}
@@ -71,13 +71,15 @@ def _made(name: str, env_kwargs: dict[str, Any]) -> Iterator[gym.Env[Any, Any]]:
     Raises:
         InputError: there is none, or it takes other arguments.
     """
+    try:
+        env_id = find_env_id(name)
+    except ValueError as error:
+        raise InputError(f"{name!r} is neither a file nor an environment: {error}") from error
     with checking_input():
-        is_id = name in gym.registry or ":" in name or "/" in name
-        env_id = name if is_id else get_task(name).id
         try:
             env = gym.make(env_id, **env_kwargs)
         except (gym.error.Error, ImportError) as error:
-            raise ValueError(f"{name!r} is neither a file nor an environment: {error}") from error
+            raise ValueError(f"{name!r} cannot be made: {error}") from error
     try:
         yield env
     finally:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -38,6 +39,12 @@ FRAME_BYTES = 80 * 104 + 8
 
 MEMORY_TABLE = Path("/proc/meminfo")
 """Where Linux tells how much memory is free."""
+
+DRAW_A_PICTURE = (
+    "import glamor_gym, gymnasium; gymnasium.make('glamor/pendulum-swingup-v0').reset(seed=0)"
+)
+DRAWING_SECONDS = 120
+OPENGL_FIX = "unset MUJOCO_GL, or set it to egl or osmesa"
 
 _COLOURS: Mapping[Status, str] = MappingProxyType({"ok": "green", "warn": "yellow", "fail": "red"})
 _GB = 1e9
@@ -152,14 +159,27 @@ def available_memory() -> int | None:
 
 
 def check_opengl() -> Finding:
-    """Find an OpenGL backend for the control tasks."""
+    """Find an OpenGL backend for the control tasks, and draw a picture with it.
+
+    In a process of its own: where OpenGL is broken, drawing may abort the process.
+    """
     from glamor_gym.envs.rendering import RenderingError, choose_backend
 
     try:
         backend = choose_backend()
     except RenderingError as error:
         return Finding("fail", "OpenGL", "control tasks cannot be drawn", str(error))
-    return Finding("ok", "OpenGL", backend or f"left to dm_control on {sys.platform}")
+    name = backend or f"left to dm_control on {sys.platform}"
+    drawing = [sys.executable, "-c", DRAW_A_PICTURE]
+    try:
+        drawn = subprocess.run(drawing, capture_output=True, text=True, timeout=DRAWING_SECONDS)
+    except subprocess.TimeoutExpired:
+        return Finding("fail", "OpenGL", f"{name}: no picture in {DRAWING_SECONDS} s", OPENGL_FIX)
+    if drawn.returncode:
+        error, _, message = drawn.stderr.strip().rpartition("\n")[2].partition(": ")
+        reason = message or error or f"exit code {drawn.returncode}"
+        return Finding("fail", "OpenGL", f"{name} draws nothing: {reason}", OPENGL_FIX)
+    return Finding("ok", "OpenGL", name)
 
 
 def check_roms() -> Finding:

@@ -30,5 +30,7 @@ def checking_input() -> Iterator[None]:
     """
     try:
         yield
+    except BrokenPipeError:  # of what is printed meanwhile, which nobody reads any more
+        raise
     except (ValueError, TypeError, OSError, RenderingError) as error:
         raise InputError(str(error)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,11 @@ def _in_file(
     """
     file = file_named(path)
     if algorithm is None or task is None:
+        if zipfile.is_zipfile(file):
+            raise ValueError(
+                f"--algorithm, --task and --trust are needed: {path} is a zip archive, as "
+                "Stable-Baselines3 saves its agents, and tells neither"
+            )
         header = load_header(file)
         algorithm = _algorithm_of(header.get("agent")) if algorithm is None else algorithm
         task = header.get("task") if task is None else task

@@ -304,6 +304,8 @@ def plan_ablation(
         if _changes_nothing(variant, setup.arguments):
             raise ValueError(f"change {variant.name} changes nothing: the base has it")
         asked |= {variant.trained.name: variant.trained, variant.name: variant}
+    for variant in asked.values():
+        get_algorithm(ALGORITHM).check_values(_merged(setup.arguments, variant.settings))
     if not changes:
         asked = variants
     panel = _tasks("tasks", tasks) or list(before.tasks if before else PANEL)

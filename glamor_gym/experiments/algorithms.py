@@ -16,6 +16,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from gymnasium import spaces
+
 from glamor_gym.names import nearest_names
 from glamor_gym.tasks import Suite
 
@@ -24,6 +27,14 @@ if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
 
     from glamor_gym.evaluation.baselines import Predictor
+
+_PICTURES = spaces.Dict(
+    {
+        name: spaces.Box(0, 255, (n_frames, 80, 104), np.uint8)
+        for name, n_frames in (("observation", 4), ("achieved_goal", 1), ("desired_goal", 1))
+    }
+)
+"""Observations as most tasks have them."""
 
 _NOT_SETTINGS = frozenset(
     ("self", "policy", "env", "seed", "device", "verbose", "tensorboard_log", "_init_setup_model")
@@ -108,6 +119,17 @@ class Algorithm(ABC):
     def policy_argument_names(self) -> tuple[str, ...]:
         """Return what ``policy_kwargs`` can hold; nothing where that is not for us to say."""
         return ()
+
+    def check_values(self, arguments: Mapping[str, Any]) -> None:
+        """Check what can be checked of an agent's arguments before there is an environment.
+
+        Args:
+            arguments: what :meth:`arguments` returned.
+
+        Raises:
+            ValueError: one is out of its range.
+            TypeError: one is of the wrong type.
+        """
 
     def _check_names(self, kind: str, given: Iterable[str], known: Iterable[str]) -> None:
         """Check that there is what was named.
@@ -200,6 +222,11 @@ class ImageGoalAlgorithm(Algorithm):
             for name, parameter in inspect.signature(policy_class).parameters.items()
             if parameter.kind is parameter.KEYWORD_ONLY and name not in settings
         )
+
+    def check_values(self, arguments: Mapping[str, Any]) -> None:
+        """See :meth:`Algorithm.check_values`; networks are built as for the paper's pictures."""
+        agent = self.agent_class()(None, **arguments)
+        agent.policy_class(_PICTURES, spaces.Discrete(2), lambda _: 1.0, **agent.policy_kwargs)
 
     def _preset(self, name: str, steps: int) -> dict[str, Any]:
         preset: dict[str, Any] = self.agent_class().preset(name)

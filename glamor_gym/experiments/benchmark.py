@@ -148,6 +148,7 @@ def benchmark_specs(
     Raises:
         ValueError: a name is unknown, comes twice, or is missing; no algorithm has the preset;
             there is no such setting; or a number is out of its range.
+        TypeError: a setting has a value of another type.
     """
     tasks = distinct("tasks", [get_task(task).name for task in tasks])
     algorithms = distinct("agents", algorithms)
@@ -162,18 +163,21 @@ def benchmark_specs(
             f"settings are given for {', '.join(sorted(unknown))}, which is not run; they begin "
             f"with the name of one that is: {', '.join(algorithms)}"
         )
-    for name, settings in overrides.items():
-        get_algorithm(name).arguments(None, settings, RunSpec.steps)
     settled = [
         AlgorithmSpec(name, preset if preset in presets[name] else None, overrides.get(name, {}))
         for name in algorithms
     ]
-    return [
+    specs = [
         algorithm.on(task, seed, **budget)
         for seed in seeds
         for task in tasks
         for algorithm in settled
     ]
+    # One of each kind: they differ in task and seed alone.
+    for spec in {(spec.algorithm, spec.chosen_preset): spec for spec in specs}.values():
+        algorithm = get_algorithm(spec.algorithm)
+        algorithm.check_values(algorithm.arguments(spec.chosen_preset, spec.overrides, spec.steps))
+    return specs
 
 
 def jobs_to_do(specs: Sequence[RunSpec], folder: ExperimentFolder, **arguments: Any) -> list[Job]:

@@ -157,7 +157,10 @@ class HindsightFrameBuffer(ReplayBuffer):
                 # The first step; or the environment was reset without an end to be seen.
                 episode = self._running[env] = _Running([_copied(before)])
             if not np.array_equal(before["desired_goal"], after["desired_goal"]):
-                raise ValueError("desired_goal must stay the same within an episode, and changed")
+                raise ValueError(
+                    "desired_goal must stay the same within an episode, and changed (VecNormalize "
+                    "with norm_obs changes it)"
+                )
             episode.moments.append(_copied(after))
             episode.actions.append(int(act))
             episode.rewards.append(float(paid))

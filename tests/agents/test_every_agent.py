@@ -512,6 +512,20 @@ def test_numbers_of_numpy_are_taken_and_kept(agent_class, tmp_path):
     assert agent_class.load(tmp_path / "agent").settings == agent.settings
 
 
+def test_a_setting_that_there_is_not_is_no_fault_of_the_file(agent_class, trained_agent, tmp_path):
+    trained_agent.save(tmp_path / "agent")
+    with pytest.raises(ValueError, match="no setting 'lerning_rate'; did you mean") as raised:
+        agent_class.load(tmp_path / "agent", lerning_rate=1e-4)
+    assert not isinstance(raised.value, AgentFileError)
+    assert agent_class.load(tmp_path / "agent", learning_rate=1e-4).settings.learning_rate == 1e-4
+
+
+def test_a_replay_that_holds_no_episode_is_refused_at_once(agent_class):
+    with pytest.raises(ValueError, match="buffer_size must be at least 11"):
+        make(agent_class, buffer_size=10)
+    assert make(agent_class, buffer_size=11).buffer_size == 11
+
+
 def test_an_observation_that_no_file_can_tell_of_is_refused(agent_class):
     class WithBits(WithOneEntryMore):
         def __init__(self, env):

@@ -16,6 +16,7 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from glamor_gym.agents import AgentFileError, GlamorAgent
+from glamor_gym.agents.episodes import NO_ACTION, EpisodeRecorder
 from glamor_gym.agents.storage import load_header
 from glamor_gym.planners import PlannerSettings
 from glamor_gym.types import Trajectory
@@ -121,6 +122,27 @@ def test_with_random_data_nothing_is_planned():
     agent._plan = lambda *args: pytest.fail("planned")
     agent.learn(300)
     assert agent._n_updates > 0
+
+
+@pytest.mark.parametrize("stopping", ["token", "duration"])
+def test_closed_loop_data_are_what_the_agent_would_do_in_earnest(stopping):
+    agent = make_agent(
+        data_policy="closed_loop",
+        vote=True,
+        stay_fraction=0.1,
+        policy_kwargs={**SMALL["policy_kwargs"], "stopping": stopping},
+    ).learn(300)
+    agent._begin_collection()
+    agent._recorder = EpisodeRecorder(3, keep_observations=True)
+    seen = observations(3)
+    chosen = agent.collect(seen, np.zeros(3, dtype=bool))
+    in_earnest, _ = agent.predict(seen)
+    if stopping == "duration":  # elected, without noise
+        assert (np.where(chosen == NO_ACTION, STOP, chosen) == in_earnest).all()
+    assert set(chosen.tolist()) <= {NO_ACTION, 0, 1, 2, 3}
+    # Another observation within the episode, another plan.
+    agent._whole_plans = agent._beginnings = lambda rows, *_: (np.full((3, 11), STOP), None)
+    assert (agent.collect(seen, np.zeros(3, dtype=bool)) == NO_ACTION).all()
 
 
 def test_the_same_seed_gives_the_same_agent():
@@ -501,7 +523,7 @@ def test_bad_calls_are_refused_by_name(tmp_path, trained):
     trained.save(tmp_path / "agent")
     with pytest.raises(ValueError, match="env has spaces"):
         GlamorAgent.load(tmp_path / "agent", env=make_bandit())
-    with pytest.raises(AgentFileError, match="does not fit"):
+    with pytest.raises(ValueError, match="there is no setting 'what_is_this'"):
         GlamorAgent.load(tmp_path / "agent", what_is_this=1)
 
 

@@ -86,7 +86,7 @@ def test_the_learning_rate_falls_along_half_a_cosine():
         ("n_trials", 0),
         ("clip_log_prob", 0.0),
         ("prior_coef", -1.0),
-        ("data_policy", "closed_loop"),
+        ("data_policy", "reactive"),
         ("vote", "fals"),
         ("use_prior", 1),
         ("exploration_final_eps", 1.1),

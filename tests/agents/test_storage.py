@@ -6,6 +6,7 @@ import io
 import json
 import math
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -89,12 +90,27 @@ class Explosive:
 @pytest.mark.parametrize(
     "content",
     [pickle.dumps(Explosive()), b"", b"\xff" * 64, b"PK\x03\x04" + b"\0" * 60],
-    ids=["pickle", "empty", "huge header", "zip"],
+    ids=["pickle", "empty", "huge header", "damaged zip"],
 )
 def test_foreign_files_are_refused_and_not_executed(tmp_path, content):
     path = tmp_path / "agent.safetensors"
     path.write_bytes(content)
     with pytest.raises(AgentFileError, match=r"agent\.safetensors"):
+        load_tensors(path)
+
+
+def test_an_agent_of_stable_baselines3_is_told_to_be_one(tmp_path):
+    path = tmp_path / "agent.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("data", "{}")
+    with pytest.raises(AgentFileError, match="zip archive, as Stable-Baselines3 saves its agents"):
+        load_tensors(path)
+
+
+def test_tensors_of_others_are_told_to_be_no_agent(tmp_path):
+    path = tmp_path / "agent.safetensors"
+    path.write_bytes(save({"a": torch.zeros(1)}))
+    with pytest.raises(AgentFileError, match="it is no saved agent of this library"):
         load_tensors(path)
 
 

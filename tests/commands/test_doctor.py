@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from glamor_gym.commands import doctor
@@ -61,6 +63,18 @@ def test_opengl_that_is_missing_is_told_with_the_fix(monkeypatch):
     finding = doctor.check_opengl()
     assert finding.status == "fail"
     assert finding.fix == "install libegl1"
+
+
+def test_a_backend_that_draws_nothing_is_told(monkeypatch):
+    if sys.platform != "linux":
+        pytest.skip("the backend is left to dm_control")
+    assert doctor.check_opengl().status == "ok"
+    monkeypatch.setenv("MUJOCO_GL", "off")
+    monkeypatch.delitem(sys.modules, "dm_control._render", raising=False)
+    finding = doctor.check_opengl()
+    assert finding.status == "fail"
+    assert finding.detail.startswith("off draws nothing: ")
+    assert finding.fix
 
 
 def test_roms_that_are_missing_are_named(monkeypatch):

@@ -75,6 +75,29 @@ def test_what_is_not_there_is_refused_with_the_nearest(name, preset, overrides, 
         get_algorithm(name).arguments(preset, overrides, 1_000)
 
 
+@pytest.mark.parametrize(
+    ("name", "overrides", "told"),
+    [
+        ("glamor", {"gamma": 7}, "gamma must be a number"),
+        ("glamor", {"policy_kwargs": {"embedding_size": 0}}, "embedding_size must be an integer"),
+        ("glamor", {"policy_kwargs": {"encoder": "huge"}}, "encoder must be one of"),
+        ("gcsl", {"policy_kwargs": {"fusion": "soon"}}, "fusion must be one of"),
+        ("discern", {"n_decoys": 0}, "n_decoys must be a whole number"),
+    ],
+)
+def test_values_are_checked_before_there_is_an_environment(name, overrides, told):
+    algorithm = get_algorithm(name)
+    with pytest.raises(ValueError, match=told):
+        algorithm.check_values(algorithm.arguments(None, overrides, 1_000))
+
+
+@pytest.mark.parametrize("name", ["glamor", "gcsl", "discern", "ppo", "random"])
+def test_the_values_of_presets_pass(name):
+    algorithm = get_algorithm(name)
+    for preset in algorithm.presets:
+        algorithm.check_values(algorithm.arguments(preset, {}, 1_000))
+
+
 def test_a_library_checks_its_policies_itself():
     overrides = {"policy_kwargs": {"net_arch": [8]}}
     arguments = get_algorithm("ppo").arguments(None, overrides, 1_000)

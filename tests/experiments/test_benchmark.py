@@ -86,6 +86,8 @@ def test_specs_are_every_combination_the_first_seed_first():
         (["--set", "ppo.gamma=1"], "settings are given for ppo, which is not run"),
         (["--set", "n_trials=3"], "they begin with the name of one that is: "),
         (["--set", "glamor.n_trails=1"], "did you mean n_trials"),
+        (["--set", "glamor.gamma=7"], "gamma must be a number"),
+        (["--set", "glamor.policy_kwargs.encoder=huge"], "encoder must be one of"),
         (["--steps", "0"], "steps must be at least 1"),
         (["--jobs", "0"], "--jobs must be at least 1, got 0"),
         (["--address", "auto"], "--address is for --engine ray"),
