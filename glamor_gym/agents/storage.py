@@ -157,8 +157,8 @@ def _checked(file_path: Path, name: str) -> Iterator[tuple[Any, dict[str, Any]]]
     """
     if zipfile.is_zipfile(file_path):
         raise AgentFileError(
-            f"{name} is a zip archive, as Stable-Baselines3 saves its agents, and no saved agent of "
-            "this library"
+            f"{name} is a zip archive, as Stable-Baselines3 saves its agents, and no saved agent "
+            "of this library"
         )
     try:
         _check_size(file_path)

@@ -176,8 +176,8 @@ def check_opengl() -> Finding:
     except subprocess.TimeoutExpired:
         return Finding("fail", "OpenGL", f"{name}: no picture in {DRAWING_SECONDS} s", OPENGL_FIX)
     if drawn.returncode:
-        error, _, message = drawn.stderr.strip().rpartition("\n")[2].partition(": ")
-        reason = message or error or f"exit code {drawn.returncode}"
+        kind, _, message = drawn.stderr.strip().rpartition("\n")[2].partition(": ")
+        reason = message or kind or f"exit code {drawn.returncode}"
         return Finding("fail", "OpenGL", f"{name} draws nothing: {reason}", OPENGL_FIX)
     return Finding("ok", "OpenGL", name)
 

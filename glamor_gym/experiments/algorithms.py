@@ -127,9 +127,10 @@ class Algorithm(ABC):
             arguments: what :meth:`arguments` returned.
 
         Raises:
-            ValueError: one is out of its range.
+            ValueError: there is no such argument, or one is out of its range.
             TypeError: one is of the wrong type.
         """
+        self._check_names("setting", arguments, ("policy_kwargs", *self.argument_names()))
 
     def _check_names(self, kind: str, given: Iterable[str], known: Iterable[str]) -> None:
         """Check that there is what was named.

@@ -15,7 +15,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
-from glamor_gym.agents import AgentFileError, GlamorAgent
+from glamor_gym.agents import GlamorAgent
 from glamor_gym.agents.episodes import NO_ACTION, EpisodeRecorder
 from glamor_gym.agents.storage import load_header
 from glamor_gym.planners import PlannerSettings

@@ -22,7 +22,7 @@ OF_THE_ZOO = ("n_timesteps", "policy", "n_envs", "monitor_kwargs")
 @pytest.mark.parametrize("words", [[], ["tarin"], ["--algo", "glamor"]])
 def test_what_is_no_command_of_the_zoo_is_refused(monkeypatch, words):
     monkeypatch.setattr(sys, "argv", ["zoo", *words])
-    with pytest.raises(SystemExit, match="usage: .* {train,enjoy}"):
+    with pytest.raises(SystemExit, match=r"usage: .* \{train,enjoy\}"):
         zoo.main()
 
 
