@@ -50,6 +50,7 @@ class GlamorPolicy(ModelPolicy):
             ``"duration"``: a plan's length is predicted first, see
             :class:`~glamor_gym.models.DurationModel`.
         duration_gradient: see there.
+        first_action_weight: see there.
         weight_decay: of AdamW.
         ema_decay: see :class:`~glamor_gym.agents.settings.GlamorSettings`.
         precision: see :class:`~glamor_gym.agents.settings.CollectionSettings`.
@@ -74,6 +75,7 @@ class GlamorPolicy(ModelPolicy):
         token_size: int = 512,
         stopping: Stopping = "token",
         duration_gradient: float = 0.0,
+        first_action_weight: float = 0.0,
         weight_decay: float = 0.01,
         ema_decay: float = 0.0,
         precision: Precision = "auto",
@@ -98,6 +100,7 @@ class GlamorPolicy(ModelPolicy):
                 n_actions,
                 horizon,
                 duration_gradient=duration_gradient,
+                first_action_weight=first_action_weight,
                 **sizes,
             )
         else:

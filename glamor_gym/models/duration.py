@@ -30,7 +30,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glamor_gym.checks import as_integer, as_probability
+from glamor_gym.checks import as_integer, as_number, as_probability
 from glamor_gym.models.glamor import ActionDecoder, Folded, Losses, fold, log_probs_after
 from glamor_gym.models.pair_encoder import MIX_SIZE, PairEncoder, PairOptions
 
@@ -48,6 +48,9 @@ class DurationModel(PairEncoder):
         hidden_size: width of the LSTMs (64).
         token_size: width of the layer between token and LSTM (512).
         duration_gradient: share of the duration's gradient that reaches the encoders.
+        first_action_weight: how much the first action of each plan counts in the loss once more:
+            to an agent that plans anew at every step it is all that matters, and without this it
+            is one action in 25.
         **options: see :class:`~glamor_gym.models.pair_encoder.PairEncoder`.
 
     Raises:
@@ -64,12 +67,16 @@ class DurationModel(PairEncoder):
         hidden_size: int = 64,
         token_size: int = 512,
         duration_gradient: float = 0.0,
+        first_action_weight: float = 0.0,
         **options: Unpack[PairOptions],
     ) -> None:
         super().__init__(observation_space, **options)
         self.n_actions = n_actions
         self.horizon = as_integer(horizon, name="horizon", low=1, high=MOST_STEPS)
         self.duration_gradient = as_probability(duration_gradient, name="duration_gradient")
+        self.first_action_weight = as_number(first_action_weight, name="first_action_weight")
+        if self.first_action_weight < 0:
+            raise ValueError(f"first_action_weight must not be negative, got {first_action_weight}")
         n_durations = self.horizon + 1
         width = self.embedding_size
         sizes = (n_actions, width, token_size, hidden_size)
@@ -133,11 +140,15 @@ class DurationModel(PairEncoder):
         """Return what an update descends, for arguments as in :meth:`forward`.
 
         Each term is the mean over actions plus the mean over durations: were durations mere
-        tokens, 50 actions would drown them.
+        tokens, 50 actions would drown them. With `first_action_weight`, the mean over the plans'
+        first actions comes on top.
         """
         of_actions, of_durations = self(observation, goal, tokens, length)
-        # A batch without a single action has no mean over them.
-        inverse, prior = of_actions.sum(dim=1) / max(1, of_actions.shape[1]) + of_durations.mean(1)
+        log_p = _mean(of_actions) + of_durations.mean(dim=1)
+        if self.first_action_weight:
+            n_plans = int((length > 1).sum())  # packed by time, first actions come first
+            log_p = log_p + self.first_action_weight * _mean(of_actions[:, :n_plans])
+        inverse, prior = log_p
         return Losses(-inverse, -prior)
 
     def entry(self, left: Int[Tensor, "*n"], previous: Int[Tensor, "*n"]) -> Int[Tensor, "*n"]:
@@ -179,6 +190,11 @@ class EncodedPairs:
             folded = fold((model.inverse_dynamics, model.prior), contexts)
         table = model.countdown[:, :, None] + folded.table[:, None]
         return folded._replace(table=table.flatten(1, 2))
+
+
+def _mean(of_actions: Float[Tensor, "2 n"]) -> Float[Tensor, "2"]:
+    """Return the mean over actions; zero for a batch without a single one."""
+    return of_actions.sum(dim=1) / max(1, of_actions.shape[1])
 
 
 def _duration_head(n_inputs: int, n_durations: int) -> nn.Sequential:
