@@ -14,7 +14,7 @@ from glamor_gym.models import DurationModel
 N_ACTIONS, STOP, HORIZON = 2, 2, 3
 
 
-def make_model(duration_gradient: float = 0.0) -> DurationModel:
+def make_model(duration_gradient: float = 0.0, first_action_weight: float = 0.0) -> DurationModel:
     torch.manual_seed(0)
     box = spaces.Box(0, 1, (4,), np.float32)
     return DurationModel(
@@ -25,6 +25,7 @@ def make_model(duration_gradient: float = 0.0) -> DurationModel:
         hidden_size=8,
         token_size=8,
         duration_gradient=duration_gradient,
+        first_action_weight=first_action_weight,
     )
 
 
@@ -93,8 +94,37 @@ def test_losses_are_means_over_actions_and_over_durations():
     torch.testing.assert_close(torch.stack(losses), expected)
 
 
+def test_first_actions_count_once_more_by_their_weight():
+    plain, weighted = make_model(), make_model(first_action_weight=0.5)  # the same first weights
+    observation, goal = torch.rand(3, 4), torch.rand(3, 4)
+    tokens = torch.tensor([[0, 1, STOP], [1, STOP, 3], [STOP, 3, 3]])
+    length = torch.tensor([3, 2, 1])
+    of_actions, _ = plain(observation, goal, tokens, length)
+    first = -of_actions[:, :2].mean(dim=1)  # of the two plans that have one
+    without = torch.stack(plain.losses(observation, goal, tokens, length))
+    with_it = torch.stack(weighted.losses(observation, goal, tokens, length))
+    torch.testing.assert_close(with_it, without + 0.5 * first)
+
+
+def test_a_batch_without_actions_has_a_loss_of_durations_alone():
+    tokens, length = torch.full((2, 1), STOP), torch.ones(2, dtype=torch.long)
+    observation, goal = torch.rand(2, 4), torch.rand(2, 4)
+    for weight in (0.0, 1.0):
+        model = make_model(first_action_weight=weight)
+        _, of_durations = model(observation, goal, tokens, length)
+        losses = torch.stack(model.losses(observation, goal, tokens, length))
+        torch.testing.assert_close(losses, -of_durations.mean(dim=1))
+
+
 @pytest.mark.parametrize(
-    ("name", "value"), [("horizon", 0), ("duration_gradient", -0.1), ("duration_gradient", 2.0)]
+    ("name", "value"),
+    [
+        ("horizon", 0),
+        ("duration_gradient", -0.1),
+        ("duration_gradient", 2.0),
+        ("first_action_weight", -1.0),
+        ("first_action_weight", float("nan")),
+    ],
 )
 def test_settings_out_of_range_are_named(name, value):
     box = spaces.Box(0, 1, (4,), np.float32)
