@@ -54,6 +54,9 @@ update is worth its time. So many of them take a quarter of an hour on one core 
 _STEADY: Preset = {"exploration_persistence": 0.8}
 """Where one action moves next to nothing, what is drawn anew at each step goes nowhere."""
 
+_FIRST_OF_ALL: Preset = {"first_action_weight": 1.0}
+"""An agent that plans anew at each step takes no action but the first."""
+
 _HALF_STEADY: Preset = {"exploration_persistence": 0.5}
 """In games, some of that leads further, too; much of it is too coarse for goals that are near."""
 
@@ -85,6 +88,7 @@ def _glamor_compact_control() -> Preset:
             **compact["policy_kwargs"],
             "embedding_size": 512,
             "duration_gradient": 1.0,
+            **_FIRST_OF_ALL,
         },
     }
 
