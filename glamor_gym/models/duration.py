@@ -49,8 +49,8 @@ class DurationModel(PairEncoder):
         token_size: width of the layer between token and LSTM (512).
         duration_gradient: share of the duration's gradient that reaches the encoders.
         first_action_weight: how much the first action of each plan counts in the loss once more:
-            to an agent that plans anew at every step it is all that matters, and without this it
-            is one action in 25.
+            an agent that plans anew at every step takes no other, and without this it is one in
+            25 of a horizon of 100.
         **options: see :class:`~glamor_gym.models.pair_encoder.PairEncoder`.
 
     Raises:
