@@ -102,7 +102,7 @@ def folder(tmp_path_factory):
     record, specs = plan_ablation(
         None,
         changes=[
-            {"policy_kwargs": {"embedding_size": -1}},
+            {"learning_rate": 1e38},  # allowed, and fails in training
             {"planner": {"n_trials": 1, "guided": False}},
             {"gamma": 0.5},
         ],
@@ -135,9 +135,9 @@ def test_the_table_has_every_run_that_was_asked_for(folder, page):
     )  # fmt: skip
     assert base["updates"] == (120 - 50) // 20  # learning_starts, and a sample a step
     assert base["seconds"] > 0
-    failed = table.loc["GridWorld-policy_kwargs.embedding_size=-1-0"]
+    failed = table.loc["GridWorld-learning_rate=1e+38-0"]
     assert failed["state"] == "failed"
-    assert "embedding_size must be an integer" in failed["error"]
+    assert "inverse_loss is nan" in failed["error"]
     assert table.loc["GridWorld-gamma=0.5-0", "state"] == "waiting"
     planned = table[table["variant"] == "planner.n_trials=1, planner.guided=false"]
     # Its agents are the base's, and so are steps, updates and seconds of their training.
@@ -175,7 +175,7 @@ def test_the_page_tells_all_of_it(folder, page):
     for told in (
         "compact, and 3 changes to it",
         "1 task, 120 environment steps each, seed 0; 4 of 8 runs finished",
-        "embedding_size=-1: GridWorld, seed 0 ValueError: embedding_size must be an integer",
+        "learning_rate=1e+38: GridWorld, seed 0 FloatingPointError: inverse_loss is nan",
         "Tasks held out",
         f"{base.rate:.2f}",
         f"{other.rate - base.rate:+.2f}, {low:+.2f} to {high:+.2f}",
@@ -243,10 +243,10 @@ def test_the_command_makes_runs_once_and_adds_to_them(capsys, tmp_path):
 
 @pytest.mark.usefixtures("in_process", "blank_pages")
 def test_a_run_that_fails_gives_exit_code_1_and_is_kept(capsys, tmp_path):
-    words = ["--change", "policy_kwargs.embedding_size=-1", "--out", str(tmp_path)]
+    words = ["--change", "learning_rate=1e38", "--out", str(tmp_path)]
     code, told, _ = run(capsys, "ablate", *WORDS, *words)
     assert code == 1
-    assert "embedding_size=-1-0 failed: ValueError" in told
+    assert "learning_rate=1e+38-0 failed: FloatingPointError" in told
     assert pd.read_csv(tmp_path / "results.csv")["state"].tolist() == ["finished", "failed"]
 
 
@@ -257,6 +257,7 @@ def test_a_run_that_fails_gives_exit_code_1_and_is_kept(capsys, tmp_path):
         (["--change", "gamma"], "--change takes NAME=VALUE, got 'gamma'"),
         (["--set", "gama=0.5"], "did you mean gamma"),
         (["--base", "papre"], "did you mean paper"),
+        (["--change", "policy_kwargs.embedding_size=-1"], "embedding_size must be an integer"),
         (["--held-out", "GridWorld"], "held_out must be apart from tasks"),
         (["--jobs", "0"], "--jobs must be at least 1"),
         (["--report-only"], "holds no ablation"),
