@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from glamor_gym.agents.storage import file_named, load_header
+from glamor_gym.agents.storage import file_named, is_zip_archive, load_header
 from glamor_gym.commands.assignments import parse_assignments
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments import ALGORITHMS, Algorithm, get_algorithm
@@ -93,7 +92,7 @@ def _in_file(
     """
     file = file_named(path)
     if algorithm is None or task is None:
-        if zipfile.is_zipfile(file):
+        if is_zip_archive(file):
             raise ValueError(
                 f"--algorithm, --task and --trust are needed: {path} is a zip archive, as "
                 "Stable-Baselines3 saves its agents, and tells neither"
