@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -145,15 +146,24 @@ def _restore(agent: ImageGoalAgent, header: Mapping[str, Any]) -> None:
             f"env has spaces {agent.env.observation_space}, {agent.env.action_space}; the "
             f"agent was trained with {observation_space}, {action_space}"
         )
+    horizon = as_integer(header["horizon"], name="horizon", low=1, high=MOST_STEPS)
+    if agent.env is not None and agent.horizon != horizon:
+        raise ValueError(
+            f"env has horizon {agent.horizon}; the agent was trained with horizon {horizon}"
+        )
     agent._adopt_spaces(observation_space, action_space)
     agent.n_envs = agent.env.num_envs if agent.env is not None else 1
     agent.stop_action = int(header["stop_action"])
-    agent.horizon = as_integer(header["horizon"], name="horizon", low=1, high=MOST_STEPS)
+    agent.horizon = horizon
     agent._setup_model()
     agent.task_id = agent.task_id or as_instance(header.get("task", ""), str, name="task") or None
     agent.num_timesteps = int(header["num_timesteps"])
     agent._n_updates = int(header["n_updates"])
     agent._updates_before = int(header["updates_before"])
+    # Another replay ratio is one for the steps to come: none is made up for, none is taken back.
+    due = agent.settings.updates_due(agent.num_timesteps)
+    if due != replace(agent.settings, **header["settings"]).updates_due(agent.num_timesteps):
+        agent._updates_before = agent._n_updates - due
     agent._episode_num = int(header["episode_num"])
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Result = TypeVar("Result")
 
@@ -18,6 +18,16 @@ class Background(Generic[Result]):
     def __init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
         self._job: Future[Result] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy begins with, which has no thread; a job has to be taken first.
+
+        Raises:
+            RuntimeError: a job's result was not taken.
+        """
+        if self._job is not None:
+            raise RuntimeError("take the job's result before a copy is made")
+        return {"_pool": None, "_job": None}
 
     def begin(self, job: Callable[[], Result]) -> None:
         """Begin a job.

@@ -32,7 +32,8 @@ class CheckpointCallback(BaseCallback):
         agent.resume(callback=CheckpointCallback("pong/checkpoint"))
 
     Where a checkpoint cannot be written (a full disk), training goes on with a warning, and the
-    one before stays; only the last one has to succeed.
+    one before stays; only the last one has to succeed. While an agent trains nobody else can write
+    to the folder; after an error in training, not before :meth:`release` or the callback's end.
 
     Args:
         path: the folder. What is in it must be checkpoints of the very agent.
@@ -81,13 +82,17 @@ class CheckpointCallback(BaseCallback):
         self._plan_next()
         is_own = self.model.has_checkpoint_in(self._path)
         if self.num_timesteps == 0 or not is_own:
-            self._write()  # raises where they are another agent's
+            try:
+                self._write()
+            except BaseException:  # they are another agent's, for one
+                self.release()
+                raise
 
     def _on_rollout_start(self) -> None:
         # Between two steps: the one before was stored and learned from.
         if self._stop is not None and self._stop.received is not None:
             self._write()
-            self._lock.close()
+            self.release()
             raise TrainingInterrupted(self._stop.received, self.num_timesteps)
         if self.num_timesteps >= self._due_step or time.monotonic() >= self._due_time:
             try:
@@ -104,6 +109,10 @@ class CheckpointCallback(BaseCallback):
 
     def _on_training_end(self) -> None:
         self._write()
+        self.release()
+
+    def release(self) -> None:
+        """Let others use the folder, after a training that ended in an error."""
         self._lock.close()
 
     def _write(self) -> None:

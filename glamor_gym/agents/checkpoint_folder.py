@@ -138,7 +138,8 @@ class CheckpointFolder:
             checkpoint = self._write(number, step, snapshot, ring, before)
         except BaseException:
             for path in self.path.glob(f"*-{number:06}[-.]*"):
-                path.unlink()
+                if _OWN_FILE.fullmatch(path.name):
+                    path.unlink()
             raise
         self._remove_all_but(checkpoint, before)
         return checkpoint

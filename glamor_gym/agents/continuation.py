@@ -130,7 +130,7 @@ def _give_episodes(agent: ImageGoalAgent, episodes: Mapping[str, Any] | None) ->
     agent._last_obs = dict(episodes["last_obs"])
     agent._last_episode_starts = np.zeros(n_envs, dtype=bool)
     agent._starts = episodes["starts"]
-    agent._recorder = EpisodeRecorder(n_envs, not agent.replay_buffer.stack_size)
+    agent._recorder = EpisodeRecorder(n_envs, keep_observations=False)
     agent._recorder.restore(episodes["recorder"])
     agent._begin_collection()
     agent._carry_on(episodes["carried"])

@@ -26,6 +26,9 @@ class EpisodeRecorder:
         n_envs: number of environments.
         keep_observations: whether observations are kept beside achieved goals; not needed where
             they are stacks of achieved frames.
+
+    Attributes:
+        keep_observations: likewise; may be set to False when that is found out.
     """
 
     def __init__(self, n_envs: int, keep_observations: bool) -> None:
@@ -76,12 +79,15 @@ class EpisodeRecorder:
         """Return the running episodes, one entry an environment."""
         return {
             "achieved": [np.stack(moments) for moments in self._achieved],
-            "observations": [np.stack(moments) for moments in self._observations if moments],
+            "observations": [
+                np.stack(moments) for moments in self._observations if self.keep_observations
+            ],
             "actions": [np.array(actions, dtype=np.int64) for actions in self._actions],
         }
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Go on with the episodes of :meth:`snapshot`."""
+        self.keep_observations = bool(snapshot["observations"])
         for name, records in (("achieved", self._achieved), ("observations", self._observations)):
             for record, moments in zip(records, snapshot[name], strict=False):
                 record[:] = moments

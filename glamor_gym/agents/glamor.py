@@ -345,8 +345,8 @@ class GlamorAgent(ImageGoalAgent):
             observation: as in :meth:`plan`.
             state: what the last call returned; None at the start.
             episode_start: (B,) which rows begin an episode: their state is forgotten.
-            deterministic: plan with noise that depends on the steps taken alone, so that the same
-                calls get the same actions.
+            deterministic: plan with noise that depends on the steps taken alone, those of all
+                rows, so that the same calls get the same actions.
             n_trials: see :meth:`plan`.
             stop: see :meth:`plan`.
             guided: see :meth:`plan`.

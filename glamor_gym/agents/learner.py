@@ -27,7 +27,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import MaybeCallback, RolloutReturn, TrainFreq
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, RolloutReturn, TrainFreq
 from stable_baselines3.common.utils import check_for_correct_spaces
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -37,6 +37,7 @@ from glamor_gym.agents.process import restore_log, restore_process
 from glamor_gym.agents.settings import CollectionSettings
 from glamor_gym.checks import as_instance, as_integer
 from glamor_gym.models.duration import MOST_STEPS
+from glamor_gym.models.encoders import SMALLEST_PICTURE
 from glamor_gym.replay import TrajectoryReplay
 from glamor_gym.replay.trajectory_store import TrajectoryStore
 from glamor_gym.snapshots import Snapshot
@@ -121,7 +122,10 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             learning_starts=settings.learning_starts,
             batch_size=settings.batch_size,
             train_freq=(1, "step"),
-            policy_kwargs=dict(policy_kwargs or {}),
+            policy_kwargs={
+                name: value.item() if isinstance(value, np.generic) else value  # for JSON
+                for name, value in (policy_kwargs or {}).items()
+            },
             tensorboard_log=tensorboard_log,
             verbose=verbose,
             device=device,
@@ -232,8 +236,19 @@ class TrajectoryLearner(OffPolicyAlgorithm):
                 raise ValueError(  # an agent's file would not know how to tell of it
                     f"env must have observations of Box, Discrete or Dict, got {space} for {key!r}"
                 )
+            if _has_channels_last(space):
+                raise ValueError(
+                    f"env must have pictures with channels first, got {space} for {key!r}: see "
+                    "gymnasium.wrappers.TransformObservation"
+                )
         self.observation_space = observation_space
         self.action_space = action_space
+
+    @staticmethod
+    def _wrap_env(env: GymEnv, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:
+        """Take a vector environment as it is: SB3 would swap the axes of pictures."""
+        assert isinstance(env, VecEnv)
+        return env
 
     def _setup_model(self) -> None:
         """Build the policy, the replay and the random generators."""
@@ -341,8 +356,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )
         if fresh_episodes:
-            keep_observations = not self.replay_buffer.stack_size
-            self._recorder = EpisodeRecorder(self.n_envs, keep_observations)
+            self._recorder = EpisodeRecorder(self.n_envs, self.replay_buffer.wants_observations)
             self._recorder.begin_all(self._last_observations, range(self.n_envs))
             self._starts = np.ones(self.n_envs, dtype=bool)
             self._begin_collection()
@@ -470,9 +484,18 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             if done:
                 trajectory = self._recorder.finish(env)
                 if trajectory is not None:
+                    self._check_length(trajectory)
                     self._remember(env, trajectory)
+                    self._recorder.keep_observations = self.replay_buffer.wants_observations
                 self._recorder.begin(env, row_of(new_obs, env))
         self._last_obs = new_obs
+
+    def _check_length(self, trajectory: Trajectory) -> None:
+        if len(trajectory) > self.horizon:
+            raise ValueError(
+                f"env must end its episodes after {self.horizon} steps, which is the horizon that "
+                f"it tells, got one of {len(trajectory)}"
+            )
 
     def train(self, gradient_steps: int, batch_size: int) -> None:
         """Make as many updates as the replay ratio asks for by now.
@@ -568,6 +591,13 @@ class TrajectoryLearner(OffPolicyAlgorithm):
                 stacklevel=2,
             )
             self._left_episodes = False
+
+
+def _has_channels_last(space: spaces.Space[Any]) -> bool:
+    """Return whether a space is one of pictures (H, W, C), large enough to be convolved."""
+    if not isinstance(space, spaces.Box) or space.dtype != np.uint8 or len(space.shape) != 3:
+        return False
+    return min(space.shape[:2]) >= SMALLEST_PICTURE and space.shape[2] in (1, 3, 4)
 
 
 def _last_action_of(env: VecEnv) -> int:

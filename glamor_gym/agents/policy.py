@@ -151,10 +151,16 @@ class GlamorPolicy(ModelPolicy):
         if isinstance(model, DurationModel):
             with self.autocast():
                 encoded = model.encode(observation, goal)
-            return plan_by_duration(encoded, max_actions, settings, generator)
+            with self._in_float32():
+                return plan_by_duration(encoded, max_actions, settings, generator)
         with self.autocast():
             folded = model.fold(observation, goal)
-        return self._planner(folded, max_actions, settings, generator)
+        with self._in_float32():
+            return self._planner(folded, max_actions, settings, generator)
+
+    def _in_float32(self) -> torch.autocast:
+        """Return a context without autocast, which the caller's own may ask for."""
+        return torch.autocast(self.device.type, enabled=False)
 
     def elects(self, settings: PlannerSettings) -> bool:
         """Return whether the beginning of a plan can be had without the rest."""
@@ -172,7 +178,8 @@ class GlamorPolicy(ModelPolicy):
         assert isinstance(model, DurationModel)
         with self.autocast():
             encoded = model.encode(*self.as_tensors(observations))
-        return next_tokens_by_duration(encoded, max_actions, settings)
+        with self._in_float32():
+            return next_tokens_by_duration(encoded, max_actions, settings)
 
     @property
     def _planner(self) -> Planner:

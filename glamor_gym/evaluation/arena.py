@@ -70,12 +70,11 @@ class Arena:
         env_kwargs: Mapping[str, Any] | None = None,
         progress_bar: bool = False,
     ) -> None:
-        for name, number, least, most in (
-            ("episodes_per_goal", episodes_per_goal, 1, MOST_REPEATS),
-            ("seed", seed, 0, None),
-            ("n_envs", n_envs, 1, None),
-        ):
-            as_integer(number, name=name, low=least, high=most)
+        episodes_per_goal = as_integer(
+            episodes_per_goal, name="episodes_per_goal", low=1, high=MOST_REPEATS
+        )
+        seed = as_integer(seed, name="seed", low=0)
+        n_envs = as_integer(n_envs, name="n_envs", low=1)
         if not isinstance(env_kwargs, Mapping | None):
             raise TypeError(f"env_kwargs must be a dict, got {type(env_kwargs).__name__}")
         self.task = find_env_id(id)

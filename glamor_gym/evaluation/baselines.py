@@ -79,5 +79,10 @@ class NoopAgent:
 
 
 def _batch_shape(observation: Mapping[str, NDArray[Any]]) -> tuple[int, ...]:
-    """(B,) for a batch and () for one observation, as told by ``steps_left``, a vector of 1."""
-    return np.shape(observation["steps_left"])[:-1]
+    """(B,) for a batch and () for one observation, as told by ``steps_left``, a vector of 1.
+
+    Observations without that are taken for a batch.
+    """
+    if "steps_left" in observation:
+        return np.shape(observation["steps_left"])[:-1]
+    return np.shape(observation["desired_goal"])[:1]

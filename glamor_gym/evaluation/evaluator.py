@@ -78,6 +78,7 @@ def evaluate(
             observation, or `baselines` is the result of another evaluation.
     """
     record = as_integer(record, name="record", low=0)
+    seed = as_integer(seed, name="seed", low=0)
     with Arena(
         id,
         goals=goals,

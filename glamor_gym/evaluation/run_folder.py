@@ -20,8 +20,9 @@ import platform
 import shutil
 from dataclasses import dataclass, field
 from importlib import metadata
+from io import BufferedIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
@@ -212,7 +213,8 @@ class RunFolder:
         own = isinstance(agent, ImageGoalAgent)
         file = self.agent_file if own else self.library_agent_file
         file.parent.mkdir(parents=True, exist_ok=True)
-        agent.save(file)
+        with write_atomically(file) as stream:
+            agent.save(cast(BufferedIOBase, stream))
 
     def save_evaluation(self, result: EvaluationResult) -> None:
         """Keep `result` as the last evaluation."""

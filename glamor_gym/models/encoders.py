@@ -48,17 +48,22 @@ def as_floats(pictures: UInt8[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
     return pictures.to(dtype=dtype, memory_format=layout)
 
 
-class Normalise(nn.Module):
-    """Turn uint8 pictures into floats in [0, 1); leave floats as they are.
+def normalised(x: Tensor) -> Tensor:
+    """Return uint8 pictures as floats in [0, 1), and floats as they are.
 
     Pixels are divided by 256 rather than 255: a power of two loses nothing in bfloat16.
     """
+    if x.dtype == torch.uint8:
+        return as_floats(x).mul_(1 / 256)
+    return x if x.dtype == torch.bfloat16 else x.float()  # whitened, or a vector
+
+
+class Normalise(nn.Module):
+    """Do what :func:`normalised` does, as the first layer of an encoder."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `x` in the floating-point type that the encoder computes in."""
-        if x.dtype == torch.uint8:
-            return as_floats(x).mul_(1 / 256)
-        return x if x.dtype == torch.bfloat16 else x.float()  # whitened, or a vector
+        return normalised(x)
 
 
 class ResidualBlock(nn.Module):
@@ -136,7 +141,7 @@ def make_encoder(space: spaces.Box, name: EncoderName = "auto", size: int = 512)
     """Build the encoder of one space.
 
     Args:
-        space: uint8 (C, H, W) for pictures; anything else is flattened.
+        space: (C, H, W) for pictures, uint8 or floats in [0, 1]; anything else is flattened.
         name: the encoder of pictures; ``"auto"`` is the residual one. Vectors and pictures with
             a side below `SMALLEST_PICTURE` take the MLP whatever the name.
         size: length of the embedding.

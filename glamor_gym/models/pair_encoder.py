@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from glamor_gym.checks import as_choice, as_instance, as_integer
-from glamor_gym.models.encoders import MOST_UNITS, EncoderName, make_encoder
+from glamor_gym.models.encoders import MOST_UNITS, EncoderName, make_encoder, normalised
 from glamor_gym.models.whitening import Whitening
 
 Fusion = Literal["late", "early"]
@@ -75,9 +75,12 @@ class PairEncoder(nn.Module):
             )
             for key in ("observation", "achieved_goal")
         )
-        is_picture = goal.dtype == np.uint8 and len(goal.shape) == 3
-        whiten = as_instance(whiten, bool, name="whiten") and is_picture
-        self.whitening = Whitening(goal.shape) if whiten else None
+        are_pictures = all(
+            space.dtype == np.uint8 and len(space.shape) == 3 and space.shape[1:] == goal.shape[1:]
+            for space in (observation, goal)
+        )
+        whiten = as_instance(whiten, bool, name="whiten") and are_pictures
+        self.whitening = Whitening((1, *goal.shape[1:])) if whiten else None
         own = prior_encoder if fusion == "early" and prior_encoder else encoder
         self.observation_encoder = make_encoder(observation, own, embedding_size)
         beside = stacked_space(observation, goal) if fusion == "early" else goal
@@ -128,7 +131,12 @@ class PairEncoder(nn.Module):
 
 
 def stacked(observation: Tensor, goal: Tensor) -> Tensor:
-    """Put a goal beside its observation: as further channels of pictures, or of flat vectors."""
+    """Put a goal beside its observation: as further channels of pictures, or of flat vectors.
+
+    Pictures beside vectors become floats first, as an encoder would see them.
+    """
+    if observation.dtype != goal.dtype:
+        observation, goal = normalised(observation), normalised(goal)
     if observation.dim() == 4 and observation.shape[2:] == goal.shape[2:]:
         return torch.cat((observation, goal), dim=1)
     return torch.cat((observation.flatten(1), goal.flatten(1)), dim=1)
@@ -138,5 +146,5 @@ def stacked_space(observation: spaces.Box, goal: spaces.Box) -> spaces.Box:
     """Return the space of what :func:`stacked` makes of one observation and one goal."""
     one = [torch.zeros(1, *space.shape) for space in (observation, goal)]
     shape = tuple(stacked(*one).shape[1:])
-    is_picture = observation.dtype == np.uint8
+    is_picture = observation.dtype == goal.dtype == np.uint8
     return spaces.Box(0, 255 if is_picture else 1, shape, np.uint8 if is_picture else np.float32)

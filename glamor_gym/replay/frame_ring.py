@@ -31,8 +31,8 @@ class FrameRing:
     Args:
         capacity: number of moments (frames) kept.
         observation_space: a Dict with ``observation`` and ``achieved_goal``. Where the first is
-            uint8 (S, H, W) and the second uint8 (1, H, W), observations are taken for stacks of
-            the last S achieved frames and are not stored.
+            uint8 (S, H, W) and the second uint8 (1, H, W), observations may be stacks of the last
+            S achieved frames, which the first run tells; such are not stored.
         keep_goals: whether a run comes with a goal, which is kept in the slot before its frames.
 
     Attributes:
@@ -50,13 +50,9 @@ class FrameRing:
         self.capacity = capacity
         self.goal_slots = int(keep_goals)
         self.stack_size = _stack_size(observation, achieved)
-        self.observation_space = observation
+        self.observation_space, self.goal_space = observation, achieved
         self._achieved = map_array((capacity, *achieved.shape), achieved.dtype)
-        self._observations = (
-            None
-            if self.stack_size
-            else map_array((capacity, *observation.shape), observation.dtype)
-        )
+        self._observations = None if self.stack_size else self._mapped_observations()
         self._spans = SpanQueue()
         self._head = 0
         self.runs_written = 0
@@ -65,6 +61,15 @@ class FrameRing:
     def n_trajectories(self) -> int:
         """Number of runs now stored."""
         return len(self._spans)
+
+    @property
+    def wants_observations(self) -> bool:
+        """Whether runs are to come with observations: they are no stacks, or may be none."""
+        return self._observations is not None or not self.runs_written
+
+    def _mapped_observations(self) -> NDArray[Any]:
+        space = self.observation_space
+        return map_array((self.capacity, *space.shape), space.dtype)
 
     def _write(
         self,
@@ -77,7 +82,7 @@ class FrameRing:
 
         Args:
             achieved: (M, *achieved_goal.shape), the run's frames.
-            observations: (M, *observation.shape) where they are no stacks of frames.
+            observations: (M, *observation.shape); None where they are stacks of frames.
             n_steps: how many steps of the run can be drawn.
             goal: (*achieved_goal.shape), where goals are kept.
         """
@@ -87,6 +92,8 @@ class FrameRing:
             self._achieved[start] = goal
         here = slice(first, first + len(achieved))
         self._achieved[here] = achieved
+        if self._observations is None and not self._are_stacks(achieved, observations):
+            self._observations = self._mapped_observations()  # with the first run, see the check
         if self._observations is not None:
             self._observations[here] = observations
         self._spans.append(start, n_steps)
@@ -151,6 +158,7 @@ class FrameRing:
     def snapshot(self) -> Snapshot:
         """Return all but the contents of :meth:`slot_arrays`."""
         return {
+            "stacked": self._observations is None,
             "head": self._head,
             "runs_written": self.runs_written,
             "starts": self._spans.starts.copy(),
@@ -168,6 +176,8 @@ class FrameRing:
         fits = starts.shape == lengths.shape and (starts >= 0).all() and (lengths >= 1).all()
         if not fits or (starts + self._slots_of(lengths) > self.capacity).any():
             raise ValueError(f"snapshot holds runs that do not fit {self.capacity} slots")
+        if self._observations is None and not snapshot.get("stacked", True):
+            self._observations = self._mapped_observations()
         self._spans = SpanQueue.of(starts, lengths)
         self._head = snapshot["head"]
         self.runs_written = snapshot["runs_written"]
@@ -209,17 +219,30 @@ class FrameRing:
         if (goal is not None) != bool(self.goal_slots):
             raise ValueError(f"goal must be {'given' if self.goal_slots else 'None'} here")
         if goal is not None:
-            _check_array("goal", goal[None], self._achieved, 1)
-        _check_array("achieved", achieved, self._achieved, moments)
-        if self._observations is None:
-            if observations is not None:
+            _check_array("goal", goal[None], self.goal_space, 1)
+        _check_array("achieved", achieved, self.goal_space, moments)
+        if observations is not None:
+            _check_array("observations", observations, self.observation_space, moments)
+            if not self.wants_observations and not self._are_stacks(achieved, observations):
                 raise ValueError(
-                    "observations must be None: they are stacks of the frames in achieved"
+                    f"observations must be stacks of the last {self.stack_size} frames in "
+                    "achieved, zeros before the first: those of the first run were"
                 )
-        elif observations is None:
+        elif self._observations is not None:
             raise ValueError("observations must be given: they are not stacks of achieved frames")
-        else:
-            _check_array("observations", observations, self._observations, moments)
+
+    def _are_stacks(self, achieved: NDArray[Any], observations: NDArray[Any] | None) -> bool:
+        """Return whether :meth:`_observe` would make these observations; so it would if None."""
+        if observations is None:
+            return True
+        frames = achieved[:, 0]
+        for age in range(self.stack_size):
+            channel = observations[:, self.stack_size - 1 - age]
+            if channel[:age].any() or not np.array_equal(
+                channel[age:], frames[: len(channel[age:])]
+            ):
+                return False
+        return True
 
 
 def _goal_spaces(space: spaces.Dict) -> tuple[spaces.Box, spaces.Box]:
@@ -256,11 +279,11 @@ def map_array(shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> NDArray[An
         raise ValueError(f"capacity of {shape[0]} takes {n_bytes} bytes: {error}") from error
 
 
-def _check_array(name: str, given: NDArray[Any], ring: NDArray[Any], moments: int) -> None:
-    expected = (moments, *ring.shape[1:])
-    if given.shape != expected or given.dtype != ring.dtype:
+def _check_array(name: str, given: NDArray[Any], space: spaces.Box, moments: int) -> None:
+    expected = (moments, *space.shape)
+    if given.shape != expected or given.dtype != space.dtype:
         raise ValueError(
-            f"{name} must be {ring.dtype} of shape {expected}, got {given.dtype} of {given.shape}"
+            f"{name} must be {space.dtype} of shape {expected}, got {given.dtype} of {given.shape}"
         )
 
 

@@ -21,7 +21,7 @@ class GoalBuffer:
 
     The first frames fill the slots. Each later one is held against the frame in a random slot,
     and takes its place if its nearest neighbour in the *other* slots is farther away than that
-    frame's own. Distances are Euclidean, between pixels.
+    frame's own; where there are no others, always. Distances are Euclidean, between pixels.
 
     Args:
         capacity: number of slots.
@@ -52,7 +52,8 @@ class GoalBuffer:
         slot = self._size
         if slot == len(self._frames):
             slot = int(rng.integers(slot))
-            if self._nearest(frame, slot) <= self._nearest(self._frames[slot], slot):
+            has_others = self._size > 1
+            if has_others and self._nearest(frame, slot) <= self._nearest(self._frames[slot], slot):
                 return
         else:
             self._size += 1

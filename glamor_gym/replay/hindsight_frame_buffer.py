@@ -185,7 +185,7 @@ class HindsightFrameBuffer(ReplayBuffer):
         self._ring.add(
             PlayedEpisode(
                 achieved=achieved,
-                observations=None if self._ring.stack_size else observations,
+                observations=observations if self._ring.wants_observations else None,
                 actions=np.array(episode.actions, np.int64),
                 rewards=rewards,
                 goal=goal,

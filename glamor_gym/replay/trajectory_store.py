@@ -185,7 +185,9 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
                 than this one.
         """
         # A trajectory of L actions takes L + 1 slots and one length; arrays have small headers.
-        most = self.capacity * (self._slot_bytes + np.dtype(np.int64).itemsize) + 4096
+        observation = np.zeros(self.observation_space.shape, self.observation_space.dtype)
+        slot_bytes = self._slot_bytes + observation.nbytes + np.dtype(np.int64).itemsize
+        most = self.capacity * slot_bytes + 4096
         try:
             if isinstance(path, io.BufferedIOBase):
                 state = read_npz(content_of(path, max_bytes=most), max_bytes=most)

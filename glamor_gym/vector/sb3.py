@@ -187,11 +187,13 @@ class GymnasiumVecEnv(VecEnv):
         rows = _split(infos, self.num_envs)
         if final_infos is not None:
             for index, row in enumerate(_split(final_infos, self.num_envs)):
-                rows[index] = row if dones[index] else rows[index]
+                if dones[index]:
+                    self.reset_infos[index], rows[index] = rows[index], row
         reset_step = self._was_done & self._resets_next_step
         self._returns += np.where(reset_step, 0.0, rewards)
         self._lengths += ~reset_step
         for index in map(int, np.flatnonzero(reset_step)):
+            self.reset_infos[index] = dict(rows[index])
             rows[index]["reset_step"] = True
         for index in map(int, np.flatnonzero(dones)):
             rows[index]["terminal_observation"] = (

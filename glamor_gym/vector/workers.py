@@ -16,7 +16,7 @@ import multiprocessing
 import signal
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -158,7 +158,7 @@ class WorkerVecEnv(VecEnv):
             try:
                 self.reset_infos[index] = worker.receive(since, self.timeout)
             except _Fault as fault:
-                self.reset_infos[index] = self._replace(index, fault)
+                self.reset_infos[index] = self._replace(index, fault, self._options[index])
         self._reset_seeds()
         self._reset_options()
         return self._observe()
@@ -262,8 +262,15 @@ class WorkerVecEnv(VecEnv):
     def _start(self, index: int) -> _Worker:
         return _Worker(self._context, index, self._makers[index], self._buffer)
 
-    def _replace(self, index: int, fault: _Fault) -> dict[str, Any]:
+    def _replace(
+        self, index: int, fault: _Fault, options: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Put a new worker in the place of one that failed; return the info of its first reset.
+
+        Args:
+            index: of the worker.
+            fault: what became of it.
+            options: of the reset that it failed in, if it did.
 
         Raises:
             WorkerError: it may not be replaced.
@@ -286,7 +293,7 @@ class WorkerVecEnv(VecEnv):
             self._env_seeds[index] = seed
             self._workers[index] = worker = self._start(index)
             try:
-                worker.send("reset", seed, {})
+                worker.send("reset", seed, options or {})
                 info: dict[str, Any] = worker.receive(time.monotonic(), self.timeout)
             except _Fault as another:
                 fault = another

@@ -40,12 +40,14 @@ class EpisodeJournal(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Begin an episode with `seed`, or with one drawn by the last seed that was given."""
+        taken = int(self._seeds.integers(2**31)) if seed is None else seed
+        given = copy.deepcopy(options)
+        result = self.env.reset(seed=taken, options=options)
+        # One that was refused leaves the running episode as it was.
         if seed is not None:
             self._seeds = np.random.default_rng(seed)
-        self._seed = int(self._seeds.integers(2**31)) if seed is None else seed
-        self._options = copy.deepcopy(options)
-        self._actions = []
-        return self.env.reset(seed=self._seed, options=options)
+        self._seed, self._options, self._actions = taken, given, []
+        return result
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """Take an action and write it down."""

@@ -70,7 +70,7 @@ class StopAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         if self._last is None:
             raise ResetNeeded("call reset() first: no episode is running")
         if action == self.stop_action:
-            observation, info = copy.deepcopy(self._last)
+            observation, info = _copied(self._last)
             self._last = None
             return observation, 0.0, True, False, {**info, "stopped": True}
         observation, reward, terminated, truncated, info = self.env.step(action)
@@ -82,8 +82,8 @@ class StopAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     @property
     def snapshot(self) -> Snapshot:
         """What STOP would return, and what is below; can be set."""
-        last = None if self._last is None else dict(zip(_MOMENT, self._last, strict=True))
-        return {"last": copy.deepcopy(last), "env": snapshot_of(self.env)}
+        last = None if self._last is None else dict(zip(_MOMENT, _copied(self._last), strict=True))
+        return {"last": last, "env": snapshot_of(self.env)}
 
     @snapshot.setter
     def snapshot(self, snapshot: Mapping[str, Any]) -> None:
@@ -93,5 +93,18 @@ class StopAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     def _remember(self, observation: Any, info: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Keep what STOP would return, out of reach of whoever alters what is returned now."""
-        self._last = copy.deepcopy((observation, info))
+        self._last = _copied((observation, info))
         return observation, {**info, "stopped": False}
+
+
+def _copied(moment: tuple[Any, dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
+    """Return a copy of an observation and its info, but for what of the info has no copies."""
+    observation, info = moment
+    return copy.deepcopy(observation), {name: _copy_of(value) for name, value in info.items()}
+
+
+def _copy_of(value: Any) -> Any:
+    try:
+        return copy.deepcopy(value)
+    except (TypeError, copy.Error):  # a generator, a lock, a handle of a simulator
+        return value

@@ -1,5 +1,6 @@
 """Updates beside the steps: the same learning, on another thread."""
 
+import copy
 import threading
 import time
 
@@ -9,6 +10,7 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from glamor_gym.agents import GCSLAgent, GlamorAgent
 from glamor_gym.agents.background import Background
+from tests.agents.sameness import assert_same_agents
 from tests.agents.small_agents import GRID, make_agent, make_grid
 
 
@@ -115,3 +117,22 @@ def test_an_agent_that_looks_at_its_policy_at_every_step_cannot_overlap():
     agent.overlap = True
     with pytest.raises(ValueError, match="overlap must be False for a GCSLAgent"):
         agent.learn(10)
+
+
+def test_an_agent_whose_updates_overlapped_can_be_copied():
+    agent = make_agent(seed=3)
+    agent.overlap = True
+    agent.learn(150)
+    twin = copy.deepcopy(agent)
+    agent.learn(60, reset_num_timesteps=False)
+    twin.learn(60, reset_num_timesteps=False)
+    assert_same_agents(agent, twin)
+
+
+def test_a_job_is_not_copied():
+    background: Background[int] = Background()
+    background.begin(lambda: 3)
+    with pytest.raises(RuntimeError, match="before a copy is made"):
+        copy.copy(background)
+    assert background.take() == 3
+    assert copy.copy(background).take() is None

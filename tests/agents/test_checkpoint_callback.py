@@ -14,6 +14,7 @@ from stable_baselines3.common.logger import Logger
 from glamor_gym.agents import CheckpointCallback, GlamorAgent, StopRequest, TrainingInterrupted
 from glamor_gym.agents.checkpoint_folder import CheckpointFolder
 from glamor_gym.evaluation import StopAfter
+from glamor_gym.files import LOCK_FILE
 from tests.agents.sameness import assert_same_agents
 from tests.agents.small_agents import SMALL, make_grid
 
@@ -191,3 +192,38 @@ def test_an_agent_from_elsewhere_is_refused_before_its_next_step(tmp_path):
     assert agent.num_timesteps == 10
     agent.learn(20, CheckpointCallback(tmp_path / "two"), reset_num_timesteps=False)
     assert_same_agents(load(tmp_path / "two"), agent)
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_others_files(tmp_path, monkeypatch):
+    others = [tmp_path / "my-model-000000.pt", tmp_path / "notes-000000-final.txt"]
+    for file in others:
+        file.write_text("mine")
+
+    def full(*_args):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(CheckpointFolder, "_put_segments", full)
+    with pytest.raises(OSError, match="no space left"):
+        new_agent().learn(40, CheckpointCallback(tmp_path))
+    assert all(file.read_text() == "mine" for file in others)
+    assert not list(tmp_path.glob("state-*"))
+
+
+def test_the_folder_of_another_agent_is_left_to_others(tmp_path):
+    new_agent().learn(40, CheckpointCallback(tmp_path))
+    callback = CheckpointCallback(tmp_path)
+    with pytest.raises(ValueError, match="checkpoints of another run"):
+        new_agent().learn(40, callback)
+    assert (tmp_path / LOCK_FILE).read_text() == ""  # nobody holds it
+
+
+def test_after_an_error_in_training_the_folder_can_be_released(tmp_path):
+    def fail():
+        raise RuntimeError("of the environment")
+
+    callback = CheckpointCallback(tmp_path)
+    with pytest.raises(RuntimeError, match="of the environment"):
+        new_agent().learn(40, [callback, At(20, fail)])
+    assert (tmp_path / LOCK_FILE).read_text()
+    callback.release()
+    assert (tmp_path / LOCK_FILE).read_text() == ""

@@ -556,3 +556,97 @@ def test_plans_wait_for_the_reset_of_a_vector_that_makes_it_in_the_next_step(age
     agent.learn(100)
     assert begun
     assert set(begun) == {10}  # at the first observation of an episode, not the last
+
+
+@pytest.mark.parametrize(
+    "changes", [{"replay_ratio": 64.0}, {"batch_size": 2}, {"replay_ratio": 1}]
+)
+def test_another_replay_ratio_counts_from_where_the_agent_is_loaded(
+    agent_class, trained_agent, tmp_path, changes
+):
+    trained_agent.save(tmp_path / "agent")
+    agent = agent_class.load(tmp_path / "agent", make_grid(), device="cpu", **changes)
+    before, ratio = agent._n_updates, agent.settings.replay_ratio / agent.settings.batch_size
+    agent.learn(40, reset_num_timesteps=False)
+    assert before + 40 * ratio - 1 <= agent._n_updates <= before + 40 * ratio + 1
+
+
+def test_an_environment_of_another_horizon_is_no_place_to_go_on_in(agent_class, tmp_path):
+    class WithoutClock(gym.ObservationWrapper):
+        def __init__(self, horizon):
+            super().__init__(make_grid(horizon=horizon))
+            self.horizon = horizon
+            entries = dict(self.env.observation_space.spaces)
+            del entries["steps_left"]
+            self.observation_space = gym.spaces.Dict(entries)
+
+        def observation(self, observation):
+            return {key: value for key, value in observation.items() if key != "steps_left"}
+
+    make(agent_class, WithoutClock(6)).save(tmp_path / "agent")
+    with pytest.raises(
+        ValueError, match="env has horizon 12; the agent was trained with horizon 6"
+    ):
+        agent_class.load(tmp_path / "agent", WithoutClock(12))
+    lying = WithoutClock(12)
+    lying.horizon = 6
+    with pytest.raises(ValueError, match="must end its episodes after 6 steps"):
+        make(agent_class, lying).learn(100)
+
+
+def test_numpy_numbers_of_the_policy_are_kept_in_files(agent_class, tmp_path):
+    agent = make(agent_class, policy_kwargs={"embedding_size": np.int64(16)})
+    agent.save(tmp_path / "agent")
+    assert agent_class.load(tmp_path / "agent").policy_kwargs == {"embedding_size": 16}
+
+
+class Colours(gym.ObservationWrapper):
+    """The grid world in colours, with a goal in grey of the same size, or channels last."""
+
+    def __init__(self, channels_last=False, side=40):
+        super().__init__(make_grid())
+        self.channels_last, self.side = channels_last, side
+        self.shown = set()
+        entries = {
+            key: gym.spaces.Box(0, 255, self._picture(channels).shape, np.uint8)
+            for key, channels in (("observation", 3), ("achieved_goal", 1), ("desired_goal", 1))
+        }
+        self.observation_space = gym.spaces.Dict(
+            {**entries, "steps_left": self.env.observation_space["steps_left"]}
+        )
+
+    def _picture(self, channels, seed=0):
+        picture = np.random.default_rng(seed).integers(
+            1, 256, (channels, self.side, self.side), np.uint8
+        )
+        return np.moveaxis(picture, 0, -1) if self.channels_last else picture
+
+    def observation(self, observation):
+        where = int(observation["observation"] @ np.arange(1, len(observation["observation"]) + 1))
+        seen = self._picture(3, where)
+        self.shown.add(seen.tobytes())
+        return {
+            "observation": seen,
+            "achieved_goal": self._picture(1, where),
+            "desired_goal": self._picture(1, 7),
+            "steps_left": observation["steps_left"],
+        }
+
+
+def test_it_learns_from_the_pictures_that_were_shown(agent_class):
+    env = Colours()
+    kwargs = {"encoder": "tiny", "embedding_size": 16}
+    agent = make(agent_class, env, policy_kwargs=kwargs, batch_size=4, replay_ratio=0.2)
+    agent.learn(100)
+    assert agent._n_updates
+    sampled = agent.replay_buffer.sample(50).observation
+    assert {row.numpy().tobytes() for row in sampled} <= env.shown
+
+
+def test_pictures_with_channels_last_are_refused_unless_they_are_too_small_to_convolve(agent_class):
+    with pytest.raises(ValueError, match="pictures with channels first"):
+        make(agent_class, Colours(channels_last=True))
+    kwargs = {"embedding_size": 16}
+    agent = make(agent_class, Colours(channels_last=True, side=7), policy_kwargs=kwargs)
+    agent.learn(100)
+    assert agent._n_updates

@@ -122,3 +122,20 @@ def test_the_last_evaluation_is_kept(run):
 def test_versions_are_those_installed():
     assert versions()["torch"] == metadata.version("torch")
     assert versions()["python"].count(".") == 2
+
+
+def test_another_librarys_agent_is_not_lost_by_a_write_that_fails(run):
+    class Agent:
+        content, fails = b"whole", False
+
+        def save(self, stream):
+            stream.write(self.content)
+            if self.fails:
+                raise KeyboardInterrupt
+
+    agent = Agent()
+    run.save_agent(agent)
+    agent.content, agent.fails = b"ha", True
+    with pytest.raises(KeyboardInterrupt):
+        run.save_agent(agent)
+    assert run.library_agent_file.read_bytes() == b"whole"

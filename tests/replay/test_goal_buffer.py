@@ -107,3 +107,10 @@ def test_a_snapshot_gives_the_same_buffer_back():
         GoalBuffer(2, (1,), np.dtype(np.float32)).restore(buffer.snapshot())
     with pytest.raises(ValueError, match="capacity"):
         GoalBuffer(0, (1,), np.dtype(np.float32))
+
+
+def test_a_single_slot_takes_every_frame():
+    buffer, rng = GoalBuffer(1, (1, 2, 3), np.dtype(np.uint8)), np.random.default_rng(0)
+    for value in (1, 2, 3):
+        buffer.offer(np.full((1, 2, 3), value, np.uint8), rng)
+        assert (buffer.frames == value).all()

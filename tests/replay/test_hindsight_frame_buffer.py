@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
+from itertools import pairwise
 
 import gymnasium as gym
 import numpy as np
@@ -316,3 +317,21 @@ def test_a_step_that_only_began_an_episode_is_left_out():
     assert buffer.size() == 0
     play(buffer, [1, 2, 3], [0, 1])
     assert buffer.size() == 2
+
+
+def test_observations_that_are_no_stacks_come_back_as_they_were_shown():
+    buffer = make_buffer()
+    rng = np.random.default_rng(0)
+    moments = [
+        {
+            **moment(value, 0, 10 - value),
+            "observation": rng.integers(0, 256, (1, 2, 3, 4), np.uint8),
+        }
+        for value in range(4)
+    ]
+    for index, (before, after) in enumerate(pairwise(moments)):
+        buffer.add(before, after, np.array([0]), np.zeros(1), [index == 2], [{}])
+    shown = {each["observation"][0].tobytes() for each in moments}
+    batch = buffer.sample(200)
+    for sampled in (batch.observations, batch.next_observations):
+        assert {row.numpy().tobytes() for row in sampled["observation"]} <= shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -321,7 +322,7 @@ def test_a_file_of_which_a_part_is_bad_changes_nothing(tmp_path, arrays, message
         (Trajectory(np.zeros((2, 1, 2, 3), np.float32), np.array([0])), "achieved must be uint8"),
         (
             Trajectory(np.zeros((2, 1, 2, 3), np.uint8), np.array([0]), np.zeros((2, 4, 2, 3))),
-            "observations must be None",
+            "observations must be uint8 of shape",
         ),
     ],
 )
@@ -347,3 +348,57 @@ def test_bad_arguments_are_named():
     replay.add(picture_trajectory(0, [0]))
     with pytest.raises(ValueError, match="batch_size"):
         replay.sample(0)
+
+
+def stacks_of(trajectory: Trajectory, stack: int = 4) -> np.ndarray:
+    """Return (moments, stack, 2, 3): at each moment the last frames, zeros before the first."""
+    frames = np.concatenate((np.zeros((stack - 1, 2, 3), np.uint8), trajectory.achieved[:, 0]))
+    return np.stack([frames[now : now + stack] for now in range(len(trajectory) + 1)])
+
+
+def test_observations_that_are_stacks_are_not_kept():
+    trajectory = picture_trajectory(11, [0, 1, 2, 0, 1])
+    replay = TrajectoryReplay(100, picture_space(), N_ACTIONS, seed=0)
+    assert replay.wants_observations
+    replay.add(replace(trajectory, observations=stacks_of(trajectory)))
+    assert not replay.wants_observations
+    assert "observations" not in replay.state()
+    plain = TrajectoryReplay(100, picture_space(), N_ACTIONS, seed=0)
+    plain.add(trajectory)
+    assert as_tuples(replay, 200) == as_tuples(plain, 200)
+
+
+@pytest.mark.parametrize("kind", ["colours", "padded with the first frame"])
+def test_observations_that_only_look_like_stacks_are_kept(tmp_path, kind):
+    trajectory = picture_trajectory(11, [0, 1, 2])
+    shown = np.random.default_rng(0).integers(0, 256, (4, 4, 2, 3), np.uint8)
+    if kind != "colours":
+        shown = np.maximum(stacks_of(trajectory), trajectory.achieved[0])
+    replay = TrajectoryReplay(100, picture_space(), N_ACTIONS, seed=0)
+    replay.add(replace(trajectory, observations=shown))
+    known = {array.tobytes() for array in shown}
+    assert {row.numpy().tobytes() for row in replay.sample(100).observation} == known - {
+        shown[-1].tobytes()
+    }
+    with pytest.raises(ValueError, match="observations must be given"):
+        replay.add(trajectory)
+
+    other = TrajectoryReplay(100, picture_space(), N_ACTIONS, seed=0)
+    replay.save(tmp_path / "replay.npz")
+    other.load(tmp_path / "replay.npz")
+    again = TrajectoryReplay(100, picture_space(), N_ACTIONS, seed=0)
+    again.restore(replay.snapshot())
+    for name, array in replay.slot_arrays().items():
+        again.slot_arrays()[name][:] = array
+    for copy in (other, again):
+        assert not np.any(copy.state()["observations"] != shown)
+
+
+def test_stacks_have_to_go_on_being_stacks():
+    trajectory = picture_trajectory(11, [0, 1, 2])
+    replay = TrajectoryReplay(100, picture_space(), N_ACTIONS)
+    replay.add(trajectory)
+    replay.add(replace(trajectory, observations=stacks_of(trajectory)))
+    with pytest.raises(ValueError, match="must be stacks of the last 4 frames"):
+        replay.add(replace(trajectory, observations=stacks_of(trajectory) + 1))
+    assert replay.n_trajectories == 2

@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
-from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TimeLimit
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
@@ -83,3 +83,22 @@ def test_the_registrations_limit_is_a_horizon(kind):
     vector = as_vec_env(VECTORS[kind]([limited]))
     assert horizon_of(vector) == 7
     vector.close()
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+def test_the_infos_of_resets_that_a_vector_makes_by_itself_are_kept(mode):
+    vector = gym.make_vec("glamor/GridWorld-v0", 2, vector_kwargs={"autoreset_mode": mode})
+    env = as_vec_env(vector)
+    env.seed(0)
+    env.reset()
+    first = list(env.reset_infos)
+    observations, *_, infos = env.step(np.array([0, 4]))  # the second stops
+    assert infos[1]["stopped"]
+    if mode == AutoresetMode.NEXT_STEP:
+        assert env.reset_infos == first
+        observations, *_ = env.step(np.array([0, 0]))
+    assert env.reset_infos[0] == first[0]
+    again = env.reset_infos[1]
+    assert not again["stopped"]
+    assert again["steps_left"] == observations["steps_left"][1, 0] == 10
+    assert again["goal_labels"] != first[1]["goal_labels"]

@@ -264,3 +264,14 @@ def test_an_environment_that_cannot_be_made_in_a_worker_is_an_error(tmp_path):
 
     with pytest.raises(WorkerError, match="no simulator here"):
         WorkerVecEnv([make], max_restarts=1)
+
+
+def test_a_worker_that_is_replaced_in_a_reset_begins_with_its_options():
+    env = WorkerVecEnv([partial(make_monitored_grid)] * 2)
+    env.set_options({"goal": 7})
+    expected = env.reset()["desired_goal"]
+    os.kill(env._workers[0]._process.pid, signal.SIGKILL)
+    env.set_options({"goal": 7})
+    assert np.array_equal(env.reset()["desired_goal"], expected)
+    assert env.restarts == 1
+    env.close()

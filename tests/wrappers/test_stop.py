@@ -92,3 +92,16 @@ def test_other_actions_than_counted_from_zero_are_refused(dot_world, space):
     world.action_space = space
     with pytest.raises(ValueError, match="Discrete"):
         StopAction(world)
+
+
+def test_what_of_an_info_has_no_copies_is_handed_through(dot_world):
+    class WithHandle(gym.Wrapper):
+        def reset(self, **kwargs):
+            observation, info = super().reset(**kwargs)
+            return observation, {**info, "handle": handle}
+
+    handle = (number for number in range(3))
+    env = StopAction(WithHandle(dot_world()))
+    env.reset()
+    *_, info = env.step(env.stop_action)
+    assert info["handle"] is handle
