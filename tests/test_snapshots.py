@@ -257,6 +257,25 @@ def test_a_refused_action_is_not_written_down():
     assert env.snapshot["actions"] == [1]
 
 
+def test_a_refused_reset_leaves_the_running_episode_in_the_journal():
+    class Picky(Drifting):
+        def reset(self, *, seed=None, options=None):
+            if options:
+                raise ValueError("no such options")
+            return super().reset(seed=seed)
+
+    env = EpisodeJournal(Picky())
+    env.reset(seed=3)
+    env.step(1)
+    before = env.snapshot
+    with pytest.raises(ValueError, match="no such options"):
+        env.reset(seed=8, options={"goal": "none"})
+    assert_same(env.snapshot, before)
+    twin = EpisodeJournal(Picky())
+    restore(twin, before)
+    assert_same(env.step(0), twin.step(0))
+
+
 def test_what_offers_snapshots():
     env = gym.make("glamor/GridWorld-v0")
     assert offers_snapshots(env)

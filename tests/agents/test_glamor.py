@@ -574,3 +574,16 @@ def test_presets_can_be_made_and_paper_is_the_default():
     for name in ("compact", "compact-control", "best", "best-control"):
         compact = GlamorAgent(make_grid(), **GlamorAgent.preset(name))
         assert compact.planner == replace(compact.planner, stop_first=True)
+
+
+@pytest.mark.parametrize("stopping", ["token", "duration"])
+def test_plans_are_made_in_float32_whatever_the_caller_computes_in(stopping):
+    kwargs = {**SMALL["policy_kwargs"], "stopping": stopping}
+    agent = make_agent(policy_kwargs=kwargs, precision="float32").learn(150)
+    batch = observations()
+    alone = agent.plan(batch, deterministic=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        within = agent.plan(batch, deterministic=True)
+        agent.predict(batch, deterministic=True)
+    assert within.log_score.dtype == torch.float32
+    torch.testing.assert_close(within.log_score, alone.log_score)

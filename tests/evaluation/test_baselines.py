@@ -44,3 +44,9 @@ def test_the_noop_agent_always_stops():
 def test_a_world_without_actions_is_refused():
     with pytest.raises(ValueError, match="stop_action"):
         RandomAgent(stop_action=0)
+
+
+def test_without_a_clock_observations_are_a_batch():
+    observations = {"desired_goal": np.zeros((3, 2), np.float32)}
+    assert NoopAgent(stop_action=6).predict(observations)[0].tolist() == [6, 6, 6]
+    assert RandomAgent(stop_action=6).predict(observations)[0].shape == (3,)

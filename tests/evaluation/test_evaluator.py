@@ -206,3 +206,11 @@ def test_a_device_that_is_not_there_is_refused():
 def test_a_negative_number_of_pictures_is_refused():
     with pytest.raises(ValueError, match="record must be an integer ≥ 0, got -1"):
         evaluate(Walker(), ROOM, record=-1)
+
+
+def test_numbers_of_numpy_are_taken_and_kept(tmp_path):
+    result = evaluate(
+        NoopAgent(4), ROOM, seed=np.int64(3), episodes_per_goal=np.int32(1), n_envs=np.int64(2)
+    )
+    glamor_gym.evaluation.save_result(result, tmp_path / "evaluation.json")
+    assert glamor_gym.evaluation.load_result(tmp_path / "evaluation.json").seed == 3

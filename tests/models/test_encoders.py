@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from gymnasium.spaces import Box
 
-from glamor_gym.models import make_encoder
+from glamor_gym.models import GlamorModel, make_encoder
+from glamor_gym.models.pair_encoder import stacked
 
 PICTURE = spaces.Box(0, 255, (4, 80, 104), np.uint8)
 
@@ -64,3 +66,30 @@ def test_no_pixel_value_is_lost_in_bfloat16():
 def test_an_unknown_encoder_is_named():
     with pytest.raises(ValueError, match="resnet50"):
         make_encoder(PICTURE, "resnet50")
+
+
+@pytest.mark.parametrize("pictured", ["observation", "achieved_goal"])
+def test_pictures_beside_vectors_are_seen_as_numbers_from_0_to_1(pictured):
+    picture, vector = Box(0, 255, (3, 40, 40), np.uint8), Box(-1, 1, (2,), np.float32)
+    entries = {"observation": vector, "achieved_goal": vector, pictured: picture}
+    model = GlamorModel(spaces.Dict(entries), 3, fusion="early", whiten=True, embedding_size=8)
+    given = {
+        name: torch.full((2, *space.shape), 255 if name == pictured else 1).to(
+            torch.uint8 if name == pictured else torch.float32
+        )
+        for name, space in entries.items()
+    }
+    observation, goal = given["observation"], given["achieved_goal"]
+    assert stacked(observation, goal).max() == 1
+    assert all(part.isfinite().all() for part in model.embed(observation, goal))
+
+
+def test_pictures_of_other_sizes_or_channels_than_the_goals_are_taken():
+    for shape in ((3, 40, 40), (9, 40, 40), (3, 50, 60)):
+        entries = {"observation": Box(0, 255, shape, np.uint8)}
+        entries["achieved_goal"] = Box(0, 255, (3, 40, 40), np.uint8)
+        model = GlamorModel(spaces.Dict(entries), 3, whiten=True, embedding_size=8)
+        observation = torch.randint(0, 256, (4, *shape), dtype=torch.uint8)
+        goal = torch.randint(0, 256, (4, 3, 40, 40), dtype=torch.uint8)
+        model.measure_once(observation, goal)
+        assert all(part.isfinite().all() for part in model.embed(observation, goal))
