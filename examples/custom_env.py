@@ -79,19 +79,20 @@ def ranges(goals: list[Goal]) -> dict[str, float]:
     return {name: max(values) - min(values) for name, values in table.items()}
 
 
-def make_env(goals: str = "train") -> GoalEnv:
+def make_env(goals: str = "train", render_mode: str | None = None) -> GoalEnv:
     """Put the steps together: labels, small gray frames, goals and STOP.
 
     Args:
         goals: ``"train"``, or ``"eval"`` for other pictures, which training does not have.
+        render_mode: None or ``"rgb_array"``, which films are made with.
     """
     world = ScreenToFrame(EntityLabels(Dot(), labels), frame_size=(36, 36))
     training = collect_goals(world, number=200, seed=0)
     chosen = training if goals == "train" else collect_goals(world, number=20, seed=1)
-    return GoalEnv(world, chosen, ranges=ranges(training), horizon=30)
+    return GoalEnv(world, chosen, ranges=ranges(training), horizon=30, render_mode=render_mode)
 
 
-gym.register("examples/Dot-v0", entry_point=make_env)
+gym.register("examples/Dot-v0", entry_point=f"{__name__}:make_env")
 
 
 def centre(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -236,7 +236,9 @@ class CheckpointFolder:
             return checkpoint
         if faults:
             raise CheckpointError(f"{self.path} has no sound checkpoint ({'; '.join(faults)})")
-        raise FileNotFoundError(f"{self.path} holds no checkpoint")
+        inside = self.path / "checkpoint"
+        hint = f"; {inside} does" if CheckpointFolder(inside).holds_checkpoints() else ""
+        raise FileNotFoundError(f"{self.path} holds no checkpoint{hint}")
 
     def read_state(self, checkpoint: Checkpoint) -> Snapshot:
         """Return the agent without its frames.

@@ -124,7 +124,10 @@ def _give_episodes(agent: ImageGoalAgent, episodes: Mapping[str, Any] | None) ->
         return
     n_envs = len(episodes["starts"])
     if agent.n_envs != n_envs:
-        raise ValueError(f"env has {agent.n_envs} environments, the checkpoint {n_envs}")
+        raise ValueError(
+            f"env has {agent.n_envs} environments, the checkpoint {n_envs}: make a vector of as "
+            f"many, as make_vec_env(id, {n_envs}) does"
+        )
     assert agent.env is not None
     restore_vector(agent.env, episodes["env"])
     agent._last_obs = dict(episodes["last_obs"])

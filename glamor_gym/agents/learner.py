@@ -152,6 +152,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
                     f"{self.horizon} steps takes, got {self.buffer_size}"
                 )
             self.task_id = task_id_of(vec_env)
+            _warn_of_a_shorter_limit(vec_env, self.horizon)
         if _init_setup_model and vec_env is not None:
             self._setup_model()
 
@@ -319,6 +320,9 @@ class TrajectoryLearner(OffPolicyAlgorithm):
                 environment.
             FloatingPointError: a loss came out as NaN or infinite.
         """
+        given: object = total_timesteps
+        if isinstance(given, float) and given.is_integer():
+            total_timesteps = int(given)  # 1e5, as many write it
         total_timesteps = as_integer(total_timesteps, name="total_timesteps", low=1)
         if log_interval is not None:
             log_interval = as_integer(log_interval, name="log_interval", low=1)
@@ -380,15 +384,16 @@ class TrajectoryLearner(OffPolicyAlgorithm):
     ) -> Self:
         """Take the steps that are left of the last call of :meth:`learn`; arguments as there.
 
-        After :meth:`load_checkpoint` the agent comes out as if it had never been interrupted.
+        After :meth:`load_checkpoint` the agent comes out as if it had never been interrupted. If
+        no step is left, it is returned as it is: a script may be begun again after its end.
 
         Raises:
-            ValueError: there are none left, or the agent was loaded without an environment.
+            ValueError: the agent was loaded without an environment.
             FloatingPointError: a loss came out as NaN or infinite.
         """
         steps_left = self._total_timesteps - self.num_timesteps
         if steps_left < 1:
-            raise ValueError(f"all {self.num_timesteps} steps were taken: learn takes further ones")
+            return self
         return self.learn(steps_left, callback, log_interval, tb_log_name, False, progress_bar)
 
     @property
@@ -598,6 +603,17 @@ def _has_channels_last(space: spaces.Space[Any]) -> bool:
     if not isinstance(space, spaces.Box) or space.dtype != np.uint8 or len(space.shape) != 3:
         return False
     return min(space.shape[:2]) >= SMALLEST_PICTURE and space.shape[2] in (1, 3, 4)
+
+
+def _warn_of_a_shorter_limit(env: VecEnv, horizon: int) -> None:
+    spec = env.get_attr("spec")[0] if env.has_attr("spec") else None
+    limit = None if spec is None else spec.max_episode_steps
+    if limit is not None and limit < horizon:
+        warnings.warn(
+            f"max_episode_steps={limit} cuts episodes off that count on {horizon} steps: "
+            f"gym.make(…, horizon={limit}) makes them count on no more",
+            stacklevel=5,
+        )
 
 
 def _last_action_of(env: VecEnv) -> int:

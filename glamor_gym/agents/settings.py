@@ -64,6 +64,8 @@ class CollectionSettings:
         given: object = self.learning_rate
         if isinstance(given, ConstantSchedule):  # which is how RL Zoo hands numbers over
             object.__setattr__(self, "learning_rate", given.val)
+        elif callable(given):
+            raise ValueError("learning_rate must be a number: lr_schedule says how it goes on")
         self._check_number("learning_rate", above=0.0)
         self._check_one_of("lr_schedule", ("constant", "cosine"))
         self._check_number("weight_decay", at_least=0.0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import tyro
 
@@ -94,7 +94,10 @@ class Train:
     """Wall-clock time from one checkpoint to the next; runs of our own agents go on from them."""
     device: str = "auto"
     """Where the networks are: cpu, cuda, or auto, which is CUDA where there is one."""
-    collect: Annotated[CollectorKind | None, _or_else("KIND", RunSpec.collect)] = None
+    collect: Annotated[
+        CollectorKind | None,
+        _or_else(f"{{{','.join(get_args(CollectorKind))}}}", RunSpec.collect),
+    ] = None
     """Where environments are stepped: in this process, in threads (Atari only), in worker processes
     that are replaced if they fail, or auto, which is in-process where there is no CUDA."""
     set: Assignments = ()

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from glamor_gym.commands.device import checked_device
 from glamor_gym.commands.options import Workers
 from glamor_gym.commands.screen import Screen
@@ -44,7 +46,8 @@ class Crew:
             ValueError: an option is wrong, or only for the other engine.
         """
         n_jobs = _jobs_at_once(options)
-        threads = max(1, _cores() // n_jobs)
+        # No more than PyTorch would take by itself, which OMP_NUM_THREADS limits.
+        threads = max(1, min(_cores() // n_jobs, torch.get_num_threads()))
         device = checked_device(options.device)
         return cls(_engine(options, n_jobs), {"device": device, "threads": threads})
 

@@ -65,7 +65,10 @@ class Run(ABC):
         self.lock.enter_context(lock_folder(folder.path))
         if before != (folder.config() if folder.holds_a_run() else None):
             self.lock.close()
-            raise FolderInUseError(f"another process has been at work in {folder.path}: try again")
+            raise FolderInUseError(
+                f"another process has been at work on the run in {folder.path} since this one "
+                "looked; the same command goes on from what is there now"
+            )
         self.config = config
         self.folder = folder
         folder.write_config(config)

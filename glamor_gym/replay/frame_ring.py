@@ -276,7 +276,9 @@ def map_array(shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> NDArray[An
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_NORESERVE
         return np.frombuffer(mmap.mmap(-1, n_bytes, flags=flags), dtype, count).reshape(shape)
     except (MemoryError, OSError, OverflowError, ValueError) as error:
-        raise ValueError(f"capacity of {shape[0]} takes {n_bytes} bytes: {error}") from error
+        raise ValueError(
+            f"capacity (buffer_size of an agent) of {shape[0]} takes {n_bytes} bytes: {error}"
+        ) from error
 
 
 def _check_array(name: str, given: NDArray[Any], space: spaces.Box, moments: int) -> None:

@@ -65,6 +65,10 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
         """Return the number of stored steps: observations with at least one action after them."""
         return self._spans.steps
 
+    def size(self) -> int:
+        """Return the same, by SB3's name."""
+        return len(self)
+
     @property
     def nbytes(self) -> int:
         """Bytes of frames, observations and actions in the slots now in use."""

@@ -84,7 +84,9 @@ def _threads(
     id: str, n_envs: int, env_kwargs: dict[str, Any]
 ) -> gym.vector.VectorEnv[Any, Any, Any]:
     if gym.spec(id).vector_entry_point is None:
-        raise ValueError(f"kind must be 'in-process' or 'workers' for {id}, got 'threads'")
+        raise ValueError(
+            f"environments of {id} are stepped 'in-process' or in 'workers', not in 'threads'"
+        )
     return gym.make_vec(id, num_envs=n_envs, autoreset_mode=AutoresetMode.SAME_STEP, **env_kwargs)
 
 

@@ -34,7 +34,7 @@ def to_frame(screen: NDArray[np.uint8], frame_size: tuple[int, int]) -> NDArray[
     (``cv2.INTER_AREA``).
 
     Args:
-        screen: uint8 (H, W) or (H, W, 3).
+        screen: uint8 (H, W), (H, W, 1) or (H, W, 3).
         frame_size: (height, width) of the frame, in pixels.
 
     Returns:
@@ -42,7 +42,7 @@ def to_frame(screen: NDArray[np.uint8], frame_size: tuple[int, int]) -> NDArray[
     """
     gray: NDArray[Any] = screen
     if gray.ndim == 3:
-        gray = cv2.cvtColor(gray, cv2.COLOR_RGB2GRAY)
+        gray = gray[:, :, 0] if gray.shape[2] == 1 else cv2.cvtColor(gray, cv2.COLOR_RGB2GRAY)
     if gray.shape == frame_size:
         return gray[np.newaxis].copy()
     height, width = frame_size
@@ -62,7 +62,7 @@ class ScreenToFrame(
         """Wrap `env`.
 
         Args:
-            env: its observations are uint8 (H, W) or (H, W, 3).
+            env: its observations are uint8 (H, W), (H, W, 1) or (H, W, 3).
             frame_size: (height, width) of the frames, in pixels.
 
         Raises:
@@ -74,9 +74,11 @@ class ScreenToFrame(
         if (
             not isinstance(space, spaces.Box)
             or space.dtype != np.uint8
-            or not (len(space.shape) == 2 or (len(space.shape) == 3 and space.shape[2] == 3))
+            or not (len(space.shape) == 2 or (len(space.shape) == 3 and space.shape[2] in (1, 3)))
         ):
-            raise ValueError(f"env must show screens, uint8 (H, W) or (H, W, 3), got {space}")
+            raise ValueError(
+                f"env must show screens, uint8 (H, W), (H, W, 1) or (H, W, 3), got {space}"
+            )
         self._frame_size = as_size(frame_size, name="frame_size")
         self.observation_space = spaces.Box(0, 255, (1, *self._frame_size), np.uint8)
 

@@ -331,6 +331,11 @@ def _goal_space(world: gym.Env[Any, Any]) -> spaces.Box:
         (np.dtype(np.uint8), 3),
         (np.dtype(np.float32), 1),
     ):
+        if len(space.shape) == 3 and min(space.shape[:2]) > 4 >= space.shape[2]:
+            raise ValueError(
+                f"world must show frames with channels first, (C, H, W), got {space.shape}; "
+                "glamor_gym.wrappers.ScreenToFrame makes frames of screens"
+            )
         return space
     raise ValueError(
         f"world must show frames, uint8 (C, H, W), or vectors, float32 (d,), got {space}; "

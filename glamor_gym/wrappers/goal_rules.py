@@ -95,6 +95,9 @@ class GoalRules:
             raise TypeError(f"goals must be a sequence, got {type(goals).__name__}")
         if len(goals) == 0:
             raise ValueError("goals must hold at least one goal, got none")
+        if type(goals) in (list, tuple):  # any other sequence may load them one by one
+            for index, goal in enumerate(goals):
+                as_instance(goal, Goal, name=f"goals[{index}]")
         for name, extent in ranges.items():
             if as_number(extent, name=f"ranges[{name!r}]") < 0:
                 raise ValueError(f"ranges[{name!r}] must be finite and ≥ 0, got {extent!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from functools import partial
 
@@ -383,5 +384,12 @@ def test_settings_can_be_changed_on_the_way(agent, tmp_path):
 
 
 def test_nothing_left_to_resume(agent):
-    with pytest.raises(ValueError, match="all 100 steps were taken"):
-        agent.resume()
+    before = copy.deepcopy(agent)
+    assert agent.resume() is agent
+    assert_same_agents(agent, before)
+
+
+def test_the_folder_above_is_told_where_the_checkpoints_are(agent, tmp_path):
+    agent.save_checkpoint(tmp_path / "checkpoint")
+    with pytest.raises(FileNotFoundError, match=f"holds no checkpoint; {tmp_path}/checkpoint does"):
+        GlamorAgent.load_checkpoint(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import warnings
 from typing import Any
 
 import gymnasium as gym
@@ -650,3 +651,24 @@ def test_pictures_with_channels_last_are_refused_unless_they_are_too_small_to_co
     agent = make(agent_class, Colours(channels_last=True, side=7), policy_kwargs=kwargs)
     agent.learn(100)
     assert agent._n_updates
+
+
+def test_a_limit_that_episodes_do_not_count_on_is_warned_of(agent_class):
+    with pytest.warns(UserWarning, match=r"max_episode_steps=4 cuts .* horizon=4"):
+        make(agent_class, make_grid(max_episode_steps=4))
+    with warnings.catch_warnings(action="error"):
+        make(agent_class, make_grid(max_episode_steps=10))
+        make(agent_class, make_grid(horizon=4))
+
+
+def test_steps_may_be_written_as_many_do(agent_class):
+    agent = make(agent_class).learn(1e2)  # type: ignore[arg-type]
+    assert agent.num_timesteps == 100
+    assert agent.replay_buffer.size() == len(agent.replay_buffer) > 0
+    with pytest.raises(TypeError, match="total_timesteps"):
+        agent.learn(10.5)  # type: ignore[arg-type]
+
+
+def test_a_schedule_is_told_where_schedules_are_set(agent_class):
+    with pytest.raises(ValueError, match="lr_schedule says how it goes on"):
+        make(agent_class, learning_rate=lambda progress: 1e-3 * progress)

@@ -1,20 +1,25 @@
-import runpy
+import importlib
+import sys
 from pathlib import Path
 
 import pytest
 import stable_baselines3.common.env_checker as sb3
 from gymnasium.utils.env_checker import check_env
 
-SCRIPT = Path(__file__).parents[2] / "examples" / "custom_env.py"
+from glamor_gym.cli import main
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture(scope="module")
 def example():
-    return runpy.run_path(str(SCRIPT))
+    sys.path.insert(0, str(EXAMPLES))
+    yield importlib.import_module("custom_env")
+    sys.path.remove(str(EXAMPLES))
 
 
 def test_the_script_learns_to_reach_its_goals(example, capsys):
-    success_rate = example["main"]()
+    success_rate = example.main()
     printed = capsys.readouterr().out
     assert "(4, 36, 36)" in printed
     assert "one that knows the way: 100% of the goals reached" in printed
@@ -24,5 +29,12 @@ def test_the_script_learns_to_reach_its_goals(example, capsys):
 @pytest.mark.filterwarnings("error")
 def test_the_environment_passes_both_checkers(example):
     # The rendering check makes a second environment, which needs a registered one.
-    check_env(example["make_env"](), skip_render_check=True)
-    sb3.check_env(example["make_env"]())
+    check_env(example.make_env(), skip_render_check=True)
+    sb3.check_env(example.make_env())
+
+
+def test_the_environment_passes_our_own_checks(example, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["check", "custom_env:examples/Dot-v0"])
+    assert ended.value.code == 0
+    assert "0 of 24 checks failed, 0 do not apply" in capsys.readouterr().out

@@ -65,7 +65,11 @@ def test_what_is_fastest_depends_on_what_the_updates_run_on(monkeypatch, cuda, i
         (("Pong", 0), ValueError, "n_envs"),
         (("Pong", 1.5), TypeError, "n_envs"),
         (("Pong", 1, 0, "processes"), ValueError, "kind must be one of 'auto'"),
-        (("GridWorld", 1, 0, "threads"), ValueError, "kind must be 'in-process' or 'workers'"),
+        (
+            ("GridWorld", 1, 0, "threads"),
+            ValueError,
+            "of glamor/GridWorld-v0 are stepped 'in-process' or in 'workers'",
+        ),
     ],
 )
 def test_bad_arguments_are_named(arguments, error, message):

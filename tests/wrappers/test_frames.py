@@ -58,6 +58,13 @@ def test_a_screen_of_the_right_size_is_copied():
     assert screen[0, 0] == 0
 
 
+@pytest.mark.parametrize("size", [(20, 30), (5, 7)])
+def test_a_gray_screen_may_have_an_axis_for_its_channel(size):
+    screen = np.random.default_rng(1).integers(0, 256, (20, 30), np.uint8)
+    frame, _ = ScreenToFrame(Screens(screen[:, :, None]), size).reset()
+    assert np.array_equal(frame, ScreenToFrame(Screens(screen), size).reset()[0])
+
+
 def test_goal_screens_get_the_look_of_the_observations():
     screen = np.random.default_rng(1).integers(0, 256, (20, 30, 3), np.uint8)
     env = ScreenToFrame(Screens(screen), (5, 7))
@@ -66,7 +73,7 @@ def test_goal_screens_get_the_look_of_the_observations():
 
 @pytest.mark.parametrize(
     "screen",
-    [np.zeros((4, 4), np.float32), np.zeros((4, 4, 1), np.uint8), np.zeros(4, np.uint8)],
+    [np.zeros((4, 4), np.float32), np.zeros((4, 4, 2), np.uint8), np.zeros(4, np.uint8)],
 )
 def test_other_observations_are_refused(screen):
     with pytest.raises(ValueError, match="env must show screens"):

@@ -3,7 +3,7 @@ import warnings
 import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
-from gymnasium.spaces import Discrete
+from gymnasium.spaces import Box, Discrete
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -431,6 +431,7 @@ def test_goals_of_different_shapes_are_not_compared(make):
         ({"frame_stack": 1001}, ValueError, "frame_stack must be an integer from 1 to 1000"),
         ({"render_mode": "human"}, ValueError, "render_mode.*'human'"),
         ({"goals": []}, ValueError, "goals must hold at least one goal"),
+        ({"goals": [np.zeros((1, 2, 3))]}, TypeError, r"goals\[0\] must be a Goal"),
         ({"ranges": {"x": -1.0}}, ValueError, r"ranges\['x'\].*-1.0"),
         ({"ranges": {"x": np.nan}}, ValueError, r"ranges\['x'\].*nan"),
     ],
@@ -445,6 +446,14 @@ def test_a_world_with_actions_counted_from_one_is_refused():
     world.action_space = Discrete(4, start=1)
     with pytest.raises(ValueError, match=r"world must have actions Discrete\(n\) counted from 0"):
         GoalEnv(world, GridWorld().all_goals(), ranges={}, horizon=1)
+
+
+def test_a_world_with_channels_last_is_refused(dot_world):
+    world = dot_world()
+    world.observation_space = Box(0, 255, (64, 64, 3), np.uint8)
+    goals = [Goal(np.zeros((64, 64, 3), np.uint8), "frame")]
+    with pytest.raises(ValueError, match=r"channels first.*\(64, 64, 3\).*ScreenToFrame"):
+        GoalEnv(world, goals, ranges={}, horizon=1)
 
 
 def test_a_world_without_frames_is_refused(dot_world):
