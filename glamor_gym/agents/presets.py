@@ -114,7 +114,8 @@ def _glamor_best() -> Preset:
 
 
 def _glamor_best_control() -> Preset:
-    return _at_full_length(_glamor_compact_control())
+    # An agent that has learned more is not lost at a distance: it need not hurry.
+    return {**_at_full_length(_glamor_compact_control()), "gamma": 0.97}
 
 
 def _glamor_small() -> Preset:
