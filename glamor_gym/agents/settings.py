@@ -250,8 +250,9 @@ class DiscernSettings(CollectionSettings):
         priority_exponent: α of prioritised replay.
         importance_exponent: β of prioritised replay at the start; it rises linearly to 1.
         n_decoys: K, number of goals among which the discriminator has to find the right one;
-            its softmax has the inverse temperature K + 1. They are other goals of the batch: where
-            it has no K others, all of them. Not published: our choice.
+            its softmax has the inverse temperature K + 1. They are the goals of other rows of the
+            batch, now and then the very same: where it has no K others, of all of them. Not
+            published: our choice.
         relabelled_share: share of transitions whose goal is the last frame of their own
             trajectory, with reward 1. Not published: our choice.
         goal_buffer_size: number of goals that the agent sets itself; 0: it takes those of the

@@ -393,3 +393,23 @@ def test_the_folder_above_is_told_where_the_checkpoints_are(agent, tmp_path):
     agent.save_checkpoint(tmp_path / "checkpoint")
     with pytest.raises(FileNotFoundError, match=f"holds no checkpoint; {tmp_path}/checkpoint does"):
         GlamorAgent.load_checkpoint(tmp_path)
+
+
+def test_before_the_first_picture_episode_ends_it_goes_on_alike(tmp_path):
+    settings = {
+        "policy_kwargs": {"encoder": "tiny", "embedding_size": 16},
+        "batch_size": 4,
+        "replay_ratio": 0.2,
+        "learning_starts": 20,
+        "buffer_size": 1000,
+        "device": "cpu",
+        "seed": 0,
+    }
+    agent = GlamorAgent("glamor/Pong-v0", **settings).learn(30)
+    agent.save_checkpoint(tmp_path)
+    assert agent.replay_buffer.wants_observations  # whether they are stacks is not known yet
+    rest = GlamorAgent.load_checkpoint(tmp_path, "glamor/Pong-v0", device="cpu")
+    for each in (agent, rest):
+        each.learn(60, reset_num_timesteps=False)
+        assert not each.replay_buffer.wants_observations
+    assert_same_agents(agent, rest)
