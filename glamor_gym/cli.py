@@ -11,13 +11,14 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, get_args
 
 import tyro
 
 from glamor_gym import __version__
 from glamor_gym.commands import options
 from glamor_gym.commands.errors import InputError
+from glamor_gym.names import nearest_names
 
 PROGRAM = "glamor-gym"
 DESCRIPTION = f"""Image-goal reaching for Gymnasium: train agents that plan their way to a goal
@@ -38,6 +39,8 @@ Command = (
     | Annotated[options.Check, tyro.conf.subcommand("check")]
 )
 
+COMMANDS = tuple(get_args(command)[1].name for command in get_args(Command))
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Carry out a command and exit.
@@ -53,6 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if words == ["--version"]:
         print(f"{PROGRAM} {__version__}")
         raise SystemExit(0)
+    if words and words[0].isalpha() and words[0] not in COMMANDS:
+        hint = nearest_names(words[0], COMMANDS)
+        print(f"{PROGRAM}: there is no command {words[0]!r}; {hint}", file=sys.stderr)
+        raise SystemExit(2)
     chosen: Command = tyro.cli(Command, prog=PROGRAM, description=DESCRIPTION, args=words)
     try:
         code = _carry_out(chosen, shlex.join([PROGRAM, *words]))

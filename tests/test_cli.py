@@ -116,6 +116,13 @@ def test_words_that_mean_nothing_are_refused(capsys, words):
 # ----------------------------------------------------------------------------------- tasks
 
 
+def test_a_misspelt_command_is_told_the_nearest(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["trian", "--task", "Pong"])
+    assert ended.value.code == 2
+    assert "no command 'trian'; did you mean train?" in capsys.readouterr().err
+
+
 def test_tasks_lists_every_task_with_the_papers_figures(capsys):
     code, out, _ = run(capsys, "tasks")
     assert code == 0

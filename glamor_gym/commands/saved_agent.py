@@ -95,7 +95,7 @@ def _in_file(
         if is_zip_archive(file):
             raise ValueError(
                 f"--algorithm, --task and --trust are needed: {path} is a zip archive, as "
-                "Stable-Baselines3 saves its agents, and tells neither"
+                "Stable-Baselines3 saves its agents, and does not tell what it is"
             )
         header = load_header(file)
         algorithm = _algorithm_of(header.get("agent")) if algorithm is None else algorithm
