@@ -221,6 +221,11 @@ def check_processor() -> Finding:
     detail = f"{cores} cores {bfloat16} bfloat16 instructions, PyTorch takes {threads} threads"
     if threads > cores:
         return Finding("warn", "processor", detail, f"set OMP_NUM_THREADS={cores}")
+    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if threads > 1 and busy > 0.5 and busy + threads > cores + 0.5:
+        # Threads of one run wait for each other: for the one that shares its core, all of them.
+        detail += f", and {busy:.1f} are busy"
+        return Finding("warn", "processor", detail, "set OMP_NUM_THREADS=1 while others work here")
     return Finding("ok", "processor", detail)
 
 

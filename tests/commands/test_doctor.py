@@ -101,9 +101,20 @@ def test_goal_sets_that_are_damaged_are_named(monkeypatch):
     assert finding.detail == "missing or damaged: Pong"
 
 
-@pytest.mark.parametrize(("threads", "status"), [(2, "ok"), (8, "warn")])
-def test_more_threads_than_cores_are_warned_of(monkeypatch, threads, status):
+@pytest.mark.parametrize(
+    ("threads", "busy", "status"),
+    [
+        (2, 0.0, "ok"),
+        (8, 0.0, "warn"),
+        (4, 0.3, "ok"),
+        (4, 1.2, "warn"),
+        (2, 2, "ok"),
+        (1, 9, "ok"),
+    ],
+)
+def test_more_threads_than_there_are_free_cores_are_warned_of(monkeypatch, threads, busy, status):
     monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr("os.getloadavg", lambda: (busy, 0.0, 0.0))
     monkeypatch.setattr("torch.get_num_threads", lambda: threads)
     finding = doctor.check_processor()
     assert finding.status == status
