@@ -35,14 +35,14 @@ from glamor_gym.agents.background import Background
 from glamor_gym.agents.episodes import NO_ACTION, EpisodeRecorder, row_of
 from glamor_gym.agents.process import restore_log, restore_process
 from glamor_gym.agents.settings import CollectionSettings
+from glamor_gym.agents.suitability import check_spaces, last_action_of, warn_of_a_shorter_limit
 from glamor_gym.checks import as_instance, as_integer
 from glamor_gym.models.duration import MOST_STEPS
-from glamor_gym.models.encoders import SMALLEST_PICTURE
 from glamor_gym.replay import TrajectoryReplay
 from glamor_gym.replay.trajectory_store import TrajectoryStore
 from glamor_gym.snapshots import Snapshot
 from glamor_gym.types import Trajectory
-from glamor_gym.vector.sb3 import AnyEnv, as_vec_env, horizon_of, stop_action_of, task_id_of
+from glamor_gym.vector.sb3 import AnyEnv, as_vec_env, horizon_of, task_id_of
 
 Self = TypeVar("Self", bound="TrajectoryLearner")
 
@@ -144,7 +144,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         self._left_episodes = False  # whether a checkpoint's were, for want of an environment
         if vec_env is not None:
             self._adopt_spaces(vec_env.observation_space, vec_env.action_space)
-            self.stop_action = _last_action_of(vec_env)
+            self.stop_action = last_action_of(vec_env)
             self.horizon = as_integer(horizon_of(vec_env), name="horizon", low=1, high=MOST_STEPS)
             if self.buffer_size < self.horizon + 1:
                 raise ValueError(
@@ -152,7 +152,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
                     f"{self.horizon} steps takes, got {self.buffer_size}"
                 )
             self.task_id = task_id_of(vec_env)
-            _warn_of_a_shorter_limit(vec_env, self.horizon)
+            warn_of_a_shorter_limit(vec_env, self.horizon)
         if _init_setup_model and vec_env is not None:
             self._setup_model()
 
@@ -219,29 +219,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
     # ------------------------------------------------------------------------------ SB3's hooks
 
     def _adopt_spaces(self, observation_space: Any, action_space: Any) -> None:
-        keys = ("observation", "achieved_goal", "desired_goal")
-        if not isinstance(observation_space, spaces.Dict) or not all(
-            isinstance(observation_space.spaces.get(key), spaces.Box) for key in keys
-        ):
-            raise ValueError(
-                f"env must have a Dict observation with Boxes {', '.join(keys)}; "
-                f"got {observation_space}"
-            )
-        clock = observation_space.spaces.get("steps_left")
-        if clock is not None and not (isinstance(clock, spaces.Box) and clock.shape == (1,)):
-            raise ValueError(f"env must have steps_left as a Box of shape (1,), got {clock}")
-        if not isinstance(action_space, spaces.Discrete):
-            raise ValueError(f"env must have Discrete actions, got {action_space}")
-        for key, space in observation_space.spaces.items():
-            if not isinstance(space, spaces.Box | spaces.Discrete | spaces.Dict):
-                raise ValueError(  # an agent's file would not know how to tell of it
-                    f"env must have observations of Box, Discrete or Dict, got {space} for {key!r}"
-                )
-            if _has_channels_last(space):
-                raise ValueError(
-                    f"env must have pictures with channels first, got {space} for {key!r}: see "
-                    "gymnasium.wrappers.TransformObservation"
-                )
+        check_spaces(observation_space, action_space)
         self.observation_space = observation_space
         self.action_space = action_space
 
@@ -576,7 +554,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
                 :meth:`load_checkpoint` can go on with.
         """
         vec_env = as_vec_env(env)
-        _last_action_of(vec_env)
+        last_action_of(vec_env)
         if horizon_of(vec_env) != self.horizon:
             raise ValueError(f"env must have horizon {self.horizon}, got {horizon_of(vec_env)}")
         check_for_correct_spaces(vec_env, self.observation_space, self.action_space)
@@ -596,33 +574,3 @@ class TrajectoryLearner(OffPolicyAlgorithm):
                 stacklevel=2,
             )
             self._left_episodes = False
-
-
-def _has_channels_last(space: spaces.Space[Any]) -> bool:
-    """Return whether a space is one of pictures (H, W, C), large enough to be convolved."""
-    if not isinstance(space, spaces.Box) or space.dtype != np.uint8 or len(space.shape) != 3:
-        return False
-    return min(space.shape[:2]) >= SMALLEST_PICTURE and space.shape[2] in (1, 3, 4)
-
-
-def _warn_of_a_shorter_limit(env: VecEnv, horizon: int) -> None:
-    spec = env.get_attr("spec")[0] if env.has_attr("spec") else None
-    limit = None if spec is None else spec.max_episode_steps
-    if limit is not None and limit < horizon:
-        warnings.warn(
-            f"max_episode_steps={limit} cuts episodes off that count on {horizon} steps: "
-            f"gym.make(…, horizon={limit}) makes them count on no more",
-            stacklevel=5,
-        )
-
-
-def _last_action_of(env: VecEnv) -> int:
-    """Return the STOP action, which is the last one.
-
-    Raises:
-        ValueError: it is not, or there is none.
-    """
-    stop = stop_action_of(env)
-    if isinstance(env.action_space, spaces.Discrete) and stop != env.action_space.n - 1:
-        raise ValueError(f"env must have STOP as its last action, got {stop} of {env.action_space}")
-    return stop

@@ -1,0 +1,79 @@
+"""What an environment has to be for an agent to learn in it.
+
+In: spaces, or a vector environment. Out: nothing, or an error that says what is amiss.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from stable_baselines3.common.vec_env import VecEnv
+
+from glamor_gym.models.encoders import SMALLEST_PICTURE
+from glamor_gym.vector.sb3 import stop_action_of
+
+
+def check_spaces(observation_space: Any, action_space: Any) -> None:
+    """Check the spaces of a goal environment.
+
+    Raises:
+        ValueError: there are no goals, no Discrete actions, a clock of another shape, an entry that
+            an agent's file cannot tell of, or pictures with channels last.
+    """
+    keys = ("observation", "achieved_goal", "desired_goal")
+    if not isinstance(observation_space, spaces.Dict) or not all(
+        isinstance(observation_space.spaces.get(key), spaces.Box) for key in keys
+    ):
+        raise ValueError(
+            f"env must have a Dict observation with Boxes {', '.join(keys)}; "
+            f"got {observation_space}"
+        )
+    clock = observation_space.spaces.get("steps_left")
+    if clock is not None and not (isinstance(clock, spaces.Box) and clock.shape == (1,)):
+        raise ValueError(f"env must have steps_left as a Box of shape (1,), got {clock}")
+    if not isinstance(action_space, spaces.Discrete):
+        raise ValueError(f"env must have Discrete actions, got {action_space}")
+    for key, space in observation_space.spaces.items():
+        if not isinstance(space, spaces.Box | spaces.Discrete | spaces.Dict):
+            raise ValueError(  # an agent's file would not know how to tell of it
+                f"env must have observations of Box, Discrete or Dict, got {space} for {key!r}"
+            )
+        if _has_channels_last(space):
+            raise ValueError(
+                f"env must have pictures with channels first, got {space} for {key!r}: see "
+                "gymnasium.wrappers.TransformObservation"
+            )
+
+
+def _has_channels_last(space: spaces.Space[Any]) -> bool:
+    """Return whether a space is one of pictures (H, W, C), large enough to be convolved."""
+    if not isinstance(space, spaces.Box) or space.dtype != np.uint8 or len(space.shape) != 3:
+        return False
+    return min(space.shape[:2]) >= SMALLEST_PICTURE and space.shape[2] in (1, 3, 4)
+
+
+def last_action_of(env: VecEnv) -> int:
+    """Return the STOP action, which is the last one.
+
+    Raises:
+        ValueError: it is not, or there is none.
+    """
+    stop = stop_action_of(env)
+    if isinstance(env.action_space, spaces.Discrete) and stop != env.action_space.n - 1:
+        raise ValueError(f"env must have STOP as its last action, got {stop} of {env.action_space}")
+    return stop
+
+
+def warn_of_a_shorter_limit(env: VecEnv, horizon: int) -> None:
+    """Warn where Gymnasium cuts episodes off before their own horizon, which they count on."""
+    spec = env.get_attr("spec")[0] if env.has_attr("spec") else None
+    limit = None if spec is None else spec.max_episode_steps
+    if limit is not None and limit < horizon:
+        warnings.warn(
+            f"max_episode_steps={limit} cuts episodes off that count on {horizon} steps: "
+            f"gym.make(…, horizon={limit}) makes them count on no more",
+            stacklevel=4,
+        )
