@@ -39,6 +39,7 @@ from glamor_gym.agents.reactive import ReactiveAgent
 from glamor_gym.agents.settings import DiscernSettings, LearningRateSchedule, Precision
 from glamor_gym.models.categorical import expectation, project
 from glamor_gym.models.discern import decoy_loss
+from glamor_gym.names import naming_options
 from glamor_gym.replay.discern_replay import DiscernReplay, GoalPairs, TransitionBatch
 from glamor_gym.replay.goal_buffer import GoalBuffer
 from glamor_gym.snapshots import Snapshot
@@ -100,6 +101,7 @@ class DiscernAgent(ReactiveAgent):
     settings: DiscernSettings
     replay_buffer: DiscernReplay  # type: ignore[assignment]
 
+    @naming_options
     def __init__(
         self,
         env: AnyEnv | None,

@@ -37,6 +37,7 @@ from glamor_gym.agents.settings import (
 )
 from glamor_gym.checks import as_instance
 from glamor_gym.models.augmentation import shift_together
+from glamor_gym.names import naming_options
 from glamor_gym.types import SegmentBatch
 from glamor_gym.vector.sb3 import AnyEnv
 
@@ -91,6 +92,7 @@ class GCSLAgent(ReactiveAgent):
     policy: GCSLPolicy
     settings: GCSLSettings
 
+    @naming_options
     def __init__(
         self,
         env: AnyEnv | None,

@@ -36,6 +36,7 @@ from glamor_gym.agents.presets import GLAMOR_PRESETS, make_preset
 from glamor_gym.agents.settings import DataPolicy, GlamorSettings, LearningRateSchedule, Precision
 from glamor_gym.checks import as_instance
 from glamor_gym.models.augmentation import shift_together
+from glamor_gym.names import naming_options
 from glamor_gym.planners import PlannerSettings, StopRule
 from glamor_gym.replay import TrajectoryReplay
 from glamor_gym.snapshots import Snapshot
@@ -112,6 +113,7 @@ class GlamorAgent(ImageGoalAgent):
     policy: GlamorPolicy
     settings: GlamorSettings
 
+    @naming_options
     def __init__(
         self,
         env: AnyEnv | None,

@@ -672,3 +672,8 @@ def test_steps_may_be_written_as_many_do(agent_class):
 def test_a_schedule_is_told_where_schedules_are_set(agent_class):
     with pytest.raises(ValueError, match="lr_schedule says how it goes on"):
         make(agent_class, learning_rate=lambda progress: 1e-3 * progress)
+
+
+def test_a_misspelt_setting_is_told_the_nearest(agent_class):
+    with pytest.raises(TypeError, match="no option 'batchsize'; did you mean batch_size"):
+        make(agent_class, batchsize=3)
