@@ -250,7 +250,7 @@ def test_a_run_is_not_begun_on_what_another_process_has_changed_since(tmp_path, 
         return hardware_of(agent)
 
     monkeypatch.setattr(runs, "hardware_of", meanwhile)
-    with pytest.raises(FolderInUseError, match="at work on the run in .* same command goes on"):
+    with pytest.raises(FolderInUseError, match=r"at work on the run in .* same command goes on"):
         train_run(spec, folder, command="ours", device="cpu")
     assert folder.config().finished
     assert folder.config().commands == ["theirs"]
