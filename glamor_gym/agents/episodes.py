@@ -77,11 +77,10 @@ class EpisodeRecorder:
 
     def snapshot(self) -> Snapshot:
         """Return the running episodes, one entry an environment."""
+        observations = self._observations if self.keep_observations else []
         return {
             "achieved": [np.stack(moments) for moments in self._achieved],
-            "observations": [
-                np.stack(moments) for moments in self._observations if self.keep_observations
-            ],
+            "observations": [np.stack(moments) for moments in observations],
             "actions": [np.array(actions, dtype=np.int64) for actions in self._actions],
         }
 

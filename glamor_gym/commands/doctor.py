@@ -222,7 +222,7 @@ def check_processor() -> Finding:
     if threads > cores:
         return Finding("warn", "processor", detail, f"set OMP_NUM_THREADS={cores}")
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    if threads > 1 and busy > 0.5 and busy + threads > cores + 0.5:
+    if threads > 1 and busy + threads > cores + 0.5:
         # Threads of one run wait for each other: for the one that shares its core, all of them.
         detail += f", and {busy:.1f} are busy"
         return Finding("warn", "processor", detail, "set OMP_NUM_THREADS=1 while others work here")

@@ -67,6 +67,11 @@ class FrameRing:
         """Whether runs are to come with observations: they are no stacks, or may be none."""
         return self._observations is not None or not self.runs_written
 
+    @property
+    def _observation_bytes(self) -> int:
+        space = self.observation_space
+        return math.prod(space.shape) * np.dtype(space.dtype).itemsize
+
     def _mapped_observations(self) -> NDArray[Any]:
         space = self.observation_space
         return map_array((self.capacity, *space.shape), space.dtype)
@@ -92,8 +97,9 @@ class FrameRing:
             self._achieved[start] = goal
         here = slice(first, first + len(achieved))
         self._achieved[here] = achieved
-        if self._observations is None and not self._are_stacks(achieved, observations):
-            self._observations = self._mapped_observations()  # with the first run, see the check
+        is_open = self._observations is None and not self.runs_written
+        if is_open and not self._are_stacks(achieved, observations):
+            self._observations = self._mapped_observations()
         if self._observations is not None:
             self._observations[here] = observations
         self._spans.append(start, n_steps)

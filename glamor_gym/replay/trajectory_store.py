@@ -189,8 +189,9 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
                 than this one.
         """
         # A trajectory of L actions takes L + 1 slots and one length; arrays have small headers.
-        observation = np.zeros(self.observation_space.shape, self.observation_space.dtype)
-        slot_bytes = self._slot_bytes + observation.nbytes + np.dtype(np.int64).itemsize
+        slot_bytes = self._slot_bytes + np.dtype(np.int64).itemsize
+        if self._observations is None:  # which a file may hold all the same
+            slot_bytes += self._observation_bytes
         most = self.capacity * slot_bytes + 4096
         try:
             if isinstance(path, io.BufferedIOBase):

@@ -87,8 +87,8 @@ class StopAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     @snapshot.setter
     def snapshot(self, snapshot: Mapping[str, Any]) -> None:
-        last = copy.deepcopy(snapshot["last"])
-        self._last = None if last is None else (last["observation"], last["info"])
+        last = snapshot["last"]
+        self._last = None if last is None else _copied((last["observation"], last["info"]))
         restore(self.env, snapshot["env"])
 
     def _remember(self, observation: Any, info: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

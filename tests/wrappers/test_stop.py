@@ -96,6 +96,8 @@ def test_other_actions_than_counted_from_zero_are_refused(dot_world, space):
 
 def test_what_of_an_info_has_no_copies_is_handed_through(dot_world):
     class WithHandle(gym.Wrapper):
+        snapshot = None  # of an environment that remembers nothing
+
         def reset(self, **kwargs):
             observation, info = super().reset(**kwargs)
             return observation, {**info, "handle": handle}
@@ -103,5 +105,9 @@ def test_what_of_an_info_has_no_copies_is_handed_through(dot_world):
     handle = (number for number in range(3))
     env = StopAction(WithHandle(dot_world()))
     env.reset()
+    *_, info = env.step(env.stop_action)
+    assert info["handle"] is handle
+    env.reset()
+    env.snapshot = env.snapshot
     *_, info = env.step(env.stop_action)
     assert info["handle"] is handle
