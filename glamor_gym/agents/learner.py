@@ -152,7 +152,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
                     f"{self.horizon} steps takes, got {self.buffer_size}"
                 )
             self.task_id = task_id_of(vec_env)
-            warn_of_a_shorter_limit(vec_env, self.horizon)
+            warn_of_a_shorter_limit(vec_env, self.horizon, stacklevel=3)
         if _init_setup_model and vec_env is not None:
             self._setup_model()
 
@@ -551,7 +551,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
 
         Warns:
             UserWarning: the agent comes from a checkpoint with episodes under way, which only
-                :meth:`load_checkpoint` can go on with.
+                :meth:`load_checkpoint` can go on with; or ``max_episode_steps`` of `env` is below
+                its horizon.
         """
         vec_env = as_vec_env(env)
         last_action_of(vec_env)
@@ -567,6 +568,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             )
         super().set_env(vec_env, force_reset)
         self.task_id = task_id_of(vec_env)
+        warn_of_a_shorter_limit(vec_env, self.horizon, stacklevel=2)
         if self._left_episodes:
             warnings.warn(
                 "the checkpoint's episodes under way are left, new ones begin: give env to "

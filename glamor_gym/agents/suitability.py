@@ -67,13 +67,19 @@ def last_action_of(env: VecEnv) -> int:
     return stop
 
 
-def warn_of_a_shorter_limit(env: VecEnv, horizon: int) -> None:
-    """Warn where Gymnasium cuts episodes off before their own horizon, which they count on."""
+def warn_of_a_shorter_limit(env: VecEnv, horizon: int, *, stacklevel: int) -> None:
+    """Warn where Gymnasium cuts episodes off before their own horizon, which they count on.
+
+    Args:
+        env: one or several environments.
+        horizon: their own.
+        stacklevel: whose line the warning names; 1 is the caller's.
+    """
     spec = env.get_attr("spec")[0] if env.has_attr("spec") else None
     limit = None if spec is None else spec.max_episode_steps
     if limit is not None and limit < horizon:
         warnings.warn(
             f"max_episode_steps={limit} cuts episodes off that count on {horizon} steps: "
             f"gym.make(…, horizon={limit}) makes them count on no more",
-            stacklevel=4,
+            stacklevel=stacklevel + 1,
         )

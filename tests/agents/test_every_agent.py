@@ -657,8 +657,12 @@ def test_a_limit_that_episodes_do_not_count_on_is_warned_of(agent_class):
     with pytest.warns(UserWarning, match=r"max_episode_steps=4 cuts .* horizon=4"):
         make(agent_class, make_grid(max_episode_steps=4))
     with warnings.catch_warnings(action="error"):
-        make(agent_class, make_grid(max_episode_steps=10))
+        agent = make(agent_class, make_grid(max_episode_steps=10))
         make(agent_class, make_grid(horizon=4))
+        agent.set_env(make_grid())
+    with pytest.warns(UserWarning, match="max_episode_steps=4 cuts") as caught:
+        agent.set_env(make_grid(max_episode_steps=4))
+    assert caught[0].filename == __file__
 
 
 def test_steps_may_be_written_as_many_do(agent_class):
