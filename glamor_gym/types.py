@@ -56,8 +56,23 @@ class World(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Goal:
+class _WithArrays:
+    """Records that are equal where all their fields are, arrays as a whole."""
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        pairs = ((getattr(self, name), getattr(other, name)) for name in vars(self))
+        return all(
+            np.array_equal(one, its) if isinstance(one, np.ndarray) else one == its
+            for one, its in pairs
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # an array has none
+
+
+@dataclass(frozen=True, eq=False)
+class Goal(_WithArrays):
     """One goal: what to show, and the labels by which success is judged.
 
     Attributes:
@@ -79,8 +94,8 @@ class Goal:
     index: int | None = None
 
 
-@dataclass(frozen=True)
-class Trajectory:
+@dataclass(frozen=True, eq=False)
+class Trajectory(_WithArrays):
     """One episode as the replay stores it: L actions and the L + 1 moments around them.
 
     Attributes:
@@ -102,7 +117,7 @@ class Trajectory:
         return len(self.actions)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SegmentBatch:
     """Training tuples (s_1, a_1 … a_k, g = s_{k+1}) of §3.4, as token sequences.
 
@@ -119,7 +134,7 @@ class SegmentBatch:
     length: Int[torch.Tensor, "batch"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """The best of N candidate action sequences, for a batch of B observations.
 
@@ -208,8 +223,8 @@ class EvaluationResult:
     frames: list[EpisodeFrames] = field(default_factory=list, repr=False)
 
 
-@dataclass(frozen=True)
-class EpisodeFrames:
+@dataclass(frozen=True, eq=False)
+class EpisodeFrames(_WithArrays):
     """The pictures of one evaluation episode.
 
     Attributes:

@@ -196,11 +196,23 @@ def read_json(path: str | os.PathLike[str], *, max_bytes: int = MAX_JSON_BYTES) 
         ValueError: `max_bytes` is out of range, or `path` no path.
     """
     max_bytes = as_integer(max_bytes, name="max_bytes", low=1, high=MAX_JSON_BYTES)
+    return parse_json(read_file(path, max_bytes=max_bytes), name=str(path))
+
+
+def read_file(path: str | os.PathLike[str], *, max_bytes: int) -> bytes:
+    """Return what a file holds, which is no pipe and no device.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        OSError: it cannot be read.
+        DamagedFileError: it is no regular file, or larger than allowed.
+        ValueError: `path` is no path.
+    """
     with _open(as_path(path, name="path")) as file:
-        text = file.read(max_bytes + 1)
-    if len(text) > max_bytes:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
         raise DamagedFileError(f"{path} is larger than {max_bytes} bytes")
-    return parse_json(text, name=str(path))
+    return content
 
 
 def parse_json(text: str | bytes, *, name: str) -> Any:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
-from glamor_gym.types import Plan
+from glamor_gym.goals import load_goal_set
+from glamor_gym.types import Goal, Plan
 
 
 def make_plan() -> Plan:
@@ -26,3 +28,20 @@ def test_a_plan_is_a_sequence_of_the_plans_of_its_rows():
 def test_there_are_no_more(index):
     with pytest.raises(IndexError):
         make_plan()[index]
+
+
+def test_goals_are_equal_where_their_contents_and_labels_are():
+    def make(**changed):
+        return Goal(**{"content": np.arange(4), "kind": "frame", "labels": {"x": 1.0}} | changed)
+
+    assert make() == make()
+    assert make() != make(content=np.arange(4)[::-1])
+    assert make() != make(labels=None)
+    assert make() != "a goal"
+    assert make(index=3) in [make(), make(index=3)]
+
+
+def test_goals_are_found_in_the_sets_of_the_package():
+    goals = load_goal_set("GridWorld").evaluation
+    assert goals[3] in goals
+    assert goals.index(goals[3]) == 3

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from glamor_gym.snapshots import Snapshot
 from glamor_gym.types import Trajectory
+from glamor_gym.vector.rows import row_of
 
 NO_ACTION = -1
 """Stands where no action was taken yet, or where the choice of one is left to chance."""
@@ -98,11 +99,6 @@ class EpisodeRecorder:
         self._achieved[env].append(np.array(moment["achieved_goal"]))
         if self.keep_observations:
             self._observations[env].append(np.array(moment["observation"]))
-
-
-def row_of(batch: Mapping[str, NDArray[Any]], index: int) -> dict[str, NDArray[Any]]:
-    """Return one row of a batched dict observation."""
-    return {key: value[index] for key, value in batch.items()}
 
 
 def as_starts(episode_start: NDArray[np.bool_] | None, n_rows: int) -> NDArray[np.bool_]:

@@ -32,7 +32,7 @@ from stable_baselines3.common.utils import check_for_correct_spaces
 from stable_baselines3.common.vec_env import VecEnv
 
 from glamor_gym.agents.background import Background
-from glamor_gym.agents.episodes import NO_ACTION, EpisodeRecorder, row_of
+from glamor_gym.agents.episodes import NO_ACTION, EpisodeRecorder
 from glamor_gym.agents.process import restore_log, restore_process
 from glamor_gym.agents.settings import CollectionSettings
 from glamor_gym.agents.suitability import check_spaces, last_action_of, warn_of_a_shorter_limit
@@ -42,6 +42,7 @@ from glamor_gym.replay import TrajectoryReplay
 from glamor_gym.replay.trajectory_store import TrajectoryStore
 from glamor_gym.snapshots import Snapshot
 from glamor_gym.types import Trajectory
+from glamor_gym.vector.rows import row_of
 from glamor_gym.vector.sb3 import AnyEnv, as_vec_env, horizon_of, task_id_of
 
 Self = TypeVar("Self", bound="TrajectoryLearner")

@@ -26,6 +26,7 @@ from glamor_gym.goals import load_goal_set
 from glamor_gym.registration import find_env_id
 from glamor_gym.tasks import TASKS
 from glamor_gym.types import Goal
+from glamor_gym.wrappers.goal_rules import as_labels
 
 MOST_REPEATS = 100_000
 """Most episodes for each goal."""
@@ -237,5 +238,5 @@ def _goals_hash(task: str, goals: str | os.PathLike[str], played: Sequence[Goal]
     digest = hashlib.sha256()
     for goal in played:
         digest.update(goal.content.tobytes())
-        digest.update(json.dumps(dict(goal.labels or {}), sort_keys=True).encode())
+        digest.update(json.dumps(as_labels(goal.labels or {}), sort_keys=True).encode())
     return digest.hexdigest()

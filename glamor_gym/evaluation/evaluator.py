@@ -210,13 +210,13 @@ def _mean_by_goal(
 
 
 def _per_label(episodes: Sequence[Episode], ranges: Mapping[str, float]) -> dict[str, float]:
-    """Return, for each label, the share of episodes that ended within its tolerance."""
+    """Return the share of episodes that ended within a label's tolerance.
 
-    def near(episode: Episode, label: str) -> bool:
-        gap = abs(episode.labels[label] - episode.goal_labels[label])
-        return bool(gap < label_tolerance(ranges[label]))
-
-    return {
-        label: sum(near(episode, label) for episode in episodes) / len(episodes)
-        for label in episodes[0].goal_labels
-    }
+    Of each label, those episodes count whose goal has it.
+    """
+    near: defaultdict[str, list[bool]] = defaultdict(list)
+    for episode in episodes:
+        for label, wanted in episode.goal_labels.items():
+            gap = abs(episode.labels[label] - wanted)
+            near[label].append(gap < label_tolerance(ranges[label]))
+    return {label: sum(values) / len(values) for label, values in near.items()}

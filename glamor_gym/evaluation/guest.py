@@ -6,7 +6,7 @@ In: an agent, a device, a seed. Out: the same agent, and afterwards everything w
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ def as_guest(agent: Any, device: str | torch.device | None, seed: int) -> Iterat
         )
     with contextlib.ExitStack() as undone:
         if isinstance(policy, torch.nn.Module):
-            undone.callback(policy.train, policy.training)
+            undone.callback(_set_modes, {part: part.training for part in policy.modules()})
             if device is not None:
                 undone.callback(_move, agent, next(policy.parameters()).device)
                 try:
@@ -57,6 +57,11 @@ def as_guest(agent: Any, device: str | torch.device | None, seed: int) -> Iterat
             undone.callback(setattr, agent, "rng", own_rng)
             agent.rng = np.random.default_rng(seed)
         yield
+
+
+def _set_modes(modes: Mapping[torch.nn.Module, bool]) -> None:
+    for part, training in modes.items():  # one by one: a target may be in another than its network
+        part.training = training
 
 
 def _move(agent: Any, device: str | torch.device) -> None:

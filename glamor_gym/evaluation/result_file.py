@@ -97,10 +97,12 @@ def _file(path: str | os.PathLike[str]) -> Path:
     """Return a path whose suffix can be replaced.
 
     Raises:
-        ValueError: it names no file.
+        ValueError: it names no file, or one with the suffix that the pictures take.
     """
     if not Path(path).name:
         raise ValueError(f"path must name a file, got {str(path)!r}")
+    if Path(path).suffix == ".npz":
+        raise ValueError(f"path must not end in .npz, which the pictures take, got {str(path)!r}")
     return Path(path)
 
 

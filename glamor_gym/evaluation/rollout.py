@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from glamor_gym.evaluation.baselines import Predictor
 from glamor_gym.types import EpisodeFrames
+from glamor_gym.wrappers.goal_rules import as_labels
 
 Observation = dict[str, NDArray[Any]]
 
@@ -167,7 +168,7 @@ class _Seat:
         self._observation, self._info = self._env.reset(
             seed=episode_seed(self._seed, errand), options={"goal": errand.goal}
         )
-        self._start_labels = dict(self._info["labels"])
+        self._start_labels = self._labels("labels")
         self._length = 0
         self._arrival = 0 if self._info["is_success"] else None
         self.done = False
@@ -204,15 +205,22 @@ class _Seat:
             image_match=np.array_equal(achieved, goal),
             length=self._length,
             start_labels=self._start_labels,
-            labels=dict(self._info["labels"]),
-            goal_labels=dict(self._info["goal_labels"] or {}),
+            labels=self._labels("labels"),
+            goal_labels=self._labels("goal_labels"),
             frames=frames,
         )
 
+    def _labels(self, key: str) -> dict[str, float]:
+        """Return labels of this moment; none where the environment tells none."""
+        return as_labels(self._info.get(key) or {})
+
 
 def _picture(frame: NDArray[Any]) -> NDArray[Any]:
-    """(1, H, W) without its first axis; a vector as it is."""
-    return frame[0] if frame.ndim == 3 else frame
+    """(C, H, W) as (H, W), the mean over its channels; a vector as it is."""
+    if frame.ndim != 3:
+        return frame
+    gray: NDArray[Any] = frame.mean(axis=0).astype(frame.dtype)
+    return gray
 
 
 def _put(observations: Observation, row: int, observation: Observation) -> None:

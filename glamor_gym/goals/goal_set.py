@@ -24,7 +24,6 @@ import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast, overload
 
@@ -35,7 +34,7 @@ from glamor_gym.checks import as_instance, as_number
 from glamor_gym.files import write_atomically
 from glamor_gym.tasks import get_task
 from glamor_gym.types import Goal, GoalKind, Labels
-from glamor_gym.untrusted import open_npz, parse_json
+from glamor_gym.untrusted import DamagedFileError, open_npz, parse_json, read_file
 
 FORMAT = 1
 """Version of the file's layout; a file with another one is refused."""
@@ -118,8 +117,9 @@ class GoalList(Sequence[Goal]):
                 f"content of kind {self.kind!r} must have a dtype of "
                 f"{_CONTENT_DTYPES[self.kind]}, got {content.dtype.str!r}"
             )
-        if len(content) != len(self):
-            raise GoalSetError(f"content must have {len(self)} entries, got {len(content)}")
+        entries = len(content) if content.ndim else "a number"
+        if entries != len(self):
+            raise GoalSetError(f"content must have {len(self)} entries, got {entries}")
         return _read_only(content)
 
     def __len__(self) -> int:
@@ -314,15 +314,17 @@ class GoalSet:
             GoalSetError: the file is damaged, or not a goal set.
             OSError: the file cannot be read.
         """
-        path = Path(path)
-        if path.stat().st_size > _MAX_FILE_BYTES:
-            raise GoalSetError(f"{path}: larger than {_MAX_FILE_BYTES} bytes; not a goal set")
-        return cls._from_archive(_Archive(str(path), path.read_bytes()))
+        try:
+            data = read_file(path, max_bytes=_MAX_FILE_BYTES)
+        except DamagedFileError as error:
+            raise GoalSetError(f"{path}: not a readable goal set: {error}") from error
+        return cls._from_archive(_Archive(str(path), data))
 
     @classmethod
     def _from_archive(cls, archive: _Archive) -> GoalSet:
         with archive.naming_the_file():
             header = archive.header
+            archive.check_counts()
             goals = {
                 split: GoalList(
                     header["kind"],
@@ -434,6 +436,17 @@ class _Archive:
         if header["kind"] not in _CONTENT_DTYPES:
             raise GoalSetError(f"unknown kind of goals {header['kind']!r}")
         return header
+
+    def check_counts(self) -> None:
+        """Check that each split has a content and labels for each of its goals.
+
+        Raises:
+            GoalSetError: it has not, by the shapes that the header states.
+        """
+        for split in _SPLITS:
+            shapes = [self.header["members"][f"{split}_{part}"]["shape"] for part in _PARTS]
+            if not all(shape and shape[0] == shapes[0][0] for shape in shapes):
+                raise GoalSetError(f"{split} goals have contents and labels of shapes {shapes}")
 
     def content(self, split: str) -> NDArray[Any]:
         """Return the contents of the goals of one split, (n, …)."""

@@ -20,6 +20,7 @@ from stable_baselines3.common.type_aliases import DictReplayBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 
 from glamor_gym.replay.hindsight_ring import HindsightRing, PlayedEpisode, equal
+from glamor_gym.vector.rows import row_of
 
 _NEEDED = ("observation", "achieved_goal", "desired_goal")
 _KNOWN = (*_NEEDED, "steps_left")
@@ -151,7 +152,7 @@ class HindsightFrameBuffer(ReplayBuffer):
             if info.get("reset_step"):
                 self._running[env] = None
                 continue
-            before, after = _row(obs, env), _row(next_obs, env)
+            before, after = row_of(obs, env), row_of(next_obs, env)
             episode = self._running[env]
             if episode is None or not _same(episode.moments[-1], before):
                 # The first step; or the environment was reset without an end to be seen.
@@ -235,10 +236,6 @@ class HindsightFrameBuffer(ReplayBuffer):
         normalised = self._normalize_obs(dict(moments), env)
         assert isinstance(normalised, dict)
         return {key: self.to_torch(value, copy=False) for key, value in normalised.items()}
-
-
-def _row(moments: Moment, env: int) -> dict[str, NDArray[Any]]:
-    return {key: value[env] for key, value in moments.items()}
 
 
 def _copied(moment: Moment) -> dict[str, NDArray[Any]]:

@@ -44,6 +44,9 @@ from glamor_gym.wrappers.goal_rules import GoalRules, Reward, goal_observations
 _REMEMBERED = ("_running", "_steps_left", "_lives", "_stacks", "_desired")
 """What a vector remembers of its episodes, a row an environment."""
 
+_SPACES = ("action_space", "observation_space")
+"""What one environment of a vector calls so is the vector's ``single_…``."""
+
 
 class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
     """A vector of Atari goal environments that step, and reset, at the same time.
@@ -182,9 +185,12 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Call a method that the environments have in common; return what it says for each.
 
-        Where the name is that of an attribute, that is returned instead, as Gymnasium does.
+        Where the name is that of an attribute, that is returned instead, as Gymnasium does. Spaces
+        are those of one environment, and each has a picture of its own.
         """
-        value = getattr(self, name)
+        if name == "render":
+            return self.render() or (None,) * self.num_envs
+        value = getattr(self, f"single_{name}" if name in _SPACES else name)
         return (value(*args, **kwargs) if callable(value) else value,) * self.num_envs
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
@@ -206,6 +212,10 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
             return None
         pairs = zip(self._stacks[:, -1:], self._desired, strict=True)
         return tuple(side_by_side(to_picture(newest), to_picture(goal)) for newest, goal in pairs)
+
+    def get_action_meanings(self) -> list[str]:
+        """Return the name of each action: the game's, and STOP."""
+        return [*self._worlds[0].get_action_meanings(), "STOP"]
 
     @property
     def snapshot(self) -> Snapshot:

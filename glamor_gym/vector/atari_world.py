@@ -96,6 +96,10 @@ class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
         self.observation_space = spaces.Box(0, 255, (1, *self._frame_size), np.uint8)
         self.action_space = spaces.Discrete(len(self._console.ale.get_action_set()))
 
+    def get_action_meanings(self) -> list[str]:
+        """Return the name of each action, see :meth:`AtariWorld.get_action_meanings`."""
+        return [action.name for action in self._console.ale.get_action_set()]
+
     def begin_step(self, action: int) -> None:
         """Start the step that the next call of :meth:`step`, with the same action, returns."""
         self._console.send(np.array([action]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, unwrap_vec_nor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from glamor_gym.tasks import TASKS, VERSION
+from glamor_gym.vector.rows import row_of
 from glamor_gym.wrappers import EpisodeJournal, StopAction, offers_snapshots
 
 AnyEnv = str | gym.Env[Any, Any] | VectorEnv[Any, Any, Any] | VecEnv
@@ -197,9 +199,7 @@ class GymnasiumVecEnv(VecEnv):
             rows[index]["reset_step"] = True
         for index in map(int, np.flatnonzero(dones)):
             rows[index]["terminal_observation"] = (
-                {key: value[index].copy() for key, value in observations.items()}
-                if final is None
-                else final[index]
+                copy.deepcopy(row_of(observations, index)) if final is None else final[index]
             )
             rows[index]["awaits_reset"] = self._resets_next_step
             rows[index]["TimeLimit.truncated"] = bool(truncated[index] and not terminated[index])
@@ -265,7 +265,7 @@ class GymnasiumVecEnv(VecEnv):
         """
         if indices is not None:
             raise ValueError(f"indices must be None for a Gymnasium vector, got {indices!r}")
-        self.env.unwrapped.set_attr(attr_name, value)  # type: ignore[attr-defined]
+        self.env.unwrapped.set_attr(attr_name, [value] * self.num_envs)  # type: ignore[attr-defined]
 
     def env_method(
         self,

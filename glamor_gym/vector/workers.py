@@ -22,7 +22,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.error import ResetNeeded
+from gymnasium.error import ClosedEnvironmentError, ResetNeeded
 from gymnasium.vector.utils import (
     CloudpickleWrapper,
     create_shared_memory,
@@ -34,8 +34,9 @@ from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from glamor_gym.checks import as_integer
+from glamor_gym.checks import as_integer, as_number
 from glamor_gym.registration import register_in_workers
+from glamor_gym.vector.rows import row_of
 
 _logger = logging.getLogger(__name__)
 
@@ -45,6 +46,9 @@ to do what is neither a step nor a reset."""
 
 CLOSE_SECONDS = 5.0
 """How long a worker may take to close its environment before it is ended by force."""
+
+LONGEST_POLL = 3600.0
+"""Seconds that are waited at a time: the system knows no number of milliseconds beyond 2³¹."""
 
 MakeEnv = Callable[[], gym.Env[Any, Any]]
 
@@ -97,14 +101,14 @@ class WorkerVecEnv(VecEnv):
 
         Raises:
             ValueError: an argument is out of range.
-            TypeError: `max_restarts` is not an integer.
+            TypeError: `timeout` is no number, or `max_restarts` no integer.
             WorkerError: a worker did not start.
         """
         if not makers:
             raise ValueError("makers must hold at least one function, got none")
-        if not timeout > 0:
+        self.timeout = as_number(timeout, name="timeout")
+        if self.timeout <= 0:
             raise ValueError(f"timeout must be a number of seconds above 0, got {timeout!r}")
-        self.timeout = timeout
         self.max_restarts = as_integer(max_restarts, name="max_restarts", low=0)
         self.restarts = 0
         with contextlib.closing(makers[0]()) as example:
@@ -149,7 +153,9 @@ class WorkerVecEnv(VecEnv):
 
         Raises:
             WorkerError: more workers failed than may be replaced.
+            ClosedEnvironmentError: the vector was closed.
         """
+        self._check_open()
         for index, worker in enumerate(self._workers):
             self._env_seeds[index] = self._seeds[index]
             worker.send("reset", self._seeds[index], self._options[index])
@@ -168,7 +174,9 @@ class WorkerVecEnv(VecEnv):
 
         Raises:
             ResetNeeded: no episode was begun.
+            ClosedEnvironmentError: the vector was closed.
         """
+        self._check_open()
         if self._seen is None:
             raise ResetNeeded("call reset() first: no episode was begun")
         for worker, action in zip(self._workers, actions, strict=True):
@@ -190,7 +198,7 @@ class WorkerVecEnv(VecEnv):
                 if dones[index]:
                     self.reset_infos[index] = reset_info
             except _Fault as fault:
-                last = _row(self._seen, index)
+                last = row_of(self._seen, index)
                 self.reset_infos[index] = self._replace(index, fault)
                 dones[index] = True
                 info = {
@@ -310,8 +318,13 @@ class WorkerVecEnv(VecEnv):
         self._seen = copies
         return copies
 
+    def _check_open(self) -> None:
+        if not self._workers:
+            raise ClosedEnvironmentError("the vector was closed: make another one")
+
     def _ask(self, indices: VecEnvIndices, command: str, *arguments: Any) -> list[Any]:
         """Have some workers carry out a command that is no step, and return their answers."""
+        self._check_open()
         rows = list(self._get_indices(indices))
         for index in rows:
             self._workers[index].send(command, *arguments)
@@ -372,10 +385,10 @@ class _Worker:
         """
         if not self._has_answered:
             timeout = max(timeout, START_SECONDS)
-        number = 0
+        number, deadline = 0, since + timeout
         try:
             while number < self._sent:
-                if not self._pipe.poll(max(0.0, since + timeout - time.monotonic())):
+                if not self._answers_by(deadline):
                     raise _Fault(f"the worker hung: no answer in {timeout:g} s")
                 number, succeeded, answer = self._pipe.recv()
         except (EOFError, OSError):
@@ -385,6 +398,13 @@ class _Worker:
         if not succeeded:
             raise _RaisedError(f"the worker raised an error:\n{answer}")
         return answer
+
+    def _answers_by(self, deadline: float) -> bool:
+        """Wait for something to read, and return whether it came in time."""
+        while not self._pipe.poll(min(max(0.0, deadline - time.monotonic()), LONGEST_POLL)):
+            if time.monotonic() >= deadline:
+                return False
+        return True
 
     def end(self, patience: float) -> None:
         """Wait for the process to end, and end it by force if that takes too long."""
@@ -450,10 +470,3 @@ def _carry_out(
             return env.get_wrapper_attr(name)(*args, **kwargs)
         case _:  # has_wrapper_attr, get_wrapper_attr, set_wrapper_attr
             return getattr(env, command)(*arguments)
-
-
-def _row(observations: Any, index: int) -> Any:
-    """Return one row of a batch of observations, a dict of arrays or an array."""
-    if isinstance(observations, dict):
-        return {key: value[index] for key, value in observations.items()}
-    return observations[index]

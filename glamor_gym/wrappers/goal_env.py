@@ -32,7 +32,7 @@ from glamor_gym.types import Goal
 from glamor_gym.wrappers.display import side_by_side, to_picture
 from glamor_gym.wrappers.episode_journal import EpisodeJournal, offers_snapshots
 from glamor_gym.wrappers.frames import MOST_FRAMES, StackFrames
-from glamor_gym.wrappers.goal_rules import GoalRules, Reward, goal_observations
+from glamor_gym.wrappers.goal_rules import GoalRules, Reward, as_labels, goal_observations
 from glamor_gym.wrappers.stop import StopAction
 
 Observation = dict[str, Any]
@@ -139,6 +139,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
             stopping.observation_space, self._goal_space, self.horizon
         )
         self._made_with = goals
+        self._closed = False
         self._running = False
         self._steps_left = self.horizon
         self._goal_labels: dict[str, float] = {}
@@ -170,6 +171,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         if not isinstance(options, Mapping | None):
             raise TypeError(f"options must be a dict, got {type(options).__name__}")
         super().reset(seed=seed)
+        self._closed = False
         self._running = False
         # The world gets a stream of its own: with the same seed, its first draw would hang
         # together with the draw of the goal.
@@ -217,8 +219,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         if self.render_mode is None:
             gym.logger.warn("render() shows nothing: make the environment with a render_mode")
             return None
-        pictures = self.pictures()
-        return side_by_side(pictures.achieved, pictures.goal)
+        return side_by_side(self._draw(self._achieved), self._draw(self._desired))
 
     def pictures(self) -> Pictures:
         """Return the world, the goal and the newest frame at this moment, in fresh arrays."""
@@ -280,7 +281,9 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
 
     def close(self) -> None:
         """Close the world; a second call does nothing."""
-        self._world.close()
+        if not self._closed:
+            self._closed = True
+            self._world.close()
 
     def _observe(self, observation: NDArray[Any]) -> Observation:
         self._achieved = observation[self._newest].copy()
@@ -295,7 +298,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
     def _inform(
         self, info: dict[str, Any], world_terminated: bool = False, world_truncated: bool = False
     ) -> dict[str, Any]:
-        labels = dict(info.get("labels", {}))
+        labels = as_labels(info.get("labels", {}))
         self._same = bool((self._achieved == self._desired).all())
         return {
             **info,

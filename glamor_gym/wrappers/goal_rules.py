@@ -165,7 +165,7 @@ class GoalRules:
             raise ValueError("label_lag=1 needs a goal with lagged_labels, and this one has none")
         if missing := labels.keys() - self.ranges.keys():
             raise ValueError(f"ranges must hold the goal's labels, and lacks {sorted(missing)}")
-        return dict(labels)
+        return as_labels(labels)
 
     def is_success(
         self, labels: Mapping[str, float], goal_labels: Mapping[str, float], same: bool
@@ -265,6 +265,11 @@ class GoalRules:
                 f"got {achieved.shape} and {desired.shape}"
             )
         return np.asarray((achieved == desired).all(axis=tuple(range(batch, achieved.ndim))))
+
+
+def as_labels(labels: Mapping[str, Any]) -> dict[str, float]:
+    """Return labels as Python's floats: differences of a machine's bytes would wrap around."""
+    return {name: float(value) for name, value in labels.items()}
 
 
 def _facts(info: Infos, key: str) -> NDArray[Any]:

@@ -265,6 +265,12 @@ class FreeStop(Corridor):
         return super().step(action)
 
 
+class SlowClock(Corridor):
+    def observe(self):
+        shown = (self.left + 1) // 2 * 2
+        return {**super().observe(), "steps_left": np.array([shown], np.float32)}
+
+
 class Hasty(Corridor):
     def compute_truncated(self, achieved_goal, desired_goal, info):
         return self.each(info, lambda one: one["left"] <= 1 and not one["stopped"])

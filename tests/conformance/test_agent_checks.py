@@ -5,7 +5,7 @@ from __future__ import annotations
 import corridor
 import gymnasium as gym
 import pytest
-from stable_baselines3 import DQN, HerReplayBuffer
+from stable_baselines3 import DQN, PPO, HerReplayBuffer
 
 import glamor_gym
 from glamor_gym.conformance import AGENT_CHECKS, check_agent
@@ -99,3 +99,10 @@ def test_an_agent_that_only_predicts_is_checked_as_far_as_it_goes():
 def test_what_does_not_fit_is_refused(agent, env, error, message):
     with pytest.raises(error, match=message):
         check_agent(agent, env)
+
+
+def test_an_agent_that_learns_from_whole_rollouts_goes_on_learning():
+    env = gym.make("glamor/GridWorld-v0")
+    agent = PPO("MultiInputPolicy", env, n_steps=64, batch_size=64, n_epochs=1)
+    results = {result.name: result.status for result in check_agent(agent, env).results}
+    assert results["goes_on_learning"] == "pass"

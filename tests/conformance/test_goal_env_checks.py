@@ -27,7 +27,7 @@ BROKEN = {
     "truncates_as_computed": ["SaysNeverTruncated"],
     "computes_batches": ["AllOrNothing"],
     "tells_success": ["NumpySuccess"],
-    "counts_its_steps": ["FreeStop"],
+    "counts_its_steps": ["SlowClock"],
     "ends_at_its_horizon": ["Hasty"],
     "stops": ["MovingStop"],
     "takes_goals_by_number": ["DeafToGoals"],
@@ -131,3 +131,17 @@ def test_what_is_no_environment_is_refused(arguments, error, message):
 def test_a_negative_seed_is_refused():
     with pytest.raises(ValueError, match="seed must be an integer ≥ 0, got -1"):
         check_goal_env(corridor.Corridor(), seed=-1)
+
+
+def test_stop_need_not_count_as_a_step():
+    report = check_goal_env(corridor.FreeStop())
+    assert report.passed, str(report)
+
+
+@pytest.mark.parametrize("kwargs", [{"label_lag": 1}, {"frame_size": (210, 160)}])
+def test_a_game_passes_with_arguments_of_ours(kwargs):
+    env = gym.make("glamor/Pong-v0", **kwargs)
+    checks = ("takes_goals_by_number", "is_described_by_json")
+    results = {result.name: result.status for result in check_goal_env(env).results}
+    env.close()
+    assert [results[name] for name in checks] == ["pass", "pass"]

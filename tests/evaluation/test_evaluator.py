@@ -13,6 +13,7 @@ from stable_baselines3 import DQN
 import glamor_gym
 from glamor_gym.evaluation import NoopAgent, RandomAgent, evaluate, wilson_interval
 from glamor_gym.goals import load_goal_set
+from glamor_gym.types import Goal
 
 ROOM = "glamor/GridWorld-v0"
 
@@ -214,3 +215,71 @@ def test_numbers_of_numpy_are_taken_and_kept(tmp_path):
     )
     glamor_gym.evaluation.save_result(result, tmp_path / "evaluation.json")
     assert glamor_gym.evaluation.load_result(tmp_path / "evaluation.json").seed == 3
+
+
+class Row(gym.Env):
+    """Goals from 0 to 9; one starts at 3 and takes a step up a step, or stops."""
+
+    stop_action = 1
+    action_space = gym.spaces.Discrete(2)
+    observation_space = gym.spaces.Dict(
+        dict.fromkeys(("observation", "achieved_goal", "desired_goal"), gym.spaces.Box(0, 9, (1,)))
+        | {"steps_left": gym.spaces.Box(0, 4, (1,))}
+    )
+    ranges = {"x": 10.0}  # noqa: RUF012
+
+    def __init__(self, goals, labels):
+        self.goals = [
+            Goal(np.array([5], np.float32), "frame", None if x is None else {"x": x})
+            for x in labels
+        ]
+        self.tells = labels != [None]
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.goal = self.goals[options["goal"]]
+        self.x, self.left = 3, 4
+        return self.moment()
+
+    def step(self, action):
+        self.x, self.left = self.x + (action == 0), self.left - 1
+        observation, info = self.moment()
+        return observation, 0.0, bool(action == 1), self.left == 0, info
+
+    def moment(self):
+        values = (self.x, self.x, self.goal.content[0], self.left)
+        keys = ("observation", "achieved_goal", "desired_goal", "steps_left")
+        observation = {
+            key: np.array([value], np.float32) for key, value in zip(keys, values, strict=True)
+        }
+        wanted = None if self.goal.labels is None else dict(self.goal.labels)
+        info = {"labels": {"x": self.x}, "goal_labels": wanted} if self.tells else {}
+        return observation, info | {"is_success": self.x == self.goal.content[0]}
+
+
+class UpTo(Walker):
+    def __init__(self, x):
+        self.x = x
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=False):
+        return (observation["achieved_goal"][:, 0] >= self.x).astype(int), state
+
+
+@pytest.mark.parametrize(
+    ("labels", "per_label", "distances"),
+    [
+        ([np.float32(5), np.int64(5)], {"x": 1.0}, {0: 0.2, 1: 0.2}),
+        ([5.0, None], {"x": 1.0}, {0: 0.2}),
+        ([None, 9.0], {"x": 0.0}, {1: 0.6}),
+        ([None], {}, {}),
+    ],
+)
+def test_goals_may_have_labels_of_any_number_or_none(labels, per_label, distances):
+    gym.register("test/Row-v0", Row, kwargs={"goals": "eval", "labels": labels})
+    try:
+        result = evaluate(UpTo(5), "test/Row-v0", baselines=False)
+    finally:
+        del gym.registry["test/Row-v0"]
+    assert result.success_rate == 1.0
+    assert result.per_label == per_label
+    assert result.distances == pytest.approx(distances)

@@ -94,3 +94,12 @@ def test_numpy_numbers_of_its_own_are_untouched_too():
             drawn.append(agent.rng.random())
     assert drawn[0] == drawn[1]
     assert agent.rng.bit_generator.state == state
+
+
+def test_every_part_comes_back_in_its_own_mode():
+    agent = Drawing()
+    agent.policy = torch.nn.ModuleList([torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)])
+    agent.policy[1].train(mode=False)  # a target beside its network, as DQN of SB3 has it
+    with as_guest(agent, "cpu", 0):
+        agent.policy.train(mode=False)
+    assert [part.training for part in agent.policy] == [True, False]

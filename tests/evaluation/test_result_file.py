@@ -33,6 +33,7 @@ def test_a_result_comes_back_as_it_was(result, tmp_path):
         np.testing.assert_array_equal(episode.goal, original.goal)
         np.testing.assert_array_equal(episode.frames, original.frames)
         assert episode.frames.dtype == original.frames.dtype
+    assert back == result
 
 
 def test_what_is_missing_is_null_in_the_file_and_nan_when_read(result, tmp_path):
@@ -161,3 +162,9 @@ def test_pictures_that_are_none_are_refused(result, tmp_path, goal, frames):
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(FileNotFoundError):
         load_result(tmp_path / "evaluation.json")
+
+
+def test_a_name_that_the_pictures_take_is_refused(result, tmp_path):
+    with pytest.raises(ValueError, match=r"path must not end in \.npz"):
+        save_result(result, tmp_path / "evaluation.npz")
+    assert not list(tmp_path.iterdir())

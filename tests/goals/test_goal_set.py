@@ -1,4 +1,6 @@
+import hashlib
 import json
+import os
 import pickle
 import zipfile
 
@@ -300,3 +302,29 @@ def test_a_set_is_found_by_path(saved):
 def test_an_unknown_task_is_named():
     with pytest.raises(ValueError, match="unknown task 'Pongg'"):
         load_goal_set("Pongg")
+
+
+@pytest.mark.parametrize("split", ["evaluation", "training"])
+@pytest.mark.parametrize("contents", [np.array(3, np.uint8), np.zeros((1, 6, 5), np.uint8)])
+def test_contents_of_another_number_are_refused_when_the_file_is_opened(
+    saved, tmp_path, split, contents
+):
+    name = f"{split}_content"
+    with np.load(saved) as archive:
+        header = json.loads(archive["header"].tobytes())
+    header["members"][name] = {
+        "dtype": "|u1",
+        "shape": list(contents.shape),
+        "sha256": hashlib.sha256(contents.tobytes()).hexdigest(),
+    }
+    header["hash"] = _header_hash(header)
+    edited = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    path = rewritten(saved, tmp_path / "short.npz", header=edited, **{name: contents})
+    with pytest.raises(GoalSetError, match=rf"short\.npz: .*{split} goals have contents"):
+        GoalSet.load(path)
+
+
+def test_a_pipe_is_no_goal_set(tmp_path):
+    os.mkfifo(tmp_path / "goals.npz")
+    with pytest.raises(GoalSetError, match=r"goals\.npz is no regular file"):
+        GoalSet.load(tmp_path / "goals.npz")

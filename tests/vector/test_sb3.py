@@ -10,7 +10,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TimeLimit
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
-from glamor_gym.vector.sb3 import as_vec_env, horizon_of
+from glamor_gym.vector.sb3 import GymnasiumVecEnv, as_vec_env, horizon_of
 
 VECTORS = {
     "dummy": DummyVecEnv,
@@ -102,3 +102,26 @@ def test_the_infos_of_resets_that_a_vector_makes_by_itself_are_kept(mode):
     assert not again["stopped"]
     assert again["steps_left"] == observations["steps_left"][1, 0] == 10
     assert again["goal_labels"] != first[1]["goal_labels"]
+
+
+def test_an_attribute_is_set_to_one_value_for_all():
+    env = as_vec_env(gym.make_vec("glamor/GridWorld-v0", 2, vectorization_mode="sync"))
+    goals = list(env.get_attr("goals")[0][:3])
+    env.set_attr("goals", goals)
+    assert env.get_attr("goals") == [goals, goals]
+    env.reset()
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+def test_observations_may_be_no_dicts(mode):
+    kwargs = {"autoreset_mode": mode}
+    env = GymnasiumVecEnv(gym.make_vec("CartPole-v1", 2, "sync", vector_kwargs=kwargs))
+    env.seed(0)
+    env.reset()
+    for _ in range(30):  # always to the right, the pole falls within a dozen steps
+        _, _, dones, infos = env.step(np.array([1, 1]))
+        for done, info in zip(dones, infos, strict=True):
+            assert ("terminal_observation" in info) == done
+            if done:
+                assert info["terminal_observation"].shape == (4,)
+                assert abs(info["terminal_observation"][2]) > 0.2

@@ -285,3 +285,18 @@ def test_attributes_are_had_as_from_any_vector():
     assert len(threaded.call("snapshot")) == NUM_ENVS
     threaded.close()
     plain.close()
+
+
+def test_attributes_are_those_of_each_environment():
+    vectors = [
+        gym.make_vec("glamor/Pong-v0", 2, mode, render_mode="rgb_array") for mode in (None, "sync")
+    ]
+    for name in ("action_space", "observation_space", "get_action_meanings"):
+        threaded, plain = (vector.call(name) for vector in vectors)
+        assert threaded == plain
+    for vector in vectors:
+        vector.reset(seed=0)
+    threaded, plain = (vector.call("render") for vector in vectors)
+    assert all(map(np.array_equal, threaded, plain))
+    for vector in vectors:
+        vector.close()

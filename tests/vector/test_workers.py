@@ -9,7 +9,7 @@ from functools import partial
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.error import ResetNeeded
+from gymnasium.error import ClosedEnvironmentError, ResetNeeded
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.monitor import Monitor
 
@@ -245,6 +245,8 @@ def test_workers_end_with_the_vector(tmp_path):
         ({"n_envs": 0}, ValueError, "makers"),
         ({"timeout": 0}, ValueError, "timeout"),
         ({"timeout": float("nan")}, ValueError, "timeout"),
+        ({"timeout": float("inf")}, ValueError, "timeout must be finite"),
+        ({"timeout": "60"}, TypeError, "timeout must be a number"),
         ({"max_restarts": -1}, ValueError, "max_restarts"),
         ({"max_restarts": 1.5}, TypeError, "max_restarts"),
     ],
@@ -275,3 +277,18 @@ def test_a_worker_that_is_replaced_in_a_reset_begins_with_its_options():
     assert np.array_equal(env.reset()["desired_goal"], expected)
     assert env.restarts == 1
     env.close()
+
+
+def test_a_timeout_may_be_longer_than_the_system_waits_at_a_time(tmp_path):
+    env = workers(tmp_path, n_envs=1, timeout=1e7)
+    assert seen(env.reset()) == [[SEED, 1, 0]]
+    env.close()
+
+
+def test_a_closed_vector_says_so(tmp_path):
+    env = workers(tmp_path, n_envs=1)
+    env.reset()
+    env.close()
+    for call in (env.reset, partial(env.step, np.array([0])), partial(env.get_attr, "spec")):
+        with pytest.raises(ClosedEnvironmentError, match="the vector was closed"):
+            call()

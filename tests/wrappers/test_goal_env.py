@@ -574,3 +574,36 @@ def test_closing_twice_is_fine(make):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         env.close()
+
+
+def test_labels_that_are_bytes_do_not_wrap_around(make):
+    """As the memory of a console has them: 3 − 5 is 254 there."""
+    labels = {"x": np.uint8(1), "y": np.uint8(2)}
+    env = make(
+        goals=[Goal(np.zeros((6, 8), np.uint8), "screen", labels)], ranges={"x": 100, "y": 0}
+    )
+    world = env._world.unwrapped
+    world.info = lambda: {"labels": {"x": np.uint8(world.x), "y": np.uint8(2)}}
+    _, info = env.reset()
+    assert info["labels"] == {"x": 0.0, "y": 2.0}
+    assert {type(value) for value in (info["labels"] | info["goal_labels"]).values()} == {float}
+    assert info["is_success"]  # within a tenth of 100
+
+
+def test_a_world_is_closed_once(make):
+    env = make()
+    world = env._world.unwrapped
+    closed = []
+    world.close = lambda: closed.append(True)
+    env.reset()
+    env.close()
+    env.close()
+    assert closed == [True]
+
+
+def test_what_it_renders_takes_no_picture_of_the_world(make):
+    env = make(render_mode="rgb_array")
+    env._world.unwrapped.render_mode = "ansi"
+    env._world.unwrapped.render = lambda: "a dot"
+    env.reset()
+    assert env.render().dtype == np.uint8
