@@ -324,12 +324,26 @@ def test_what_no_option_names_stays_as_it_was(tmp_path, capsys):
     words = [*SMALL[2:], "--task", "Dice", "--steps", "20"]
     words += ["--minutes", "5", "--checkpoint-minutes", "0.5", "--collect", "workers"]
     assert run(capsys, "train", *words, "--run-dir", str(tmp_path))[0] == 0
-    steps = RunFolder(tmp_path).config().steps + 20
-    again = run(capsys, "train", "--run-dir", str(tmp_path), "--steps", str(steps))
+    again = run(capsys, "train", "--run-dir", str(tmp_path), "--episodes-per-goal", "2")
     assert again[0] == 0
     config = RunFolder(tmp_path).config()
     kept = (config.minutes, config.checkpoint_minutes, config.collect)
     assert kept == (5.0, 0.5, "workers")
+
+
+def test_more_steps_are_taken_though_an_earlier_commands_minutes_are_spent(tmp_path, capsys):
+    words = [*SMALL[2:], "--task", "Dice", "--run-dir", str(tmp_path), "--minutes", "1e-9"]
+    code, out, _ = run(capsys, "train", *words, "--steps", "100")
+    assert code == 0
+    stopped_at = RunFolder(tmp_path).metrics()["step"].max()
+    assert stopped_at < 100
+    code, out, _ = run(capsys, "train", "--run-dir", str(tmp_path))
+    assert "its 1e-09 minutes are spent; --steps or --minutes gives it more" in out
+    assert RunFolder(tmp_path).metrics()["step"].max() == stopped_at
+    code, out, _ = run(capsys, "train", "--run-dir", str(tmp_path), "--steps", "200")
+    config = RunFolder(tmp_path).config()
+    assert RunFolder(tmp_path).metrics()["step"].max() == 200
+    assert (config.minutes, config.eval_every) == (None, 40)
 
 
 def test_a_run_that_has_taken_its_steps_is_evaluated_again(trained, capsys):

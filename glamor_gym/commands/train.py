@@ -16,7 +16,7 @@ from glamor_gym.commands.device import checked_device
 from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Train
 from glamor_gym.commands.tables import result_table, terminal
-from glamor_gym.evaluation import RunFolder
+from glamor_gym.evaluation import RunConfig, RunFolder
 from glamor_gym.experiments import RunSpec, get_algorithm
 from glamor_gym.experiments.execution import Run
 from glamor_gym.experiments.runs import prepare_run
@@ -51,6 +51,8 @@ def train(options: Train, command: str) -> int:
         )
     progress = f"step {run.steps_taken:,} of {run.config.steps:,}"
     print(f"{run.config.task}: {progress}, in {folder.path}", flush=True)
+    if run.out_of_time:
+        print(f"its {run.config.minutes:g} minutes are spent; --steps or --minutes gives it more")
     try:
         run.complete()
     except (KeyboardInterrupt, FloatingPointError) as error:
@@ -88,6 +90,16 @@ def _task(options: Train) -> str:
     return options.task
 
 
+def _anew(options: Train, begun: RunConfig) -> set[str]:
+    """Return what follows from --steps rather than from the run that is there.
+
+    Whoever asks for steps wants them taken, though the minutes of an earlier command are spent.
+    """
+    if options.steps is None:
+        return set()
+    return {"minutes"} if options.steps == begun.steps else {"minutes", "eval_every"}
+
+
 def _spec(options: Train, folder: RunFolder) -> RunSpec:
     """Return what is to be run; of a run that is there, what no option names stays as it is.
 
@@ -108,9 +120,8 @@ def _spec(options: Train, folder: RunFolder) -> RunSpec:
         "collect": options.collect,
     }
     if begun is not None:
-        named = {
-            name: getattr(begun, name) if value is None else value for name, value in named.items()
-        }
+        kept = named.keys() - _anew(options, begun)
+        named |= {name: getattr(begun, name) for name in kept if named[name] is None}
     return RunSpec(
         task=begun.task if begun is not None and options.task is None else _task(options),
         overrides=parse_assignments("--set", options.set),

@@ -78,6 +78,11 @@ class Run(ABC):
         """Environment steps taken so far."""
         return 0
 
+    @property
+    def out_of_time(self) -> bool:
+        """Whether no step is to be taken any more because its minutes are spent."""
+        return False
+
     @abstractmethod
     def complete(self) -> EvaluationResult:
         """Do what is left of the run, and return its last evaluation.
@@ -187,6 +192,11 @@ class TrainedRun(Run):
     def steps_taken(self) -> int:
         """Environment steps taken so far."""
         return self._agent.num_timesteps
+
+    @property
+    def out_of_time(self) -> bool:
+        """See :class:`Run`."""
+        return not self._has_time and self.steps_taken < self.config.steps
 
     def complete(self) -> EvaluationResult:
         """Take the steps that are left, and evaluate as it goes and at the end."""
