@@ -22,7 +22,12 @@ from glamor_gym.experiments.benchmark import (
 )
 from glamor_gym.experiments.benchmark_figures import title_of
 from glamor_gym.experiments.benchmark_report import write_benchmark_report
-from glamor_gym.experiments.results import complete_scores, final_estimates, results_table
+from glamor_gym.experiments.results import (
+    ENOUGH_SEEDS,
+    complete_scores,
+    final_estimates,
+    results_table,
+)
 from glamor_gym.tasks import TASKS
 
 
@@ -64,6 +69,8 @@ def _report(folder: BenchmarkFolder) -> None:
         for agent, (rate, low, high) in final_estimates(scores).items():
             several = len(scores[agent]) > 1
             interval = f"{low:.2f} to {high:.2f}" if several else "one seed"
+            if several and len(scores[agent]) < ENOUGH_SEEDS:
+                interval += " (few seeds: too narrow)"
             seeds = ", ".join(map(str, scores[agent].index))
             table.add_row(title_of(agent), f"{rate:.2f}", interval, seeds)
         terminal().print(table)

@@ -130,7 +130,7 @@ class Evaluate:
     trust: Flag = False
     """Read agents of other libraries too, whose files execute what is in them."""
     goals: str = "eval"
-    """eval, held-out (30 others), train, all (small worlds only), or the path of a goal set."""
+    """eval, held-out (up to 30 others), train, all (small worlds only), or a goal set's path."""
     device: str = "auto"
     """Where the networks are: cpu, cuda, or auto, which is CUDA where there is one."""
     env: Assignments = ()
@@ -157,7 +157,7 @@ class Watch:
     task: Annotated[str | None, _or_else("TASK", "that of the run, or of the file")] = None
     """Name or id of a task."""
     goals: str = "eval"
-    """eval, held-out (30 others), train, all (small worlds only), or the path of a goal set."""
+    """eval, held-out (up to 30 others), train, all (small worlds only), or a goal set's path."""
     goal: Annotated[tuple[int, ...], _or_else("K ...", "some, spread over the set")] = ()
     """Numbers of goals in their set, from 0."""
     episodes: Annotated[int | None, _or_else("INT", "one for each --goal, else 6")] = None
@@ -326,7 +326,7 @@ class Ablate(Workers):
     held_out: Annotated[tuple[str, ...], _or_else("[TASK ...]", "none")] = ()
     """Tasks that are reported apart."""
     held_out_goals: Flag = False
-    """Evaluate every agent by 30 goals other than the evaluation's too, and report that apart."""
+    """Evaluate every agent by up to 30 other goals as well, and report that apart."""
     seeds: Annotated[tuple[int, ...], _or_else("[INT ...]", RunSpec.seed)] = ()
     """Each is a run of its own."""
     steps: Annotated[int | None, _or_else("INT", 30_000)] = None

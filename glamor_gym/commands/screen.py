@@ -44,10 +44,16 @@ class Progression:
     error: str = ""
 
 
-def progression(job: Job) -> Progression:
-    """Read how far a run is from its folder."""
+def progression(job: Job, attempts_before: int = 0) -> Progression:
+    """Read how far a run is from its folder.
+
+    Args:
+        job: the run.
+        attempts_before: how often it had been begun before; its status is of then until it is begun
+            once more.
+    """
     status = read_status(job.folder)
-    if status.state == "waiting":
+    if status.state == "waiting" or status.attempts <= attempts_before:
         return Progression("waiting")
     try:
         table = RunFolder(job.folder).metrics()
@@ -78,6 +84,7 @@ class Screen:
         self._jobs = jobs
         self._console = console
         self._known = {job.name: Progression("waiting") for job in jobs}
+        self._attempts = {job.name: read_status(job.folder).attempts for job in jobs}
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -118,7 +125,7 @@ class Screen:
             before = self._known[job.name]
             if before.state in ("finished", "failed"):
                 continue
-            now = progression(job)
+            now = progression(job, self._attempts[job.name])
             if now != before:
                 self._known[job.name] = now
                 self._show(job, before, now)

@@ -65,13 +65,19 @@ class Crew:
 
 
 def exit_code(jobs: Sequence[Job], interrupted: bool) -> int:
-    """Tell which jobs failed; return 130 after an interruption, 1 where one failed, else 0."""
-    failed = [job for job in jobs if read_status(job.folder).state == "failed"]
-    for job in failed:
-        print(f"{job.name} failed: {read_status(job.folder).error} (see {job.folder}/log.txt)")
+    """Tell which jobs are not finished; return 130 after an interruption, 1 for such, else 0."""
+    looked_at = [(job, read_status(job.folder)) for job in jobs]
+    left = [(job, status) for job, status in looked_at if status.state != "finished"]
+    for job, status in left:
+        if status.state == "failed":
+            print(f"{job.name} failed: {status.error} (see {job.folder}/log.txt)")
+        elif status.state == "running":
+            print(f"{job.name} is running: process {status.process} of {status.host} is at work")
+        elif not interrupted:
+            print(f"{job.name} is {status.state}: the same command goes on with it")
     if interrupted:
         return 130
-    return 1 if failed else 0
+    return 1 if left else 0
 
 
 @contextlib.contextmanager

@@ -31,6 +31,7 @@ from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.experiments.benchmark import ExperimentFolder, distinct, run_name
 from glamor_gym.experiments.spec import AlgorithmSpec, RunSpec
 from glamor_gym.files import write_atomically
+from glamor_gym.goals import load_goal_set
 from glamor_gym.names import nearest_names
 from glamor_gym.planners import PlannerSettings
 from glamor_gym.tasks import get_task
@@ -329,6 +330,8 @@ def plan_ablation(
     )
     if both := set(record.tasks) & set(record.held_out):
         raise ValueError(f"held_out must be apart from tasks, got {', '.join(sorted(both))} twice")
+    for task in (*panel, *apart) if held_out_goals else ():
+        _ = load_goal_set(task).held_out  # an error where there are none
     specs = [record.spec(run) for run in runs]
     return record, sorted(specs, key=lambda spec: bool(spec.trained_in))
 

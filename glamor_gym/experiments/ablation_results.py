@@ -144,7 +144,12 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """``"better"`` or ``"worse"`` where the interval decides it, else empty."""
+        """``"better"`` or ``"worse"`` where the interval of several seeds decides it, else empty.
+
+        That of one seed tells two agents apart, which two of the same settings may be as well.
+        """
+        if self.seeds < 2:
+            return ""
         return "better" if self.low > 0 else "worse" if self.high < 0 else ""
 
 

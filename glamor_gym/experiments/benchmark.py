@@ -181,7 +181,7 @@ def benchmark_specs(
 
 
 def jobs_to_do(specs: Sequence[RunSpec], folder: ExperimentFolder, **arguments: Any) -> list[Job]:
-    """Return a job for each run that is not finished.
+    """Return a job for each run that is not finished, or whose page is missing.
 
     Args:
         specs: every run.
@@ -191,10 +191,11 @@ def jobs_to_do(specs: Sequence[RunSpec], folder: ExperimentFolder, **arguments: 
     Raises:
         ValueError: a run that is there is another one than asked for.
     """
+    runs = [(spec, folder.run(spec)) for spec in specs]
     return [
-        Job(spec, folder.run(spec).path.resolve(), **arguments)
-        for spec in specs
-        if not is_finished(spec, folder.run(spec))
+        Job(spec, run.path.resolve(), **arguments)
+        for spec, run in runs
+        if not (is_finished(spec, run) and run.report_file.is_file())
     ]
 
 

@@ -25,6 +25,7 @@ from glamor_gym.experiments.benchmark_figures import (
 )
 from glamor_gym.experiments.benchmark_table import benchmark_table, held_out_results
 from glamor_gym.experiments.results import (
+    ENOUGH_SEEDS,
     complete_scores,
     counted,
     curve_estimates,
@@ -120,6 +121,7 @@ def render_benchmark(
         left_out=int(finished["task"].isin(common).sum())
         - sum(table.size for table in scores.values()),
         several_seeds=any(len(table) > 1 for table in scores.values()),
+        caution=_caution(scores),
         bars=estimate_bars(final_estimates(scores)) if scores else None,
         overall=learning_curves(overall) if not overall.empty else None,
         panels=task_panels(by_task, _published_glamor(by_task)) if by_task else None,
@@ -160,6 +162,12 @@ def _budget(results: pd.DataFrame) -> str:
     least, most = int(steps.min()), int(steps.max())
     # Environments side by side take their last steps together.
     return f"{most:,}" if most - least <= 0.01 * most else f"{least:,} to {most:,}"
+
+
+def _caution(scores: Mapping[str, pd.DataFrame]) -> str:
+    """Return what is to be said of intervals over seeds; nothing where there are enough."""
+    few = any(1 < len(table) < ENOUGH_SEEDS for table in scores.values())
+    return f", too narrow with fewer than {ENOUGH_SEEDS} of them" if few else ""
 
 
 def _seeds_in_words(scores: Mapping[str, pd.DataFrame]) -> str:

@@ -98,7 +98,7 @@ def _row(
 
 def _budget(runs: pd.DataFrame) -> str:
     """Return the steps of a run and the minutes that it took, or the least and the most."""
-    steps = sorted({f"{steps / 1000:.4g}k" for steps in runs["steps"]})
+    steps = [f"{steps / 1000:,.10g}k" for steps in sorted(set(runs["steps"]))]
     minutes = sorted({round(minutes) for minutes in runs["train_minutes"]})
     span = str(minutes[0]) if len(minutes) == 1 else f"{minutes[0]}–{minutes[-1]}"
     return f"{' and '.join(steps)}, {span} min"

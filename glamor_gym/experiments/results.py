@@ -145,7 +145,8 @@ def _row(folder: RunFolder, status: Status) -> dict[str, Any]:
         raise ValueError(f"{folder.path} holds a finished run without {folder.evaluation_file}")
     trainer = RunFolder(folder.path.parent / config.trained_in) if config.trained_in else folder
     train_seconds = trainer.config().train_seconds
-    progress = trainer.metrics().reindex(columns=["step", "train/n_updates"]).max().fillna(0)
+    progress = trainer.metrics().reindex(columns=["step", "train/n_updates"]).max()
+    progress = progress.astype(float).fillna(0)
     row: dict[str, Any] = {
         "task": get_task(config.task).name,
         "agent": get_algorithm(config.algorithm).name,
@@ -158,7 +159,7 @@ def _row(folder: RunFolder, status: Status) -> dict[str, Any]:
         "train_minutes": train_seconds / 60,
         "hardware": config.hardware,
         "commit": config.commit,
-        "error": status.error,
+        "error": "" if config.finished else status.error,  # of an attempt before
         "folder": folder.path.name,
     }
     if result is not None:
@@ -206,6 +207,11 @@ class Estimate(NamedTuple):
     value: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
+
+
+ENOUGH_SEEDS = 5
+"""With fewer, a bootstrap over seeds gives intervals that hold the truth far less often than 95 %
+of the time: of one task with two seeds about half of it."""
 
 
 def interquartile_means(scores: NDArray[np.float64], *, seed: int = 0) -> Estimate:

@@ -75,7 +75,8 @@ def is_finished(spec: RunSpec, folder: RunFolder) -> bool:
     """Return whether nothing of a run is left to do.
 
     Raises:
-        ValueError: the run in the folder is another one, or has more steps already.
+        ValueError: the run in the folder is another one, or has more steps already; or it is
+            finished, its algorithm's runs cannot go on, and it was evaluated otherwise.
     """
     if not folder.holds_a_run():
         return False
@@ -85,18 +86,20 @@ def is_finished(spec: RunSpec, folder: RunFolder) -> bool:
             f"{folder.path} holds a run of {config.steps} steps, more than {spec.steps}; "
             "take another folder for a new run"
         )
-    asked = (spec.steps, spec.minutes, spec.evaluation_interval, spec.episodes_per_goal)
-    return (
-        config.finished
-        and folder.evaluation_file.is_file()
-        and asked
-        == (
-            config.steps,
-            config.minutes,
-            config.eval_every,
-            config.episodes_per_goal,
-        )
-    )
+    if not (config.finished and folder.evaluation_file.is_file()):
+        return False
+    asked = {
+        "steps": spec.steps,
+        "minutes": spec.minutes,
+        "eval_every": spec.evaluation_interval,
+        "episodes_per_goal": spec.episodes_per_goal,
+    }
+    others = {name: value for name, value in asked.items() if value != getattr(config, name)}
+    algorithm = get_algorithm(spec.algorithm)
+    is_to_go_on = spec.steps > config.steps or algorithm.resumes or not algorithm.learns
+    if not is_to_go_on and not spec.trained_in:
+        _check_same(folder, [(name, asked[name], getattr(config, name)) for name in others])
+    return not others
 
 
 def check_alike(spec: RunSpec, folder: RunFolder) -> None:

@@ -74,7 +74,7 @@ def _run(job: Job) -> None:
 
     torch.set_num_threads(job.threads)
     folder = RunFolder(job.folder)
-    if is_finished(job.spec, folder):  # by another process, since this job was thought of
+    if is_finished(job.spec, folder):  # by another process since then, or all but its page
         write_report(folder)
         return
     try:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Mapping
 from itertools import chain, zip_longest
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -48,25 +49,60 @@ def write_report(run: RunFolder) -> Path:
         raise ValueError(
             f"{run.path} holds no evaluation to report: there is no {run.evaluation_file}"
         )
-    page = render_page(config, result, run.metrics())
+    page = render_page(config, result, run.metrics(), _trainer(run))
     with write_atomically(run.report_file) as file:
         file.write(page.encode())
     return run.report_file
 
 
-def render_page(config: RunConfig, result: EvaluationResult, metrics: pd.DataFrame) -> str:
+class Training(NamedTuple):
+    """What the agent of a run has learned from.
+
+    Attributes:
+        steps: environment steps.
+        seconds: that it took.
+        hardware: on which.
+    """
+
+    steps: int
+    seconds: float
+    hardware: str
+
+
+def _trainer(run: RunFolder) -> Training | None:
+    """Return how the agent was trained that a run evaluates; None where it was in this run."""
+    name = run.config().trained_in
+    there = RunFolder(run.path.parent / name)
+    if not name or not there.holds_a_run():
+        return None
+    config, metrics = there.config(), there.metrics()
+    return Training(_steps(config, metrics), config.train_seconds, config.hardware)
+
+
+def _steps(config: RunConfig, metrics: pd.DataFrame) -> int:
+    return config.steps if metrics.empty else int(metrics["step"].max())
+
+
+def render_page(
+    config: RunConfig,
+    result: EvaluationResult,
+    metrics: pd.DataFrame,
+    training: Training | None = None,
+) -> str:
     """Return the page as HTML.
 
     Args:
         config: what was run.
         result: the evaluation to show.
         metrics: the curves, as in ``metrics.csv``; may lack any of its columns but ``step``.
+        training: of the agent, where that was in another run.
     """
+    training = training or Training(_steps(config, metrics), config.train_seconds, config.hardware)
     published = published_rates(config.task)
     return render(
         "page.html.jinja",
         config=config,
-        steps=config.steps if metrics.empty else metrics["step"].max(),
+        steps=training.steps,
         result=result,
         reached=round(result.success_rate * result.episodes),
         bars=rate_bars(list(_bars(result, published))),
@@ -78,7 +114,7 @@ def render_page(config: RunConfig, result: EvaluationResult, metrics: pd.DataFra
         films=_films(result.frames),
         published=published,
         source=SOURCE,
-        details=_details(config, result),
+        details=_details(config, result, training),
     )
 
 
@@ -119,16 +155,18 @@ def _films(episodes: list[EpisodeFrames]) -> list[EpisodeFrames]:
     return [episode for episode in in_turn if episode is not None][:FILMS]
 
 
-def _details(config: RunConfig, result: EvaluationResult) -> dict[str, str]:
+def _details(config: RunConfig, result: EvaluationResult, training: Training) -> dict[str, str]:
     """Return what it takes to run this again, by name."""
     options = f"; {listed(config.env_kwargs)}" if config.env_kwargs else ""
+    elsewhere = {"Agent": f"trained in {config.trained_in}"} if config.trained_in else {}
     return {
         "Commands": "\n".join(config.commands),
+        **elsewhere,
         "Environments": f"{config.n_envs} side by side{options}",
-        "Training time": f"{config.train_seconds / 60:.1f} minutes on {config.hardware}",
+        "Training time": f"{training.seconds / 60:.1f} minutes on {training.hardware}",
         "Seed": str(config.seed),
-        "Goals": f"SHA-256 {result.goals_hash}",
-        "Settings": listed(config.settings | config.policy_kwargs),
+        "Goals": f"{config.goals}, SHA-256 {result.goals_hash}",
+        "Settings": listed(config.settings | config.planner | config.policy_kwargs),
         "Commit": config.commit or "not known",
         "Versions": listed(config.versions, " "),
     }

@@ -32,7 +32,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters |= {"picture": picture, "film": film, "percent": percent}
+    templates.filters |= {"picture": picture, "film": film, "percent": percent, "listed": listed}
     return templates
 
 

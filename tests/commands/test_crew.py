@@ -7,7 +7,10 @@ import torch
 
 from glamor_gym.commands import workers
 from glamor_gym.commands.options import Benchmark
-from glamor_gym.commands.workers import Crew
+from glamor_gym.commands.workers import Crew, exit_code
+from glamor_gym.experiments import RunSpec
+from glamor_gym.experiments.status import Status, write_status
+from glamor_gym.experiments.worker import Job
 
 
 @pytest.mark.parametrize(
@@ -19,3 +22,20 @@ def test_runs_share_the_cores_and_keep_to_pytorchs_limit(monkeypatch, cores, lim
     monkeypatch.setattr(torch, "get_num_threads", lambda: limit)
     options = Benchmark(tasks=("Pong",), out=Path("unused"), jobs=jobs, device="cpu")
     assert Crew.of(options).job_arguments == {"device": "cpu", "threads": threads}
+
+
+def test_what_is_not_finished_is_told_and_no_success(capsys, tmp_path):
+    states = ["finished", "failed", "interrupted", "running"]
+    jobs = [Job(RunSpec(task="Dice"), tmp_path / state, command="") for state in states]
+    for job in jobs:
+        job.folder.mkdir()
+        write_status(job.folder, Status(job.name, 1, "here", 42, "no luck"))
+    assert exit_code(jobs[:1], interrupted=False) == 0
+    assert capsys.readouterr().out == ""
+    assert exit_code(jobs, interrupted=False) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        f"failed failed: no luck (see {tmp_path}/failed/log.txt)",
+        "interrupted is interrupted: the same command goes on with it",
+        "running is running: process 42 of here is at work",
+    ]
+    assert exit_code(jobs, interrupted=True) == 130

@@ -20,7 +20,7 @@ def job(tmp_path) -> Job:
 
 def test_a_run_is_as_far_as_the_last_row_of_its_log(job):
     assert progression(job) == Progression("waiting")
-    write_status(job.folder, Status("running"))
+    write_status(job.folder, Status("running", attempts=1))
     assert progression(job) == Progression("running")
     (job.folder / "metrics.csv").write_text("step,eval/success_rate\n50,0.25\n80,\n")
     assert progression(job) == Progression("running", step=80, evaluated_at=50, rate=0.25)
@@ -28,10 +28,25 @@ def test_a_run_is_as_far_as_the_last_row_of_its_log(job):
 
 @pytest.mark.parametrize("damaged", [b"\xff\x00", b"time,loss\n1,2\n", b'step\n"a'])
 def test_a_damaged_log_is_the_affair_of_its_run_alone(job, damaged):
-    write_status(job.folder, Status("running"))
+    write_status(job.folder, Status("running", attempts=1))
     (job.folder / "metrics.csv").write_bytes(damaged)
     known = progression(job)
     assert known.state == "running"
     assert known.error
     with Screen([job], Console(force_terminal=False)) as screen:
         screen.update()
+
+
+@pytest.mark.parametrize("state", ["finished", "failed", "interrupted"])
+def test_a_run_waits_until_it_is_begun_once_more(job, capsys, state):
+    write_status(job.folder, Status(state, attempts=1, error="disk was full"))
+    with Screen([job], Console(force_terminal=False)) as screen:
+        screen.update()
+        assert capsys.readouterr().out == ""
+        write_status(job.folder, Status("running", attempts=2))
+        screen.update()
+        write_status(job.folder, Status("finished", attempts=2))
+    assert capsys.readouterr().out.splitlines() == [
+        f"{job.name}: running, 0 steps",
+        f"{job.name}: finished",
+    ]

@@ -51,7 +51,7 @@ def blank_pages() -> Iterator[None]:
     To draw them takes far longer than a small run, and what they show is tested elsewhere.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("glamor_gym.report.page.render_page", lambda config, result, metrics: "")
+        patch.setattr("glamor_gym.report.page.render_page", lambda *facts: "")
         patch.setattr("glamor_gym.report.films._vp9", lambda frames: b"film")
         yield
 

@@ -141,6 +141,7 @@ def test_more_can_be_asked_of_an_ablation_later(tmp_path):
         ),
         ({"seeds": [1, 1]}, "seeds must differ"),
         ({"tasks": ["Pnog"]}, "did you mean Pong"),
+        ({"held_out": ["Dice"], "held_out_goals": True}, "Dice has no training goal"),
     ],
 )
 def test_what_does_not_fit_what_is_there_is_refused(asked, told):

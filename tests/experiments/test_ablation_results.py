@@ -45,6 +45,9 @@ def test_on_one_task_it_is_newcombes_interval_of_all_episodes():
     assert (difference.low, difference.high) == newcombe_interval((12, 16), (6, 16))
     assert (difference.tasks, difference.seeds, difference.verdict) == (1, 2, "better")
     assert task_difference(base, variant).verdict == "worse"
+    one = scores({0: [1.0] * 4}), scores({0: [0.0] * 4})
+    assert task_difference(*one).low > 0
+    assert task_difference(*one).verdict == ""  # two agents differ, whatever was changed
 
 
 def test_only_seeds_that_both_have_finished_are_compared():

@@ -56,6 +56,11 @@ def test_of_several_seeds_each_is_shown_in_their_order():
     assert row["steps, training"] == "50k, 14–20 min"
 
 
+def test_budgets_are_in_order_and_in_plain_numbers():
+    (row,) = rows(run(steps=10_000_000), run(seed=1, steps=50_000), run(seed=2, steps=100_000))
+    assert row["steps, training"] == "50k and 100k and 10,000k, 14 min"
+
+
 @pytest.mark.parametrize(
     ("rate", "shown"),
     # The paper has 0.44 ± 0.20 for Pong; what rounds to its figure equals it.

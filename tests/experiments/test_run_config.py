@@ -48,6 +48,17 @@ def test_the_first_difference_is_told(folder, changes, told):
         config_of(small_spec(**changes), folder)
 
 
+def test_a_finished_run_that_cannot_go_on_is_not_evaluated_otherwise(tmp_path):
+    spec = small_spec(algorithm="dqn-her", preset=None, overrides={}, n_envs=1)
+    folder = RunFolder(tmp_path)
+    folder.write_config(dataclasses.replace(new_config(spec), finished=True))
+    folder.evaluation_file.touch()
+    assert is_finished(spec, folder)
+    tries = spec.episodes_per_goal
+    with pytest.raises(ValueError, match=f"episodes_per_goal {tries}, got {tries + 1}"):
+        is_finished(dataclasses.replace(spec, episodes_per_goal=tries + 1), folder)
+
+
 def test_a_run_is_finished_once_it_says_so_and_has_its_evaluation(folder):
     spec = small_spec()
     assert not is_finished(spec, RunFolder(folder.path / "empty"))

@@ -10,6 +10,7 @@ import pytest
 from small_runs import job_for, player_spec, small_spec
 
 from glamor_gym.evaluation import RunFolder, callback
+from glamor_gym.experiments.benchmark import ExperimentFolder, jobs_to_do
 from glamor_gym.experiments.status import Attempt, Status, read_status, write_status
 from glamor_gym.experiments.worker import carry_out
 
@@ -109,3 +110,18 @@ def test_a_damaged_status_is_a_failure_that_the_next_attempt_overwrites(tmp_path
 def test_a_status_is_plain_json(tmp_path):
     write_status(tmp_path, Status("failed", error="ValueError: no"))
     assert json.loads((tmp_path / "status.json").read_text())["error"] == "ValueError: no"
+
+
+def test_a_page_that_is_missing_is_written_though_the_run_is_finished(tmp_path):
+    def jobs():
+        return jobs_to_do([player_spec()], ExperimentFolder(tmp_path), command="…", device="cpu")
+
+    (job,) = jobs()
+    carry_out(job)
+    assert jobs() == []
+    (job.folder / "report.html").unlink()
+    write_status(job.folder, Status("interrupted", attempts=1))
+    carry_out(*jobs())
+    assert (job.folder / "report.html").is_file()
+    assert read_status(job.folder).state == "finished"
+    assert len(RunFolder(job.folder).config().commands) == 1  # it was not played again

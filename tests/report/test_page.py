@@ -141,3 +141,20 @@ def test_the_page_of_a_run_is_written_into_its_folder(tmp_path):
 def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(ValueError, match="holds no run"):
         write_report(RunFolder(tmp_path))
+
+
+def test_the_page_of_an_agent_from_another_run_tells_of_its_training(tmp_path):
+    trainer, run = RunFolder(tmp_path / "trained"), RunFolder(tmp_path / "judged")
+    trainer.write_config(dataclasses.replace(CONFIG, train_seconds=660.0, hardware="an abacus"))
+    METRICS.to_csv(trainer.metrics_file, index=False)
+    changes = {"trained_in": "trained", "goals": "held-out", "planner": {"n_trials": 5}}
+    run.write_config(dataclasses.replace(CONFIG, train_seconds=0.0, **changes))
+    run.save_evaluation(RESULT)
+    run.metrics_file.write_text("step,eval/success_rate\n0,0.5\n")
+    write_report(run)
+    words = Page(run.report_file.read_text()).words
+    assert f"{METRICS['step'].max():,} environment steps" in words
+    assert "11.0 minutes on an abacus" in words
+    assert "judged by its held-out goals; planning with n_trials = 5" in words
+    assert "trained in trained" in words
+    assert "n_trials = 50" not in words

@@ -259,7 +259,9 @@ def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
         comparisons.append(
             Comparison(
                 f"GCSL, counted: π(loaded | 1) at iteration {iteration}",
-                f"{mean:.3f} ± {error:.3f} (mean, standard error of {len(at)} seeds)",
+                f"{mean:.3f} ± {error:.3f} (mean, standard error of {len(at)} seeds)"
+                if len(at) > 1
+                else f"{mean:.3f} (one seed)",
                 f"{exact:.3f}, exactly",
                 agrees if len(at) > 1 else "undecided",
             )

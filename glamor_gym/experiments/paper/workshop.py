@@ -113,6 +113,11 @@ class Workshop:
                 device=self._device,
                 callbacks=[Snapshots(folder, looks)],
             )
+        if not _is_done(folder, looks):
+            raise ValueError(
+                f"{folder.path} lacks agents of earlier steps, which going on does not make again; "
+                "remove it to train anew"
+            )
         self.used[name] = Trained(name, spec, folder, self._device)
         return self.used[name]
 
@@ -171,9 +176,13 @@ class Snapshots(BaseCallback):
         self._keep()
 
     def _keep(self) -> None:
+        now = self.model.num_timesteps
+        # A run that goes on after it was killed may have missed the very step; one that has long
+        # passed it is another agent by now.
+        moments = range(now - 2 * self.model.n_envs + 1, now + 1)
         for step in self._steps:
             file = snapshot_file(self._folder, step)
-            if step <= self.model.num_timesteps and not file.is_file():
+            if step in moments and not file.is_file():
                 file.parent.mkdir(parents=True, exist_ok=True)
                 self.model.save(file, exclude=["optimizer"])
 

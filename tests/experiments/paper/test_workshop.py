@@ -75,10 +75,12 @@ def test_a_run_that_was_broken_off_goes_on(shop, trainings, monkeypatch):
     class Interrupted(KeyboardInterrupt):
         pass
 
+    keep = workshop_module.Snapshots._on_step
+
     def interrupt(self):
         if self.num_timesteps >= 60:
             raise Interrupted
-        return True
+        return keep(self)
 
     with monkeypatch.context() as patch:
         patch.setattr(workshop_module.Snapshots, "_on_step", interrupt)
@@ -157,6 +159,14 @@ def test_a_finished_run_without_its_last_agent_gets_it(shop):
     trained = shop.trained(SPEC, LOOKS)
     snapshot_file(trained.folder, 80).unlink()
     assert shop.trained(SPEC, LOOKS).agent(80).num_timesteps == 80
+
+
+def test_the_last_agent_is_not_taken_for_an_earlier_one(shop):
+    trained = shop.trained(SPEC, LOOKS)
+    snapshot_file(trained.folder, 40).unlink()
+    with pytest.raises(ValueError, match="lacks agents of earlier steps"):
+        shop.trained(SPEC, LOOKS)
+    assert not snapshot_file(trained.folder, 40).exists()
 
 
 def test_a_finished_run_without_its_evaluation_is_evaluated_again(shop):
