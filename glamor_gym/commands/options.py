@@ -83,13 +83,11 @@ class Train:
     run_dir: Annotated[Path | None, _or_else("DIR", "runs/TASK-PRESET-SEED")] = None
     """Folder of the run."""
     eval_every: Annotated[int | None, _or_else("INT", "a fifth of --steps")] = None
-    """Environment steps from one evaluation to the next. A run that goes on keeps its own, unless
-    --steps changes."""
+    """Steps between evaluations; those of a run that goes on, unless --steps changes."""
     episodes_per_goal: Annotated[int | None, _or_else("INT", RunSpec.episodes_per_goal)] = None
     """How often each goal is tried in the last evaluation; once in those before it."""
     minutes: Annotated[float | None, _or_else("FLOAT", "no limit")] = None
-    """End the training after so many minutes in all, whatever steps are left. A run that goes on
-    keeps its limit, unless --steps is named."""
+    """Minutes of training in all; those of a run that goes on, unless --steps is named."""
     checkpoint_minutes: Annotated[float | None, _or_else("FLOAT", RunSpec.checkpoint_minutes)] = (
         None
     )
