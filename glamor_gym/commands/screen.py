@@ -53,7 +53,7 @@ def progression(job: Job, attempts_before: int = 0) -> Progression:
             once more.
     """
     status = read_status(job.folder)
-    if status.state == "waiting" or status.attempts <= attempts_before:
+    if status.attempts <= attempts_before:  # nobody has begun it, or not once more
         return Progression("waiting")
     try:
         table = RunFolder(job.folder).metrics()

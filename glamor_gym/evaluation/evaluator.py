@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import os
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +24,8 @@ from glamor_gym.evaluation.intervals import wilson_interval
 from glamor_gym.evaluation.rollout import Episode
 from glamor_gym.types import EvaluationResult
 from glamor_gym.wrappers import label_tolerance
+
+Key = TypeVar("Key", int, str)
 
 
 def evaluate(
@@ -185,7 +187,7 @@ def _share(episodes: Sequence[Episode], holds: Callable[[Episode], bool]) -> flo
 
 
 def _per_goal(episodes: Sequence[Episode]) -> dict[int, float]:
-    return _mean_by_goal(episodes, lambda episode: episode.success)
+    return _means((episode.errand.goal, episode.success) for episode in episodes)
 
 
 def _distances(episodes: Sequence[Episode], ranges: Mapping[str, float]) -> dict[int, float]:
@@ -197,16 +199,9 @@ def _distances(episodes: Sequence[Episode], ranges: Mapping[str, float]) -> dict
             for label, value in episode.goal_labels.items()
         )
 
-    return _mean_by_goal([episode for episode in episodes if episode.goal_labels], distance)
-
-
-def _mean_by_goal(
-    episodes: Sequence[Episode], measure: Callable[[Episode], float]
-) -> dict[int, float]:
-    by_goal: defaultdict[int, list[float]] = defaultdict(list)
-    for episode in episodes:
-        by_goal[episode.errand.goal].append(measure(episode))
-    return {goal: sum(values) / len(values) for goal, values in by_goal.items()}
+    return _means(
+        (episode.errand.goal, distance(episode)) for episode in episodes if episode.goal_labels
+    )
 
 
 def _per_label(episodes: Sequence[Episode], ranges: Mapping[str, float]) -> dict[str, float]:
@@ -214,9 +209,16 @@ def _per_label(episodes: Sequence[Episode], ranges: Mapping[str, float]) -> dict
 
     Of each label, those episodes count whose goal has it.
     """
-    near: defaultdict[str, list[bool]] = defaultdict(list)
-    for episode in episodes:
-        for label, wanted in episode.goal_labels.items():
-            gap = abs(episode.labels[label] - wanted)
-            near[label].append(gap < label_tolerance(ranges[label]))
-    return {label: sum(values) / len(values) for label, values in near.items()}
+    return _means(
+        (label, abs(episode.labels[label] - wanted) < label_tolerance(ranges[label]))
+        for episode in episodes
+        for label, wanted in episode.goal_labels.items()
+    )
+
+
+def _means(values: Iterable[tuple[Key, float]]) -> dict[Key, float]:
+    """Return the mean of the values of each key."""
+    by_key: defaultdict[Key, list[float]] = defaultdict(list)
+    for key, value in values:
+        by_key[key].append(value)
+    return {key: sum(several) / len(several) for key, several in by_key.items()}

@@ -136,6 +136,14 @@ class RunFolder:
     def __fspath__(self) -> str:
         return str(self.path)
 
+    def trainer_of(self, config: RunConfig) -> RunFolder:
+        """Return the folder of the run that trained the agent of a run here: its own, or another.
+
+        Args:
+            config: of the run here, which need not be written yet.
+        """
+        return RunFolder(self.path.parent / config.trained_in) if config.trained_in else self
+
     def holds_a_run(self) -> bool:
         """Return whether a run was begun here."""
         return self.config_file.is_file()

@@ -143,7 +143,7 @@ def _row(folder: RunFolder, status: Status) -> dict[str, Any]:
     config, result = folder.config(), folder.evaluation()
     if config.finished and result is None:
         raise ValueError(f"{folder.path} holds a finished run without {folder.evaluation_file}")
-    trainer = RunFolder(folder.path.parent / config.trained_in) if config.trained_in else folder
+    trainer = folder.trainer_of(config)
     train_seconds = trainer.config().train_seconds
     progress = trainer.metrics().reindex(columns=["step", "train/n_updates"]).max()
     progress = progress.astype(float).fillna(0)

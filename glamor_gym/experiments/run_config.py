@@ -88,18 +88,27 @@ def is_finished(spec: RunSpec, folder: RunFolder) -> bool:
         )
     if not (config.finished and folder.evaluation_file.is_file()):
         return False
-    asked = {
-        "steps": spec.steps,
-        "minutes": spec.minutes,
-        "eval_every": spec.evaluation_interval,
-        "episodes_per_goal": spec.episodes_per_goal,
-    }
-    others = {name: value for name, value in asked.items() if value != getattr(config, name)}
+    asked = [
+        ("steps", spec.steps, config.steps),
+        ("minutes", spec.minutes, config.minutes),
+        ("eval_every", spec.evaluation_interval, config.eval_every),
+        ("episodes_per_goal", spec.episodes_per_goal, config.episodes_per_goal),
+    ]
+    if is_closed(spec, config):
+        _check_same(folder, asked)
+    return all(wanted == there for _, wanted, there in asked)
+
+
+def is_closed(spec: RunSpec, config: RunConfig) -> bool:
+    """Return whether the run that is there is finished and cannot go on to what is asked for.
+
+    Agents of other libraries leave no checkpoint; with more steps they begin anew. What only
+    evaluates an agent can always do so again.
+    """
     algorithm = get_algorithm(spec.algorithm)
-    is_to_go_on = spec.steps > config.steps or algorithm.resumes or not algorithm.learns
-    if not is_to_go_on and not spec.trained_in:
-        _check_same(folder, [(name, asked[name], getattr(config, name)) for name in others])
-    return not others
+    only_evaluates = bool(config.trained_in) or not algorithm.learns
+    goes_on = algorithm.resumes or spec.steps > config.steps
+    return config.finished and not only_evaluates and not goes_on
 
 
 def check_alike(spec: RunSpec, folder: RunFolder) -> None:

@@ -32,7 +32,7 @@ from glamor_gym.experiments.execution import (
     TrainedRun,
     hardware_of,
 )
-from glamor_gym.experiments.run_config import config_of, new_config
+from glamor_gym.experiments.run_config import config_of, is_closed, new_config
 from glamor_gym.experiments.spec import RunSpec
 from glamor_gym.types import EvaluationResult
 from glamor_gym.vector import CollectorKind
@@ -120,7 +120,7 @@ def prepare_run(
         return PlayedRun(config, folder, before, _player(algorithm, config))
     if config.trained_in:
         return PlayedRun(config, folder, before, _trained_agent(algorithm, config, folder, device))
-    if before is not None and was_finished and not algorithm.resumes and spec.steps <= before.steps:
+    if before is not None and is_closed(spec, before):
         raise ValueError(
             f"{folder.path} holds a finished run of {before.steps} steps, and runs of "
             f"{algorithm.name} cannot go on; take another folder for a new run"
@@ -187,7 +187,7 @@ def _trained_agent(
     Raises:
         ValueError: that run is not finished.
     """
-    there = RunFolder(folder.path.parent / config.trained_in)
+    there = folder.trainer_of(config)
     if not (there.holds_a_run() and there.config().finished):
         raise ValueError(f"{config.trained_in} is no finished run whose agent could be evaluated")
     agent: Predictor = planned_by(algorithm.load(there.agent_file, device=device), config.planner)

@@ -49,7 +49,10 @@ def write_report(run: RunFolder) -> Path:
         raise ValueError(
             f"{run.path} holds no evaluation to report: there is no {run.evaluation_file}"
         )
-    page = render_page(config, result, run.metrics(), _trainer(run))
+    trainer = run.trainer_of(config)
+    known = trainer.holds_a_run()  # a folder that was copied may stand alone
+    training = _training(trainer.config(), trainer.metrics()) if known else None
+    page = render_page(config, result, run.metrics(), training)
     with write_atomically(run.report_file) as file:
         file.write(page.encode())
     return run.report_file
@@ -69,18 +72,10 @@ class Training(NamedTuple):
     hardware: str
 
 
-def _trainer(run: RunFolder) -> Training | None:
-    """Return how the agent was trained that a run evaluates; None where it was in this run."""
-    name = run.config().trained_in
-    there = RunFolder(run.path.parent / name)
-    if not name or not there.holds_a_run():
-        return None
-    config, metrics = there.config(), there.metrics()
-    return Training(_steps(config, metrics), config.train_seconds, config.hardware)
-
-
-def _steps(config: RunConfig, metrics: pd.DataFrame) -> int:
-    return config.steps if metrics.empty else int(metrics["step"].max())
+def _training(config: RunConfig, metrics: pd.DataFrame) -> Training:
+    """Return how the agent of a run was trained in that run."""
+    steps = config.steps if metrics.empty else int(metrics["step"].max())
+    return Training(steps, config.train_seconds, config.hardware)
 
 
 def render_page(
@@ -95,9 +90,9 @@ def render_page(
         config: what was run.
         result: the evaluation to show.
         metrics: the curves, as in ``metrics.csv``; may lack any of its columns but ``step``.
-        training: of the agent, where that was in another run.
+        training: of the agent; None for what `config` and `metrics` tell.
     """
-    training = training or Training(_steps(config, metrics), config.train_seconds, config.hardware)
+    training = training or _training(config, metrics)
     published = published_rates(config.task)
     return render(
         "page.html.jinja",

@@ -97,7 +97,7 @@ class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
         self.action_space = spaces.Discrete(len(self._console.ale.get_action_set()))
 
     def get_action_meanings(self) -> list[str]:
-        """Return the name of each action, see :meth:`AtariWorld.get_action_meanings`."""
+        """Return the name of each action, see :class:`~glamor_gym.envs.atari.AtariWorld`."""
         return [action.name for action in self._console.ale.get_action_set()]
 
     def begin_step(self, action: int) -> None:
