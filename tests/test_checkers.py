@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("env_id", IDS)
 def test_gymnasiums_checker_passes(env_id):
     env = gym.make(env_id, render_profile="fast")
-    env_checker.check_env(env.unwrapped)
+    env_checker.check_env(env)
     env.close()
 
 
@@ -38,7 +38,7 @@ def test_stable_baselines3s_checker_passes_with_its_goal_checks(env_id, monkeypa
         sb3, "_check_goal_env_compute_reward", lambda *args: checked.append(check(*args))
     )
     env = gym.make(env_id, render_profile="fast")
-    sb3.check_env(env.unwrapped)
+    sb3.check_env(env)
     assert checked
     env.close()
 

@@ -215,10 +215,16 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         return None if self.spec is None else self.spec.id
 
     def render(self) -> NDArray[np.uint8] | None:
-        """Return the newest frame beside the goal, uint8 (H, W, 3); None without a render mode."""
+        """Return the newest frame beside the goal, uint8 (H, W, 3); None without a render mode.
+
+        Raises:
+            ResetNeeded: no episode was begun.
+        """
         if self.render_mode is None:
             gym.logger.warn("render() shows nothing: make the environment with a render_mode")
             return None
+        if not self._running and self._steps_left == self.horizon:
+            raise ResetNeeded("call reset() first: there is no picture before")
         return side_by_side(self._draw(self._achieved), self._draw(self._desired))
 
     def pictures(self) -> Pictures:

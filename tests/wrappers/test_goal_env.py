@@ -568,6 +568,16 @@ def test_rendering_without_a_mode_warns(make):
         assert env.render() is None
 
 
+def test_there_is_no_picture_before_the_first_reset(make):
+    env = make(render_mode="rgb_array")
+    with pytest.raises(ResetNeeded, match="no picture before"):
+        env.render()
+    env.reset()
+    assert env.render() is not None
+    env.step(env.stop_action)
+    assert env.render() is not None  # what the episode ended with
+
+
 def test_closing_twice_is_fine(make):
     env = make()
     env.close()
