@@ -18,6 +18,7 @@ from gymnasium import spaces
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
+from glamor_gym.checks import as_integer, as_probability
 from glamor_gym.replay.frame_ring import to_device
 from glamor_gym.replay.sum_tree import SumTree
 from glamor_gym.replay.trajectory_store import TrajectoryStore
@@ -104,19 +105,10 @@ class DiscernReplay(TrajectoryStore[TransitionBatch]):
         seed: int | None = None,
     ) -> None:
         super().__init__(capacity, observation_space, n_actions, keep_goals=True, seed=seed)
-        for name, number in (("horizon", horizon), ("n_steps", n_steps)):
-            if number < 1:
-                raise ValueError(f"{name} must be 1 or more, got {number}")
-        for name, share in (
-            ("relabelled_share", relabelled_share),
-            ("priority_exponent", priority_exponent),
-        ):
-            if not 0.0 <= share <= 1.0:
-                raise ValueError(f"{name} must lie in [0, 1], got {share}")
-        self.horizon = horizon
-        self.n_steps = n_steps
-        self.relabelled_share = relabelled_share
-        self.priority_exponent = priority_exponent
+        self.horizon = as_integer(horizon, name="horizon", low=1)
+        self.n_steps = as_integer(n_steps, name="n_steps", low=1)
+        self.relabelled_share = as_probability(relabelled_share, name="relabelled_share")
+        self.priority_exponent = as_probability(priority_exponent, name="priority_exponent")
         self._tree = SumTree(capacity)
         self._highest = 1.0
         self._firsts = np.zeros(capacity, dtype=np.int64)
@@ -192,7 +184,12 @@ class DiscernReplay(TrajectoryStore[TransitionBatch]):
         Args:
             slots: as in :class:`TransitionBatch`.
             errors: (B,) how wrong the values were, 0 or more.
+
+        Raises:
+            ValueError: an error is negative, NaN or infinite.
         """
+        if not np.isfinite(errors).all() or np.min(errors, initial=0.0) < 0:
+            raise ValueError(f"errors must be finite and 0 or more, got {errors}")
         priorities = (np.asarray(errors, np.float64) + SMALLEST_PRIORITY) ** self.priority_exponent
         self._tree.set(slots, priorities)
         self._highest = max(self._highest, float(priorities.max()))
@@ -212,5 +209,6 @@ class DiscernReplay(TrajectoryStore[TransitionBatch]):
         """Take back what :meth:`snapshot` returned; see :class:`FrameRing`."""
         super().restore(snapshot)
         priorities = snapshot["priorities"][: self.capacity]  # of a ring of another size
+        self._tree = SumTree(self.capacity)
         self._tree.set(np.arange(len(priorities)), priorities)
         self._highest = snapshot["highest"]

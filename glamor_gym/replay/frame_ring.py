@@ -52,7 +52,9 @@ class FrameRing:
         self.stack_size = _stack_size(observation, achieved)
         self.observation_space, self.goal_space = observation, achieved
         self._achieved = map_array((capacity, *achieved.shape), achieved.dtype)
-        self._observations = None if self.stack_size else self._mapped_observations()
+        self._observations: NDArray[Any] | None = None
+        if not self.stack_size:
+            self._keep_observations()
         self._spans = SpanQueue()
         self._head = 0
         self.runs_written = 0
@@ -72,9 +74,11 @@ class FrameRing:
         space = self.observation_space
         return math.prod(space.shape) * np.dtype(space.dtype).itemsize
 
-    def _mapped_observations(self) -> NDArray[Any]:
-        space = self.observation_space
-        return map_array((self.capacity, *space.shape), space.dtype)
+    def _keep_observations(self) -> None:
+        """Have a place for the observations of the runs to come: they are no stacks of frames."""
+        if self._observations is None:
+            space = self.observation_space
+            self._observations = map_array((self.capacity, *space.shape), space.dtype)
 
     def _write(
         self,
@@ -99,7 +103,7 @@ class FrameRing:
         self._achieved[here] = achieved
         is_open = self._observations is None and not self.runs_written
         if is_open and not self._are_stacks(achieved, observations):
-            self._observations = self._mapped_observations()
+            self._keep_observations()
         if self._observations is not None:
             self._observations[here] = observations
         self._spans.append(start, n_steps)
@@ -182,15 +186,15 @@ class FrameRing:
         fits = starts.shape == lengths.shape and (starts >= 0).all() and (lengths >= 1).all()
         if not fits or (starts + self._slots_of(lengths) > self.capacity).any():
             raise ValueError(f"snapshot holds runs that do not fit {self.capacity} slots")
-        if self._observations is None and not snapshot.get("stacked", True):
-            self._observations = self._mapped_observations()
+        if not snapshot.get("stacked", True):
+            self._keep_observations()
         self._spans = SpanQueue.of(starts, lengths)
         self._head = snapshot["head"]
         self.runs_written = snapshot["runs_written"]
 
     def _slots_of(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return how many slots runs of so many steps take at least."""
-        return lengths
+        return lengths + self.goal_slots
 
     def _observe(self, first: NDArray[np.int64], now: NDArray[np.int64]) -> NDArray[Any]:
         """Return the observations at the slots `now` of the runs whose frames begin at `first`."""
@@ -219,8 +223,10 @@ class FrameRing:
                 another shape or dtype than its space.
         """
         if moments + self.goal_slots > self.capacity:
+            goal_too = " and a goal" if self.goal_slots else ""
             raise ValueError(
-                f"trajectory of {moments} moments does not fit a capacity of {self.capacity}"
+                f"trajectory of {moments} moments{goal_too} does not fit a capacity of "
+                f"{self.capacity}"
             )
         if (goal is not None) != bool(self.goal_slots):
             raise ValueError(f"goal must be {'given' if self.goal_slots else 'None'} here")

@@ -19,6 +19,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.type_aliases import DictReplayBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 
+from glamor_gym.checks import as_integer
 from glamor_gym.replay.hindsight_ring import HindsightRing, PlayedEpisode, equal
 from glamor_gym.vector.rows import row_of
 
@@ -63,6 +64,7 @@ class HindsightFrameBuffer(ReplayBuffer):
 
     Raises:
         ValueError: an argument is out of range, or the spaces are not as described.
+        TypeError: a number is no integer.
     """
 
     def __init__(
@@ -88,8 +90,10 @@ class HindsightFrameBuffer(ReplayBuffer):
             raise ValueError(f"action_space must be Discrete, got {action_space}")
         if optimize_memory_usage:
             raise ValueError("optimize_memory_usage must be False: each frame is kept once anyway")
-        if n_sampled_goal < 0:
-            raise ValueError(f"n_sampled_goal must be 0 or more, got {n_sampled_goal}")
+        buffer_size = as_integer(buffer_size, name="buffer_size", low=2)
+        n_sampled_goal = as_integer(n_sampled_goal, name="n_sampled_goal", low=0)
+        if seed is not None:
+            seed = as_integer(seed, name="seed", low=0)
         # SB3's ReplayBuffer would take its arrays now; only what is above it is wanted.
         super(ReplayBuffer, self).__init__(
             buffer_size, observation_space, action_space, device, n_envs

@@ -112,6 +112,11 @@ class HindsightRing(FrameRing):
         self._check_moments(episode.achieved, episode.observations, n_moments, episode.goal)
         if n_actions < 1 or n_moments not in (n_actions, n_actions + 1):
             raise ValueError(f"episode has {n_actions} actions and {n_moments} moments")
+        if np.shape(episode.actions) != np.shape(episode.rewards):
+            raise ValueError(
+                f"rewards must be of shape {np.shape(episode.actions)}, as actions are, got "
+                f"{np.shape(episode.rewards)}"
+            )
         first = self._write(episode.achieved, episode.observations, n_actions, episode.goal)
         steps = slice(first, first + n_actions)
         self._actions[steps], self._rewards[steps] = episode.actions, episode.rewards

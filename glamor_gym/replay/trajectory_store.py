@@ -81,7 +81,7 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
         return sum(int(array[0].nbytes) for array in arrays if array is not None)
 
     def _slots_of(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-        return lengths + 1 + self.goal_slots
+        return super()._slots_of(lengths) + 1  # the moment after the last action
 
     # ------------------------------------------------------------------------------- writing
 
@@ -90,7 +90,7 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
 
         Raises:
             ValueError: the trajectory is empty, longer than the ring, of another shape or dtype
-                than the spaces, or holds an action that is none.
+                than the spaces, or holds an action that is none; nothing is stored or dropped then.
         """
         self._check(trajectory)
         n_actions = len(trajectory)
@@ -106,7 +106,13 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
         self._check_moments(
             trajectory.achieved, trajectory.observations, n_actions + 1, trajectory.goal
         )
-        low, high = int(trajectory.actions.min()), int(trajectory.actions.max())
+        actions = np.asarray(trajectory.actions)
+        if actions.shape != (n_actions,) or actions.dtype.kind not in "iu":
+            raise ValueError(
+                f"actions must be integers of shape ({n_actions},), got {actions.dtype} of "
+                f"{actions.shape}"
+            )
+        low, high = int(actions.min()), int(actions.max())
         if low < 0 or high >= self.n_actions:
             raise ValueError(
                 f"actions must lie in [0, {self.n_actions}), without STOP; got {low} to {high}"
@@ -175,7 +181,7 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
             ValueError: it cannot be written to.
         """
         with writing_to(path) as file:
-            np.savez_compressed(file, allow_pickle=False, **self.state())
+            np.savez_compressed(file, **self.state())
 
     def load(self, path: PathOrStream) -> None:
         """Add the trajectories of a file to this replay, all of them or, where one is bad, none.
@@ -185,8 +191,8 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
 
         Raises:
             OSError: the file cannot be read.
-            ValueError: the file is no saved replay, one of other spaces or actions, or larger
-                than this one.
+            ValueError: the file is no saved replay, one of other spaces or actions, or holds more
+                moments than this one keeps.
         """
         # A trajectory of L actions takes L + 1 slots and one length; arrays have small headers.
         slot_bytes = self._slot_bytes + np.dtype(np.int64).itemsize
@@ -201,10 +207,15 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
             trajectories = _split(state)
             for trajectory in trajectories:
                 self._check(trajectory)
+            slots = self._slots_of(state["lengths"]).sum()
+            if slots > self.capacity:
+                raise ValueError(f"it takes {slots} slots, and there are {self.capacity}")
         except (KeyError, ValueError) as error:
             raise ValueError(
                 f"path {str(path)!r} is no saved replay that fits this one: {error}"
             ) from error
+        if not all(self._are_stacks(one.achieved, one.observations) for one in trajectories):
+            self._keep_observations()  # even if those of the first one are stacks
         for trajectory in trajectories:
             self.add(trajectory)
 

@@ -134,6 +134,15 @@ def test_a_larger_replay_goes_on_from_a_smaller_one():
     assert (replay.sample(50).slots == larger.sample(50).slots).all()
 
 
+def test_what_was_there_before_a_snapshot_is_not_drawn_after_it():
+    replay, used = make(capacity=20), make(capacity=40)
+    replay.add(episode(10, 4))
+    for value in range(20, 80, 10):
+        used.add(episode(value, 4))
+    used.restore(replay.snapshot())
+    assert used._tree.total == len(used) == 4
+
+
 def test_what_does_not_fit_is_refused():
     replay = make()
     with pytest.raises(ValueError, match="goal must be given"):
@@ -142,6 +151,21 @@ def test_what_does_not_fit_is_refused():
         replay.add(episode(10, HORIZON + 1))
     with pytest.raises(ValueError, match="nothing to sample"):
         replay.sample(3)
+    with pytest.raises(ValueError, match="2 moments and a goal"):
+        make(capacity=2).add(episode(10, 1))
     for name, value in (("horizon", 0), ("n_steps", 0), ("relabelled_share", 1.5)):
         with pytest.raises(ValueError, match=name):
             make(**{name: value})
+    for name, value in (("horizon", 2.5), ("n_steps", 1.5)):
+        with pytest.raises(TypeError, match=f"{name} must be an integer"):
+            make(**{name: value})
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("wrong", [-1.0, np.nan, np.inf])
+def test_errors_that_are_none_are_refused(wrong):
+    replay = make()
+    replay.add(episode(10, 4))
+    with pytest.raises(ValueError, match="errors must be finite and 0 or more"):
+        replay.set_errors(np.array([1, 2]), np.array([3.0, wrong]))
+    assert replay._tree.total == len(replay)

@@ -174,7 +174,8 @@ def test_what_it_cannot_relabel_truly_is_refused():
     [
         ({"optimize_memory_usage": True}, "optimize_memory_usage"),
         ({"n_sampled_goal": -1}, "n_sampled_goal"),
-        ({"capacity": 1}, "capacity"),
+        ({"capacity": 1}, "buffer_size"),
+        ({"seed": -1}, "seed"),
     ],
 )
 def test_bad_arguments_are_refused_by_name(changes, message):

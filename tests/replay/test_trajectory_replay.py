@@ -318,6 +318,8 @@ def test_a_file_of_which_a_part_is_bad_changes_nothing(tmp_path, arrays, message
         (picture_trajectory(0, []), "at least one action"),
         (picture_trajectory(0, [0] * 12), "does not fit"),
         (picture_trajectory(0, [0, STOP]), "actions must lie in"),
+        (replace(picture_trajectory(0, [0, 0]), actions=np.array([[0], [0]])), "actions must be"),
+        (replace(picture_trajectory(0, [0, 0]), actions=np.array([0.9, 1])), "actions must be int"),
         (Trajectory(np.zeros((2, 1, 2, 2), np.uint8), np.array([0])), "achieved must be uint8"),
         (Trajectory(np.zeros((2, 1, 2, 3), np.float32), np.array([0])), "achieved must be uint8"),
         (
@@ -328,9 +330,12 @@ def test_a_file_of_which_a_part_is_bad_changes_nothing(tmp_path, arrays, message
 )
 def test_what_cannot_be_stored_is_refused(trajectory, message):
     replay = TrajectoryReplay(10, picture_space(), N_ACTIONS)
+    kept = picture_trajectory(1, [0] * 8)
+    replay.add(kept)
     with pytest.raises(ValueError, match=message):
         replay.add(trajectory)
-    assert len(replay) == 0
+    assert replay.n_trajectories == 1
+    np.testing.assert_array_equal(replay.state()["achieved"], kept.achieved)
 
 
 def test_bad_arguments_are_named():
@@ -392,6 +397,32 @@ def test_observations_that_only_look_like_stacks_are_kept(tmp_path, kind):
         again.slot_arrays()[name][:] = array
     for copy in (other, again):
         assert not np.any(copy.state()["observations"] != shown)
+
+
+def test_a_file_whose_first_observations_happen_to_be_stacks_is_loaded_whole(tmp_path):
+    """The run that told that they are none may be gone by the time the rest is saved."""
+    trajectory = picture_trajectory(11, [0, 1])
+    shown = replace(trajectory, observations=stacks_of(trajectory) + 1)
+    replay = TrajectoryReplay(6, picture_space(), N_ACTIONS)
+    for one in (shown, replace(trajectory, observations=stacks_of(trajectory)), shown):
+        replay.add(one)
+    replay.save(tmp_path / "replay.npz")
+    other = TrajectoryReplay(6, picture_space(), N_ACTIONS)
+    other.load(tmp_path / "replay.npz")
+    for name, array in replay.state().items():
+        np.testing.assert_array_equal(other.state()[name], array)
+
+
+def test_a_file_with_more_than_fits_is_refused():
+    stream, replay = io.BytesIO(), TrajectoryReplay(12, picture_space(), N_ACTIONS)
+    for _ in range(4):
+        replay.add(picture_trajectory(1, [0, 1]))
+    replay.save(stream)
+    stream.seek(0)
+    smaller = TrajectoryReplay(11, picture_space(), N_ACTIONS)
+    with pytest.raises(ValueError, match="takes 12 slots, and there are 11"):
+        smaller.load(stream)
+    assert len(smaller) == 0
 
 
 def test_stacks_have_to_go_on_being_stacks():
