@@ -100,7 +100,8 @@ def as_instance(value: Any, kind: type[Kind], *, name: str) -> Kind:
         TypeError: it is one of another class.
     """
     if not isinstance(value, kind):
-        raise TypeError(f"{name} must be a {kind.__name__}, got {_describe(value)}")
+        article = "an" if kind.__name__[0] in "AEIOUaeiou" else "a"
+        raise TypeError(f"{name} must be {article} {kind.__name__}, got {_describe(value)}")
     return value
 
 

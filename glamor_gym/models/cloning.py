@@ -11,6 +11,8 @@ from gymnasium import spaces
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from glamor_gym.checks import as_integer
+from glamor_gym.models.encoders import MOST_UNITS
 from glamor_gym.models.pair_encoder import PairOptions
 from glamor_gym.models.timed import TimedPairEncoder
 
@@ -33,6 +35,7 @@ class CloningModel(TimedPairEncoder):
         **options: Unpack[PairOptions],
     ) -> None:
         super().__init__(observation_space, horizon, **options)
+        n_actions = as_integer(n_actions, name="n_actions", low=1, high=MOST_UNITS)
         self.head = nn.Linear(self.embedding_size, n_actions)
 
     def forward(

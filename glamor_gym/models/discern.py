@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glamor_gym.checks import as_integer
-from glamor_gym.models.encoders import EncoderName
+from glamor_gym.models.encoders import MOST_UNITS, EncoderName
 from glamor_gym.models.pair_encoder import PairOptions
 from glamor_gym.models.timed import TimedPairEncoder
 
@@ -42,7 +42,7 @@ class QNetwork(TimedPairEncoder):
         **options: Unpack[PairOptions],
     ) -> None:
         super().__init__(observation_space, horizon, **options)
-        self.n_actions = n_actions
+        self.n_actions = as_integer(n_actions, name="n_actions", low=1, high=MOST_UNITS)
         self.n_atoms = as_integer(n_atoms, name="n_atoms", low=2)
         self.value = nn.Linear(self.embedding_size, n_atoms)
         self.advantage = nn.Linear(self.embedding_size, n_actions * n_atoms)

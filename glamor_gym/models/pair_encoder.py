@@ -50,7 +50,7 @@ class PairEncoder(nn.Module):
         whiten: see :class:`~glamor_gym.models.whitening.Whitening`; pictures only.
 
     Raises:
-        ValueError: `encoder` or `fusion` is unknown, or a width out of range.
+        ValueError: `encoder`, `fusion` or `prior_encoder` is unknown, or a width out of range.
         TypeError: an argument is of the wrong type.
     """
 
@@ -66,6 +66,7 @@ class PairEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.fusion: Fusion = as_choice(fusion, get_args(Fusion), name="fusion")
+        as_choice(prior_encoder, (None, *get_args(EncoderName)), name="prior_encoder")
         embedding_size = as_integer(embedding_size, name="embedding_size", low=1, high=MOST_UNITS)
         self.embedding_size = embedding_size
         as_instance(observation_space, spaces.Dict, name="observation_space")

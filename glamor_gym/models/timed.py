@@ -13,6 +13,7 @@ from gymnasium import spaces
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from glamor_gym.checks import as_integer
 from glamor_gym.models.pair_encoder import PairEncoder, PairOptions
 
 
@@ -38,7 +39,7 @@ class TimedPairEncoder(PairEncoder):
         **options: Unpack[PairOptions],
     ) -> None:
         super().__init__(observation_space, **options)
-        self.horizon = horizon
+        self.horizon = as_integer(horizon, name="horizon", low=1)
         width = self.embedding_size
         self.with_time = nn.Sequential(nn.Linear(width + 2, width), nn.ReLU(inplace=True))
 

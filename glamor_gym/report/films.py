@@ -119,16 +119,17 @@ def write_film(
         fps: frames a second, from 1 to :data:`MOST_FPS`.
 
     Raises:
-        ValueError: `path` ends otherwise, there are no frames, or `fps` is out of range.
+        ValueError: `path` ends otherwise, there are no frames or not of one size, or `fps` is out
+            of range.
         TypeError: `fps` is no integer, or `path` no path.
         OSError: the file cannot be written, there is no encoder, or it failed.
     """
     path = as_path(path, name="path")
     fps = as_integer(fps, name="fps", low=1, high=MOST_FPS)
-    encoding = FORMATS[as_choice(path.suffix, tuple(FORMATS), name=f"the ending of path {path}")]
+    ending = as_choice(path.suffix.lower(), tuple(FORMATS), name=f"the ending of path {path}")
     with write_atomically(path) as file, tempfile.TemporaryDirectory() as folder:
         encoded = Path(folder) / path.name
-        _encode(frames, encoded, encoding, fps)
+        _encode(frames, encoded, FORMATS[ending], fps)
         with encoded.open("rb") as whole:
             shutil.copyfileobj(whole, file)
 
@@ -139,13 +140,15 @@ def _encode(
     """Encode frames, (H, W) or (H, W, 3) and of even size, to a file.
 
     Raises:
-        ValueError: there are none.
+        ValueError: there are none, or they are not of one size.
         OSError: there is no encoder, or it failed.
     """
     try:
         import imageio_ffmpeg
-    except ImportError as error:
-        raise OSError(f"a film needs imageio-ffmpeg, which is not installed: {error}") from error
+
+        imageio_ffmpeg.get_ffmpeg_exe()  # which some builds of the package come without
+    except (ImportError, RuntimeError) as error:
+        raise OSError(f"a film needs imageio-ffmpeg, which is not here whole: {error}") from error
 
     coming = iter(frames)
     first = next(coming, None)
@@ -166,4 +169,6 @@ def _encode(
     with contextlib.closing(encoder):
         encoder.send(None)
         for frame in itertools.chain([first], coming):
+            if frame.shape != first.shape:
+                raise ValueError(f"frames must be of one size, got {first.shape} and {frame.shape}")
             encoder.send(np.ascontiguousarray(frame))

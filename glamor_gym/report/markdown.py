@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table with a line a row; a ``|`` within a cell stays a ``|``.
+    """Return a table with a line a row; a ``|`` within a cell stays a ``|``, a new line is a space.
 
     Args:
         columns: what stands at their heads.
@@ -27,5 +27,5 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str
 
 
 def _line(cells: Iterable[str]) -> str:
-    escaped = (cell.replace("|", "\\|") for cell in cells)
+    escaped = (" ".join(cell.split("\n")).replace("|", "\\|") for cell in cells)
     return f"| {' | '.join(escaped)} |"

@@ -137,7 +137,8 @@ def _curve(
 
 
 def _losses(metrics: pd.DataFrame) -> Plot | None:
-    if not {"train/inverse_loss", "train/prior_loss"} <= set(metrics):
+    wanted = ["train/inverse_loss", "train/prior_loss"]
+    if not set(wanted) <= set(metrics) or not metrics[wanted].notna().any(axis=None):
         return None
     return loss_curves(metrics)
 

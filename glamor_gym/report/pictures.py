@@ -10,6 +10,7 @@ import base64
 import io
 import math
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ REACHED, MISSED = (15, 118, 110), (180, 83, 9)
 
 _BORDER, _GAP, _MIN_HEIGHT = 3, 4, 160
 
+_MOST_IN_A_ROW = 12
+"""Entries of a vector that are shown in a row, as they are written."""
+
 
 def picture(frame: NDArray[Any]) -> str:
     """Return one frame as the data URI of a PNG.
@@ -45,6 +49,8 @@ def picture(frame: NDArray[Any]) -> str:
 
 def write_pictures(episodes: Sequence[EpisodeFrames], folder: str | os.PathLike[str]) -> list[Path]:
     """Write ``goals.png``, a sheet of all episodes, and ``goal-<k>.webp``, a film of each.
+
+    Further films of the same goal are called ``goal-<k>-2.webp`` and so on.
 
     Args:
         episodes: at least one.
@@ -62,9 +68,12 @@ def write_pictures(episodes: Sequence[EpisodeFrames], folder: str | os.PathLike[
     goals = contact_sheet(episodes)
     sheet = folder / "goals.png"
     save_picture(goals, sheet)
-    films = []
+    films: list[Path] = []
+    seen: Counter[int] = Counter()
     for episode in episodes:
-        films.append(folder / f"goal-{episode.goal_index}.webp")
+        seen[episode.goal_index] += 1
+        again = "" if seen[episode.goal_index] == 1 else f"-{seen[episode.goal_index]}"
+        films.append(folder / f"goal-{episode.goal_index}{again}.webp")
         with write_atomically(films[-1]) as file:
             file.write(animation([_pair(episode, frame) for frame in episode.frames]))
     return [sheet, *films]
@@ -82,7 +91,7 @@ def save_picture(pixels: NDArray[np.uint8], path: str | os.PathLike[str]) -> Non
         ValueError: `path` is no path, or has another suffix.
     """
     path = as_path(path, name="path")
-    kind = as_choice(path.suffix.lower(), (".png", ".webp"), name="suffix of the picture")
+    kind = as_choice(path.suffix.lower(), (".png", ".webp"), name=f"the ending of path {path}")
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, kind[1:], optimize=True, lossless=True)
     with write_atomically(path) as target:
@@ -135,19 +144,23 @@ def animation(frames: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> bytes:
 
 
 def as_gray(frame: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return a frame as it is, a vector as cells: in a square where they fill one, else in a row.
+    """Return a frame as it is, a vector as cells: few of them in a row, many in a square.
+
+    What is left of the square is black, and so are values below 0; those above 1 are white.
 
     Args:
-        frame: uint8 (H, W), or float32 (d,) with values in [0, 1].
+        frame: uint8 (H, W), or float32 (d,), at best with values in [0, 1].
 
     Returns:
         uint8 (H, W).
     """
     if frame.ndim == 2:
         return frame
-    cells = np.round(frame * 255).astype(np.uint8)
-    side = math.isqrt(cells.size)
-    return cells.reshape((side, side) if side * side == cells.size else (1, cells.size))
+    cells = np.round(np.clip(frame, 0.0, 1.0) * 255).astype(np.uint8)
+    side = math.ceil(math.sqrt(cells.size))
+    if cells.size <= _MOST_IN_A_ROW and side * side != cells.size:
+        return cells[np.newaxis]
+    return np.pad(cells, (0, side * side - cells.size)).reshape(side, side)
 
 
 def data_uri(data: bytes, media_type: str) -> str:

@@ -10,6 +10,7 @@ import csv
 import functools
 from collections.abc import Mapping
 from importlib import resources
+from types import MappingProxyType
 from typing import NamedTuple
 
 from glamor_gym.tasks import get_task
@@ -42,7 +43,7 @@ def published_rates(task: str) -> Mapping[str, Rate]:
     Raises:
         ValueError: there is no such task.
     """
-    return _table().get(get_task(task).name, {})
+    return MappingProxyType(_table().get(get_task(task).name, {}))
 
 
 @functools.cache

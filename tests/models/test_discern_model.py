@@ -9,6 +9,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
+from glamor_gym.models.cloning import CloningModel
 from glamor_gym.models.discern import DiscernModel, QNetwork, decoy_loss
 
 BOX = spaces.Box(0, 1, (6,), np.float32)
@@ -63,3 +64,16 @@ def test_the_decoy_loss_by_hand():
     )
     apart = decoy_loss(achieved, achieved, torch.tensor([[1], [0]]))
     assert apart.item() == pytest.approx(-math.log(math.exp(2) / (math.exp(2) + 1)))
+
+
+@pytest.mark.parametrize(("name", "value"), [("n_actions", 0), ("horizon", 0), ("horizon", -3)])
+@pytest.mark.parametrize("model", [QNetwork, CloningModel])
+def test_numbers_out_of_range_are_refused_by_name(model, name, value):
+    with pytest.raises(ValueError, match=f"{name} must be an integer"):
+        model(SPACE, **{"n_actions": 3, "horizon": 10, name: value})
+
+
+@pytest.mark.parametrize("fusion", ["early", "late"])
+def test_an_unknown_encoder_of_the_prior_is_named(fusion):
+    with pytest.raises(ValueError, match="prior_encoder must be one of None, 'residual'"):
+        CloningModel(SPACE, 3, 10, fusion=fusion, prior_encoder="foo")

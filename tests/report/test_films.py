@@ -56,8 +56,22 @@ def test_small_worlds_are_enlarged_to_an_even_size(tmp_path):
     assert played[0, 6, 6] > 200 > 50 > played[0, 6, 18]
 
 
-def test_without_an_encoder_a_film_is_a_picture_that_moves(monkeypatch):
+def no_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+
+
+def no_program(monkeypatch):
+    package = pytest.importorskip("imageio_ffmpeg", reason="no encoder of videos")
+
+    def get_ffmpeg_exe():
+        raise RuntimeError("No ffmpeg exe could be found")
+
+    monkeypatch.setattr(package, "get_ffmpeg_exe", get_ffmpeg_exe)
+
+
+@pytest.mark.parametrize("take_away", [no_package, no_program])
+def test_without_an_encoder_a_film_is_a_picture_that_moves(monkeypatch, take_away):
+    take_away(monkeypatch)
     frames = square_moving(4)
     shown = film(frames)
     assert not shown.is_video
@@ -87,7 +101,7 @@ def decoded_file(path):
     return np.stack(frames).astype(float), video.get(cv2.CAP_PROP_FPS)
 
 
-@pytest.mark.parametrize("ending", [".mp4", ".webm", ".gif"])
+@pytest.mark.parametrize("ending", [".mp4", ".webm", ".gif", ".MP4"])
 def test_a_film_in_a_file_keeps_frames_colours_and_pace(tmp_path, ending):
     frames = colours_changing(5)
     path = tmp_path / "new" / f"film{ending}"
@@ -112,6 +126,8 @@ def test_a_film_that_breaks_off_leaves_what_was_there(tmp_path):
         write_film(breaking(), path, fps=5)
     with pytest.raises(ValueError, match="frames must hold at least one"):
         write_film([], path, fps=5)
+    with pytest.raises(ValueError, match=r"of one size, got \(48, 64, 3\) and \(46, 64, 3\)"):
+        write_film([*colours_changing(1), colours_changing(1)[0, 2:]], path, fps=5)
     assert path.read_bytes() == b"precious"
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
@@ -132,8 +148,9 @@ def test_what_is_no_film_is_refused(tmp_path, monkeypatch, name, fps, error, tol
     assert not list(tmp_path.iterdir())
 
 
-def test_a_film_in_a_file_needs_an_encoder(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+@pytest.mark.parametrize("take_away", [no_package, no_program])
+def test_a_film_in_a_file_needs_an_encoder(tmp_path, monkeypatch, take_away):
+    take_away(monkeypatch)
     with pytest.raises(OSError, match="needs imageio-ffmpeg"):
         write_film(colours_changing(1), tmp_path / "film.mp4", fps=5)
     assert not list(tmp_path.iterdir())

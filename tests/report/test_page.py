@@ -119,7 +119,8 @@ def test_what_is_not_known_is_left_out():
         frames=[],
     )
     config = dataclasses.replace(CONFIG, task="glamor/GridWorld-v0")
-    page = Page(render_page(config, bare, pd.DataFrame({"step": [1]})))
+    losses = {"train/inverse_loss": [math.nan], "train/prior_loss": [math.nan]}
+    page = Page(render_page(config, bare, pd.DataFrame({"step": [1], **losses})))
     assert "1 environment steps" in page.words
     assert page.headings == ["Beside chance and the paper", "To run this again"]
     assert "– random agent" in page.words

@@ -65,6 +65,23 @@ def test_vectors_are_shown_as_cells(size, shape):
     assert gray.ravel().tolist() == [0] * (size - 2) + [255, 0]
 
 
+def test_many_entries_of_a_vector_fill_a_square_as_far_as_they_go(tmp_path):
+    vectors = np.linspace(-1, 2, 3 * 60, dtype=np.float32).reshape(3, 60)
+    gray = as_gray(vectors[2])
+    assert gray.shape == (8, 8)
+    assert gray.ravel().tolist() == [255] * 60 + [0] * 4  # white, as all above 1
+    files = write_pictures([episode(True, 4, vectors)], tmp_path)
+    with Image.open(files[1]) as film:
+        assert (film.n_frames, film.height) == (3, 8 * 20 + 2 * 3 + 2 * 4)
+
+
+def test_two_episodes_of_one_goal_have_films_of_their_own(tmp_path):
+    files = write_pictures([episode(True, 3), episode(False, 3), episode(True, 4)], tmp_path)
+    names = ["goals.png", "goal-3.webp", "goal-3-2.webp", "goal-4.webp"]
+    assert [file.name for file in files] == names
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(names)
+
+
 def test_the_sheet_shows_goal_and_end_of_every_episode():
     episodes = [episode(index % 2 == 0, index) for index in range(7)]
     sheet = contact_sheet(episodes, columns=3)

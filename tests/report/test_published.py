@@ -26,6 +26,12 @@ def test_every_task_of_the_paper_has_its_row():
         assert len(published_rates(task.name)) == (0 if task.suite == "small" else 3)
 
 
+def test_the_papers_figures_are_nobodys_to_change():
+    with pytest.raises(TypeError):
+        published_rates("Pong")["GLAMOR"] = (1.0, 0.0)
+    assert published_rates("Pong")["GLAMOR"].mean == 0.44
+
+
 def test_a_rate_reads_as_in_the_paper():
     assert str(published_rates("Tennis")["GLAMOR"]) == "0.10 (0.04)"
 
