@@ -33,10 +33,12 @@ def counts_its_steps(subject: GoalEnvSubject) -> None:
     """
     if "steps_left" not in subject.recordings[0][0].observation:
         raise NotApplicableError("there is no steps_left in the observation")
+    if subject.horizon is None:
+        raise NotApplicableError("nothing tells the horizon")
     for episode in (*subject.recordings, *_stopped(subject)):
         for number, moment in enumerate(episode):
             left = moment.observation["steps_left"].tolist()
-            expected = (subject.horizon or 0) - number
+            expected = subject.horizon - number
             # STOP returns the observation before it, with the clock of a world that counts itself.
             stopped = subject.stop_action is not None and moment.action == subject.stop_action
             if left not in ([expected], [expected + int(stopped)]):

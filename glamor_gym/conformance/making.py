@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import pickle
 from typing import Any
@@ -56,10 +57,9 @@ def is_the_same_in_a_vector(subject: GoalEnvSubject) -> None:
     actions = [choose(step) for step in range(subject.most_steps)]
     singles = []
     for index in range(_N_ENVS):
-        single = spec.make()
         seed = subject.seed + index
-        singles.append(play(single, actions.__getitem__, seed=seed, most=len(actions)))
-        single.close()
+        with contextlib.closing(spec.make()) as single:
+            singles.append(play(single, actions.__getitem__, seed=seed, most=len(actions)))
     vector = gym.make_vec(copy.deepcopy(spec), num_envs=_N_ENVS)
     try:
         resets_at_once = vector.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP

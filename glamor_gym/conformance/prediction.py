@@ -175,6 +175,8 @@ def refuses_other_shapes(subject: AgentSubject) -> None:
     Mend: raise ``ValueError`` where an entry has neither the shape of its space nor that of a
     batch.
     """
+    if all(value.shape[-1] == 1 for value in subject.single.values()):
+        raise NotApplicableError("no entry of the observation is longer than one")
     short = {
         key: value[..., : value.shape[-1] // 2] if value.shape[-1] > 1 else value
         for key, value in subject.single.items()

@@ -83,16 +83,22 @@ class GoalEnvSubject:
     Args:
         env: the environment, with whatever wraps it. It is reset and stepped, never closed.
         seed: of the resets and of the actions.
-
-    Attributes:
-        stop_action: number of its STOP action; None where it has none.
     """
 
     def __init__(self, env: gym.Env[Any, Any], seed: int = 0) -> None:
         self.env = env
         self.seed = seed
-        has_stop = env.has_wrapper_attr("stop_action")
-        self.stop_action = int(env.get_wrapper_attr("stop_action")) if has_stop else None
+
+    @cached_property
+    def stop_action(self) -> int | None:
+        """Number of its STOP action; None where it has none."""
+        told = self.env.has_wrapper_attr("stop_action") and self.env.get_wrapper_attr("stop_action")
+        return None if told is None or told is False else int(told)
+
+    @property
+    def time_limit(self) -> int | None:
+        """Number of steps after which Gymnasium ends an episode, by the registration."""
+        return None if self.env.spec is None else self.env.spec.max_episode_steps
 
     @cached_property
     def horizon(self) -> int | None:

@@ -49,7 +49,7 @@ def save_result(result: EvaluationResult, path: str | os.PathLike[str]) -> None:
         pictures[f"goal_{index}"] = episode.goal
         pictures[f"frames_{index}"] = episode.frames
     archive = io.BytesIO()
-    np.savez_compressed(archive, **pictures)
+    np.savez_compressed(archive, **pictures)  # type: ignore[arg-type]
     figures["frames_sha256"] = hashlib.sha256(archive.getbuffer()).hexdigest()
     with write_atomically(path.with_suffix(".npz")) as file:
         file.write(archive.getbuffer())

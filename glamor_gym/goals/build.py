@@ -16,6 +16,7 @@ its states needs no play: its goals are its states.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -42,6 +43,9 @@ RANGE_EPISODES = 500
 
 MOST_GOALS = 1_000_000
 """Most goals in one list."""
+
+N_EVALUATION, N_TRAINING = 30, 1000
+"""How many goals a set of this package has."""
 
 MOMENTS_PER_EPISODE = 4
 """Training candidates in an episode: its end and three moments before it."""
@@ -95,8 +99,8 @@ def build_goal_set(
     *,
     seed: int = 0,
     episodes: int = 2000,
-    n_evaluation: int = 30,
-    n_training: int = 1000,
+    n_evaluation: int = N_EVALUATION,
+    n_training: int = N_TRAINING,
     progress: Progress | None = None,
 ) -> GoalSet:
     """Make the goal set of a task.
@@ -123,32 +127,35 @@ def build_goal_set(
     n_evaluation = as_integer(n_evaluation, name="n_evaluation", low=1, high=MOST_GOALS)
     n_training = as_integer(n_training, name="n_training", low=1, high=MOST_GOALS)
     provenance = {
-        "command": f"glamor-gym goals build {task.name} --seed {seed} --episodes {episodes}",
+        "command": _command(task, seed, episodes, n_evaluation, n_training),
         "seed": seed,
         "versions": _versions("glamor-gym", "gymnasium", "numpy", *_LIBRARIES[task.suite]),
     }
     rng = np.random.default_rng(seed)
-    world = _explorable(task)
-    world.reset(seed=int(rng.integers(2**31)))
-    if world.has_wrapper_attr("all_goals"):
-        bounds, evaluation, training = _from_states(world, n_evaluation, n_training, rng)
-        provenance |= {"environment_steps": 0}
-    else:
-        bounds, range_steps = measure_bounds(world, task.horizon, rng)
-        played = collect(world, task.horizon, rng, episodes, progress)
-        evaluation = choose_evaluation(played, bounds, task.horizon, n_evaluation, rng)
-        moments = [moment for episode in played for moment in episode.moments]
-        painter = make_world(task, frame_size=THUMBNAIL_SIZE, render_profile="fast")
-        painter.reset(seed=seed)
-        training = choose_training(moments, _thumbnails(painter), n_training, rng)
-        painter.close()
-        provenance |= {
-            "episodes": episodes,
-            "range_episodes": RANGE_EPISODES,
-            "environment_steps": range_steps + sum(episode.steps for episode in played),
-        }
-    world.close()
-    kind = cast(World, world.unwrapped).goal_kind
+    with contextlib.ExitStack() as opened:
+        world = opened.enter_context(contextlib.closing(_explorable(task)))
+        world.reset(seed=int(rng.integers(2**31)))
+        if world.has_wrapper_attr("all_goals"):
+            bounds, evaluation, training = _from_states(world, n_evaluation, n_training, rng)
+            provenance |= {"environment_steps": 0}
+        else:
+            bounds, range_steps = measure_bounds(world, task.horizon, rng)
+            played = collect(world, task.horizon, rng, episodes, progress)
+            evaluation = choose_evaluation(played, bounds, task.horizon, n_evaluation, rng)
+            moments = [moment for episode in played for moment in episode.moments]
+            painter = opened.enter_context(
+                contextlib.closing(
+                    make_world(task, frame_size=THUMBNAIL_SIZE, render_profile="fast")
+                )
+            )
+            painter.reset(seed=seed)
+            training = choose_training(moments, _thumbnails(painter), n_training, rng)
+            provenance |= {
+                "episodes": episodes,
+                "range_episodes": RANGE_EPISODES,
+                "environment_steps": range_steps + sum(episode.steps for episode in played),
+            }
+        kind = cast(World, world.unwrapped).goal_kind
     return GoalSet(
         task.name,
         evaluation=_goal_list(kind, bounds, evaluation),
@@ -311,6 +318,16 @@ def spread(points: NDArray[Any], count: int, rng: np.random.Generator) -> NDArra
             chosen[slot], kept[slot] = candidate, points[candidate]
             distances[slot] = distances[:, slot] = away
     return chosen
+
+
+def _command(task: Task, seed: int, episodes: int, n_evaluation: int, n_training: int) -> str:
+    """Return what makes a set again: a command, or where that has not the numbers, a call."""
+    if (n_evaluation, n_training) == (N_EVALUATION, N_TRAINING):
+        return f"glamor-gym goals build {task.name} --seed {seed} --episodes {episodes}"
+    return (
+        f"build_goal_set({task.name!r}, seed={seed}, episodes={episodes}, "
+        f"n_evaluation={n_evaluation}, n_training={n_training})"
+    )
 
 
 def _explorable(task: Task) -> gym.Env[Any, Any]:

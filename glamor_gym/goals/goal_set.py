@@ -18,7 +18,6 @@ import functools
 import hashlib
 import io
 import json
-import math
 import os
 import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -111,6 +110,13 @@ class GoalList(Sequence[Goal]):
             self._content = self._checked(self._content())
         return self._content
 
+    @property
+    def entry(self) -> tuple[str, tuple[int, ...]] | None:
+        """Dtype and shape of one content; None where they were not needed yet."""
+        if callable(self._content):
+            return None
+        return self._content.dtype.str, self._content.shape[1:]
+
     def _checked(self, content: NDArray[Any]) -> NDArray[Any]:
         if content.dtype.str not in _CONTENT_DTYPES[self.kind]:
             raise GoalSetError(
@@ -160,7 +166,7 @@ class GoalSet:
 
     Raises:
         GoalSetError: the two lists disagree with each other or with `bounds`, or are empty.
-        TypeError: an argument is of the wrong type.
+        TypeError: an argument is of the wrong type, or `provenance` nothing that JSON can hold.
     """
 
     def __init__(
@@ -180,14 +186,16 @@ class GoalSet:
         as_instance(bounds, Mapping, name="bounds")  # type: ignore[type-abstract]
         if (evaluation.kind, evaluation.label_names) != (training.kind, training.label_names):
             raise GoalSetError("evaluation and training goals must have the same kind and labels")
+        entries = {goals.entry for goals in (evaluation, training) if goals.entry is not None}
+        if len(entries) > 1:
+            raise GoalSetError(
+                f"evaluation and training goals must have contents alike, got {sorted(entries)}"
+            )
         if set(bounds) != set(evaluation.label_names):
             raise GoalSetError(
                 f"bounds must name the labels {evaluation.label_names}, got {tuple(bounds)}"
             )
-        for name, pair in bounds.items():
-            low, high = _pair(pair, name)
-            if not (math.isfinite(low) and math.isfinite(high) and low <= high):
-                raise GoalSetError(f"bounds[{name!r}] must be low <= high, got ({low}, {high})")
+        self._bounds = {name: _pair(bounds[name], name) for name in evaluation.label_names}
         for split, goals in (("evaluation", evaluation), ("training", training)):
             if not len(goals):
                 raise GoalSetError(f"{split} must hold at least one goal")
@@ -195,11 +203,12 @@ class GoalSet:
         self._version = as_instance(version, int, name="version")
         self._evaluation = evaluation
         self._training = training
-        self._bounds = {
-            name: (float(bounds[name][0]), float(bounds[name][1])) for name in self.label_names
-        }
-        # A round through JSON makes the set the same before it was saved and after.
-        self._provenance: dict[str, Any] = json.loads(json.dumps(dict(provenance or {})))
+        try:
+            # A round through JSON makes the set the same before it was saved and after.
+            written = json.dumps(dict(provenance or {}), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"provenance must be what JSON can hold: {error}") from error
+        self._provenance: dict[str, Any] = json.loads(written)
 
     @property
     def task(self) -> str:
@@ -438,7 +447,7 @@ class _Archive:
         return header
 
     def check_counts(self) -> None:
-        """Check that each split has a content and labels for each of its goals.
+        """Check that each split has a content, of the same kind, and labels for each of its goals.
 
         Raises:
             GoalSetError: it has not, by the shapes that the header states.
@@ -447,6 +456,10 @@ class _Archive:
             shapes = [self.header["members"][f"{split}_{part}"]["shape"] for part in _PARTS]
             if not all(shape and shape[0] == shapes[0][0] for shape in shapes):
                 raise GoalSetError(f"{split} goals have contents and labels of shapes {shapes}")
+        contents = [self.header["members"][f"{split}_content"] for split in _SPLITS]
+        kinds = [(described["dtype"], described["shape"][1:]) for described in contents]
+        if kinds[0] != kinds[1]:
+            raise GoalSetError(f"evaluation and training goals have contents of {kinds}")
 
     def content(self, split: str) -> NDArray[Any]:
         """Return the contents of the goals of one split, (n, …)."""
@@ -464,6 +477,7 @@ class _Archive:
             array = array + self._read("background", "|u1", shape[1:], _MAX_MEMBER_BYTES)
         if hashlib.sha256(array.data).hexdigest() != described["sha256"]:
             raise GoalSetError(f"{name} does not have the hash that the header states")
+        array.setflags(write=False)
         return array
 
     def _read(
@@ -488,10 +502,12 @@ def _packed(kind: GoalKind) -> tuple[str, ...]:
 
 def _pair(bounds: Any, name: str) -> tuple[float, float]:
     try:
-        low, high = bounds
-        return as_number(low, name=name), as_number(high, name=name)
+        low, high = (as_number(bound, name=name) for bound in bounds)
     except (TypeError, ValueError):
         raise GoalSetError(f"bounds[{name!r}] must be (low, high), got {bounds!r}") from None
+    if low > high:
+        raise GoalSetError(f"bounds[{name!r}] must be low <= high, got ({low}, {high})")
+    return low, high
 
 
 def _table(name: str, labels: Any) -> NDArray[np.float64]:
@@ -502,9 +518,10 @@ def _table(name: str, labels: Any) -> NDArray[np.float64]:
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    view = np.ascontiguousarray(array).view()
-    view.setflags(write=False)
-    return view
+    """Return an array that nobody writes to: a copy, unless that is known of it already."""
+    own = array.copy() if array.flags.writeable else np.ascontiguousarray(array)
+    own.setflags(write=False)
+    return own
 
 
 def _canonical_json(value: Mapping[str, Any]) -> bytes:

@@ -6,6 +6,7 @@ all its goals.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any, Literal, cast, get_args
 
@@ -16,14 +17,12 @@ from numpy.typing import NDArray
 
 from glamor_gym.checks import as_choice, as_instance
 from glamor_gym.envs import RenderProfile, make_world
+from glamor_gym.goals.build import N_EVALUATION, N_TRAINING
 from glamor_gym.goals.goal_set import GoalList, GoalSet, GoalSetError
 from glamor_gym.tasks import TASKS, get_task
 from glamor_gym.types import World
 
 Split = Literal["evaluation", "training"]
-
-N_EVALUATION = 30
-N_TRAINING = 1000
 
 _CELL = (80, 104)
 _GAP = 4
@@ -47,11 +46,10 @@ def verify_goal_set(goal_set: GoalSet) -> list[str]:
     if set(goal_set.label_names) != set(task.labels):
         problems.append(f"labels are {goal_set.label_names}, the task has {tuple(task.labels)}")
     problems += [f"{name} has no range" for name, extent in goal_set.ranges.items() if extent == 0]
-    world = make_world(task, render_profile=None)
-    world.reset(seed=0)
-    problems += _problems(world, "evaluation", goal_set.evaluation, N_EVALUATION)
-    problems += _problems(world, "training", goal_set.training, N_TRAINING)
-    world.close()
+    with contextlib.closing(make_world(task, render_profile=None)) as world:
+        world.reset(seed=0)
+        problems += _problems(world, "evaluation", goal_set.evaluation, N_EVALUATION)
+        problems += _problems(world, "training", goal_set.training, N_TRAINING)
     return problems
 
 
@@ -75,10 +73,10 @@ def goal_sheet(
     as_choice(which, get_args(Split), name="which")
     as_instance(goal_set, GoalSet, name="goal_set")
     goals = goal_set.evaluation if which == "evaluation" else goal_set.training
-    world = make_world(goal_set.task, frame_size=_CELL, render_profile=render_profile)
-    world.reset(seed=0)
-    pictures = np.stack([_picture(world, content) for content in goals.content])
-    world.close()
+    made = make_world(goal_set.task, frame_size=_CELL, render_profile=render_profile)
+    with contextlib.closing(made) as world:
+        world.reset(seed=0)
+        pictures = np.stack([_picture(world, content) for content in goals.content])
     columns = round(np.sqrt(1.2 * len(pictures)))
     rows = -(-len(pictures) // columns)
     _, height, width = pictures.shape

@@ -30,9 +30,7 @@ class TrajectoryReplay(TrajectoryStore[SegmentBatch]):
 
     Args:
         capacity: number of moments (frames) kept; a trajectory of L actions takes L + 1.
-        observation_space: a Dict with ``observation`` and ``achieved_goal``. Where the first is
-            uint8 (S, H, W) and the second uint8 (1, H, W), observations are taken for stacks of
-            the last S achieved frames and are not stored.
+        observation_space: see :class:`~glamor_gym.replay.frame_ring.FrameRing`.
         n_actions: number of actions A; token A is STOP, token A + 1 pads.
         stay_fraction: share of samples with k = 0: the goal is the present moment and the only
             token is STOP, which teaches the model to know that it has arrived. The paper has none.

@@ -181,7 +181,7 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
             ValueError: it cannot be written to.
         """
         with writing_to(path) as file:
-            np.savez_compressed(file, **self.state())
+            np.savez_compressed(file, **self.state())  # type: ignore[arg-type]
 
     def load(self, path: PathOrStream) -> None:
         """Add the trajectories of a file to this replay, all of them or, where one is bad, none.

@@ -156,11 +156,12 @@ def as_gray(frame: NDArray[Any]) -> NDArray[np.uint8]:
     """
     if frame.ndim == 2:
         return frame
-    cells = np.round(np.clip(frame, 0.0, 1.0) * 255).astype(np.uint8)
+    cells: NDArray[np.uint8] = np.round(np.clip(frame, 0.0, 1.0) * 255).astype(np.uint8)
     side = math.ceil(math.sqrt(cells.size))
     if cells.size <= _MOST_IN_A_ROW and side * side != cells.size:
         return cells[np.newaxis]
-    return np.pad(cells, (0, side * side - cells.size)).reshape(side, side)
+    square: NDArray[np.uint8] = np.pad(cells, (0, side * side - cells.size))
+    return square.reshape(side, side)
 
 
 def data_uri(data: bytes, media_type: str) -> str:

@@ -100,6 +100,35 @@ class Corridor(gym.Env):
         return judge(info) if isinstance(info, dict) else np.array([judge(one) for one in info])
 
 
+class LeavesTimeToGymnasium(Corridor):
+    """Keeps every rule, too: a time limit ends its episodes, an entry is no array, no STOP."""
+
+    stop_action = None
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        entries = {**self.observation_space.spaces, "room": spaces.Discrete(3)}
+        del entries["steps_left"]
+        self.observation_space = spaces.Dict(entries)
+
+    def observe(self):
+        observation = {**super().observe(), "room": np.int64(1)}
+        del observation["steps_left"]
+        return observation
+
+    def compute_truncated(self, achieved_goal, desired_goal, info):
+        return self.each(info, lambda one: False)
+
+
+class UnboundedClock(Corridor):
+    """Does not tell its horizon."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        clock = spaces.Box(-np.inf, np.inf, (1,), np.float32)
+        self.observation_space = spaces.Dict({**self.observation_space.spaces, "steps_left": clock})
+
+
 class TwoGoalSpaces(Corridor):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import corridor
 import gymnasium as gym
+import numpy as np
 import pytest
 from stable_baselines3 import DQN, PPO, HerReplayBuffer
 
 import glamor_gym
 from glamor_gym.conformance import AGENT_CHECKS, check_agent
+from glamor_gym.conformance.prediction import refuses_other_shapes
+from glamor_gym.conformance.report import NotApplicableError
 
 PICTURES = {"pictures": True}
 BROKEN = {
@@ -106,3 +111,9 @@ def test_an_agent_that_learns_from_whole_rollouts_goes_on_learning():
     agent = PPO("MultiInputPolicy", env, n_steps=64, batch_size=64, n_epochs=1)
     results = {result.name: result.status for result in check_agent(agent, env).results}
     assert results["goes_on_learning"] == "pass"
+
+
+def test_entries_of_one_number_cannot_be_cut_short():
+    subject = SimpleNamespace(single={"observation": np.zeros((3, 1)), "goal": np.zeros(1)})
+    with pytest.raises(NotApplicableError, match="no entry of the observation is longer"):
+        refuses_other_shapes(subject)

@@ -66,6 +66,21 @@ def test_what_keeps_every_rule_passes_every_check(pictures):
     assert skipped == {"takes_goals_by_number"}
 
 
+def test_the_time_limit_of_gymnasium_and_entries_that_are_no_arrays_break_no_rule():
+    env = gym.make("corridor/LeavesTimeToGymnasium-v0", max_episode_steps=10)
+    report = check_goal_env(env)
+    assert report.passed, str(report)
+    assert report.results[0].status == "pass"
+    told = {result.name: result.status for result in report.results}
+    assert (told["ends_at_its_horizon"], told["stops"]) == ("pass", "skip")
+
+
+def test_a_clock_without_a_horizon_cannot_be_checked():
+    results = {one.name: one for one in check_goal_env(made("UnboundedClock")).results}
+    assert results["counts_its_steps"].status == "skip"
+    assert results["counts_its_steps"].detail == "nothing tells the horizon"
+
+
 def test_every_check_says_what_holds_and_how_to_mend_it():
     report = check_goal_env(made("Corridor"))
     for result in report.results:

@@ -261,7 +261,10 @@ class TestBuild:
         provenance = goal_set.provenance
         assert goal_set.task == "pendulum-swingup"
         assert provenance["command"] == (
-            "glamor-gym goals build pendulum-swingup --seed 3 --episodes 12"
+            "build_goal_set('pendulum-swingup', seed=3, episodes=12, n_evaluation=4, n_training=20)"
+        )
+        assert build_goal_set("Dice", seed=2).provenance["command"] == (
+            "glamor-gym goals build Dice --seed 2 --episodes 2000"
         )
         assert provenance["versions"]["mujoco"] == importlib.metadata.version("mujoco")
         # 12 episodes of 100 steps and one more, 20 of 1 to 100 and one more.
@@ -312,6 +315,22 @@ class TestBuild:
     def test_bad_arguments_are_named(self, options, message):
         with pytest.raises(ValueError, match=message):
             build_goal_set(**({"task": "pendulum-swingup"} | SMALL | options))
+
+    def test_worlds_are_closed_where_goals_are_not_found(self, monkeypatch):
+        made, closed = [], []
+
+        def make_and_watch(*args, **kwargs):
+            world = make_world(*args, **kwargs)
+            close = world.close
+            made.append(world)
+            monkeypatch.setattr(world, "close", lambda: (closed.append(world), close()))
+            return world
+
+        monkeypatch.setattr(build, "make_world", make_and_watch)
+        with pytest.raises(ValueError, match="they gave 16"):
+            build_goal_set("pendulum-swingup", **(SMALL | {"episodes": 4}))
+        assert len(made) == 2
+        assert closed == made[::-1]
 
 
 @pytest.mark.slow

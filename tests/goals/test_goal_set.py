@@ -24,6 +24,11 @@ def goal_list(kind="screen", count=3, seed=0):
     return GoalList(kind, NAMES, content, labels, labels + 1)
 
 
+def with_content(content):
+    labels = np.zeros((len(content), 2))
+    return GoalList("screen", NAMES, content, labels, labels)
+
+
 def goal_set(kind="screen", **changes):
     arguments = {
         "evaluation": goal_list(kind, 3, seed=1),
@@ -142,11 +147,30 @@ def test_a_set_that_is_not_yet_decompressed_can_be_sent_to_another_process(tmp_p
         ({"bounds": {"x": (0, 1), "y": (1, 0)}}, r"bounds\['y'\]"),
         ({"bounds": {"x": (0, 1), "y": (0, float("nan"))}}, r"bounds\['y'\]"),
         ({"training": goal_list(count=0)}, "training must hold"),
+        ({"training": with_content(np.zeros((8, 1, 5), np.uint8))}, "contents alike"),
+        ({"training": with_content(np.zeros((8, 6, 4), np.uint8))}, "contents alike"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(change, message):
     with pytest.raises(GoalSetError, match=message):
         goal_set(**change)
+
+
+@pytest.mark.parametrize("value", [np.int64(3), float("nan"), {1}])
+def test_a_provenance_that_json_cannot_hold_is_named(value):
+    with pytest.raises(TypeError, match="provenance must be what JSON can hold"):
+        goal_set(provenance={"seed": value})
+
+
+def test_a_set_stays_as_it_is_when_the_arrays_it_was_made_of_change(tmp_path):
+    content, labels = np.zeros((3, 6, 5), np.uint8), np.ones((3, 2))
+    made = goal_set(evaluation=GoalList("screen", NAMES, content, labels, labels))
+    before = made.hash
+    content[:], labels[:] = 7, 2
+    assert made.evaluation.content.max() == 0
+    assert made.evaluation.labels.max() == made.evaluation.lagged_labels.max() == 1
+    made.save(tmp_path / "toy.npz")
+    assert GoalSet.load(tmp_path / "toy.npz").hash == before
 
 
 @pytest.mark.parametrize(
@@ -321,6 +345,17 @@ def test_contents_of_another_number_are_refused_when_the_file_is_opened(
     edited = np.frombuffer(json.dumps(header).encode(), np.uint8)
     path = rewritten(saved, tmp_path / "short.npz", header=edited, **{name: contents})
     with pytest.raises(GoalSetError, match=rf"short\.npz: .*{split} goals have contents"):
+        GoalSet.load(path)
+
+
+def test_a_file_whose_lists_are_of_other_sizes_is_refused_when_it_is_opened(saved, tmp_path):
+    with np.load(saved) as archive:
+        header = json.loads(archive["header"].tobytes())
+    header["members"]["training_content"]["shape"] = [8, 5, 6]
+    header["hash"] = _header_hash(header)
+    edited = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    path = rewritten(saved, tmp_path / "turned.npz", header=edited)
+    with pytest.raises(GoalSetError, match=r"turned\.npz: .*goals have contents of"):
         GoalSet.load(path)
 
 
