@@ -287,7 +287,8 @@ def spread(points: NDArray[Any], count: int, rng: np.random.Generator) -> NDArra
 
     Points come in a random order. The first fill the slots; each later one replaces the point
     in a random slot if its nearest neighbour in the *other* slots is farther away than that
-    point's own.
+    point's own. (:class:`~glamor_gym.replay.goal_buffer.GoalBuffer` takes frames as they come; here
+    all points are known, so that their distances are computed together.)
 
     Args:
         points: (n, d), of any real dtype.
