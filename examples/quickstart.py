@@ -1,7 +1,7 @@
 """Train an agent to reach goal pictures, ask it for a plan, and see how many goals it reaches.
 
-python examples/quickstart.py                                    # a small world, a minute
-python examples/quickstart.py glamor/Seaquest-v0 --steps 30000   # from pixels, longer
+python examples/quickstart.py                                 # a small world, half a minute
+python examples/quickstart.py glamor/Seaquest-v0 --preset compact --steps 30000   # from pixels
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import glamor_gym
 from glamor_gym import GlamorAgent
 
 
-def main(task: str, steps: int, seed: int) -> float:
+def main(task: str, preset: str, steps: int, seed: int) -> float:
     """Train on `task`, print what the agent plans, and return the share of goals it reaches."""
     env = gym.make(task)
-    agent = GlamorAgent(env, **GlamorAgent.preset("compact"), seed=seed).learn(steps)
+    agent = GlamorAgent(env, **GlamorAgent.preset(preset), seed=seed).learn(steps)
 
     observation, _ = env.reset(seed=seed)
     action, _ = agent.predict(observation)
@@ -35,7 +35,10 @@ def main(task: str, steps: int, seed: int) -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("task", nargs="?", default="glamor/GridWorld-v0")
+    parser.add_argument(
+        "--preset", default="small", help="small: vectors, compact: games, compact-control: control"
+    )
     parser.add_argument("--steps", type=int, default=10_000, help="environment steps")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    main(arguments.task, arguments.steps, arguments.seed)
+    main(arguments.task, arguments.preset, arguments.steps, arguments.seed)

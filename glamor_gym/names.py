@@ -27,7 +27,7 @@ def nearest_names(name: str, known: Iterable[str]) -> str:
         known: every name that there is, at least one.
     """
     by_lower_case = {entry.lower(): entry for entry in known}
-    near = difflib.get_close_matches(name.lower(), by_lower_case, n=MOST, cutoff=0.5)
+    near = difflib.get_close_matches(name.lower(), by_lower_case, n=MOST, cutoff=0.6)
     if near:
         return f"did you mean {' or '.join(by_lower_case[match] for match in near)}?"
     return f"known: {', '.join(by_lower_case.values())}"
@@ -40,7 +40,11 @@ def naming_options(function: Callable[P, R]) -> Callable[P, R]:
         TypeError: from each call with such a keyword argument; a ``TypeError`` as from Python.
     """
     parameters = inspect.signature(function).parameters
-    options = [name for name, value in parameters.items() if value.kind is value.KEYWORD_ONLY]
+    options = [
+        name
+        for name, value in parameters.items()
+        if value.kind is value.KEYWORD_ONLY or value.default is not value.empty
+    ]
 
     @functools.wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -21,6 +21,7 @@ from glamor_gym.agents.settings import Precision
 from glamor_gym.models.categorical import expectation
 from glamor_gym.models.discern import DiscernModel
 from glamor_gym.models.encoders import EncoderName
+from glamor_gym.names import naming_options
 
 
 class DiscernPolicy(ModelPolicy):
@@ -43,6 +44,7 @@ class DiscernPolicy(ModelPolicy):
 
     model: DiscernModel
 
+    @naming_options
     def __init__(
         self,
         observation_space: spaces.Dict,

@@ -21,6 +21,7 @@ from glamor_gym.agents.settings import Precision
 from glamor_gym.models.cloning import CloningModel
 from glamor_gym.models.encoders import EncoderName
 from glamor_gym.models.pair_encoder import Fusion
+from glamor_gym.names import naming_options
 
 
 class GCSLPolicy(ModelPolicy):
@@ -42,6 +43,7 @@ class GCSLPolicy(ModelPolicy):
 
     model: CloningModel
 
+    @naming_options
     def __init__(
         self,
         observation_space: spaces.Dict,

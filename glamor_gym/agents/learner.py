@@ -367,9 +367,11 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         no step is left, it is returned as it is: a script may be begun again after its end.
 
         Raises:
-            ValueError: the agent was loaded without an environment.
+            ValueError: the agent was loaded without an environment, or has not begun to learn.
             FloatingPointError: a loss came out as NaN or infinite.
         """
+        if not self._total_timesteps:
+            raise ValueError("there is nothing to go on with: call learn first, or load_checkpoint")
         steps_left = self._total_timesteps - self.num_timesteps
         if steps_left < 1:
             return self

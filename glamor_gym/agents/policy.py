@@ -23,6 +23,7 @@ from glamor_gym.checks import as_choice
 from glamor_gym.models import DurationModel, GlamorModel, Losses
 from glamor_gym.models.encoders import EncoderName
 from glamor_gym.models.pair_encoder import Fusion
+from glamor_gym.names import naming_options
 from glamor_gym.planners import Planner, PlannerSettings, plan_by_duration, planner_for
 from glamor_gym.planners.election import elects, next_tokens_by_duration
 from glamor_gym.types import Plan
@@ -60,6 +61,7 @@ class GlamorPolicy(ModelPolicy):
 
     model: GlamorModel | DurationModel
 
+    @naming_options
     def __init__(
         self,
         observation_space: spaces.Dict,

@@ -140,7 +140,8 @@ def _opened(path: PathOrStream) -> Iterator[tuple[Any, dict[str, Any]]]:
     file_path = file_named(path)
     if not file_path.is_file():
         other = with_suffix(path)
-        raise FileNotFoundError(f"path {str(path)!r}: there is no such file, nor {other}")
+        also = "" if other == Path(path) else f", nor {other}"
+        raise FileNotFoundError(f"path {str(path)!r}: there is no such file{also}")
     with _checked(file_path, f"path {str(file_path)!r}") as opened:
         yield opened
 

@@ -31,11 +31,13 @@ def export(options: Export) -> int:
             )
         agent = saved.load("cpu", trust=False)
         assert isinstance(agent, ImageGoalAgent)
-        beside = saved.home if options.agent.is_dir() else options.agent.parent
-        usual = beside / f"{get_task(saved.task).name}-{saved.algorithm.name}"
-        path = with_suffix(usual if options.output is None else options.output)
+        folder = saved.home if options.agent.is_dir() else options.agent.parent
+        if options.out is not None and options.out.is_dir():
+            folder = options.out
+        usual = folder / f"{get_task(saved.task).name}-{saved.algorithm.name}"
+        path = with_suffix(usual if options.out in (None, folder) else options.out)
         if path.resolve() in (saved.file.resolve(), with_suffix(saved.file).resolve()):
-            raise ValueError(f"--output must be another file than the agent's own, got {path}")
+            raise ValueError(f"--out must be another file than the agent's own, got {path}")
         agent.save(path, exclude=["optimizer"], half=not options.full, packed=options.packed)
     size = path.stat().st_size
     print(f"{saved.task}, {saved.algorithm.title}: {path}, {size / 1e6:.1f} MB")

@@ -162,7 +162,7 @@ class Watch:
     """How many episodes in all; the goals take turns."""
     seed: int = RunSpec.seed
     """Of the starts, as in glamor-gym evaluate, and of what the agent draws."""
-    output: Annotated[Path | None, _or_else("PATH", "the agent's own folder")] = None
+    out: Annotated[Path | None, _or_else("PATH", "the agent's own folder")] = None
     """A file that ends in .mp4, .webm or .gif, or a folder for watch.mp4. The agent's own is that
     of its run, or one that is named like its file."""
     fps: int = 10
@@ -188,10 +188,8 @@ class Export:
 
     agent: tyro.conf.Positional[Path]
     """Folder of a run, its checkpoint/, or the file of a saved agent."""
-    output: Annotated[Path | None, _or_else("PATH", "TASK-AGENT.safetensors beside the agent")] = (
-        None
-    )
-    """The file; one that is there is replaced."""
+    out: Annotated[Path | None, _or_else("PATH", "TASK-AGENT.safetensors beside the agent")] = None
+    """The file, or a folder for it; a file that is there is replaced."""
     full: Flag = False
     """Keep the weights in full precision."""
     packed: Flag = False

@@ -51,7 +51,7 @@ def watch(options: Watch) -> int:
         agent = saved.load(checked_device(options.device), trust=options.trust)
         if isinstance(agent, GlamorAgent):
             agent.plans_ahead = True  # what it has in mind is to be seen
-        path = film_path(options.output, home=saved.home)
+        path = film_path(options.out, home=saved.home)
         table = _table(saved.task)
         camera = Camera()
         with (
@@ -88,22 +88,22 @@ def watch(options: Watch) -> int:
     return 0
 
 
-def film_path(output: Path | None, *, home: Path) -> Path:
+def film_path(out: Path | None, *, home: Path) -> Path:
     """Return the file that the film is written to.
 
     Args:
-        output: ``--output``: a file, or a folder, which has no ending or is there already.
+        out: ``--out``: a file, or a folder, which has no ending or is there already.
         home: the folder where it is put if nothing was said.
 
     Raises:
         ValueError: the file ends like no film.
     """
-    folder = home if output is None else output
-    if output is None or output.is_dir() or not output.suffix:
+    folder = home if out is None else out
+    if out is None or out.is_dir() or not out.suffix:
         return folder / FILM
-    if output.suffix not in FORMATS:
-        raise ValueError(f"--output must be a folder, or end in {', '.join(FORMATS)}; got {output}")
-    return output
+    if out.suffix.lower() not in FORMATS:
+        raise ValueError(f"--out must be a folder, or end in {', '.join(FORMATS)}; got {out}")
+    return out
 
 
 def choose_errands(named: Sequence[int], episodes: int | None, *, n_goals: int) -> list[Errand]:

@@ -20,6 +20,7 @@ from stable_baselines3.common.type_aliases import DictReplayBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 
 from glamor_gym.checks import as_integer
+from glamor_gym.names import naming_options
 from glamor_gym.replay.hindsight_ring import HindsightRing, PlayedEpisode, equal
 from glamor_gym.vector.rows import row_of
 
@@ -67,6 +68,7 @@ class HindsightFrameBuffer(ReplayBuffer):
         TypeError: a number is no integer.
     """
 
+    @naming_options
     def __init__(
         self,
         buffer_size: int,

@@ -48,11 +48,8 @@ def as_vec_env(env: AnyEnv) -> VecEnv:
         vec_env = GymnasiumVecEnv(env)
     elif isinstance(env, gym.Env | str):
         single = _made(env) if isinstance(env, str) else env
-        if not single.has_wrapper_attr("stop_action"):
-            single = StopAction(single)
-        if not offers_snapshots(single):
-            single = EpisodeJournal(single)
-        monitored = Monitor(single)
+        is_monitored = isinstance(single, Monitor) and _is_whole(single.env)
+        monitored = single if is_monitored else Monitor(_made_whole(single))
         return DummyVecEnv([lambda: monitored])
     else:
         raise ValueError(
@@ -61,6 +58,17 @@ def as_vec_env(env: AnyEnv) -> VecEnv:
         )
     stop_action_of(vec_env)
     return vec_env
+
+
+def _is_whole(env: gym.Env[Any, Any]) -> bool:
+    """Return whether an environment has STOP and offers snapshots."""
+    return env.has_wrapper_attr("stop_action") and offers_snapshots(env)
+
+
+def _made_whole(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+    """Return an environment with what it lacks of STOP and snapshots."""
+    stopping = env if env.has_wrapper_attr("stop_action") else StopAction(env)
+    return stopping if offers_snapshots(stopping) else EpisodeJournal(stopping)
 
 
 def _made(env_id: str) -> gym.Env[Any, Any]:
@@ -94,9 +102,11 @@ def horizon_of(env: VecEnv) -> int:
     ``max_episode_steps``.
 
     Raises:
-        ValueError: none of them is there.
+        ValueError: none of them is there, or the environments have horizons of their own.
     """
     space = env.observation_space
+    if env.has_attr("horizon") and len(told := set(env.get_attr("horizon"))) > 1:
+        raise ValueError(f"env must be of environments with one horizon, got {sorted(told)}")
     if isinstance(space, spaces.Dict) and "steps_left" in space.spaces:
         box = space["steps_left"]
         assert isinstance(box, spaces.Box)

@@ -279,7 +279,10 @@ def _facts(info: Infos, key: str) -> NDArray[Any]:
             return np.asarray(info[key])
         return np.asarray([one[key] for one in info])
     except KeyError:
-        raise ValueError(f"info must hold {key!r}, as step() returns it, and lacks it") from None
+        raise ValueError(
+            f"info must hold {key!r}, as step() returns it, and lacks it; SB3's HerReplayBuffer "
+            "hands it on with copy_info_dict=True"
+        ) from None
     except (IndexError, TypeError):
         raise TypeError(
             f"info must be what step() returned, or a list of such, got {type(info).__name__}"

@@ -389,6 +389,12 @@ def test_nothing_left_to_resume(agent):
     assert_same_agents(agent, before)
 
 
+def test_an_agent_that_has_not_begun_has_nothing_to_resume():
+    fresh = GlamorAgent(make_grid(), device="cpu", policy_kwargs={"embedding_size": 8})
+    with pytest.raises(ValueError, match="nothing to go on with: call learn first"):
+        fresh.resume()
+
+
 def test_the_folder_above_is_told_where_the_checkpoints_are(agent, tmp_path):
     agent.save_checkpoint(tmp_path / "checkpoint")
     with pytest.raises(FileNotFoundError, match=f"holds no checkpoint; {tmp_path}/checkpoint does"):

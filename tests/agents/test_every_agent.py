@@ -634,6 +634,13 @@ class Colours(gym.ObservationWrapper):
         }
 
 
+def test_an_argument_that_the_policy_does_not_take_is_told_what_it_does(agent_class):
+    with pytest.raises(TypeError, match=r"no option 'net_arch'; known: .*embedding_size"):
+        make(agent_class, policy_kwargs={"net_arch": [64]})
+    with pytest.raises(TypeError, match="no option 'embeding_size'; did you mean embedding_size"):
+        make(agent_class, policy_kwargs={"embeding_size": 64})
+
+
 def test_it_learns_from_the_pictures_that_were_shown(agent_class):
     env = Colours()
     kwargs = {"encoder": "tiny", "embedding_size": 16}

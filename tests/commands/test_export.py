@@ -37,7 +37,7 @@ def saved(tmp_path_factory):
 
 def test_the_weights_come_in_half_precision_and_nothing_else_does(saved, capsys, tmp_path):
     source, agent = saved
-    code, out, err = run(capsys, source, "--output", tmp_path / "small")
+    code, out, err = run(capsys, source, "--out", tmp_path / "small")
     assert (code, err) == (0, "")
     path = tmp_path / "small.safetensors"
     assert str(path) in out
@@ -52,7 +52,7 @@ def test_the_weights_come_in_half_precision_and_nothing_else_does(saved, capsys,
 
 def test_it_plans_as_the_agent_does(saved, capsys, tmp_path):
     source, agent = saved
-    run(capsys, source, "--output", tmp_path / "small")
+    run(capsys, source, "--out", tmp_path / "small")
     small = GlamorAgent.load(tmp_path / "small")
     assert all(weight.dtype == torch.float32 for weight in small.policy.parameters())
     plans = [each.plan(observations(3), deterministic=True) for each in (agent, small)]
@@ -78,14 +78,14 @@ def test_the_agent_that_is_exported_stays_as_it_is(saved, capsys, tmp_path):
     for given in (path, path.with_suffix("")):
         code, _, err = run(capsys, given)
         assert code == 2
-        assert "--output must be another file" in err
+        assert "--out must be another file" in err
     assert path.read_bytes() == before
 
 
 def test_packed_it_is_smaller_and_acts_by_the_packed_weights(saved, capsys, tmp_path):
     source, agent = saved
-    run(capsys, source, "--output", tmp_path / "half")
-    code, _, err = run(capsys, source, "--output", tmp_path / "packed", "--packed")
+    run(capsys, source, "--out", tmp_path / "half")
+    code, _, err = run(capsys, source, "--out", tmp_path / "packed", "--packed")
     assert (code, err) == (0, "")
     half, packed = (tmp_path / f"{name}.safetensors" for name in ("half", "packed"))
     assert packed.stat().st_size < 0.5 * half.stat().st_size
@@ -100,7 +100,7 @@ def test_packed_it_is_smaller_and_acts_by_the_packed_weights(saved, capsys, tmp_
 
 
 def test_full_and_packed_exclude_each_other(saved, capsys, tmp_path):
-    code, _, err = run(capsys, saved[0], "--output", tmp_path / "x", "--full", "--packed")
+    code, _, err = run(capsys, saved[0], "--out", tmp_path / "x", "--full", "--packed")
     assert code == 2
     assert "--full and --packed exclude each other" in err
     assert not (tmp_path / "x.safetensors").exists()
@@ -108,7 +108,7 @@ def test_full_and_packed_exclude_each_other(saved, capsys, tmp_path):
 
 def test_damaged_packed_weights_are_refused(saved, capsys, tmp_path):
     source, agent = saved
-    run(capsys, source, "--output", tmp_path / "packed", "--packed")
+    run(capsys, source, "--out", tmp_path / "packed", "--packed")
     path = tmp_path / "packed.safetensors"
     tensors, header = load_tensors(path)
     scales = next(name for name in tensors if name.endswith(".scales"))
@@ -122,7 +122,7 @@ def test_damaged_packed_weights_are_refused(saved, capsys, tmp_path):
 @pytest.mark.parametrize("kind", [GCSLAgent, DiscernAgent])
 def test_every_agent_of_the_library_can_be_exported(kind, capsys, tmp_path):
     kind(GRID, buffer_size=60, device="cpu", seed=0).save(tmp_path / "agent")
-    code, _, err = run(capsys, tmp_path / "agent.safetensors", "--output", tmp_path / "small")
+    code, _, err = run(capsys, tmp_path / "agent.safetensors", "--out", tmp_path / "small")
     assert (code, err) == (0, "")
     action, _ = kind.load(tmp_path / "small").predict(observations(2))
     assert action.shape == (2,)
@@ -134,7 +134,7 @@ def test_what_does_not_fit_half_precision_is_said_and_nothing_is_written(saved, 
     with torch.no_grad():
         next(agent.policy.model.parameters())[0] = 1e6
     agent.save(tmp_path / "large")
-    words = (tmp_path / "large.safetensors", "--output", tmp_path / "small")
+    words = (tmp_path / "large.safetensors", "--out", tmp_path / "small")
     code, _, err = run(capsys, *words)
     assert code == 2
     assert "half must be False" in err
@@ -146,4 +146,13 @@ def test_what_does_not_fit_half_precision_is_said_and_nothing_is_written(saved, 
 def test_what_is_no_agent_is_refused(capsys, tmp_path):
     code, _, err = run(capsys, tmp_path / "nothing")
     assert code == 2
-    assert "there is no such file" in err
+    assert f"there is no such file, nor {tmp_path}/nothing.safetensors" in err
+    _, _, err = run(capsys, tmp_path / "nothing.safetensors")
+    assert err.endswith("there is no such file\n")
+
+
+def test_a_folder_gets_a_file_of_the_usual_name(saved, capsys, tmp_path):
+    code, out, _ = run(capsys, saved[0], "--out", tmp_path)
+    assert code == 0
+    assert [file.name for file in tmp_path.iterdir()] == ["GridWorld-glamor.safetensors"]
+    assert str(tmp_path / "GridWorld-glamor.safetensors") in out

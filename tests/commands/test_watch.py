@@ -76,7 +76,7 @@ def saved(tmp_path_factory):
 
 def test_the_film_and_the_table_are_of_the_goals_named(saved, capsys, tmp_path):
     file, path = saved / "GlamorAgent.safetensors", tmp_path / "films" / "room.mp4"
-    code, out, err = run(capsys, "watch", file, "--goal", 3, 19, "--output", path, "--fps", 4)
+    code, out, err = run(capsys, "watch", file, "--goal", 3, 19, "--out", path, "--fps", 4)
     assert (code, err) == (0, "")
     assert f"film: {path}" in out
 
@@ -96,7 +96,7 @@ def test_the_film_and_the_table_are_of_the_goals_named(saved, capsys, tmp_path):
 
 
 def test_the_end_of_an_episode_has_the_colour_of_its_verdict(saved, capsys, tmp_path):
-    words = ("watch", saved / "dice.safetensors", "--goals", "all", "--output", tmp_path)
+    words = ("watch", saved / "dice.safetensors", "--goals", "all", "--out", tmp_path)
     code, out, _ = run(capsys, *words)
     assert code == 0
     told = rows(out)
@@ -113,7 +113,7 @@ def test_the_end_of_an_episode_has_the_colour_of_its_verdict(saved, capsys, tmp_
 
 def test_games_are_shown_in_colour_beside_what_the_agent_sees(saved, capsys, tmp_path):
     path = tmp_path / "pong.webm"
-    words = ("--episodes", 1, "--env", "horizon=3", "--output", path)
+    words = ("--episodes", 1, "--env", "horizon=3", "--out", path)
     code, out, _ = run(capsys, "watch", saved / "pong.safetensors", *words)
     assert code == 0
     assert [row[:2] for row in rows(out)] == [["0", "3"]]
@@ -127,7 +127,7 @@ def test_games_are_shown_in_colour_beside_what_the_agent_sees(saved, capsys, tmp
 
 @pytest.mark.parametrize("kind", ["GCSLAgent", "DiscernAgent"])
 def test_agents_that_do_not_plan_are_filmed_too(kind, saved, capsys, tmp_path):
-    words = ("--goal", 5, "--output", tmp_path / "film.gif")
+    words = ("--goal", 5, "--out", tmp_path / "film.gif")
     code, out, _ = run(capsys, "watch", saved / f"{kind}.safetensors", *words)
     assert code == 0
     assert rows(out)[0][:4] == ["5", "10", "", ""]
@@ -174,7 +174,7 @@ def test_of_few_goals_each_is_played():
 def test_the_film_is_opened_on_request(saved, capsys, tmp_path, monkeypatch):
     opened = []
     monkeypatch.setattr(webbrowser, "open", lambda uri: opened.append(uri))
-    words = ("watch", saved / "dice.safetensors", "--episodes", 1, "--output", tmp_path)
+    words = ("watch", saved / "dice.safetensors", "--episodes", 1, "--out", tmp_path)
     _, out, _ = run(capsys, *words)
     assert not opened
     _, out, _ = run(capsys, *words, "--open")
@@ -195,8 +195,8 @@ def test_the_film_is_opened_on_request(saved, capsys, tmp_path, monkeypatch):
         ("dice.safetensors", ["--goals", "some"], "goals must be 'train'"),
         ("dice.safetensors", ["--episodes", "0"], "--episodes must be an integer from 1 to"),
         ("dice.safetensors", ["--fps", "0"], "fps must be an integer from 1 to 100, got 0"),
-        ("dice.safetensors", ["--output", "film.avi"], "--output must be a folder, or end in .mp4"),
-        ("dice.safetensors", ["--output", "taken/film.mp4"], "taken"),
+        ("dice.safetensors", ["--out", "film.avi"], "--out must be a folder, or end in .mp4"),
+        ("dice.safetensors", ["--out", "taken/film.mp4"], "taken"),
         ("dice.safetensors", ["--env", "speed=3"], "speed"),
         ("dice.safetensors", ["--algorithm", "gcsl"], "it holds a GlamorAgent, not a GCSLAgent"),
         ("dice.safetensors", ["--algorithm", "dqn-her"], "only where trust is given"),

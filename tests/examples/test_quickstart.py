@@ -18,4 +18,4 @@ def test_it_trains_plans_and_evaluates(monkeypatch, capsys, task):
 
 @pytest.mark.slow
 def test_it_learns_the_grid_world_as_it_stands():
-    assert runpy.run_path(str(SCRIPT))["main"]("glamor/GridWorld-v0", 10_000, 0) >= 0.9
+    assert runpy.run_path(str(SCRIPT))["main"]("glamor/GridWorld-v0", "small", 10_000, 0) >= 0.9

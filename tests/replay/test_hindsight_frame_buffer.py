@@ -181,6 +181,8 @@ def test_what_it_cannot_relabel_truly_is_refused():
 def test_bad_arguments_are_refused_by_name(changes, message):
     with pytest.raises(ValueError, match=message):
         make_buffer(**changes)
+    with pytest.raises(TypeError, match="no option 'goal_selection_strategy'; known: device"):
+        make_buffer(goal_selection_strategy="future")
     with pytest.raises(ValueError, match="observation_space"):
         HindsightFrameBuffer(10, PICTURES["observation"], spaces.Discrete(3))
     with pytest.raises(ValueError, match="action_space"):

@@ -8,8 +8,10 @@ import pytest
 from gymnasium import spaces
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TimeLimit
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
+import glamor_gym  # noqa: F401
 from glamor_gym.vector.sb3 import GymnasiumVecEnv, as_vec_env, horizon_of
 
 VECTORS = {
@@ -65,6 +67,26 @@ def test_a_vector_without_a_horizon_is_refused_and_lives_on(make_vector):
     with pytest.raises(ValueError, match="env does not tell its horizon"):
         horizon_of(vector)
     vector.reset()
+
+
+def test_environments_of_several_horizons_are_refused():
+    def make(horizon):
+        return lambda: gym.make("glamor/GridWorld-v0", horizon=horizon)
+
+    vector = as_vec_env(DummyVecEnv([make(10), make(5)]))
+    with pytest.raises(ValueError, match=r"environments with one horizon, got \[5, 10\]"):
+        horizon_of(vector)
+
+
+def test_who_watches_an_environment_changes_none_of_its_goals():
+    goals = []
+    for env in (gym.make("glamor/GridWorld-v0"), Monitor(gym.make("glamor/GridWorld-v0"))):
+        vector = as_vec_env(env)
+        vector.seed(0)
+        goals.append([vector.reset()["desired_goal"].argmax() for _ in range(8)])
+        assert isinstance(vector.envs[0], Monitor)
+        assert not isinstance(vector.envs[0].env, Monitor)
+    assert goals[0] == goals[1]
 
 
 @pytest.mark.parametrize("name", ["GridWorld", "GridWorld-v0"])

@@ -396,7 +396,7 @@ def test_what_info_lacks_is_named(make):
     env = make(reward="labels")
     _, info = env.reset()
     picture = np.zeros((1, *SIZE), np.uint8)
-    with pytest.raises(ValueError, match="info must hold 'stopped'"):
+    with pytest.raises(ValueError, match=r"info must hold 'stopped'.*copy_info_dict=True"):
         env.compute_reward(picture, picture, {})
     with pytest.raises(ValueError, match="info must hold 'steps_left'"):
         env.compute_truncated(picture[None], picture[None], [{"stopped": False}])
