@@ -391,6 +391,13 @@ def test_what_cannot_be_trained_is_refused(capsys, tmp_path, words, told):
     assert not (tmp_path / "run").exists()
 
 
+def test_the_folder_of_a_run_is_no_file(capsys, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    err = refused(capsys, "train", *SMALL, "--run-dir", str(tmp_path / "notes.txt"))
+    assert f"--run-dir must be a folder, and {tmp_path}/notes.txt is a file" in err
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
 @pytest.mark.parametrize("path", ["nothing", "."])
 def test_what_is_no_agent_is_refused(capsys, tmp_path, monkeypatch, path):
     monkeypatch.chdir(tmp_path)
