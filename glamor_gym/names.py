@@ -24,13 +24,16 @@ def nearest_names(name: str, known: Iterable[str]) -> str:
 
     Args:
         name: what was typed; upper and lower case count as the same.
-        known: every name that there is, at least one.
+        known: every name that there is, at least one; of ``A.B``, B alone is near as well.
     """
-    by_lower_case = {entry.lower(): entry for entry in known}
-    near = difflib.get_close_matches(name.lower(), by_lower_case, n=MOST, cutoff=0.6)
+    by_spelling: dict[str, str] = {}
+    for entry in known:
+        for spelling in (entry.lower(), entry.lower().rpartition(".")[2]):
+            by_spelling.setdefault(spelling, entry)
+    near = difflib.get_close_matches(name.lower(), by_spelling, n=MOST, cutoff=0.6)
     if near:
-        return f"did you mean {' or '.join(by_lower_case[match] for match in near)}?"
-    return f"known: {', '.join(by_lower_case.values())}"
+        return f"did you mean {' or '.join(dict.fromkeys(map(by_spelling.__getitem__, near)))}?"
+    return f"known: {', '.join(dict.fromkeys(by_spelling.values()))}"
 
 
 def naming_options(function: Callable[P, R]) -> Callable[P, R]:

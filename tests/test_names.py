@@ -18,6 +18,12 @@ def test_the_nearest_names_are_told(name, told):
     assert nearest_names(name, ["Pong", "Pond", "Qbert"]) == told
 
 
+def test_the_last_part_of_a_name_is_near_as_well():
+    known = ["batch_size", "policy_kwargs.token_size"]
+    assert nearest_names("token_sise", known).startswith("did you mean policy_kwargs.token_size")
+    assert nearest_names("xyz", known) == "known: batch_size, policy_kwargs.token_size"
+
+
 def test_an_option_that_there_is_not_tells_the_nearest():
     @naming_options
     def make(task: str, *, horizon: int = 1, sticky: float = 0.0) -> tuple[str, int, float]:

@@ -40,7 +40,7 @@ def test_a_change_is_told_by_what_it_changes():
     ("change", "told"),
     [
         ({"n_trails": 7}, "change names 'n_trails'; did you mean n_trials"),
-        ({"token_size": 8}, r"or policy_kwargs\.token_size"),
+        ({"token_size": 8}, r"did you mean policy_kwargs\.token_size"),
         ({"planner": {"guide": False}}, r"did you mean planner\.guided"),
         ({"policy_kwargs": {"fusoin": "late"}}, r"did you mean policy_kwargs\.fusion"),
         ({"seed": 3}, "change names 'seed'"),
