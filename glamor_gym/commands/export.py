@@ -31,11 +31,11 @@ def export(options: Export) -> int:
             )
         agent = saved.load("cpu", trust=False)
         assert isinstance(agent, ImageGoalAgent)
-        folder = saved.home if options.agent.is_dir() else options.agent.parent
-        if options.out is not None and options.out.is_dir():
-            folder = options.out
-        usual = folder / f"{get_task(saved.task).name}-{saved.algorithm.name}"
-        path = with_suffix(usual if options.out in (None, folder) else options.out)
+        beside = saved.home if options.agent.is_dir() else options.agent.parent
+        path = beside if options.out is None else options.out
+        if path.is_dir():
+            path /= f"{get_task(saved.task).name}-{saved.algorithm.name}"
+        path = with_suffix(path)
         if path.resolve() in (saved.file.resolve(), with_suffix(saved.file).resolve()):
             raise ValueError(f"--out must be another file than the agent's own, got {path}")
         agent.save(path, exclude=["optimizer"], half=not options.full, packed=options.packed)

@@ -92,8 +92,10 @@ class GoalEnvSubject:
     @cached_property
     def stop_action(self) -> int | None:
         """Number of its STOP action; None where it has none."""
-        told = self.env.has_wrapper_attr("stop_action") and self.env.get_wrapper_attr("stop_action")
-        return None if told is None or told is False else int(told)
+        if not self.env.has_wrapper_attr("stop_action"):
+            return None
+        told = self.env.get_wrapper_attr("stop_action")
+        return None if told is None else int(told)
 
     @property
     def time_limit(self) -> int | None:

@@ -43,16 +43,20 @@ def published_rates(task: str) -> Mapping[str, Rate]:
     Raises:
         ValueError: there is no such task.
     """
-    return MappingProxyType(_table().get(get_task(task).name, {}))
+    return _table().get(get_task(task).name, MappingProxyType({}))
 
 
 @functools.cache
-def _table() -> dict[str, dict[str, Rate]]:
+def _table() -> dict[str, Mapping[str, Rate]]:
     text = resources.files(__package__).joinpath("table1.csv").read_text()
     return {
-        row["task"]: {
-            method: Rate(float(row[f"{method.lower()}_mean"]), float(row[f"{method.lower()}_std"]))
-            for method in METHODS
-        }
+        row["task"]: MappingProxyType(
+            {
+                method: Rate(
+                    float(row[f"{method.lower()}_mean"]), float(row[f"{method.lower()}_std"])
+                )
+                for method in METHODS
+            }
+        )
         for row in csv.DictReader(text.splitlines())
     }

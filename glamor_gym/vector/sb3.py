@@ -48,7 +48,7 @@ def as_vec_env(env: AnyEnv) -> VecEnv:
         vec_env = GymnasiumVecEnv(env)
     elif isinstance(env, gym.Env | str):
         single = _made(env) if isinstance(env, str) else env
-        is_monitored = isinstance(single, Monitor) and _is_whole(single.env)
+        is_monitored = isinstance(single, Monitor) and _made_whole(single.env) is single.env
         monitored = single if is_monitored else Monitor(_made_whole(single))
         return DummyVecEnv([lambda: monitored])
     else:
@@ -60,13 +60,8 @@ def as_vec_env(env: AnyEnv) -> VecEnv:
     return vec_env
 
 
-def _is_whole(env: gym.Env[Any, Any]) -> bool:
-    """Return whether an environment has STOP and offers snapshots."""
-    return env.has_wrapper_attr("stop_action") and offers_snapshots(env)
-
-
 def _made_whole(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
-    """Return an environment with what it lacks of STOP and snapshots."""
+    """Return an environment with what it lacks of STOP and snapshots; itself if nothing."""
     stopping = env if env.has_wrapper_attr("stop_action") else StopAction(env)
     return stopping if offers_snapshots(stopping) else EpisodeJournal(stopping)
 
@@ -105,15 +100,16 @@ def horizon_of(env: VecEnv) -> int:
         ValueError: none of them is there, or the environments have horizons of their own.
     """
     space = env.observation_space
-    if env.has_attr("horizon") and len(told := set(env.get_attr("horizon"))) > 1:
+    told = set(env.get_attr("horizon")) if env.has_attr("horizon") else set()
+    if len(told) > 1:
         raise ValueError(f"env must be of environments with one horizon, got {sorted(told)}")
     if isinstance(space, spaces.Dict) and "steps_left" in space.spaces:
         box = space["steps_left"]
         assert isinstance(box, spaces.Box)
         if np.isfinite(box.high).all():
             return int(box.high.max())
-    if env.has_attr("horizon"):
-        return int(env.get_attr("horizon")[0])
+    if told:
+        return int(told.pop())
     spec = env.get_attr("spec")[0]
     if spec is None or spec.max_episode_steps is None:
         raise ValueError(
