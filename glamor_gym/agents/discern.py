@@ -209,9 +209,11 @@ class DiscernAgent(ReactiveAgent):
         ends = batch.steps_to_end <= n_steps
         following = (batch.next_observation, batch.goal, batch.next_steps_left)
         with self.policy.autocast():
-            best = expectation(self.policy.model.q(*following)).argmax(dim=-1)
-            probs = self.policy.model.target(*following).exp()
-        chosen = probs[torch.arange(len(best)), best]
+            log_q = self.policy.model.q(*following)
+            log_target = self.policy.model.target(*following)
+        # Outside: in bfloat16, values of a few actions would be equal, and the first be taken.
+        best = expectation(log_q).argmax(dim=-1)
+        chosen = log_target[torch.arange(len(best)), best].exp()
         # All reward comes with the last step, `steps_to_end` − 1 steps from now.
         discounted = torch.where(ends, reward * gamma ** (batch.steps_to_end - 1), 0.0)
         return project(chosen, discounted, torch.where(ends, 0.0, gamma**n_steps))

@@ -93,6 +93,20 @@ def test_targets_discount_the_one_reward_or_the_value_to_come(trained):
     torch.testing.assert_close(mean[~ends], bootstrapped[~ends], atol=1e-4, rtol=0)
 
 
+def test_the_action_that_a_target_is_of_is_not_chosen_in_bfloat16(monkeypatch):
+    agent = make(precision="bfloat16").learn(80)
+    batch = agent.replay_buffer.sample(16)
+    seen = []
+
+    def spy(log_probs):
+        seen.append(expectation(log_probs).dtype)
+        return expectation(log_probs)
+
+    monkeypatch.setattr("glamor_gym.agents.discern.expectation", spy)
+    agent.targets(batch, torch.ones(16))
+    assert seen == [torch.float32]
+
+
 def test_a_loss_that_is_no_number_is_told_of():
     agent = make().learn(80)
     with torch.no_grad():
