@@ -31,6 +31,8 @@ test-slow: $(VENV)/.ready  ## what takes minutes: learning to the end, on small 
 	$(BIN)/pytest -m slow
 
 gpu: $(VENV)/.ready  ## what needs a CUDA device
+	@$(BIN)/python -c 'import sys, torch; \
+		sys.exit(None if torch.cuda.is_available() else f"PyTorch {torch.__version__} sees no CUDA device")'
 	$(BIN)/pytest -m gpu
 
 lint: $(VENV)/.ready

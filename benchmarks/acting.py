@@ -18,7 +18,7 @@ Batch = dict[str, NDArray[Any]]
 
 def run() -> Iterator[Comparison]:
     """Compare one observation and a batch of 32."""
-    agent = GlamorAgent(TASK, **GlamorAgent.preset("compact"), seed=0)
+    agent = GlamorAgent(TASK, **GlamorAgent.preset("compact"), seed=0, device="cpu")
     for n_rows in (1, 32):
         yield compare_acting(agent, make_batch(agent, n_rows))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self
 
 import torch
 
@@ -23,8 +23,6 @@ from glamor_gym.agents.storage import AgentFileError, load_tensors, save_tensors
 from glamor_gym.checks import as_instance
 from glamor_gym.files import PathOrStream
 from glamor_gym.vector.sb3 import AnyEnv, as_vec_env
-
-Self = TypeVar("Self", bound="ImageGoalAgent")
 
 
 class ImageGoalAgent(TrajectoryLearner):
@@ -103,7 +101,7 @@ class ImageGoalAgent(TrajectoryLearner):
 
     @classmethod
     def load(
-        cls: type[Self],
+        cls,
         path: PathOrStream,
         env: AnyEnv | None = None,
         device: torch.device | str = "auto",
@@ -233,7 +231,7 @@ class ImageGoalAgent(TrajectoryLearner):
 
     @classmethod
     def load_checkpoint(
-        cls: type[Self],
+        cls,
         path: str | Path,
         env: AnyEnv | None = None,
         device: torch.device | str = "auto",

@@ -30,11 +30,12 @@ from stable_baselines3.common.policies import BasePolicy
 from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.agents.episodes import NO_ACTION
 from glamor_gym.agents.observations import as_batch, steps_left_of
-from glamor_gym.agents.plan_state import PlanState, padded, tokens_at
+from glamor_gym.agents.plan_state import PlanState, padded
 from glamor_gym.agents.policy import GlamorPolicy
 from glamor_gym.agents.presets import GLAMOR_PRESETS, make_preset
 from glamor_gym.agents.settings import DataPolicy, GlamorSettings, LearningRateSchedule, Precision
 from glamor_gym.checks import as_instance
+from glamor_gym.models import Losses
 from glamor_gym.models.augmentation import shift_together
 from glamor_gym.names import naming_options
 from glamor_gym.planners import PlannerSettings, StopRule
@@ -210,12 +211,8 @@ class GlamorAgent(ImageGoalAgent):
     def update(self, batch: SegmentBatch) -> dict[str, torch.Tensor]:
         """Descend the gradient of Equation 9: −log p_inv − α log p_prior, in the mean."""
         self.policy.model.measure_once(batch.observation, batch.goal)
-        # Whitened first: what never moves is nothing then, and shifting nothing shows no edges.
-        pictures = self.policy.whitened(batch.observation, batch.goal)
-        observation, goal = shift_together(*pictures, self.settings.image_shift, self.generator)
-        inverse, prior = self.policy.losses(observation, goal, batch.tokens, batch.length)
+        inverse, prior = self._losses(batch, self.settings.image_shift)
         loss = inverse + self.settings.prior_coef * prior
-
         grad_norm = self.policy.descend(loss, self.settings.max_grad_norm)
         self.policy.averages_updated()
         return {
@@ -225,6 +222,15 @@ class GlamorAgent(ImageGoalAgent):
             "information_gap": (prior - inverse).detach(),
             "grad_norm": grad_norm,
         }
+
+    def _losses(self, batch: SegmentBatch, image_shift: int = 0) -> Losses:
+        """Return the two terms of Equation 9 on a batch."""
+        model = self.policy.model
+        with self.policy.autocast():
+            # Whitened before it is shifted, so that the repeated edges of a still background are 0.
+            pictures = model.whitened(batch.observation, batch.goal)
+            pictures = shift_together(*pictures, image_shift, self.generator)
+            return model.losses(*pictures, batch.tokens, batch.length)
 
     def _remember(self, env: int, trajectory: Trajectory) -> None:
         """Store an episode; now and then look first how well it is known while it is new."""
@@ -245,9 +251,7 @@ class GlamorAgent(ImageGoalAgent):
         replay = self._make_replay(self._n_updates, capacity=len(trajectory) + 1)
         replay.add(trajectory)
         batch = replay.sample(self.batch_size, self.device)
-        pictures = self.policy.whitened(batch.observation, batch.goal)
-        losses = self.policy.losses(*pictures, batch.tokens, batch.length)
-        inverse, prior = (float(loss) for loss in losses)
+        inverse, prior = (float(loss) for loss in self._losses(batch))
         return {
             "inverse_loss": inverse,
             "prior_loss": prior,
@@ -257,14 +261,13 @@ class GlamorAgent(ImageGoalAgent):
     # ---------------------------------------------------------- collecting data (§3.5, open loop)
 
     def _begin_collection(self) -> None:
-        self._plans: NDArray[np.int64] = np.full((self.n_envs, self.horizon + 1), NO_ACTION)
-        self._cursors: NDArray[np.int64] = np.zeros(self.n_envs, dtype=np.int64)
+        self._plans = PlanState.before_the_first(self.n_envs, self.horizon)
 
     def _carried(self) -> Snapshot:
-        return {"plans": self._plans.copy(), "cursors": self._cursors.copy()}
+        return {"plans": self._plans.tokens.copy(), "cursors": self._plans.cursor.copy()}
 
     def _carry_on(self, carried: Mapping[str, Any]) -> None:
-        self._plans, self._cursors = carried["plans"], carried["cursors"]
+        self._plans.tokens[:], self._plans.cursor[:] = carried["plans"], carried["cursors"]
 
     def collect(
         self, observations: Mapping[str, NDArray[Any]], starts: NDArray[np.bool_]
@@ -286,9 +289,9 @@ class GlamorAgent(ImageGoalAgent):
             planner = replace(self.planner, stop="free", stop_first=False, guided=True)
             no_steps = np.zeros(int(starts.sum()), dtype=np.int64)
             plans = self._plan(first, no_steps, planner, self.generator)
-            self._plans[starts], self._cursors[starts] = self._padded(plans.tokens), 0
-        actions = tokens_at(self._plans, self._cursors)
-        self._cursors = np.minimum(self._cursors + 1, self.horizon)
+            self._plans.tokens[starts], self._plans.cursor[starts] = self._padded(plans.tokens), 0
+        actions = self._plans.next_tokens
+        self._plans = self._plans.advanced()
         return np.where(actions == self.stop_action, NO_ACTION, actions)
 
     # -------------------------------------------------------- planning and acting (Equation 8)
@@ -320,7 +323,7 @@ class GlamorAgent(ImageGoalAgent):
         """
         batch, _ = as_batch(observation, self.observation_space, self.observation_keys)
         no_steps = np.zeros(len(batch["desired_goal"]), dtype=np.int64)
-        planner = self._planner_with(n_trials, stop, guided)
+        planner = self._planner_with(n_trials=n_trials, stop=stop, guided=guided)
         return self._plan(batch, no_steps, planner, self._noise(deterministic, no_steps))
 
     def predict(  # type: ignore[override]
@@ -361,28 +364,33 @@ class GlamorAgent(ImageGoalAgent):
             ValueError: the observation, the state or an option is not as described.
         """
         batch, is_batch = as_batch(observation, self.observation_space, self.observation_keys)
-        planner = self._planner_with(n_trials, stop, guided)
-        if open_loop is None:
-            open_loop = self.open_loop
-        follows = as_instance(open_loop, bool, name="open_loop")
+        planner = self._planner_with(n_trials=n_trials, stop=stop, guided=guided)
+        follows = self.open_loop if open_loop is None else open_loop
+        as_instance(follows, bool, name="open_loop")
         n_rows = len(batch["desired_goal"])
-        own = PlanState.of(state, episode_start, n_rows, self.horizon)
+        plans = PlanState.of(state, episode_start, n_rows, self.horizon)
 
-        next_token = own.next_tokens
-        looks_again = planner.stop_first or planner.stop == "never"
+        stops_next = plans.next_tokens == self.stop_action
+        looks_again = planner.may_stop_first or planner.stop == "never"
         elects = looks_again and not follows and self.policy.elects(planner)
-        keeps = next_token != NO_ACTION if follows else next_token == self.stop_action
-        if planner.stop == "never" or (planner.stop_first and not follows and not elects):
-            keeps &= next_token != self.stop_action  # look again rather than stop
+        # Which rows go on with the plan that they have? The others make a new one.
+        if follows:
+            keeps = plans.next_tokens != NO_ACTION
+        elif planner.may_stop_first and not elects:
+            keeps = np.zeros(n_rows, dtype=bool)  # STOP is what a new plan says
+        else:
+            keeps = stops_next.copy()  # the only action of the plan was taken
+        if planner.stop == "never":
+            keeps &= ~stops_next
         if not keeps.all():
             needs = ~keeps
             rows = {key: value[needs] for key, value in batch.items()}
             make = self._beginnings if elects else self._whole_plans
-            made = make(rows, own.steps[needs], planner, deterministic)
-            own.tokens[needs], own.log_score[needs] = made
-            own.cursor[needs] = 0
-            next_token = own.next_tokens
-        return (next_token if is_batch else next_token[0]), own.advanced()
+            made = make(rows, plans.steps[needs], planner, deterministic)
+            plans.tokens[needs], plans.log_score[needs] = made
+            plans.cursor[needs] = 0
+        actions = plans.next_tokens
+        return (actions if is_batch else actions[0]), plans.advanced()
 
     def _whole_plans(
         self,
@@ -404,7 +412,8 @@ class GlamorAgent(ImageGoalAgent):
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return likewise what plans begin with, and the rest of them if it is wanted."""
         self.finish_updates()
-        begun = self.policy.next_tokens(rows, self._most_actions(rows, steps), planner)
+        steps_left = steps_left_of(rows, self.horizon, steps)
+        begun = self.policy.next_tokens(rows, steps_left, planner)
         tokens = self._padded(begun)
         if not self.plans_ahead:
             return tokens, np.full(len(tokens), np.nan)
@@ -413,12 +422,6 @@ class GlamorAgent(ImageGoalAgent):
         happens = (whole[:, 1] == self.stop_action) & (tokens[:, 1] != self.stop_action)
         whole[happens, 1] = NO_ACTION
         return whole, log_score
-
-    def _most_actions(
-        self, batch: Mapping[str, NDArray[Any]], steps: NDArray[np.int64]
-    ) -> torch.Tensor:
-        """Return (B,) how long plans may be; `steps` were taken (used where nothing tells)."""
-        return torch.from_numpy(steps_left_of(batch, self.horizon, steps))
 
     def _plan(
         self,
@@ -429,21 +432,13 @@ class GlamorAgent(ImageGoalAgent):
     ) -> Plan:
         """Plan for a checked batch."""
         self.finish_updates()
-        return self.policy.plan(batch, self._most_actions(batch, steps), planner, generator)
+        steps_left = steps_left_of(batch, self.horizon, steps)
+        return self.policy.plan(batch, steps_left, planner, generator)
 
-    def _planner_with(
-        self, n_trials: int | None, stop: StopRule | None, guided: bool | None
-    ) -> PlannerSettings:
-        own = self.planner
-        stop = own.stop if stop is None else stop
-        return replace(
-            own,
-            n_trials=own.n_trials if n_trials is None else n_trials,
-            guided=own.guided if guided is None else guided,
-            stop=stop,
-            # An agent that is not to stop has no use for plans that begin with it.
-            stop_first=own.stop_first and stop == "free",
-        )
+    def _planner_with(self, **options: Any) -> PlannerSettings:
+        """Return the agent's planner settings, but for the options that a call gives."""
+        given = {name: value for name, value in options.items() if value is not None}
+        return replace(self.planner, **given)
 
     def _noise(self, deterministic: bool, steps: NDArray[np.int64]) -> torch.Generator:
         """Return the source of the planner's noise; where that is to repeat, it goes by the clock.

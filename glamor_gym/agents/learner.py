@@ -16,7 +16,7 @@ import math
 import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -45,8 +45,6 @@ from glamor_gym.types import Trajectory
 from glamor_gym.vector.rows import row_of
 from glamor_gym.vector.sb3 import AnyEnv, as_vec_env, horizon_of, task_id_of
 
-Self = TypeVar("Self", bound="TrajectoryLearner")
-
 Metrics = dict[str, float]
 
 
@@ -66,10 +64,10 @@ class TrajectoryLearner(OffPolicyAlgorithm):
 
     Attributes:
         overlap: whether updates are made on a thread of their own while the environments step.
-            What is learned stays the same to the last bit: each update gets the samples that it
-            would have got, and the agent's methods wait for it; call :meth:`finish_updates` before
-            you look at `policy` itself. True from the start for agents that act by plans and learn
-            on CUDA; may be set.
+            What is learned stays the same (on a CPU to the last bit): each update gets the samples
+            that it would have got, and the agent's methods wait for it; call
+            :meth:`finish_updates` before you look at `policy` itself. True from the start for
+            agents that act by plans and learn on CUDA; may be set.
         task_id: id of the environment that it learned in; None where that was made otherwise than
             by ``gym.make``, and for files from before it was kept.
 
@@ -273,7 +271,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         return self.settings.exploration_eps(self.num_timesteps)
 
     def learn(
-        self: Self,
+        self,
         total_timesteps: int = 500_000,
         callback: MaybeCallback = None,
         log_interval: int | None = 100,
@@ -355,7 +353,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             restore_log(logger, self._left_off["log"])
 
     def resume(
-        self: Self,
+        self,
         callback: MaybeCallback = None,
         log_interval: int = 100,
         tb_log_name: str = "",
@@ -498,15 +496,16 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             return
         self.finish_updates()
         self._update_learning_rate(self.policy.optimizer)
+        numbers = range(self._n_updates + 1, due + 1)
         if self.overlap:
-            numbers = range(self._n_updates + 1, due + 1)
             batches = [self.replay_buffer.sample(batch_size, self.device) for _ in numbers]
             self._updates.begin(lambda: list(map(self._make_update, numbers, batches)))
-            self._n_updates = due  # as good as made: whoever looks at them waits
-        while self._n_updates < due:
-            batch = self.replay_buffer.sample(batch_size, self.device)
-            self._record(self._make_update(self._n_updates + 1, batch))
-            self._n_updates += 1
+            self._n_updates = due  # counted as made: finish_updates waits for them
+        else:
+            for number in numbers:
+                batch = self.replay_buffer.sample(batch_size, self.device)
+                self._record(self._make_update(number, batch))
+                self._n_updates = number
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/exploration_rate", self.exploration_rate)
 

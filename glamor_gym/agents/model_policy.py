@@ -107,6 +107,7 @@ class ModelPolicy(BasePolicy):
 def _multiplies_bfloat16(device: torch.device) -> bool:
     """Return whether a device has instructions for bfloat16 products."""
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+        with torch.cuda.device(device):
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

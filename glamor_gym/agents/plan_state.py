@@ -6,15 +6,13 @@ and the token of it that comes next.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from glamor_gym.agents.episodes import NO_ACTION, as_starts
-
-Self = TypeVar("Self", bound="PlanState")
 
 
 class PlanState(NamedTuple):
@@ -45,7 +43,7 @@ class PlanState(NamedTuple):
         return tokens_at(self.tokens, self.cursor)
 
     @classmethod
-    def before_the_first(cls: type[Self], n_rows: int, horizon: int) -> Self:
+    def before_the_first(cls, n_rows: int, horizon: int) -> Self:
         """Return the state of so many environments before there are plans."""
         tokens = np.full((n_rows, horizon + 1), NO_ACTION)
         steps, cursor = np.zeros((2, n_rows), dtype=np.int64)
@@ -53,7 +51,7 @@ class PlanState(NamedTuple):
 
     @classmethod
     def of(
-        cls: type[Self],
+        cls,
         state: tuple[NDArray[Any], ...] | None,
         episode_start: NDArray[np.bool_] | None,
         n_rows: int,
@@ -89,7 +87,7 @@ class PlanState(NamedTuple):
             part[starts] = none[starts]
         return own
 
-    def advanced(self: Self) -> Self:
+    def advanced(self) -> Self:
         """Return the state after each next token was taken."""
         last = self.tokens.shape[1] - 1
         return self._replace(steps=self.steps + 1, cursor=np.minimum(self.cursor + 1, last))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from jaxtyping import Int
@@ -20,7 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from glamor_gym.agents.model_policy import ModelPolicy
 from glamor_gym.agents.settings import Precision
 from glamor_gym.checks import as_choice
-from glamor_gym.models import DurationModel, GlamorModel, Losses
+from glamor_gym.models import DurationModel, GlamorModel
 from glamor_gym.models.encoders import EncoderName
 from glamor_gym.models.pair_encoder import Fusion
 from glamor_gym.names import naming_options
@@ -129,21 +130,11 @@ class GlamorPolicy(ModelPolicy):
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
 
-    def whitened(self, observation: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
-        """Return pictures as the encoders take them, see :mod:`glamor_gym.models.whitening`."""
-        with self.autocast():
-            return self.model.whitened(observation, goal)
-
-    def losses(self, observation: Tensor, goal: Tensor, tokens: Tensor, length: Tensor) -> Losses:
-        """Return Equation 9's terms, the encoders at their precision and the rest in float32."""
-        with self.autocast():
-            return self.model.losses(observation, goal, tokens, length)
-
     @torch.inference_mode()
     def plan(
         self,
         observations: Mapping[str, NDArray[Any]],
-        max_actions: Int[Tensor, "b"],
+        max_actions: NDArray[np.int64],
         settings: PlannerSettings,
         generator: torch.Generator,
     ) -> Plan:
@@ -154,11 +145,11 @@ class GlamorPolicy(ModelPolicy):
             with self.autocast():
                 encoded = model.encode(observation, goal)
             with self._in_float32():
-                return plan_by_duration(encoded, max_actions, settings, generator)
+                return plan_by_duration(encoded, torch.from_numpy(max_actions), settings, generator)
         with self.autocast():
             folded = model.fold(observation, goal)
         with self._in_float32():
-            return self._planner(folded, max_actions, settings, generator)
+            return self._planner(folded, torch.from_numpy(max_actions), settings, generator)
 
     def _in_float32(self) -> torch.autocast:
         """Return a context without autocast, which the caller's own may ask for."""
@@ -172,7 +163,7 @@ class GlamorPolicy(ModelPolicy):
     def next_tokens(
         self,
         observations: Mapping[str, NDArray[Any]],
-        max_actions: Int[Tensor, "b"],
+        max_actions: NDArray[np.int64],
         settings: PlannerSettings,
     ) -> Int[Tensor, "b 2"]:
         """Return how plans begin, see :mod:`glamor_gym.planners.election`."""
@@ -181,18 +172,17 @@ class GlamorPolicy(ModelPolicy):
         with self.autocast():
             encoded = model.encode(*self.as_tensors(observations))
         with self._in_float32():
-            return next_tokens_by_duration(encoded, max_actions, settings)
+            return next_tokens_by_duration(encoded, torch.from_numpy(max_actions), settings)
 
     @property
     def _planner(self) -> Planner:
         """The planner for where the networks are: they may have been moved."""
-        kind = self.device.type
-        if kind not in self._planners:
-            self._planners[kind] = planner_for(self.device)
-        return self._planners[kind]
+        if self.device not in self._planners:
+            self._planners[self.device] = planner_for(self.device)
+        return self._planners[self.device]
 
     @cached_property
-    def _planners(self) -> dict[str, Planner]:
+    def _planners(self) -> dict[torch.device, Planner]:
         return {}
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
@@ -202,10 +192,9 @@ class GlamorPolicy(ModelPolicy):
         """
         assert isinstance(observation, dict)
         arrays, steps_left = self.arrays_and_clock(observation)
-        max_actions = torch.from_numpy(steps_left)
         if self.elects(self.planner):
-            return self.next_tokens(arrays, max_actions, self.planner)[:, 0]
+            return self.next_tokens(arrays, steps_left, self.planner)[:, 0]
         generator = torch.Generator(self.device)
         if not deterministic:
             generator.manual_seed(int(torch.randint(2**62, ())))
-        return self.plan(arrays, max_actions, self.planner, generator).tokens[:, 0]
+        return self.plan(arrays, steps_left, self.planner, generator).tokens[:, 0]

@@ -194,7 +194,10 @@ class Arena:
                 f"agent was made for the actions {trained_for}, {self.task} has "
                 f"{self._envs[0].action_space}"
             )
-        with torch.random.fork_rng(range(torch.cuda.device_count())):
+        # Asked for its state, a GPU that nobody uses would be taken into use.
+        in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+        gpus = range(torch.cuda.device_count()) if in_use else ()
+        with torch.random.fork_rng(gpus):
             torch.manual_seed(self._seed)
             yield from play(
                 agent,

@@ -45,6 +45,8 @@ def as_guest(agent: Any, device: str | torch.device | None, seed: int) -> Iterat
                 undone.callback(_move, agent, next(policy.parameters()).device)
                 try:
                     _move(agent, device)
+                except torch.OutOfMemoryError:  # the device is there
+                    raise
                 except (RuntimeError, AssertionError) as error:
                     raise ValueError(f"device {device!r} cannot be used here: {error}") from error
         own = getattr(agent, "generator", None)

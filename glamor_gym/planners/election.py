@@ -77,7 +77,7 @@ def nearness(
             it nothing is.
     """
     p = encoded.log_duration[0, :, :2].exp()
-    near = (p.sum(dim=1) >= settings.arrival_probability) & settings.stop_first
+    near = (p.sum(dim=1) >= settings.arrival_probability) & settings.may_stop_first
     here = p[:, 0] >= p[:, 1]
     return near & here, near & ~here
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 import torch
 from jaxtyping import Int
@@ -29,7 +29,8 @@ SLOT_BUCKET = 16
 """Numbers of slots are rounded up to a multiple of this; of observations, to a power of two."""
 
 MOST_PROGRAMS = 32
-"""Programs kept; the one recorded first gives way. Each holds its own copy of inputs and noise."""
+"""Programs kept, each with its own copy of inputs and noise. One more, and all of them go: what
+cuBLAS works in belongs to the first and is used by all that were recorded after it."""
 
 WARM_UPS = 3
 """Runs before recording: kernels are loaded, and workspaces made, at their first call."""
@@ -56,20 +57,24 @@ class Planner(Protocol):
 
 def planner_for(device: torch.device) -> Planner:
     """Return the planner that is fastest on a device."""
-    return RecordedPlanner(record_cuda_graph) if device.type == "cuda" else plan
+    return RecordedPlanner(CudaGraphs(device)) if device.type == "cuda" else plan
 
 
 class RecordedPlanner:
     """Plans by programs that were recorded for their shape.
 
     Args:
-        record: how; :func:`record_cuda_graph`, or anything that returns what repeats the work.
+        record: how; :class:`CudaGraphs`, or anything that returns what repeats the work.
     """
 
     def __init__(self, record: Recorder) -> None:
         self._record = record
         self._programs: dict[_Key, _Program] = {}
         self._can_record = True
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Recorder]]:
+        """Have copies record their own programs: these work on this one's memory."""
+        return type(self), (self._record,)
 
     @torch.inference_mode()
     def __call__(
@@ -91,15 +96,16 @@ class RecordedPlanner:
         n_rows, n_slots = len(max_actions), int(max_actions.max()) + 1
         key = _Key(_next_power(n_rows), _next_multiple(n_slots), settings, folded.table.shape)
         if key not in self._programs:
+            if len(self._programs) == MOST_PROGRAMS:
+                self._programs.clear()
             try:
-                program = _Program(key, folded, self._record)
+                self._programs[key] = _Program(key, folded, self._record)
+            except torch.OutOfMemoryError:  # which says nothing about recording
+                raise
             except RuntimeError as error:
                 _LOG.warning("plans are made without a CUDA graph: %s", error)
                 self._can_record = False
                 return plan(folded, max_actions, settings, generator)
-            if len(self._programs) == MOST_PROGRAMS:
-                self._programs.pop(next(iter(self._programs)))
-            self._programs[key] = program
         uniforms = sampling_noise(n_slots, n_rows * settings.n_trials, generator)
         return self._programs[key](folded, max_actions, uniforms)
 
@@ -147,27 +153,50 @@ class _Program:
         )
 
 
-def record_cuda_graph(work: Callable[[], Plan]) -> Callable[[], Plan]:
-    """Record work as a CUDA graph.
+class CudaGraphs:
+    """Records work as CUDA graphs, all on one stream.
 
-    Raises:
-        RuntimeError: the work cannot be recorded.
+    cuBLAS keeps a workspace for each stream that it has worked on.
+
+    Args:
+        device: the GPU that the work is done on.
     """
-    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(WARM_UPS):
-            work()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        result = work()
 
-    def repeat() -> Plan:
-        graph.replay()
-        return result
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream: torch.cuda.Stream | None = None
 
-    return repeat
+    def __reduce__(self) -> tuple[type[Self], tuple[torch.device]]:
+        """Have copies make a stream of their own."""
+        return type(self), (self._device,)
+
+    def __call__(self, work: Callable[[], Plan]) -> Callable[[], Plan]:
+        """Record work on fixed memory; return what repeats it.
+
+        Raises:
+            RuntimeError: the work cannot be recorded.
+        """
+        with torch.cuda.device(self._device):
+            if self._stream is None:
+                self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            self._stream.wait_stream(torch.cuda.current_stream())
+            # Around the recording as well: one that fails does not leave the stream by itself.
+            with torch.cuda.stream(self._stream):
+                for _ in range(WARM_UPS):
+                    work()
+                graph = torch.cuda.CUDAGraph()
+                # What other threads do meanwhile, updates of another agent say, is their affair.
+                with torch.cuda.graph(
+                    graph, stream=self._stream, capture_error_mode="thread_local"
+                ):
+                    result = work()
+            torch.cuda.current_stream().wait_stream(self._stream)
+
+        def repeat() -> Plan:
+            graph.replay()
+            return result
+
+        return repeat
 
 
 def _widened(part: Tensor, n_rows: int) -> Tensor:

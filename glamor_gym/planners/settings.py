@@ -73,6 +73,11 @@ class PlannerSettings:
         for name in ("use_prior", "stop_first", "guided", "vote"):
             as_instance(getattr(self, name), bool, name=name)
 
+    @property
+    def may_stop_first(self) -> bool:
+        """Whether a plan may be STOP alone: where `stop` is not ``"free"``, that is of no use."""
+        return self.stop_first and self.stop == "free"
+
     def stop_is_open(self, slot: int) -> bool:
         """Return whether a candidate may sample STOP as its token number `slot`, from 0."""
-        return self.stop != "end" and (slot > 0 or self.stop_first)
+        return self.stop != "end" and (slot > 0 or self.may_stop_first)

@@ -106,7 +106,7 @@ def _sample(
     stop = len(z) - 1
     if slot == last_slot:
         return stop
-    may_stop = settings.stop != "end" and (slot > 0 or settings.stop_first)
+    may_stop = settings.stop != "end" and (slot > 0 or settings.may_stop_first)
     weights = z[: stop + may_stop] if settings.guided else torch.zeros(stop + may_stop)
     sum_so_far = 0.0
     for token, probability in enumerate(weights.softmax(dim=0).tolist()):

@@ -309,5 +309,7 @@ def to_device(device: torch.device | str, array: NDArray[Any]) -> torch.Tensor:
     """
     try:
         return torch.from_numpy(array).to(device, non_blocking=True)
+    except torch.OutOfMemoryError:  # the device is there
+        raise
     except (RuntimeError, AssertionError, TypeError, ValueError) as error:
         raise ValueError(f"device {device!r} cannot be used here: {error}") from error

@@ -76,7 +76,7 @@ class TrajectoryReplay(TrajectoryStore[SegmentBatch]):
         """
         self._check_batch_size(batch_size)
         drawn = self.rng.integers(0, len(self), size=batch_size)
-        first, now, last = self._spans.locate(drawn)
+        first, now, last = self._locate(drawn)
         furthest = last - now
         if self.near_fraction:
             near = self.rng.random(batch_size) < self.near_fraction

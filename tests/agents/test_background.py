@@ -80,10 +80,12 @@ def test_on_a_cpu_they_overlap_only_where_that_is_asked_for():
 
 @pytest.mark.gpu
 def test_on_a_gpu_they_overlap_unasked_and_come_to_the_same_agent():
-    agents = [make_agent(device="cuda") for _ in range(2)]
+    # Sums on a GPU are in no certain order: only a few updates from the same data come out alike.
+    agents = [make_agent(device="cuda", data_policy="random") for _ in range(2)]
     assert all(agent.overlap for agent in agents)
     agents[1].overlap = False
-    weights = [agent.learn(400).policy.state_dict() for agent in agents]
+    weights = [agent.learn(80).policy.state_dict() for agent in agents]
+    assert agents[0]._n_updates == agents[1]._n_updates == 5
     for name, weight in weights[0].items():
         torch.testing.assert_close(weight, weights[1][name], rtol=1e-3, atol=1e-4)
 

@@ -217,7 +217,7 @@ def test_validation_gives_the_loss_of_the_model(monkeypatch):
     episode = Trajectory(rows["achieved_goal"], np.array([2]), rows["observation"])
     losses = agent._validate(episode)
     with torch.no_grad():
-        wanted = agent.policy.losses(
+        wanted = agent.policy.model.losses(
             torch.from_numpy(rows["observation"][:1]),
             torch.from_numpy(rows["achieved_goal"][1:]),
             tokens=torch.tensor([[2, STOP]]),
@@ -386,6 +386,20 @@ def test_an_agent_that_knows_when_it_has_arrived_may_stop_at_once(stopping):
     assert agent.predict(arrived)[0] == STOP
     assert agent.predict(arrived, stop="never")[0] != STOP
     assert agent.predict(arrived, stop="end")[0] != STOP
+
+
+@pytest.mark.parametrize("stop", ["end", "never"])
+def test_a_planner_that_is_not_to_stop_says_the_same_to_agent_and_policy(stop):
+    policy_kwargs = {**SMALL["policy_kwargs"], "stopping": "duration"}
+    agent = make_agent(stay_fraction=0.2, vote=True, policy_kwargs=policy_kwargs)
+    with torch.no_grad():
+        agent.policy.model.duration[-1].bias[0] += 100.0  # it has arrived, as it sees it
+    batch = observations(2)
+    assert (agent.policy.predict(batch)[0] == STOP).all()
+    agent.planner = replace(agent.planner, stop=stop)
+    action, _ = agent.predict(batch)
+    assert (action != STOP).all()
+    assert agent.policy.predict(batch)[0].tolist() == action.tolist()
 
 
 def test_saved_and_loaded_it_predicts_and_learns_the_same(tmp_path, trained):

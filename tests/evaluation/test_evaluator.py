@@ -186,6 +186,15 @@ def test_moving_to_where_it_is_changes_nothing(device):
     assert agent.policy.weight.device.type == agent.device.type == "cpu"
 
 
+def test_a_graphics_card_that_nobody_uses_is_left_alone(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("it was taken into use")
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_rng_state", refuse)
+    assert evaluate(Movable(), ROOM, goals="all", baselines=False).episodes
+
+
 @pytest.mark.gpu
 def test_an_agent_is_moved_to_the_graphics_card_and_back():
     agent = Movable()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import pickle
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +15,7 @@ from glamor_gym.models import ActionDecoder, Folded, fold
 from glamor_gym.planners import PlannerSettings, plan
 from glamor_gym.planners import recorded as module
 from glamor_gym.planners.random_shooting import roll_out, sampling_noise
-from glamor_gym.planners.recorded import RecordedPlanner, planner_for, record_cuda_graph
+from glamor_gym.planners.recorded import CudaGraphs, RecordedPlanner, planner_for
 from glamor_gym.types import Plan
 
 N_ACTIONS = 4
@@ -103,9 +107,37 @@ def test_only_so_many_programs_are_kept(monkeypatch):
     monkeypatch.setattr(module, "MOST_PROGRAMS", 2)
     recorder = Recorder()
     planner = RecordedPlanner(recorder)
-    for n_rows in (1, 2, 4, 1):  # the first was given up for the third
+    for n_rows in (1, 2, 1, 4, 4, 1, 2):  # all were given up for the third, and for the fifth
         planner(folded_rows(n_rows), torch.full((n_rows,), 3), SETTINGS, noise(0))
-    assert recorder.n_recorded == 4
+        assert len(planner._programs) <= 2
+    assert recorder.n_recorded == 5
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_a_copy_plans_by_programs_of_its_own(copied):
+    planner = RecordedPlanner(Recorder())
+    limits = torch.tensor([5, 9])
+    planner(folded_rows(2), limits, SETTINGS, noise(0))
+    twin = copied(planner)
+    others = folded_rows(2, seed=8)
+    expected = plan(others, limits, SETTINGS, noise(3))
+    assert_same(twin(others, limits, SETTINGS, noise(3)), expected)
+
+
+def test_too_little_memory_for_a_program_is_no_reason_never_to_record_again():
+    recorder = Recorder()
+    is_full = iter([True, False])
+
+    def record(work):
+        if next(is_full):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return recorder(work)
+
+    planner = RecordedPlanner(record)
+    with pytest.raises(torch.OutOfMemoryError):
+        planner(folded_rows(2), torch.tensor([5, 5]), SETTINGS, noise(0))
+    planner(folded_rows(2), torch.tensor([5, 5]), SETTINGS, noise(0))
+    assert recorder.n_recorded == 1
 
 
 def test_where_nothing_can_be_recorded_plans_are_made_all_the_same(caplog):
@@ -134,9 +166,74 @@ def test_a_cpu_has_nothing_to_record():
     assert isinstance(planner_for(torch.device("cuda")), RecordedPlanner)
 
 
+def test_a_recording_that_fails_leaves_no_trace_on_the_streams_of_its_device(monkeypatch):
+    cuda = FakeCuda()
+    for name in ("device", "stream", "Stream", "current_stream", "CUDAGraph", "graph"):
+        monkeypatch.setattr(torch.cuda, name, getattr(cuda, name))
+
+    def fail():
+        raise RuntimeError("operation not permitted")
+
+    record = CudaGraphs(torch.device("cuda:1"))
+    for work, streams in ((lambda: "plan", 1), (fail, 1)):
+        with contextlib.suppress(RuntimeError):
+            record(work)
+        assert cuda.now == ["default"]
+        assert len(cuda.made) == streams
+    assert {device for _, device in cuda.made} == {torch.device("cuda:1")}
+    assert record(lambda: "plan")() == "plan"
+
+
+class FakeCuda:
+    """What of ``torch.cuda`` takes part in recording: streams, the last of which is the current.
+
+    As in PyTorch, a recording that cannot be ended does not leave its stream.
+    """
+
+    class CUDAGraph:
+        def replay(self):
+            pass
+
+    def __init__(self):
+        self.now = ["default"]
+        self.made = []
+        self.on = None
+
+    @contextlib.contextmanager
+    def device(self, device):
+        self.on = device
+        yield
+        self.on = None
+
+    @contextlib.contextmanager
+    def stream(self, stream):
+        before = list(self.now)
+        self.now.append(stream)
+        try:
+            yield
+        finally:
+            self.now = before
+
+    def graph(self, graph, *, stream, capture_error_mode):
+        @contextlib.contextmanager
+        def recording():
+            self.now.append(stream)
+            yield
+            self.now.pop()
+
+        return recording()
+
+    def Stream(self):
+        self.made.append((len(self.made), self.on))
+        return SimpleNamespace(wait_stream=lambda _: None)
+
+    def current_stream(self):
+        return SimpleNamespace(wait_stream=lambda _: None)
+
+
 @pytest.mark.gpu
 def test_a_cuda_graph_makes_the_same_plans():
-    planner = RecordedPlanner(record_cuda_graph)
+    planner = RecordedPlanner(CudaGraphs(torch.device("cuda")))
     for seed, limits in enumerate([[9, 3, 12], [4, 4, 4, 15]]):
         folded = folded_rows(len(limits), seed, "cuda")
         max_actions = torch.tensor(limits)

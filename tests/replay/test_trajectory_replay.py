@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glamor_gym.replay import TrajectoryReplay
+from glamor_gym.replay.frame_ring import to_device
 from glamor_gym.types import Trajectory
 
 N_ACTIONS = 3
@@ -55,6 +57,15 @@ def as_tuples(replay: TrajectoryReplay, n_samples: int) -> set[tuple]:
         )
         for row in range(n_samples)
     }
+
+
+def test_too_little_memory_is_not_taken_for_a_device_that_is_not_there(monkeypatch):
+    def fill_up(*_args, **_kwargs):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch.Tensor, "to", fill_up)
+    with pytest.raises(torch.OutOfMemoryError):
+        to_device("cuda", np.zeros(3))
 
 
 def test_a_written_out_history_gives_exactly_these_tuples():
