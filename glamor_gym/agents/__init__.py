@@ -1,4 +1,19 @@
-"""Agents: Stable-Baselines3 algorithms that reach goals."""
+"""Agents: Stable-Baselines3 algorithms that learn to reach goals.
+
+In: environments with goals. Out: actions, and files to go on from.
+
+Read first ``glamor``, ``gcsl`` and ``discern``: each holds one method's ``update``, ``collect`` and
+``predict`` (or ``act``). Around them:
+
+* ``policy``, ``gcsl_policy``, ``discern_policy``, on ``model_policy``: networks and optimiser;
+* ``learner``: the training loop; ``base``: saving and loading; ``reactive``: acting without plans;
+* ``settings``, ``presets``: hyper-parameters;
+* ``episodes``, ``plan_state``, ``observations``, ``suitability``, ``background``: helpers;
+* ``agent_file``, ``storage``, ``packing``: an agent as one file;
+* ``checkpoint_callback``, ``continuation``, ``process``, ``snapshot_file``, ``checkpoint_folder``,
+  ``interruption``: checkpoints, from which training continues exactly;
+* ``zoo``: RL Zoo.
+"""
 
 from glamor_gym.agents.checkpoint_callback import CheckpointCallback
 from glamor_gym.agents.checkpoint_folder import CheckpointError

@@ -62,7 +62,7 @@ def header_of(agent: ImageGoalAgent) -> dict[str, Any]:
         "version": __version__,
         "task": agent.task_id or "",
         "settings": agent.settings.as_dict(),
-        "habits": agent.habits(),
+        "habits": agent.overrides(),
         "policy": _policy_name(agent),
         "policy_kwargs": agent.policy_kwargs,
         "observation_space": space_to_json(agent.observation_space),
@@ -115,8 +115,9 @@ def build_agent(
     arguments |= {"env": env, "device": device, "_init_setup_model": False}
     agent = cls(**{"policy": header["policy"], **arguments, **changes})
     _restore(agent, header)
-    habits = as_instance(header.get("habits", {}), dict, name="habits")
-    agent.take_habits({name: value for name, value in habits.items() if name not in changes})
+    overrides = as_instance(header.get("habits", {}), dict, name="habits")
+    kept = {name: value for name, value in overrides.items() if name not in changes}
+    agent.apply_overrides(kept)
     if not load_policy(agent, tensors):
         raise AgentFileError("it lacks the policy's weights")
     return agent

@@ -36,12 +36,12 @@ class ImageGoalAgent(TrajectoryLearner):
         """Folder → digest of the checkpoint that was last written to it, or read from it."""
         return {}
 
-    def habits(self) -> dict[str, Any]:
-        """Return, as JSON-able values, what was changed for good beside the settings."""
+    def overrides(self) -> dict[str, Any]:
+        """Return changes made after construction, as JSON-able values; :meth:`save` keeps them."""
         return {}
 
-    def take_habits(self, habits: Mapping[str, Any]) -> None:
-        """Take back what :meth:`habits` returned, from a file.
+    def apply_overrides(self, overrides: Mapping[str, Any]) -> None:
+        """Apply what :meth:`overrides` returned.
 
         Raises:
             TypeError: there is no such thing to change, or it is of another type.
@@ -127,7 +127,8 @@ class ImageGoalAgent(TrajectoryLearner):
             FileNotFoundError: there is no such file.
             OSError: it cannot be read.
             AgentFileError: the file is no saved agent, damaged, or another kind of agent.
-            ValueError: `env` has other spaces, or a keyword is unknown.
+            TypeError: a keyword is of the wrong type.
+            ValueError: `env` has other spaces, or a keyword is unknown or out of range.
         """
         if custom_objects is not None and as_instance(custom_objects, dict, name="custom_objects"):
             raise ValueError(f"custom_objects must be empty, got {custom_objects!r}")
@@ -137,15 +138,19 @@ class ImageGoalAgent(TrajectoryLearner):
             return build_agent(cls, header, tensors, vec_env, device, kwargs)
         except torch.OutOfMemoryError:  # the device's fault, not the file's
             raise
+        except TypeError as error:
+            if kwargs:  # more likely at fault than the file; the message names which
+                raise
+            raise AgentFileError(f"path {str(path)!r} does not fit: {error}") from error
+        except KeyError as error:
+            raise AgentFileError(f"path {str(path)!r} does not fit: it lacks {error}") from error
         except (
             AgentFileError,
             AttributeError,
-            KeyError,
             MemoryError,
             OSError,
             OverflowError,
             RuntimeError,
-            TypeError,
         ) as error:
             raise AgentFileError(f"path {str(path)!r} does not fit: {error}") from error
 
@@ -268,7 +273,7 @@ class ImageGoalAgent(TrajectoryLearner):
             agent = build_agent(cls, header, tensors, vec_env, device, kwargs)
             restore_agent(agent, snapshot)
             folder.read_frames(checkpoint, agent.replay_buffer)
-            agent._left_off = snapshot["process"]
+            agent._pending_process_state = snapshot["process"]
         except torch.OutOfMemoryError:  # the device's fault, not the checkpoint's
             raise
         except (AgentFileError, KeyError, TypeError, RuntimeError) as error:

@@ -49,9 +49,9 @@ def snapshot_agent(agent: ImageGoalAgent) -> Snapshot:
             "device": agent.device.type,
             "torch": agent.generator.get_state(),
         },
-        "process": agent._left_off or snapshot_process(agent),
-        "learned": agent._learned(),
-        "episodes": _take_episodes(agent),
+        "process": agent._pending_process_state or snapshot_process(agent),
+        "learned": agent._extra_state(),
+        "episodes": _snapshot_episodes(agent),
     }
 
 
@@ -71,7 +71,7 @@ def restore_agent(agent: ImageGoalAgent, snapshot: Mapping[str, Any]) -> None:
     agent.replay_buffer.restore(snapshot["replay"])
     episodes = snapshot["episodes"]
     # Checkpoints from before it stood by itself have it among the episodes, where there are any.
-    agent._take_learned(snapshot.get("learned", episodes["carried"] if episodes else {}))
+    agent._load_extra_state(snapshot.get("learned", episodes["carried"] if episodes else {}))
     agent._total_timesteps = snapshot["total_timesteps"]
     agent._current_progress_remaining = snapshot["progress_remaining"]
     window = agent._stats_window_size
@@ -88,15 +88,15 @@ def restore_agent(agent: ImageGoalAgent, snapshot: Mapping[str, Any]) -> None:
             f"{agent.device.type}: it draws other random numbers from here on",
             stacklevel=4,
         )
-    agent._left_episodes = agent.env is None and episodes is not None
+    agent._dropped_episodes = agent.env is None and episodes is not None
     if agent.env is not None:
-        _give_episodes(agent, episodes)
+        _restore_episodes(agent, episodes)
 
 
 # ------------------------------------------------------------------------------------ episodes
 
 
-def _take_episodes(agent: ImageGoalAgent) -> Snapshot | None:
+def _snapshot_episodes(agent: ImageGoalAgent) -> Snapshot | None:
     """Return the episodes under way; None where there are none, or no snapshots of them."""
     if agent.env is None or agent._last_obs is None:
         return None
@@ -113,11 +113,11 @@ def _take_episodes(agent: ImageGoalAgent) -> Snapshot | None:
         "last_obs": dict(agent._last_observations),
         "starts": agent._starts.copy(),
         "recorder": agent._recorder.snapshot(),
-        "carried": agent._carried(),
+        "carried": agent._episode_state(),
     }
 
 
-def _give_episodes(agent: ImageGoalAgent, episodes: Mapping[str, Any] | None) -> None:
+def _restore_episodes(agent: ImageGoalAgent, episodes: Mapping[str, Any] | None) -> None:
     if episodes is None:
         if agent.num_timesteps:
             warnings.warn("the checkpoint has no episodes under way: new ones begin", stacklevel=5)
@@ -136,4 +136,4 @@ def _give_episodes(agent: ImageGoalAgent, episodes: Mapping[str, Any] | None) ->
     agent._recorder = EpisodeRecorder(n_envs, keep_observations=False)
     agent._recorder.restore(episodes["recorder"])
     agent._begin_collection()
-    agent._carry_on(episodes["carried"])
+    agent._load_episode_state(episodes["carried"])

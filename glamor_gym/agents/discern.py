@@ -7,7 +7,7 @@ The algorithm, and where each line of it is:
 1. draw a goal from the buffer of achieved frames ……………… :meth:`DiscernAgent._begin_episodes`
 2. act ε-greedily on Q(s, a | g, t), t the steps that are left … :meth:`DiscernAgent.act`
 3. add the trajectory and its goal to the replay; offer one of
-   its frames to the goal buffer …………………………………………………………… :meth:`DiscernAgent._remember`
+   its frames to the goal buffer …………………………………………………………… :meth:`DiscernAgent._store_episode`
 4. draw transitions; a share of them aims at what was achieved … `replay.sample`
 5. pay max(0, ξ(s_T)·ξ(g)) at the last step; 1 where relabelled … :meth:`DiscernAgent.rewards`
 6. move Q towards its n-step target, and ξ towards telling the
@@ -272,23 +272,23 @@ class DiscernAgent(ReactiveAgent):
         else:
             self._goals[starts] = self._last_observations["desired_goal"][starts]
 
-    def _remember(self, env: int, trajectory: Trajectory) -> None:
+    def _store_episode(self, env: int, trajectory: Trajectory) -> None:
         """Store an episode with its goal, and offer a frame of it as a goal."""
         self.replay_buffer.add(replace(trajectory, goal=self._goals[env].copy()))
         if self.settings.goal_buffer_size:
             moment = self.rng.integers(1, len(trajectory) + 1)
             self.goal_buffer.offer(trajectory.achieved[moment], self.rng)
 
-    def _carried(self) -> Snapshot:
+    def _episode_state(self) -> Snapshot:
         return {"goals": self._goals.copy()}
 
-    def _carry_on(self, carried: Mapping[str, Any]) -> None:
+    def _load_episode_state(self, carried: Mapping[str, Any]) -> None:
         self._goals = carried["goals"]
 
-    def _learned(self) -> Snapshot:
+    def _extra_state(self) -> Snapshot:
         return {"goal_buffer": self.goal_buffer.snapshot()}
 
-    def _take_learned(self, learned: Mapping[str, Any]) -> None:
+    def _load_extra_state(self, learned: Mapping[str, Any]) -> None:
         if "goal_buffer" in learned:  # a checkpoint of old without episodes has none
             self.goal_buffer.restore(learned["goal_buffer"])
 

@@ -146,13 +146,13 @@ class GCSLAgent(ReactiveAgent):
         """
         return make_preset(GCSL_PRESETS, name)
 
-    def habits(self) -> dict[str, Any]:
-        """Return whether actions are drawn."""
+    def overrides(self) -> dict[str, Any]:
+        """Return `sample_actions`, which may differ from the settings."""
         return {"sample_actions": self.sample_actions}
 
-    def take_habits(self, habits: Mapping[str, Any]) -> None:
-        """Take back what :meth:`habits` returned."""
-        for name, value in habits.items():
+    def apply_overrides(self, overrides: Mapping[str, Any]) -> None:
+        """Apply what :meth:`overrides` returned."""
+        for name, value in overrides.items():
             if name != "sample_actions":
                 raise TypeError(f"there is no {name!r} to change")
             self.sample_actions = as_instance(value, bool, name=name)

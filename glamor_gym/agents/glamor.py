@@ -9,11 +9,11 @@ Algorithm 1 of the paper, and where each line of it is:
 3. descend the gradient of Equation 9 ……………………………………………… :meth:`GlamorAgent.update`
 4. to act, plan by random shooting (Equation 8) …………………………… :meth:`GlamorAgent.plan`
 
-Deviations from the paper and its code, each an argument: none with ``preset("paper")`` except
-that k is uniform over what remains of a trajectory and the observation after the last action is
-stored, as the paper's text has it; ``preset("compact")`` lists its own. The largest of them is that
-a plan's length may be predicted before its actions, see
-:mod:`glamor_gym.models.duration` (``policy_kwargs={"stopping": "duration"}``).
+With ``preset("paper")``, two deviations from the authors' code, both as the paper's text has it:
+k is uniform over what remains of a trajectory, and the observation after the last action is stored.
+Other presets use arguments that are marked "not in the paper". The largest of them is
+``policy_kwargs={"stopping": "duration"}``: a plan's length is predicted before its actions, see
+:mod:`glamor_gym.models.duration`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from glamor_gym.vector.sb3 import AnyEnv
 _Defaults = GlamorSettings
 
 EPISODES_PER_VALIDATION = 10
-"""Of so many episodes one is looked at before it is learned from."""
+"""One episode in this many is scored (``validation/…``) before it enters the replay."""
 
 
 class GlamorAgent(ImageGoalAgent):
@@ -61,28 +61,30 @@ class GlamorAgent(ImageGoalAgent):
         learning_starts: environment steps taken at random before the first update.
         batch_size: training tuples in an update.
         replay_ratio: training tuples seen per environment step.
-        gamma: γ of Equation 8, the taste for short plans.
+        gamma: γ of Equation 8: each token adds ln γ to a plan's score, so a lower γ prefers
+            shorter plans.
         n_trials: number N of candidates for each plan.
         clip_log_prob: tokens with a lower log p_inv are not expanded (`clip-p-actions`).
         use_prior: subtract the action prior in planning.
-        vote: the first action of a plan is the one of the highest worth, with
-            ``{"stopping": "duration"}`` over all durations, else over the candidates. Not in the
-            paper.
+        vote: choose the first action by its total weight, summed over durations
+            (``stopping="duration"``) or over candidates, not from the single best candidate. Not
+            in the paper.
         prior_coef: α of Equation 9.
-        exploration_final_eps: share of random actions in the end.
-        exploration_steps: environment steps over which that share falls from 1.
-        exploration_persistence: probability that a random action repeats the one before. 0 in the
-            paper.
+        exploration_final_eps: final ε, the share of random actions.
+        exploration_steps: environment steps over which ε falls linearly from 1.
+        exploration_persistence: probability that a random action repeats the previous one. 0 in
+            the paper.
         data_policy: ``"open_loop"`` (§3.5), ``"random"`` (§A.4.1) or ``"closed_loop"``, which is
             not in the paper.
-        stay_fraction: share of training tuples with k = 0; with it the agent looks again before
+        stay_fraction: share of training tuples with k = 0; with it the agent plans again before
             it stops. Not in the paper.
-        arrival_probability: how sure of that it has to be. Not in the paper.
-        near_fraction: share of training tuples with a goal at most 10 steps away. Not in the
+        arrival_probability: with `stay_fraction` > 0 and ``stopping="duration"``, the probability
+            that the goal is at most one step away from which on the agent finishes. Not in the
             paper.
-        far_fraction: share of training tuples with k uniform over a whole episode. Not in the
-            paper.
-        ema_decay: plan with averaged weights. Not in the paper.
+        near_fraction: share of training tuples with a goal at most 10 steps away. Neither in the
+            paper nor in a preset, as the next two.
+        far_fraction: share of training tuples with k uniform over a whole episode.
+        ema_decay: decay of the averaged weights to plan with; 0 for no averaging.
         image_shift: random shift of pictures in training, in pixels. Not in the paper.
         lr_schedule: ``"constant"`` or ``"cosine"``. The paper's is constant.
         weight_decay: of AdamW.
@@ -97,13 +99,13 @@ class GlamorAgent(ImageGoalAgent):
         _init_setup_model: build networks and replay at once.
 
     Attributes:
-        planner: how :meth:`plan` and :meth:`predict` plan; replace it to change a setting for good,
-            in files as well.
-        open_loop: whether `predict` follows its first plan to the end instead of planning anew;
-            likewise.
-        plans_ahead: whether `predict` makes its plans to their end also where it takes nothing but
-            an elected first action of them (`vote`). Its actions are the same, its state tells the
-            plans' length and score, and it takes several times as long.
+        planner: settings with which :meth:`plan` and :meth:`predict` plan. Assign a changed copy
+            (:func:`dataclasses.replace`); :meth:`save` keeps it.
+        open_loop: whether :meth:`predict` follows its first plan to the end instead of planning
+            anew at each step; :meth:`save` keeps it.
+        plans_ahead: whether :meth:`predict` completes every plan even where only its first action
+            is used (`vote`). The actions are the same; the state then holds the plans' length and
+            score, and it takes several times as long.
 
     Raises:
         ValueError: a setting is out of range, or the environment is no goal environment.
@@ -181,16 +183,16 @@ class GlamorAgent(ImageGoalAgent):
         if getattr(self, "policy", None) is not None:  # there are no networks before the spaces
             self.policy.planner = planner
 
-    def habits(self) -> dict[str, Any]:
-        """Return in what plans are made otherwise than the settings say, and `open_loop`."""
-        usual = asdict(planner_of(self.settings))
-        own = asdict(self.planner)
-        changed = {name: value for name, value in own.items() if value != usual[name]}
+    def overrides(self) -> dict[str, Any]:
+        """Return the planner settings that differ from the constructor's, and `open_loop`."""
+        default = asdict(planner_of(self.settings))
+        current = asdict(self.planner)
+        changed = {name: value for name, value in current.items() if value != default[name]}
         return changed | {"open_loop": self.open_loop}
 
-    def take_habits(self, habits: Mapping[str, Any]) -> None:
-        """Take back what :meth:`habits` returned."""
-        changed = dict(habits)
+    def apply_overrides(self, overrides: Mapping[str, Any]) -> None:
+        """Apply what :meth:`overrides` returned."""
+        changed = dict(overrides)
         self.open_loop = as_instance(changed.pop("open_loop", False), bool, name="open_loop")
         self.planner = replace(self.planner, **changed)
 
@@ -232,13 +234,13 @@ class GlamorAgent(ImageGoalAgent):
             pictures = shift_together(*pictures, image_shift, self.generator)
             return model.losses(*pictures, batch.tokens, batch.length)
 
-    def _remember(self, env: int, trajectory: Trajectory) -> None:
+    def _store_episode(self, env: int, trajectory: Trajectory) -> None:
         """Store an episode; now and then look first how well it is known while it is new."""
         is_due = self.replay_buffer.runs_written % EPISODES_PER_VALIDATION == 0
         if self._n_updates and is_due:
             for name, value in self._validate(trajectory).items():
                 self.logger.record_mean(f"validation/{name}", value)
-        super()._remember(env, trajectory)
+        super()._store_episode(env, trajectory)
 
     @torch.no_grad()
     def _validate(self, trajectory: Trajectory) -> dict[str, float]:
@@ -263,10 +265,10 @@ class GlamorAgent(ImageGoalAgent):
     def _begin_collection(self) -> None:
         self._plans = PlanState.before_the_first(self.n_envs, self.horizon)
 
-    def _carried(self) -> Snapshot:
+    def _episode_state(self) -> Snapshot:
         return {"plans": self._plans.tokens.copy(), "cursors": self._plans.cursor.copy()}
 
-    def _carry_on(self, carried: Mapping[str, Any]) -> None:
+    def _load_episode_state(self, carried: Mapping[str, Any]) -> None:
         self._plans.tokens[:], self._plans.cursor[:] = carried["plans"], carried["cursors"]
 
     def collect(

@@ -139,8 +139,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         self._updates_before = 0
         self.overlap = self.acts_by_plan and self.device.type == "cuda"
         self._updates: Background[list[Metrics]] = Background()
-        self._left_off: Snapshot | None = None  # what waits until learning goes on
-        self._left_episodes = False  # whether a checkpoint's were, for want of an environment
+        self._pending_process_state: Snapshot | None = None  # what waits until learning goes on
+        self._dropped_episodes = False  # whether a checkpoint's were, for want of an environment
         if vec_env is not None:
             self._adopt_spaces(vec_env.observation_space, vec_env.action_space)
             self.stop_action = last_action_of(vec_env)
@@ -182,24 +182,24 @@ class TrajectoryLearner(OffPolicyAlgorithm):
     def _begin_collection(self) -> None:
         """Forget what :meth:`collect` carries from step to step: all episodes begin anew."""
 
-    def _carried(self) -> Snapshot:
+    def _episode_state(self) -> Snapshot:
         """Return, for a checkpoint, what :meth:`_begin_collection` would forget."""
         return {}
 
-    def _carry_on(self, carried: Mapping[str, Any]) -> None:
-        """Take back what :meth:`_carried` returned."""
+    def _load_episode_state(self, carried: Mapping[str, Any]) -> None:
+        """Take back what :meth:`_episode_state` returned."""
 
-    def _learned(self) -> Snapshot:
+    def _extra_state(self) -> Snapshot:
         """Return, for a checkpoint, what was learned beside networks and replay."""
         return {}
 
-    def _take_learned(self, learned: Mapping[str, Any]) -> None:
-        """Take back what :meth:`_learned` returned."""
+    def _load_extra_state(self, learned: Mapping[str, Any]) -> None:
+        """Take back what :meth:`_extra_state` returned."""
 
     def _begin_episodes(self, starts: NDArray[np.bool_]) -> None:
         """Prepare for the episodes that begin in the marked environments, (n_envs,)."""
 
-    def _remember(self, env: int, trajectory: Trajectory) -> None:
+    def _store_episode(self, env: int, trajectory: Trajectory) -> None:
         """Store the episode that ended in one of the environments."""
         self.replay_buffer.add(trajectory)
 
@@ -341,16 +341,16 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             self._recorder.begin_all(self._last_observations, range(self.n_envs))
             self._starts = np.ones(self.n_envs, dtype=bool)
             self._begin_collection()
-        if self._left_off is not None:
-            restore_process(self, self._left_off)
-            self._left_off = None
+        if self._pending_process_state is not None:
+            restore_process(self, self._pending_process_state)
+            self._pending_process_state = None
         return result
 
     def set_logger(self, logger: Logger) -> None:
         """Log to `logger`, see SB3; what waited in a checkpoint to be logged waits in it."""
         super().set_logger(logger)
-        if self._left_off is not None:
-            restore_log(logger, self._left_off["log"])
+        if self._pending_process_state is not None:
+            restore_log(logger, self._pending_process_state["log"])
 
     def resume(
         self,
@@ -369,7 +369,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             FloatingPointError: a loss came out as NaN or infinite.
         """
         if not self._total_timesteps:
-            raise ValueError("there is nothing to go on with: call learn first, or load_checkpoint")
+            raise ValueError("nothing to resume: call learn() first, or use load_checkpoint()")
         steps_left = self._total_timesteps - self.num_timesteps
         if steps_left < 1:
             return self
@@ -469,7 +469,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
                 trajectory = self._recorder.finish(env)
                 if trajectory is not None:
                     self._check_length(trajectory)
-                    self._remember(env, trajectory)
+                    self._store_episode(env, trajectory)
                     self._recorder.keep_observations = self.replay_buffer.wants_observations
                 self._recorder.begin(env, row_of(new_obs, env))
         self._last_obs = new_obs
@@ -477,8 +477,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
     def _check_length(self, trajectory: Trajectory) -> None:
         if len(trajectory) > self.horizon:
             raise ValueError(
-                f"env must end its episodes after {self.horizon} steps, which is the horizon that "
-                f"it tells, got one of {len(trajectory)}"
+                f"env must end its episodes after {self.horizon} steps, its horizon, "
+                f"got one of {len(trajectory)} steps"
             )
 
     def train(self, gradient_steps: int, batch_size: int) -> None:
@@ -525,7 +525,10 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             FloatingPointError: a loss came out as NaN or infinite.
         """
         self.policy.set_training_mode(True)
-        metrics = {name: float(value) for name, value in self.update(batch).items()}
+        values = self.update(batch)
+        # All at once: on a GPU, fetching a number waits for it.
+        numbers = torch.stack([value.float() for value in values.values()]).tolist()
+        metrics = dict(zip(values, numbers, strict=True))
         self.policy.set_training_mode(False)
         for name, value in metrics.items():
             if not math.isfinite(value):
@@ -571,10 +574,10 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         super().set_env(vec_env, force_reset)
         self.task_id = task_id_of(vec_env)
         warn_of_a_shorter_limit(vec_env, self.horizon, stacklevel=2)
-        if self._left_episodes:
+        if self._dropped_episodes:
             warnings.warn(
-                "the checkpoint's episodes under way are left, new ones begin: give env to "
-                "load_checkpoint to go on with them",
+                "the checkpoint's unfinished episodes are dropped: pass env to load_checkpoint to "
+                "continue them",
                 stacklevel=2,
             )
-            self._left_episodes = False
+            self._dropped_episodes = False

@@ -1,6 +1,6 @@
-"""Settings of the agents: one frozen dataclass each, checked when it is made.
+"""Settings of the agents: one frozen dataclass each, validated when it is made.
 
-In: numbers from a user, a preset or a saved file. Out: the same numbers, known to be sound.
+In: values from a user, a preset or a saved file. Out: the same values, validated.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from stable_baselines3.common.utils import ConstantSchedule
 
+from glamor_gym.planners.settings import MOST_TRIALS
+
 DataPolicy = Literal["open_loop", "closed_loop", "random"]
 CloningDataPolicy = Literal["reactive", "random"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -20,7 +22,7 @@ LearningRateSchedule = Literal["constant", "cosine"]
 
 @dataclass(frozen=True)
 class CollectionSettings:
-    """What every image-goal agent shares: its replay, its budget of updates, its exploration.
+    """What all image-goal agents share: optimiser, replay, number of updates, exploration.
 
     Attributes:
         learning_rate: of AdamW.
@@ -33,13 +35,13 @@ class CollectionSettings:
         batch_size: training tuples in an update.
         replay_ratio: training tuples seen per environment step, whatever the number of
             environments: an update falls due every batch_size / replay_ratio steps.
-        exploration_final_eps: share of random actions in the end; it starts at 1.
-        exploration_steps: environment steps over which that share falls, linearly.
-        exploration_persistence: probability that a random action is the one before once more. Where
-            a single action moves little, runs of them reach further, and a goal tells more of
-            them.
-        precision: of the encoders: ``"auto"`` takes bfloat16 for pictures where the device has
-            instructions for it, else float32. Sampling and losses are always float32.
+        exploration_final_eps: final ε, the share of random actions; it starts at 1.
+        exploration_steps: environment steps over which ε falls linearly.
+        exploration_persistence: probability that a random action repeats the previous one. Where
+            one action moves little, runs of the same action travel further.
+        precision: of the encoders. ``"auto"`` is bfloat16 for pictures if the device has
+            instructions for it, else float32 (on CUDA, convolutions in float32 may use TF32 as
+            PyTorch is set up to). Sampling and losses are always float32.
     """
 
     learning_rate: float = 5e-4
@@ -56,18 +58,20 @@ class CollectionSettings:
     precision: Precision = "auto"
 
     def __post_init__(self) -> None:
-        """Check every number.
+        """Validate every setting.
 
         Raises:
-            ValueError: a setting is out of its range or of a wrong kind; the message names it.
+            ValueError: a setting is out of range or of the wrong type; the message names it.
         """
         given: object = self.learning_rate
         if isinstance(given, ConstantSchedule):  # which is how RL Zoo hands numbers over
             object.__setattr__(self, "learning_rate", given.val)
         elif callable(given):
-            raise ValueError("learning_rate must be a number: lr_schedule says how it goes on")
+            raise ValueError(
+                f"learning_rate must be a number, got {given!r}; lr_schedule sets its schedule"
+            )
         self._check_number("learning_rate", above=0.0)
-        self._check_one_of("lr_schedule", ("constant", "cosine"))
+        self._check_one_of("lr_schedule", get_args(LearningRateSchedule))
         self._check_number("weight_decay", at_least=0.0)
         self._check_number("max_grad_norm", above=0.0)
         self._check_number("buffer_size", at_least=2, whole=True)
@@ -77,10 +81,10 @@ class CollectionSettings:
         self._check_number("exploration_final_eps", at_least=0.0, at_most=1.0)
         self._check_number("exploration_steps", at_least=0, whole=True)
         self._check_number("exploration_persistence", at_least=0.0, at_most=0.99)
-        self._check_one_of("precision", ("auto", "float32", "bfloat16"))
+        self._check_one_of("precision", get_args(Precision))
 
     def exploration_eps(self, num_timesteps: int) -> float:
-        """Return the share of random actions after that many environment steps."""
+        """Return ε after that many environment steps."""
         if self.exploration_steps == 0:
             return self.exploration_final_eps
         progress = min(1.0, num_timesteps / self.exploration_steps)
@@ -148,30 +152,33 @@ class GlamorSettings(CollectionSettings):
     """GLAMOR's hyper-parameters (Fig. 5 of the paper), and what it leaves open.
 
     Attributes:
-        gamma: γ of Eq. 8, the taste for short plans.
+        gamma: γ of Eq. 8: each token adds ln γ to a plan's score, so a lower γ prefers shorter
+            plans.
         n_trials: number N of candidate plans.
         clip_log_prob: tokens less likely than this under p_inv are not expanded.
         use_prior: subtract the action prior's log-probability (Eq. 8).
-        vote: the first action is elected, see
-            :class:`~glamor_gym.planners.PlannerSettings`; False in the paper, where the best
+        vote: choose the first action by its total weight, summed over durations
+            (``stopping="duration"``) or over candidates, see
+            :class:`~glamor_gym.planners.PlannerSettings`. False in the paper, where the best
             candidate alone decides.
         prior_coef: α of Eq. 9.
         data_policy: ``"open_loop"``: plan once an episode and follow the plan (§3.5);
-            ``"closed_loop"``: plan at each step, as the agent acts in earnest; ``"random"``:
-            uniformly random actions (§A.4.1).
-        stay_fraction: share of training tuples with k = 0, so that the model learns to know that
-            it has arrived; the agent then looks again before it stops. 0 in the paper.
-        arrival_probability: an agent that has learned to know that it has arrived, and plans by
-            duration, ends its episode, after one more action where that is the likelier, once the
-            goal is at most a step away with this probability.
-        near_fraction: share of training tuples whose goal is at most 10 steps away: what a single
-            action does shows there. 0 in the paper.
+            ``"closed_loop"``: plan at each step, as at evaluation; ``"random"``: uniformly random
+            actions (§A.4.1). No preset uses ``"closed_loop"``.
+        stay_fraction: share of training tuples with k = 0, from which the model learns to
+            recognise that it has arrived; the agent then plans again before it stops. 0 in the
+            paper.
+        arrival_probability: with `stay_fraction` > 0 and ``stopping="duration"``, the agent
+            finishes once p(k ≤ 1 | s, g) reaches this: it stops where k = 0 is likelier than
+            k = 1, else it takes one action and stops.
+        near_fraction: share of training tuples whose goal is at most 10 steps away. 0 in the
+            paper and in all presets.
         far_fraction: share of training tuples whose k is uniform over a whole episode, so that
-            goals at its other end come as often as those nearby. 0 in the paper.
-        ema_decay: the planner uses an exponential moving average of the weights with this decay
-            an update; 0 (as in the paper): the weights themselves.
-        image_shift: pictures are shifted by up to this many pixels in training, observation and
-            goal together; 0 (as in the paper): not at all.
+            far goals are as frequent as near ones. 0 in the paper and in all presets.
+        ema_decay: decay per update of an exponential moving average of the weights, which the
+            planner then uses; 0, as in the paper and in all presets, for the weights themselves.
+        image_shift: in training, observation and goal are shifted together by up to this many
+            pixels; 0, as in the paper, for no shift.
     """
 
     gamma: float = 0.99
@@ -189,14 +196,14 @@ class GlamorSettings(CollectionSettings):
     image_shift: int = 0
 
     def __post_init__(self) -> None:
-        """Check every number.
+        """Validate every setting.
 
         Raises:
-            ValueError: a setting is out of its range or of a wrong kind; the message names it.
+            ValueError: a setting is out of range or of the wrong type; the message names it.
         """
         super().__post_init__()
         self._check_number("gamma", above=0.0, at_most=1.0)
-        self._check_number("n_trials", at_least=1, whole=True)
+        self._check_number("n_trials", at_least=1, at_most=MOST_TRIALS, whole=True)
         self._check_number("clip_log_prob", at_most=-1e-9)
         self._check_number("prior_coef", at_least=0.0)
         self._check_one_of("data_policy", get_args(DataPolicy))
@@ -212,14 +219,15 @@ class GlamorSettings(CollectionSettings):
 
 @dataclass(frozen=True)
 class GCSLSettings(CollectionSettings):
-    """GCSL's hyper-parameters: GLAMOR's own wherever there is one (§4.3).
+    """GCSL's hyper-parameters; those that GLAMOR has as well have the same values (§4.3).
 
     Attributes:
-        data_policy: ``"reactive"``: ask the policy at each step; ``"random"``: uniformly random
-            actions (§A.4.1).
-        sample_actions: whether :meth:`GCSLAgent.predict` draws from the policy, as the paper's
-            comparison does, or takes its most likely action.
-        image_shift: as in :class:`GlamorSettings`.
+        data_policy: ``"reactive"``: sample from the policy at each step; ``"random"``: uniformly
+            random actions (§A.4.1).
+        sample_actions: whether :meth:`GCSLAgent.predict` samples from the policy, as in the paper,
+            or takes the most likely action.
+        image_shift: in training, observation and goal are shifted together by up to this many
+            pixels; 0 for no shift.
     """
 
     data_policy: CloningDataPolicy = "reactive"
@@ -227,10 +235,10 @@ class GCSLSettings(CollectionSettings):
     image_shift: int = 0
 
     def __post_init__(self) -> None:
-        """Check every number.
+        """Validate every setting.
 
         Raises:
-            ValueError: a setting is out of its range or of a wrong kind; the message names it.
+            ValueError: a setting is out of range or of the wrong type; the message names it.
         """
         super().__post_init__()
         self._check_one_of("data_policy", get_args(CloningDataPolicy))
@@ -244,19 +252,19 @@ class DiscernSettings(CollectionSettings):
 
     Attributes:
         gamma: discount.
-        evaluation_eps: share of random actions when it acts in earnest.
+        evaluation_eps: share of random actions at evaluation.
         n_steps: n of the n-step returns.
         target_update_interval: updates between two copies to the target network.
         priority_exponent: α of prioritised replay.
         importance_exponent: β of prioritised replay at the start; it rises linearly to 1.
-        n_decoys: K, number of goals among which the discriminator has to find the right one;
-            its softmax has the inverse temperature K + 1. They are the goals of other rows of the
-            batch, now and then the very same: where it has no K others, of all of them. Not
+        n_decoys: K, number of decoy goals from which the discriminator has to tell the right one;
+            its softmax has the inverse temperature K + 1. Decoys are the goals of other rows of the
+            batch, duplicates possible; a batch with fewer than K other rows uses them all. Not
             published: our choice.
         relabelled_share: share of transitions whose goal is the last frame of their own
             trajectory, with reward 1. Not published: our choice.
-        goal_buffer_size: number of goals that the agent sets itself; 0: it takes those of the
-            environment. Not published: our choice.
+        goal_buffer_size: number of achieved frames kept as goals of the agent's own; with 0 it
+            takes the environment's goals. Not published: our choice.
     """
 
     learning_rate: float = 6.25e-5
@@ -277,10 +285,10 @@ class DiscernSettings(CollectionSettings):
     goal_buffer_size: int = 1_000
 
     def __post_init__(self) -> None:
-        """Check every number.
+        """Validate every setting.
 
         Raises:
-            ValueError: a setting is out of its range or of a wrong kind; the message names it.
+            ValueError: a setting is out of range or of the wrong type; the message names it.
         """
         super().__post_init__()
         self._check_number("gamma", above=0.0, at_most=1.0)

@@ -208,7 +208,7 @@ def test_a_checkpoint_of_old_has_its_goals_among_the_episodes(tmp_path):
 def test_episodes_that_no_environment_was_given_for_are_left_aloud(agent, tmp_path):
     agent.save_checkpoint(tmp_path)
     loaded = GlamorAgent.load_checkpoint(tmp_path, device="cpu")
-    with pytest.warns(UserWarning, match="give env to load_checkpoint"):
+    with pytest.warns(UserWarning, match="pass env to load_checkpoint"):
         loaded.set_env(make_grid())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -391,7 +391,7 @@ def test_nothing_left_to_resume(agent):
 
 def test_an_agent_that_has_not_begun_has_nothing_to_resume():
     fresh = GlamorAgent(make_grid(), device="cpu", policy_kwargs={"embedding_size": 8})
-    with pytest.raises(ValueError, match="nothing to go on with: call learn first"):
+    with pytest.raises(ValueError, match="nothing to resume: call learn"):
         fresh.resume()
 
 

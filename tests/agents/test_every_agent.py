@@ -96,7 +96,9 @@ def test_random_actions_persist_as_often_as_asked(agent_class, monkeypatch, pers
     env = make_vec_env(GRID, 2, env_kwargs={"goals": "all"})
     agent = make(agent_class, env, learning_starts=10_000, exploration_persistence=persistence)
     episodes: list[np.ndarray] = []
-    monkeypatch.setattr(agent, "_remember", lambda _, episode: episodes.append(episode.actions))
+    monkeypatch.setattr(
+        agent, "_store_episode", lambda _, episode: episodes.append(episode.actions)
+    )
     agent.learn(4_000)
     same = np.concatenate([actions[1:] == actions[:-1] for actions in episodes])
     assert same.mean() == pytest.approx(share, abs=4 * np.sqrt(share * (1 - share) / len(same)))
@@ -681,7 +683,7 @@ def test_steps_may_be_written_as_many_do(agent_class):
 
 
 def test_a_schedule_is_told_where_schedules_are_set(agent_class):
-    with pytest.raises(ValueError, match="lr_schedule says how it goes on"):
+    with pytest.raises(ValueError, match="lr_schedule sets its schedule"):
         make(agent_class, learning_rate=lambda progress: 1e-3 * progress)
 
 

@@ -402,6 +402,13 @@ def test_a_planner_that_is_not_to_stop_says_the_same_to_agent_and_policy(stop):
     assert agent.policy.predict(batch)[0].tolist() == action.tolist()
 
 
+@pytest.mark.parametrize("wrong", [{"policy_kwargs": [1]}, {"seed": "a"}])
+def test_a_wrong_argument_of_load_is_not_blamed_on_the_file(tmp_path, trained, wrong):
+    trained.save(tmp_path / "agent")
+    with pytest.raises(TypeError, match=next(iter(wrong))):
+        GlamorAgent.load(tmp_path / "agent", **wrong)
+
+
 def test_saved_and_loaded_it_predicts_and_learns_the_same(tmp_path, trained):
     trained.save(tmp_path / "agent")
     loaded = GlamorAgent.load(tmp_path / "agent", env=make_grid(), device="cpu")
