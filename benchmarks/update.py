@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.timing import Comparison, compare
-from glamor_gym.models import ActionDecoder, GlamorModel, log_probs
+from glamor_gym.models import ActionDecoder, GlamorModel, Packing, log_probs
 from glamor_gym.models.encoders import EncoderName
 from glamor_gym.types import SegmentBatch
 
@@ -84,9 +84,10 @@ def plain_loss(model: GlamorModel, batch: SegmentBatch) -> Tensor:
 
 def fast_loss(model: GlamorModel, batch: SegmentBatch) -> Tensor:
     """Return the same loss as the agent computes it."""
+    packing = Packing.of(batch.length, batch.tokens.shape[1])
     with torch.autocast(batch.observation.device.type, torch.bfloat16):
         folded = model.fold(batch.observation, batch.goal)
-    inverse, prior = log_probs(folded, batch.tokens, batch.length)
+    inverse, prior = log_probs(folded, batch.tokens, packing)
     return -inverse.mean() - prior.mean()
 
 

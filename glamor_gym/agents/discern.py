@@ -170,7 +170,8 @@ class DiscernAgent(ReactiveAgent):
         target = self.targets(batch, reward)
         with self.policy.autocast():
             log_probs = self.policy.model.q(batch.observation, batch.goal, batch.steps_left)
-        taken = log_probs[torch.arange(len(batch.action)), batch.action]
+        rows = torch.arange(len(batch.action), device=self.device)
+        taken = log_probs[rows, batch.action]
         errors = -(target * taken).sum(dim=-1)
         q_loss = (self._importance(batch.probability) * errors).mean()
         discriminator_loss = self.discriminator_loss(batch.pairs)
@@ -189,7 +190,7 @@ class DiscernAgent(ReactiveAgent):
             "q_loss": q_loss.detach(),
             "discriminator_loss": discriminator_loss.detach(),
             "value": expectation(taken.detach()).mean(),
-            "reward": reward[own_goals].mean() if own_goals.any() else reward.new_zeros(()),
+            "reward": (reward * own_goals).sum() / own_goals.sum().clamp(min=1),
             "grad_norm": grad_norm,
         }
 
@@ -213,7 +214,7 @@ class DiscernAgent(ReactiveAgent):
             log_target = self.policy.model.target(*following)
         # Outside: in bfloat16, values of a few actions would be equal, and the first be taken.
         best = expectation(log_q).argmax(dim=-1)
-        chosen = log_target[torch.arange(len(best)), best].exp()
+        chosen = log_target[torch.arange(len(best), device=self.device), best].exp()
         # All reward comes with the last step, `steps_to_end` − 1 steps from now.
         discounted = torch.where(ends, reward * gamma ** (batch.steps_to_end - 1), 0.0)
         return project(chosen, discounted, torch.where(ends, 0.0, gamma**n_steps))

@@ -113,7 +113,7 @@ def _glamor_best() -> Preset:
 
 
 def _glamor_best_control() -> Preset:
-    # An agent that has learned more finds its way from afar: it need not prefer short plans so much.
+    # An agent that has learned more finds its way from afar: it need not hurry so much.
     return {**_at_full_length(_glamor_compact_control()), "gamma": 0.97}
 
 

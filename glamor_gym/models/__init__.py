@@ -2,7 +2,15 @@
 
 from glamor_gym.models.duration import DurationModel, EncodedPairs
 from glamor_gym.models.encoders import make_encoder
-from glamor_gym.models.glamor import ActionDecoder, Folded, GlamorModel, Losses, fold, log_probs
+from glamor_gym.models.glamor import (
+    ActionDecoder,
+    Folded,
+    GlamorModel,
+    Losses,
+    Packing,
+    fold,
+    log_probs,
+)
 
 __all__ = [
     "ActionDecoder",
@@ -11,6 +19,7 @@ __all__ = [
     "Folded",
     "GlamorModel",
     "Losses",
+    "Packing",
     "fold",
     "log_probs",
     "make_encoder",

@@ -1,8 +1,8 @@
 """Random shifts of pictures (DrQ, Kostrikov et al., 2021), observation and goal together.
 
-In: stacks and goals, uint8 or whitened. Out: the same, moved by up to n pixels, edges repeated. A
-goal moves with its observation: where things are relative to each other is what the model is to
-learn.
+In: stacks and goals, uint8 or whitened. Out: the same, shifted by up to n pixels, edges repeated.
+A goal is shifted with its observation: the model is to learn where things are relative to each
+other.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def shift_together(
 
     Args:
         observation: (B, S, H, W).
-        goal: (B, 1, H, W). Anything that is no picture is returned as it is, either of them.
+        goal: (B, 1, H, W). Either is returned unchanged if it is not a picture.
         pixels: largest shift in each direction; 0 for none.
         generator: source of the offsets, on the pictures' device.
 
@@ -37,8 +37,8 @@ def shift_together(
         if pictures.dim() != 4:
             return pictures
         height, width = pictures.shape[2:]
-        # Every shift of every picture as a view, of which one a row is copied: whole lines of
-        # pixels at a time, eight times as fast as to look each pixel up.
+        # All shifts of all pictures as a view, of which one per row is copied: whole lines of
+        # pixels at a time, eight times as fast as indexing pixels.
         padded = _padded(pictures, pixels)
         shifts = padded.unfold(2, height, 1).unfold(3, width, 1)
         return shifts[batch, :, down, right]

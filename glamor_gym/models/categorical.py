@@ -1,7 +1,7 @@
 """Values as distributions over fixed atoms (C51, Bellemare et al., 2017).
 
-In: log-probabilities of atoms, rewards and discounts. Out: expectations, and the targets that
-the Bellman update makes of them. Pure functions.
+In: log-probabilities of atoms, rewards and discounts. Out: expectations, and the targets of the
+Bellman update. Pure functions.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def atoms(n_atoms: int, device: torch.device | str = "cpu") -> Float[Tensor, "z"]:
-    """Return the values of the atoms, evenly spread over [0, 1], where DISCERN's returns lie."""
+    """Return the values of the atoms, evenly spaced on [0, 1], the range of DISCERN's returns."""
     return torch.linspace(0.0, 1.0, n_atoms, device=device)
 
 
@@ -24,15 +24,15 @@ def expectation(log_probs: Float[Tensor, "... z"]) -> Float[Tensor, "..."]:
 def project(
     probs: Float[Tensor, "b z"], reward: Float[Tensor, "b"], discount: Float[Tensor, "b"]
 ) -> Float[Tensor, "b z"]:
-    """Return the distribution of reward + discount · value, put back onto the atoms.
+    """Return the distribution of reward + discount · value, projected onto the atoms.
 
-    Each moved atom's probability is shared between the two atoms next to it, in proportion to
-    how near they are; what falls outside [0, 1] goes to the end it passed.
+    The probability of each shifted atom is split between the two atoms next to it, in proportion
+    to how near they are; values outside [0, 1] are clipped.
 
     Args:
-        probs: of the value.
-        reward: added to it.
-        discount: what it is scaled by; 0 where the episode ended.
+        probs: distribution of the value.
+        reward: added to the value.
+        discount: factor of the value; 0 where the episode ended.
     """
     n_atoms = probs.shape[-1]
     moved = reward[:, None] + discount[:, None] * atoms(n_atoms, probs.device)

@@ -18,13 +18,13 @@ from glamor_gym.models.timed import TimedPairEncoder
 
 
 class CloningModel(TimedPairEncoder):
-    """The features of observation, goal and time, and a linear layer over the actions.
+    """The features of observation, goal and time, and a linear layer that maps them to actions.
 
     Args:
-        observation_space: see :class:`~glamor_gym.models.timed.TimedPairEncoder`.
+        observation_space: a Dict with Boxes ``observation`` and ``achieved_goal``.
         n_actions: number of actions A, STOP not counted.
-        horizon: see there.
-        **options: likewise.
+        horizon: T, the most steps that can be left.
+        **options: of :class:`~glamor_gym.models.pair_encoder.PairEncoder`.
     """
 
     def __init__(

@@ -25,11 +25,11 @@ class QNetwork(TimedPairEncoder):
     """A dueling network (Wang et al., 2016) over a categorical value.
 
     Args:
-        observation_space: see :class:`~glamor_gym.models.timed.TimedPairEncoder`.
+        observation_space: a Dict with Boxes ``observation`` and ``achieved_goal``.
         n_actions: number of actions A, STOP not counted.
         horizon: T, the most steps that can be left.
-        n_atoms: number of atoms of the value, from 2 on.
-        **options: see there.
+        n_atoms: number of atoms of the value, at least 2.
+        **options: of :class:`~glamor_gym.models.pair_encoder.PairEncoder`.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Discriminator(nn.Module):
     """ξ: a linear layer, tanh, and normalisation to length 1 (Warde-Farley et al., 2019).
 
     Args:
-        embedding_size: width of what it is put on.
+        embedding_size: width of its input.
         size: width of its vectors.
     """
 
@@ -76,18 +76,18 @@ class Discriminator(nn.Module):
 
 
 class DiscernModel(nn.Module):
-    """The Q network, the copy of it that makes targets, and the discriminator on its encoder.
+    """The Q network, its target network, and the discriminator on its goal encoder.
 
     Encoders are fused late: the discriminator sees goals alone.
 
     Args:
-        observation_space: see :class:`QNetwork`.
-        n_actions: likewise.
-        horizon: likewise.
-        n_atoms: likewise.
-        encoder: likewise.
-        embedding_size: likewise.
-        whiten: likewise.
+        observation_space: a Dict with Boxes ``observation`` and ``achieved_goal``.
+        n_actions: number of actions A, STOP not counted.
+        horizon: T, the most steps that can be left.
+        n_atoms: number of atoms of the value, at least 2.
+        encoder: of pictures, see :func:`~glamor_gym.models.encoders.make_encoder`.
+        embedding_size: width of embeddings and features.
+        whiten: whether to standardise pixels, see :mod:`glamor_gym.models.whitening`.
         discriminator_size: width of the discriminator's vectors.
     """
 
@@ -117,19 +117,19 @@ class DiscernModel(nn.Module):
         self.discriminator = Discriminator(embedding_size, discriminator_size)
 
     def measure_once(self, observation: Tensor, goal: Tensor) -> None:
-        """See :meth:`~glamor_gym.models.pair_encoder.PairEncoder.measure_once`; for both networks.
+        """Measure the statistics of whitening, for both networks on the same pictures.
 
-        The same pictures measure both, so that the target sees what the Q network sees.
+        See :meth:`PairEncoder.measure_once <glamor_gym.models.pair_encoder.PairEncoder>`.
         """
         self.q.measure_once(observation, goal)
         self.target.measure_once(observation, goal)
 
     def copy_to_target(self) -> None:
-        """Let the target network be the Q network as it is now."""
+        """Copy the Q network's weights to the target network."""
         self.target.load_state_dict(self.q.state_dict())
 
     def tell_apart(self, achieved: Tensor) -> Float[Tensor, "b e"]:
-        """Return ξ of B frames, achieved ones and goals alike."""
+        """Return ξ of B frames, achieved or goals."""
         with torch.no_grad():
             embedding = self.q.embed_goal(achieved)
         vectors: Tensor = self.discriminator(embedding)
@@ -144,12 +144,12 @@ def decoy_loss(
     softmax(β ξ(s_T)·ξ(g)) over the goal and the decoys, with β = K + 1.
 
     Args:
-        achieved: ξ of what was achieved.
-        goals: ξ of what was asked for.
-        decoys: rows of `goals` that stand beside each row's own, which comes first.
+        achieved: ξ of the achieved frames.
+        goals: ξ of the goals.
+        decoys: for each row, the rows of `goals` that are its decoys.
     """
     beta = decoys.shape[1] + 1
-    own = torch.arange(len(goals), device=goals.device)[:, None]
-    choices = goals[torch.cat((own, decoys), dim=1)]
+    rows = torch.arange(len(goals), device=goals.device)[:, None]
+    choices = goals[torch.cat((rows, decoys), dim=1)]  # the right one comes first
     logits = beta * torch.einsum("be,bke->bk", achieved, choices)
-    return functional.cross_entropy(logits, torch.zeros_like(own[:, 0]))
+    return functional.cross_entropy(logits, torch.zeros_like(rows[:, 0]))

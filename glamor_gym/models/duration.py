@@ -3,20 +3,19 @@
 In: observations and goals (and, in training, token sequences).
 Out: log-probabilities of durations and of actions, under inverse dynamics and under the prior.
 
-The paper's sequence models find out by themselves when to emit STOP. From pixels, much tells how
-much time lies between two pictures that has nothing to do with the agent: enemies, a clock, an
-oxygen bar. A model that may use them learns to see time in them, and then neither acts with
-precision near a goal nor knows that it has arrived, because in the goal's picture the enemies
-stand elsewhere. Both ways of learning from them are closed here:
+The paper's sequence models learn by themselves when to emit STOP. But much in a picture tells the
+time without depending on the agent: enemies, a clock, an oxygen bar. A model that can use them
+reads the time off them; it then neither acts precisely near a goal nor notices that it has
+arrived, because in the goal's picture the enemies are elsewhere. Here it can do neither:
 
-* the actions are predicted *given* k, and given at every step how many actions are left, so that
+* the actions are predicted *given* k, and at every step given the number of actions left, so that
   whatever tells the time adds nothing;
-* k itself is predicted from the embeddings the actions have made; of its gradient only a share
-  (`duration_gradient`) reaches them. Where nothing moves but the agent that gradient is the best
-  teacher there is, so it is not simply cut.
+* k is predicted from the embeddings that the actions have shaped; only a share of its gradient
+  (`duration_gradient`) reaches them. It is not simply cut: where nothing moves but the agent, that
+  gradient teaches more than any other.
 
-The product over a plan is p(a_1 … a_k, STOP | s, g) as in the paper (§3.3), and so are the uses
-of it (Equations 8 and 9).
+The product over a plan is p(a_1 … a_k, STOP | s, g) as in the paper (§3.3), and it is used as
+there (Equations 8 and 9).
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glamor_gym.checks import as_integer, as_number, as_probability
-from glamor_gym.models.glamor import ActionDecoder, Folded, Losses, fold, log_probs_after
+from glamor_gym.models.glamor import ActionDecoder, Folded, Losses, Packing, fold, log_probs_after
 from glamor_gym.models.pair_encoder import MIX_SIZE, PairEncoder, PairOptions
 
 MOST_STEPS = 2**14
-"""Longest plan that a model is built for."""
+"""Longest horizon of a model."""
 
 
 class DurationModel(PairEncoder):
@@ -48,9 +47,9 @@ class DurationModel(PairEncoder):
         hidden_size: width of the LSTMs (64).
         token_size: width of the layer between token and LSTM (512).
         duration_gradient: share of the duration's gradient that reaches the encoders.
-        first_action_weight: how much the first action of each plan counts in the loss once more:
-            an agent that plans anew at every step takes no other, and without this it is one in
-            25 of a horizon of 100.
+        first_action_weight: extra weight of each plan's first action in the loss: an agent that
+            plans anew at every step takes no other, and without this it is one action in 25 at a
+            horizon of 100.
         **options: see :class:`~glamor_gym.models.pair_encoder.PairEncoder`.
 
     Raises:
@@ -91,7 +90,7 @@ class DurationModel(PairEncoder):
         self.prior_duration = _duration_head(width, n_durations)
 
     def encode(self, observation: Tensor, goal: Tensor) -> EncodedPairs:
-        """Encode B observations with their goals, and predict how far apart they are."""
+        """Encode B observations with their goals, and predict the durations between them."""
         state, pair = self.encoded(observation, goal)
         both = torch.cat((state, pair), dim=-1)
         share = self.duration_gradient
@@ -119,16 +118,18 @@ class DurationModel(PairEncoder):
         Returns:
             (2, N) for the N = Σ k actions, packed by time; (2, B) for the durations.
         """
-        encoded = self.encode(observation, goal)
         duration = length - 1
-        of_duration = encoded.log_duration.gather(-1, duration.expand(2, -1).unsqueeze(-1))
-        rows = (duration > 0).nonzero()[:, 0]
-        k, actions = duration[rows], tokens[rows, : tokens.shape[1] - 1]
+        packing = Packing.of(duration, tokens.shape[1] - 1)
+        n_plans = packing.n_sequences  # the others, which come last, have k = 0
+        k, actions = duration[:n_plans], tokens[:n_plans, :-1]
         previous = functional.pad(actions[:, :-1], (1, 0), value=self.n_actions)
         left = (k[:, None] - torch.arange(actions.shape[1], device=k.device)).clamp(min=0)
         entries = self.entry(left, previous)
-        folded = encoded.fold(rows, k)
-        return log_probs_after(folded, entries, actions, k), of_duration.squeeze(-1)
+
+        encoded = self.encode(observation, goal)
+        of_duration = encoded.log_duration.gather(-1, duration.expand(2, -1).unsqueeze(-1))
+        folded = encoded.fold(torch.arange(n_plans, device=k.device), k)
+        return log_probs_after(folded, entries, actions, packing), of_duration.squeeze(-1)
 
     def losses(
         self,
@@ -137,31 +138,31 @@ class DurationModel(PairEncoder):
         tokens: Int[Tensor, "b k"],
         length: Int[Tensor, "b"],
     ) -> Losses:
-        """Return what an update descends, for arguments as in :meth:`forward`.
+        """Return the terms of the loss, for arguments as in :meth:`forward`.
 
-        Each term is the mean over actions plus the mean over durations: were durations mere
-        tokens, 50 actions would drown them. With `first_action_weight`, the mean over the plans'
-        first actions comes on top.
+        Each term is the mean over actions plus the mean over durations: as one token among 50, a
+        duration would hardly count. With `first_action_weight`, that much of the mean over the
+        plans' first actions is added.
         """
+        n_plans = int((length > 1).sum()) if self.first_action_weight else 0
         of_actions, of_durations = self(observation, goal, tokens, length)
         log_p = _mean(of_actions) + of_durations.mean(dim=1)
-        if self.first_action_weight:
-            n_plans = int((length > 1).sum())  # packed by time, first actions come first
+        if self.first_action_weight:  # packed by time, first actions come first
             log_p = log_p + self.first_action_weight * _mean(of_actions[:, :n_plans])
         inverse, prior = log_p
         return Losses(-inverse, -prior)
 
     def entry(self, left: Int[Tensor, "*n"], previous: Int[Tensor, "*n"]) -> Int[Tensor, "*n"]:
-        """Return which row of a folded table stands for a previous token with `left` to go."""
+        """Return the row of a folded table for a previous token with `left` actions to go."""
         return left * (self.n_actions + 1) + previous
 
 
 @dataclass(frozen=True)
 class EncodedPairs:
-    """B observations with their goals, seen by a :class:`DurationModel`.
+    """B observations with their goals, encoded by a :class:`DurationModel`.
 
     Attributes:
-        model: which saw them.
+        model: that model.
         state: (B, d) embeddings of the observations, the prior's context.
         pair: (B, m) of observations with goals, before the duration is known.
         log_duration: (2, B, T + 1) log p(k) for k = 0 … T, under inverse dynamics and prior.
@@ -180,8 +181,8 @@ class EncodedPairs:
             duration: its number of actions k.
 
         Returns:
-            Decoders whose table has a row for every number of actions left and previous token,
-            see :meth:`DurationModel.entry`.
+            Decoders whose table has a row for each number of actions left and previous token, as
+            :meth:`DurationModel.entry` numbers them.
         """
         model = self.model
         with torch.autocast(self.pair.device.type, enabled=False):
@@ -193,7 +194,7 @@ class EncodedPairs:
 
 
 def _mean(of_actions: Float[Tensor, "2 n"]) -> Float[Tensor, "2"]:
-    """Return the mean over actions; zero for a batch without a single one."""
+    """Return the mean over actions; zero for a batch without actions."""
     return of_actions.sum(dim=1) / max(1, of_actions.shape[1])
 
 

@@ -30,15 +30,15 @@ MOST_UNITS = 2**13
 """Units of the widest layer that is built."""
 
 SMALLEST_PICTURE = 36
-"""Pictures with a side shorter than this go through an MLP: convolutions would leave nothing."""
+"""Pictures with a shorter side are encoded by an MLP: convolutions would leave nothing of them."""
 
 
 def as_floats(pictures: UInt8[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-    """Return a float copy of uint8 pictures, 0 to 255, as an encoder computes with them.
+    """Return a float copy of uint8 pictures, values 0 to 255, in the dtype the encoder computes in.
 
-    The type is that of autocast, where that is on: whole numbers up to 256 are exact in bfloat16.
-    On CUDA pictures become channels-last, which convolutions there are fastest in; on a CPU that is
-    for the layers to choose (:mod:`~glamor_gym.models.layouts`).
+    That is autocast's where autocast is on: whole numbers up to 256 are exact in bfloat16. On CUDA
+    the copy is channels-last, for the first convolution; on a CPU the layers choose
+    (:mod:`~glamor_gym.models.layouts`).
     """
     device = pictures.device.type
     is_picture_on_gpu = pictures.dim() == 4 and device == "cuda"
@@ -59,10 +59,10 @@ def normalised(x: Tensor) -> Tensor:
 
 
 class Normalise(nn.Module):
-    """Do what :func:`normalised` does, as the first layer of an encoder."""
+    """:func:`normalised` as the first layer of an encoder."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return `x` in the floating-point type that the encoder computes in."""
+        """Return `x` in the floating-point dtype that the encoder computes in."""
         return normalised(x)
 
 
@@ -119,7 +119,7 @@ def compact_trunk(channels: int, width: int = 32) -> nn.Sequential:
 
 
 def mlp_trunk(n_inputs: int) -> nn.Sequential:
-    """Three layers of 128 with LayerNorm, as the grid world of Fig. 3a has them."""
+    """Three layers of 128 units with LayerNorm, as for the grid world of Fig. 3a."""
     layers: list[nn.Module] = []
     for _ in range(3):
         layers += [nn.Linear(n_inputs, 128), nn.LayerNorm(128), nn.ReLU(inplace=True)]

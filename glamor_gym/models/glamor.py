@@ -17,7 +17,7 @@ here padding never enters a softmax.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple, Unpack
+from typing import NamedTuple, Self, Unpack
 
 import torch
 from gymnasium import spaces
@@ -32,7 +32,7 @@ from glamor_gym.models.recurrence import lstm_packed
 
 
 class Folded(NamedTuple):
-    """M decoders made ready for B contexts (GLAMOR has M = 2: inverse dynamics, prior).
+    """M decoders prepared for B contexts (GLAMOR has M = 2: inverse dynamics, prior).
 
     Attributes:
         h: (M, B, H) first hidden states.
@@ -86,7 +86,7 @@ class ActionDecoder(nn.Module):
         self.head = nn.Linear(hidden_size, n_actions + int(emits_stop))
 
     def fold(self, context: Float[Tensor, "b d"]) -> tuple[Tensor, ...]:
-        """Do everything that depends on the context alone, or on the token alone.
+        """Compute everything that depends on the context alone, or on the token alone.
 
         Returns:
             The parts of a :class:`Folded`, without the axis M.
@@ -107,54 +107,89 @@ class ActionDecoder(nn.Module):
 
 
 def fold(decoders: Iterable[ActionDecoder], contexts: Iterable[Float[Tensor, "b d"]]) -> Folded:
-    """Make M decoders of one size ready for B contexts each."""
+    """Prepare M decoders of one size for B contexts each."""
     parts = [decoder.fold(context) for decoder, context in zip(decoders, contexts, strict=True)]
     return Folded(*map(torch.stack, zip(*parts, strict=True)))
 
 
-def log_probs(
-    folded: Folded, tokens: Int[Tensor, "b k"], length: Int[Tensor, "b"]
-) -> Float[Tensor, "m n"]:
-    """Return log p of each given token under each model, sequences packed by time.
+class Packing(NamedTuple):
+    """How B sequences of falling length are packed by time: all first tokens, all second ones, ….
+
+    Attributes:
+        batch_sizes: how many sequences have a t-th token, for t = 0, 1, ….
+        sequence: (N,) which sequence each of the N = Σ length packed tokens is of.
+        time: (N,) which of its tokens it is.
+    """
+
+    batch_sizes: list[int]
+    sequence: Int[Tensor, "n"]
+    time: Int[Tensor, "n"]
+
+    @property
+    def n_sequences(self) -> int:
+        """Number of sequences with a first token."""
+        return self.batch_sizes[0] if self.batch_sizes else 0
+
+    @classmethod
+    def of(cls, length: Int[Tensor, "b"], longest: int) -> Self:
+        """Return the packing of sequences in order of falling length.
+
+        On a GPU this waits for the lengths: call it before there is other work in the queue.
+
+        Args:
+            length: (B,) number of tokens of each sequence.
+            longest: at least the largest of them.
+        """
+        in_time = torch.arange(longest, device=length.device)[:, None] < length
+        time, sequence = in_time.nonzero(as_tuple=True)
+        return cls(in_time.sum(dim=1).tolist(), sequence, time)
+
+    def pack(self, tokens: Int[Tensor, "b k"]) -> Int[Tensor, "n"]:
+        """Return the tokens that count, packed."""
+        return tokens[self.sequence, self.time]
+
+
+def log_probs(folded: Folded, tokens: Int[Tensor, "b k"], packing: Packing) -> Float[Tensor, "m n"]:
+    """Return log p of each given token under each model.
 
     Args:
-        folded: for the B contexts, in order of falling `length`.
+        folded: for the B contexts, in order of falling length.
         tokens: the sequences, STOP last, then anything.
-        length: number of tokens that count.
+        packing: of the sequences.
 
     Returns:
-        (M, N) with N = Σ length: the first tokens of all sequences, then the second ones, …
+        (M, N), packed by time.
     """
     # Token t is predicted from token t − 1; the first from the start token.
     previous = functional.pad(tokens[:, :-1], (1, 0), value=folded.table.shape[1] - 1)
-    return log_probs_after(folded, previous, tokens, length)
+    return log_probs_after(folded, previous, tokens, packing)
 
 
 def log_probs_after(
     folded: Folded,
     entries: Int[Tensor, "b k"],
     tokens: Int[Tensor, "b k"],
-    length: Int[Tensor, "b"],
+    packing: Packing,
 ) -> Float[Tensor, "m n"]:
-    """Return log p of each given token, given also which entry of the table comes before it.
+    """Return log p of each given token after a given entry of the table.
 
     Args:
-        folded: as in :func:`log_probs`, as the next two and what is returned.
-        entries: the row of ``folded.table`` that enters before each token.
-        tokens: likewise.
-        length: likewise.
+        folded: for the B contexts, in order of falling length.
+        entries: row of ``folded.table`` that is the input before each token.
+        tokens: the sequences, then anything.
+        packing: of the sequences.
+
+    Returns:
+        (M, N), packed by time.
     """
-    in_time = torch.arange(tokens.shape[1], device=tokens.device)[:, None] < length
-    batch_sizes = in_time.sum(dim=1).tolist()
-    sequence = in_time.nonzero()[:, 1]
-    # Encoders may run in bfloat16; what follows wants float32 whatever is around it.
+    # Encoders may run in bfloat16; the decoders need float32.
     with torch.autocast(tokens.device.type, enabled=False):
-        # index_select, whose gradient is several times as fast as that of square brackets.
-        gate_inputs = folded.constant.index_select(1, sequence)
-        gate_inputs = gate_inputs + folded.table.index_select(1, entries.t()[in_time])
-        hidden = lstm_packed(gate_inputs, folded.h, folded.c, folded.recurrent, batch_sizes)
+        # index_select's gradient is several times as fast as that of square brackets.
+        gate_inputs = folded.constant.index_select(1, packing.sequence)
+        gate_inputs = gate_inputs + folded.table.index_select(1, packing.pack(entries))
+        hidden = lstm_packed(gate_inputs, folded.h, folded.c, folded.recurrent, packing.batch_sizes)
         logits = torch.baddbmm(folded.head_bias, hidden, folded.head)
-        targets = tokens.t()[in_time].expand(len(folded.table), -1)
+        targets = packing.pack(tokens).expand(len(folded.table), -1)
         return logits.log_softmax(dim=-1).gather(-1, targets.unsqueeze(-1)).squeeze(-1)
 
 
@@ -162,9 +197,9 @@ class Losses(NamedTuple):
     """Equation 9's two terms.
 
     Attributes:
-        inverse: −log p_inv, a mean over tokens; where durations are predicted, over actions, plus
-            that over durations.
-        prior: −log p_prior, likewise.
+        inverse: mean of −log p_inv over tokens; where durations are predicted, the mean over
+            actions plus that over durations.
+        prior: the same of −log p_prior.
     """
 
     inverse: Float[Tensor, ""]
@@ -174,10 +209,8 @@ class Losses(NamedTuple):
 class GlamorModel(PairEncoder):
     """Encoders, mix and the two decoders.
 
-    The inverse dynamics model sees observation and goal; the prior sees the observation alone.
-
-    The prior is conditioned on the observation's embedding, and its gradient reaches that encoder
-    too (§4.2).
+    The inverse dynamics model sees observation and goal. The prior is conditioned on the
+    observation's embedding alone; its gradient reaches that encoder too (§4.2).
 
     Args:
         observation_space: a Dict with Boxes ``observation`` and ``achieved_goal``.
@@ -206,9 +239,9 @@ class GlamorModel(PairEncoder):
         self.prior = ActionDecoder(*sizes)
 
     def fold(self, observation: Tensor, goal: Tensor) -> Folded:
-        """Encode B observations and goals, and make the decoders ready for them."""
+        """Encode B observations and goals, and prepare the decoders for them."""
         state, mixed = self.embed(observation, goal)
-        # Encoders may run in bfloat16; what follows wants float32 whatever is around it.
+        # Encoders may run in bfloat16; the decoders need float32.
         with torch.autocast(state.device.type, enabled=False):
             return fold((self.inverse_dynamics, self.prior), (mixed.float(), state.float()))
 
@@ -223,7 +256,8 @@ class GlamorModel(PairEncoder):
 
         Sequences must come in order of falling length; the result is packed by time.
         """
-        inverse, prior = log_probs(self.fold(observation, goal), tokens, length)
+        packing = Packing.of(length, tokens.shape[1])
+        inverse, prior = log_probs(self.fold(observation, goal), tokens, packing)
         return inverse, prior
 
     def losses(
@@ -233,6 +267,6 @@ class GlamorModel(PairEncoder):
         tokens: Int[Tensor, "b k"],
         length: Int[Tensor, "b"],
     ) -> Losses:
-        """Return what an update descends, for arguments as in :meth:`forward`."""
+        """Return the terms of the loss, for arguments as in :meth:`forward`."""
         inverse, prior = self(observation, goal, tokens, length)
         return Losses(-inverse.mean(), -prior.mean())

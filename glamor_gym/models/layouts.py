@@ -1,11 +1,11 @@
-"""Convolution and max-pooling in the memory layout that is fastest on a CPU; numbers unchanged.
+"""Convolution and max-pooling in the memory layout that is fastest on a CPU, with the same results.
 
-In: pictures (B, C, H, W). Out: what PyTorch's own layers give, in PyTorch's default layout.
+In: pictures (B, C, H, W). Out: what PyTorch's own layers return, in PyTorch's default layout.
 
 On a CPU, PyTorch pools in the default layout (NCHW) one element at a time, and convolves 1 or 4
-channels far below the processor's speed; channels last (NHWC), both are several times as fast,
-and GroupNorm's backward pass is several times as slow. Milliseconds on one core (AMD EPYC with
-AVX-512, bfloat16, 50 pictures; forward + backward):
+channels far below the processor's speed. In channels-last layout (NHWC) both are several times as
+fast, but GroupNorm's backward pass is several times as slow. Milliseconds on one core (AMD EPYC
+with AVX-512, bfloat16, 50 pictures; forward + backward):
 
 | layer | default | channels last |
 |---|---|---|
@@ -15,7 +15,7 @@ AVX-512, bfloat16, 50 pictures; forward + backward):
 | max-pool 3, stride 2, 16 channels, 80×104 | 92.1 + 6.7 | 11.1 + 14.2 |
 | GroupNorm, 16 channels, 40×52 | 0.5 + 1.0 | 0.8 + 28.2 |
 
-So a convolution with the pooling after it runs channels last, and what follows does not. On other
+So a convolution and the pooling after it run channels-last, and what follows does not. On other
 devices nothing is converted.
 """
 
@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 
 class ChannelsLastConv2d(nn.Conv2d):
-    """:class:`torch.nn.Conv2d` whose output on a CPU lies channels last in memory."""
+    """:class:`torch.nn.Conv2d` whose output is channels-last on a CPU."""
 
     def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
         """Convolve."""
@@ -37,7 +37,7 @@ class ChannelsLastConv2d(nn.Conv2d):
 
 
 class ChannelsLastMaxPool2d(nn.MaxPool2d):
-    """:class:`torch.nn.MaxPool2d` for input that lies channels last, back to the default layout."""
+    """:class:`torch.nn.MaxPool2d` for channels-last input; its output has the default layout."""
 
     def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
         """Pool."""
@@ -53,18 +53,18 @@ def _laid_out(x: Tensor, layout: torch.memory_format) -> Tensor:
 
 
 class _Converted(torch.autograd.Function):
-    """Another layout; the gradient comes back in the layout that the input had.
+    """Conversion to another layout; the gradient is returned in the layout of the input.
 
-    PyTorch's own conversion lets the gradient pass as it is. Max-pooling would then convert
-    everything it kept to the gradient's layout, which takes longer than the pooling itself.
+    PyTorch's own conversion passes the gradient on as it is. Max-pooling would then convert all
+    that it saved to the gradient's layout, which takes longer than the pooling itself.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, layout: torch.memory_format) -> Tensor:
         came_last = x.is_contiguous(memory_format=torch.channels_last)
         ctx.layout = torch.channels_last if came_last else torch.contiguous_format
-        # A copy, whatever `contiguous` would say: pictures of one channel count as being in both
-        # layouts, and what follows goes by their strides.
+        # Always a copy: `contiguous` takes pictures of one channel to be in both layouts, but what
+        # follows goes by their strides.
         return torch.empty_like(x, memory_format=layout).copy_(x)
 
     @staticmethod

@@ -1,7 +1,7 @@
-"""What every goal-conditioned model begins with: one embedding of an observation and its goal.
+"""The encoders of every goal-conditioned model.
 
 In: observations (B, *observation.shape) and goals (B, *achieved_goal.shape), uint8 or float.
-Out: an embedding of the observation alone, and one of the pair.
+Out: an embedding of the observation alone, and one of the observation with its goal.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MIX_SIZE = 256
 
 
 class PairOptions(TypedDict, total=False):
-    """What every model hands on to its :class:`PairEncoder`; see there."""
+    """Arguments that every model passes on to its :class:`PairEncoder`, which describes them."""
 
     encoder: EncoderName
     fusion: Fusion
@@ -39,7 +39,8 @@ class PairEncoder(nn.Module):
 
     * ``fusion="late"`` (the paper's): the goal's encoder sees the goal alone.
     * ``fusion="early"``: it sees the observation beside the goal, so that its first convolution
-      can already compare them. The observation's encoder may then be a smaller one.
+      can already compare them. The observation's encoder may then be a smaller one
+      (`prior_encoder`).
 
     Args:
         observation_space: a Dict with Boxes ``observation`` and ``achieved_goal``.
@@ -82,10 +83,10 @@ class PairEncoder(nn.Module):
         )
         whiten = as_instance(whiten, bool, name="whiten") and are_pictures
         self.whitening = Whitening((1, *goal.shape[1:])) if whiten else None
-        own = prior_encoder if fusion == "early" and prior_encoder else encoder
-        self.observation_encoder = make_encoder(observation, own, embedding_size)
-        beside = stacked_space(observation, goal) if fusion == "early" else goal
-        self.goal_encoder = make_encoder(beside, encoder, embedding_size)
+        smaller = prior_encoder if fusion == "early" else None
+        self.observation_encoder = make_encoder(observation, smaller or encoder, embedding_size)
+        seen = stacked_space(observation, goal) if fusion == "early" else goal
+        self.goal_encoder = make_encoder(seen, encoder, embedding_size)
         self.mix = nn.Sequential(
             nn.Linear(2 * embedding_size, MIX_SIZE),
             nn.LayerNorm(MIX_SIZE),
@@ -102,30 +103,32 @@ class PairEncoder(nn.Module):
         return state, self.mix(torch.cat((state, pair), dim=-1))
 
     def whitened(self, observation: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
-        """Return pictures as the encoders take them; what is whitened already stays as it is."""
+        """Return pictures as the encoders take them, see :mod:`glamor_gym.models.whitening`.
+
+        Only uint8 pictures are changed, so that what this returned may be passed in again.
+        """
         if self.whitening is None:
             return observation, goal
         return self.whitening(observation), self.whitening(goal)
 
     def measure_once(self, observation: Tensor, goal: Tensor) -> None:
-        """Let these be the pictures by which all are whitened, unless there were some before.
+        """Measure the statistics of whitening on these pictures; later calls do nothing.
 
-        To be called with each batch that is learned from, and with nothing else: an agent that
-        was only looked at has learned nothing.
+        To be called with training batches only: evaluating an agent must not change it.
         """
         if self.whitening is not None:
             self.whitening.measure_once(observation, goal)
 
     def embed_goal(self, goal: Tensor) -> Float[Tensor, "b d"]:
-        """Return the embeddings of B goals alone, which there are with late fusion only."""
-        _, goal = self.whitened(goal, goal)
-        embedding: Tensor = self.goal_encoder(goal)
+        """Return the embeddings of B goals alone; with late fusion only."""
+        white = goal if self.whitening is None else self.whitening(goal)
+        embedding: Tensor = self.goal_encoder(white)
         return embedding
 
     def encoded(
         self, observation: Tensor, goal: Tensor
     ) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b d"]]:
-        """Return what the two encoders make of B observations and goals, not mixed yet."""
+        """Return the outputs of the two encoders for B observations and goals, before the mix."""
         observation, goal = self.whitened(observation, goal)
         shown = goal if self.fusion == "late" else stacked(observation, goal)
         return self.observation_encoder(observation), self.goal_encoder(shown)

@@ -1,9 +1,9 @@
-"""The recurrence of an LSTM whose input products were computed beforehand, over packed sequences.
+"""The recurrence of an LSTM over packed sequences, its input products computed beforehand.
 
 In: gate inputs for every token of a batch, packed by time, and the first hidden state.
-Out: the hidden state after every token, in the same packing; gradients for all of it.
+Out: the hidden state after every token, packed alike, with gradients for all inputs.
 
-Written as one autograd function because its plain form spends most of its time in Python and in
+It is one autograd function because its plain form spends most of its time in Python and in
 autograd's bookkeeping: 50 steps of a 64-wide LSTM are hundreds of tiny operations. M models of
 the same size (GLAMOR's inverse dynamics and prior) run as one batched product.
 """
@@ -34,7 +34,7 @@ def lstm_plain(
     weight: Float[Tensor, "m h 4h"],
     batch_sizes: Sequence[int],
 ) -> Float[Tensor, "m n h"]:
-    """The textbook form of :func:`lstm_packed`: the oracle of its tests and benchmarks."""
+    """The textbook form of :func:`lstm_packed`, the reference of its tests and benchmarks."""
     outputs, begin = [], 0
     for rows in batch_sizes:
         step = gate_inputs[:, begin : begin + rows]
@@ -71,7 +71,7 @@ def lstm_packed(
 
 
 class _PackedLSTM(torch.autograd.Function):
-    """Forward keeps the activated gates and cells; backward walks them in reverse."""
+    """Forward saves the activated gates and cells; backward goes through them in reverse."""
 
     @staticmethod
     def forward(
@@ -112,8 +112,8 @@ class _PackedLSTM(torch.autograd.Function):
         gates, cells, tanh_cells, outputs, h_first, c_first, weight = ctx.saved_tensors
         batch_sizes = ctx.batch_sizes
         size = h_first.shape[-1]
-        # All that does not depend on the running gradient is computed for every token at once:
-        # dc/dh's factor and the derivatives of the gates, σ' = σ(1 − σ) and tanh' = 1 − tanh².
+        # What does not depend on the running gradient is computed for all tokens at once: dc/dh
+        # and the derivatives of the gates, σ' = σ(1 − σ) and tanh' = 1 − tanh².
         i, f, g, o = gates.chunk(4, dim=-1)
         previous_c = torch.empty_like(cells)
         previous_h = torch.empty_like(outputs)

@@ -1,4 +1,4 @@
-"""A policy's or a value's view of time: how many steps are left, as a point on a circle.
+"""Features for a policy or a value function that also sees the number of steps left.
 
 In: observations, goals and steps left. Out: a feature vector of all three (§4.2).
 """
@@ -18,18 +18,19 @@ from glamor_gym.models.pair_encoder import PairEncoder, PairOptions
 
 
 def time_features(steps_left: Int[Tensor, "b"], horizon: int) -> Float[Tensor, "b 2"]:
-    """Return (sin 2πt/T, cos 2πt/T) of t steps left out of T (§4.2)."""
+    """Return (sin 2πt/T, cos 2πt/T) for t steps left of T (§4.2)."""
     angle = steps_left * (2 * math.pi / horizon)
     return torch.stack((angle.sin(), angle.cos()), dim=-1)
 
 
 class TimedPairEncoder(PairEncoder):
-    """Encoders and mix as GLAMOR has them, and after them one layer that also sees the time.
+    """GLAMOR's encoders and mix, followed by a layer that also sees the time.
 
     Args:
-        observation_space: see :class:`~glamor_gym.models.pair_encoder.PairEncoder`.
+        observation_space: a Dict with Boxes ``observation`` and ``achieved_goal``.
         horizon: T, the most steps that can be left.
-        **options: as there; `embedding_size` is the width of the features too.
+        **options: of :class:`~glamor_gym.models.pair_encoder.PairEncoder`; `embedding_size` is
+            also the width of the features.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class TimedPairEncoder(PairEncoder):
     def features(
         self, observation: Tensor, goal: Tensor, steps_left: Int[Tensor, "b"]
     ) -> Float[Tensor, "b d"]:
-        """Return what heads are to be put on, for B observations, goals and times."""
+        """Return the features of B observations, goals and times, the input of the heads."""
         _, mixed = self.embed(observation, goal)
         time = time_features(steps_left, self.horizon).to(mixed.dtype)
         features: Tensor = self.with_time(torch.cat((mixed, time), dim=-1))

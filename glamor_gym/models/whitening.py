@@ -1,13 +1,16 @@
-"""Whitening: pictures in, the same with every pixel at mean 0 and spread 1.
+"""Per-pixel standardisation of pictures, called whitening here (pixels are not decorrelated).
 
-In: uint8 pictures (B, C, H, W). Out: floats of the same shape.
+In: uint8 pictures (B, C, H, W). Out: floats of the same shape, (x − mean) / max(std, 0.05), with
+statistics measured once, on the first training batch.
 
 In most of these worlds almost nothing of a picture ever changes, and what matters may be three
-pixels wide: the ball of Pong, the mass of point_mass. To a network that sees brightness they are
-noise beside the background. Measured by how much each pixel varies, they are all there is to see.
+pixels wide: the ball of Pong, the mass of point_mass. Next to the brightness of the background that
+is noise; in units of how much each pixel varies, it is all there is to see.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from jaxtyping import Float, Shaped, UInt8
@@ -16,17 +19,17 @@ from torch import Tensor, nn
 from glamor_gym.models.encoders import as_floats
 
 SMALLEST_SPREAD = 0.05
-"""Pixels that vary less than this, of a brightness from 0 to 1, are taken to vary this much: what
-appears for the first time where all was still is to stand out, not to blind."""
+"""Lower bound on a pixel's standard deviation, for brightness from 0 to 1: what first appears where
+nothing moved before is to stand out, not to drown everything else."""
 
 
 class Whitening(nn.Module):
-    """Subtract each pixel's mean and divide by its spread, as the first batch of training has them.
+    """Subtract each pixel's mean and divide by its standard deviation in the first training batch.
 
-    They are measured once, not on and on: what an encoder has learned to see stays as it is. Before
-    that, and for anything but uint8 pictures, inputs are left alone. The black frames before an
-    episode's first count as pictures, some 4 in 100: to a pixel that never changes otherwise they
-    give a spread of a fifth of its brightness.
+    The statistics are measured only once, so that what an encoder has learned to see stays as it
+    is. Before that, and for anything but uint8 pictures, inputs are returned unchanged: whitening
+    twice is safe. The black frames before an episode's first count as pictures, about 4 in 100; a
+    pixel that never changes otherwise gets a standard deviation of a fifth of its brightness.
 
     Args:
         frame_shape: (1, H, W) of one frame; all channels share its statistics.
@@ -41,11 +44,23 @@ class Whitening(nn.Module):
         self.register_buffer("mean", torch.zeros(frame_shape))
         self.register_buffer("spread", torch.ones(frame_shape))
         self.register_buffer("measured", torch.zeros((), dtype=torch.bool))
+        self._known_as_measured = False
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether there are statistics. On a GPU, asking waits for it, until the answer is yes."""
+        if not self._known_as_measured:
+            self._known_as_measured = bool(self.measured)
+        return self._known_as_measured
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._known_as_measured = False
 
     @torch.no_grad()
     def measure_once(self, *pictures: UInt8[Tensor, "b _ h w"]) -> None:
-        """Take mean and spread from these pictures, unless they were taken before."""
-        if self.measured:
+        """Measure the statistics on these pictures; later calls do nothing."""
+        if self.is_measured:
             return
         frames = torch.cat([batch.flatten(0, 1) for batch in pictures]).float() / 255
         self.mean.copy_(frames.mean(dim=0))
@@ -53,12 +68,12 @@ class Whitening(nn.Module):
         self.measured.fill_(True)
 
     def forward(self, x: Shaped[Tensor, "b *shape"]) -> Shaped[Tensor, "b *shape"]:
-        """Return whitened pictures in the type that the encoder computes in."""
-        if x.dtype != torch.uint8 or not self.measured:
+        """Return standardised pictures in the dtype that the encoder computes in."""
+        if x.dtype != torch.uint8 or not self.is_measured:
             return x
         pictures = as_floats(x)
-        # In the type of the pictures, whatever it is: mixed types would be copied back and forth.
-        # The mean is taken away first, so that bfloat16 keeps what little then remains.
+        # In the dtype of the pictures: mixed dtypes would be converted back and forth. The mean is
+        # subtracted first, so that bfloat16 keeps the small difference.
         mean = (255 * self.mean).to(pictures.dtype)
         scale = (1 / (255 * self.spread)).to(pictures.dtype)
         return pictures.sub_(mean).mul_(scale)

@@ -1,12 +1,11 @@
-"""Plans on a GPU as recorded programs: all of a plan's hundreds of small kernels in one launch.
+"""Planning on a GPU by recorded programs: the hundreds of small kernels of a plan in one launch.
 
 In and out as :func:`glamor_gym.planners.plan`, with the same plans from the same noise.
 
-A CUDA graph repeats the very kernels that it recorded, on the very memory. So a program is
-recorded for a number of observations and of slots, both rounded up so that few programs serve all
-plans; weights, noise and limits are copied to its memory, and the plan is copied out of it. It
-never looks which candidates have ended, and waits for nothing: reading the plan is the only
-synchronisation.
+A CUDA graph replays exactly the kernels that it recorded, on the same memory. So each program is
+recorded for a number of observations and a number of slots, both rounded up so that few programs
+serve all plans; weights, noise and limits are copied into its memory, and the plan out of it. A
+program does not check for ended candidates, so reading the plan is the only synchronisation.
 """
 
 from __future__ import annotations
@@ -26,23 +25,24 @@ from glamor_gym.planners.settings import PlannerSettings
 from glamor_gym.types import Plan
 
 SLOT_BUCKET = 16
-"""Numbers of slots are rounded up to a multiple of this; of observations, to a power of two."""
+"""The number of slots is rounded up to a multiple of this; that of rows, to a power of two."""
 
-MOST_PROGRAMS = 32
-"""Programs kept, each with its own copy of inputs and noise. One more, and all of them go: what
-cuBLAS works in belongs to the first and is used by all that were recorded after it."""
+MOST_PROGRAMS = 64
+"""Most programs kept, each with its own copy of inputs and noise. When one more is needed, all are
+dropped: the cuBLAS workspace belongs to the first and is used by all that were recorded later."""
 
 WARM_UPS = 3
-"""Runs before recording: kernels are loaded, and workspaces made, at their first call."""
+"""Runs before recording: kernels are loaded and workspaces allocated at their first call."""
 
 Recorder = Callable[[Callable[[], Plan]], Callable[[], Plan]]
-"""Takes work on fixed memory and returns what repeats it; the repetition fills the same plan."""
+"""Takes a function that works on fixed memory; returns one that repeats the work and fills the same
+plan."""
 
 _LOG = logging.getLogger(__name__)
 
 
 class Planner(Protocol):
-    """What :func:`~glamor_gym.planners.plan` and :class:`RecordedPlanner` both are."""
+    """The signature shared by :func:`~glamor_gym.planners.plan` and :class:`RecordedPlanner`."""
 
     def __call__(
         self,
@@ -61,10 +61,10 @@ def planner_for(device: torch.device) -> Planner:
 
 
 class RecordedPlanner:
-    """Plans by programs that were recorded for their shape.
+    """Plans by replaying programs, each recorded for a shape of the inputs.
 
     Args:
-        record: how; :class:`CudaGraphs`, or anything that returns what repeats the work.
+        record: how programs are recorded; :class:`CudaGraphs` or any other :data:`Recorder`.
     """
 
     def __init__(self, record: Recorder) -> None:
@@ -73,7 +73,7 @@ class RecordedPlanner:
         self._can_record = True
 
     def __reduce__(self) -> tuple[type[Self], tuple[Recorder]]:
-        """Have copies record their own programs: these work on this one's memory."""
+        """Leave programs out of copies: they work on this planner's memory."""
         return type(self), (self._record,)
 
     @torch.inference_mode()
@@ -86,7 +86,7 @@ class RecordedPlanner:
     ) -> Plan:
         """Plan as :func:`glamor_gym.planners.plan` does.
 
-        Where recording fails, that function makes this plan and all later ones.
+        If recording fails, that function makes this plan and all later ones.
 
         Raises:
             ValueError: a row of `max_actions` is below 1.
@@ -100,10 +100,10 @@ class RecordedPlanner:
                 self._programs.clear()
             try:
                 self._programs[key] = _Program(key, folded, self._record)
-            except torch.OutOfMemoryError:  # which says nothing about recording
+            except torch.OutOfMemoryError:  # does not mean that recording is impossible
                 raise
             except RuntimeError as error:
-                _LOG.warning("plans are made without a CUDA graph: %s", error)
+                _LOG.warning("planning without CUDA graphs, recording failed: %s", error)
                 self._can_record = False
                 return plan(folded, max_actions, settings, generator)
         uniforms = sampling_noise(n_slots, n_rows * settings.n_trials, generator)
@@ -120,7 +120,7 @@ class _Key(NamedTuple):
 
 
 class _Program:
-    """A recorded roll-out: its inputs' memory, and what repeats it."""
+    """A recorded roll-out: the memory of its inputs, and the function that repeats it."""
 
     def __init__(self, key: _Key, like: Folded, record: Recorder) -> None:
         device = like.h.device
@@ -134,14 +134,14 @@ class _Program:
         self._repeat = record(lambda: roll_out(*inputs, key.settings, look_every=None))
 
     def __call__(self, folded: Folded, max_actions: Tensor, uniforms: Tensor) -> Plan:
-        """Copy inputs in, repeat, and copy the plan out without what it was widened by."""
+        """Copy the inputs in, repeat, and copy the plan out without surplus rows and slots."""
         n_rows, (n_slots, n_candidates) = len(max_actions), uniforms.shape
         for own, given in zip(self._folded[:3], folded[:3], strict=True):
             own[:, :n_rows].copy_(given)
         for own, given in zip(self._folded[3:], folded[3:], strict=True):
             own.copy_(given)
         self._max_actions[:n_rows].copy_(max_actions, non_blocking=True)
-        # Rows that are not asked for may be of an earlier plan; they end within these slots.
+        # Surplus rows may hold limits of an earlier plan: have them end within these slots, too.
         self._max_actions.clamp_(max=n_slots - 1)
         self._uniforms[:n_slots, :n_candidates].copy_(uniforms)
         found = self._repeat()
@@ -154,12 +154,10 @@ class _Program:
 
 
 class CudaGraphs:
-    """Records work as CUDA graphs, all on one stream.
-
-    cuBLAS keeps a workspace for each stream that it has worked on.
+    """Records work as CUDA graphs, all on one stream: cuBLAS keeps a workspace for each stream.
 
     Args:
-        device: the GPU that the work is done on.
+        device: the GPU that does the work.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -167,11 +165,11 @@ class CudaGraphs:
         self._stream: torch.cuda.Stream | None = None
 
     def __reduce__(self) -> tuple[type[Self], tuple[torch.device]]:
-        """Have copies make a stream of their own."""
+        """Leave the stream out of copies, which create their own."""
         return type(self), (self._device,)
 
     def __call__(self, work: Callable[[], Plan]) -> Callable[[], Plan]:
-        """Record work on fixed memory; return what repeats it.
+        """Record work on fixed memory; return a function that repeats it.
 
         Raises:
             RuntimeError: the work cannot be recorded.
@@ -180,12 +178,12 @@ class CudaGraphs:
             if self._stream is None:
                 self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             self._stream.wait_stream(torch.cuda.current_stream())
-            # Around the recording as well: one that fails does not leave the stream by itself.
+            # Enclose the recording, too: one that fails does not leave the stream by itself.
             with torch.cuda.stream(self._stream):
                 for _ in range(WARM_UPS):
                     work()
                 graph = torch.cuda.CUDAGraph()
-                # What other threads do meanwhile, updates of another agent say, is their affair.
+                # Other threads may use CUDA meanwhile, for example to update another agent.
                 with torch.cuda.graph(
                     graph, stream=self._stream, capture_error_mode="thread_local"
                 ):
@@ -200,7 +198,7 @@ class CudaGraphs:
 
 
 def _widened(part: Tensor, n_rows: int) -> Tensor:
-    """Return a copy of (M, B, …) with that many rows, new ones zero."""
+    """Return a copy of `part`, (M, B, …), zero-padded to B = `n_rows`."""
     return functional.pad(part, (0, 0, 0, n_rows - part.shape[1]))
 
 

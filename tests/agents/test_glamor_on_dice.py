@@ -12,7 +12,7 @@ import pytest
 import torch
 from small_agents import make_agent
 
-from glamor_gym.models import log_probs
+from glamor_gym.models import Packing, log_probs
 from glamor_gym.types import Trajectory
 
 FAIR, LOADED, STOP = 0, 1, 2
@@ -61,7 +61,8 @@ def test_the_ratio_of_the_dice_at_goal_one_is_six_to_one_whatever_the_data_polic
     with torch.no_grad():
         for a in (FAIR, LOADED):
             folded = agent.policy.model.fold(start, goal)
-            inverse, prior = log_probs(folded, torch.tensor([[a, STOP]]), torch.tensor([2]))
+            packing = Packing.of(torch.tensor([2]), 2)
+            inverse, prior = log_probs(folded, torch.tensor([[a, STOP]]), packing)
             ratio[a] = (inverse[0] - prior[0]).exp().item()
     learned = ratio[LOADED] / ratio[FAIR]
     assert learned == pytest.approx(shown[LOADED] / shown[FAIR], rel=0.1)

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from torch import nn
 from torch.nn import functional
 
-from glamor_gym.models import ActionDecoder, GlamorModel, fold, log_probs
+from glamor_gym.models import ActionDecoder, GlamorModel, Packing, fold, log_probs
 
 N_ACTIONS, STOP = 3, 3
 
@@ -41,12 +41,21 @@ def test_folding_changes_no_probability():
     sequences = [[0, 1, 2, STOP], [2, 2, STOP], [1, STOP], [0, STOP], [STOP]]
     length = torch.tensor([len(sequence) for sequence in sequences])
     tokens = torch.tensor([s + [STOP + 1] * (4 - len(s)) for s in sequences])
-    packed = log_probs(fold(decoders, contexts), tokens, length)
+    packed = log_probs(fold(decoders, contexts), tokens, Packing.of(length, tokens.shape[1]))
     row = (torch.arange(4)[:, None] < length).nonzero()[:, 1]
     for model in range(2):
         for index, sequence in enumerate(sequences):
             expected = unfolded_log_prob(decoders[model], contexts[model][index], sequence)
             assert abs(packed[model][row == index].sum().item() - expected) < 1e-9
+
+
+def test_sequences_are_packed_by_time():
+    packing = Packing.of(torch.tensor([3, 2, 0]), 3)
+    assert packing.batch_sizes == [2, 2, 1]
+    assert packing.n_sequences == 2
+    tokens = torch.tensor([[10, 11, 12], [20, 21, 99], [99, 99, 99]])
+    assert packing.pack(tokens).tolist() == [10, 20, 11, 21, 12]
+    assert Packing.of(torch.tensor([0]), 0).n_sequences == 0
 
 
 def test_decoders_are_folded_in_float32_whatever_encoders_compute_in():

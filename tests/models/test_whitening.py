@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from glamor_gym.models import GlamorModel
 from glamor_gym.models.whitening import SMALLEST_SPREAD, Whitening
@@ -82,6 +83,28 @@ def test_a_model_measures_when_told_only_and_keeps_it_with_its_weights(fusion):
         mine = model.eval().fold(observation, goal)
         its = other.eval().fold(observation, goal)
     torch.testing.assert_close(mine.h, its.h)
+
+
+def test_the_device_is_asked_for_no_answer_twice():
+    class Counting(TorchDispatchMode):
+        n_answers = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            self.n_answers += func in ANSWERS
+            return func(*args, **(kwargs or {}))
+
+    whitening = Whitening((1, 40, 48))
+    whitening.measure_once(pictures(6))
+    with Counting() as counting:
+        for _ in range(3):
+            whitening(pictures(2))
+            whitening.measure_once(pictures(2))
+    assert counting.n_answers == 1
+    whitening.load_state_dict(Whitening((1, 40, 48)).state_dict())
+    assert not whitening.is_measured
+
+
+ANSWERS = (torch.ops.aten.is_nonzero.default, torch.ops.aten._local_scalar_dense.default)
 
 
 def test_what_is_whitened_already_stays_as_it_is():
