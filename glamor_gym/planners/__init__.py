@@ -1,4 +1,4 @@
-"""Planners: folded decoders in, the best action sequences out."""
+"""Planners: encoded observations and goals in, the best action sequences out."""
 
 from glamor_gym.planners.by_duration import plan_by_duration
 from glamor_gym.planners.random_shooting import plan

@@ -1,14 +1,14 @@
-"""Random shooting for models that predict a plan's length before its actions.
+"""Random shooting for models that predict a plan's duration before its actions.
 
-In: B encoded observations and goals. Out: one :class:`Plan` a row.
+In: B encoded observations and goals. Out: one :class:`Plan` per row.
 
-As in :mod:`~glamor_gym.planners.random_shooting` the best of N candidates by Equation 8 wins, the
-ratio of a candidate's duration, log p(k | s, g) − log p(k | s), standing where STOP's z stands
-there. Durations are drawn first, from softmax of that ratio and the taste for short plans. So all
-lengths are known before the first action is, and no candidate is carried beyond its end.
+As in :mod:`~glamor_gym.planners.random_shooting`, the best of N candidates by Equation 8 wins; the
+z of STOP is the log-ratio of the candidate's duration, log p(k | s, g) − log p(k | s). Durations
+are drawn first, from softmax(log-ratio + k · ln γ). All lengths are then known before the first
+action is sampled, and no candidate is extended beyond its end.
 
-With `vote`, the first action is not left to candidates, and with `stop_first` whether the goal is
-near is not either: see :mod:`~glamor_gym.planners.election`.
+Two choices are made without candidates, see :mod:`~glamor_gym.planners.election`: with `vote` and
+`guided`, the first action; with `stop_first`, whether the goal is near.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from torch import Tensor
 from glamor_gym.models.duration import EncodedPairs
 from glamor_gym.planners.candidates import sample
 from glamor_gym.planners.election import (
-    chances,
+    arrival,
+    best_first_action,
+    decoder_step,
+    duration_probabilities,
     duration_ratio,
-    elected,
     elects,
-    extend,
-    nearness,
 )
 from glamor_gym.planners.random_shooting import best_of, sampling_noise
 from glamor_gym.planners.settings import PlannerSettings
@@ -43,25 +43,26 @@ def plan_by_duration(
     """Find the best of N candidate plans for each of B observations.
 
     Args:
-        encoded: see :meth:`glamor_gym.models.duration.DurationModel.encode`.
-        max_actions: (B,) int64, the longest plan allowed in actions, STOP not counted: T − t.
+        encoded: the observations and goals, from
+            :meth:`~glamor_gym.models.duration.DurationModel.encode`.
+        max_actions: (B,) int64, maximum number of actions per plan, without STOP: T − t.
         settings: see :class:`PlannerSettings`.
         generator: source of the sampling noise, on the device of `encoded`.
 
     Returns:
-        The winners; ``plan.tokens`` has max(max_actions) + 1 columns.
+        The best plans; ``plan.tokens`` has max(max_actions) + 1 columns.
 
     Raises:
         ValueError: a row of `max_actions` is below 1.
     """
     duration_z = duration_ratio(encoded, settings)
-    here, one_step_away = nearness(encoded, settings)
-    chance = chances(duration_z, max_actions, settings, one_step_away)
+    here, one_step_away = arrival(encoded, settings)
+    chance = duration_probabilities(duration_z, max_actions, settings, one_step_away)
     duration = draw_durations(chance, settings, generator)
     row = torch.arange(len(duration), device=duration.device) // settings.n_trials
-    first = elected(encoded, chance, settings)[row] if elects(settings) else None
+    first = best_first_action(encoded, chance, settings)[row] if elects(settings) else None
     order = duration.argsort(descending=True, stable=True)
-    tokens, token_z = roll_out(
+    tokens, token_z = sample_actions(
         encoded,
         row[order],
         duration[order],
@@ -71,7 +72,7 @@ def plan_by_duration(
         first=None if first is None else first[order],
     )
     tokens, token_z = (part[:, order.argsort()] for part in (tokens, token_z))
-    # STOP comes after the last action, and brings the duration's z with it.
+    # STOP follows the last action; its z is the log-ratio of the duration.
     stop, end = encoded.model.n_actions, duration[None]
     tokens.scatter_(0, end, stop)
     token_z.scatter_(0, end, duration_z[row].gather(1, duration[:, None]).t())
@@ -84,14 +85,14 @@ def plan_by_duration(
 def draw_durations(
     chance: Float[Tensor, "b durations"], settings: PlannerSettings, generator: torch.Generator
 ) -> Int[Tensor, "c"]:
-    """Draw N durations for each row by their chances, row by row."""
+    """Draw N durations for each row from its probabilities `chance`; return them row by row."""
     drawn: Int[Tensor, "b n"] = torch.multinomial(
         chance, settings.n_trials, replacement=True, generator=generator
     )
     return drawn.flatten()
 
 
-def roll_out(
+def sample_actions(
     encoded: EncodedPairs,
     row: Int[Tensor, "c"],
     duration: Int[Tensor, "c"],
@@ -104,15 +105,15 @@ def roll_out(
 
     Args:
         encoded: the observations and goals.
-        row: which of them each candidate is for.
-        duration: how many actions each has; falling.
-        n_slots: number of rows of what is returned.
+        row: (C,) which of them each candidate is for.
+        duration: (C,) number of actions of each candidate, in descending order.
+        n_slots: number of rows of the returned tensors.
         settings: see :class:`PlannerSettings`.
-        generator: source of the noise.
-        first: the first action of each; None for one that is sampled like the others.
+        generator: source of the sampling noise.
+        first: (C,) first action of each candidate; None to sample it like the others.
 
     Returns:
-        Actions and their z; after a candidate's last action, padding and zeros.
+        Actions and their z, (n_slots, C) each; padding and zeros after a candidate's last action.
     """
     model = encoded.model
     folded = encoded.fold(row, duration)
@@ -125,7 +126,7 @@ def roll_out(
     h, c = folded.h, folded.c
     for slot, n in enumerate(live):
         entry = model.entry(duration[:n] - slot, previous[:n])
-        z, h, c = extend(folded, entry, h[:, :n], c[:, :n], settings)
+        z, h, c = decoder_step(folded, entry, h[:, :n], c[:, :n], settings)
         if slot == 0 and first is not None:
             previous = first
         else:
@@ -142,7 +143,7 @@ def _stop_at_once(
     settings: PlannerSettings,
     stop: int,
 ) -> None:
-    """Replace the plans of the rows that have arrived by STOP alone, in place."""
+    """Replace the plans of the rows in `arrived` by STOP alone, in place."""
     plans.tokens[arrived] = stop + 1
     plans.tokens[arrived, 0] = stop
     plans.token_scores[arrived] = 0.0

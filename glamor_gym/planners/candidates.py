@@ -1,10 +1,10 @@
 """The candidates of random shooting: action sequences that are extended token by token.
 
-In: folded decoders, and noise. Out: a token and its z for every candidate and slot.
+In: folded decoders and noise. Out: a token and its z for every candidate and slot.
 
-All candidates of all observations advance together: a token is one look-up, one product with the
-recurrent weights, one with the head, and a handful of operations on what comes of them. Nothing
-here waits for the device but :meth:`Candidates.drop_ended`.
+All candidates of all observations advance together. Each token takes one table look-up, one
+product with the recurrent weights, one with the head, and a handful of element-wise operations.
+Only :meth:`Candidates.drop_ended` waits for the device.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from glamor_gym.models.glamor import Folded
 from glamor_gym.planners.settings import PlannerSettings
 
 CLIPPED_Z = -20.0
-"""z of a token that the clip rules out: as good as never sampled, ruinous if it is."""
+"""z of a token below `clip_log_prob`: hardly ever sampled, and ruinous to the score if it is."""
 
 KEEP_ALL = 0.8
-"""Candidates that have ended are carried along until fewer than this share is left."""
+"""Ended candidates are carried along until the share of unfinished ones falls below this."""
 
 
 class Candidates:
@@ -33,7 +33,7 @@ class Candidates:
         settings: see :class:`~glamor_gym.planners.PlannerSettings`.
 
     Attributes:
-        index: (C',) which of the C candidates are left.
+        index: (C',) which of the C candidates remain.
     """
 
     def __init__(
@@ -47,21 +47,21 @@ class Candidates:
         self.stop = folded.head.shape[-1] - 1
         self.index = torch.arange(len(row), device=row.device)
         self._last_slot = last_slot
-        self._previous = torch.full_like(row, self.stop)  # the start token's place in the table
+        self._previous = torch.full_like(row, self.stop)  # stands for the start token
         self._going_on = torch.ones_like(row, dtype=torch.bool)
         self._models = LSTMPair(folded, row)
 
     def extend(
         self, slots: range, uniforms: Float[Tensor, "slots c"]
     ) -> tuple[Int[Tensor, "slots c"], Float[Tensor, "slots c"]]:
-        """Add a token in each of these slots, also to candidates that have ended.
+        """Sample a token in each of these slots, for ended candidates as well.
 
         Args:
-            slots: the next ones.
-            uniforms: noise for the candidates that are left.
+            slots: the next slots.
+            uniforms: noise for the remaining candidates.
 
         Returns:
-            The tokens and their z; what a candidate got after its STOP means nothing.
+            The tokens and their z; those after a candidate's STOP are meaningless.
         """
         tokens, heuristics = [], []
         for slot, uniform in zip(slots, uniforms, strict=True):
@@ -75,7 +75,7 @@ class Candidates:
         return new, torch.stack(heuristics).gather(-1, new.unsqueeze(-1)).squeeze(-1)
 
     def drop_ended(self) -> bool:
-        """Forget candidates that have ended, if they are many; return whether any goes on."""
+        """Drop ended candidates if there are many; return whether any is unfinished."""
         kept: Int[Tensor, "k"] = self._going_on.nonzero()[:, 0]
         if 0 < len(kept) < KEEP_ALL * len(self.index):
             self.index, self._previous, self._last_slot, self._going_on = (
@@ -88,10 +88,10 @@ class Candidates:
 class LSTMPair:
     """Both decoders' recurrence over a set of candidates, in place and without gradients.
 
-    Context and previous token enter as one look-up. The gates and the cell's tanh all go through
-    σ, which takes a tenth of tanh's time on a CPU: tanh x = 2 σ(2x) − 1. For that the cell is
-    kept doubled and the hidden state halved, and the weights make up for it; factors of two round
-    nothing.
+    The contributions of context and previous token are summed in advance and looked up together.
+    All gates and the cell's tanh are computed by σ, which takes a tenth of tanh's time on a CPU:
+    tanh x = 2 σ(2x) − 1. To this end the cell state is stored doubled and the hidden state halved,
+    and the weights compensate; factors of two cause no rounding error.
 
     Args:
         folded: the decoders, for B rows.
@@ -110,12 +110,12 @@ class LSTMPair:
         self._half_h, self._twice_c = folded.h[:, row] * 0.5, folded.c[:, row] * 2.0
         models = torch.arange(n_models, device=row.device)[:, None]
         self._first_input = (models * n_rows + row) * n_tokens
-        # One buffer for all steps: fresh pages for every step's gates would cost more than the
-        # arithmetic.
+        # One buffer for all steps: allocating new pages for the gates of every step would cost
+        # more than the arithmetic.
         self._buffer = inputs.new_empty(n_models * len(row), width)
 
     def next_logits(self, previous: Int[Tensor, "c"]) -> Float[Tensor, "2 c tokens"]:
-        """Take one step with the previous tokens (STOP stands for the start)."""
+        """Advance by one step, given the previous tokens (STOP stands for the start token)."""
         index = (self._first_input + previous).flatten()
         gates = self._buffer[: len(index)]
         torch.index_select(self._inputs, 0, index, out=gates)
@@ -127,7 +127,7 @@ class LSTMPair:
         return torch.baddbmm(self._head_bias, self._half_h, self._head)
 
     def keep(self, kept: Int[Tensor, "k"]) -> None:
-        """Forget all candidates but these."""
+        """Drop all candidates but these."""
         self._half_h, self._twice_c, self._first_input = (
             part[:, kept] for part in (self._half_h, self._twice_c, self._first_input)
         )
@@ -149,13 +149,13 @@ def sample(
     stop_is_open: bool,
     guided: bool,
 ) -> Int[Tensor, "c"]:
-    """Sample a token for each candidate by inverting the distribution function.
+    """Sample a token for each candidate by inverse transform sampling.
 
     Args:
-        z: what softmax is taken of, STOP last.
+        z: (C, tokens), see :func:`heuristic`.
         uniform: one number in [0, 1) for each candidate.
-        stop_is_open: whether STOP may be sampled.
-        guided: sample from softmax(z); else every token is as likely.
+        stop_is_open: whether all tokens may be sampled; else all but the last, STOP.
+        guided: sample from softmax(z); else uniformly.
     """
     n_open = z.shape[1] if stop_is_open else z.shape[1] - 1
     if guided:
@@ -163,5 +163,5 @@ def sample(
         token = torch.searchsorted(cumulative, uniform[:, None], right=True)[:, 0]
     else:
         token = (uniform * n_open).long()
-    # Rounding may leave the last sum below 1: then the last token it is.
+    # Rounding may leave the last sum below 1; a number above it selects the last token.
     return token.clamp_(max=n_open - 1)

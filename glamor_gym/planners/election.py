@@ -1,15 +1,16 @@
-"""What a plan of a model that predicts durations begins with, chosen before there are candidates.
+"""First actions by value, Σ_k γ^k p(k|s,g)/p(k|s) · p(a|s,g,k)/p(a|s,k), without sampling.
 
-In: B encoded observations and goals. Out: the first action of each, or STOP.
+In: B observations and goals, encoded by a model that predicts durations. Out: the first token of
+each row's plan, and whether STOP is the second.
 
-The first action is the one that is worth most over all durations. Σ_k γ^k · p(k | s, g) / p(k | s)
-· p(a | s, g, k) / p(a | s, k) is, by Bayes' rule and up to a factor that all actions share,
-Σ_k γ^k p(s_{t+k} = g | s, a), the discounted chance to be at the goal after a. A single candidate's
-score is that of all its actions together, and where the goal is far the luck of fifty later ones
-drowns what the first is worth.
+By Bayes' rule this value is, up to a factor that all actions share, Σ_k γ^k p(s_{t+k} = g | s, a):
+the discounted probability of being at the goal after a. (Without `use_prior`, the denominators are
+left out.) The score of a single candidate covers all of its actions, so that for a distant goal
+the sampling noise of fifty later actions drowns the value of the first.
 
-A goal that is likely at most one step away is near: whether it is here or one step away, the
-likelier decides, and the plan is STOP, or one action and STOP.
+With `stop_first`, a goal is near if it is at most one step away with at least the probability
+`arrival_probability`. The plan is then STOP alone or one action and STOP, whichever of the two
+durations is likelier.
 """
 
 from __future__ import annotations
@@ -27,54 +28,55 @@ from glamor_gym.planners.candidates import heuristic
 from glamor_gym.planners.settings import PlannerSettings
 
 RULED_OUT = -1e9
-"""Score of a duration that is not allowed."""
+"""Logit of a duration that is not allowed."""
 
 NEGLIGIBLE = 1e-5
-"""Durations with a smaller share of the weight have no say in the first action."""
+"""Durations of at most this probability are left out of the sum over k."""
 
 
 def elects(settings: PlannerSettings) -> bool:
-    """Return whether plans begin with the action of the highest worth, whatever candidates say."""
+    """Return whether plans begin with the action of highest value, not with a candidate's."""
     return settings.vote and settings.guided
 
 
 def next_tokens_by_duration(
     encoded: EncodedPairs, max_actions: Int[Tensor, "b"], settings: PlannerSettings
 ) -> Int[Tensor, "b 2"]:
-    """Return how plans begin, where that is elected.
+    """Return the beginnings of the plans that ``plan_by_duration`` would make.
 
-    They are those of :func:`~glamor_gym.planners.by_duration.plan_by_duration`. No candidate has a
-    part in it: it takes one step of the decoders where a plan takes T, and no noise.
+    No candidates are sampled: this takes one step of the decoders instead of T, and no noise.
 
     Args:
-        encoded: see there.
-        max_actions: likewise.
-        settings: likewise, with `vote` and `guided`.
+        encoded: the observations and goals.
+        max_actions: (B,) int64, maximum number of actions per plan, without STOP.
+        settings: see :class:`PlannerSettings`; `vote` and `guided` must be set.
 
     Returns:
-        The first token; and STOP as the second where the goal is one step away, else padding: the
-        plan goes on somehow, or is over.
+        The first token of each plan, and the second: STOP if the goal is one step away, else
+        padding, which means that the plan has ended or that its second token is not known.
 
     Raises:
         ValueError: a row of `max_actions` is below 1.
     """
-    here, one_step_away = nearness(encoded, settings)
-    chance = chances(duration_ratio(encoded, settings), max_actions, settings, one_step_away)
+    here, one_step_away = arrival(encoded, settings)
+    chance = duration_probabilities(
+        duration_ratio(encoded, settings), max_actions, settings, one_step_away
+    )
     stop, padding = encoded.model.n_actions, encoded.model.n_actions + 1
-    first = elected(encoded, chance, settings).masked_fill(here, stop)
+    first = best_first_action(encoded, chance, settings).masked_fill(here, stop)
     second = torch.full_like(first, padding).masked_fill(one_step_away, stop)
     return torch.stack((first, second), dim=1)
 
 
-def nearness(
+def arrival(
     encoded: EncodedPairs, settings: PlannerSettings
 ) -> tuple[Bool[Tensor, "b"], Bool[Tensor, "b"]]:
-    """Return where the goal is reached, and where it is one step away; nowhere, if not near.
+    """Return which rows are at their goal, and which one step from it; neither if not near.
 
     Args:
         encoded: B observations and goals.
-        settings: with `stop_first`, near is where p(k ≤ 1 | s, g) ≥ `arrival_probability`; without
-            it nothing is.
+        settings: if `may_stop_first`, a goal is near if p(k ≤ 1 | s, g) ≥ `arrival_probability`;
+            else no goal is.
     """
     p = encoded.log_duration[0, :, :2].exp()
     near = (p.sum(dim=1) >= settings.arrival_probability) & settings.may_stop_first
@@ -82,39 +84,42 @@ def nearness(
     return near & here, near & ~here
 
 
-def elected(
+def best_first_action(
     encoded: EncodedPairs, chance: Float[Tensor, "b durations"], settings: PlannerSettings
 ) -> Int[Tensor, "b"]:
-    """Return the first action that is worth most over all durations.
+    """Return the first action of highest value over all durations, see the module's docstring.
 
     Args:
         encoded: B observations and goals.
-        chance: of each duration, in proportion to γ^k · p(k | s, g) / p(k | s).
+        chance: (B, T + 1) probability of each duration, see :func:`duration_probabilities`.
         settings: see :class:`PlannerSettings`.
     """
     row, k = (chance > NEGLIGIBLE).nonzero(as_tuple=True)
     folded = encoded.fold(row, k)
     start = torch.full_like(k, encoded.model.n_actions)
-    z, _, _ = extend(folded, encoded.model.entry(k, start), folded.h, folded.c, settings)
+    z, _, _ = decoder_step(folded, encoded.model.entry(k, start), folded.h, folded.c, settings)
     weighted = chance[row, k][:, None] * z.exp()
     worth = weighted.new_zeros(len(chance), z.shape[1]).index_add_(0, row, weighted)
     return worth.argmax(dim=1)
 
 
-def chances(
+def duration_probabilities(
     duration_z: Float[Tensor, "b durations"],
     max_actions: Int[Tensor, "b"],
     settings: PlannerSettings,
     one_step_away: Bool[Tensor, "b"],
 ) -> Float[Tensor, "b durations"]:
-    """Return how likely a candidate of each row is to have each duration, of one action or more.
+    """Return the distribution from which the durations of each row's candidates are drawn.
 
     Args:
-        duration_z: log p(k | s, g) − log p(k | s) for k = 0 … T.
-        max_actions: the largest duration of each row.
-        settings: with ``stop="end"`` every candidate takes the largest; unguided ones are
-            uniform.
-        one_step_away: rows whose only duration is 1.
+        duration_z: (B, T + 1) log p(k | s, g) − log p(k | s) for k = 0 … T.
+        max_actions: (B,) largest duration of each row; the smallest is 1.
+        settings: with ``stop="end"``, all candidates have the largest duration; without `guided`,
+            the distribution is uniform.
+        one_step_away: (B,) rows whose only duration is 1.
+
+    Returns:
+        softmax(duration_z + k · ln γ) over the allowed durations, 0 for the others.
 
     Raises:
         ValueError: a row of `max_actions` is below 1.
@@ -134,29 +139,30 @@ def chances(
 def duration_ratio(
     encoded: EncodedPairs, settings: PlannerSettings
 ) -> Float[Tensor, "b durations"]:
-    """Return log p(k | s, g) − log p(k | s) for k = 0 … T; without the prior, the former alone."""
+    """Return log p(k | s, g) − log p(k | s) for k = 0 … T; log p(k | s, g) if not `use_prior`."""
     log_p = encoded.log_duration
     return log_p[0] - log_p[1] if settings.use_prior else log_p[0]
 
 
-def extend(
+def decoder_step(
     folded: Folded,
     entry: Int[Tensor, "c"],
     h: Float[Tensor, "2 c h"],
     c: Float[Tensor, "2 c h"],
     settings: PlannerSettings,
 ) -> tuple[Float[Tensor, "c actions"], Float[Tensor, "2 c h"], Float[Tensor, "2 c h"]]:
-    """Take one step of both decoders for the first C of the pairs that they are folded for.
+    """Advance both decoders by one step, for the first C of the pairs they are folded for.
 
     Args:
         folded: the decoders.
-        entry: which row of their table each pair takes.
-        h: hidden states.
-        c: cell states.
+        entry: (C,) row of the folded table for each pair, see
+            :meth:`~glamor_gym.models.duration.DurationModel.entry`.
+        h: (2, C, H) hidden states.
+        c: (2, C, H) cell states.
         settings: see :class:`PlannerSettings`.
 
     Returns:
-        z of every action, and the new states.
+        z of every action, and the new hidden and cell states.
     """
     inputs = folded.constant[:, : len(entry)] + folded.table[:, entry]
     h, c = lstm_cell(torch.baddbmm(inputs, h, folded.recurrent), c)

@@ -1,10 +1,10 @@
 """Random shooting with GLAMOR's heuristic: the best of N sampled action sequences (§3.3–3.4).
 
-In: the two decoders, folded for B observations and goals. Out: one :class:`Plan` a row.
+In: the two decoders, folded for B observations and goals. Out: one :class:`Plan` per row.
 
 Candidates are sampled token by token from softmax(z), z = log p_inv − log p_prior, and scored by
-Σ z + length · ln γ (Eq. 8), STOP included. All B × N candidates advance together; those that have
-ended leave the batch.
+Σ z + length · ln γ (Eq. 8), STOP included. All B × N candidates advance together; ended ones are
+dropped from the batch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from glamor_gym.planners.settings import PlannerSettings
 from glamor_gym.types import Plan
 
 LOOK_EVERY = {"cpu": 4, "cuda": 16}
-"""Slots between two looks at which candidates have ended: on a GPU a look costs a wait."""
+"""Number of slots between checks for ended candidates; on a GPU, a check synchronises."""
 
 
 def plan(
@@ -34,12 +34,12 @@ def plan(
 
     Args:
         folded: inverse dynamics model and prior (M = 2), float32.
-        max_actions: (B,) int64, the longest plan allowed in actions, STOP not counted: T − t.
+        max_actions: (B,) int64, maximum number of actions per plan, without STOP: T − t.
         settings: see :class:`PlannerSettings`.
         generator: source of the sampling noise, on the device of `folded`.
 
     Returns:
-        The winners; ``plan.tokens`` has max(max_actions) + 1 columns.
+        The best plans; ``plan.tokens`` has max(max_actions) + 1 columns.
 
     Raises:
         ValueError: a row of `max_actions` is below 1.
@@ -72,11 +72,12 @@ def roll_out(
     Args:
         folded: as in :func:`plan`.
         max_actions: as in :func:`plan`, on the device of `folded`.
-        uniforms: noise of all tokens; its rows are how long plans may be, STOP included.
+        uniforms: noise for all tokens, with one row per slot: as many as the longest plan allowed
+            has tokens, STOP included.
         settings: see :class:`PlannerSettings`.
-        look_every: after how many slots to look which candidates have ended, to go on without
-            them and to end when all have. None: never, so that shapes are fixed and nothing waits
-            for the device. The plans are the same.
+        look_every: number of slots between checks for ended candidates, which are then dropped;
+            sampling ends when none is left. None: never check, so that shapes are fixed and
+            nothing waits for the device. The plans are the same.
     """
     n_slots, n_candidates = uniforms.shape
     stop = folded.head.shape[-1] - 1
@@ -106,12 +107,12 @@ def best_of(
     """Score all candidates by Equation 8 and return each row's best.
 
     Args:
-        tokens: the candidates, row by row; what comes after STOP does not count.
-        token_z: z of each token.
+        tokens: the candidates, row by row; what follows STOP is ignored, and overwritten.
+        token_z: z of each token; overwritten after STOP as well.
         n_rows: number of observations B.
-        settings: see :class:`PlannerSettings`; with `vote`, the best of those candidates that
-            begin as most of the weight does.
-        stop: the token.
+        settings: see :class:`PlannerSettings`; with `vote`, only the candidates that begin with
+            the token elected are considered.
+        stop: the STOP token.
     """
     is_stop = tokens == stop
     ended = is_stop.cumsum(dim=0) - is_stop.long() > 0
@@ -130,6 +131,6 @@ def best_of(
 def _only_the_elected(
     score: Float[Tensor, "b n"], first: Int[Tensor, "b n"], stop: int
 ) -> Float[Tensor, "b n"]:
-    """Rule out candidates that do not begin with the token with the most weight, exp(score)."""
+    """Rule out all candidates but those whose first token has the largest Σ exp(score)."""
     weight = score.new_zeros(len(score), stop + 1).scatter_add_(1, first, score.softmax(dim=1))
     return score.masked_fill(first != weight.argmax(dim=1, keepdim=True), -math.inf)

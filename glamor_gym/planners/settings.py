@@ -1,4 +1,4 @@
-"""How plans are made: a user's numbers in, the same numbers out, known to be sound."""
+"""How plans are made: a user's settings in, the same settings out, validated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from glamor_gym.checks import as_choice, as_instance, as_integer, as_number, as_
 StopRule = Literal["free", "end", "never"]
 
 MOST_TRIALS = 100_000
-"""Most candidates for one observation; each takes about a kilobyte while it is made."""
+"""Most candidates per observation; each takes about a kilobyte during planning."""
 
 
 @dataclass(frozen=True)
@@ -18,23 +18,24 @@ class PlannerSettings:
     """How plans are made.
 
     Attributes:
-        n_trials: number N of candidates for each observation.
+        n_trials: number N of candidates per observation.
         clip_log_prob: tokens with log p_inv below this are not expanded (`clip-p-actions`).
         use_prior: subtract the prior's log-probability; without it, z = log p_inv.
-        gamma: γ of Eq. 8, the taste for short plans.
+        gamma: discount γ of Eq. 8, which favours short plans.
         stop: ``"free"``: STOP may come in any slot but the first; ``"end"``: only in the last
-            slot (the paper's plan-end, §4.7.2); ``"never"``: plans as ``"free"``, but the agent
-            does not end its episodes (naive-end).
-        stop_first: whether STOP may come first too. Needs a model that was taught what having
-            arrived looks like (`stay_fraction`); the paper's was not.
+            slot (the paper's plan-end, §4.7.2); ``"never"``: plans are made as with ``"free"``,
+            but the agent never ends its episodes (naive-end).
+        stop_first: whether STOP may also come first; without effect unless `stop` is ``"free"``.
+            Needs a model trained to recognise that it has arrived (`stay_fraction`), which the
+            paper's was not.
         guided: sample candidates from softmax(z); else uniformly, as in Fig. 4.
-        vote: candidates elect the first token, each its own with the weight exp(score), and the
-            best of those that begin with the winner is taken; the best of all, as in the paper,
-            owes its place partly to luck. With a model that predicts durations the first action
-            is elected before there are candidates, see :mod:`~glamor_gym.planners.election`.
+        vote: each candidate votes for its first token with weight exp(score), and the best
+            candidate that begins with the elected token is taken; the best of all, as in the
+            paper, is partly best by luck. With a model that predicts durations, and `guided`, the
+            first action is found without candidates, see :mod:`~glamor_gym.planners.election`.
         arrival_probability: with a model that predicts durations and `stop_first`, the goal is
-            near where it is at most one step away with this probability. Where no step is then
-            likelier than one, the plan is STOP alone, else one action and STOP.
+            near if it is at most one step away with at least this probability. The plan is then
+            STOP alone if zero steps are as likely as one or likelier, else one action and STOP.
     """
 
     n_trials: int = 50
@@ -51,9 +52,9 @@ class PlannerSettings:
         """Check the ranges.
 
         Raises:
-            ValueError: a setting is out of its range, or a probability is no number; the message
-                names it.
-            TypeError: another setting is of the wrong type.
+            ValueError: a setting is out of range, or `arrival_probability` is not a number; the
+                message names it.
+            TypeError: another setting has the wrong type.
         """
         numbers = {
             "n_trials": as_integer(self.n_trials, name="n_trials", low=1, high=MOST_TRIALS),
@@ -63,7 +64,7 @@ class PlannerSettings:
                 self.arrival_probability, name="arrival_probability"
             ),
         }
-        for name, number in numbers.items():  # NumPy's become Python's, which JSON knows
+        for name, number in numbers.items():  # Python's numbers instead of NumPy's, for JSON
             object.__setattr__(self, name, number)
         if not 0.0 < self.gamma <= 1.0:
             raise ValueError(f"gamma must lie in (0, 1], got {self.gamma}")
@@ -75,9 +76,9 @@ class PlannerSettings:
 
     @property
     def may_stop_first(self) -> bool:
-        """Whether a plan may be STOP alone: where `stop` is not ``"free"``, that is of no use."""
+        """Whether a plan may be STOP alone: `stop_first` is set and `stop` is ``"free"``."""
         return self.stop_first and self.stop == "free"
 
     def stop_is_open(self, slot: int) -> bool:
-        """Return whether a candidate may sample STOP as its token number `slot`, from 0."""
+        """Return whether a candidate may sample STOP in this slot, counted from 0."""
         return self.stop != "end" and (slot > 0 or self.may_stop_first)

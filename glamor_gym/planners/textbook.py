@@ -1,8 +1,8 @@
-"""The planner as one would write it down first: one candidate, one token at a time.
+"""The planner in its simplest form: one candidate, one token at a time.
 
-In and out as :func:`glamor_gym.planners.plan`, which must give the same plans from the same noise.
-It is the oracle of that function's tests and the plain reference of its benchmark: nothing is
-folded, batched or shared here, and each step feeds the whole context to the LSTM again.
+In and out as :func:`glamor_gym.planners.plan`, but with the decoders and contexts not folded; both
+must make the same plans from the same noise. It is the reference of that function's tests and
+benchmark: nothing is batched or shared, and each step feeds the whole context to the LSTM again.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ def plan_textbook(
     settings: PlannerSettings,
     generator: torch.Generator,
 ) -> Plan:
-    """Find the best of N candidate plans for each observation, by loops.
+    """Find the best of N candidate plans for each of B observations, by loops.
 
     Args:
         inverse_dynamics: p(a | s, g).
         prior: p(a | s).
-        inverse_context: what the first is conditioned on.
-        prior_context: what the second is conditioned on.
-        max_actions: the longest plan allowed in actions, STOP not counted.
+        inverse_context: (B, d) what `inverse_dynamics` is conditioned on.
+        prior_context: (B, d) what `prior` is conditioned on.
+        max_actions: (B,) maximum number of actions per plan, without STOP.
         settings: see :class:`~glamor_gym.planners.PlannerSettings`.
-        generator: source of the noise.
+        generator: source of the sampling noise.
     """
     n_rows, n_trials = len(inverse_context), settings.n_trials
     stop = prior.head.out_features - 1

@@ -1,9 +1,9 @@
 """DISCERN's replay: trajectories with their goals in, n-step transitions by priority out.
 
-In: :class:`~glamor_gym.types.Trajectory` with a goal, one a call.
+In: :class:`~glamor_gym.types.Trajectory` with a goal, one per call.
 Out: :class:`TransitionBatch`: steps drawn in proportion to priority^α (Schaul et al., 2016), a
-share of them with their trajectory's own last frame in the place of its goal; and with them
-:class:`GoalPairs`, what was asked for beside what was achieved, for the discriminator.
+share of them relabelled with the final frame of their trajectory as the goal; and with them
+:class:`GoalPairs`, achieved frames and the goals pursued, for the discriminator.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from glamor_gym.snapshots import Snapshot
 from glamor_gym.types import Trajectory
 
 SMALLEST_PRIORITY = 1e-6
-"""Added to every error, so that a step that is understood can still be drawn."""
+"""Added to every error, so that a step with error 0 can still be drawn."""
 
 
 @dataclass(frozen=True)
 class GoalPairs:
-    """Ends of trajectories with the goals they were played towards.
+    """Final frames of trajectories, with the goals that the trajectories pursued.
 
     Attributes:
-        achieved: (B, *achieved_goal.shape), last frames.
-        goal: likewise, the goals.
+        achieved: (B, *achieved_goal.shape), the final frames.
+        goal: (B, *achieved_goal.shape), the goals.
     """
 
     achieved: torch.Tensor
@@ -44,21 +44,21 @@ class GoalPairs:
 
 @dataclass(frozen=True)
 class TransitionBatch:
-    """n-step transitions. The time is counted from the start: T at the first step.
+    """B n-step transitions.
 
     Attributes:
         observation: (B, *observation.shape), dtype as stored.
         action: (B,) int64.
-        goal: (B, *achieved_goal.shape), as relabelled.
-        steps_left: (B,) int64, of the horizon.
-        next_observation: min(n, steps to the end) steps later.
-        next_steps_left: (B,) int64.
-        achieved: (B, *achieved_goal.shape), the last frame of the trajectory.
+        goal: (B, *achieved_goal.shape), the trajectory's goal, or `achieved` where `relabelled`.
+        steps_left: (B,) int64, steps left until the horizon T; T at the first step of a trajectory.
+        next_observation: (B, *observation.shape), min(n, steps_to_end) steps later.
+        next_steps_left: (B,) int64, `steps_left` at `next_observation`.
+        achieved: (B, *achieved_goal.shape), the final frame of the trajectory.
         steps_to_end: (B,) int64, steps until the trajectory ends, 1 at its last step.
         relabelled: (B,) bool, whether `goal` is `achieved`.
-        probability: (B,) float64, with which each step was drawn.
-        slots: (B,) int64, by which priorities are given back.
-        pairs: for the discriminator, drawn uniformly over steps.
+        probability: (B,) float64, the probability with which each step was drawn.
+        slots: (B,) int64, the steps' slots, for :meth:`DiscernReplay.set_errors`.
+        pairs: B pairs for the discriminator, drawn uniformly over steps.
     """
 
     observation: torch.Tensor
@@ -76,17 +76,17 @@ class TransitionBatch:
 
 
 class DiscernReplay(TrajectoryStore[TransitionBatch]):
-    """A ring of the latest trajectories and a priority for each of their steps.
+    """A ring of the latest trajectories, with a priority for each of their steps.
 
     Args:
         capacity: number of frames kept; a trajectory of L actions takes L + 2, its goal included.
         observation_space: see :class:`~glamor_gym.replay.frame_ring.FrameRing`.
         n_actions: number of actions A.
-        horizon: T, from which the steps that are left are counted down.
+        horizon: maximum number T of steps per trajectory; steps left are counted down from it.
         n_steps: n of the n-step returns.
-        relabelled_share: share of samples whose goal is their trajectory's own last frame.
+        relabelled_share: share of samples whose goal is the final frame of their trajectory.
         priority_exponent: α; 0 draws uniformly.
-        seed: of the sampling.
+        seed: seed of the sampling.
 
     Raises:
         ValueError: an argument is out of range, or the spaces are not those of a goal environment.
@@ -115,11 +115,12 @@ class DiscernReplay(TrajectoryStore[TransitionBatch]):
         self._lasts = np.zeros(capacity, dtype=np.int64)
 
     def add(self, trajectory: Trajectory) -> None:
-        """Store one trajectory with its goal; its steps get the highest priority there was.
+        """Store one trajectory with its goal; its steps get the highest priority set so far.
 
         Raises:
-            ValueError: see :meth:`TrajectoryStore.add`; also a trajectory without a goal, or one
-                that is longer than the horizon.
+            ValueError: see :meth:`TrajectoryStore.add`; also, the trajectory has no goal or is
+                longer than the horizon.
+            TypeError: see :meth:`TrajectoryStore.add`.
         """
         super().add(trajectory)
         last = self._head - 1
@@ -140,14 +141,14 @@ class DiscernReplay(TrajectoryStore[TransitionBatch]):
         super()._drop_oldest()
 
     def sample(self, batch_size: int, device: torch.device | str = "cpu") -> TransitionBatch:
-        """Draw transitions with replacement, one from each of B equal stretches of priority.
+        """Draw transitions with replacement, one from each of B equal shares of total priority.
 
         Args:
-            batch_size: number of transitions B, and of pairs.
-            device: where the tensors are put.
+            batch_size: number B of transitions, and of pairs.
+            device: device of the tensors.
 
         Raises:
-            ValueError: `batch_size` is below 1, or nothing is stored yet.
+            ValueError: `batch_size` is out of range, or nothing is stored yet.
         """
         self._check_batch_size(batch_size)
         stretches = np.arange(batch_size) + self.rng.random(batch_size)
@@ -179,11 +180,11 @@ class DiscernReplay(TrajectoryStore[TransitionBatch]):
         )
 
     def set_errors(self, slots: NDArray[np.int64], errors: NDArray[np.floating[Any]]) -> None:
-        """Set the priorities of the steps that were drawn last.
+        """Set the priorities of the steps of the latest batch, before anything else is stored.
 
         Args:
-            slots: as in :class:`TransitionBatch`.
-            errors: (B,) how wrong the values were, 0 or more.
+            slots: (B,) ``TransitionBatch.slots``.
+            errors: (B,) errors of the predicted values, 0 or more.
 
         Raises:
             ValueError: an error is negative, NaN or infinite.
@@ -197,18 +198,18 @@ class DiscernReplay(TrajectoryStore[TransitionBatch]):
     # --------------------------------------------------------------------------- checkpoints
 
     def slot_arrays(self) -> dict[str, NDArray[Any]]:
-        """Return what is written once into each slot and then stays: views, (capacity, …)."""
+        """Return the arrays whose slots stay as a run wrote them, as views: (capacity, …)."""
         return {**super().slot_arrays(), "firsts": self._firsts, "lasts": self._lasts}
 
     def snapshot(self) -> Snapshot:
-        """Return all but the contents of :meth:`slot_arrays`."""
+        """Return the whole state except the contents of :meth:`slot_arrays`."""
         priorities = self._tree[slice(None)].copy()
         return {**super().snapshot(), "priorities": priorities, "highest": self._highest}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Take back what :meth:`snapshot` returned; see :class:`FrameRing`."""
+        """Restore what :meth:`snapshot` returned, see :meth:`FrameRing.restore`."""
         super().restore(snapshot)
-        priorities = snapshot["priorities"][: self.capacity]  # of a ring of another size
+        priorities = snapshot["priorities"][: self.capacity]  # of a ring of any size
         self._tree = SumTree(self.capacity)
         self._tree.set(np.arange(len(priorities)), priorities)
         self._highest = snapshot["highest"]

@@ -1,11 +1,10 @@
-"""A ring of moments: whole runs of frames in, observations at any slot out.
+"""A ring buffer of frames: whole runs of frames in, observations at any slot out.
 
-In: the moments of one episode at a time, each frame once. Out: where a step lies, and what was
-observed there.
+In: the frames of one episode at a time. Out: the slot of a step, and the observation there.
 
-A run occupies consecutive slots. Pictures are kept as single frames (8,320 bytes each at 80×104);
-stacks are rebuilt when they are asked for, with zeros before the first frame. The ring's memory
-is mapped without being reserved, so that it is taken as it fills.
+Each frame is stored once, in consecutive slots. Pictures take 8,320 bytes each at 80×104; stacks of
+them are rebuilt on demand, with zeros before the first frame. The ring's memory is mapped without
+being reserved, so physical memory is used only as the ring fills.
 """
 
 from __future__ import annotations
@@ -26,17 +25,20 @@ from glamor_gym.snapshots import Snapshot
 
 
 class FrameRing:
-    """Keeps the latest runs of moments, dropping the oldest ones that are in the way.
+    """Keeps the latest runs, dropping the oldest ones to make room.
+
+    A *run* is the frames of one stored episode (a trajectory, plus its goal where goals are kept);
+    a *span* is where it lies. A frame is the achieved goal of one time step.
 
     Args:
-        capacity: number of moments (frames) kept.
-        observation_space: a Dict with ``observation`` and ``achieved_goal``. Where the first is
-            uint8 (S, H, W) and the second uint8 (1, H, W), observations may be stacks of the last
-            S achieved frames, which the first run tells; such are not stored.
-        keep_goals: whether a run comes with a goal, which is kept in the slot before its frames.
+        capacity: number of frames kept, goals included.
+        observation_space: a Dict with Boxes ``observation`` and ``achieved_goal``. If these are
+            uint8 of shapes (S, H, W) and (1, H, W), observations may be stacks of the last S
+            frames, and are then not stored; whether they are is determined by the first run.
+        keep_goals: whether each run comes with a goal, kept in the slot before its frames.
 
     Attributes:
-        runs_written: how many runs were ever stored; runs are numbered from 0 in that order.
+        runs_written: number of runs ever stored; runs are numbered from 0 in this order.
 
     Raises:
         ValueError: `capacity` is below 2, or the spaces are not those of a goal environment.
@@ -61,12 +63,12 @@ class FrameRing:
 
     @property
     def n_trajectories(self) -> int:
-        """Number of runs now stored."""
+        """Number of runs in the ring."""
         return len(self._spans)
 
     @property
     def wants_observations(self) -> bool:
-        """Whether runs are to come with observations: they are no stacks, or may be none."""
+        """Whether to pass observations: they are not stacks, or no run has shown it yet."""
         return self._observations is not None or not self.runs_written
 
     @property
@@ -75,7 +77,7 @@ class FrameRing:
         return math.prod(space.shape) * np.dtype(space.dtype).itemsize
 
     def _keep_observations(self) -> None:
-        """Have a place for the observations of the runs to come: they are no stacks of frames."""
+        """Store observations from now on, since they are not stacks of frames."""
         if self._observations is None:
             space = self.observation_space
             self._observations = map_array((self.capacity, *space.shape), space.dtype)
@@ -91,9 +93,9 @@ class FrameRing:
 
         Args:
             achieved: (M, *achieved_goal.shape), the run's frames.
-            observations: (M, *observation.shape); None where they are stacks of frames.
-            n_steps: how many steps of the run can be drawn.
-            goal: (*achieved_goal.shape), where goals are kept.
+            observations: (M, *observation.shape); None if they are stacks of frames.
+            n_steps: number of steps of the run that can be drawn.
+            goal: (*achieved_goal.shape); None if goals are not kept.
         """
         start = self._make_room(self.goal_slots + len(achieved))
         first = start + self.goal_slots
@@ -115,8 +117,8 @@ class FrameRing:
         """Free `slots` consecutive slots at the head of the ring and return the first of them."""
         first = self._head
         if first + slots > self.capacity:
-            # A run never wraps. What lies between here and the end is the oldest there is: it
-            # goes before anything at the start does.
+            # A run never wraps around. The runs between here and the end are the oldest ones, so
+            # they are dropped before any at the start.
             while len(self._spans) and self._spans.starts[0] >= first:
                 self._drop_oldest()
             first = 0
@@ -130,32 +132,32 @@ class FrameRing:
     def _locate(
         self, rank: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Find steps by rank, see :meth:`SpanQueue.locate`; the slots are those of frames."""
+        """Find steps by rank, see :meth:`SpanQueue.locate`; slots are counted past the goal."""
         first, now, end = self._spans.locate(rank)
         return first + self.goal_slots, now + self.goal_slots, end + self.goal_slots
 
     # --------------------------------------------------------------------------- checkpoints
 
     def slot_arrays(self) -> dict[str, NDArray[Any]]:
-        """Return what is written once into each slot and then stays: views, (capacity, …)."""
+        """Return the arrays whose slots stay as a run wrote them, as views: (capacity, …)."""
         arrays = {"achieved": self._achieved, "observations": self._observations}
         return {name: array for name, array in arrays.items() if array is not None}
 
     @property
     def oldest_run(self) -> int:
-        """Number of the oldest run that is still stored; `runs_written` where there is none."""
+        """Number of the oldest run still stored; `runs_written` if there is none."""
         return self.runs_written - len(self._spans)
 
     def slots_since(self, run: int) -> list[tuple[int, range]]:
-        """Return where the runs from number `run` on lie, those still stored, oldest first.
+        """Return which slots hold the runs from number `run` on that are still stored.
 
         Returns:
-            (number of the last run, slots) of each unbroken stretch; the slots between the last
-            run before the ring's end and that end are counted as its own.
+            (number of its last run, slots) for each contiguous range of slots, at most two, oldest
+            first; a range that ends where the ring wraps around extends to the ring's end.
         """
         skipped = max(0, run - self.oldest_run)
         starts = self._spans.starts[skipped:]
-        # There is one turn at most: where the ring began again from its first slot.
+        # The stored runs wrap around at most once: where writing resumed at slot 0.
         turn = int(np.argmin(starts)) if len(starts) else 0
         oldest = self.oldest_run + skipped
         stretches = [(0, turn, self.capacity), (turn, len(starts), self._head)]
@@ -166,7 +168,7 @@ class FrameRing:
         ]
 
     def snapshot(self) -> Snapshot:
-        """Return all but the contents of :meth:`slot_arrays`."""
+        """Return the whole state except the contents of :meth:`slot_arrays`."""
         return {
             "stacked": self._observations is None,
             "head": self._head,
@@ -176,11 +178,11 @@ class FrameRing:
         }
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Take back what :meth:`snapshot` returned; whoever calls sets the contents.
+        """Restore what :meth:`snapshot` returned; the caller restores :meth:`slot_arrays`.
 
         Raises:
-            KeyError: it is no snapshot of a ring.
-            ValueError: it is one of a larger ring.
+            KeyError: `snapshot` is not a snapshot of a ring.
+            ValueError: its runs do not fit this ring.
         """
         starts, lengths = snapshot["starts"], snapshot["lengths"]
         fits = starts.shape == lengths.shape and (starts >= 0).all() and (lengths >= 1).all()
@@ -193,18 +195,18 @@ class FrameRing:
         self.runs_written = snapshot["runs_written"]
 
     def _slots_of(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return how many slots runs of so many steps take at least."""
+        """Return the minimum number of slots taken by runs of these numbers of steps."""
         return lengths + self.goal_slots
 
     def _observe(self, first: NDArray[np.int64], now: NDArray[np.int64]) -> NDArray[Any]:
-        """Return the observations at the slots `now` of the runs whose frames begin at `first`."""
+        """Return the observations at slots `now`, of runs whose first frames are at `first`."""
         if self._observations is not None:
             return np.take(self._observations, now, axis=0)
         slots = now[:, None] + np.arange(1 - self.stack_size, 1)
         before_start = slots < first[:, None]
         slots[before_start] = 0
-        # NumPy, and so one thread: fetching frames from memory is all of the time, a second thread
-        # gains 0.2 ms of 0.5, and waiting for it takes 30 ms where the other core has other work.
+        # NumPy, and so one thread: nearly all of the time is memory access. A second thread saves
+        # 0.2 ms of 0.5, but waiting for it takes 30 ms when the other core is busy.
         stacks = np.take(self._achieved[:, 0], slots, axis=0)
         stacks[before_start] = 0
         return stacks
@@ -216,20 +218,21 @@ class FrameRing:
         moments: int,
         goal: NDArray[Any] | None = None,
     ) -> None:
-        """Check the arrays of a run of so many moments.
+        """Check the arrays of a run of `moments` frames.
 
         Raises:
-            ValueError: the run does not fit the ring, or an array is missing, too many, or of
+            ValueError: the run does not fit the ring, or an array is missing, not expected, or of
                 another shape or dtype than its space.
         """
         if moments + self.goal_slots > self.capacity:
             goal_too = " and a goal" if self.goal_slots else ""
             raise ValueError(
-                f"trajectory of {moments} moments{goal_too} does not fit a capacity of "
+                f"trajectory of {moments} frames{goal_too} does not fit a capacity of "
                 f"{self.capacity}"
             )
         if (goal is not None) != bool(self.goal_slots):
-            raise ValueError(f"goal must be {'given' if self.goal_slots else 'None'} here")
+            allowed = "given, as goals are" if self.goal_slots else "None, as goals are not"
+            raise ValueError(f"goal must be {allowed} kept here, got {type(goal).__name__}")
         if goal is not None:
             _check_array("goal", goal[None], self.goal_space, 1)
         _check_array("achieved", achieved, self.goal_space, moments)
@@ -238,13 +241,13 @@ class FrameRing:
             if not self.wants_observations and not self._are_stacks(achieved, observations):
                 raise ValueError(
                     f"observations must be stacks of the last {self.stack_size} frames in "
-                    "achieved, zeros before the first: those of the first run were"
+                    "achieved, with zeros before the first, as in the first run stored"
                 )
         elif self._observations is not None:
             raise ValueError("observations must be given: they are not stacks of achieved frames")
 
     def _are_stacks(self, achieved: NDArray[Any], observations: NDArray[Any] | None) -> bool:
-        """Return whether :meth:`_observe` would make these observations; so it would if None."""
+        """Return whether :meth:`_observe` would rebuild these observations; True for None."""
         if observations is None:
             return True
         frames = achieved[:, 0]
@@ -269,7 +272,7 @@ def _goal_spaces(space: spaces.Dict) -> tuple[spaces.Box, spaces.Box]:
 
 
 def _stack_size(observation: spaces.Box, achieved: spaces.Box) -> int:
-    """Return S where observations are stacks of S achieved frames, else 0."""
+    """Return S if the spaces allow observations to be stacks of S frames, else 0."""
     is_stack = (
         len(observation.shape) == 3
         and observation.dtype == achieved.dtype == np.uint8
@@ -279,7 +282,11 @@ def _stack_size(observation: spaces.Box, achieved: spaces.Box) -> int:
 
 
 def map_array(shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> NDArray[Any]:
-    """Return an array of zeros whose pages are taken only when they are first written."""
+    """Return an array of zeros whose memory pages are allocated only when first written.
+
+    Raises:
+        ValueError: an array of this size cannot be mapped.
+    """
     count = math.prod(shape)
     n_bytes = max(1, count * np.dtype(dtype).itemsize)
     try:
@@ -289,7 +296,7 @@ def map_array(shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> NDArray[An
         return np.frombuffer(mmap.mmap(-1, n_bytes, flags=flags), dtype, count).reshape(shape)
     except (MemoryError, OSError, OverflowError, ValueError) as error:
         raise ValueError(
-            f"capacity (buffer_size of an agent) of {shape[0]} takes {n_bytes} bytes: {error}"
+            f"capacity (an agent's buffer_size) of {shape[0]} needs {n_bytes} bytes: {error}"
         ) from error
 
 
@@ -297,7 +304,8 @@ def _check_array(name: str, given: NDArray[Any], space: spaces.Box, moments: int
     expected = (moments, *space.shape)
     if given.shape != expected or given.dtype != space.dtype:
         raise ValueError(
-            f"{name} must be {space.dtype} of shape {expected}, got {given.dtype} of {given.shape}"
+            f"{name} must be {space.dtype} of shape {expected}, got {given.dtype} of shape "
+            f"{given.shape}"
         )
 
 
@@ -305,11 +313,11 @@ def to_device(device: torch.device | str, array: NDArray[Any]) -> torch.Tensor:
     """Return an array as a tensor on a device.
 
     Raises:
-        ValueError: there is no such device here.
+        ValueError: the device is not available.
     """
     try:
         return torch.from_numpy(array).to(device, non_blocking=True)
-    except torch.OutOfMemoryError:  # the device is there
+    except torch.OutOfMemoryError:  # the device is available
         raise
     except (RuntimeError, AssertionError, TypeError, ValueError) as error:
         raise ValueError(f"device {device!r} cannot be used here: {error}") from error

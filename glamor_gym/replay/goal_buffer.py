@@ -1,6 +1,6 @@
-"""Goals far apart from each other, kept while frames go by (Warde-Farley et al., 2019, §4.3).
+"""Goals far apart from each other, from a stream of frames (Warde-Farley et al., 2019, §4.3).
 
-In: frames, one a call. Out: one of the frames kept, each as likely.
+In: frames, one per call. Out: frames drawn uniformly from those kept.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 
 from glamor_gym.snapshots import Snapshot
 
-_ROWS = 16  # as many frames as stay in a core's cache while they are compared
+_ROWS = 16  # frames compared at a time, few enough to stay in a core's cache
 
 
 class GoalBuffer:
     """A fixed number of slots with distance-based substitution.
 
-    The first frames fill the slots. Each later one is held against the frame in a random slot,
-    and takes its place if its nearest neighbour in the *other* slots is farther away than that
-    frame's own; where there are no others, always. Distances are Euclidean, between pixels.
+    The first frames fill the slots. Each later one is compared with the frame in a random slot, and
+    replaces it if its nearest neighbour in the *other* slots is farther away than that frame's own;
+    always if there are no other slots. Distances are Euclidean, between pixels.
 
     Args:
         capacity: number of slots.
-        shape: of a frame.
-        dtype: of a frame.
+        shape: shape of a frame.
+        dtype: dtype of a frame.
 
     Raises:
         ValueError: `capacity` is below 1.
@@ -48,7 +48,7 @@ class GoalBuffer:
         return self._frames[: self._size]
 
     def offer(self, frame: NDArray[Any], rng: np.random.Generator) -> None:
-        """Keep a frame if there is room, or if it spreads the goals farther than one of them."""
+        """Keep a frame if a slot is free, or instead of one that is nearer to the others."""
         slot = self._size
         if slot == len(self._frames):
             slot = int(rng.integers(slot))
@@ -68,18 +68,18 @@ class GoalBuffer:
         return {"frames": self.frames.copy()}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Take back what :meth:`snapshot` returned.
+        """Restore what :meth:`snapshot` returned.
 
         Raises:
-            KeyError: it is no snapshot of a goal buffer.
-            ValueError: it is one of other frames, or of more than there are slots.
+            KeyError: `snapshot` is not a snapshot of a goal buffer.
+            ValueError: its frames have another shape or dtype, or are more than there are slots.
         """
         frames = snapshot["frames"]
         own = self._frames
         if frames.shape[1:] != own.shape[1:] or frames.dtype != own.dtype or len(frames) > len(own):
             raise ValueError(
                 f"frames must be {own.dtype} of shape (n, *{own.shape[1:]}) with n up to "
-                f"{len(own)}, got {frames.dtype} of {frames.shape}"
+                f"{len(own)}, got {frames.dtype} of shape {frames.shape}"
             )
         self._size = len(frames)
         self.frames[:] = frames
@@ -92,18 +92,18 @@ class GoalBuffer:
 
 
 def squared_distances(frames: NDArray[Any], frame: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the squared distance of each of `frames`, (n, *shape), from one, (*shape).
+    """Return the squared distance of each of `frames`, (n, *shape), from `frame`, (*shape).
 
-    It is exact for whole numbers, and hangs on nothing else that is in `frames`. Differences are
-    squared, rather than products subtracted, in which those of near frames would be lost.
+    Each distance is exact for whole numbers and does not depend on the other frames. Differences
+    are squared; expanding the square would lose small distances to cancellation.
     """
     rows = frames.reshape(len(frames), frame.size)
-    # Differences of pixels fit two bytes and their squares four, which is twice as fast.
+    # Differences of pixels fit in two bytes and their squares in four, which is twice as fast.
     narrow, wide = (np.int16, np.int32) if frames.dtype == np.uint8 else (np.float64, np.float64)
     other = np.asarray(frame, narrow).reshape(-1)
     away = np.empty(len(rows))
     for first in range(0, len(rows), _ROWS):
         difference = (rows[first : first + _ROWS] - other).astype(wide, copy=False)
-        # Not einsum, whose sums hang on where in memory a row begins.
+        # Not einsum, whose sums depend on where in memory a row begins.
         away[first : first + _ROWS] = np.square(difference, out=difference).sum(axis=1)
     return away

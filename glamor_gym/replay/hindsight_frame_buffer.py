@@ -1,8 +1,8 @@
-"""Hindsight replay for Stable-Baselines3's off-policy algorithms, with each frame kept once.
+"""Hindsight replay for Stable-Baselines3's off-policy algorithms, storing each frame once.
 
-In: SB3's transitions, a step of all environments a call. Out: SB3's samples, four in five of them
-relabelled. SB3's own ``HerReplayBuffer`` keeps observation, both goals and the next observation of
-each transition: 99,840 bytes a step of the usual pictures, against 8.7 thousand here.
+In: SB3's transitions, one step of all environments per call. Out: SB3's samples, by default four in
+five of them relabelled. SB3's own ``HerReplayBuffer`` stores the observation and both goals before
+and after each step: 99,840 bytes per step with the usual pictures, against about 8,700 here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Moment = Mapping[str, NDArray[Any]]
 
 @dataclass
 class _Running:
-    """An episode under way: moments as they came, one more than there are actions."""
+    """An episode in progress: its observations so far, one more than its actions."""
 
     moments: list[dict[str, NDArray[Any]]]
     actions: list[int] = field(default_factory=list)
@@ -43,29 +43,30 @@ class HindsightFrameBuffer(ReplayBuffer):
     """A `replay_buffer_class` for ``DQN("MultiInputPolicy", env, …)`` on goal environments.
 
     Episodes are stored when they end; transitions are drawn uniformly from those stored. The
-    environment is never asked: the reward of a relabelled transition is equality of pictures, as
-    ``compute_reward`` has it with ``reward="image"``, and its end is that of the episode, as
-    ``compute_terminated`` has it. Memory is taken as the buffer fills.
+    environment is never called: the reward of a relabelled transition is equality of pictures, as
+    in ``compute_reward`` with ``reward="image"``, and it is terminal if its episode terminated
+    there, as in ``compute_terminated``. Memory is used only as the buffer fills.
 
     Args:
-        buffer_size: frames kept, over all environments; an episode of N steps takes N + 2.
+        buffer_size: number of frames kept over all environments; an episode of N steps takes N + 2,
+            its goal included.
         observation_space: a Dict with ``observation``, ``achieved_goal``, ``desired_goal`` and,
-            possibly, ``steps_left``. Without the last, an episode that a reset broke off cannot be
-            told from the next one where that has the same goal and begins at the same moment: the
-            two are stored as one.
+            optionally, ``steps_left``. Without ``steps_left``, an episode broken off by a reset is
+            stored as one with the next if that has the same goal and starts with the observation
+            at which the former broke off.
         action_space: Discrete.
-        device: where samples are put.
+        device: device of the samples.
         n_envs: number of environments.
-        optimize_memory_usage: SB3's; must be False, there is nothing left to optimise.
-        handle_timeout_termination: do not count an episode as ended where it was only cut off.
-        n_sampled_goal: relabelled transitions for each that is not; 0 for none, which lets the
-            environment pay what it likes.
-        seed: of the sampling; None: it follows from NumPy's global generator, which an SB3
+        optimize_memory_usage: SB3's option; must be False, as there is nothing left to optimise.
+        handle_timeout_termination: treat truncated episodes as not terminated.
+        n_sampled_goal: number of relabelled transitions for each that is not; with 0, nothing is
+            relabelled, and the environment may give any rewards.
+        seed: seed of the sampling; None derives it from NumPy's global generator, which an SB3
             algorithm has seeded with its own seed by the time it builds its replay.
 
     Raises:
         ValueError: an argument is out of range, or the spaces are not as described.
-        TypeError: a number is no integer.
+        TypeError: a number is not an integer, or an option is unknown.
     """
 
     @naming_options
@@ -85,18 +86,21 @@ class HindsightFrameBuffer(ReplayBuffer):
             set(_NEEDED) <= set(observation_space.spaces) <= set(_KNOWN)
         ):
             raise ValueError(
-                f"observation_space must be a Dict of {', '.join(_NEEDED)} and possibly "
+                f"observation_space must be a Dict of {', '.join(_NEEDED)} and optionally "
                 f"steps_left, got {observation_space}"
             )
         if not isinstance(action_space, spaces.Discrete):
             raise ValueError(f"action_space must be Discrete, got {action_space}")
         if optimize_memory_usage:
-            raise ValueError("optimize_memory_usage must be False: each frame is kept once anyway")
+            raise ValueError(
+                f"optimize_memory_usage must be False, got {optimize_memory_usage!r}: frames are "
+                "stored only once anyway"
+            )
         buffer_size = as_integer(buffer_size, name="buffer_size", low=2)
         n_sampled_goal = as_integer(n_sampled_goal, name="n_sampled_goal", low=0)
         if seed is not None:
             seed = as_integer(seed, name="seed", low=0)
-        # SB3's ReplayBuffer would take its arrays now; only what is above it is wanted.
+        # Skip ReplayBuffer.__init__, which would allocate SB3's own arrays.
         super(ReplayBuffer, self).__init__(
             buffer_size, observation_space, action_space, device, n_envs
         )
@@ -115,11 +119,11 @@ class HindsightFrameBuffer(ReplayBuffer):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the stored episodes."""
+        """Number of bytes of the stored episodes."""
         return self._ring.nbytes
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Drop all episodes, stored or in progress."""
         assert isinstance(self.observation_space, spaces.Dict)
         super().reset()
         self._ring = HindsightRing(self.buffer_size, self.observation_space)
@@ -136,21 +140,21 @@ class HindsightFrameBuffer(ReplayBuffer):
         done: NDArray[Any],
         infos: list[dict[str, Any]],
     ) -> None:
-        """Take one step of each environment; store the episodes that end with it.
+        """Add one step of each environment; store the episodes that end with it.
 
         Args:
-            obs: before the step, each entry (n_envs, …).
-            next_obs: after it, the last observation where an episode ended.
+            obs: observations before the step, each entry (n_envs, …).
+            next_obs: observations after the step; the final one where an episode ended.
             action: (n_envs,) or (n_envs, 1).
             reward: (n_envs,).
             done: (n_envs,).
-            infos: one an environment; ``TimeLimit.truncated``, ``stopped`` and ``reset_step`` are
-                read. A step marked by the last only began an episode: it is left out, and what was
-                under way as well.
+            infos: one per environment; ``TimeLimit.truncated``, ``stopped`` and ``reset_step`` are
+                read. A step with ``reset_step`` only began an episode: it is left out, and the
+                episode in progress is dropped.
 
         Raises:
-            ValueError: the goal changed within an episode; or relabelling is asked for, and the
-                environment pays other rewards than equality of pictures.
+            ValueError: the goal changed within an episode; or transitions are to be relabelled,
+                and the environment's rewards are not equality of pictures.
         """
         for env, (act, paid, ends, info) in enumerate(
             zip(np.reshape(action, -1), reward, done, infos, strict=True)
@@ -161,12 +165,12 @@ class HindsightFrameBuffer(ReplayBuffer):
             before, after = row_of(obs, env), row_of(next_obs, env)
             episode = self._running[env]
             if episode is None or not _same(episode.moments[-1], before):
-                # The first step; or the environment was reset without an end to be seen.
+                # The first step, or the environment was reset before the episode had ended.
                 episode = self._running[env] = _Running([_copied(before)])
             if not np.array_equal(before["desired_goal"], after["desired_goal"]):
                 raise ValueError(
-                    "desired_goal must stay the same within an episode, and changed (VecNormalize "
-                    "with norm_obs changes it)"
+                    "desired_goal must stay the same within an episode, but changed (VecNormalize "
+                    "with norm_obs=True changes it)"
                 )
             episode.moments.append(_copied(after))
             episode.actions.append(int(act))
@@ -184,8 +188,8 @@ class HindsightFrameBuffer(ReplayBuffer):
             next_achieved = np.stack([moment["achieved_goal"] for moment in episode.moments[1:]])
             if not np.array_equal(rewards, equal(next_achieved, goal[None])):
                 raise ValueError(
-                    "the environment pays other rewards than equality of pictures, which alone "
-                    'can be relabelled here: make it with reward="image", or give '
+                    "reward must be equality of pictures to be relabelled, but the environment "
+                    'gave other rewards: make it with reward="image", or pass '
                     "replay_buffer_kwargs={'n_sampled_goal': 0}"
                 )
         cut_off = self.handle_timeout_termination and info.get("TimeLimit.truncated", False)
@@ -206,11 +210,11 @@ class HindsightFrameBuffer(ReplayBuffer):
     def sample(  # type: ignore[override]
         self, batch_size: int, env: VecNormalize | None = None
     ) -> DictReplayBufferSamples:
-        """Draw transitions, n_sampled_goal of n_sampled_goal + 1 with a goal in hindsight.
+        """Draw transitions, n_sampled_goal in n_sampled_goal + 1 of them relabelled in hindsight.
 
         Args:
             batch_size: number of transitions.
-            env: SB3's, to normalise what is drawn.
+            env: SB3's ``VecNormalize``, with which samples are normalised; None: they are not.
 
         Raises:
             ValueError: no episode has ended yet.
@@ -245,7 +249,7 @@ class HindsightFrameBuffer(ReplayBuffer):
 
 
 def _copied(moment: Moment) -> dict[str, NDArray[Any]]:
-    """Return a moment to keep: vector environments reuse their arrays."""
+    """Return a copy of an observation: vector environments reuse their arrays."""
     return {key: value.copy() for key, value in moment.items()}
 
 

@@ -1,11 +1,11 @@
-"""Episodes with rewards and ends in; transitions out, some of them relabelled in hindsight.
+"""Episodes with rewards in; transitions out, some of them relabelled in hindsight.
 
-In: :class:`PlayedEpisode`, one a call. Out: :class:`Transitions`, as arrays.
+In: :class:`PlayedEpisode`, one per call. Out: :class:`Transitions`, as arrays.
 
 Hindsight experience replay (Andrychowicz et al., 2017) with future goals: the goal of a relabelled
-transition is what was achieved after it or after a later step of its episode, each as likely.
-Its reward is 1 where the next frame equals that goal (``compute_reward``); whether the episode
-went on does not depend on the goal (``compute_terminated``).
+transition is the frame after it or after a later step of its episode, drawn uniformly. Its reward
+is 1 if the next frame equals that goal, else 0 (``compute_reward``); whether the episode went on
+does not depend on the goal (``compute_terminated``).
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class PlayedEpisode:
     """One episode of N actions, the last of which may have been STOP.
 
     Attributes:
-        achieved: (M, *achieved_goal.shape), what was achieved at each moment; M is N + 1, or N
-            where the last action left the world as it was: then nothing follows it.
-        observations: (M, *observation.shape); None where they are stacks of achieved frames.
+        achieved: (M, *achieved_goal.shape), the frames; M is N + 1, or N if the last action left
+            the world unchanged, so that no frame follows it.
+        observations: (M, *observation.shape); None if they are stacks of frames.
         actions: (N,) int64.
         rewards: (N,) float32.
         goal: (*achieved_goal.shape).
-        steps_left: before the first action.
-        done: whether nothing may be expected after the last action.
+        steps_left: steps left before the first action.
+        done: whether the return ends with the last action, so that nothing is bootstrapped.
     """
 
     achieved: NDArray[Any]
@@ -50,11 +50,11 @@ class Transitions:
 
     Attributes:
         observation: (B, *observation.shape), before the action.
-        next_observation: after it.
-        achieved: (B, *achieved_goal.shape), before.
-        next_achieved: after.
+        next_observation: (B, *observation.shape), after the action.
+        achieved: (B, *achieved_goal.shape), before the action.
+        next_achieved: (B, *achieved_goal.shape), after the action.
         goal: (B, *achieved_goal.shape).
-        steps_left: (B, 1) float32, before.
+        steps_left: (B, 1) float32, before the action.
         action: (B,) int64.
         reward: (B,) float32.
         done: (B,) float32, 1.0 or 0.0.
@@ -72,7 +72,7 @@ class Transitions:
 
 
 class HindsightRing(FrameRing):
-    """A ring of the latest episodes: each frame once, and each goal once an episode.
+    """A ring of the latest episodes; stores each frame once, and the goal once per episode.
 
     Args:
         capacity: number of frames kept; an episode of N actions takes N + 2, its goal included.
@@ -87,7 +87,7 @@ class HindsightRing(FrameRing):
         self._space = observation_space
         self._actions = np.zeros(capacity, np.int64)
         self._rewards = np.zeros(capacity, np.float32)
-        # Of a whole episode, at the slot of its first frame:
+        # One value per episode, at the slot of its first frame:
         self._steps_left = np.zeros(capacity, np.float32)
         self._lasts = np.zeros(capacity, np.int64)  # slot of the last frame
         self._dones = np.zeros(capacity, np.float32)
@@ -98,23 +98,27 @@ class HindsightRing(FrameRing):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the slots that hold episodes."""
+        """Number of bytes of the slots that hold episodes."""
         per_slot = sum(int(array[0].nbytes) for array in self.slot_arrays().values())
         return per_slot * len(self._used_slots())
 
     def add(self, episode: PlayedEpisode) -> None:
-        """Store one episode, dropping the oldest ones that are in its way.
+        """Store one episode, dropping the oldest ones to make room.
 
         Raises:
-            ValueError: it does not fit the ring or the spaces.
+            ValueError: the episode does not fit the ring or the spaces, or its arrays do not fit
+                each other.
         """
         n_moments, n_actions = len(episode.achieved), len(episode.actions)
         self._check_moments(episode.achieved, episode.observations, n_moments, episode.goal)
         if n_actions < 1 or n_moments not in (n_actions, n_actions + 1):
-            raise ValueError(f"episode has {n_actions} actions and {n_moments} moments")
+            raise ValueError(
+                f"episode must have N ≥ 1 actions and N or N + 1 frames, got {n_actions} actions "
+                f"and {n_moments} frames"
+            )
         if np.shape(episode.actions) != np.shape(episode.rewards):
             raise ValueError(
-                f"rewards must be of shape {np.shape(episode.actions)}, as actions are, got "
+                f"rewards must have the shape of actions, {np.shape(episode.actions)}, got "
                 f"{np.shape(episode.rewards)}"
             )
         first = self._write(episode.achieved, episode.observations, n_actions, episode.goal)
@@ -128,17 +132,17 @@ class HindsightRing(FrameRing):
         """Draw transitions uniformly, with replacement.
 
         Args:
-            batch_size: number of transitions B.
-            n_relabelled: how many of them, the first ones, get a goal in hindsight.
-            rng: source of the draws.
+            batch_size: number B of transitions.
+            n_relabelled: number of them that are relabelled in hindsight, the first ones.
+            rng: source of randomness.
 
         Raises:
             ValueError: nothing is stored yet.
         """
         if not len(self):
             raise ValueError(
-                "nothing to sample: no episode has ended yet; let learning_starts be longer "
-                "than an episode"
+                "nothing to sample: no episode has ended yet; set learning_starts to more steps "
+                "than an episode has"
             )
         first, now, end = self._locate(rng.integers(0, len(self), size=batch_size))
         last = self._lasts[first]
@@ -165,7 +169,7 @@ class HindsightRing(FrameRing):
     # ------------------------------------------------------------------------------ copies
 
     def slot_arrays(self) -> dict[str, NDArray[Any]]:
-        """Return what is written once into each slot and then stays: views, (capacity, …)."""
+        """Return the arrays whose slots stay as a run wrote them, as views: (capacity, …)."""
         return {
             **super().slot_arrays(),
             "actions": self._actions,
@@ -180,7 +184,7 @@ class HindsightRing(FrameRing):
         return np.concatenate([np.zeros(0, np.int64), *stretches])
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return only what is in use: SB3 copies and saves replays by pickling them."""
+        """Return only the slots in use: SB3 copies and saves replays by pickling them."""
         used = self._used_slots()
         return {
             "arguments": (self.capacity, self._space),
@@ -198,6 +202,6 @@ class HindsightRing(FrameRing):
 
 
 def equal(achieved: NDArray[Any], goal: NDArray[Any]) -> NDArray[np.float32]:
-    """Return 1.0 in the rows (of B) where two frames are the same: the reward ``"image"``."""
+    """Return 1.0 for each of B rows whose frames are equal, else 0.0: the reward ``"image"``."""
     same: NDArray[np.bool_] = (achieved == goal).reshape(len(achieved), -1).all(axis=1)
     return same.astype(np.float32)

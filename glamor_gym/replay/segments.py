@@ -1,9 +1,10 @@
-"""Stretches of a ring as compressed bytes: what a checkpoint writes once and never again.
+"""Chunks of a ring as compressed bytes, which a checkpoint writes once and never again.
 
-In: arrays with one row a slot, and a range of slots. Out: bytes; and back into the arrays.
+In: arrays with one row per slot, and the range of slots that makes up a chunk. Out: bytes; and
+back into the arrays.
 
-The compression is Zstandard's at a fast level. It finds each picture's likeness in the pictures
-before it by itself: differences of pictures, taken beforehand, come out larger.
+The compression is Zstandard's at a fast level. It finds the similarity of each picture to earlier
+ones by itself: taking differences of pictures beforehand makes chunks larger.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import zstandard
 from numpy.typing import NDArray
 
 LEVEL = 3
-"""Of the compression: higher ones take several times as long for a few per cent."""
+"""Level of the compression; higher ones take several times as long and save a few per cent."""
 
 
 def pack(arrays: Mapping[str, NDArray[Any]], slots: range) -> bytes:
@@ -32,27 +33,34 @@ def pack(arrays: Mapping[str, NDArray[Any]], slots: range) -> bytes:
 
 
 def unpack(data: bytes, arrays: Mapping[str, NDArray[Any]], slots: range) -> None:
-    """Write what :func:`pack` packed into the rows `slots` of arrays of the same kind.
+    """Write a chunk from :func:`pack` into the rows `slots` of `arrays`.
 
-    Takes no memory beyond the rows, whatever the data claim.
+    Uses no memory beyond the rows, whatever size the data claim.
+
+    Args:
+        data: the chunk.
+        arrays: arrays with the same names, dtypes and shapes of a row as those packed.
+        slots: consecutive rows, as many as were packed.
 
     Raises:
-        ValueError: the data are damaged, or of arrays of another kind; some rows may have been
-            written by then.
+        ValueError: `data` is damaged, or not of the size of these rows; some of them may have been
+            overwritten by then.
     """
     try:
         with zstandard.ZstdDecompressor().stream_reader(data) as stream:
             for rows in _rows_of(arrays, slots):
                 if stream.readinto(rows) != len(rows):
-                    raise ValueError("it ends too early")
+                    raise ValueError("it is too short")
             if stream.read(1):
-                raise ValueError("it goes on too long")
+                raise ValueError("it is too long")
     except (zstandard.ZstdError, ValueError) as error:
-        raise ValueError(f"data is no segment of {slots}: {error}") from error
+        raise ValueError(
+            f"data is not a chunk of slots {slots.start} to {slots.stop - 1}: {error}"
+        ) from error
 
 
 def packed_size(arrays: Mapping[str, NDArray[Any]], slots: range) -> int:
-    """Return how many bytes the rows `slots` of all arrays take uncompressed."""
+    """Return the number of bytes of the rows `slots` of all arrays, uncompressed."""
     return sum(len(rows) for rows in _rows_of(arrays, slots))
 
 

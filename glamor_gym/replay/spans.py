@@ -1,7 +1,7 @@
-"""Where each stored trajectory lies in the ring, as a queue that can be searched.
+"""Where each run lies in the ring, as a queue that can be searched.
 
-In: (first slot, number of actions) of a trajectory, appended as it is stored, dropped as it is
-overwritten. Out: for a number drawn from [0, steps), the step of that rank and its trajectory.
+In: (first slot, number of actions) of a run, appended when it is stored, dropped when it is
+overwritten. Out: for a number drawn from [0, steps), the step of that rank and its span.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 class SpanQueue:
     """A first-in first-out queue of spans with constant-time append and drop.
 
-    The running sum of lengths never restarts, so that neither end ever has to be recomputed:
-    the span of a step is found by bisection.
+    The span of a step is found by bisection in the cumulative sum of lengths, which never restarts,
+    so that nothing is recomputed when a span is appended or dropped.
     """
 
     def __init__(self) -> None:
         self._starts = np.zeros(64, dtype=np.int64)
-        self._ends = np.zeros(64, dtype=np.int64)  # actions ever appended, this span's included
+        self._ends = np.zeros(64, dtype=np.int64)  # actions ever appended, up to this span's last
         self._low = 0
         self._high = 0
         self._dropped = 0  # actions ever dropped
@@ -39,12 +39,12 @@ class SpanQueue:
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Numbers of actions of the spans, oldest first."""
+        """Number of actions of each span, oldest first."""
         return np.diff(self._ends[self._low : self._high], prepend=self._dropped)
 
     @classmethod
     def of(cls, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> SpanQueue:
-        """Return a queue of the spans that :attr:`starts` and :attr:`lengths` gave."""
+        """Return a queue of spans with these :attr:`starts` and :attr:`lengths`."""
         queue = cls()
         for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
             queue.append(start, length)
@@ -73,8 +73,8 @@ class SpanQueue:
             rank: (B,) int64 in [0, steps).
 
         Returns:
-            For each step, the first slot of its trajectory, its own slot, and the slot of the
-            moment after the trajectory's last action.
+            For each step, the first slot of its span, its own slot, and the slot after that of the
+            span's last action.
         """
         ends = self._ends[self._low : self._high] - self._dropped
         row = np.searchsorted(ends, rank, side="right")

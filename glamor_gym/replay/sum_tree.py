@@ -1,6 +1,6 @@
-"""Drawing in proportion to priorities: a binary tree of sums, a whole batch at a time.
+"""Sampling in proportion to priorities by a binary tree of sums, a whole batch at a time.
 
-In: non-negative priorities by slot. Out: slots, each as likely as its share of the sum.
+In: non-negative priorities by slot. Out: for points of the cumulative sum, the slots they lie in.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 
 class SumTree:
-    """Priorities of n slots; setting or finding k of them takes k·log n operations.
+    """Priorities of n slots; setting or finding k of them takes O(k log n) operations.
 
-    No step is taken for one slot alone: both walk the levels of the tree, once a batch.
+    Both walk the tree level by level, once for the whole batch.
 
     Args:
         capacity: number of slots, all of priority 0 at first.
@@ -40,13 +40,13 @@ class SumTree:
         return self._sums[self._leaves : self._leaves + self.capacity][slots]
 
     def set(self, slots: NDArray[np.int64], priorities: NDArray[np.float64] | float) -> None:
-        """Set the priorities of some slots; where a slot is named twice, the last one holds.
+        """Set the priorities of some slots; of a slot given twice, the last one counts.
 
         Raises:
             ValueError: a priority is negative or not finite.
         """
         if not np.all(np.isfinite(priorities)) or np.any(np.asarray(priorities) < 0):
-            raise ValueError("priorities must be finite and 0 or more")
+            raise ValueError(f"priorities must be finite and 0 or more, got {priorities}")
         nodes = np.asarray(slots) + self._leaves
         self._sums[nodes] = priorities
         for _ in range(self._depth):
@@ -54,12 +54,12 @@ class SumTree:
             self._sums[nodes] = self._sums[2 * nodes] + self._sums[2 * nodes + 1]
 
     def find(self, masses: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return, for each mass in [0, total), the slot in whose stretch of the sum it lies."""
+        """Return, for each mass in [0, total), the slot whose part of the sum contains it."""
         nodes = np.ones(len(masses), dtype=np.int64)
         left_over = np.array(masses, dtype=np.float64)
         for _ in range(self._depth):
             left = 2 * nodes
-            # What rounding carries beyond the last priority must not end in an empty half.
+            # A mass that rounding carries past the last priority must not go to an empty half.
             goes_right = (left_over >= self._sums[left]) & (self._sums[left + 1] > 0)
             left_over -= np.where(goes_right, self._sums[left], 0.0)
             nodes = left + goes_right

@@ -1,9 +1,9 @@
 """Replay of whole trajectories: frames in once, training tuples (s_1, a_1 … a_k, s_{k+1}) out.
 
-In: :class:`~glamor_gym.types.Trajectory`, one a call, from any number of environments.
-Out: :class:`~glamor_gym.types.SegmentBatch` of §3.4: an observation drawn uniformly among the
-stored ones that have a future, k uniform over what remains of its trajectory, the actions between
-and the moment after them as the goal.
+In: :class:`~glamor_gym.types.Trajectory`, one per call, from any number of environments.
+Out: :class:`~glamor_gym.types.SegmentBatch` of §3.4: an observation drawn uniformly among those
+stored that an action follows, k uniform from 1 to the number of actions left in its trajectory, the
+next k actions, and the frame after them as the goal.
 
 A trajectory of L actions occupies L + 1 consecutive slots of a ring, see
 :class:`~glamor_gym.replay.frame_ring.FrameRing`.
@@ -22,24 +22,25 @@ from glamor_gym.replay.trajectory_store import TrajectoryStore
 from glamor_gym.types import SegmentBatch
 
 NEAR = 10
-"""How many steps away a goal may lie and still count as near."""
+"""Number of steps up to which a goal counts as near."""
 
 
 class TrajectoryReplay(TrajectoryStore[SegmentBatch]):
     """A ring of the latest trajectories, sampled as GLAMOR's training tuples.
 
     Args:
-        capacity: number of moments (frames) kept; a trajectory of L actions takes L + 1.
+        capacity: number of frames kept; a trajectory of L actions takes L + 1.
         observation_space: see :class:`~glamor_gym.replay.frame_ring.FrameRing`.
-        n_actions: number of actions A; token A is STOP, token A + 1 pads.
-        stay_fraction: share of samples with k = 0: the goal is the present moment and the only
-            token is STOP, which teaches the model to know that it has arrived. The paper has none.
-        near_fraction: share of samples with k uniform over the next `NEAR` steps only. The paper
-            has none.
-        far_fraction: share of samples with k uniform over the whole length of the trajectory, and
-            the observation drawn after it, among those that so many actions follow. Else k = 1
-            comes forty times as often as k = 90 of 100. The paper has none.
-        seed: of the sampling.
+        n_actions: number of actions A; token A is STOP, token A + 1 is padding.
+        stay_fraction: share of samples with k = 0: the goal is the current frame and the only token
+            is STOP, which teaches the model to recognise that it has arrived. 0 in the paper.
+        near_fraction: share of samples with k uniform from 1 to at most `NEAR`. 0 in the paper.
+        far_fraction: share of samples with k drawn first, uniformly from 1 to the length L of the
+            trajectory, and then the observation, uniformly among those with at least k actions
+            left. Otherwise k = 1 is forty times as frequent as k = 90 for L = 100. 0 in the paper.
+            Near, far and stay fractions are drawn in that order, each overriding the one before:
+            the actual near share is near · (1 − far) · (1 − stay).
+        seed: seed of the sampling.
 
     Raises:
         ValueError: an argument is out of range, or the spaces are not those of a goal environment.
@@ -65,14 +66,14 @@ class TrajectoryReplay(TrajectoryStore[SegmentBatch]):
         """Draw training tuples with replacement.
 
         Args:
-            batch_size: number of tuples B.
-            device: where the tensors are put.
+            batch_size: number B of tuples.
+            device: device of the tensors.
 
         Returns:
-            Tuples in order of falling length, which is how the model packs them.
+            Tuples in order of descending length, as required for packing by the model.
 
         Raises:
-            ValueError: `batch_size` is below 1, or nothing is stored yet.
+            ValueError: `batch_size` is out of range, or nothing is stored yet.
         """
         self._check_batch_size(batch_size)
         drawn = self.rng.integers(0, len(self), size=batch_size)

@@ -1,7 +1,7 @@
-"""What every replay of whole trajectories does: keep them, and put them into files.
+"""What all replays of whole trajectories share: storing them in the ring and in files.
 
-In: :class:`~glamor_gym.types.Trajectory`, one a call, from any number of environments.
-Out: files and checkpoints; and to a subclass, the ring that it draws its samples from.
+In: :class:`~glamor_gym.types.Trajectory`, one per call, from any number of environments.
+Out: files and checkpoints; and for subclasses, the ring that they sample from.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from glamor_gym.types import Trajectory
 from glamor_gym.untrusted import read_npz
 
 MOST_SAMPLES = 1_000_000
-"""Most training samples in one batch."""
+"""Largest batch size."""
 
 Batch = TypeVar("Batch", covariant=True)
 
 
 class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
-    """A ring of the latest trajectories; a subclass says what is drawn from it.
+    """A ring of the latest trajectories; subclasses define what is sampled from it.
 
     Args:
-        capacity: number of moments (frames) kept; a trajectory of L actions takes L + 1, and one
-            more where goals are kept.
+        capacity: number of frames kept; a trajectory of L actions takes L + 1, and one more where
+            goals are kept.
         observation_space: see :class:`~glamor_gym.replay.frame_ring.FrameRing`.
         n_actions: number of actions A.
-        keep_goals: whether each trajectory comes with the goal that it was played towards.
-        seed: of the sampling.
+        keep_goals: whether each trajectory comes with the goal that it pursued.
+        seed: seed of the sampling.
 
     Raises:
         ValueError: an argument is out of range, or the spaces are not those of a goal environment.
@@ -66,12 +66,12 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
         return self._spans.steps
 
     def size(self) -> int:
-        """Return the same, by SB3's name."""
+        """Return the number of stored steps, under SB3's name."""
         return len(self)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of frames, observations and actions in the slots now in use."""
+        """Number of bytes of frames, observations and actions in the slots in use."""
         slots = len(self) + self.n_trajectories * (1 + self.goal_slots)
         return slots * self._slot_bytes
 
@@ -81,16 +81,17 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
         return sum(int(array[0].nbytes) for array in arrays if array is not None)
 
     def _slots_of(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-        return super()._slots_of(lengths) + 1  # the moment after the last action
+        return super()._slots_of(lengths) + 1  # the frame after the last action
 
     # ------------------------------------------------------------------------------- writing
 
     def add(self, trajectory: Trajectory) -> None:
-        """Store one trajectory, dropping the oldest ones that are in its way.
+        """Store one trajectory, dropping the oldest ones to make room.
 
         Raises:
             ValueError: the trajectory is empty, longer than the ring, of another shape or dtype
-                than the spaces, or holds an action that is none; nothing is stored or dropped then.
+                than the spaces, or holds an invalid action; nothing is stored or dropped then.
+            TypeError: `trajectory` is not a :class:`~glamor_gym.types.Trajectory`.
         """
         self._check(trajectory)
         n_actions = len(trajectory)
@@ -109,13 +110,13 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
         actions = np.asarray(trajectory.actions)
         if actions.shape != (n_actions,) or actions.dtype.kind not in "iu":
             raise ValueError(
-                f"actions must be integers of shape ({n_actions},), got {actions.dtype} of "
+                f"actions must be integers of shape ({n_actions},), got {actions.dtype} of shape "
                 f"{actions.shape}"
             )
         low, high = int(actions.min()), int(actions.max())
         if low < 0 or high >= self.n_actions:
             raise ValueError(
-                f"actions must lie in [0, {self.n_actions}), without STOP; got {low} to {high}"
+                f"actions must lie in [0, {self.n_actions}), without STOP, got {low} to {high}"
             )
 
     # ------------------------------------------------------------------------------ sampling
@@ -125,7 +126,7 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
         """Draw training samples with replacement.
 
         Raises:
-            ValueError: `batch_size` is below 1, or nothing is stored yet.
+            ValueError: `batch_size` is out of range, or nothing is stored yet.
         """
 
     def _check_batch_size(self, batch_size: int) -> None:
@@ -136,15 +137,15 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
     # -------------------------------------------------------------------------------- files
 
     def slot_arrays(self) -> dict[str, NDArray[Any]]:
-        """Return what is written once into each slot and then stays: views, (capacity, …)."""
+        """Return the arrays whose slots stay as a run wrote them, as views: (capacity, …)."""
         return {**super().slot_arrays(), "actions": self._actions}
 
     def snapshot(self) -> Snapshot:
-        """Return all but the contents of :meth:`slot_arrays`."""
+        """Return the whole state except the contents of :meth:`slot_arrays`."""
         return {**super().snapshot(), "random": random_state(self.rng)}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Take back what :meth:`snapshot` returned; see :class:`FrameRing`."""
+        """Restore what :meth:`snapshot` returned, see :meth:`FrameRing.restore`."""
         super().restore(snapshot)
         set_random_state(self.rng, snapshot["random"])
 
@@ -173,30 +174,30 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
     def save(self, path: PathOrStream) -> None:
         """Write the stored trajectories as a compressed ``.npz``, to a file or a binary stream.
 
-        A file is written beside its place and renamed.
+        A file is first written under another name beside `path`, then renamed.
 
         Raises:
             OSError: the file cannot be written.
             TypeError: `path` is neither a path nor a binary stream.
-            ValueError: it cannot be written to.
+            ValueError: `path` is not a valid path, or a stream that is not writable.
         """
         with writing_to(path) as file:
             np.savez_compressed(file, **self.state())  # type: ignore[arg-type]
 
     def load(self, path: PathOrStream) -> None:
-        """Add the trajectories of a file to this replay, all of them or, where one is bad, none.
+        """Add all trajectories of a file to this replay; none if any of them is invalid.
 
-        Nothing in the file is executed, and none of it is read if it claims more than this
-        replay can hold. A binary stream is read from where it stands.
+        Nothing in the file is executed, and nothing is read if its arrays would take more memory
+        than this replay. A binary stream is read from its current position.
 
         Raises:
             OSError: the file cannot be read.
-            ValueError: the file is no saved replay, one of other spaces or actions, or holds more
-                moments than this one keeps.
+            ValueError: the file is not a saved replay, has other spaces or actions than this
+                replay, or holds more frames than fit.
         """
-        # A trajectory of L actions takes L + 1 slots and one length; arrays have small headers.
+        # A trajectory of L actions takes L + 1 slots and one length; headers of arrays are small.
         slot_bytes = self._slot_bytes + np.dtype(np.int64).itemsize
-        if self._observations is None:  # which a file may hold all the same
+        if self._observations is None:  # a file may still contain them
             slot_bytes += self._observation_bytes
         most = self.capacity * slot_bytes + 4096
         try:
@@ -209,19 +210,19 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
                 self._check(trajectory)
             slots = self._slots_of(state["lengths"]).sum()
             if slots > self.capacity:
-                raise ValueError(f"it takes {slots} slots, and there are {self.capacity}")
+                raise ValueError(f"it needs {slots} slots, but there are {self.capacity}")
         except (KeyError, ValueError) as error:
             raise ValueError(
-                f"path {str(path)!r} is no saved replay that fits this one: {error}"
+                f"path {str(path)!r} is not a saved replay that fits this one: {error}"
             ) from error
         if not all(self._are_stacks(one.achieved, one.observations) for one in trajectories):
-            self._keep_observations()  # even if those of the first one are stacks
+            self._keep_observations()  # even if those of the first trajectory are stacks
         for trajectory in trajectories:
             self.add(trajectory)
 
 
 def _split(state: Mapping[str, NDArray[Any]]) -> list[Trajectory]:
-    """Cut what :meth:`TrajectoryStore.state` returned into trajectories.
+    """Split what :meth:`TrajectoryStore.state` returned into trajectories.
 
     Raises:
         KeyError: an array is missing.
@@ -231,18 +232,25 @@ def _split(state: Mapping[str, NDArray[Any]]) -> list[Trajectory]:
     observations, goals = state.get("observations"), state.get("goals")
     for name, array in (("lengths", lengths), ("actions", actions)):
         if array.dtype != np.int64 or array.ndim != 1:
-            raise ValueError(f"{name} must be int64 of shape (n,), got {array.dtype} {array.shape}")
+            raise ValueError(
+                f"{name} must be int64 of shape (n,), got {array.dtype} of shape {array.shape}"
+            )
     if goals is not None and (goals.ndim == 0 or len(goals) != len(lengths)):
-        raise ValueError(f"goals must be one a trajectory, got {goals.shape}")
+        raise ValueError(f"goals must have {len(lengths)} rows, got shape {goals.shape}")
     moments = [
         len(array) if array.ndim else -1
         for name, array in state.items()
         if name not in ("lengths", "goals")
     ]
     if (lengths < 1).any() or (lengths > len(actions)).any():
-        raise ValueError("lengths must be from 1 to the number of actions")
+        raise ValueError(
+            f"lengths must be from 1 to {len(actions)}, the number of actions, got "
+            f"{lengths.min()} to {lengths.max()}"
+        )
     if set(moments) != {int((lengths + 1).sum())}:
-        raise ValueError(f"arrays of {moments} moments do not fit the lengths")
+        raise ValueError(
+            f"arrays of {moments} rows do not fit lengths, which need {int((lengths + 1).sum())}"
+        )
     ends = np.cumsum(lengths + 1)
     return [
         Trajectory(

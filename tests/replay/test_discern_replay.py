@@ -151,7 +151,7 @@ def test_what_does_not_fit_is_refused():
         replay.add(episode(10, HORIZON + 1))
     with pytest.raises(ValueError, match="nothing to sample"):
         replay.sample(3)
-    with pytest.raises(ValueError, match="2 moments and a goal"):
+    with pytest.raises(ValueError, match="2 frames and a goal"):
         make(capacity=2).add(episode(10, 1))
     for name, value in (("horizon", 0), ("n_steps", 0), ("relabelled_share", 1.5)):
         with pytest.raises(ValueError, match=name):

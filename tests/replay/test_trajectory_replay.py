@@ -266,7 +266,7 @@ def test_a_stream_holds_what_a_file_does():
     other.load(stream)
     for name, array in replay.state().items():
         np.testing.assert_array_equal(other.state()[name], array)
-    with pytest.raises(ValueError, match="no saved replay"):
+    with pytest.raises(ValueError, match="not a saved replay"):
         other.load(io.BytesIO(b"PK"))
     assert len(other) == len(replay)
 
@@ -431,7 +431,7 @@ def test_a_file_with_more_than_fits_is_refused():
     replay.save(stream)
     stream.seek(0)
     smaller = TrajectoryReplay(11, picture_space(), N_ACTIONS)
-    with pytest.raises(ValueError, match="takes 12 slots, and there are 11"):
+    with pytest.raises(ValueError, match="needs 12 slots, but there are 11"):
         smaller.load(stream)
     assert len(smaller) == 0
 
