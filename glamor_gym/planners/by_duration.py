@@ -144,9 +144,10 @@ def _stop_at_once(
     stop: int,
 ) -> None:
     """Replace the plans of the rows in `arrived` by STOP alone, in place."""
-    plans.tokens[arrived] = stop + 1
-    plans.tokens[arrived, 0] = stop
-    plans.token_scores[arrived] = 0.0
-    plans.token_scores[arrived, 0] = z[arrived]
-    plans.length[arrived] = 1
-    plans.log_score[arrived] = z[arrived] + math.log(settings.gamma)
+    # By masks: on a GPU, indexing with one would wait for the number of rows in it.
+    plans.tokens.masked_fill_(arrived[:, None], stop + 1)
+    plans.tokens[:, 0].masked_fill_(arrived, stop)
+    plans.token_scores.masked_fill_(arrived[:, None], 0.0)
+    plans.token_scores[:, 0] = torch.where(arrived, z, plans.token_scores[:, 0])
+    plans.length.masked_fill_(arrived, 1)
+    plans.log_score.copy_(torch.where(arrived, z + math.log(settings.gamma), plans.log_score))
