@@ -1,1 +1,1 @@
-"""Benchmarks: each hot path against a plain, obviously right reference, in one run."""
+"""Benchmarks: each hot path compared with a plain, obviously correct reference in the same run."""

@@ -1,4 +1,4 @@
-"""Choosing an action, from pictures to index: an elected one, against the whole plan it begins."""
+"""Choosing an action from pictures: by vote alone, compared with completing the plan as well."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run() -> Iterator[Comparison]:
 
 
 def make_batch(agent: GlamorAgent, n_rows: int) -> Batch:
-    """Make observations of noise with all the time still left."""
+    """Make observations of noise at the start of an episode."""
     rng = np.random.default_rng(0)
     spaces = agent.observation_space.spaces
     batch = {

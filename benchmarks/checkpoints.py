@@ -1,13 +1,13 @@
-"""``python -m benchmarks.checkpoints``: what checkpoints of a long Atari run cost.
+"""``python -m benchmarks.checkpoints``: the cost of checkpoints in a long Atari run.
 
-In: a number of frames, a preset. Out: ``checkpoints-PRESET.json`` and ``.md`` in the folder given:
-size and time of a checkpoint as the replay fills, the time to read the last one back, and what
-share of the training they take.
+In: a number of frames, a preset. Out: ``checkpoints-PRESET.json`` and ``.md`` in the given folder:
+size and time of a checkpoint as the replay fills, the time to load the last one, and the share of
+training time that checkpoints take.
 
-An agent collects some tens of thousands of frames at random, as at the beginning of a run; then
-they are put into its replay again and again until it is full, with a checkpoint after each so
-many. Each checkpoint compresses its own frames by themselves, so that repetition saves nothing.
-The time of the training is that of as many steps of the environment and updates of the agent.
+An agent collects tens of thousands of frames at random, as at the start of a run. They are then
+added to its replay repeatedly until it is full, with a checkpoint at regular intervals. Each
+checkpoint compresses only its own new frames, so repetition does not make it smaller. Training time
+is estimated from the time of single environment steps and updates.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class Row:
     """One checkpoint.
 
     Attributes:
-        frames: in the replay.
-        seconds: to write it.
-        new_mib: of new files.
-        folder_mib: of all that the folder holds.
+        frames: frames in the replay.
+        seconds: time to write it.
+        new_mib: size of new files in MiB.
+        folder_mib: size of the whole folder in MiB.
     """
 
     frames: int
@@ -55,18 +55,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Cost:
-    """What checkpoints cost.
+    """The cost of checkpoints.
 
     Attributes:
-        preset: of the agent.
-        frames: capacity of the replay, filled to its end.
-        raw_mib: of the replay in memory.
-        every_steps: environment steps from one checkpoint to the next.
+        preset: preset of the agent.
+        frames: number of frames in the full replay.
+        raw_mib: size of the replay in memory, in MiB.
+        every_steps: environment steps between two checkpoints.
         rows: the checkpoints.
-        load_seconds: to read the last one back, its checksums included.
-        training_seconds: of as many steps and updates as lie between two checkpoints.
-        share: of the time of training that checkpoints add, on average.
-        machine: what it ran on.
+        load_seconds: time to load the last checkpoint, including the check of its checksums.
+        training_seconds: time of the steps and updates between two checkpoints.
+        share: mean time of a checkpoint as a share of `training_seconds`.
+        machine: the machine that it was measured on.
     """
 
     preset: str
@@ -81,14 +81,14 @@ class Cost:
 
 
 def measure(preset: str, frames: int, different: int, every_steps: int, folder: Path) -> Cost:
-    """Fill a replay, with checkpoints on the way.
+    """Fill a replay and write checkpoints at regular intervals.
 
     Args:
-        preset: of the agent.
-        frames: in the full replay.
-        different: frames that are played for it.
-        every_steps: environment steps from one checkpoint to the next.
-        folder: for the checkpoints.
+        preset: preset of the agent.
+        frames: number of frames in the full replay.
+        different: number of frames that are actually played; the replay repeats them.
+        every_steps: environment steps between two checkpoints.
+        folder: folder for the checkpoints.
     """
     env = make_vec_env(ID, N_ENVS)
     settings = GlamorAgent.preset(preset) | {"buffer_size": frames + different, "device": "cpu"}
@@ -96,7 +96,7 @@ def measure(preset: str, frames: int, different: int, every_steps: int, folder: 
     step_seconds = _seconds(lambda: agent.learn(different)) / different
     batch = settings["batch_size"]
     updates = every_steps * settings["replay_ratio"] / batch
-    agent.update(agent.replay_buffer.sample(batch))  # an optimiser before its first has no state
+    agent.update(agent.replay_buffer.sample(batch))  # creates the optimiser's state
     update_seconds = _seconds(lambda: agent.update(agent.replay_buffer.sample(batch)))
     training_seconds = every_steps * step_seconds + updates * update_seconds
 
@@ -128,7 +128,7 @@ def measure(preset: str, frames: int, different: int, every_steps: int, folder: 
 
 
 def as_table(cost: Cost) -> str:
-    """Return the figures as Markdown: the first checkpoint, the last, and some between."""
+    """Return the results as Markdown: the first checkpoint, and some of the others."""
     step = max(1, len(cost.rows) // 5)
     shown = [cost.rows[0], *cost.rows[step - 1 :: step]]
     columns = ("frames in the replay", "time to write", "new on disk", "folder")
@@ -178,7 +178,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure as the command line asks, and keep what came of it."""
+    """Run the benchmark with command-line arguments, and write the results."""
 
     def benchmark(
         out: Path,
@@ -187,14 +187,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         different: int = 50_000,
         every_steps: int = 10_000,
     ) -> int:
-        """Measure what checkpoints of a long Atari run cost.
+        """Measure the cost of checkpoints in a long Atari run.
 
         Args:
-            out: folder for the result.
-            preset: of the agent.
-            frames: in the full replay.
-            different: frames that are played for it.
-            every_steps: environment steps from one checkpoint to the next.
+            out: folder for the results.
+            preset: preset of the agent.
+            frames: number of frames in the full replay.
+            different: number of frames that are actually played; the replay repeats them.
+            every_steps: environment steps between two checkpoints.
         """
         with tempfile.TemporaryDirectory() as folder:
             cost = measure(preset, frames, different, every_steps, Path(folder) / "checkpoint")

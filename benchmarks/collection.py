@@ -1,10 +1,10 @@
-"""Collecting Atari steps against bare emulators that play the same episodes.
+"""Collecting Atari steps, compared with bare emulators that play the same kind of episodes.
 
-The reference knows nothing of goals, frames or stacks: it holds each action for the frame-skip and
-fetches one screen a step; it begins an episode as the task does (a reset of the console, then
-no-ops) and ends it at the task's horizon. On two threads it is two processes of its own, each
-playing half of the steps. A vector is compared with ALE's own as well, which scales and stacks
-frames but knows no goals.
+The reference has no goals, resized frames or frame stacks: it repeats each action for the frame
+skip and fetches one screen per step. It starts an episode like the task (a reset of the console,
+then no-ops) and ends it at the task's horizon. With two threads, it is two processes that play half
+of the steps each. The vector environment is also compared with ALE's own, which scales and stacks
+frames but has no goals.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ N_ENVS = 8
 
 
 def run(n_steps: int = N_STEPS) -> Iterator[Comparison]:
-    """Compare a thousand steps of Pong, in one environment and in a vector of them."""
+    """Compare a thousand steps of Pong, in one environment and in a vector environment."""
     task = get_task("Pong")
     rng = np.random.default_rng(0)
 
@@ -82,7 +82,7 @@ def run(n_steps: int = N_STEPS) -> Iterator[Comparison]:
 
 
 def make_plain_vector(task: Task) -> AtariVectorEnv:
-    """Make ALE's own vector of a game, begun, with episodes and frames like the task's."""
+    """Make and reset ALE's own vector environment, with episodes and frames like the task's."""
     plain = AtariVectorEnv(
         task.source,
         num_envs=N_ENVS,
@@ -93,7 +93,7 @@ def make_plain_vector(task: Task) -> AtariVectorEnv:
         frameskip=task.frame_skip,
         noop_max=task.noops[1] + 1,
         repeat_action_probability=task.sticky,
-        # No-ops count as well.
+        # No-ops count as frames.
         max_num_frames_per_episode=task.horizon * task.frame_skip + sum(task.noops) // 2,
         use_fire_reset=False,
     )
@@ -102,11 +102,11 @@ def make_plain_vector(task: Task) -> AtariVectorEnv:
 
 
 class BareEmulators:
-    """Emulators without anything around them, each in a process; a context manager.
+    """Context manager of bare emulators, each in a process of its own.
 
     Args:
-        task: name of what is played.
-        number: of processes.
+        task: name of the task to play.
+        number: number of processes.
     """
 
     def __init__(self, task: str, number: int) -> None:
@@ -125,7 +125,7 @@ class BareEmulators:
             pipe.send(0)
 
     def play(self, n_steps: int) -> None:
-        """Take so many steps in all, at random, and wait for them."""
+        """Take `n_steps` random steps in total, and wait for them."""
         for pipe in self._pipes:
             pipe.send(n_steps // len(self._pipes))
         for pipe in self._pipes:
@@ -133,7 +133,7 @@ class BareEmulators:
 
 
 def _serve(name: str, pipe: Connection) -> None:
-    """Play as many steps as the pipe says, again and again, until it says 0."""
+    """Play the number of steps received from the pipe, repeatedly, until that is 0."""
     task = get_task(name)
     ALEInterface.setLoggerMode(LoggerMode.Error)
     emulator = ALEInterface()

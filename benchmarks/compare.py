@@ -1,7 +1,7 @@
-"""``python -m benchmarks.compare OLD NEW``: what got slower between two result files.
+"""``python -m benchmarks.compare OLD NEW``: what became slower between two result files.
 
 In: two files of :mod:`benchmarks.run`. Out: a table, and exit code 1 if a ratio fell by more than
-the tolerance. Ratios are compared, not times: machines differ, and drift.
+the tolerance. Ratios are compared, not times, since machines differ and their speed drifts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Verdict = Literal["slower", "faster", "as before", "only in the old", "only in t
 
 
 class Change(NamedTuple):
-    """What became of one benchmark; None stands for a ratio that a file lacks."""
+    """The change of one benchmark; None stands for a ratio that is missing from a file."""
 
     name: str
     before: float | None
@@ -36,9 +36,9 @@ def main(
     """Compare the ratios of two files; exit code 1 if one fell by more than the tolerance.
 
     Args:
-        old: a ``benchmarks.json``.
-        new: another.
-        tolerance: share by which a ratio may fall.
+        old: the earlier ``benchmarks.json``.
+        new: the later one.
+        tolerance: fraction by which a ratio may fall.
     """
     console = Console()
     try:
@@ -61,24 +61,24 @@ def read_ratios(path: Path) -> dict[str, float]:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no result file.
+        ValueError: it is not a result file.
     """
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
         return {row["name"]: float(row["ratio"]) for row in rows}
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no file of benchmarks.run: {error!r}") from error
+        raise ValueError(f"{path} is not a result file of benchmarks.run: {error!r}") from error
 
 
 def compare_ratios(
     before: Mapping[str, float], after: Mapping[str, float], tolerance: float
 ) -> Iterator[Change]:
-    """Compare ratios by name, in the order of the old file; what is new comes last.
+    """Compare ratios by name, in the order of the old file, followed by new names.
 
     Args:
         before: ratios of the old file.
         after: ratios of the new one.
-        tolerance: share by which a ratio may fall (or rise) and still count as before.
+        tolerance: fraction by which a ratio may fall or rise and still count as unchanged.
 
     Raises:
         ValueError: `tolerance` is not in [0, 1).

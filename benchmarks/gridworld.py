@@ -1,7 +1,7 @@
-"""GridWorld: wall time and steps until goals are reached by shortest paths, beside DQN + HER.
+"""GridWorld: time and steps until goals are reached by shortest paths, compared with DQN + HER.
 
-``python -m benchmarks.gridworld --seeds 0 1 2`` also prints what the paper's Figure 3a asks:
-the share of the 49 goals reached by a shortest path within a budget of steps.
+``python -m benchmarks.gridworld --seeds 0 1 2`` prints the measure of the paper's Figure 3a: the
+share of the 49 goals that are reached by a shortest path within a budget of steps.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ID = "glamor/GridWorld-v0"
 
 @dataclass(frozen=True)
 class Outcome:
-    """When an agent first reached the wanted rate, evaluations not counted, and where it ended."""
+    """Seconds (without evaluations) and steps of training until the end, and the final rate."""
 
     seconds: float
     steps: int
@@ -39,7 +39,7 @@ class Outcome:
 
 
 class UntilShortestPaths(BaseCallback):
-    """Stops training once enough goals are reached by a shortest path; keeps the clock."""
+    """Stops training once enough goals are reached by a shortest path, and measures its time."""
 
     def __init__(self, every: int, wanted: float, must_stop: bool) -> None:
         super().__init__()
@@ -54,39 +54,39 @@ class UntilShortestPaths(BaseCallback):
             return True
         self.due += self.every
         begun = time.perf_counter()
-        player = SimpleNamespace(predict=self.model.predict)  # which may know fewer actions
+        player = SimpleNamespace(predict=self.model.predict)  # hides its spaces: it may lack STOP
         self.rate = shortest_path_rate(player, must_stop=self.must_stop)
         self.evaluating += time.perf_counter() - begun
         return self.rate < self.wanted
 
     def outcome(self) -> Outcome:
-        """Return what came of it."""
+        """Return the outcome of the training."""
         seconds = time.perf_counter() - self.begun - self.evaluating
         return Outcome(seconds, self.num_timesteps, self.rate)
 
 
 class WithoutStop(gym.ActionWrapper[Any, int, Any]):
-    """A room without STOP: DQN is rewarded for every step at the goal, and has no use for it."""
+    """GridWorld without STOP: DQN is rewarded for every step at the goal and does not need it."""
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env)
         self.action_space = spaces.Discrete(env.get_wrapper_attr("stop_action"))
 
     def action(self, action: int) -> int:
-        """Return the same action of the room."""
+        """Return the action unchanged."""
         return action
 
 
 def glamor(seed: int, n_envs: int = 8) -> BaseAlgorithm:
-    """Return GLAMOR with the preset for small worlds, in several rooms at once."""
+    """Return GLAMOR with the preset for small worlds, in a vector environment."""
     env = gym.make_vec(ID, num_envs=n_envs, vectorization_mode="sync", goals="all")
     return GlamorAgent(env, **GlamorAgent.preset("small"), seed=seed, device="cpu")
 
 
 def dqn_her(seed: int) -> BaseAlgorithm:
-    """Return what a user of SB3 would take, with its target network renewed often enough.
+    """Return DQN + HER as a user of SB3 would set it up, with more frequent target updates.
 
-    By default that is every 10,000 steps, and nothing is learned before.
+    By default, the target network is updated every 10,000 steps, before which nothing is learned.
     """
     return DQN(
         "MultiInputPolicy",
@@ -108,15 +108,15 @@ def dqn_her(seed: int) -> BaseAlgorithm:
 def train(
     make: Callable[[int], BaseAlgorithm], seed: int, wanted: float, steps: int, every: int = 250
 ) -> Outcome:
-    """Train until the rate is reached or the steps are spent; to come by is enough, as for DQN."""
+    """Train until the rate or the limit of steps is reached; it is enough to pass the goal."""
     callback = UntilShortestPaths(every, wanted, must_stop=False)
     make(seed).learn(steps, callback=callback)
     return callback.outcome()
 
 
 def run(seeds: tuple[int, ...] = (0, 1, 2), wanted: float = 1.0) -> Iterator[Comparison]:
-    """Compare the wall time until all goals are reached by a shortest path."""
-    with torch_threads(1):  # networks this small lose by sharing
+    """Compare the time until all goals are reached by a shortest path."""
+    with torch_threads(1):  # networks this small are slower with more
         ours = [train(glamor, seed, wanted, 20_000) for seed in seeds]
         theirs = [train(dqn_her, seed, wanted, 20_000) for seed in seeds]
     ratios = sorted(b.seconds / a.seconds for a, b in zip(ours, theirs, strict=True))
@@ -135,10 +135,10 @@ def run(seeds: tuple[int, ...] = (0, 1, 2), wanted: float = 1.0) -> Iterator[Com
 
 
 def main(seeds: tuple[int, ...] = (0, 1, 2), steps: int = 20_000, every: int = 1_000) -> int:
-    """Print, for each seed, the share of goals reached by a shortest path as training goes.
+    """Print, for each seed, the share of goals reached by a shortest path after training.
 
     Args:
-        seeds: of the agents.
+        seeds: random seeds of the agents.
         steps: environment steps of training.
         every: steps between two evaluations.
     """

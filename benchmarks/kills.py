@@ -1,14 +1,14 @@
-"""``python -m benchmarks.kills``: whether a killed run goes on as if nothing had happened.
+"""``python -m benchmarks.kills``: whether a killed run resumes exactly where it was.
 
-In: a small world, a number of SIGKILLs, a number of runs. Out: ``kills-WORLD.json`` in the folder
-given, a verdict in words, and exit code 1 if a checkpoint was lost or a run came out different.
+In: a small world, a number of SIGKILLs, a number of runs. Out: ``kills-WORLD.json`` in the given
+folder, a printed verdict, and exit code 1 if a checkpoint was lost or a run had a different result.
 
-Each run is in a process of its own, which is killed again and again: half of the times at a random
-moment, the other half within a random few milliseconds of a checkpoint's beginning to be written.
-After each kill the newest checkpoint must be sound and no older than the last that was reported as
-written, and the next process must begin at its step. In the end weights, optimiser, replay, the
-agent's generators and ``metrics.csv`` (but its clock) are compared with those of the same run
-without kills.
+Each run is executed in a process of its own, which is killed repeatedly: half of the times at a
+random moment, the other half within a random few milliseconds after the start of writing a
+checkpoint. After each kill, the newest checkpoint must be sound and no older than the last one
+reported as written, and the next process must start at its step. At the end, weights, optimiser,
+replay, the agent's random generators and ``metrics.csv`` (except times) are compared with those of
+the same run without kills.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-import torch._dynamo  # every optimiser needs it: loaded once here, not in each process
+import torch._dynamo  # needed by every optimiser; import it once, before processes are forked
 import tyro
 
 from benchmarks.machine import describe_machine
@@ -49,7 +49,7 @@ _SMALL: Mapping[str, Any] = MappingProxyType(
     {"learning_starts": 200, "batch_size": 32, "exploration_steps": 1_000, "n_trials": 5}
 )
 _RARELY = 1.0
-"""Checkpoints in the run without kills, in minutes; they must make no difference."""
+"""Minutes between checkpoints in the run without kills; they must not affect the result."""
 
 SPECS: Mapping[World, RunSpec] = MappingProxyType(
     {
@@ -85,26 +85,26 @@ SPECS: Mapping[World, RunSpec] = MappingProxyType(
 )
 
 OFTEN = 0.05 / 60
-"""Minutes between checkpoints in a run that is killed: so few that their writing is often hit."""
+"""Minutes between checkpoints in killed runs: so short that kills often hit their writing."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of some runs that were killed.
+    """The outcome of killed runs.
 
     Attributes:
-        world: what was trained on.
-        kills: how many SIGKILLs hit a run at work.
-        kills_while_writing: how many of them came while a checkpoint was being written.
-        resumed: how often a process went on from steps taken by one before it, which it counts
-            itself: one that is killed while it still reads the checkpoint does not.
-        lost: how often the newest checkpoint was older than the last reported, or none was sound,
-            or a process began at another step.
-        runs: how many runs were brought to their end.
-        equal: how many of them came out as the one without kills.
-        differences: what differed in the others.
-        seconds: what it took in all.
-        machine: what it ran on.
+        world: the world that was trained on.
+        kills: number of SIGKILLs that hit a running process.
+        kills_while_writing: number of these that came while a checkpoint was being written.
+        resumed: number of times that a process resumed from a checkpoint. A process that is killed
+            while it is still loading the checkpoint is not counted.
+        lost: number of times that the newest sound checkpoint was older than the last one reported,
+            or that a process started at another step.
+        runs: number of completed runs.
+        equal: number of these with the same result as the run without kills.
+        differences: names of what differed in the others.
+        seconds: total time.
+        machine: the machine that it was measured on.
     """
 
     world: str
@@ -125,12 +125,12 @@ class Outcome:
 
 
 class Report(NamedTuple):
-    """What a killed process leaves behind.
+    """The state that a process reports through shared memory, which survives a kill.
 
     Attributes:
-        began_at: the step at which it found the run; −1 before that.
+        began_at: step at which the process started; −1 while it is loading.
         is_writing: whether it is writing a checkpoint.
-        written: the step of the last checkpoint that it or one before it has written, or −1.
+        written: step of the last checkpoint written by this or an earlier process; −1 if none.
     """
 
     began_at: int = -1
@@ -152,25 +152,25 @@ class Shared:
         self._FORMAT.pack_into(self._memory, 0, *self.get()._replace(**changes))
 
     def get(self) -> Report:
-        """Return the report as it stands."""
+        """Return the current report."""
         return Report(*self._FORMAT.unpack_from(self._memory))
 
 
 def kill_runs(
     world: World, kills: int, runs: int, seed: int, scratch: Path, spec: RunSpec | None = None
 ) -> Outcome:
-    """Bring runs to their end through SIGKILLs, and compare each with one that was left alone.
+    """Complete runs in spite of SIGKILLs, and compare each with an undisturbed run.
 
     Args:
         world: a key of :data:`SPECS`.
-        kills: how many in all, spread evenly over the runs.
-        runs: how many runs at least.
-        seed: of the moments of the kills.
+        kills: total number of kills, spread evenly over the runs.
+        runs: minimum number of runs.
+        seed: random seed of the moments of the kills.
         scratch: folder for the runs.
-        spec: what to run instead.
+        spec: spec to use instead of the world's.
     """
     began = time.monotonic()
-    torch.set_num_threads(1)  # of which a forked process has one anyway
+    torch.set_num_threads(1)  # a forked process has only one anyway
     spec = SPECS[world] if spec is None else spec
     often = RunSpec(**{**vars(spec), "checkpoint_minutes": OFTEN})
     left_alone = scratch / "left-alone"
@@ -216,9 +216,9 @@ def kill_runs(
 
 
 def fingerprint(folder: Path) -> dict[str, str]:
-    """Return a hash of each thing that a run comes to, but for its clock."""
+    """Return hashes of everything that a run results in, except times."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # episodes under way are compared as they were written
+        warnings.simplefilter("ignore")  # about unfinished episodes, which are compared as stored
         agent = GlamorAgent.load_checkpoint(RunFolder(folder).checkpoint_folder, device="cpu")
     checkpoints = CheckpointFolder(RunFolder(folder).checkpoint_folder)
     state = checkpoints.read_state(checkpoints.newest())
@@ -235,7 +235,7 @@ def fingerprint(folder: Path) -> dict[str, str]:
 
 
 def _begin(spec: RunSpec, folder: Path, shared: Shared) -> int:
-    """Begin a run, or go on with it, in a process of its own; return its number."""
+    """Start or resume a run in a forked process; return the process id."""
     process = os.fork()
     if process:
         return process
@@ -253,7 +253,7 @@ def _begin(spec: RunSpec, folder: Path, shared: Shared) -> int:
 
 
 def _report_writing(shared: Shared) -> None:
-    """Have this process report when it writes a checkpoint, and which step it has written."""
+    """Make this process report when it writes a checkpoint, and which step it has written."""
     write = CheckpointFolder.write
 
     def reported(self: CheckpointFolder, step: int, *args: Any, **kwargs: Any) -> Any:
@@ -266,16 +266,16 @@ def _report_writing(shared: Shared) -> None:
 
 
 def kill(process: int, shared: Shared, rng: np.random.Generator, about: float) -> bool:
-    """Kill a process at a random moment; return whether it was still at work.
+    """Kill a process at a random moment; return whether it was still running.
 
     Args:
-        process: its number.
-        shared: where it tells when it writes a checkpoint.
-        rng: of the moment.
-        about: seconds from now, in the mean.
+        process: process id.
+        shared: its report.
+        rng: random generator for the moment.
+        about: mean delay in seconds.
 
     Raises:
-        RuntimeError: it had failed by itself.
+        RuntimeError: the process had already failed.
     """
     time.sleep(rng.uniform(0.0, 2 * about))
     if rng.random() < 0.5:
@@ -285,32 +285,32 @@ def kill(process: int, shared: Shared, rng: np.random.Generator, about: float) -
     os.kill(process, signal.SIGKILL)
     _, status = os.waitpid(process, 0)
     if os.WIFEXITED(status) and os.waitstatus_to_exitcode(status):
-        raise RuntimeError("a run failed by itself")
+        raise RuntimeError("a run failed before it was killed")
     return os.WIFSIGNALED(status)
 
 
 def is_running(process: int) -> bool:
     """Return whether a process has not ended yet."""
-    # Not waited for yet, a process that has ended is a zombie.
+    # A process that has ended but was not waited for is a zombie ("Z").
     return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def _end(process: int) -> None:
-    """Wait for a process that is left alone.
+    """Wait for a process that is not killed.
 
     Raises:
-        RuntimeError: it failed.
+        RuntimeError: the process failed.
     """
     _, status = os.waitpid(process, 0)
     if os.waitstatus_to_exitcode(status):
-        raise RuntimeError("a run failed by itself")
+        raise RuntimeError("a run that is not killed failed")
 
 
 def newest_step(folder: Path) -> int:
-    """Return the step of the newest checkpoint; −1 where there is none, as before the first."""
+    """Return the step of the newest checkpoint; −1 if there is none yet."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # nothing may be damaged
+            warnings.simplefilter("error")  # damaged checkpoints are reported as warnings
             return CheckpointFolder(RunFolder(folder).checkpoint_folder).newest().step
     except FileNotFoundError:
         return -1
@@ -323,19 +323,19 @@ def _timed(work: Callable[[], None]) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Kill runs as the command line asks, and keep what came of them."""
+    """Run the benchmark with command-line arguments, and write the results."""
 
     def benchmark(
         out: Path, world: World = "GridWorld", kills: int = 100, runs: int = 20, seed: int = 0
     ) -> int:
-        """Kill runs and see whether they go on as if nothing had happened.
+        """Kill runs and check that they resume exactly where they were.
 
         Args:
-            out: folder for the result.
-            world: what is trained on.
-            kills: SIGKILLs in all.
-            runs: over how many runs, at least, they are spread; each is compared in the end.
-            seed: of their moments.
+            out: folder for the results.
+            world: world to train on.
+            kills: total number of SIGKILLs.
+            runs: minimum number of runs to spread them over; the result of each is compared.
+            seed: random seed of the moments of the kills.
         """
         with tempfile.TemporaryDirectory() as scratch:
             outcome = kill_runs(world, kills, runs, seed, Path(scratch))

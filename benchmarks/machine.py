@@ -1,4 +1,4 @@
-"""What a time was measured on: nothing in, a record for the result files out."""
+"""Description of the machine. In: nothing. Out: a record for the result files."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ CPU_INFO = Path("/proc/cpuinfo")
 def describe_machine(device: str = "cpu") -> dict[str, str | int]:
     """Return date, processor, cores, threads and versions as JSON-able values.
 
-    Call it before the work: a benchmark may set PyTorch's number of threads while it runs.
+    Call it before the benchmark, which may change PyTorch's number of threads.
 
     Args:
-        device: a GPU is named beside the processor.
+        device: if it is a GPU, its name is included.
     """
     gpu = {} if device == "cpu" else {"gpu": torch.cuda.get_device_name(device)}
     return {
@@ -34,7 +34,7 @@ def describe_machine(device: str = "cpu") -> dict[str, str | int]:
 
 
 def processor_model(cpu_info: Path = CPU_INFO) -> str:
-    """Return the processor's name as Linux tells it; elsewhere what Python knows.
+    """Return the CPU model as reported by Linux; elsewhere, what Python reports.
 
     Args:
         cpu_info: a file of ``key : value`` lines, which need not exist.

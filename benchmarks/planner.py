@@ -1,7 +1,8 @@
-"""Planning against the textbook loop: one candidate and one token at a time.
+"""Planning, compared with the textbook loop over single candidates and tokens.
 
-On a GPU, where that loop would take minutes, recorded plans against the same plans made kernel by
-kernel, at the size for which a time is wanted: 32 observations, 50 trials, T = 100 in 2 ms.
+On a GPU, where that loop would take minutes, planning with a recorded CUDA graph is compared with
+launching each kernel, at the size that has a target time: 32 observations, 50 trials and T = 100 in
+2 ms.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ N_ACTIONS, HORIZON, EMBEDDING = 18, 50, 512
 GPU_HORIZON, GPU_ROWS, GPU_MS = 100, 32, 2.0
 
 FILLING_BIAS, FILLING_CLIP = -30.0, -100.0
-"""Bias of STOP, and clip, with which every plan takes the whole horizon."""
+"""Bias of STOP, and clip of log-probabilities, with which every plan fills the horizon."""
 
 
 def make_decoders(stop_bias: float) -> tuple[ActionDecoder, ActionDecoder]:
     """Make decoders of the paper's size.
 
-    A low bias of STOP in the inverse dynamics model, and there alone, since the prior's is
-    subtracted, makes plans fill the horizon.
+    A low bias of STOP makes plans fill the horizon. It is applied to the inverse dynamics model
+    only, because the prior's log-probabilities are subtracted.
     """
     torch.manual_seed(0)
     inverse_dynamics, prior = (ActionDecoder(N_ACTIONS, EMBEDDING, EMBEDDING, 64) for _ in range(2))
@@ -39,7 +40,7 @@ def make_decoders(stop_bias: float) -> tuple[ActionDecoder, ActionDecoder]:
 
 
 def make_contexts(n_rows: int) -> tuple[Tensor, Tensor]:
-    """Make what the two decoders are conditioned on, for that many observations."""
+    """Make the contexts of the two decoders for `n_rows` observations."""
     torch.manual_seed(1)
     return torch.randn(n_rows, EMBEDDING), torch.randn(n_rows, EMBEDDING)
 
@@ -50,7 +51,7 @@ def plan_fast(
     horizon: int,
     settings: PlannerSettings,
 ) -> Plan:
-    """Plan for all contexts the project's way, folding included."""
+    """Plan for all contexts with the project's planner, including folding."""
     max_actions = torch.full((len(contexts[0]),), horizon)
     return plan(fold(decoders, contexts), max_actions, settings, torch.Generator().manual_seed(0))
 
@@ -61,7 +62,7 @@ def plan_plain(
     horizon: int,
     settings: PlannerSettings,
 ) -> Plan:
-    """Plan for all contexts by the textbook loop, with the same noise."""
+    """Plan for all contexts with the textbook loop, from the same noise."""
     (inverse_dynamics, prior), (mixed, state) = decoders, contexts
     max_actions = torch.full((len(mixed),), horizon)
     noise = torch.Generator().manual_seed(0)
@@ -70,7 +71,7 @@ def plan_plain(
 
 @torch.inference_mode()
 def run(horizon: int = HORIZON, device: str = "cpu") -> Iterator[Comparison]:
-    """Compare plans of one observation and of 32, that fill the horizon or are short."""
+    """Compare plans for 1 and 32 observations that fill the horizon, and short plans."""
     if device != "cpu":
         yield compare_recorded(planner_for(torch.device(device)), device)
         return
@@ -91,7 +92,7 @@ def compare_plans(
     settings: PlannerSettings,
     target: float,
 ) -> Comparison:
-    """Compare the time of one plan in a batch of `n_rows` with the textbook loop's."""
+    """Compare the time per plan in a batch of `n_rows` with that of the textbook loop."""
     decoders = make_decoders(stop_bias)
     contexts = make_contexts(n_rows)
     one = (contexts[0][:1], contexts[1][:1])
@@ -114,13 +115,13 @@ def compare_plans(
 def compare_recorded(
     planner: Planner, device: str, n_rows: int = GPU_ROWS, horizon: int = GPU_HORIZON
 ) -> Comparison:
-    """Compare a device's own planner with the plain path, at the size for which a time is wanted.
+    """Compare a device's own planner with the plain one, at the size that has a target time.
 
     Args:
-        planner: the device's own.
-        device: where both plan.
+        planner: the device's own planner.
+        device: device of both planners.
         n_rows: number of observations.
-        horizon: of the plans, which fill it.
+        horizon: horizon, which all plans fill.
     """
     decoders, contexts = make_decoders(FILLING_BIAS), make_contexts(n_rows)
     folded = fold(

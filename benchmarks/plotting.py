@@ -1,4 +1,4 @@
-"""Figures of the benchmarks: a clean look, and each of them as PNG and as SVG."""
+"""Style of the benchmarks' figures, and saving them as PNG and SVG."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 COLOUR, SECOND, INK = "#0f766e", "#b45309", "#334155"
-"""Colours of a first curve, of a second one, and of text beside them."""
+"""Colours of a first curve, a second curve, and text."""
 
 STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -29,11 +29,11 @@ STYLE: dict[Any, Any] = {
     "savefig.dpi": 150,
     "svg.hashsalt": "benchmarks",  # the same numbers make the same file
 }
-"""For ``matplotlib.rc_context``, around both drawing and saving."""
+"""Parameters for ``matplotlib.rc_context``, around both drawing and saving."""
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:
-    """Write a figure as ``name.png`` and ``name.svg`` into a folder, made if it is missing."""
+    """Write a figure as ``name.png`` and ``name.svg`` into a folder, created if missing."""
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / f"{name}.png")
     figure.savefig(folder / f"{name}.svg", metadata={"Date": None})

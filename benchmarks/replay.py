@@ -1,4 +1,4 @@
-"""Sampling training tuples against a loop over samples on lists of frames."""
+"""Sampling training tuples, compared with a loop over samples from lists of frames."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SHAPE = (1, 80, 104)
 
 
 class ListReplay:
-    """The replay as one would write it down first: a list of trajectories, one sample a time.
+    """A straightforward replay: a list of trajectories, sampled one tuple at a time.
 
     Args:
-        trajectories: of pictures, and all of one length.
+        trajectories: trajectories of pictures, all of the same length.
         n_actions: number of actions A.
     """
 
@@ -29,7 +29,7 @@ class ListReplay:
         self.rng = np.random.default_rng(0)
 
     def sample(self, batch_size: int) -> SegmentBatch:
-        """Draw as :meth:`TrajectoryReplay.sample` does, the longest tuple first."""
+        """Sample like :meth:`TrajectoryReplay.sample`, with the longest tuple first."""
         rows = []
         for _ in range(batch_size):
             trajectory = self.trajectories[self.rng.integers(len(self.trajectories))]
@@ -42,7 +42,7 @@ class ListReplay:
         rows.sort(key=lambda row: -len(row[2]))
         longest = len(rows[0][2])
         return SegmentBatch(
-            # NumPy's stack: PyTorch's would split every one of these small copies among threads.
+            # NumPy's stack, because PyTorch's splits each of these small copies among threads.
             observation=torch.from_numpy(np.stack([row[0] for row in rows])),
             goal=torch.from_numpy(np.stack([row[1] for row in rows])),
             tokens=torch.tensor(
@@ -53,7 +53,7 @@ class ListReplay:
 
 
 def random_trajectories(n_frames: int) -> Iterator[Trajectory]:
-    """Make episodes of noise with that many frames in all."""
+    """Make episodes of noise with `n_frames` frames in total, rounded down to whole episodes."""
     rng = np.random.default_rng(0)
     for _ in range(n_frames // (LENGTH + 1)):
         frames = rng.integers(0, 256, (LENGTH + 1, *SHAPE), dtype=np.uint8)
@@ -70,7 +70,7 @@ def make_replay(n_frames: int) -> TrajectoryReplay:
 
 
 def run(n_frames: int = N_FRAMES) -> Iterator[Comparison]:
-    """Compare samples of 200 from 100,000 frames, on one thread and on two."""
+    """Compare samples of 200 tuples from 100,000 frames, with one and two threads."""
     replay = make_replay(n_frames)
     trajectories = list(random_trajectories(n_frames))
     for trajectory in trajectories:

@@ -1,12 +1,12 @@
-"""``python -m benchmarks.roofline``: what an update asks of a device, and what it gets.
+"""``python -m benchmarks.roofline``: how well an update uses a device (roofline model).
 
 In: nothing. Out: ``roofline.json``, ``roofline.md``, ``roofline.png`` and ``roofline.svg`` in the
-folder given: floating-point operations, bytes, time and both rates of each kind of layer in the
-forward pass and of the whole update, beside the device's own measured peaks.
+given folder: floating-point operations, bytes, time and both rates of the whole update, of the
+forward pass, and of each kind of layer in it, compared with the measured peaks of the device.
 
-Operations are PyTorch's count of the products in what ran. Bytes are those of every operation's
-inputs and outputs, as if nothing stayed in a cache between two of them; so a rate above that of
-the memory means that caches served it.
+Operations are those of matrix products and convolutions, as counted by PyTorch. Bytes are those of
+all inputs and outputs of each operation, as if nothing stayed in a cache in between; a rate above
+the memory's therefore means that caches were used.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ from glamor_gym.report.markdown import markdown_table
 from glamor_gym.types import SegmentBatch
 
 PEAK_SIZES = {"cpu": (2048, 64), "cuda": (8192, 2048)}
-"""Side of the square product, and megabytes of the copy, by which a device's peaks are measured."""
+"""Device → side of the square matrix product and MiB of the copy that measure its peaks."""
 
 Call = tuple[nn.Module, tuple[Tensor, ...]]
-"""A layer, and what it was called with."""
+"""A layer, and the inputs that it was called with."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a piece of work took.
+    """The measurements of a piece of work.
 
     Attributes:
-        name: of the piece.
-        ms: its time.
+        name: name of the work.
+        ms: time in milliseconds.
         gflop: floating-point operations, in billions.
         gbytes: bytes of all operations' inputs and outputs, in billions.
     """
@@ -66,34 +66,34 @@ class Work:
 
     @property
     def gflops(self) -> float:
-        """Billions of operations a second."""
+        """Billions of operations per second."""
         return 1e3 * self.gflop / self.ms
 
     @property
     def bandwidth(self) -> float:
-        """Billions of bytes a second."""
+        """Billions of bytes per second."""
         return 1e3 * self.gbytes / self.ms
 
     @property
     def intensity(self) -> float:
-        """Operations a byte."""
+        """Operations per byte."""
         return self.gflop / self.gbytes
 
 
 @dataclass(frozen=True)
 class Peaks:
-    """What a device can do: bfloat16 products and copies, in billions a second."""
+    """Peak rates of a device: bfloat16 operations and copied bytes, in billions per second."""
 
     gflops: float
     bandwidth: float
 
     def attainable(self, intensity: float) -> float:
-        """Return the most operations a second (in billions) for so many operations a byte."""
+        """Return the highest rate, in billions of operations per second, at an intensity."""
         return min(self.gflops, intensity * self.bandwidth)
 
 
 class ByteCounter(TorchDispatchMode):
-    """Adds up the bytes of the inputs and outputs of all operations that are not views."""
+    """Sums the bytes of inputs and outputs of all operations except views."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ def count(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def measure_peaks(device: Device) -> Peaks:
-    """Measure a device's fastest bfloat16 product and copy."""
+    """Measure a device's fastest bfloat16 matrix product and copy."""
     side, megabytes = PEAK_SIZES[device]
     a = torch.randn(side, side, device=device).bfloat16()
     source = torch.ones(megabytes * 2**20, dtype=torch.uint8, device=device)
@@ -133,12 +133,12 @@ def measure_peaks(device: Device) -> Peaks:
 
 
 def profile(model: GlamorModel, batch: SegmentBatch, repeats: int) -> list[Work]:
-    """Measure an update, its forward pass, and the kinds of layers of the encoders in that.
+    """Measure an update, its forward pass, and the encoders' layers in it, by kind.
 
     Args:
-        model: with encoders of pictures, on the batch's device.
-        batch: what it learns from.
-        repeats: runs of which the median counts.
+        model: model with picture encoders, on the batch's device.
+        batch: training batch.
+        repeats: number of runs; the median time is used.
     """
     device = batch.observation.device.type
     optimizer = torch.optim.AdamW(model.parameters(), 1e-9, fused=True)
@@ -188,20 +188,20 @@ def layers(
 
 
 def kind_of(layer: nn.Module) -> str:
-    """Return the name of the layer of PyTorch's that a layer is, or else its own."""
+    """Return the name of the PyTorch layer class that a layer derives from, or else its own."""
     bases = [kind for kind in type(layer).__mro__ if kind.__module__.startswith("torch.nn.")]
     return type(layer).__name__ if bases[0] is nn.Module else bases[0].__name__
 
 
 def repeat(calls: list[Call], device: str) -> None:
-    """Make recorded calls of layers again, in the precision of the update."""
+    """Repeat recorded calls of layers in the precision of the update."""
     with torch.no_grad(), torch.autocast(device, torch.bfloat16):
         for layer, inputs in calls:
             layer(*inputs)
 
 
 def draw(works: list[Work], peaks: Peaks, machine: dict[str, str | int]) -> Figure:
-    """Draw the roof, and under it what has products in it."""
+    """Draw the roofline, and all work that contains counted operations."""
     figure = Figure(figsize=(7.0, 4.6), layout="constrained")
     axes = figure.subplots()
     points = [work for work in works if work.gflop]
@@ -236,7 +236,7 @@ def draw(works: list[Work], peaks: Peaks, machine: dict[str, str | int]) -> Figu
 
 
 def write(works: list[Work], peaks: Peaks, machine: dict[str, str | int], folder: Path) -> None:
-    """Write JSON, Markdown and pictures into a folder, made if it is missing."""
+    """Write JSON, Markdown and figures into a folder, created if missing."""
     folder.mkdir(parents=True, exist_ok=True)
     record = {"machine": machine, "peaks": asdict(peaks), "rows": [asdict(work) for work in works]}
     text = json.dumps(record, indent=2, ensure_ascii=False)
@@ -272,13 +272,13 @@ def main(
     batch_size: int = BATCH,
     repeats: int = 5,
 ) -> int:
-    """Measure an update with the paper's encoder; nothing else should run beside it.
+    """Measure an update with the paper's encoder. Nothing else should run at the same time.
 
     Args:
-        output: folder for the table, the picture and the numbers.
-        device: where.
-        batch_size: training tuples in the update.
-        repeats: runs of each piece, of which the median counts.
+        output: folder for the table, the figure and the numbers.
+        device: device to measure.
+        batch_size: number of training tuples in the update.
+        repeats: runs of each piece of work; the median time is used.
     """
     for name, number in (("batch_size", batch_size), ("repeats", repeats)):
         if number < 1:

@@ -1,7 +1,7 @@
-"""``python -m benchmarks.run``: every comparison, printed and kept as JSON and Markdown.
+"""``python -m benchmarks.run``: run all comparisons; print and save them as JSON and Markdown.
 
 In: names of benchmarks (all by default). Out: ``benchmarks.json`` and ``benchmarks.md`` in the
-folder given, and exit code 1 if a ratio fell short of its target.
+given folder, and exit code 1 if a ratio is below its target.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ def main(
     device: Device = "cpu",
     show: Annotated[tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(name="list")] = False,
 ) -> int:
-    """Run benchmarks one after the other; nothing else should run beside them.
+    """Run benchmarks one after the other. Nothing else should run at the same time.
 
     Args:
-        names: which.
-        output: folder for ``benchmarks.json`` and ``benchmarks.md``; on a GPU, its subfolder
-            ``cuda``.
-        device: on a GPU, planner and update alone are run.
-        show: say what there is to run, and run nothing.
+        names: benchmarks to run.
+        output: folder for ``benchmarks.json`` and ``benchmarks.md``; with ``cuda``, its subfolder
+            ``cuda`` is used.
+        device: with ``cuda``, only planner and update are run.
+        show: list the benchmarks and run none.
     """
     console = Console()
     if show:
@@ -60,7 +60,7 @@ def main(
     options, arguments = "", {}
     if device != "cpu":
         if not torch.cuda.is_available():
-            console.print("error: device cuda is asked for, and there is none", style="red")
+            console.print("error: device cuda is not available; choose cpu", style="red")
             return 2
         names = tuple(name for name in names if name in ON_GPU)
         options, arguments, output = f" --device {device}", {"device": device}, output / device
@@ -77,7 +77,7 @@ def main(
 
 
 def write(rows: Sequence[Comparison], machine: Mapping[str, object], folder: Path) -> None:
-    """Write ``benchmarks.json`` and ``benchmarks.md`` into a folder, made if it is missing."""
+    """Write ``benchmarks.json`` and ``benchmarks.md`` into a folder, created if missing."""
     folder.mkdir(parents=True, exist_ok=True)
     record = {"machine": machine, "rows": [row.as_dict() for row in rows]}
     text = json.dumps(record, indent=2, ensure_ascii=False)

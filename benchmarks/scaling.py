@@ -1,8 +1,8 @@
-"""``python -m benchmarks.scaling``: how times grow with what a user may turn up.
+"""``python -m benchmarks.scaling``: how times scale with sizes that a user can set.
 
-In: nothing. Out: ``scaling.json``, ``scaling.png`` and ``scaling.svg`` in the folder given: time
-against trials, horizon, batch of observations, environments, size of the buffer and tuples in an
-update, as medians with quartiles.
+In: nothing. Out: ``scaling.json``, ``scaling.png`` and ``scaling.svg`` in the given folder: time as
+a function of trials, horizon, observations in a batch, environments, frames in the buffer and
+tuples in an update, as medians with quartiles.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from glamor_gym.planners import PlannerSettings
 N_TRIALS, ENV_STEPS = 50, 200
 
 Workload = tuple[int, Callable[[], object], float]
-"""A size, the work to be timed, and units of work in one call of it."""
+"""A size, the work to time, and the units of work in one call of it."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ class Curve:
     """One panel of the figure.
 
     Attributes:
-        name: in the table.
-        title: above the panel.
-        x_label: what is turned up.
-        y_label: what a time is of, in milliseconds.
-        sizes: the points, rising.
-        workloads: makes the work of each size, one after the other.
+        name: name in the table.
+        title: title of the panel.
+        x_label: label of the sizes.
+        y_label: label of the times, in milliseconds.
+        sizes: sizes to measure, in increasing order.
+        workloads: yields the work of each size, one after the other.
     """
 
     name: str
@@ -73,19 +73,19 @@ class Curve:
 
 
 def plans_of_trials(sizes: Sequence[int]) -> Iterator[Workload]:
-    """Plan for one observation with so many trials."""
+    """Plan for one observation, by number of trials."""
     for n_trials in sizes:
         yield n_trials, planning(n_trials=n_trials), 1.0
 
 
 def plans_of_horizons(sizes: Sequence[int]) -> Iterator[Workload]:
-    """Plan for one observation over horizons so long."""
+    """Plan for one observation, by horizon."""
     for horizon in sizes:
         yield horizon, planning(horizon=horizon), 1.0
 
 
 def plans_of_batches(sizes: Sequence[int]) -> Iterator[Workload]:
-    """Plan for so many observations at once."""
+    """Plan for several observations at once, by their number."""
     for n_rows in sizes:
         yield n_rows, planning(n_rows=n_rows), 1.0
 
@@ -93,14 +93,14 @@ def plans_of_batches(sizes: Sequence[int]) -> Iterator[Workload]:
 def planning(
     n_rows: int = 1, horizon: int = HORIZON, n_trials: int = N_TRIALS
 ) -> Callable[[], object]:
-    """Return a call that makes plans which fill the horizon, with decoders of the paper's size."""
+    """Return a function that makes plans that fill the horizon, with the paper's decoder size."""
     settings = PlannerSettings(n_trials=n_trials, clip_log_prob=FILLING_CLIP)
     decoders, contexts = make_decoders(FILLING_BIAS), make_contexts(n_rows)
     return torch.inference_mode()(partial(plan_fast, decoders, contexts, horizon, settings))
 
 
 def collection(sizes: Sequence[int]) -> Iterator[Workload]:
-    """Step so many environments of Pong at random; the unit is a step of one of them."""
+    """Step Pong at random, by number of environments; the unit is a step of one of them."""
     for n_envs in sizes:
         env = gym.make_vec("glamor/Pong-v0", num_envs=n_envs)
         env.reset(seed=0)
@@ -110,7 +110,7 @@ def collection(sizes: Sequence[int]) -> Iterator[Workload]:
 
 
 def play(env: VectorEnv[Any, Any, Any], n_steps: int) -> None:
-    """Take so many random steps, STOP not among them, in every environment."""
+    """Take `n_steps` random steps other than STOP in every environment."""
     assert isinstance(env.single_action_space, gym.spaces.Discrete)
     n_actions = int(env.single_action_space.n) - 1
     for actions in np.random.default_rng(0).integers(0, n_actions, (n_steps, env.num_envs)):
@@ -118,7 +118,7 @@ def play(env: VectorEnv[Any, Any, Any], n_steps: int) -> None:
 
 
 def sampling(sizes: Sequence[int]) -> Iterator[Workload]:
-    """Sample from one replay as it fills up to so many frames."""
+    """Sample from a replay, by number of frames in it."""
     replay = make_replay(max(sizes))
     stored = random_trajectories(max(sizes))
     n_frames = 0
@@ -132,7 +132,7 @@ def sampling(sizes: Sequence[int]) -> Iterator[Workload]:
 
 
 def updates(sizes: Sequence[int]) -> Iterator[Workload]:
-    """Make updates of so many training tuples, with the compact encoder."""
+    """Make updates with the compact encoder, by number of training tuples."""
     torch.manual_seed(0)
     model = GlamorModel(SPACE, N_ACTIONS, encoder="compact")
     for size in sizes:
@@ -193,16 +193,16 @@ CURVES = (
 
 
 def measure(curve: Curve, sizes: Sequence[int], repeats: int) -> pd.DataFrame:
-    """Time the work of a curve at each size, after one call that does not count.
+    """Time the work of a curve at each size, after one call to warm up.
 
     Args:
-        curve: which.
-        sizes: rising.
-        repeats: calls at each size.
+        curve: the curve.
+        sizes: sizes in increasing order.
+        repeats: number of calls at each size.
 
     Returns:
-        A row a size: ``curve``, ``size``, and ``median_ms``, ``low_ms`` and ``high_ms``, the
-        median and the quartiles of a unit of work.
+        One row per size: ``curve``, ``size``, and ``median_ms``, ``low_ms`` and ``high_ms``, the
+        median and the quartiles of the time per unit of work.
     """
     rows = []
     for size, work, units in curve.workloads(sizes):
@@ -218,7 +218,7 @@ def measure(curve: Curve, sizes: Sequence[int], repeats: int) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame, machine: dict[str, str | int]) -> Figure:
-    """Draw a panel a curve, on logarithmic axes, and say what they were measured on."""
+    """Draw one panel per curve, on logarithmic axes, with a note about the machine."""
     figure = Figure(figsize=(11.0, 6.4), layout="constrained")
     for panel, curve in zip(figure.subplots(2, 3).flat, CURVES, strict=True):
         _draw_curve(panel, curve, table[table["curve"] == curve.name])
@@ -258,12 +258,12 @@ def main(
     repeats: int = 9,
     points: int | None = None,
 ) -> int:
-    """Measure every curve; nothing else should run beside it.
+    """Measure every curve. Nothing else should run at the same time.
 
     Args:
         output: folder for ``scaling.json``, ``scaling.png`` and ``scaling.svg``.
-        repeats: calls at each point.
-        points: number of points of each curve, from the smallest; all if not given.
+        repeats: number of calls at each point.
+        points: number of points of each curve, from the smallest size; all if not given.
     """
     for name, number in (("repeats", repeats), ("points", points)):
         if number is not None and number < 1:

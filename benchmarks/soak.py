@@ -1,17 +1,16 @@
-"""``python -m benchmarks.soak``: whether a long run slows down or grows.
+"""``python -m benchmarks.soak``: whether a long run becomes slower or uses more and more memory.
 
-In: a number of steps. Out: ``soak.json``, ``soak.csv``, ``soak.png`` and ``soak.svg`` in the folder
-given, a verdict in words, and exit code 1 if the agent got slower or grew.
+In: a number of steps. Out: ``soak.json``, ``soak.csv``, ``soak.png`` and ``soak.svg`` in the given
+folder, a printed verdict, and exit code 1 if the agent became slower or grew.
 
-The agent learns on the grid world, which costs next to nothing, with a small buffer that is full
-long before a tenth of the run. Its learning rate is next to zero: all the work of learning is
-done, but plans stay as long as they are, so that a step costs the same unless something piles up.
-Speed is judged by the processor's time, of which neighbours on the machine take none, though they
-make it go further or less far (shared caches and cores); memory, files and threads are read from
-``/proc``.
+The agent trains on the grid world, which costs almost nothing, with a small buffer that is full
+well before a tenth of the run. Its learning rate is almost zero: all the work of training is done,
+but the length of plans does not change, so that every step costs the same unless something
+accumulates. Speed is measured in CPU time, which excludes other processes, although these still
+affect it through shared caches and cores. Memory, files and threads are read from ``/proc``.
 
 ``--steps 3_000_000 --every 60_000 --buffer 100_000 --replay-ratio 0.1`` is a longer run with fewer
-updates, in which each step is cheaper still.
+updates and cheaper steps.
 """
 
 from __future__ import annotations
@@ -45,24 +44,26 @@ ID = "glamor/GridWorld-v0"
 PROC = Path("/proc/self")
 
 ALLOWED_SLOWDOWN = 0.05
-"""Differences of speed below this share are never told from a shared machine's noise."""
+"""Relative differences in speed below this count as noise of a shared machine."""
 
 ALLOWED_GROWTH = 16 * 2**20
-"""Bytes by which allocators may wander. A byte for each of half a million steps is far below."""
+"""Bytes by which memory may vary because of allocators. One byte per step, over half a million
+steps, would be far below this limit."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """What was seen at one moment of a run.
+    """Measurements at one moment of a run.
 
     Attributes:
         step: environment steps so far.
-        steps_per_second: since the record before, training included, by the clock on the wall.
-        steps_per_cpu_second: the same by the time that the processor worked for this process.
-        resident: bytes of memory that the process occupies.
+        steps_per_second: steps per second of wall-clock time since the previous record, including
+            training.
+        steps_per_cpu_second: steps per second of this process's CPU time since the previous record.
+        resident: resident memory of the process in bytes.
         buffer: bytes of it that the replay uses.
-        files: open file handles.
-        threads: of the operating system.
+        files: number of open file handles.
+        threads: number of threads.
     """
 
     step: int
@@ -76,16 +77,16 @@ class Record:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the end of a run is as its first tenth.
+    """Comparison of the end of a run with its beginning.
 
     Attributes:
-        early_rate: mean steps per second of the processor's time, around 10 % of the run.
-        late_rate: the same for the last tenth.
-        noise: by how much the end may be slower: twice the standard deviation of the difference
+        early_rate: mean steps per second of CPU time around 10 % of the run.
+        late_rate: mean steps per second of CPU time in the last tenth.
+        noise: allowed slowdown in steps per second: twice the standard deviation of the difference
             of two records, or `ALLOWED_SLOWDOWN` if that is more.
-        growth: bytes of memory, beyond the buffer's, that came between the two.
-        new_files: file handles that did.
-        new_threads: threads that did.
+        growth: increase in memory between the two, without the buffer, in bytes.
+        new_files: increase in open file handles.
+        new_threads: increase in threads.
     """
 
     early_rate: float
@@ -97,12 +98,12 @@ class Verdict:
 
     @property
     def is_as_fast(self) -> bool:
-        """Whether the end is no slower than the beginning, but for the noise."""
+        """Whether the end is no slower than the beginning, within the noise."""
         return self.late_rate >= self.early_rate - self.noise
 
     @property
     def is_as_small(self) -> bool:
-        """Whether nothing grew beyond the buffer."""
+        """Whether memory (without the buffer), files and threads did not grow."""
         return self.growth <= ALLOWED_GROWTH and max(self.new_files, self.new_threads) <= 0
 
     def __str__(self) -> str:
@@ -117,7 +118,7 @@ class Verdict:
 
 
 class Recorder(BaseCallback):
-    """Keeps a :class:`Record` every so many steps.
+    """Callback that takes a :class:`Record` at regular intervals.
 
     Args:
         every: environment steps between two records.
@@ -153,7 +154,7 @@ class Recorder(BaseCallback):
 
 
 def resident_bytes() -> int:
-    """Return how much memory this process occupies."""
+    """Return the resident memory of this process in bytes."""
     pages = (PROC / "statm").read_text().split()[1]
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
@@ -161,18 +162,18 @@ def resident_bytes() -> int:
 def soak(
     steps: int, every: int, buffer: int, n_envs: int, seed: int, replay_ratio: float = 1.0
 ) -> list[Record]:
-    """Train for so many steps and return what was seen on the way.
+    """Train and return the records.
 
     Args:
         steps: environment steps over all environments.
         every: steps between two records.
-        buffer: moments that the replay keeps.
+        buffer: capacity of the replay in moments.
         n_envs: number of environments.
-        seed: of everything.
+        seed: random seed.
         replay_ratio: training tuples per environment step.
 
     Raises:
-        ValueError: the run is too short for its records or for its buffer.
+        ValueError: the run is too short for its records or its buffer.
     """
     if every < n_envs or steps < 20 * every:
         raise ValueError(
@@ -195,7 +196,7 @@ def soak(
     env = gym.make_vec(ID, num_envs=n_envs, goals="all")
     agent = GlamorAgent(env, **arguments, seed=seed, device="cpu")
     recorder = Recorder(every)
-    with torch_threads(1):  # networks this small lose by sharing
+    with torch_threads(1):  # networks this small are slower with more
         agent.learn(steps, callback=recorder)
     env.close()
     return recorder.records
@@ -205,15 +206,15 @@ def judge(records: Sequence[Record]) -> Verdict:
     """Compare the records from 5 to 15 % of a run with those of its last tenth.
 
     Args:
-        records: of a whole run; its last step is that of the last record.
+        records: records of a whole run; the last one marks its end.
     """
     share = np.array([record.step for record in records]) / records[-1].step
     rates = np.array([record.steps_per_cpu_second for record in records])
     beyond = np.array([record.resident - record.buffer for record in records])
     early, late = (share > 0.05) & (share <= 0.15), share > 0.9
     early_rate, late_rate = float(rates[early].mean()), float(rates[late].mean())
-    # Neighbours on a machine come and go for longer than a record takes, so that records are
-    # not independent: their own spread counts, not that of a mean of several.
+    # Other processes run for longer than the time between records, so records are not independent:
+    # use the spread of single records, not that of their mean.
     spread = float(np.hypot(rates[early].std(), rates[late].std()))
     before, after = (np.flatnonzero(window)[-1] for window in (early, late))
     return Verdict(
@@ -227,7 +228,7 @@ def judge(records: Sequence[Record]) -> Verdict:
 
 
 def draw(records: Sequence[Record]) -> Figure:
-    """Draw speed, memory, and files and threads over the steps of a run."""
+    """Draw speed, memory, threads and files over the steps of a run."""
     table = pd.DataFrame([asdict(record) for record in records])
     figure = Figure(figsize=(7.0, 6.4), layout="constrained")
     speed, memory, handles = figure.subplots(3, 1, sharex=True)
@@ -258,19 +259,19 @@ def main(
     seed: int = 0,
     replay_ratio: float = 1.0,
 ) -> int:
-    """Train for a long time on a cheap world; nothing else should run beside it.
+    """Train for a long time on a cheap world. Nothing else should run at the same time.
 
     Args:
         steps: environment steps over all environments.
-        output: folder for ``soak.csv``, ``soak.png`` and ``soak.svg``.
+        output: folder for ``soak.json``, ``soak.csv``, ``soak.png`` and ``soak.svg``.
         every: steps between two records.
-        buffer: moments that the replay keeps.
+        buffer: capacity of the replay in moments.
         n_envs: number of environments.
-        seed: of everything.
+        seed: random seed.
         replay_ratio: training tuples per environment step.
     """
     if not PROC.is_dir():
-        raise SystemExit(f"memory and files are read from {PROC}, which this system lacks")
+        raise SystemExit(f"soak reads memory and files from {PROC}, which this system lacks")
     records = soak(steps, every, buffer, n_envs, seed, replay_ratio)
     verdict = judge(records)
     with mpl.rc_context(STYLE):

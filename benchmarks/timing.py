@@ -1,7 +1,7 @@
-"""Two ways of doing the same work, timed in turn.
+"""Timing of two implementations of the same work in alternation.
 
-In: two callables. Out: medians, spread and ratio. Machines drift; taking turns lets both drift
-alike, and only the ratio is quoted.
+In: two callables. Out: medians, spread and ratio. The speed of a machine drifts; alternation lets
+the drift affect both equally, and only the ratio is reported.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ import torch
 
 @dataclass(frozen=True)
 class Comparison:
-    """One hot path beside its reference.
+    """One hot path compared with its reference.
 
     Attributes:
-        name: what was done.
-        reference: what it was compared with.
+        name: the work.
+        reference: the implementation that it was compared with.
         fast_ms: median time in milliseconds.
-        plain_ms: the reference's median time.
-        ratio: median over the turns of plain / fast.
+        plain_ms: the reference's median time in milliseconds.
+        ratio: median over turns of plain / fast.
         low: smallest ratio of a turn.
         high: largest ratio of a turn.
-        target: ratio that is wanted.
-        note: what checks that both do the same, or what else is worth knowing.
+        target: target ratio.
+        note: a check that both do the same, or other remarks.
     """
 
     name: str
@@ -61,20 +61,20 @@ def compare(
     note: str = "",
     device: str = "cpu",
 ) -> Comparison:
-    """Time two callables in turn, after one call of each that does not count.
+    """Time two callables alternately, after one call of each to warm up.
 
     Args:
-        name: what was done.
-        reference: what `plain` is.
-        fast: the project's way.
+        name: the work.
+        reference: description of `plain`.
+        fast: the project's implementation.
         plain: the reference.
-        target: the ratio that is wanted.
-        turns: number of times each has its turn.
-        fast_repeats: calls of `fast` in a turn, of which the mean counts.
+        target: target ratio.
+        turns: number of turns of each.
+        fast_repeats: calls of `fast` per turn; their mean time is used.
         per: units of work in a call of `fast` (observations, samples …).
         plain_per: units of work in a call of `plain`.
-        note: goes into the record.
-        device: where both work; a turn ends when it has done all it was given.
+        note: a remark for the record.
+        device: device of both; it is synchronised before and after each turn.
     """
     fast()
     plain()
@@ -98,7 +98,7 @@ def compare(
 
 @contextmanager
 def torch_threads(number: int) -> Iterator[None]:
-    """Let PyTorch use that many threads, and as many as before afterwards."""
+    """Set PyTorch's number of threads within the context."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:
@@ -108,7 +108,7 @@ def torch_threads(number: int) -> Iterator[None]:
 
 
 def seconds(work: Callable[[], object], repeats: int = 1, device: str = "cpu") -> float:
-    """Return the mean time of a call, until the device has done all that it was given."""
+    """Return the mean time of a call in seconds, including all work of the device."""
     wait_for(device)
     begun = time.perf_counter()
     for _ in range(repeats):
@@ -118,6 +118,6 @@ def seconds(work: Callable[[], object], repeats: int = 1, device: str = "cpu") -
 
 
 def wait_for(device: str) -> None:
-    """Wait until a device has done all that it was given."""
+    """Wait until a device has finished all its work."""
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize(device)

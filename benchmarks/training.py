@@ -1,8 +1,8 @@
-"""Training on Pong from end to end, against the same loop written plainly.
+"""Training on Pong from end to end, compared with a plain implementation of the same loop.
 
-``python -m benchmarks.training`` prints environment steps a second of both and where their time
-goes. Both play Pong at replay ratio 4 with the paper's encoder, plan once an episode, follow the
-plan ε-greedily, and make an update of 200 tuples every 50 steps. The plain loop has one
+``python -m benchmarks.training`` prints the environment steps per second of both and how their time
+is spent. Both play Pong at replay ratio 4 with the paper's encoder, plan once per episode, follow
+the plan ε-greedily, and make an update of 200 tuples every 50 steps. The plain loop has one
 environment, the textbook planner, a list of trajectories and a float32 loss.
 """
 
@@ -42,13 +42,13 @@ ROUND = N_ENVS * HORIZON
 """Steps in which each of the project's environments plays one episode."""
 
 SETTINGS = GlamorSettings(replay_ratio=4, learning_starts=ROUND, buffer_size=100 * ROUND)
-"""The paper's, but learning begins after the first episodes."""
+"""The paper's settings, except that learning starts after the first episodes."""
 
 Phase = Literal["collect", "plan", "sample", "update"]
 
 
 class PhaseClock:
-    """Adds up the seconds that a training loop spends, in all and in each of its phases."""
+    """Sums the seconds that a training loop spends in total and in each phase."""
 
     def __init__(self) -> None:
         self.steps = 0
@@ -57,13 +57,13 @@ class PhaseClock:
 
     @contextmanager
     def phase(self, name: Phase) -> Iterator[None]:
-        """Count a block's time to a phase; as a decorator, that of every call."""
+        """Add a block's time to a phase; as a decorator, that of every call."""
         begun = time.perf_counter()
         yield
         self.seconds[name] += time.perf_counter() - begun
 
     def run(self, learn: Callable[[int], object], steps: int) -> None:
-        """Let a loop go on for that many steps, and count all of its time."""
+        """Run a loop for `steps` steps, and add its time to the total."""
         begun = time.perf_counter()
         learn(steps)
         self.total += time.perf_counter() - begun
@@ -71,11 +71,11 @@ class PhaseClock:
 
     @property
     def rate(self) -> float:
-        """Environment steps a second."""
+        """Environment steps per second."""
         return self.steps / self.total
 
     def shares(self) -> dict[str, float]:
-        """Return the share of the time in each phase, and in what is none of them."""
+        """Return the share of the time in each phase, and of all other work."""
         shares: dict[str, float] = {
             phase: self.seconds[phase] / self.total for phase in get_args(Phase)
         }
@@ -87,19 +87,19 @@ class PhaseClock:
 
 
 class ProjectTraining:
-    """The agent as it is; its phases are timed from outside.
+    """The project's agent, with its methods wrapped to time each phase.
 
     Args:
-        settings: the agent's.
-        encoder: of its model.
-        seed: of everything.
+        settings: settings of the agent.
+        encoder: encoder of its model.
+        seed: random seed.
     """
 
     def __init__(
         self, settings: GlamorSettings, encoder: EncoderName = "residual", seed: int = 0
     ) -> None:
-        # Episodes that ended begin anew in the same step, so that all of them stay in line and
-        # every round has as many plans.
+        # Episodes that end are reset in the same step, so that all environments stay in phase and
+        # every round has the same number of plans.
         env = gym.make_vec(ID, num_envs=N_ENVS, autoreset_mode=AutoresetMode.SAME_STEP)
         self.agent = GlamorAgent(
             env,
@@ -120,7 +120,7 @@ class ProjectTraining:
             setattr(owner, method, self.clock.phase(phase)(getattr(owner, method)))
 
     def learn(self, steps: int) -> None:
-        """Go on for that many environment steps."""
+        """Continue training for `steps` environment steps."""
         self.agent.learn(steps, reset_num_timesteps=False)
 
     @property
@@ -135,12 +135,12 @@ class ProjectTraining:
 
 
 class PlainTraining:
-    """The same algorithm as one would write it down first.
+    """A straightforward implementation of the same algorithm.
 
     Args:
-        settings: as the agent's.
-        encoder: as the agent's.
-        seed: of everything.
+        settings: settings of the agent.
+        encoder: encoder of its model.
+        seed: random seed.
     """
 
     def __init__(
@@ -165,7 +165,7 @@ class PlainTraining:
         self.clock = PhaseClock()
 
     def learn(self, steps: int) -> None:
-        """Go on for that many environment steps."""
+        """Continue training for `steps` environment steps."""
         for _ in range(steps):
             self._step(self._choose_action())
             while self.n_updates < self.settings.updates_due(self.n_steps):
@@ -225,18 +225,18 @@ class PlainTraining:
 def measure(
     settings: GlamorSettings = SETTINGS, turns: int = 3, encoder: EncoderName = "residual"
 ) -> tuple[Comparison, PhaseClock, PhaseClock]:
-    """Compare the time of an environment step, its share of planning and updates included.
+    """Compare the time per environment step, including its share of planning and updates.
 
     Args:
-        settings: of both loops.
-        turns: how often each of them goes on for a round of episodes.
-        encoder: of both loops.
+        settings: settings of both loops.
+        turns: number of rounds of episodes for each loop.
+        encoder: encoder of both loops.
 
     Returns:
         The comparison, and the clocks of the project's loop and of the plain one.
 
     Raises:
-        RuntimeError: the two did not make as many updates.
+        RuntimeError: the two loops made different numbers of updates.
     """
     project, plain = ProjectTraining(settings, encoder), PlainTraining(settings, encoder)
     comparison = compare(
@@ -253,7 +253,7 @@ def measure(
     project.close()
     plain.close()
     if project.n_updates != plain.n_updates:
-        raise RuntimeError(f"{project.n_updates} updates against {plain.n_updates}: unlike work")
+        raise RuntimeError(f"the loops made {project.n_updates} and {plain.n_updates} updates")
     note = f"{project.clock}; plain: {plain.clock}"
     return replace(comparison, note=note), project.clock, plain.clock
 
@@ -265,10 +265,10 @@ def run() -> Iterator[Comparison]:
 
 
 def main(turns: int = 3) -> int:
-    """Print steps a second of both loops, and where their time goes.
+    """Print the steps per second of both loops, and how their time is spent.
 
     Args:
-        turns: how often each of them goes on for a round of episodes.
+        turns: number of rounds of episodes for each loop.
     """
     comparison, *clocks = measure(turns=turns)
     table = Table("loop", "steps/s", *get_args(Phase), "other")

@@ -1,4 +1,4 @@
-"""One update against the same loss computed plainly: float32, nothing folded, nothing packed."""
+"""One update, compared with a plain one: float32, without folding or packing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SPACE = spaces.Dict(
 
 
 def make_batch(batch_size: int, device: str = "cpu") -> SegmentBatch:
-    """Make a batch whose lengths are spread as the replay spreads them."""
+    """Make a batch whose lengths are distributed as in samples from the replay."""
     rng = np.random.default_rng(0)
     remaining = HORIZON - rng.integers(0, HORIZON, batch_size)
     length = torch.from_numpy(np.sort(rng.integers(1, remaining + 1))[::-1].copy()) + 1
@@ -39,14 +39,14 @@ def make_batch(batch_size: int, device: str = "cpu") -> SegmentBatch:
 def plain_log_probs(
     decoder: ActionDecoder, context: Tensor, tokens: Tensor, length: Tensor
 ) -> Tensor:
-    """Return log p of the tokens that count: the whole context at every step, padding too."""
+    """Return log p of the real tokens, with the full context at every step and with padding."""
     n_actions = decoder.token_in.in_features
     h, c = decoder.first_state(context).chunk(2, dim=-1)
     previous = context.new_zeros(len(context), n_actions)
     kept = []
     for step in range(tokens.shape[1]):
         h, c = decoder.cell(decoder.context_in(context) + decoder.token_in(previous), (h, c))
-        # Padding is fed and predicted like any token, and only then left out.
+        # Padding is processed like any other token, and then discarded.
         token = tokens[:, step].clamp(max=n_actions)
         log_p = functional.log_softmax(decoder.head(h), dim=-1)
         kept.append(log_p.gather(1, token[:, None])[step < length, 0])
@@ -55,7 +55,7 @@ def plain_log_probs(
 
 
 def plain_layers(layer: nn.Module, x: Tensor) -> Tensor:
-    """Apply an encoder with PyTorch's own layers, which leave the memory layout as it is."""
+    """Apply an encoder with PyTorch's own layers, which do not change the memory layout."""
     if isinstance(layer, nn.Sequential):
         for part in layer:
             x = plain_layers(part, x)
@@ -68,14 +68,14 @@ def plain_layers(layer: nn.Module, x: Tensor) -> Tensor:
 
 
 def plain_contexts(model: GlamorModel, observation: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what the inverse dynamics model and the prior are conditioned on (late fusion)."""
+    """Return the contexts of the inverse dynamics model and of the prior (late fusion)."""
     state = plain_layers(model.observation_encoder, observation)
     mixed = model.mix(torch.cat((state, plain_layers(model.goal_encoder, goal)), dim=-1))
     return mixed, state
 
 
 def plain_loss(model: GlamorModel, batch: SegmentBatch) -> Tensor:
-    """Return the loss of Equation 9 with α = 1 in float32, nothing folded, nothing packed."""
+    """Return the loss of Equation 9 with α = 1 in float32, without folding or packing."""
     mixed, state = plain_contexts(model, batch.observation, batch.goal)
     tokens, length = batch.tokens, batch.length
     inverse = plain_log_probs(model.inverse_dynamics, mixed, tokens, length)
@@ -92,12 +92,12 @@ def fast_loss(model: GlamorModel, batch: SegmentBatch) -> Tensor:
 
 
 def plain_optimizer(model: GlamorModel, learning_rate: float) -> torch.optim.Optimizer:
-    """Return AdamW as a loop over parameters."""
+    """Return AdamW implemented as a loop over parameters."""
     return torch.optim.AdamW(model.parameters(), learning_rate, foreach=False, fused=False)
 
 
 def descend(model: GlamorModel, optimizer: torch.optim.Optimizer, loss: Tensor) -> float:
-    """Take a gradient step of norm 1 at most and return the loss."""
+    """Take an optimiser step with the gradient's norm clipped to 1; return the loss."""
     optimizer.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -108,7 +108,7 @@ def descend(model: GlamorModel, optimizer: torch.optim.Optimizer, loss: Tensor) 
 def steps(
     model: GlamorModel, batch: SegmentBatch
 ) -> tuple[Callable[[], float], Callable[[], float]]:
-    """Return one update the project's way and one plain update; each returns its loss."""
+    """Return functions for the project's update and the plain one; each returns its loss."""
     fused = torch.optim.AdamW(model.parameters(), 1e-9, fused=True)
     looped = plain_optimizer(model, 1e-9)
     return (
@@ -118,7 +118,7 @@ def steps(
 
 
 def run(batch_size: int = BATCH, device: str = "cpu") -> Iterator[Comparison]:
-    """Compare updates with the paper's encoder and with the compact one."""
+    """Compare updates with the paper's encoder and the compact one."""
     batch = make_batch(batch_size, device)
     encoders: tuple[tuple[EncoderName, float, int], ...] = (
         ("residual", 3.0, 3),

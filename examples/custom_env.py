@@ -1,11 +1,11 @@
-"""A goal environment out of an image environment of your own, and an agent that learns in it.
+"""Turn your own image environment into a goal environment, and train an agent in it.
 
     python examples/custom_env.py
 
-What your environment has to have: pictures as observations, and, for the success rate, a
-function that tells where things are. The wrappers do the rest; what they make is an environment
-for ``GlamorAgent(env).learn()``, or any other goal-conditioned agent. Registered, with an argument
-``goals``, it is one for ``glamor_gym.evaluate`` as well.
+Your environment needs pictures as observations and, for the success rate, a function that returns
+the positions of things. The wrappers do the rest: the result works with
+``GlamorAgent(env).learn()`` and with any other goal-conditioned agent. If it is registered and has
+an argument ``goals``, it also works with ``glamor_gym.evaluate``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MOVES = ((0, -4), (4, 0), (0, 4), (-4, 0))
 
 
 class Dot(gym.Env[NDArray[np.uint8], np.int64]):
-    """A red dot that four actions move about a dark room; the wind moves it, too."""
+    """A red dot in a dark room, moved by four actions and by the wind."""
 
     def __init__(self) -> None:
         self.observation_space = spaces.Box(0, 255, (SIZE, SIZE, 3), np.uint8)
@@ -37,7 +37,7 @@ class Dot(gym.Env[NDArray[np.uint8], np.int64]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-        """Put the dot into the middle."""
+        """Place the dot in the middle."""
         super().reset(seed=seed)
         self.position = np.full(2, SIZE // 2)
         return self.screen(), {}
@@ -49,7 +49,7 @@ class Dot(gym.Env[NDArray[np.uint8], np.int64]):
         return self.screen(), 0.0, False, False, {}
 
     def screen(self) -> NDArray[np.uint8]:
-        """Return the room, uint8 (64, 64, 3)."""
+        """Return a picture of the room, uint8 (64, 64, 3)."""
         picture = np.zeros((SIZE, SIZE, 3), np.uint8)
         x, y = self.position
         picture[y - 4 : y + 5, x - 4 : x + 5, 0] = 255
@@ -57,12 +57,12 @@ class Dot(gym.Env[NDArray[np.uint8], np.int64]):
 
 
 def labels(env: Dot) -> dict[str, float]:
-    """Tell where the dot is: what success is judged by."""
+    """Return the position of the dot, by which success is judged."""
     return {"x": float(env.position[0]), "y": float(env.position[1])}
 
 
 def collect_goals(world: gym.Env[Any, Any], number: int, seed: int) -> list[Goal]:
-    """Take pictures during random play, each with the labels of its moment."""
+    """Collect pictures from random play, each with the labels of its moment."""
     world.reset(seed=seed)
     world.action_space.seed(seed)
     goals = []
@@ -74,17 +74,17 @@ def collect_goals(world: gym.Env[Any, Any], number: int, seed: int) -> list[Goal
 
 
 def ranges(goals: list[Goal]) -> dict[str, float]:
-    """Return how far each label moves among the goals."""
+    """Return the range of each label over the goals."""
     table = {name: [goal.labels[name] for goal in goals if goal.labels] for name in ("x", "y")}
     return {name: max(values) - min(values) for name, values in table.items()}
 
 
 def make_env(goals: str = "train", render_mode: str | None = None) -> GoalEnv:
-    """Put the steps together: labels, small gray frames, goals and STOP.
+    """Combine the steps: labels, small grayscale frames, goals and STOP.
 
     Args:
-        goals: ``"train"``, or ``"eval"`` for other pictures, which training does not have.
-        render_mode: None or ``"rgb_array"``, which films are made with.
+        goals: ``"train"``, or ``"eval"`` for pictures that are not used in training.
+        render_mode: None, or ``"rgb_array"`` for videos.
     """
     world = ScreenToFrame(EntityLabels(Dot(), labels), frame_size=(36, 36))
     training = collect_goals(world, number=200, seed=0)
@@ -96,7 +96,7 @@ gym.register("examples/Dot-v0", entry_point=f"{__name__}:make_env")
 
 
 def centre(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return where the dot is in each of (B, 1, H, W) pictures: row and column, (B, 2)."""
+    """Return the dot's row and column, (B, 2), in each of the pictures, (B, 1, H, W)."""
     brightness = pictures[:, 0].astype(float)
     indices = np.indices(brightness.shape[1:])
     total = brightness.sum(axis=(1, 2))
@@ -104,7 +104,7 @@ def centre(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 class Guide:
-    """Walks to the goal by where the dot is in both pictures: shows that it can be done."""
+    """Scripted agent that finds the dot in both pictures: shows that the task can be solved."""
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: Any = 0
@@ -119,10 +119,10 @@ class Guide:
 
 
 def main(steps: int = 3_000, seed: int = 0) -> float:
-    """Train an agent for half a minute and print how many of the other pictures it reaches."""
+    """Train an agent for half a minute and print its success rate on the evaluation goals."""
     print("observation:", {key: space.shape for key, space in make_env().observation_space.items()})
     guided = glamor_gym.evaluate(Guide(), "examples/Dot-v0", baselines=False)
-    print(f"one that knows the way: {guided.success_rate:.0%} of the goals reached")
+    print(f"scripted agent: {guided.success_rate:.0%} of the goals reached")
 
     settings = GlamorAgent.preset("compact-control") | {"learning_starts": 500, "batch_size": 100}
     agent = GlamorAgent("examples/Dot-v0", **settings, seed=seed).learn(steps)

@@ -1,10 +1,10 @@
-"""Put the first goals of several runs into one picture, each beside what the agent made of it.
+"""Show the first goals of several runs in one picture, each next to what the agent achieved.
 
 python examples/goals_reached.py runs/Pong runs/Seaquest --output goals-reached.png
 
-A row a run: left the goal, right the last frame; green where it counts as reached. A folder that
-`glamor-gym evaluate AGENT --out DIR` wrote will do as well: the README's first picture is made so,
-with the agents of results/agents.
+There is one row per run: the goal on the left, the last frame on the right, green if it counts as
+reached. A folder written by `glamor-gym evaluate AGENT --out DIR` works as well: the README's first
+picture is made in this way, with the agents of results/agents.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Train an agent to reach goal pictures, ask it for a plan, and see how many goals it reaches.
+"""Train an agent to reach goal pictures, print one of its plans, and evaluate it.
 
 python examples/quickstart.py                                 # a small world, half a minute
 python examples/quickstart.py glamor/Seaquest-v0 --preset compact --steps 30000   # from pixels
@@ -15,7 +15,7 @@ from glamor_gym import GlamorAgent
 
 
 def main(task: str, preset: str, steps: int, seed: int) -> float:
-    """Train on `task`, print what the agent plans, and return the share of goals it reaches."""
+    """Train on `task`, print a plan, and return the share of goals that the agent reaches."""
     env = gym.make(task)
     agent = GlamorAgent(env, **GlamorAgent.preset(preset), seed=seed).learn(steps)
 

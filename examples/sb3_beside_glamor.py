@@ -1,16 +1,16 @@
-"""Stable-Baselines3's algorithms beside this library's: one environment, one evaluation.
+"""Compare Stable-Baselines3's algorithms with this library's, on one environment.
 
     python examples/sb3_beside_glamor.py --steps 10000
     python examples/sb3_beside_glamor.py --task Pong --preset compact --steps 20000
 
 Any agent with Stable-Baselines3's ``predict`` is evaluated in the same way, on the same goals and
-from the same starts. To SB3's algorithms STOP is an action like any other.
+from the same starts. SB3's algorithms treat STOP like any other action.
 
-* DQN + HER is paid wherever the picture is the goal's; with a discount of 0.5, the paper's in the
-  grid world, it pays to stop there rather than to leave and come back. Its replay keeps each
-  frame once.
-* PPO and QR-DQN have no relabelling and would hardly ever be paid for pictures: with
-  ``reward="labels"`` they are paid for success, a privilege that the others do not have.
+* DQN + HER is rewarded whenever the frame equals the goal picture. With a discount of 0.5, which
+  the paper uses in the grid world, it is better to stop there than to leave and come back. Its
+  replay stores each frame once.
+* PPO and QR-DQN have no relabelling and would hardly ever see a reward for equal pictures. With
+  ``reward="labels"`` they are rewarded for success instead, an advantage over the others.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ GAMMA = 0.5
 
 
 def train_dqn(task: str, steps: int, seed: int, preset: str) -> BaseAlgorithm:
-    """Train DQN on its own episodes, and on what they would have been good for."""
+    """Train DQN on its own episodes and on relabelled ones (HER)."""
     agent = DQN(
         "MultiInputPolicy",
         gym.make(task),
@@ -43,7 +43,7 @@ def train_dqn(task: str, steps: int, seed: int, preset: str) -> BaseAlgorithm:
         learning_rate=1e-3,
         batch_size=128,
         gamma=GAMMA,
-        learning_starts=max(100, steps // 10),  # some episodes have to be over
+        learning_starts=max(100, steps // 10),  # after the first complete episodes
         train_freq=1,
         target_update_interval=500,
         exploration_fraction=0.5,
@@ -53,7 +53,7 @@ def train_dqn(task: str, steps: int, seed: int, preset: str) -> BaseAlgorithm:
 
 
 def train_qrdqn(task: str, steps: int, seed: int, preset: str) -> BaseAlgorithm:
-    """Train QR-DQN on success, without relabelling, from the same economical replay."""
+    """Train QR-DQN with reward for success, without relabelling, from the same kind of replay."""
     agent = QRDQN(
         "MultiInputPolicy",
         gym.make(task, reward="labels"),
@@ -61,7 +61,7 @@ def train_qrdqn(task: str, steps: int, seed: int, preset: str) -> BaseAlgorithm:
         replay_buffer_kwargs={"n_sampled_goal": 0},
         learning_rate=1e-3,
         gamma=0.95,
-        learning_starts=max(100, steps // 10),  # some episodes have to be over
+        learning_starts=max(100, steps // 10),  # after the first complete episodes
         train_freq=4,
         target_update_interval=500,
         exploration_fraction=0.5,
@@ -71,7 +71,7 @@ def train_qrdqn(task: str, steps: int, seed: int, preset: str) -> BaseAlgorithm:
 
 
 def train_ppo(task: str, steps: int, seed: int, preset: str) -> BaseAlgorithm:
-    """Train PPO on success."""
+    """Train PPO with reward for success."""
     env = gym.make(task, reward="labels")
     n_steps = max(64, min(512, steps) // 64 * 64)
     agent = PPO("MultiInputPolicy", env, n_steps=n_steps, gamma=0.95, ent_coef=0.01, seed=seed)
@@ -81,7 +81,7 @@ def train_ppo(task: str, steps: int, seed: int, preset: str) -> BaseAlgorithm:
 def train_own(
     agent_class: type[GlamorAgent] | type[GCSLAgent] | type[DiscernAgent],
 ) -> Callable[[str, int, int, str], BaseAlgorithm]:
-    """Train an agent of this library, which takes no notice of rewards."""
+    """Return a function that trains an agent of this library, which does not use rewards."""
 
     def train(task: str, steps: int, seed: int, preset: str) -> BaseAlgorithm:
         settings = agent_class.preset(preset) | {"learning_starts": steps // 10}
@@ -108,7 +108,7 @@ def main(
     names: Sequence[str] = tuple(ALGORITHMS),
     **evaluation: Any,
 ) -> dict[str, EvaluationResult]:
-    """Train each for `steps` environment steps; print and return what they reach."""
+    """Train each algorithm for `steps` environment steps; print and return its evaluation."""
     id = get_task(task).id
     results = {}
     print(f"{id}, after {steps:,} environment steps")
@@ -131,7 +131,7 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=10_000, help="environment steps for each")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--task", default="GridWorld", help="name or id of a task")
-    parser.add_argument("--preset", default="small", help="of this library's agents")
+    parser.add_argument("--preset", default="small", help="preset of this library's agents")
     parser.add_argument("--only", nargs="+", choices=ALGORITHMS, default=list(ALGORITHMS))
     arguments = parser.parse_args()
     main(arguments.steps, arguments.seed, arguments.task, arguments.preset, arguments.only)

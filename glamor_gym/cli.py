@@ -1,8 +1,8 @@
-"""The ``glamor-gym`` command: which commands there are.
+"""The ``glamor-gym`` command-line program and its list of commands.
 
-In: the words of a command line. Out: an exit code. The options are in
-:mod:`glamor_gym.commands.options`, what each command does in a module of its own beside them,
-imported when the command is called.
+In: command-line arguments. Out: an exit code. Options are defined in
+:mod:`glamor_gym.commands.options`; each command is implemented in a module of its own in the same
+package, which is imported only when the command is called.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from glamor_gym.names import nearest_names
 
 PROGRAM = "glamor-gym"
 DESCRIPTION = f"""Image-goal reaching for Gymnasium: train agents that plan their way to a goal
-picture, and see how many they reach. `{PROGRAM} --version` tells the version."""
+picture, and measure how many goals they reach. `{PROGRAM} --version` prints the version."""
 
 Command = (
     Annotated[options.Tasks, tyro.conf.subcommand("tasks")]
@@ -43,14 +43,15 @@ COMMANDS = tuple(get_args(command)[1].name for command in get_args(Command))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Carry out a command and exit.
+    """Run a command and exit.
 
     Args:
-        arguments: the words after the program's name; None for those it was called with.
+        arguments: the arguments after the program's name; None for ``sys.argv[1:]``.
 
     Raises:
-        SystemExit: always; 0 for success, 1 for a finding or where nobody reads what is printed to
-            its end, 2 for bad input, 130 after Ctrl-C.
+        SystemExit: always. Exit codes are 0 for success, 1 if a check or a run failed or standard
+            output was closed early, 2 for bad input, 130 after Ctrl-C, and 143 if SIGTERM
+            interrupted ``train``.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     if words == ["--version"]:
@@ -65,9 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = _carry_out(chosen, shlex.join([PROGRAM, *words]))
         sys.stdout.flush()
     except BrokenPipeError:
-        # What is still to be written would raise once more, when Python closes the stream.
+        # Otherwise Python would raise again when it flushes the stream at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1  # as rich has it
+        code = 1  # the same code that rich exits with
     except InputError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         code = 2

@@ -187,7 +187,7 @@ def test_goals_that_are_not_there_are_refused(capsys, words, told):
 def test_a_goal_file_is_not_overwritten(capsys, tmp_path):
     file = tmp_path / "dice.npz"
     file.write_bytes(b"precious")
-    assert "is there already" in refused(capsys, "goals", "build", "Dice", "--out", str(file))
+    assert "already exists" in refused(capsys, "goals", "build", "Dice", "--out", str(file))
     assert file.read_bytes() == b"precious"
 
 
@@ -338,7 +338,7 @@ def test_more_steps_are_taken_though_an_earlier_commands_minutes_are_spent(tmp_p
     stopped_at = RunFolder(tmp_path).metrics()["step"].max()
     assert stopped_at < 100
     code, out, _ = run(capsys, "train", "--run-dir", str(tmp_path))
-    assert "its 1e-09 minutes are spent; --steps or --minutes gives it more" in out
+    assert "its 1e-09 minutes are used up; --steps or --minutes gives it more" in out
     assert RunFolder(tmp_path).metrics()["step"].max() == stopped_at
     code, out, _ = run(capsys, "train", "--run-dir", str(tmp_path), "--steps", "200")
     config = RunFolder(tmp_path).config()
@@ -377,7 +377,7 @@ def test_a_run_that_goes_on_does_not_change(trained, capsys, words, told):
         ([], "--task is needed"),
         (["--task", "Dice", "--steps", "0"], "steps must be at least 1, got 0"),
         (["--task", "Dice", "--n-envs", "-2"], "n_envs must be at least 1, got -2"),
-        (["--task", "Dice", "--minutes", "0"], "minutes must be more than 0"),
+        (["--task", "Dice", "--minutes", "0"], "minutes must be greater than 0"),
         (["--task", "Dice", "--set", "n_trails=3"], "did you mean n_trials"),
         (["--task", "Dice", "--set", "n_trials=0"], "n_trials must be"),
         (["--task", "Dice", "--set", "n_trials"], "--set takes NAME=VALUE"),

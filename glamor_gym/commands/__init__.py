@@ -1,5 +1,5 @@
-"""Commands: what each command of ``glamor-gym`` does.
+"""The implementations of the ``glamor-gym`` commands, one module each.
 
-In: the options of :mod:`glamor_gym.commands.options`. Out: what a person reads on the terminal,
-files, and an exit code: 0 for success, 1 for a finding, 2 for bad input.
+In: the options of :mod:`glamor_gym.commands.options`. Out: terminal output, files, and an exit
+code: 0 for success, 1 if a check or a run failed, 2 for bad input.
 """

@@ -1,4 +1,4 @@
-"""``glamor-gym ablate``: what each change to GLAMOR brings, one at a time.
+"""``glamor-gym ablate``: the effect of single changes to GLAMOR.
 
 In: :class:`~glamor_gym.commands.options.Ablate`. Out: the folder of the ablation (see
 :mod:`glamor_gym.experiments.ablation`), and the differences on the terminal.
@@ -36,17 +36,17 @@ from glamor_gym.experiments.benchmark import jobs_to_do
 
 
 def ablate(options: Ablate, command: str) -> int:
-    """Make the runs that are not finished, and report what all of them come to.
+    """Execute the unfinished runs, and report the results of all runs.
 
     Args:
-        options: what was asked for.
-        command: the same as it was typed, for the record.
+        options: the command's options.
+        command: the command line as typed, for the record.
 
     Returns:
-        The exit code: 0; 1 where a run failed; 130 where Ctrl-C or SIGTERM came.
+        The exit code: 0; 1 if a run is not finished; 130 after Ctrl-C or SIGTERM.
 
     Raises:
-        InputError: an option is wrong, or does not fit what is there.
+        InputError: an option is invalid, or does not fit the ablation in the folder.
     """
     folder = AblationFolder(options.out)
     if options.report_only:
@@ -59,7 +59,7 @@ def ablate(options: Ablate, command: str) -> int:
         jobs = jobs_to_do(specs, folder, command=command, **crew.job_arguments)
         folder.write(record, command)
     print(f"{len(specs)} runs, {len(specs) - len(jobs)} of them finished already, in {folder.path}")
-    # Agents have to be there before others evaluate them again.
+    # Variants that only plan differently evaluate agents of other runs, so those are trained first.
     training = [job for job in jobs if not job.spec.trained_in]
     interrupted = crew.carry_out(training)
     if not interrupted:
@@ -70,11 +70,11 @@ def ablate(options: Ablate, command: str) -> int:
 
 
 def _planned(options: Ablate, folder: AblationFolder) -> tuple[AblationRecord, list[RunSpec]]:
-    """Return what is asked for by now, and the runs of this call.
+    """Return the record of the whole ablation, and the runs requested by this call.
 
     Raises:
-        ValueError: an option is wrong, or does not fit what is there.
-        TypeError: a setting has a value of another type.
+        ValueError: an option is invalid, or does not fit the ablation in the folder.
+        TypeError: a setting has a value of the wrong type.
     """
     return plan_ablation(
         folder.record() if folder.holds_an_ablation() else None,
@@ -95,13 +95,13 @@ def _planned(options: Ablate, folder: AblationFolder) -> tuple[AblationRecord, l
 
 
 def _change(text: str) -> dict[str, Any]:
-    """Return the settings that a change names; a comma within a value is no end of it."""
+    """Return the settings of a change; only a comma that precedes ``NAME=`` separates them."""
     settings: Sequence[str] = re.split(r",(?=[A-Za-z_][\w.]*=)", text)
     return parse_assignments("--change", settings)
 
 
 def _table(folder: AblationFolder, record: AblationRecord) -> Table:
-    """Return how far each variant is from the base, over the tasks of the panel."""
+    """Return a table of each variant's difference from the base over the panel."""
     scores = variant_scores(folder, ablation_table(folder, record))
     base = scores.get(BASE, {})
     table = Table(

@@ -1,4 +1,4 @@
-"""Options of the form ``NAME=VALUE``: text in, a dictionary out."""
+"""Options of the form ``NAME=VALUE``. In: strings. Out: a dictionary."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from typing import Any
 
 
 def parse_assignments(option: str, assignments: Iterable[str]) -> dict[str, Any]:
-    """Return what was assigned; ``a.b=1`` assigns within a dictionary `a`.
+    """Parse assignments into a dictionary; ``a.b=1`` sets key ``b`` of a nested dictionary ``a``.
 
-    A value is JSON if it can be read as such (``200``, ``true``, ``[80, 104]``), else text.
+    A value is parsed as JSON if possible (``200``, ``true``, ``[80, 104]``), and is a string
+    otherwise.
 
     Args:
-        option: what the message calls the option.
-        assignments: each ``NAME=VALUE``.
+        option: name of the option, for error messages.
+        assignments: strings ``NAME=VALUE``.
 
     Raises:
-        ValueError: one of them is not of that form, or assigns within something else.
+        ValueError: an assignment is not of that form, or ``a.b=1`` follows ``a=1``.
+        TypeError: an assignment is not a string.
     """
     parsed: dict[str, Any] = {}
     for assignment in assignments:
         if not isinstance(assignment, str):
-            raise TypeError(f"assignments must be texts NAME=VALUE, got {assignment!r}")
+            raise TypeError(f"assignments must be strings NAME=VALUE, got {assignment!r}")
         name, equals, text = assignment.partition("=")
         if not name or not equals:
             raise ValueError(f"{option} takes NAME=VALUE, got {assignment!r}")
@@ -31,7 +33,7 @@ def parse_assignments(option: str, assignments: Iterable[str]) -> dict[str, Any]
         for group in groups:
             target = target.setdefault(group, {})
             if not isinstance(target, dict):
-                raise ValueError(f"{option} {assignment!r}: {group} was given a value already")
+                raise ValueError(f"{option} {assignment!r}: {group} already has a value")
         target[last] = _value(text)
     return parsed
 

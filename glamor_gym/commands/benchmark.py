@@ -1,7 +1,7 @@
-"""``glamor-gym benchmark``: agents × tasks × seeds, side by side.
+"""``glamor-gym benchmark``: compare agents over tasks and seeds.
 
 In: :class:`~glamor_gym.commands.options.Benchmark`. Out: the folder of the benchmark (see
-:mod:`glamor_gym.experiments.benchmark`), and how all runs stand on the terminal.
+:mod:`glamor_gym.experiments.benchmark`), and the results on the terminal.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from glamor_gym.tasks import TASKS
 
 
 def benchmark(options: Benchmark, command: str) -> int:
-    """Make the runs that are not finished, and report what all of them come to.
+    """Execute the unfinished runs, and report the results of all runs.
 
     Args:
-        options: what was asked for.
-        command: the same as it was typed, for the record.
+        options: the command's options.
+        command: the command line as typed, for the record.
 
     Returns:
-        The exit code: 0; 1 where a run failed; 130 where Ctrl-C or SIGTERM came.
+        The exit code: 0; 1 if a run is not finished; 130 after Ctrl-C or SIGTERM.
 
     Raises:
-        InputError: an option is wrong, or does not fit a run that is there.
+        InputError: an option is invalid, or does not fit a run in the folder.
     """
     with checking_input():
         folder = BenchmarkFolder(options.out)
@@ -77,10 +77,10 @@ def _report(folder: BenchmarkFolder) -> None:
 
 
 def _specs(options: Benchmark) -> list[RunSpec]:
-    """Return every run that was asked for.
+    """Return the spec of every requested run.
 
     Raises:
-        ValueError: an option is wrong.
+        ValueError: an option is invalid.
     """
     return benchmark_specs(
         [name for asked in options.tasks for name in _tasks(asked)],
@@ -98,5 +98,5 @@ def _specs(options: Benchmark) -> list[RunSpec]:
 
 
 def _tasks(asked: str) -> list[str]:
-    """Return the tasks of a kind; a task's own name, where it is not that of a kind."""
+    """Return the tasks of a suite; if the name is not a suite's, the name itself."""
     return [task.name for task in TASKS.values() if task.suite == asked] or [asked]

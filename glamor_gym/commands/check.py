@@ -1,7 +1,7 @@
-"""``glamor-gym check``: does an environment, or an agent, keep what others rely on.
+"""``glamor-gym check``: check an environment or an agent against the interfaces others rely on.
 
-In: :class:`~glamor_gym.commands.options.Check`. Out: a table on the terminal, or JSON, with what
-is wrong and how to mend it; and exit code 1 where something is.
+In: :class:`~glamor_gym.commands.options.Check`. Out: a table on the terminal, or JSON, with each
+failure and how to fix it; and exit code 1 if there is one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def check(options: Check) -> int:
     """Check an environment or a saved agent and print the report; return 1 if a check failed.
 
     Raises:
-        InputError: there is no such environment, file or algorithm, or they do not fit.
+        InputError: there is no such environment, file or algorithm, or they do not match.
     """
     path = Path(options.subject)
     is_agent = path.exists() or file_named(path).exists()
@@ -48,7 +48,7 @@ def check(options: Check) -> int:
 def _checked_env(options: Check) -> CheckReport:
     if options.task is not None or options.algorithm is not None or options.trust:
         raise InputError(
-            f"--task, --algorithm and --trust are for saved agents; {options.subject} is no file"
+            f"--task, --algorithm and --trust are for saved agents; {options.subject} is not a file"
         )
     with checking_input():
         env_kwargs = parse_assignments("--env", options.env)
@@ -66,10 +66,10 @@ def _checked_agent(path: Path, options: Check) -> CheckReport:
 
 @contextmanager
 def _made(name: str, env_kwargs: dict[str, Any]) -> Iterator[gym.Env[Any, Any]]:
-    """Make an environment by its id, or by the short name of a task, and close it in the end.
+    """Make an environment from its id or a task's short name, and close it on exit.
 
     Raises:
-        InputError: there is none, or it takes other arguments.
+        InputError: there is no such environment, or it cannot be made with these arguments.
     """
     try:
         env_id = find_env_id(name)
@@ -88,12 +88,12 @@ def _made(name: str, env_kwargs: dict[str, Any]) -> Iterator[gym.Env[Any, Any]]:
 
 def _print(report: CheckReport) -> None:
     table = Table(title=report.subject)
-    for column in ("", "check", "what holds, or what was found"):
+    for column in ("", "check", "requirement, or what was found"):
         table.add_column(column)
     for result in report.results:
         told = escape(result.detail or result.claim)
         if result.status == "fail":
-            told = f"{escape(result.claim)}\nfound: {told}\nmend: {escape(result.mend)}"
+            told = f"{escape(result.claim)}\nfound: {told}\nfix: {escape(result.mend)}"
         table.add_row(result.status, result.name, told, style=_COLOURS[result.status])
     console = terminal()
     console.print(table)

@@ -1,4 +1,4 @@
-"""The ``--device`` option: a name in, the same name out where there is such a device here."""
+"""The ``--device`` option. In: a name. Out: the same name, if PyTorch can use that device."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import torch
 
 
 def checked_device(name: str) -> str:
-    """Return the name of a device that PyTorch has here.
+    """Return the name of a device after checking that PyTorch can use it.
 
-    Stable-Baselines3 takes the processor, without a word, where CUDA was asked for and is not
-    there.
+    Without this check, Stable-Baselines3 silently falls back to the CPU if CUDA is requested but
+    not available.
 
     Raises:
-        ValueError: there is no such device.
+        ValueError: the device does not exist or cannot be used.
     """
     if name == "auto":
         return name

@@ -1,10 +1,10 @@
-"""``glamor-gym doctor``: what this machine can run, what is missing, and the fix.
+"""``glamor-gym doctor``: what this machine can run, what is missing, and how to fix it.
 
-In: :class:`~glamor_gym.commands.options.Doctor`, and the machine. Out: a line for each finding on
-the terminal, and exit code 1 if one of them is a failure.
+In: :class:`~glamor_gym.commands.options.Doctor`, and the machine. Out: one line per finding on the
+terminal, and exit code 1 if a finding is a failure.
 
-The libraries are looked at first, by what is known of them without importing any; each is
-imported only where its turn comes, since what is broken must not break the doctor.
+Library versions are checked first, from package metadata alone. Each library is imported only in
+the check that needs it, so that a broken installation can still be diagnosed.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ Status = Literal["ok", "warn", "fail"]
 DISTRIBUTION = "glamor-gym"
 
 FRAME_BYTES = 80 * 104 + 8
-"""What the replay keeps of a step: a frame of the paper's size, and an action."""
+"""Replay memory per step: a frame of the paper's size, and an action."""
 
 MEMORY_TABLE = Path("/proc/meminfo")
-"""Where Linux tells how much memory is free."""
+"""Linux file that states the available memory."""
 
 DRAW_A_PICTURE = (
     "import glamor_gym, gymnasium; gymnasium.make('glamor/pendulum-swingup-v0').reset(seed=0)"
@@ -52,13 +52,14 @@ _GB = 1e9
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        status: ``"ok"``; ``"warn"``: it works, but not well; ``"fail"``: something cannot work.
-        subject: what was looked at.
+        status: ``"ok"``; ``"warn"`` if something works, but not well; ``"fail"`` if something
+            cannot work.
+        subject: what was checked.
         detail: what was found.
-        fix: what to do about it; empty where there is nothing to do.
+        fix: what to do about it; empty if there is nothing to do.
     """
 
     status: Status
@@ -68,10 +69,10 @@ class Finding:
 
 
 def examine(options: Doctor) -> int:
-    """Print what was found; return 1 if something cannot work, else 0.
+    """Print all findings; return 1 if one is a failure, else 0.
 
     Raises:
-        InputError: the size of the replay is not positive.
+        InputError: ``--buffer-size`` is not positive.
     """
     if options.buffer_size < 1:
         raise InputError(f"--buffer-size must be at least 1, got {options.buffer_size}")
@@ -87,7 +88,7 @@ def examine(options: Doctor) -> int:
 
 
 def findings(buffer_size: int) -> Iterator[Finding]:
-    """Look at everything; where libraries are missing, at nothing that needs them."""
+    """Yield all findings; if libraries are missing, skip the checks that need them."""
     about = metadata.metadata(DISTRIBUTION)
     yield check_python(platform.python_version(), about["Requires-Python"])
     libraries = list(check_libraries(metadata.requires(DISTRIBUTION) or []))
@@ -104,14 +105,14 @@ def findings(buffer_size: int) -> Iterator[Finding]:
 
 
 def check_python(version: str, supported: str) -> Finding:
-    """Compare Python's version with those that are supported, e.g. ``">=3.10"``."""
+    """Compare Python's version with the supported ones, e.g. ``">=3.10"``."""
     if SpecifierSet(supported).contains(version):
         return Finding("ok", "Python", version)
     return Finding("fail", "Python", version, f"install Python {supported}")
 
 
 def check_libraries(requirements: Iterable[str]) -> Iterator[Finding]:
-    """Compare the installed versions with the required ones; those of extras are left out."""
+    """Compare installed versions with required ones; requirements of extras are skipped."""
     for requirement in map(Requirement, requirements):
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
@@ -124,16 +125,16 @@ def check_libraries(requirements: Iterable[str]) -> Iterator[Finding]:
         if requirement.specifier.contains(version, prereleases=True):
             yield Finding("ok", requirement.name, version)
         else:
-            wanted = f"{version}, supported is {requirement.specifier}"
+            wanted = f"{version} is installed, {requirement.specifier} is required"
             yield Finding("fail", requirement.name, wanted, fix)
 
 
 def check_memory(buffer_size: int, available: int | None) -> Finding:
-    """Compare what a full replay takes with the memory that is free, in bytes."""
+    """Compare the size of a full replay with the available memory, in bytes."""
     needed = buffer_size * FRAME_BYTES
-    detail = f"a replay of {buffer_size:,} frames takes {needed / _GB:.1f} GB"
+    detail = f"a replay of {buffer_size:,} frames needs {needed / _GB:.1f} GB"
     if available is None:
-        return Finding("warn", "memory", f"{detail}; how much is free cannot be told here")
+        return Finding("warn", "memory", f"{detail}; free memory cannot be read on this system")
     detail += f", {available / _GB:.1f} GB are free"
     if needed < available:
         return Finding("ok", "memory", detail)
@@ -142,16 +143,16 @@ def check_memory(buffer_size: int, available: int | None) -> Finding:
 
 
 def check_disk(buffer_size: int, free: int) -> Finding:
-    """Compare what a full replay takes in a checkpoint, at most, with the free disk, in bytes."""
+    """Compare the largest size of a full replay in a checkpoint with the free disk, in bytes."""
     needed = buffer_size * FRAME_BYTES
-    detail = f"a checkpoint takes up to {needed / _GB:.1f} GB, {free / _GB:.1f} GB are free here"
+    detail = f"a checkpoint needs up to {needed / _GB:.1f} GB, {free / _GB:.1f} GB are free here"
     if needed < free:
         return Finding("ok", "disk", detail)
-    return Finding("warn", "disk", detail, "choose another --run-dir, or a smaller buffer_size")
+    return Finding("warn", "disk", detail, "choose another --run-dir or a smaller buffer_size")
 
 
 def available_memory() -> int | None:
-    """Return the bytes that programs can still take; None where the system does not tell."""
+    """Return the available memory in bytes; None if the system does not state it."""
     if not MEMORY_TABLE.is_file():
         return None
     rows = dict(line.split(":", 1) for line in MEMORY_TABLE.read_text().splitlines())
@@ -159,17 +160,17 @@ def available_memory() -> int | None:
 
 
 def check_opengl() -> Finding:
-    """Find an OpenGL backend for the control tasks, and draw a picture with it.
+    """Find an OpenGL backend for the control tasks, and render a picture with it.
 
-    In a process of its own: where OpenGL is broken, drawing may abort the process.
+    The picture is rendered in a subprocess, because a broken OpenGL may abort the process.
     """
     from glamor_gym.envs.rendering import RenderingError, choose_backend
 
     try:
         backend = choose_backend()
     except RenderingError as error:
-        return Finding("fail", "OpenGL", "control tasks cannot be drawn", str(error))
-    name = backend or f"left to dm_control on {sys.platform}"
+        return Finding("fail", "OpenGL", "control tasks cannot be rendered", str(error))
+    name = backend or f"chosen by dm_control on {sys.platform}"
     drawing = [sys.executable, "-c", DRAW_A_PICTURE]
     try:
         drawn = subprocess.run(drawing, capture_output=True, text=True, timeout=DRAWING_SECONDS)
@@ -178,36 +179,36 @@ def check_opengl() -> Finding:
     if drawn.returncode:
         kind, _, message = drawn.stderr.strip().rpartition("\n")[2].partition(": ")
         reason = message or kind or f"exit code {drawn.returncode}"
-        return Finding("fail", "OpenGL", f"{name} draws nothing: {reason}", OPENGL_FIX)
+        return Finding("fail", "OpenGL", f"{name} fails to render: {reason}", OPENGL_FIX)
     return Finding("ok", "OpenGL", name)
 
 
 def check_roms() -> Finding:
-    """Look for the ROM of every Atari task."""
+    """Check that the ROM of every Atari task is installed."""
     from ale_py import roms
 
     games = [task for task in TASKS.values() if task.suite == "atari"]
     missing = [task.name for task in games if roms.get_rom_path(task.source) is None]
     if missing:
-        fix = "pip install --force-reinstall ale-py, which brings them"
+        fix = "pip install --force-reinstall ale-py, which includes them"
         return Finding("fail", "Atari ROMs", f"missing: {', '.join(missing)}", fix)
     return Finding("ok", "Atari ROMs", f"all {len(games)}")
 
 
 def check_goals() -> Finding:
-    """Read every goal set, which checks it against its hash."""
+    """Load every goal set, which compares it with its hash."""
     from glamor_gym.goals import GoalSetError, load_goal_set
 
     faults = []
     for name in TASKS:
         try:
-            _ = load_goal_set(name).training.content  # is read, and checked, when it is asked for
+            _ = load_goal_set(name).training.content  # loaded and checked on access
         except GoalSetError:
             faults.append(name)
     if faults:
         detail = f"missing or damaged: {', '.join(faults)}"
         return Finding("fail", "goals", detail, "reinstall glamor-gym; `glamor-gym goals verify`")
-    return Finding("ok", "goals", f"all {len(TASKS)} sets have the hash they state")
+    return Finding("ok", "goals", f"all {len(TASKS)} goal sets match their hashes")
 
 
 def check_processor() -> Finding:
@@ -215,25 +216,25 @@ def check_processor() -> Finding:
     import torch
 
     threads, cores = torch.get_num_threads(), os.cpu_count() or 1
-    # PyTorch tells what the processor can do since 2.6; not on every platform.
+    # PyTorch reports CPU capabilities since 2.6, and not on every platform.
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     bfloat16 = "with" if capabilities.get("avx512_bf16") else "without"
-    detail = f"{cores} cores {bfloat16} bfloat16 instructions, PyTorch takes {threads} threads"
+    detail = f"{cores} cores {bfloat16} bfloat16 instructions, PyTorch uses {threads} threads"
     if threads > cores:
         return Finding("warn", "processor", detail, f"set OMP_NUM_THREADS={cores}")
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if threads > 1 and busy + threads > cores + 0.5:
-        # Threads of one run wait for each other: for the one that shares its core, all of them.
+        # The threads of a run wait for each other: one on a shared core slows down all of them.
         detail += f", and {busy:.1f} are busy"
-        return Finding("warn", "processor", detail, "set OMP_NUM_THREADS=1 while others work here")
+        return Finding("warn", "processor", detail, "set OMP_NUM_THREADS=1 while others run")
     return Finding("ok", "processor", detail)
 
 
 def check_cuda() -> Finding:
-    """Look for a graphics card that PyTorch can compute with."""
+    """Check for a GPU that PyTorch can use."""
     import torch
 
     if not torch.cuda.is_available():
-        return Finding("ok", "CUDA", "none; agents learn on the processor")
+        return Finding("ok", "CUDA", "none; agents train on the CPU")
     bfloat16 = "with" if torch.cuda.is_bf16_supported(including_emulation=False) else "without"
     return Finding("ok", "CUDA", f"{torch.cuda.get_device_name()}, {bfloat16} bfloat16")

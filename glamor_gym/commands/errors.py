@@ -1,7 +1,6 @@
-"""Bad input, told apart from faults of the program.
+"""Bad input, as opposed to bugs.
 
-What a person got wrong is told in one line and ends with exit code 2; anything else keeps its
-traceback.
+Bad input is reported in one line and ends with exit code 2; every other error keeps its traceback.
 """
 
 from __future__ import annotations
@@ -13,16 +12,16 @@ from glamor_gym.envs.rendering import RenderingError
 
 
 class InputError(Exception):
-    """The command cannot be carried out as it was given; the message says why."""
+    """The command cannot be executed as given; the message says why."""
 
 
 @contextlib.contextmanager
 def checking_input() -> Iterator[None]:
-    """Turn the errors by which the library refuses arguments and files into :class:`InputError`.
+    """Turn errors with which the library rejects arguments and files into :class:`InputError`.
 
-    For steps that check or prepare what was asked for, and for calls of the library that check it
-    before they do it. In work that was found in order such an error is a fault, and its traceback
-    is needed.
+    Use it around code that validates or prepares the command's work, and around library calls that
+    validate their input before they start. Once the input has been validated, such an error is a
+    bug and must keep its traceback.
 
     Raises:
         InputError: a ``ValueError``, ``TypeError``, ``OSError`` or ``RenderingError`` was raised
@@ -30,7 +29,7 @@ def checking_input() -> Iterator[None]:
     """
     try:
         yield
-    except BrokenPipeError:  # of what is printed meanwhile, which nobody reads any more
+    except BrokenPipeError:  # standard output was closed: not the input's fault
         raise
     except (ValueError, TypeError, OSError, RenderingError) as error:
         raise InputError(str(error)) from error

@@ -1,7 +1,7 @@
 """``glamor-gym evaluate``: how many goals a trained agent reaches.
 
 In: :class:`~glamor_gym.commands.options.Evaluate`. Out: a table on the terminal, and a folder
-with the figures (``evaluation.json``) and pictures of the episodes.
+with the results (``evaluation.json``), pictures and videos of the episodes.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from glamor_gym.files import check_writable
 from glamor_gym.report import write_pictures
 
 PICTURES = 30
-"""For how many goals pictures are written."""
+"""Number of goals of which pictures are written."""
 
 
 def evaluate(options: Evaluate) -> int:
-    """Evaluate a saved agent and write down what came of it.
+    """Evaluate a saved agent and write the results.
 
     Raises:
-        InputError: there is no such agent or task, an option is wrong, or they do not fit.
+        InputError: there is no such agent or task, an option is invalid, or they do not match.
     """
     with checking_input():
         saved = find_agent(options.agent, options.task, options.algorithm, options.env)
@@ -48,15 +48,15 @@ def evaluate(options: Evaluate) -> int:
         terminal().print(result_table(result, name=str(options.agent)))
         save_result(result, folder / "evaluation.json")
         write_pictures(result.frames, folder)
-    print(f"figures, pictures and films: {folder}")
+    print(f"results, pictures and videos: {folder}")
     return 0
 
 
 def _folder_of(options: Evaluate, home: Path) -> Path:
-    """Return where results by such goals are kept; tables find those of held-out goals there.
+    """Return the default folder for results on these goals.
 
-    What an agent reaches elsewhere than where it was trained is none of the tables', and has a
-    folder of its own.
+    Benchmark tables read the results on held-out goals from a run's ``held-out/``. Results with
+    another task or other environment arguments do not belong there and get a folder of their own.
     """
     elsewhere = [*filter(None, [options.task]), *options.env]
     if options.goals == "held-out" and not elsewhere:

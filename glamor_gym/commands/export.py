@@ -1,7 +1,7 @@
 """``glamor-gym export``: a trained agent as one small file to share.
 
 In: :class:`~glamor_gym.commands.options.Export`. Out: a ``.safetensors`` file with the weights, and
-what was written on the terminal.
+a summary on the terminal.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from glamor_gym.tasks import get_task
 
 
 def export(options: Export) -> int:
-    """Read an agent and write it without its optimiser.
+    """Load an agent and save it without its optimiser.
 
     Raises:
-        InputError: there is no such agent, it is one of another library, the options exclude each
-            other, or the file cannot be written.
+        InputError: there is no such agent, it belongs to another library, --full and --packed are
+            both given, or the file cannot be written.
     """
     with checking_input():
         if options.full and options.packed:
-            raise ValueError("--full and --packed exclude each other")
+            raise ValueError("--full and --packed are mutually exclusive, got both")
         saved = find_agent(options.agent, None, None, ())
         if not saved.algorithm.resumes:
             raise ValueError(
@@ -37,7 +37,7 @@ def export(options: Export) -> int:
             path /= f"{get_task(saved.task).name}-{saved.algorithm.name}"
         path = with_suffix(path)
         if path.resolve() in (saved.file.resolve(), with_suffix(saved.file).resolve()):
-            raise ValueError(f"--out must be another file than the agent's own, got {path}")
+            raise ValueError(f"--out must differ from the agent's own file, got {path}")
         agent.save(path, exclude=["optimizer"], half=not options.full, packed=options.packed)
     size = path.stat().st_size
     print(f"{saved.task}, {saved.algorithm.title}: {path}, {size / 1e6:.1f} MB")

@@ -1,7 +1,7 @@
-"""``glamor-gym goals``: build, show and verify the goals of a task, report what they hide.
+"""``glamor-gym goals``: build, show and verify goal sets, and report aliasing.
 
 In: the options of :mod:`glamor_gym.commands.options`. Out: goal-set files, pictures of goals,
-what is wrong with a set, and the aliasing report.
+problems of a goal set, and the aliasing report.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from glamor_gym.wrappers.goal_rules import label_tolerance
 
 
 def carry_out(options: BuildGoals | ShowGoals | VerifyGoals | ReportGoals, command: str) -> int:
-    """Do what was asked for; see the function of the same name for each."""
+    """Run :func:`build`, :func:`show`, :func:`verify` or :func:`report`, by the kind of options."""
     match options:
         case BuildGoals():
             return build(options)
@@ -57,7 +57,7 @@ def build(options: BuildGoals) -> int:
         task = get_task(options.task)
         out = options.out or Path(f"{task.name}.npz")
         if out.exists():
-            raise ValueError(f"{out} is there already; name another file with --out")
+            raise ValueError(f"{out} already exists; choose another file with --out")
         with _playing(task, options.episodes) as progress:
             goal_set = build_goal_set(
                 task, seed=options.seed, episodes=options.episodes, progress=progress
@@ -68,7 +68,7 @@ def build(options: BuildGoals) -> int:
 
 
 def show(options: ShowGoals) -> int:
-    """Print what a goal set holds and how it was made; draw its goals if asked to.
+    """Print what a goal set contains and how it was made; optionally draw its goals.
 
     Raises:
         InputError: there is no such set, or the picture cannot be written.
@@ -81,7 +81,7 @@ def show(options: ShowGoals) -> int:
     print(f"hash: {goal_set.hash}")
     for name, value in goal_set.provenance.items():
         print(f"{name}: {value}")
-    labels = Table("label", "low", "high", "counts as near within")
+    labels = Table("label", "low", "high", "tolerance")
     for name, (low, high) in goal_set.bounds.items():
         labels.add_row(name, f"{low:g}", f"{high:g}", f"{label_tolerance(goal_set.ranges[name]):g}")
     terminal().print(labels)
@@ -89,7 +89,7 @@ def show(options: ShowGoals) -> int:
 
 
 def verify(options: VerifyGoals) -> int:
-    """Print a line for each goal set: ok, or what is wrong with it.
+    """Print "ok" or the problems of each goal set; return 1 if there are problems.
 
     Raises:
         InputError: there is no such task, or a file cannot be read.
@@ -105,11 +105,11 @@ def verify(options: VerifyGoals) -> int:
 
 
 def report(options: ReportGoals, command: str) -> int:
-    """Count aliases on some tasks, and write what was found into a folder.
+    """Measure aliasing on some tasks, and write the report into a folder.
 
     Args:
-        options: what was asked for.
-        command: the same as it was typed, for the record.
+        options: the command's options.
+        command: the command line as typed, for the record.
 
     Raises:
         InputError: there is no such task, a number is out of range, or the folder cannot be
@@ -131,7 +131,7 @@ def report(options: ReportGoals, command: str) -> int:
 
 @contextmanager
 def _playing(task: Task, episodes: int) -> Iterator[Callable[[int, int], object]]:
-    """Show how many episodes have been played; yields what takes their number so far."""
+    """Show a progress bar of episodes; yields a callback that takes the number played so far."""
     with tqdm(total=episodes, desc=f"playing {task.name}", unit="episode", disable=None) as bar:
         yield lambda done, _: bar.update(done - bar.n)
 

@@ -1,7 +1,9 @@
-"""The options of each command: their names, their defaults, and what ``--help`` says.
+"""The options of each command: names, defaults and help texts.
 
-In: nothing. This module imports none of the library's working parts, so that ``--help`` is there
-at once. Out: a dataclass for each command, which its function takes.
+In: nothing. This module imports nothing heavy, so that ``--help`` answers at once. Out: a dataclass
+for each command, which the command's function takes.
+
+The option parser keeps line breaks of attribute docstrings in ``--help``.
 """
 
 from __future__ import annotations
@@ -33,20 +35,20 @@ Reproduction = Literal[
 
 
 def _or_else(metavar: str, default: object) -> object:
-    """Describe an option that may be left out, and what is taken then.
+    """Describe an optional option and the value that is used if it is omitted.
 
-    Its value is None where it was left out, which tells a run that goes on to keep what it has.
+    The parsed value is then None or empty, so that a resumed run keeps the value it has.
     """
     return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {default})")
 
 
 Flag = tyro.conf.FlagCreatePairsOff[bool]
-"""A switch that is off unless it is named."""
+"""A switch that is off by default."""
 
 Assignments = Annotated[
     tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE"), tyro.conf.UseAppendAction
 ]
-"""An option that may be given several times, each time as ``NAME=VALUE``."""
+"""An option of the form ``NAME=VALUE`` that may be repeated."""
 
 
 @dataclass(frozen=True)
@@ -54,362 +56,372 @@ class Tasks:
     """List the tasks: horizon, actions, labels, goals, and the paper's figures."""
 
     verbose: Flag = False
-    """Say also what is known to be weak about a task's labels."""
+    """Also print the known weaknesses of each task's labels."""
 
 
 @dataclass(frozen=True)
 class Train:
-    """Train an agent on a task, evaluate it on the fixed goals, and write a page about it.
+    """Train an agent on a task, evaluate it on the fixed goals, and write a report.
 
-    The folder of the run gets config.json, metrics.csv, events for TensorBoard, checkpoint/ and
-    report.html. If it holds a run already, that run goes on from its checkpoint up to --steps.
-    Ctrl-C saves the agent; the same command goes on from there.
+    The run folder gets config.json, metrics.csv, TensorBoard events, checkpoint/ and report.html.
+    If it already holds a run, that run resumes from its checkpoint and continues up to --steps.
+    Ctrl-C saves the agent; the same command then resumes the run.
     """
 
-    task: Annotated[str | None, _or_else("TASK", "that of the run that goes on")] = None
+    task: Annotated[str | None, _or_else("TASK", "that of the resumed run")] = None
     """Name or id of a task, e.g. Seaquest."""
     agent: Annotated[str | None, _or_else("AGENT", RunSpec.algorithm)] = None
-    """What is trained: glamor, gcsl, discern, dqn-her, ppo, qrdqn; random and noop only play."""
+    """Algorithm: glamor, gcsl, discern, dqn-her, ppo, qrdqn; random and noop are only evaluated."""
     steps: Annotated[int | None, _or_else("INT", RunSpec.steps)] = None
-    """Environment steps in all."""
-    preset: Annotated[str | None, _or_else("PRESET", "what suits the task")] = None
-    """compact learns in minutes on two cores, compact-control likewise where nothing moves but the
-    agent, small likewise on vectors; best and best-control are for a GPU and 500,000 steps; paper
-    is as published. Agents of other libraries have one alone, called default."""
+    """Total number of environment steps."""
+    preset: Annotated[str | None, _or_else("PRESET", "chosen by task")] = None
+    """Settings to start from; --set changes single ones.
+    compact: for games; learns in minutes on two cores.
+    compact-control: the same, for worlds where nothing moves by itself.
+    small: the same, for observations that are vectors.
+    best, best-control: for a GPU and 500,000 steps; glamor only.
+    paper: the published settings.
+    default: the only preset of dqn-her, ppo and qrdqn."""
     seed: Annotated[int | None, _or_else("INT", RunSpec.seed)] = None
-    """Of everything: networks, exploration, environments, evaluation."""
+    """Random seed of networks, exploration, environments and evaluation."""
     n_envs: Annotated[int | None, _or_else("INT", RunSpec.n_envs)] = None
-    """Environments that collect data side by side."""
-    run_dir: Annotated[Path | None, _or_else("DIR", "runs/TASK-PRESET-SEED")] = None
-    """Folder of the run."""
+    """Number of environments in which data is collected."""
+    run_dir: Annotated[Path | None, _or_else("DIR", "runs/TASK[-AGENT]-PRESET-SEED")] = None
+    """Folder of the run, new or to be resumed."""
     eval_every: Annotated[int | None, _or_else("INT", "a fifth of --steps")] = None
-    """Steps between evaluations; those of a run that goes on, unless --steps changes."""
+    """Environment steps between evaluations. A resumed run keeps its own unless --steps changes."""
     episodes_per_goal: Annotated[int | None, _or_else("INT", RunSpec.episodes_per_goal)] = None
-    """How often each goal is tried in the last evaluation; once in those before it."""
+    """Episodes per goal in the final evaluation; earlier evaluations run one per goal."""
     minutes: Annotated[float | None, _or_else("FLOAT", "no limit")] = None
-    """Minutes of training in all; those of a run that goes on, unless --steps is named."""
+    """Limit on the minutes of training. A resumed run keeps its own unless --steps is given."""
     checkpoint_minutes: Annotated[float | None, _or_else("FLOAT", RunSpec.checkpoint_minutes)] = (
         None
     )
-    """Wall-clock time from one checkpoint to the next; runs of our own agents go on from them."""
+    """Minutes between checkpoints, from which runs of glamor, gcsl and discern can resume."""
     device: str = "auto"
-    """Where the networks are: cpu, cuda, or auto, which is CUDA where there is one."""
+    """Device for the networks: cpu, cuda, or auto (CUDA if available)."""
     collect: Annotated[
         CollectorKind | None,
         _or_else(f"{{{','.join(get_args(CollectorKind))}}}", RunSpec.collect),
     ] = None
-    """Where environments are stepped: in this process, in threads (Atari only), in worker processes
-    that are replaced if they fail, or auto, which is in-process where there is no CUDA."""
+    """Where environments are stepped.
+    in-process: one after the other in this process.
+    threads: in C++ threads; Atari only, and without labels.
+    workers: in worker processes, which are replaced if they fail.
+    auto: in-process without CUDA; with it the fastest for the task."""
     set: Assignments = ()
-    """A setting of the agent, e.g. n_trials=200 or policy_kwargs.encoder=residual."""
+    """Setting of the agent, e.g. n_trials=200 or policy_kwargs.encoder=residual."""
     env: Assignments = ()
-    """A keyword argument of gym.make, e.g. render_profile=fast."""
+    """Keyword argument of gym.make, e.g. render_profile=fast."""
 
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Send a trained agent to the fixed goals of a task, and say how many it reaches.
+    """Evaluate a trained agent on the fixed goals of a task.
 
-    Beside it stand an agent that acts at random, one that stops at once, and the paper's figures.
+    Prints the share of goals reached, next to those of a random agent, of an agent that stops at
+    once, and of the paper's agents.
     """
 
     agent: tyro.conf.Positional[Path]
-    """Folder of a run, its checkpoint/, or the file of a saved agent."""
-    task: Annotated[str | None, _or_else("TASK", "that of the run, or of the file")] = None
+    """Run folder, its checkpoint/, or the file of a saved agent."""
+    task: Annotated[str | None, _or_else("TASK", "read from the run or the file")] = None
     """Name or id of a task."""
     episodes_per_goal: int = 1
-    """How often each goal is tried."""
+    """Episodes per goal."""
     seed: int = RunSpec.seed
-    """Of the starts, and of what the agents draw."""
+    """Random seed of the episode starts and of the agents."""
     n_envs: int = 10
-    """Environments side by side."""
-    algorithm: Annotated[str | None, _or_else("AGENT", "that of the run, or of the file")] = None
-    """What a saved agent is: glamor, gcsl, discern, dqn-her, ppo or qrdqn."""
+    """Number of environments that are run together."""
+    algorithm: Annotated[str | None, _or_else("AGENT", "read from the run or the file")] = None
+    """Algorithm of the saved agent: glamor, gcsl, discern, dqn-her, ppo or qrdqn."""
     trust: Flag = False
-    """Read agents of other libraries too, whose files execute what is in them."""
+    """Allow agents of other libraries, whose files execute code when they are loaded."""
     goals: str = "eval"
-    """eval, held-out (up to 30 others), train, all (small worlds only), or a goal set's path."""
+    """eval, held-out (up to 30 others), train, all (small worlds only), or a goal-set file."""
     device: str = "auto"
-    """Where the networks are: cpu, cuda, or auto, which is CUDA where there is one."""
+    """Device for the networks: cpu, cuda, or auto (CUDA if available)."""
     env: Assignments = ()
-    """A keyword argument of gym.make, e.g. render_profile=fast, beside those of the run."""
-    out: Annotated[Path | None, _or_else("DIR", "a folder of the agent's own")] = None
-    """Folder for evaluation.json, a sheet of the goals, and films of the episodes. Otherwise
-    evaluation/ in the run's folder, or in one that is named like the agent's file; for other goals
-    held-out/, evaluation-train/ and so on; with --task or --env one that names them as well, such
-    as evaluation-horizon=4/."""
+    """Keyword argument of gym.make, e.g. render_profile=fast, in addition to those of the run."""
+    out: Annotated[Path | None, _or_else("DIR", "see above")] = None
+    """Folder for evaluation.json, a sheet of the goals, and videos.
+    By default it lies in the folder of the run, or in one named
+    after the agent's file: evaluation/; for other goals held-out/,
+    evaluation-train/ and so on; with --task or --env for example
+    evaluation-horizon=4/."""
 
 
 @dataclass(frozen=True)
 class Watch:
-    """Film a trained agent on its way to goals.
+    """Record a video of a trained agent trying to reach goals.
 
-    On each frame stand the world, the goal and the newest frame as the agent sees it; beneath
-    them the step, the action taken next, and for agents that plan the length and the log score of
-    the plan that it is from. The last frame of an episode says whether the goal was reached, as
-    the labels have it.
+    Each frame shows the environment, the goal, and the newest frame as the agent sees it; below
+    them the step, the next action and, for agents that plan, the length and the log score of the
+    plan that the action belongs to. The last frame of an episode says whether the goal was
+    reached, judged by the labels.
     """
 
     checkpoint: tyro.conf.Positional[Path]
-    """Folder of a run, its checkpoint/, or the file of a saved agent."""
-    task: Annotated[str | None, _or_else("TASK", "that of the run, or of the file")] = None
+    """Run folder, its checkpoint/, or the file of a saved agent."""
+    task: Annotated[str | None, _or_else("TASK", "read from the run or the file")] = None
     """Name or id of a task."""
     goals: str = "eval"
-    """eval, held-out (up to 30 others), train, all (small worlds only), or a goal set's path."""
-    goal: Annotated[tuple[int, ...], _or_else("K ...", "some, spread over the set")] = ()
-    """Numbers of goals in their set, from 0."""
-    episodes: Annotated[int | None, _or_else("INT", "one for each --goal, else 6")] = None
-    """How many episodes in all; the goals take turns."""
+    """eval, held-out (up to 30 others), train, all (small worlds only), or a goal-set file."""
+    goal: Annotated[tuple[int, ...], _or_else("K ...", "a few, spread over the set")] = ()
+    """Indices of goals in their set, from 0."""
+    episodes: Annotated[int | None, _or_else("INT", "one per --goal, otherwise up to 6")] = None
+    """Total number of episodes; the goals take turns."""
     seed: int = RunSpec.seed
-    """Of the starts, as in glamor-gym evaluate, and of what the agent draws."""
-    out: Annotated[Path | None, _or_else("PATH", "the agent's own folder")] = None
-    """A file that ends in .mp4, .webm or .gif, or a folder for watch.mp4. The agent's own is that
-    of its run, or one that is named like its file."""
+    """Random seed of the episode starts, as in glamor-gym evaluate, and of the agent."""
+    out: Annotated[Path | None, _or_else("PATH", "watch.mp4 in the agent's folder")] = None
+    """File that ends in .mp4, .webm or .gif, or a folder for watch.mp4. The agent's folder is that
+    of its run, or one named after its file."""
     fps: int = 10
-    """Frames, which are steps of the episode, a second."""
+    """Episode steps per second of video."""
     open: Flag = False
-    """Show the film when it is done, in what the system opens it with."""
-    algorithm: Annotated[str | None, _or_else("AGENT", "that of the run, or of the file")] = None
-    """What a saved agent is: glamor, gcsl, discern, dqn-her, ppo or qrdqn."""
+    """Open the video in the system's default application when it is done."""
+    algorithm: Annotated[str | None, _or_else("AGENT", "read from the run or the file")] = None
+    """Algorithm of the saved agent: glamor, gcsl, discern, dqn-her, ppo or qrdqn."""
     trust: Flag = False
-    """Read agents of other libraries too, whose files execute what is in them."""
+    """Allow agents of other libraries, whose files execute code when they are loaded."""
     device: str = "auto"
-    """Where the networks are: cpu, cuda, or auto, which is CUDA where there is one."""
+    """Device for the networks: cpu, cuda, or auto (CUDA if available)."""
     env: Assignments = ()
-    """A keyword argument of gym.make, e.g. horizon=20, beside those of the run."""
+    """Keyword argument of gym.make, e.g. horizon=20, in addition to those of the run."""
 
 
 @dataclass(frozen=True)
 class Export:
-    """Write a trained agent to one small file to share: its weights alone, in half precision.
+    """Write a trained agent to one small file to share: only its weights, in half precision.
 
-    GlamorAgent.load reads it, and glamor-gym evaluate and watch take it in place of a run.
+    GlamorAgent.load reads the file; glamor-gym evaluate and watch accept it in place of a run.
     """
 
     agent: tyro.conf.Positional[Path]
-    """Folder of a run, its checkpoint/, or the file of a saved agent."""
-    out: Annotated[Path | None, _or_else("PATH", "TASK-AGENT.safetensors beside the agent")] = None
-    """The file, or a folder for it; a file that is there is replaced."""
+    """Run folder, its checkpoint/, or the file of a saved agent."""
+    out: Annotated[Path | None, _or_else("PATH", "TASK-AGENT.safetensors next to the agent")] = None
+    """Output file, or a folder for it. An existing file is replaced."""
     full: Flag = False
     """Keep the weights in full precision."""
     packed: Flag = False
-    """Keep large matrices in four bits a weight: a third of the size once more."""
+    """Store large matrices with 4 bits per weight: about a third of the half-precision size."""
 
 
 @dataclass(frozen=True)
 class Reproduce:
-    """Make a table or figure of the paper again, beside the published numbers.
+    """Reproduce a table or figure of the paper, next to the published numbers.
 
     - table-1: goals reached on every task by every agent;
     - figure-2: learning curves, with figures 9 and 10;
     - figure-3a: planning compute in the grid world, as maps of the room;
     - figure-3b: three ways to end an episode, on cartpole;
     - figure-4: a planner that is not guided by the model;
-    - figure-6: trials and prior when data is collected;
+    - figure-6: number of trials and action prior during data collection;
     - figure-7: learning from random data, GLAMOR and GCSL;
     - figure-8: 1 and 50 trials at evaluation;
     - figure-11: goals and achieved states, Atari;
     - figure-12: goals and achieved states, control;
-    - appendix-a1: GCSL and GLAMOR roll dice;
-    - all: each of them.
+    - appendix-a1: GCSL and GLAMOR on a task with two dice;
+    - all: all of the above.
 
-    DIR/NAME gets data.csv, NAME.png, NAME.svg, comparison.csv, comparison.md and README.md. What is
-    trained or measured is kept below DIR and used again, also by another figure: a command that
-    was interrupted goes on.
+    DIR/NAME gets data.csv, NAME.png, NAME.svg, comparison.csv, comparison.md and README.md.
+    Trained agents and measurements are kept under DIR and reused, also by other figures, so the
+    same command continues after an interruption.
     """
 
     name: tyro.conf.Positional[Reproduction]
-    """Which one, or all."""
+    """Table or figure to reproduce, or all."""
     quick: Flag = False
-    """Minutes on two cores instead of the published scale, and the figure says so."""
+    """Use a small scale that takes minutes on two cores; the figure says so."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/reproduce")
-    """Folder for everything."""
-    tasks: Annotated[tuple[str, ...], _or_else("[TASK ...]", "those of the scale")] = ()
-    """Other tasks than those of the scale."""
-    agents: Annotated[tuple[str, ...], _or_else("[AGENT ...]", "those of the scale")] = ()
-    """Other agents, for table-1 and figure-2."""
-    seeds: Annotated[tuple[int, ...], _or_else("[INT ...]", "those of the scale")] = ()
-    """Other seeds; each is a training of its own."""
-    steps: Annotated[int | None, _or_else("INT", "those of the scale")] = None
-    """Environment steps of each training."""
+    """Output folder."""
+    tasks: Annotated[tuple[str, ...], _or_else("[TASK ...]", "as in the chosen scale")] = ()
+    """Tasks to use instead of those of the scale."""
+    agents: Annotated[tuple[str, ...], _or_else("[AGENT ...]", "as in the chosen scale")] = ()
+    """Agents to compare instead; table-1 and figure-2 only."""
+    seeds: Annotated[tuple[int, ...], _or_else("[INT ...]", "as in the chosen scale")] = ()
+    """Random seeds to use instead; one training run each."""
+    steps: Annotated[int | None, _or_else("INT", "as in the chosen scale")] = None
+    """Environment steps per training run."""
     device: str = "auto"
-    """Where the networks are: cpu, cuda, or auto, which is CUDA where there is one."""
+    """Device for the networks: cpu, cuda, or auto (CUDA if available)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workers:
-    """Who works on many runs."""
+    """How the runs of an experiment are executed."""
 
     engine: Literal["local", "ray"] = "local"
-    """Who works: processes of this machine, or Ray."""
-    jobs: Annotated[int | None, _or_else("INT", "one for every two cores")] = None
-    """Runs at a time; on a cluster of Ray, its processors set the limit."""
-    address: Annotated[str | None, _or_else("ADDRESS", "Ray is started here")] = None
-    """Of a Ray cluster whose machines share DIR."""
+    """Where runs are executed: in processes on this machine, or by Ray."""
+    jobs: Annotated[int | None, _or_else("INT", "one per two cores")] = None
+    """Number of runs at a time; on a Ray cluster, its CPU cores set the limit."""
+    address: Annotated[str | None, _or_else("ADDRESS", "start Ray on this machine")] = None
+    """Address of a Ray cluster whose machines share DIR."""
     gpus: float = 0.0
-    """GPUs that Ray is to keep for a run, e.g. 0.25 for four runs on one."""
+    """GPUs that Ray reserves per run, e.g. 0.25 for four runs on one GPU."""
     retries: int = 1
-    """How often a run is taken up again whose process died."""
+    """How often a run is restarted if its process dies (not if it fails with an error)."""
     device: str = "auto"
-    """Where the networks are: cpu, cuda, or auto, which is CUDA where there is one."""
+    """Device for the networks: cpu, cuda, or auto (CUDA if available)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark(Workers):
-    """Put several agents on several tasks with several seeds, and compare what they reach.
+    """Run several agents on several tasks and seeds, and compare how many goals they reach.
 
-    Every run has the same budget of environment steps and is judged by the same goals at the same
-    steps. DIR gets a folder for each run, results.csv (a row a run), curves.csv (a row an
-    evaluation), table.md (goals reached beside the paper's) and report.html. Runs that are finished
-    are not made again, so that the same command goes on after Ctrl-C; a run that fails stops no
-    other. The exit code is 1 if one failed.
+    Every run has the same budget of environment steps and is evaluated on the same goals at the
+    same steps. DIR gets a folder for each run, results.csv (one row per run), curves.csv (one row
+    per evaluation), table.md (goals reached, next to the paper's) and report.html. Finished runs
+    are skipped, so the same command continues after Ctrl-C. A failed run does not stop the others.
+    The exit code is 1 if a run is not finished.
     """
 
     tasks: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TASK ...")]
-    """Names or ids of tasks; atari, control or small for all of a kind."""
+    """Names or ids of tasks; atari, control and small stand for all tasks of a suite."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
-    """Folder of the benchmark."""
+    """Folder of the benchmark, new or to be continued."""
     agents: Annotated[tuple[str, ...], tyro.conf.arg(metavar="AGENT ...")] = ("glamor",)
-    """Of glamor, gcsl, discern, dqn-her, ppo, qrdqn, random, noop."""
+    """Algorithms, from glamor, gcsl, discern, dqn-her, ppo, qrdqn, random and noop."""
     seeds: Annotated[tuple[int, ...], tyro.conf.arg(metavar="INT ...")] = (RunSpec.seed,)
-    """Each is a run of its own."""
+    """Random seeds; one run each."""
     steps: int = RunSpec.steps
-    """Environment steps of each run."""
-    preset: Annotated[str | None, _or_else("PRESET", "what suits the task")] = None
-    """Of the agents that have it; the others take their usual one."""
+    """Environment steps per run."""
+    preset: Annotated[str | None, _or_else("PRESET", "chosen by task")] = None
+    """Preset for the agents that have it; the others use their default."""
     n_envs: int = RunSpec.n_envs
-    """Environments that collect data side by side."""
+    """Number of environments in which data is collected."""
     eval_every: Annotated[int | None, _or_else("INT", "a fifth of --steps")] = None
     """Environment steps from one evaluation to the next."""
     episodes_per_goal: int = RunSpec.episodes_per_goal
-    """How often each goal is tried in the last evaluation; once in those before it."""
+    """Episodes per goal in the final evaluation; earlier evaluations run one per goal."""
     minutes: Annotated[float | None, _or_else("FLOAT", "no limit")] = None
-    """End the training of each run after so many minutes in all, whatever steps are left."""
+    """Stop the training of each run after this many minutes, even if steps are left."""
     set: Assignments = ()
-    """A setting of one agent, e.g. glamor.n_trials=200."""
+    """Setting of one agent, e.g. glamor.n_trials=200."""
     env: Assignments = ()
-    """A keyword argument of gym.make, e.g. render_profile=fast."""
+    """Keyword argument of gym.make, e.g. render_profile=fast."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ablate(Workers):
-    """Change one thing at a time about GLAMOR, and see what each change brings.
+    """Change one thing about GLAMOR at a time, and measure the effect of each change.
 
     A base and its variants are run on a panel of tasks with the same seeds, steps and minutes. DIR
-    gets a folder for each run, results.csv (a row a run, those that failed included) and
-    report.html: each variant's difference from the base, with intervals. Finished runs are not
-    made again. Another call with the same DIR adds its changes, tasks and seeds to what is there;
-    what it leaves out is as it was, and without --change all of it goes on. The exit code is 1 if
-    a run failed.
+    gets a folder for each run, results.csv (one row per run, failed ones included) and report.html:
+    each variant's difference from the base, with confidence intervals. Finished runs are skipped.
+    Another call with the same DIR adds its changes, tasks and seeds; options left out keep their
+    values, and without --change every existing variant is run. The exit code is 1 if a run is not
+    finished.
     """
 
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
-    """Folder of the ablation."""
+    """Folder of the ablation, new or to be continued."""
     base: Annotated[str | None, _or_else("PRESET", "compact")] = None
-    """Preset that is varied."""
+    """Preset to vary."""
     change: Annotated[
         tuple[str, ...],
         tyro.conf.arg(metavar="NAME=VALUE[,NAME=VALUE]"),
         tyro.conf.UseAppendAction,
     ] = ()
-    """A variant: a setting of the agent, e.g. ema_decay=0.999 or policy_kwargs.token_size=32, or of
-    its planner in evaluation alone, which trains no new agents, e.g. planner.n_trials=200; several
-    where they only make sense together."""
+    """One variant: a setting to change, e.g. ema_decay=0.999
+    or policy_kwargs.token_size=32. planner.NAME, for example
+    planner.n_trials=200, changes only how agents plan at evaluation,
+    and trains no new ones. Join settings that belong together by commas."""
     set: Assignments = ()
-    """A setting of the base that differs from the preset's, e.g. learning_starts=1000."""
-    tasks: Annotated[tuple[str, ...], _or_else("[TASK ...]", "seven cheap ones")] = ()
-    """Names or ids of the tasks to choose by."""
+    """Setting in which the base differs from its preset, e.g. learning_starts=1000."""
+    tasks: Annotated[tuple[str, ...], _or_else("[TASK ...]", "seven that train quickly")] = ()
+    """Names or ids of the tasks on which variants are compared."""
     held_out: Annotated[tuple[str, ...], _or_else("[TASK ...]", "none")] = ()
-    """Tasks that are reported apart."""
+    """Further tasks, which are reported separately."""
     held_out_goals: Flag = False
-    """Evaluate every agent by up to 30 other goals as well, and report that apart."""
+    """Also evaluate every agent on up to 30 held-out goals, and report those separately."""
     seeds: Annotated[tuple[int, ...], _or_else("[INT ...]", RunSpec.seed)] = ()
-    """Each is a run of its own."""
+    """Random seeds; one run each."""
     steps: Annotated[int | None, _or_else("INT", 30_000)] = None
-    """Environment steps of each run."""
+    """Environment steps per run."""
     minutes: Annotated[float | None, _or_else("FLOAT", "no limit")] = None
-    """End the training of each run after so many minutes in all, whatever steps are left."""
+    """Stop the training of each run after this many minutes, even if steps are left."""
     n_envs: Annotated[int | None, _or_else("INT", RunSpec.n_envs)] = None
-    """Environments that collect data side by side."""
-    eval_every: Annotated[int | None, _or_else("INT", "at the end alone")] = None
+    """Number of environments in which data is collected."""
+    eval_every: Annotated[int | None, _or_else("INT", "only at the end")] = None
     """Environment steps from one evaluation to the next."""
     episodes_per_goal: Annotated[int | None, _or_else("INT", RunSpec.episodes_per_goal)] = None
-    """How often each goal is tried in the last evaluation; once in those before it."""
+    """Episodes per goal in the final evaluation; earlier evaluations run one per goal."""
     env: Assignments = ()
-    """A keyword argument of gym.make, e.g. render_profile=fast."""
+    """Keyword argument of gym.make, e.g. render_profile=fast."""
     report_only: Flag = False
-    """Make no runs: write results.csv and report.html again."""
+    """Execute no runs; only rewrite results.csv and report.html."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """Write the page of a run, a benchmark or an ablation again, from what is in its folder."""
+    """Rewrite the report of a run, a benchmark or an ablation from the files in its folder."""
 
     path: tyro.conf.Positional[Path]
-    """Folder of a run, of a benchmark, or of an ablation."""
+    """Folder of a run, a benchmark or an ablation."""
 
 
 @dataclass(frozen=True)
 class BuildGoals:
-    """Choose goals from random play, and write them to a file."""
+    """Select goals from random play, and write them to a file."""
 
     task: tyro.conf.Positional[str]
     """Name or id of a task."""
     out: Annotated[Path | None, _or_else("FILE", "TASK.npz")] = None
-    """Where to write the goal set."""
+    """File for the goal set."""
     seed: int = RunSpec.seed
-    """Of worlds, actions and choices."""
+    """Random seed of environments, actions and selection."""
     episodes: int = 2000
-    """Episodes of random play that the goals are chosen from."""
+    """Episodes of random play from which the goals are selected."""
 
 
 @dataclass(frozen=True)
 class ShowGoals:
-    """Say what a goal set holds, and how it was made."""
+    """Print what a goal set contains and how it was made."""
 
     goals: tyro.conf.Positional[str]
     """Name or id of a task, or the path of a goal set."""
     which: GoalSplit = "evaluation"
-    """Which goals the picture shows."""
+    """Goals to show in the picture."""
     out: Annotated[Path | None, _or_else("FILE", "no picture")] = None
-    """Write a picture of the goals to this file, .png or .webp; missing folders are made."""
+    """File for a picture of the goals, .png or .webp; missing folders are created."""
 
 
 @dataclass(frozen=True)
 class VerifyGoals:
-    """Check goal sets: hashes, counts, ranges, and that the goals are what they say they are.
+    """Check goal sets: hashes, counts, label ranges, and that every goal can be drawn.
 
-    The exit code is 1 if something is wrong with one of them.
+    The exit code is 1 if a goal set fails a check.
     """
 
     goals: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Tasks or paths of goal sets; all tasks if none is named."""
+    """Names or ids of tasks, or paths of goal sets; all tasks if none is given."""
 
 
 @dataclass(frozen=True)
 class ReportGoals:
-    """Count what pictures do not tell: equal pictures with different labels.
+    """Measure aliasing: how often equal pictures have different labels.
 
-    Also what a random and a no-op agent reach on the goals, and the most that any agent could
-    reach if goal labels came one step late (label_lag=1). DIR gets aliasing.csv, aliasing.png
-    and aliasing.html.
+    Also reports how many goals a random and a no-op agent reach, and an upper bound for any agent
+    if goal labels were read one step late (label_lag=1). DIR gets aliasing.csv, aliasing.png and
+    aliasing.html.
     """
 
     tasks: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Names or ids of tasks; all Atari games if none is named."""
+    """Names or ids of tasks; all Atari games if none is given."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("aliasing")
-    """Where to write."""
+    """Output folder."""
     episodes: int = 500
-    """Random episodes whose pictures are compared, of each task."""
+    """Random episodes per task whose pictures are compared."""
     episodes_per_goal: int = 5
-    """How often the random and the no-op agent try each goal."""
+    """Episodes per goal for the random and the no-op agent."""
     seed: int = RunSpec.seed
-    """Of worlds and actions."""
+    """Random seed of environments and actions."""
 
 
 @dataclass(frozen=True)
 class Goals:
-    """Build, show or verify the goals of a task, or report what their pictures hide."""
+    """Build, show or verify goal sets, or measure aliasing in their pictures."""
 
     action: tyro.conf.OmitSubcommandPrefixes[
         Annotated[BuildGoals, tyro.conf.subcommand("build")]
@@ -421,34 +433,34 @@ class Goals:
 
 @dataclass(frozen=True)
 class Doctor:
-    """Say what this machine can run, what is missing, and how to mend it.
+    """Check what this machine can run, what is missing, and how to fix it.
 
-    Each line is ok, warn or fail. The exit code is 1 if one of them is fail.
+    Each line is ok, warn or fail. The exit code is 1 if any line is fail.
     """
 
     buffer_size: int = 1_000_000
-    """Frames of the replay that is to fit into memory."""
+    """Size in frames of the replay buffer that has to fit into memory."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """Check that an environment, or an agent, keeps what others rely on.
+    """Check that an environment or a saved agent meets the interfaces that other code relies on.
 
-    Gymnasium's and Stable-Baselines3's checkers, and what they let pass; each fault comes with how
-    to mend it. The exit code is 1 if a check fails.
+    Runs Gymnasium's and Stable-Baselines3's checkers, and checks that those lack. Each failure
+    comes with a way to fix it. The exit code is 1 if a check fails.
     """
 
     subject: tyro.conf.Positional[str]
-    """Id of an environment (MODULE:ID imports MODULE first), a saved agent, or a run's folder."""
-    task: Annotated[str | None, _or_else("TASK", "that of the run, or of the file")] = None
+    """Environment id (MODULE:ID imports MODULE first), file of a saved agent, or run folder."""
+    task: Annotated[str | None, _or_else("TASK", "read from the run or the file")] = None
     """Name or id of the agent's task."""
-    algorithm: Annotated[str | None, _or_else("AGENT", "that of the run, or of the file")] = None
-    """What a saved agent is: glamor, gcsl, discern, dqn-her, ppo or qrdqn."""
+    algorithm: Annotated[str | None, _or_else("AGENT", "read from the run or the file")] = None
+    """Algorithm of the saved agent: glamor, gcsl, discern, dqn-her, ppo or qrdqn."""
     trust: Flag = False
-    """Read agents of other libraries, whose files execute what is in them."""
+    """Allow agents of other libraries, whose files execute code when they are loaded."""
     seed: int = RunSpec.seed
-    """Of the environment and of the actions."""
+    """Random seed of the environment and of the actions."""
     env: Assignments = ()
-    """A keyword argument of gym.make, e.g. render_profile=fast."""
+    """Keyword argument of gym.make, e.g. render_profile=fast."""
     json: Flag = False
     """Print the report as JSON."""

@@ -1,7 +1,7 @@
-"""``glamor-gym report``: the page of a run, of a benchmark, or of an ablation.
+"""``glamor-gym report``: the report of a run, a benchmark or an ablation.
 
-In: :class:`~glamor_gym.commands.options.Report`. Out: ``report.html`` in the folder; for many runs
-their tables as well.
+In: :class:`~glamor_gym.commands.options.Report`. Out: ``report.html`` in the folder, and
+the tables of a benchmark or an ablation.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from glamor_gym.report import write_report
 
 
 def report(options: Report) -> int:
-    """Write the page that belongs to a folder.
+    """Write the report of a folder.
 
     Raises:
-        InputError: the folder holds neither a run that was evaluated nor many runs, or one of
-            its files is damaged.
+        InputError: the folder holds no evaluated run, benchmark or ablation, or one of its files is
+            damaged.
     """
     with checking_input():
         run, benchmark = RunFolder(options.path), BenchmarkFolder(options.path)
@@ -35,8 +35,8 @@ def report(options: Report) -> int:
         else:
             files = [run.config_file, benchmark.record_file, ablation.record_file]
             raise ValueError(
-                f"{options.path} holds neither a run nor a benchmark nor an ablation: it has none "
-                f"of {', '.join(file.name for file in files)}"
+                f"{options.path} holds neither a run nor a benchmark nor an ablation: it contains "
+                f"none of {', '.join(file.name for file in files)}"
             )
     print(f"report: {page}")
     return 0

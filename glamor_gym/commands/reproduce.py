@@ -1,6 +1,6 @@
-"""``glamor-gym reproduce``: a table or figure of the paper, made again.
+"""``glamor-gym reproduce``: reproduce tables and figures of the paper.
 
-In: :class:`~glamor_gym.commands.options.Reproduce`. Out: a folder for each, with data, picture and
+In: :class:`~glamor_gym.commands.options.Reproduce`. Out: a folder for each, with data, figure and
 comparison (see :mod:`glamor_gym.experiments.paper.writing`), and the comparison on the terminal.
 """
 
@@ -30,17 +30,17 @@ from glamor_gym.tasks import get_task
 
 
 def reproduce(options: Reproduce, command: str) -> int:
-    """Make what was asked for, one after the other.
+    """Reproduce the requested tables and figures, one after the other.
 
     Args:
-        options: what was asked for.
-        command: the same as it was typed, for the record.
+        options: the command's options.
+        command: the command line as typed, for the record.
 
     Returns:
-        The exit code: 0, or 130 where Ctrl-C came; what is finished is kept.
+        The exit code: 0, or 130 after Ctrl-C; finished work is kept.
 
     Raises:
-        InputError: an option is wrong, or a run that is there has other settings.
+        InputError: an option is invalid, or an existing run has other settings.
     """
     names = list(REPRODUCTIONS) if options.name == "all" else [options.name]
     with checking_input():
@@ -54,7 +54,7 @@ def reproduce(options: Reproduce, command: str) -> int:
     except OtherSettingsError as error:
         raise InputError(str(error)) from error
     except KeyboardInterrupt:
-        print(f"interrupted; the same command goes on with what is in {options.out}")
+        print(f"interrupted; repeat the command to continue from what is in {options.out}")
         return 130
     return 0
 
@@ -80,18 +80,18 @@ def _make(
 
 
 def _scale(reproduction: Reproduction, options: Reproduce) -> Scale:
-    """Return the scale that was asked for.
+    """Return the requested scale.
 
     Raises:
-        ValueError: a task or an agent is unknown, or a number is out of range.
-        InputError: the experiment does not vary what was asked to be varied.
+        ValueError: a task or an agent is unknown, or a value is given twice.
+        InputError: an option does not apply to this experiment, or a number is out of range.
     """
     scale = reproduction.quick if options.quick else reproduction.published
     name = reproduction.name
     if options.tasks:
         tasks = tuple(distinct("--tasks", [get_task(task).name for task in options.tasks]))
         if reproduction.only_task and tasks != scale.tasks:
-            raise InputError(f"--tasks: {name} is made on {scale.tasks[0]} alone, got {tasks}")
+            raise InputError(f"--tasks must be {scale.tasks[0]} for {name}, got {', '.join(tasks)}")
         scale = scale.over(*tasks)
     if options.agents:
         if not scale.agents:
@@ -99,7 +99,7 @@ def _scale(reproduction: Reproduction, options: Reproduce) -> Scale:
         scale = scale.but(agents=_agents(reproduction, options))
     if options.seeds:
         if min(options.seeds) < 0:
-            raise InputError(f"--seeds must be 0 or larger, got {min(options.seeds)}")
+            raise InputError(f"--seeds must be at least 0, got {min(options.seeds)}")
         scale = scale.but(seeds=tuple(distinct("--seeds", options.seeds)))
     if options.steps is not None:
         least = max(scale.looks, reproduction.least_steps)
@@ -110,10 +110,10 @@ def _scale(reproduction: Reproduction, options: Reproduce) -> Scale:
 
 
 def _agents(reproduction: Reproduction, options: Reproduce) -> tuple[str, ...]:
-    """Return the agents that were asked for.
+    """Return the names of the requested agents.
 
     Raises:
-        ValueError: one is unknown, or comes twice.
+        ValueError: one is unknown or given twice.
         InputError: one cannot be compared in this experiment.
     """
     agents = distinct("--agents", [get_algorithm(agent).name for agent in options.agents])
@@ -121,8 +121,8 @@ def _agents(reproduction: Reproduction, options: Reproduce) -> tuple[str, ...]:
     for agent in agents:
         if agent not in kept and not reproduction.any_agent:
             raise InputError(
-                f"--agents: {reproduction.name} looks at agents on their way, which is kept of "
-                f"{', '.join(kept)}; got {agent}"
+                f"--agents for {reproduction.name} must be among {', '.join(kept)}, of which "
+                f"agents are kept during training; got {agent}"
             )
     return tuple(agents)
 

@@ -1,4 +1,4 @@
-"""A saved agent, as a command names it: a path in; what it is, and for which task, out."""
+"""Finding saved agents. In: a path. Out: the agent's file, algorithm and task."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class SavedAgent:
     """An agent in a file.
 
     Attributes:
-        algorithm: what it is.
-        file: where it is.
-        task: id of the environment that it is to act in.
+        algorithm: the agent's algorithm.
+        file: the agent's file.
+        task: id of the environment to act in.
         env_kwargs: further keyword arguments of ``gym.make``.
-        home: the folder for what comes of it: that of the run, or one beside the file that has its
-            name, so that agents in one folder keep apart.
+        home: default folder for results: the run's folder, or one next to the file and named after
+            it, so that agents in the same folder do not share results.
     """
 
     algorithm: Algorithm
@@ -37,23 +37,24 @@ class SavedAgent:
     home: Path
 
     def load(self, device: str, *, trust: bool, env: VecEnv | None = None) -> BaseAlgorithm:
-        """Read the agent; arguments and errors are those of :meth:`Algorithm.load`."""
+        """Load the agent; see :meth:`Algorithm.load` for arguments and errors."""
         return self.algorithm.load(self.file, env=env, device=device, trust=trust)
 
 
 def find_agent(
     path: Path, task: str | None, algorithm: str | None, env: Iterable[str]
 ) -> SavedAgent:
-    """Find out what a path leads to.
+    """Find the agent at a path, and its algorithm and task.
 
     Args:
         path: the folder of a run, its ``checkpoint/``, or the file of a saved agent.
-        task: ``--task``; None for the one that the run, or the file, names.
-        algorithm: ``--algorithm``; None likewise.
-        env: ``--env``, each ``NAME=VALUE``, beside those of the run.
+        task: ``--task``; None to read it from the run or the file.
+        algorithm: ``--algorithm``; None to read it from the run or the file.
+        env: ``--env``, strings ``NAME=VALUE``; they are added to the run's own arguments.
 
     Raises:
-        ValueError: there is no run, what is needed is not told, or what is told is not so.
+        ValueError: the folder holds no run or no agent, `task` or `algorithm` is needed but None,
+            or one of them is wrong.
         OSError: there is no such file.
     """
     env_kwargs = parse_assignments("--env", env)
@@ -63,10 +64,10 @@ def find_agent(
     run = beside if path == beside.checkpoint_folder and beside.holds_a_run() else RunFolder(path)
     config = run.config()
     if algorithm not in (None, config.algorithm):
-        raise ValueError(f"--algorithm is {config.algorithm} in {path}, got {algorithm}")
+        raise ValueError(f"--algorithm must be {config.algorithm} for {path}, got {algorithm}")
     files = [file for file in (run.agent_file, run.library_agent_file) if file.is_file()]
     if not files:
-        raise ValueError(f"{path} holds the figures of a run but no agent: {run.agent_file}")
+        raise ValueError(f"{path} holds a run without its agent: there is no {run.agent_file}")
     return SavedAgent(
         get_algorithm(config.algorithm),
         files[0],
@@ -77,17 +78,17 @@ def find_agent(
 
 
 def _is_home_of_a_file(folder: Path) -> bool:
-    """Return whether a folder holds what came of the agent in a file of the same name."""
+    """Return whether a folder holds results of an agent whose file has the same name."""
     return file_named(folder).is_file() and not RunFolder(folder).holds_a_run()
 
 
 def _in_file(
     path: Path, task: str | None, algorithm: str | None, env_kwargs: dict[str, Any]
 ) -> SavedAgent:
-    """Ask the file of an agent what it is and what it was trained on, where nobody says so.
+    """Read the algorithm and task from an agent's file, unless they are given.
 
     Raises:
-        ValueError: it does not tell, or what is told is not so.
+        ValueError: the file does not name them, or they are unknown.
         OSError: there is no such file.
     """
     file = file_named(path)
@@ -95,24 +96,24 @@ def _in_file(
         if is_zip_archive(file):
             raise ValueError(
                 f"--algorithm, --task and --trust are needed: {path} is a zip archive, as "
-                "Stable-Baselines3 saves its agents, and does not tell what it is"
+                "Stable-Baselines3 saves its agents, and names neither algorithm nor task"
             )
         header = load_header(file)
         algorithm = _algorithm_of(header.get("agent")) if algorithm is None else algorithm
         task = header.get("task") if task is None else task
     if not task:
-        raise ValueError(f"--task is needed: {path} does not tell what it was trained on")
+        raise ValueError(f"--task is needed: {path} does not name the task it was trained on")
     home = file.with_suffix("") if file.suffix else file.with_name(f"{file.name}-results")
     return SavedAgent(get_algorithm(algorithm), file, find_env_id(task), env_kwargs, home)
 
 
 def _algorithm_of(class_name: Any) -> str:
-    """Return the name of the algorithm whose agents are of a class.
+    """Return the name of the algorithm that has a given agent class.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no such algorithm.
     """
     for name, algorithm in ALGORITHMS.items():
         if algorithm.home.endswith(f":{class_name}"):
             return name
-    raise ValueError(f"--algorithm is needed: there is none whose agents are {class_name!r}")
+    raise ValueError(f"--algorithm is needed: no algorithm has the agent class {class_name!r}")

@@ -1,7 +1,7 @@
-"""All runs of a benchmark on one screen, while they are being made.
+"""Progress display of the runs of an experiment.
 
-In: the jobs, whose folders tell how far they are. Out: on a terminal, a bar a run that is
-running and one for all; elsewhere, a line for each thing that happens.
+In: jobs, whose progress is read from their folders. Out: on a terminal, one bar per run and one for
+all runs; otherwise one line per event.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from glamor_gym.experiments.status import State, read_status
 from glamor_gym.experiments.worker import Job
 
 SHOWN = 24
-"""Runs that have a bar of their own from beginning to end; of more, only those that are running."""
+"""Up to this many runs, every run has a bar throughout; otherwise only running ones are shown."""
 
 
 @dataclass(frozen=True)
 class Progression:
-    """How far a run is.
+    """The progress of a run.
 
     Attributes:
-        state: of its status.
-        step: the last one that was logged.
-        evaluated_at: the step of its last evaluation; -1 before the first.
-        rate: success rate then; NaN before.
-        error: what went wrong, if anything did.
+        state: state in the run's status file.
+        step: last logged environment step.
+        evaluated_at: environment step of the last evaluation; -1 before the first.
+        rate: success rate of the last evaluation; NaN before the first.
+        error: error message; empty if there is none.
     """
 
     state: State
@@ -45,20 +45,20 @@ class Progression:
 
 
 def progression(job: Job, attempts_before: int = 0) -> Progression:
-    """Read how far a run is from its folder.
+    """Read the progress of a run from its folder.
 
     Args:
         job: the run.
-        attempts_before: how often it had been begun before; its status is of then until it is begun
-            once more.
+        attempts_before: number of attempts when the experiment started. Until there is another, the
+            status file is that of an earlier attempt, and the run counts as waiting.
     """
     status = read_status(job.folder)
-    if status.attempts <= attempts_before:  # nobody has begun it, or not once more
+    if status.attempts <= attempts_before:  # not started by this experiment yet
         return Progression("waiting")
     try:
         table = RunFolder(job.folder).metrics()
         step = 0 if table.empty else int(table["step"].iloc[-1])
-    except (KeyError, ValueError) as error:  # it is damaged, which is that run's affair alone
+    except (KeyError, ValueError) as error:  # a damaged log must not stop the other runs
         return Progression(status.state, error=status.error or str(error))
     if "eval/success_rate" not in table or not table["eval/success_rate"].count():
         return Progression(status.state, step, error=status.error)
@@ -73,11 +73,11 @@ def progression(job: Job, attempts_before: int = 0) -> Progression:
 
 
 class Screen:
-    """A context in which the progress of jobs is shown.
+    """Context manager that shows the progress of jobs.
 
     Args:
-        jobs: at least one.
-        console: where to.
+        jobs: at least one job.
+        console: output console.
     """
 
     def __init__(self, jobs: Sequence[Job], console: Console) -> None:
@@ -120,7 +120,7 @@ class Screen:
         self._progress.stop()
 
     def update(self) -> None:
-        """Look at all runs that are not over, and show what has changed."""
+        """Read the progress of all runs that have not ended, and show what changed."""
         for job in self._jobs:
             before = self._known[job.name]
             if before.state in ("finished", "failed"):
@@ -157,13 +157,13 @@ class Screen:
 
 
 def _steps_to_take(job: Job) -> int:
-    """Return the environment steps of a run; none where there is nothing to learn."""
+    """Return the environment steps that a run trains for; 0 if it does not train."""
     trains = get_algorithm(job.spec.algorithm).learns and not job.spec.trained_in
     return job.spec.steps if trains else 0
 
 
 def _lines(job: Job, before: Progression, now: Progression) -> list[str]:
-    """Return what has happened to a run between two looks at it, a line each."""
+    """Return one line per event between two states of progress."""
     lines = []
     if now.state == "running" and before.state != "running":
         lines.append(f"running, {_steps_to_take(job):,} steps")

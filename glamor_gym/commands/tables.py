@@ -1,6 +1,6 @@
-"""What the commands print, and where to.
+"""Tables that commands print, and the console to print them on.
 
-In: results. Out: tables for a terminal, or for a file where the output is not one.
+In: results. Out: tables, as wide as the terminal or of fixed width if output goes to a file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from glamor_gym.tasks import TASKS
 from glamor_gym.types import EvaluationResult
 
 FILE_WIDTH = 160
-"""Columns of what is written to a file or a pipe, which do not tell how wide they are."""
+"""Width in columns of output to a file or a pipe, which has no width of its own."""
 
 
 def terminal() -> Console:
@@ -27,11 +27,11 @@ def terminal() -> Console:
 
 
 def result_table(result: EvaluationResult, name: str) -> Table:
-    """Return the success rate beside those of the baselines and of the paper.
+    """Return a table of an agent's success rate, the baselines' and the paper's.
 
     Args:
-        result: what came of an agent.
-        name: what the agent is called.
+        result: evaluation of the agent.
+        name: name of the agent in the table.
     """
     table = Table(title=f"{result.task}: goals reached")
     table.add_column("")

@@ -1,4 +1,4 @@
-"""``glamor-gym tasks``: what there is to be trained on.
+"""``glamor-gym tasks``: list the tasks.
 
 In: :class:`~glamor_gym.commands.options.Tasks`, the task table, the goal sets and the paper's
 figures. Out: a table on the terminal.
@@ -28,11 +28,11 @@ ACTIONS: Mapping[ActionSet, str] = MappingProxyType(
 )
 
 LABELS = 6
-"""How many labels of a task are named."""
+"""Longest list of labels that is printed in full."""
 
 
 def list_tasks(options: Tasks) -> int:
-    """Print a row for each task; then, if asked to, what is weak about it."""
+    """Print a row for each task and, with --verbose, the caveats of their labels."""
     table = Table(caption=f"paper: {', '.join(METHODS)} at 500k steps")
     table.add_column("id", no_wrap=True)
     table.add_column("T", justify="right")
@@ -61,14 +61,14 @@ def list_tasks(options: Tasks) -> int:
 
 
 def _shortened(names: list[str], most: int) -> str:
-    """Return the names in a row, of a long list the first ones and how many there are."""
+    """Join names by commas; shorten a list of more than `most` and append its length."""
     if len(names) <= most:
         return ", ".join(names)
     return f"{', '.join(names[: most - 1])}, … ({len(names)})"
 
 
 def goals_state(task: Task) -> str:
-    """Return how many evaluation and training goals a task has, or that it has none."""
+    """Return the number of evaluation and training goals of a task, or that they are missing."""
     try:
         goals = load_goal_set(task.name)
     except GoalSetError:

@@ -1,4 +1,4 @@
-"""``glamor-gym train``: a run from its options to its page.
+"""``glamor-gym train``: train, evaluate and report one run.
 
 In: :class:`~glamor_gym.commands.options.Train`. Out: the folder of the run (see
 :mod:`glamor_gym.evaluation.run_folder`), and a table on the terminal.
@@ -25,19 +25,19 @@ from glamor_gym.tasks import get_task
 
 
 def train(options: Train, command: str) -> int:
-    """Begin a run, or go on with one, and report what came of it.
+    """Start or resume a run, and report its results.
 
     Args:
-        options: what was asked for.
-        command: the same as it was typed, for the record.
+        options: the command's options.
+        command: the command line as typed, for the record.
 
     Returns:
-        The exit code: 0; 143 after SIGTERM and 130 after Ctrl-C, with a checkpoint of the very
-        step to go on from, unless the run was finished all the same; 1 where a loss became NaN,
-        with a checkpoint from before.
+        The exit code: 0 if the run is finished; 130 after Ctrl-C and 143 after SIGTERM, with a
+        checkpoint of the step at which it stopped; 1 if a loss became NaN, with the last checkpoint
+        before that.
 
     Raises:
-        InputError: an option is wrong, or does not fit the run that is there.
+        InputError: an option is invalid, or does not fit the run in the folder.
     """
     with checking_input():
         folder = RunFolder(options.run_dir or _default_folder(options))
@@ -54,23 +54,23 @@ def train(options: Train, command: str) -> int:
     progress = f"step {run.steps_taken:,} of {run.config.steps:,}"
     print(f"{run.config.task}: {progress}, in {folder.path}", flush=True)
     if run.out_of_time:
-        print(f"its {run.config.minutes:g} minutes are spent; --steps or --minutes gives it more")
+        print(f"its {run.config.minutes:g} minutes are used up; --steps or --minutes gives it more")
     try:
         run.complete()
     except (KeyboardInterrupt, FloatingPointError) as error:
         if not folder.config().finished:
             return _stopped(run, error)
     result = folder.evaluation()
-    assert result is not None  # a run ends with one
+    assert result is not None  # every run ends with an evaluation
     terminal().print(result_table(result, name="this run"))
     print(f"report: {write_report(folder)}")
     return 0
 
 
 def _stopped(run: Run, error: BaseException) -> int:
-    """Say how a run that came to no end goes on; return the exit code."""
-    print(f"stopped at step {run.steps_taken:,}: {str(error) or 'at once'}")
-    again = "go on" if get_algorithm(run.config.algorithm).resumes else "begin anew"
+    """Print how to continue an interrupted run; return the exit code."""
+    print(f"stopped at step {run.steps_taken:,}: {str(error) or 'interrupted'}")
+    again = "resume" if get_algorithm(run.config.algorithm).resumes else "start over"
     print(f"{again} with: glamor-gym train --run-dir {run.folder.path}")
     if isinstance(error, FloatingPointError):
         return 1
@@ -88,14 +88,14 @@ def _default_folder(options: Train) -> Path:
 
 def _task(options: Train) -> str:
     if options.task is None:
-        raise ValueError("--task is needed, or --run-dir with the folder of a run to go on with")
+        raise ValueError("--task is needed, or --run-dir with the folder of a run to resume")
     return options.task
 
 
 def _anew(options: Train, begun: RunConfig) -> set[str]:
-    """Return what follows from --steps rather than from the run that is there.
+    """Return the names of settings that a resumed run does not keep because --steps is given.
 
-    Whoever asks for steps wants them taken, though the minutes of an earlier command are spent.
+    An explicit --steps lifts an earlier time limit, which might otherwise prevent the steps.
     """
     if options.steps is None:
         return set()
@@ -103,10 +103,10 @@ def _anew(options: Train, begun: RunConfig) -> set[str]:
 
 
 def _spec(options: Train, folder: RunFolder) -> RunSpec:
-    """Return what is to be run; of a run that is there, what no option names stays as it is.
+    """Return the spec of the run; an existing run keeps what no option sets.
 
     Raises:
-        ValueError: an option is wrong.
+        ValueError: an option is invalid.
     """
     begun = folder.config() if folder.holds_a_run() else None
     named: dict[str, Any] = {

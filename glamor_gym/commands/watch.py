@@ -1,7 +1,7 @@
-"""``glamor-gym watch``: a film of an agent on its way to goals.
+"""``glamor-gym watch``: a video of an agent trying to reach goals.
 
-In: :class:`~glamor_gym.commands.options.Watch`. Out: a video with what the agent plans drawn
-beneath the pictures, and a table of its episodes on the terminal.
+In: :class:`~glamor_gym.commands.options.Watch`. Out: a video with the agent's plans shown below the
+pictures, and a table of the episodes on the terminal.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ from glamor_gym.report.films import FORMATS, write_film
 from glamor_gym.report.scenes import frames_of
 
 EPISODES = 6
-"""How many goals are shown where none is named."""
+"""Number of goals to show by default."""
 
 MOST_EPISODES = 1000
 
 FILM = "watch.mp4"
-"""The name of a film that was given none."""
+"""Default file name of a video."""
 
 
 def watch(options: Watch) -> int:
-    """Film a saved agent and tell how it did.
+    """Record a video of a saved agent and print the outcome of its episodes.
 
     Raises:
-        InputError: there is no such agent, task or goal, an option is wrong, they do not fit, or
-            the film cannot be written.
+        InputError: there is no such agent, task or goal, an option is invalid, they do not match,
+            or the video cannot be written.
     """
     with checking_input():
         saved = find_agent(options.checkpoint, options.task, options.algorithm, options.env)
         agent = saved.load(checked_device(options.device), trust=options.trust)
         if isinstance(agent, GlamorAgent):
-            agent.plans_ahead = True  # what it has in mind is to be seen
+            agent.plans_ahead = True  # complete plans, so that they can be shown
         path = film_path(options.out, home=saved.home)
         table = _table(saved.task)
         camera = Camera()
@@ -82,21 +82,21 @@ def watch(options: Watch) -> int:
 
             write_film(frames(), path, fps=options.fps)
     terminal().print(table)
-    print(f"film: {path}")
+    print(f"video: {path}")
     if options.open and not webbrowser.open(path.resolve().as_uri()):
-        print("there is nothing here to open it with")
+        print("--open: found no application to open it with")
     return 0
 
 
 def film_path(out: Path | None, *, home: Path) -> Path:
-    """Return the file that the film is written to.
+    """Return the file that the video is written to.
 
     Args:
-        out: ``--out``: a file, or a folder, which has no ending or is there already.
-        home: the folder where it is put if nothing was said.
+        out: ``--out``: a file, or a folder (an existing one, or a path without a suffix).
+        home: the folder if `out` is None.
 
     Raises:
-        ValueError: the file ends like no film.
+        ValueError: the file's suffix is not that of a video.
     """
     folder = home if out is None else out
     if out is None or out.is_dir() or not out.suffix:
@@ -110,9 +110,9 @@ def choose_errands(named: Sequence[int], episodes: int | None, *, n_goals: int) 
     """Return the episodes to play.
 
     Args:
-        named: ``--goal``: the goals, which are taken in turn; none for some spread over the set.
-        episodes: ``--episodes``; None for one for each goal named, else :data:`EPISODES`, or as
-            many as there are goals.
+        named: ``--goal``: the goals, which take turns; empty for goals spread over the set.
+        episodes: ``--episodes``; None for one per goal named, or if there are none,
+            :data:`EPISODES` but at most `n_goals`.
         n_goals: number of goals in the set.
 
     Raises:
@@ -138,7 +138,7 @@ def _table(task: str) -> Table:
 
 
 def _row(episode: Episode, scenes: Sequence[Scene]) -> tuple[str, ...]:
-    """Return what is told of an episode, the plan being the one it began with."""
+    """Return the table row of an episode; the plan shown is its first."""
     plan = scenes[0].plan
     planned = ("", "") if plan is None else (str(plan.length - 1), f"{plan.log_score:.2f}")
     reached = "yes" if episode.success else "no"

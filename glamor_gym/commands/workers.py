@@ -1,7 +1,7 @@
-"""Who works on the runs of an experiment, and the wait for them.
+"""Execution of the runs of an experiment.
 
-In: :class:`~glamor_gym.commands.options.Workers`, and jobs. Out: the jobs, done; and how they stand
-on the terminal meanwhile.
+In: :class:`~glamor_gym.commands.options.Workers`, and jobs. Out: the executed jobs, and their
+progress on the terminal meanwhile.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from glamor_gym.experiments.worker import Job
 
 @dataclass(frozen=True)
 class Crew:
-    """Those who work, ready to begin.
+    """An engine, and the arguments of its jobs.
 
     Attributes:
-        engine: gives out the jobs.
-        job_arguments: the fields of a :class:`~glamor_gym.experiments.worker.Job` that follow
-            from the options.
+        engine: executes the jobs.
+        job_arguments: fields of :class:`~glamor_gym.experiments.worker.Job` that follow from the
+            options.
     """
 
     engine: Engine
@@ -40,41 +40,41 @@ class Crew:
 
     @classmethod
     def of(cls, options: Workers) -> Crew:
-        """Return those who were asked for.
+        """Return the crew that the options describe.
 
         Raises:
-            ValueError: an option is wrong, or only for the other engine.
+            ValueError: an option is invalid, or applies only to the other engine.
         """
         n_jobs = _jobs_at_once(options)
-        # No more than PyTorch would take by itself, which OMP_NUM_THREADS limits.
+        # At most PyTorch's own default, so that OMP_NUM_THREADS is respected.
         threads = max(1, min(_cores() // n_jobs, torch.get_num_threads()))
         device = checked_device(options.device)
         return cls(_engine(options, n_jobs), {"device": device, "threads": threads})
 
     def carry_out(self, jobs: Sequence[Job]) -> bool:
-        """Carry out all jobs; return whether Ctrl-C or SIGTERM ended that early."""
+        """Execute all jobs; return whether Ctrl-C or SIGTERM interrupted them."""
         if not jobs:
             return False
         try:
             with _ended_by_sigterm(), Screen(jobs, terminal()) as screen:
                 self.engine.carry_out(jobs, screen.update)
         except KeyboardInterrupt:
-            print("interrupted; the same command goes on from here")
+            print("interrupted; repeat the command to continue")
             return True
         return False
 
 
 def exit_code(jobs: Sequence[Job], interrupted: bool) -> int:
-    """Tell which jobs are not finished; return 130 after an interruption, 1 for such, else 0."""
+    """Print the unfinished jobs; return 130 if interrupted, 1 if there are any, else 0."""
     looked_at = [(job, read_status(job.folder)) for job in jobs]
     left = [(job, status) for job, status in looked_at if status.state != "finished"]
     for job, status in left:
         if status.state == "failed":
             print(f"{job.name} failed: {status.error} (see {job.folder}/log.txt)")
         elif status.state == "running":
-            print(f"{job.name} is running: process {status.process} of {status.host} is at work")
+            print(f"{job.name} is running in process {status.process} on {status.host}")
         elif not interrupted:
-            print(f"{job.name} is {status.state}: the same command goes on with it")
+            print(f"{job.name} is {status.state}; repeat the command to continue it")
     if interrupted:
         return 130
     return 1 if left else 0
@@ -82,7 +82,7 @@ def exit_code(jobs: Sequence[Job], interrupted: bool) -> int:
 
 @contextlib.contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """Take SIGTERM for Ctrl-C, so that runs do not go on without the experiment."""
+    """Treat SIGTERM like Ctrl-C, so that runs do not outlive the experiment."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -94,15 +94,15 @@ def _ended_by_sigterm() -> Iterator[None]:
 
 
 def _engine(options: Workers, n_jobs: int) -> Engine:
-    """Return who is to work.
+    """Return the engine that the options describe.
 
     Raises:
-        ValueError: an option is wrong, or only for the other engine.
+        ValueError: an option is invalid, or applies only to the other engine.
     """
     if options.engine == "local":
         for name, given in (("--address", options.address), ("--gpus", options.gpus)):
             if given:
-                raise ValueError(f"{name} is for --engine ray, got {given}")
+                raise ValueError(f"{name} applies only to --engine ray, got {given}")
         return LocalEngine(n_jobs, retries=options.retries)
     try:
         from glamor_gym.experiments.ray_engine import RayEngine
@@ -122,5 +122,5 @@ def _jobs_at_once(options: Workers) -> int:
 
 
 def _cores() -> int:
-    """Return how many processor cores this process may use."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

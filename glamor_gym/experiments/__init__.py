@@ -1,7 +1,7 @@
-"""Experiments: which algorithms there are, one run of one of them, and many runs side by side.
+"""Experiments: the table of algorithms, single runs, and benchmarks and ablations of many runs.
 
-In: what is to be run (:class:`~glamor_gym.experiments.spec.RunSpec`). Out: folders of runs, and
-what they come to together. Importing this starts neither PyTorch nor a simulator.
+In: specs of runs (:class:`~glamor_gym.experiments.spec.RunSpec`). Out: run folders, and results
+over many runs. Importing this package imports neither PyTorch nor a simulator.
 """
 
 from glamor_gym.experiments.algorithms import ALGORITHMS, Algorithm, get_algorithm

@@ -2,14 +2,14 @@
 
 In: a preset, changes to it, tasks, seeds and a budget. Out: a folder::
 
-    runs/TASK-VARIANT-SEED/   a run each
-    ablation.json             what is compared, with which budget, and what was typed
-    results.csv               a row a run, those that failed included
-    report.html               each variant beside the base
+    runs/TASK-VARIANT-SEED/   one folder per run
+    ablation.json             what is compared, the budget, and the commands as typed
+    results.csv               one row per run, failed ones included
+    report.html               each variant compared with the base
 
-The base's settings are written down when the folder is begun and hold for whatever is added to it
-later, so that everything in it has the same base. A variant that only plans otherwise trains no
-agents of its own: those of the base are evaluated again.
+The base's settings are recorded when the folder is created and apply to everything that is added
+later, so that all variants have the same base. A variant that changes only the planner trains no
+agents of its own: it evaluates the base's agents again.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ PANEL = (
     "cartpole-balance",
     "point_mass-easy",
 )
-"""The tasks that choices are made by: cheap ones of every kind."""
+"""The default tasks for comparing variants: cheap ones of every suite."""
 
 STEPS = 30_000
-"""Environment steps of a run, where nothing else is asked for."""
+"""Default number of environment steps per run."""
 
 LONGEST_NAME = 80
-"""Characters of a variant's name that become part of the names of folders."""
+"""Largest number of characters of a variant's name that is used in folder names."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,10 @@ class Variant:
     """The base with one thing changed.
 
     Attributes:
-        settings: arguments of :class:`~glamor_gym.GlamorAgent` that are other than the base's;
-            ``policy_kwargs`` is a mapping of its own.
-        planner: how its agents plan when they are evaluated, other than they were trained to:
-            fields of :class:`~glamor_gym.planners.PlannerSettings`.
+        settings: arguments of :class:`~glamor_gym.GlamorAgent` that differ from the base's;
+            ``policy_kwargs`` is a nested mapping.
+        planner: planner settings that are changed at evaluation only: fields of
+            :class:`~glamor_gym.planners.PlannerSettings`.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -77,19 +77,19 @@ class Variant:
 
     @classmethod
     def of(cls, change: Mapping[str, Any]) -> Variant:
-        """Return the variant that makes a change.
+        """Return the variant with a given change.
 
         Args:
-            change: arguments of the agent; within ``planner``, settings of its planner.
+            change: arguments of the agent; under the key ``planner``, settings of its planner.
 
         Raises:
-            ValueError: there is no such setting, or it cannot have such a value.
-            TypeError: it cannot have a value of such a type.
+            ValueError: a setting does not exist, or its value is out of range.
+            TypeError: a setting's value is of the wrong type.
         """
         known = _changeable()
         for name in flat(change):
             if name not in known:
-                raise ValueError(f"change names {name!r}; {nearest_names(name, known)}")
+                raise ValueError(f"change has no setting {name!r}; {nearest_names(name, known)}")
         settings = dict(change)
         planner = settings.pop("planner", {})
         GlamorSettings(
@@ -100,14 +100,14 @@ class Variant:
 
     @property
     def name(self) -> str:
-        """What is changed, in words: ``"gamma=0.9"``."""
+        """The changed settings as text, e.g. ``"gamma=0.9"``."""
         change = {**self.settings, **({"planner": self.planner} if self.planner else {})}
         words = [f"{name}={_in_words(value)}" for name, value in flat(change).items()]
         return ", ".join(words) or BASE
 
     @property
     def trained(self) -> Variant:
-        """The variant whose agents this one evaluates: itself, unless it plans otherwise."""
+        """The variant whose agents this one evaluates: itself, unless it changes the planner."""
         return Variant(self.settings)
 
 
@@ -117,12 +117,12 @@ class Setup:
 
     Attributes:
         base: the preset.
-        arguments: of the base's agents, ``policy_kwargs`` among them.
-        steps: environment steps of each run.
-        minutes: after which the training of each run ends; None for no limit.
-        n_envs: environments that collect data side by side.
-        eval_every: environment steps from one evaluation to the next.
-        episodes_per_goal: how often each goal is tried in the last evaluation.
+        arguments: arguments of the base's agents, including ``policy_kwargs``.
+        steps: environment steps per run.
+        minutes: limit on the minutes of training per run; None for no limit.
+        n_envs: number of environments in which data is collected.
+        eval_every: environment steps between two evaluations.
+        episodes_per_goal: episodes per goal in the final evaluation.
         env_kwargs: keyword arguments of ``gym.make``.
     """
 
@@ -136,18 +136,18 @@ class Setup:
     env_kwargs: dict[str, Any]
 
     def budget(self) -> dict[str, Any]:
-        """Return what a :class:`~glamor_gym.experiments.RunSpec` takes of it as it is."""
+        """Return the fields that a :class:`~glamor_gym.experiments.RunSpec` has as well."""
         names = ("steps", "minutes", "n_envs", "eval_every", "episodes_per_goal", "env_kwargs")
         return {name: getattr(self, name) for name in names}
 
 
 class AblationRun(NamedTuple):
-    """Which run it is.
+    """The identity of a run.
 
     Attributes:
         variant: name of the variant.
         task: name of the task.
-        seed: of everything.
+        seed: random seed of the run.
         goals: ``"eval"`` or ``"held-out"``.
     """
 
@@ -159,16 +159,16 @@ class AblationRun(NamedTuple):
 
 @dataclass(frozen=True)
 class AblationRecord:
-    """All that was ever asked of an ablation.
+    """Everything that was requested of an ablation so far.
 
     Attributes:
         setup: what all runs have in common.
-        variants: by name, in the order in which they were asked for, the base first.
-        tasks: those that choices are made by.
-        held_out: tasks that are reported apart from them.
-        runs: every run, begun or not.
-        commands: what was typed, to begin it and each time it was added to or went on.
-        commit: of the source, where it was last run from a checkout.
+        variants: variants by name, in the order in which they were requested, the base first.
+        tasks: tasks on which variants are compared.
+        held_out: tasks that are reported separately.
+        runs: every run, started or not.
+        commands: all command lines of this ablation, as typed.
+        commit: commit of the source at the last command; empty if not run from a checkout.
         versions: library → version.
     """
 
@@ -182,10 +182,10 @@ class AblationRecord:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def spec(self, run: AblationRun) -> RunSpec:
-        """Return what is to be run.
+        """Return the spec of a run.
 
         Raises:
-            ValueError: a number is out of its range.
+            ValueError: a number is out of range.
         """
         variant = self.variants[run.variant]
         source = AblationRun(variant.trained.name, run.task, run.seed)
@@ -217,11 +217,11 @@ class AblationFolder(ExperimentFolder):
         self.record_file = self.path / "ablation.json"
 
     def holds_an_ablation(self) -> bool:
-        """Return whether one was begun here."""
+        """Return whether the folder holds an ablation."""
         return self.record_file.is_file()
 
     def record(self) -> AblationRecord:
-        """Return what was asked for so far.
+        """Return what was requested so far.
 
         Raises:
             ValueError: there is no ablation, or its file is damaged.
@@ -246,7 +246,7 @@ class AblationFolder(ExperimentFolder):
             raise ValueError(f"{self.record_file} is damaged: {error!r}") from error
 
     def write(self, record: AblationRecord, command: str) -> None:
-        """Write down what is asked for by now, and what was typed to ask for it.
+        """Write the record, with the command line that led to it.
 
         Raises:
             OSError: the file cannot be written.
@@ -273,29 +273,29 @@ def plan_ablation(
     held_out_goals: bool = False,
     **budget: Any,
 ) -> tuple[AblationRecord, list[RunSpec]]:
-    """Return an ablation with more asked of it, and the runs that were asked for.
+    """Create or extend an ablation, and return its record and the requested runs.
 
-    What is left out (None, or empty) is as it was before; at the beginning, the defaults.
+    Arguments that are None or empty keep their earlier values; in a new ablation, the defaults.
 
     Args:
-        before: what was asked so far; None at the beginning.
-        base: preset that is varied.
-        settings: of the base, where they differ from the preset's.
-        changes: one a variant; see :meth:`Variant.of`. The base is always run beside them.
-        tasks: names or ids of the tasks to choose by.
-        held_out: the same of tasks that are reported apart.
-        seeds: each is a run of its own.
-        held_out_goals: evaluate every agent by other goals as well, which are reported apart.
+        before: what was requested so far; None for a new ablation.
+        base: preset to vary.
+        settings: settings in which the base differs from the preset.
+        changes: one per variant; see :meth:`Variant.of`. The base is always run as well.
+        tasks: names or ids of the tasks on which variants are compared.
+        held_out: names or ids of tasks that are reported separately.
+        seeds: random seeds, one run each.
+        held_out_goals: also evaluate every agent on held-out goals, which are reported separately.
         **budget: other fields of :class:`Setup`.
 
     Returns:
-        What is asked for by now; and a spec for each run that was asked for here, those first
-        whose agents others evaluate again.
+        The record of the whole ablation; and a spec for each run that this call requests. Runs that
+        train agents precede those that only evaluate them.
 
     Raises:
-        ValueError: a name or a number is wrong, a change changes nothing, or what all runs have
-            in common would be another than before.
-        TypeError: a setting has a value of another type.
+        ValueError: a name or a number is invalid, a change has no effect, or what all runs have in
+            common would differ from the existing ablation.
+        TypeError: a setting has a value of the wrong type.
     """
     setup = _setup(before, base, settings or {}, budget)
     variants = dict(before.variants) if before else {BASE: Variant()}
@@ -303,7 +303,7 @@ def plan_ablation(
     for change in changes:
         variant = Variant.of(change)
         if _changes_nothing(variant, setup.arguments):
-            raise ValueError(f"change {variant.name} changes nothing: the base has it")
+            raise ValueError(f"change {variant.name} has no effect on the base")
         asked |= {variant.trained.name: variant.trained, variant.name: variant}
     for variant in asked.values():
         get_algorithm(ALGORITHM).check_values(_merged(setup.arguments, variant.settings))
@@ -329,15 +329,15 @@ def plan_ablation(
         commands=before.commands if before else (),
     )
     if both := set(record.tasks) & set(record.held_out):
-        raise ValueError(f"held_out must be apart from tasks, got {', '.join(sorted(both))} twice")
+        raise ValueError(f"held_out must differ from tasks, got {', '.join(sorted(both))} in both")
     for task in (*panel, *apart) if held_out_goals else ():
-        _ = load_goal_set(task).held_out  # an error where there are none
+        _ = load_goal_set(task).held_out  # raises an error if there are none
     specs = [record.spec(run) for run in runs]
     return record, sorted(specs, key=lambda spec: bool(spec.trained_in))
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return settings by dotted names, as they are typed: ``policy_kwargs.token_size``."""
+    """Return settings by dotted names, as on the command line: ``policy_kwargs.token_size``."""
     named: dict[str, Any] = {}
     for name, value in settings.items():
         within = isinstance(value, Mapping)
@@ -346,7 +346,7 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def folder_name(variant: str) -> str:
-    """Return a variant's name as a part of a file's name, different for different variants."""
+    """Return a variant's name in a form that is valid and unique in file names."""
     plain = re.sub(r"[^\w.=+-]+", "_", variant)[:LONGEST_NAME]
     if plain == variant:
         return plain
@@ -354,7 +354,7 @@ def folder_name(variant: str) -> str:
 
 
 def _changeable() -> list[str]:
-    """Return the dotted name of everything that a variant can change."""
+    """Return the dotted names of all settings that a variant can change."""
     algorithm = get_algorithm(ALGORITHM)
     return [
         *(name for name in algorithm.argument_names() if name != "policy_kwargs"),
@@ -368,7 +368,7 @@ def _in_words(value: Any) -> str:
 
 
 def _changes_nothing(variant: Variant, arguments: Mapping[str, Any]) -> bool:
-    """Return whether agents with these arguments are trained and plan as the variant has it."""
+    """Return whether the variant leaves training and planning with these arguments unchanged."""
     if _merged(arguments, variant.settings) != arguments:
         return False
     own = {name: value for name, value in arguments.items() if name in GlamorSettings.names()}
@@ -377,7 +377,7 @@ def _changes_nothing(variant: Variant, arguments: Mapping[str, Any]) -> bool:
 
 
 def _merged(arguments: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments with some of them, and of their ``policy_kwargs``, replaced."""
+    """Return the arguments with changes applied; ``policy_kwargs`` are merged entry by entry."""
     policy_kwargs = {**arguments["policy_kwargs"], **changes.get("policy_kwargs", {})}
     return {**arguments, **changes, "policy_kwargs": policy_kwargs}
 
@@ -400,10 +400,10 @@ def _setup(
     settings: Mapping[str, Any],
     budget: Mapping[str, Any],
 ) -> Setup:
-    """Return what all runs have in common: what was before, or what is asked for now.
+    """Return what all runs have in common, of the existing ablation or of a new one.
 
     Raises:
-        ValueError: they are not the same, or something that is asked for cannot be.
+        ValueError: a value differs from the existing ablation's, or is invalid.
     """
     named = {name: value for name, value in {"base": base, **budget}.items() if value is not None}
     if before is None:
@@ -416,8 +416,8 @@ def _setup(
     ):
         if wanted != kept:
             raise ValueError(
-                f"the ablation was begun with {name} {kept}, got {wanted}; "
-                "take another folder for a new one"
+                f"the existing ablation has {name} {kept}, got {wanted}; "
+                "choose another folder for a new one"
             )
     _check_preset(there)
     return there
@@ -430,7 +430,7 @@ def _begun(settings: Mapping[str, Any], *, base: str | None = None, **budget: An
     usual = {
         "minutes": None,
         "n_envs": RunSpec.n_envs,
-        "eval_every": steps,  # at the end alone: evaluations take time from the others
+        "eval_every": steps,  # only at the end, since evaluations take time from other runs
         "episodes_per_goal": RunSpec.episodes_per_goal,
         "env_kwargs": {},
     }
@@ -439,10 +439,10 @@ def _begun(settings: Mapping[str, Any], *, base: str | None = None, **budget: An
 
 
 def _check_preset(setup: Setup) -> None:
-    """Check that a setting which is new since the ablation began leaves the base as it was.
+    """Check that settings which were added to the code since do not change the base.
 
     Raises:
-        ValueError: the preset gives it another value than that of before there was a choice.
+        ValueError: the preset gives a new setting a value that is not its default.
     """
     now = flat(get_algorithm(ALGORITHM).arguments(setup.base, {}, setup.steps))
     without_effect = flat(GlamorSettings().as_dict())
@@ -450,6 +450,6 @@ def _check_preset(setup: Setup) -> None:
     for name, value in now.items():
         if name not in kept and (name not in without_effect or without_effect[name] != value):
             raise ValueError(
-                f"preset {setup.base} has {name}={value} since, of which the ablation that is "
-                "there knows nothing; take another folder for a new one"
+                f"preset {setup.base} now has {name}={value}, a setting that the existing ablation "
+                "was made without; choose another folder for a new one"
             )

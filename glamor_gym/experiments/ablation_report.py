@@ -1,7 +1,7 @@
-"""The page of an ablation: what each change brings, beside the base.
+"""The report of an ablation: each variant compared with the base.
 
-In: the folder of an ablation. Out: its ``results.csv`` and ``report.html``, a page that holds its
-figure in itself and every result, those of runs that failed included.
+In: the folder of an ablation. Out: its ``results.csv`` and ``report.html``, a self-contained page
+with all results, including failed runs.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from glamor_gym.report.rendering import listed, render
 from glamor_gym.report.style import AGENT, CHANCE, SECOND, Plot, canvas, plot, styled
 
 VERDICT_COLOURS: Mapping[str, str] = {"better": AGENT, "worse": SECOND, "": CHANCE}
-"""What a difference is drawn in, by what its interval says."""
+"""Verdict → colour in the figure."""
 
 
 def write_ablation_report(folder: AblationFolder) -> Path:
-    """Write the table and the page of an ablation from what its runs have come to so far.
+    """Write the table and the report of an ablation from the runs so far.
 
     Returns:
-        The page.
+        Path of the report.
 
     Raises:
         ValueError: there is no ablation, or a file is damaged.
@@ -65,13 +65,14 @@ def render_ablation(
     other_goals: Mapping[str, ScoresByTask],
     pages: Mapping[str, str],
 ) -> str:
-    """Return the page as HTML.
+    """Return the report as HTML.
 
     Args:
-        record: what was asked for.
-        table: a row a run, see :func:`~glamor_gym.experiments.ablation_results.ablation_table`.
-        scores: variant → task → what was reached of the evaluation goals.
-        other_goals: the same of the goals that are held out.
+        record: record of the ablation.
+        table: one row per run, see
+            :func:`~glamor_gym.experiments.ablation_results.ablation_table`.
+        scores: variant → task → scores on the evaluation goals.
+        other_goals: variant → task → scores on the held-out goals.
         pages: see :func:`~glamor_gym.experiments.results.run_pages`.
     """
     panel = _section("The panel", record, record.tasks, scores, table, "eval")
@@ -111,7 +112,7 @@ def render_ablation(
 
 
 def _records(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
-    """Return the rows of a table, with None for what is missing."""
+    """Return the rows of a table, with None for missing values."""
     return [
         {name: None if pd.isna(value) else value for name, value in row.items()}
         for row in table.to_dict("records")
@@ -123,12 +124,13 @@ def _records(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
 
 @dataclass(frozen=True)
 class Cell:
-    """What a variant came to on a task, or over several.
+    """Result of a variant on one task, or over several.
 
     Attributes:
-        rate: share of the goals that were reached; None where no run is finished.
-        by_seed: the same of each seed, in words; empty over several tasks.
-        difference: from the base; None for the base itself, and where nothing can be compared.
+        rate: success rate; None if no run is finished.
+        by_seed: success rate of each seed, as text. Over several tasks, the number of finished
+            ones, if not all are.
+        difference: difference from the base; None for the base and if nothing can be compared.
     """
 
     rate: float | None
@@ -138,7 +140,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """What a variant came to: over all tasks, and on each."""
+    """Results of a variant, over all tasks and on each."""
 
     variant: str
     overall: Cell
@@ -147,13 +149,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """A table: each variant, the base first, on some tasks.
+    """One table of the report.
 
     Attributes:
-        title: of the table.
+        title: title of the table.
         tasks: its columns.
-        rows: a variant each; none where there is nothing to tell.
-        chance: baseline → its mean rate on each task; NaN where it is not known.
+        rows: one per variant, the base first; empty if nothing was requested.
+        chance: baseline → its mean rate on each task; NaN if unknown.
     """
 
     title: str
@@ -211,13 +213,13 @@ def _row(variant: str, ours: ScoresByTask, base: ScoresByTask, tasks: Sequence[s
 
 
 def difference_figure(rows: Sequence[Row]) -> Plot | None:
-    """Return the difference of each variant over the panel, with its interval, in their order.
+    """Plot the difference of each variant over the panel, with its interval.
 
     Args:
-        rows: of the variants, without the base.
+        rows: rows of the variants, without the base, in the order of the figure.
 
     Returns:
-        None where nothing can be compared.
+        The plot; None if nothing can be compared.
     """
     known = [(row.variant, row.overall.difference) for row in rows if row.overall.difference]
     if not known:

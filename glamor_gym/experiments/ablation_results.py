@@ -1,13 +1,14 @@
-"""What came of an ablation: a row a run, and how far each variant is from the base.
+"""Results of an ablation: one row per run, and each variant's difference from the base.
 
-In: the folder of an ablation. Out: its table; and differences of the share of goals reached, with
-intervals. A variant is compared with the base by the same goals and the seeds that both have
-finished, and only by those.
+In: the folder of an ablation. Out: its table, and differences in the share of goals reached, with
+95 % intervals. A variant is compared with the base on the same goals, and only on seeds that both
+have finished.
 
-- On one task: Newcombe's interval for the difference of two shares, over all episodes of all
-  seeds. It takes each episode for itself, and so tells of these agents rather than of other seeds.
-- Over tasks: the mean of the tasks' differences, with a bootstrap that draws seeds and goals anew
-  within each task (Owen's "pigeonhole bootstrap", 2007, where both cross) and keeps the tasks.
+- On one task: Newcombe's interval for the difference of two proportions, over all episodes of all
+  seeds. It treats episodes as independent, so it describes these agents, not other seeds.
+- Over tasks: the mean of the tasks' differences, with a bootstrap that resamples seeds and goals
+  within each task (Owen's "pigeonhole bootstrap", 2007, as the two are crossed) and keeps the tasks
+  fixed.
 """
 
 from __future__ import annotations
@@ -52,11 +53,11 @@ ABLATION_COLUMNS = (
 
 
 def ablation_table(folder: AblationFolder, record: AblationRecord) -> pd.DataFrame:
-    """Return a row a run, with the columns :data:`ABLATION_COLUMNS`.
+    """Return one row per run, with the columns :data:`ABLATION_COLUMNS`.
 
-    Every run that was ever asked for has one, also those that failed and those that are still to
-    be made (``"waiting"``). ``variant`` says what is changed; ``seconds`` are those of training,
-    the evaluations within it included.
+    Every requested run has a row, including failed ones and those not started yet (``"waiting"``).
+    ``variant`` is the variant's name; ``seconds`` is the time of training, including the
+    evaluations during it.
     """
     asked = pd.DataFrame(record.runs, columns=pd.Index(AblationRun._fields))
     asked["folder"] = [run_name(record.spec(run)) for run in record.runs]
@@ -72,11 +73,11 @@ def ablation_table(folder: AblationFolder, record: AblationRecord) -> pd.DataFra
 
 @dataclass(frozen=True)
 class Scores:
-    """What a variant reached on one task.
+    """Success rates of a variant on one task.
 
     Attributes:
-        rates: by seed (rows) and goal (columns).
-        tries: episodes behind each of them.
+        rates: success rate by seed (rows) and goal (columns).
+        tries: number of episodes behind each rate.
     """
 
     rates: pd.DataFrame
@@ -84,15 +85,15 @@ class Scores:
 
     @property
     def rate(self) -> float:
-        """Share of the goals that were reached, over all seeds."""
+        """Mean success rate over seeds and goals."""
         return float(self.rates.to_numpy().mean())
 
     def of_seeds(self, seeds: Sequence[int]) -> Scores:
-        """Return the same for some of the seeds."""
+        """Return the scores of some of the seeds."""
         return Scores(self.rates.loc[list(seeds)], self.tries)
 
     def counts(self) -> tuple[int, int]:
-        """Return how many episodes were successes, of how many."""
+        """Return the number of successes and of episodes."""
         return round(self.rates.to_numpy().sum() * self.tries), self.rates.size * self.tries
 
 
@@ -102,11 +103,11 @@ ScoresByTask = Mapping[str, Scores]
 def variant_scores(
     folder: AblationFolder, table: pd.DataFrame, goals: str = "eval"
 ) -> dict[str, dict[str, Scores]]:
-    """Return what each variant reached on each task, by the runs that are finished.
+    """Return the scores of the finished runs: variant → task → scores.
 
     Args:
-        folder: of the ablation.
-        table: see :func:`ablation_table`.
+        folder: folder of the ablation.
+        table: return value of :func:`ablation_table`.
         goals: ``"eval"`` or ``"held-out"``.
     """
     evaluations = {run.path.name: run for run in folder.run_folders()}
@@ -116,7 +117,7 @@ def variant_scores(
         rates = {}
         for row in rows.sort_values("seed").itertuples():
             result = evaluations[str(row.folder)].evaluation()
-            assert result is not None  # a finished run has one
+            assert result is not None  # every finished run has an evaluation
             rates[row.seed] = result.per_goal
             tries = result.episodes // len(result.per_goal)  # the same in all of them
         by_seed = pd.DataFrame.from_dict(rates, orient="index").sort_index(axis=1)
@@ -126,14 +127,14 @@ def variant_scores(
 
 @dataclass(frozen=True)
 class Difference:
-    """How many more of the goals a variant reaches than the base, as a share of them.
+    """The difference in success rate between a variant and the base.
 
     Attributes:
-        value: the difference.
+        value: the difference, positive if the variant is better.
         low: lower end of its 95 % interval.
-        high: upper end of its interval.
-        tasks: over how many tasks.
-        seeds: the fewest seeds that it rests on.
+        high: upper end of its 95 % interval.
+        tasks: number of tasks that it is based on.
+        seeds: smallest number of seeds per task that it is based on.
     """
 
     value: float
@@ -144,9 +145,9 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """``"better"`` or ``"worse"`` where the interval of several seeds decides it, else empty.
+        """``"better"`` or ``"worse"`` if the interval excludes 0, else empty.
 
-        That of one seed tells two agents apart, which two of the same settings may be as well.
+        Empty for a single seed: two agents with the same settings may differ as much.
         """
         if self.seeds < 2:
             return ""
@@ -154,7 +155,7 @@ class Difference:
 
 
 def task_difference(variant: Scores | None, base: Scores | None) -> Difference | None:
-    """Return the difference on one task; None where no seed of both is finished."""
+    """Return the difference on one task; None if no seed is finished by both."""
     pair = _paired(variant, base)
     if pair is None:
         return None
@@ -166,7 +167,7 @@ def task_difference(variant: Scores | None, base: Scores | None) -> Difference |
 def panel_difference(
     variant: ScoresByTask, base: ScoresByTask, tasks: Sequence[str]
 ) -> Difference | None:
-    """Return the mean difference over those of the tasks where a seed of both is finished."""
+    """Return the mean difference over the tasks on which both have finished a seed, if any."""
     pairs = [_paired(variant.get(task), base.get(task)) for task in tasks]
     tables = [
         pair[0].rates.to_numpy() - pair[1].rates.to_numpy() for pair in pairs if pair is not None
@@ -181,11 +182,11 @@ def panel_difference(
 def bootstrap_interval(
     tables: Sequence[NDArray[np.float64]], *, seed: int = 0
 ) -> tuple[float, float]:
-    """Return the 95 % interval of the mean over tables of each table's mean.
+    """Return the bootstrap 95 % interval of the mean of the tables' means.
 
     Args:
-        tables: (seeds, goals) each; rows and columns are drawn anew, independently of each other.
-        seed: of the bootstrap.
+        tables: arrays of shape (seeds, goals); rows and columns are resampled independently.
+        seed: random seed of the bootstrap.
     """
     rng = np.random.default_rng(seed)
     means = np.zeros(BOOTSTRAP_REPETITIONS)
@@ -200,13 +201,13 @@ def bootstrap_interval(
 
 
 def mean_rate(scores: ScoresByTask, tasks: Sequence[str]) -> float:
-    """Return the mean over the tasks that are there; NaN where none is."""
+    """Return the mean rate over those of the tasks that have scores; NaN if none has."""
     rates = [scores[task].rate for task in tasks if task in scores]
     return sum(rates) / len(rates) if rates else math.nan
 
 
 def _paired(variant: Scores | None, base: Scores | None) -> tuple[Scores, Scores] | None:
-    """Return both by the seeds that both have."""
+    """Return both scores restricted to their common seeds; None if there are none."""
     if variant is None or base is None:
         return None
     seeds = [seed for seed in variant.rates.index if seed in base.rates.index]

@@ -1,7 +1,7 @@
-"""The algorithms that can be put on a task: one table, one row an algorithm.
+"""The table of algorithms that can be run on a task, one row per algorithm.
 
-In: a name. Out: how that algorithm is built for an environment, and read back from a file.
-Classes are named by text and imported when they are needed, so that the table is light.
+In: a name. Out: how to build that algorithm for an environment, and how to load it from a file.
+Classes are named by strings and imported only when needed, so that the table is cheap to import.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _PICTURES = spaces.Dict(
         for name, n_frames in (("observation", 4), ("achieved_goal", 1), ("desired_goal", 1))
     }
 )
-"""Observations as most tasks have them."""
+"""The observation space of most tasks, with the paper's frame size."""
 
 _NOT_SETTINGS = frozenset(
     ("self", "policy", "env", "seed", "device", "verbose", "tensorboard_log", "_init_setup_model")
 )
-"""Arguments of an agent that a run sets itself."""
+"""Agent arguments that are set by the run and cannot be overridden."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class Algorithm(ABC):
     """One row of the table.
 
     Attributes:
-        name: as it is typed, e.g. ``"dqn-her"``.
-        title: as it is printed, e.g. ``"DQN + HER"``.
-        home: module and class, ``"module:Class"``.
-        presets: names of its sets of settings, the usual one first.
-        presets_of_suites: the usual one of a suite where that is another.
-        env_kwargs: keyword arguments of ``gym.make`` that it cannot do without in training.
+        name: name on the command line, e.g. ``"dqn-her"``.
+        title: name in reports, e.g. ``"DQN + HER"``.
+        home: the agent's class, ``"module:Class"``.
+        presets: names of its presets, the default one first.
+        presets_of_suites: suite → default preset, for suites where it is not the first.
+        env_kwargs: keyword arguments of ``gym.make`` that it requires in training.
     """
 
     name: str
@@ -64,19 +64,19 @@ class Algorithm(ABC):
 
     @property
     def learns(self) -> bool:
-        """Whether there is anything to train."""
+        """Whether the algorithm trains at all."""
         return True
 
     @property
     def resumes(self) -> bool:
-        """Whether a run of it can go on from its checkpoint instead of beginning anew."""
+        """Whether its runs can resume from a checkpoint instead of starting over."""
         return False
 
     def agent_class(self) -> type[Any]:
-        """Import the class of the agent.
+        """Import the agent's class.
 
         Raises:
-            ModuleNotFoundError: it is part of a library that is not installed.
+            ModuleNotFoundError: the library that contains it is not installed.
         """
         agent_class: type[Any] = _imported(self.home)
         return agent_class
@@ -84,25 +84,25 @@ class Algorithm(ABC):
     def arguments(
         self, preset: str | None, overrides: Mapping[str, Any], steps: int
     ) -> dict[str, Any]:
-        """Return the agent's arguments: those of a preset, with some of them replaced.
+        """Return the agent's arguments: a preset's, updated with overrides.
 
         Args:
             preset: one of `presets`; None for the first.
             overrides: argument → value; entries of ``policy_kwargs`` are replaced one by one.
-            steps: environment steps that the run is to take.
+            steps: environment steps of the run.
 
         Returns:
-            JSON-able values by name, ``policy_kwargs`` always among them.
+            JSON-able values by name, always including ``policy_kwargs``.
 
         Raises:
-            ValueError: there is no such preset, or no such argument.
+            ValueError: there is no such preset or argument, or ``policy_kwargs`` is not a mapping.
         """
         chosen = self.checked_preset(preset)
         self._check_names("setting", overrides, self.argument_names())
         policy_overrides = overrides.get("policy_kwargs", {})
         if not isinstance(policy_overrides, Mapping):
             raise ValueError(
-                f"policy_kwargs must be a mapping, as of policy_kwargs.NAME=VALUE, got "
+                f"policy_kwargs must be a mapping (policy_kwargs.NAME=VALUE), got "
                 f"{policy_overrides!r}"
             )
         if policy_names := self.policy_argument_names():
@@ -112,31 +112,31 @@ class Algorithm(ABC):
         return arguments | dict(overrides) | {"policy_kwargs": policy_kwargs}
 
     def argument_names(self) -> tuple[str, ...]:
-        """Return the names of the settings that an override can have."""
+        """Return the names of the settings that can be overridden."""
         parameters = inspect.signature(self.agent_class().__init__).parameters
         return tuple(name for name in parameters if name not in _NOT_SETTINGS)
 
     def policy_argument_names(self) -> tuple[str, ...]:
-        """Return what ``policy_kwargs`` can hold; nothing where that is not for us to say."""
+        """Return the valid names within ``policy_kwargs``; empty if they are not checked."""
         return ()
 
     def check_values(self, arguments: Mapping[str, Any]) -> None:
-        """Check what can be checked of an agent's arguments before there is an environment.
+        """Check an agent's arguments as far as possible without an environment.
 
         Args:
-            arguments: what :meth:`arguments` returned.
+            arguments: return value of :meth:`arguments`.
 
         Raises:
-            ValueError: there is no such argument, or one is out of its range.
-            TypeError: one is of the wrong type.
+            ValueError: an argument does not exist or is out of range.
+            TypeError: an argument is of the wrong type.
         """
         self._check_names("setting", arguments, ("policy_kwargs", *self.argument_names()))
 
     def _check_names(self, kind: str, given: Iterable[str], known: Iterable[str]) -> None:
-        """Check that there is what was named.
+        """Check that all given names are known.
 
         Raises:
-            ValueError: there is not; the message names the nearest ones.
+            ValueError: one is not; the message suggests similar names.
         """
         known = tuple(known)
         for name in given:
@@ -146,7 +146,7 @@ class Algorithm(ABC):
                 )
 
     def checked_preset(self, preset: str | None, suite: Suite | None = None) -> str:
-        """Return the name of a preset; for None the usual one, of the suite if that is known.
+        """Return a preset's name after checking it; for None, the default (of the suite, if given).
 
         Raises:
             ValueError: there is no such preset.
@@ -161,7 +161,7 @@ class Algorithm(ABC):
         return preset
 
     def _preset(self, name: str, steps: int) -> dict[str, Any]:
-        """Return the arguments of a preset that there is."""
+        """Return the arguments of a preset, whose name is valid."""
         return {}
 
     @abstractmethod
@@ -171,38 +171,39 @@ class Algorithm(ABC):
         """Return a new agent.
 
         Args:
-            env: what it is to learn in.
-            arguments: what :meth:`arguments` returned.
-            seed: of everything in it.
-            device: where its networks are to be.
+            env: environment to train in.
+            arguments: return value of :meth:`arguments`.
+            seed: random seed.
+            device: device of the networks.
 
         Raises:
-            ValueError: an argument is out of its range.
-            TypeError: it does not learn.
+            ValueError: an argument is out of range.
+            TypeError: the algorithm does not learn.
         """
 
     @abstractmethod
     def load(
         self, file: Path, *, env: VecEnv | None = None, device: str = "auto", trust: bool = False
     ) -> BaseAlgorithm:
-        """Read a saved agent.
+        """Load a saved agent.
 
         Args:
-            file: where it is.
-            env: to go on learning in; not needed to predict.
-            device: where its networks are to be.
-            trust: read files that execute what is in them, too.
+            file: the agent's file.
+            env: environment to continue training in; not needed to predict.
+            device: device of the networks.
+            trust: allow file formats that can execute code when they are loaded.
 
         Raises:
-            ValueError: the file is no such agent, or executes code and is not trusted.
-            OSError: it cannot be read.
-            TypeError: it does not learn, and so is not saved.
+            ValueError: the file does not hold such an agent, or its format can execute code and
+                `trust` is False.
+            OSError: the file cannot be read.
+            TypeError: the algorithm does not learn, so its agents are not saved.
         """
 
 
 @dataclass(frozen=True)
 class ImageGoalAlgorithm(Algorithm):
-    """An agent of this library: its files hold numbers only, and runs of it can go on."""
+    """An algorithm of this library: its files hold no code, and its runs can resume."""
 
     presets: tuple[str, ...] = ("compact", "compact-control", "paper", "small")
     presets_of_suites: Mapping[Suite, str] = field(
@@ -211,11 +212,11 @@ class ImageGoalAlgorithm(Algorithm):
 
     @property
     def resumes(self) -> bool:
-        """Always: its checkpoint holds its replay as well."""
+        """Always True: a checkpoint includes the replay."""
         return True
 
     def policy_argument_names(self) -> tuple[str, ...]:
-        """Return the policy's keyword arguments, but for those that are settings of the agent."""
+        """Return the policy's keyword arguments, except those that the agent sets itself."""
         (policy_class,) = self.agent_class().policy_aliases.values()
         settings = self.argument_names()
         return tuple(
@@ -225,7 +226,7 @@ class ImageGoalAlgorithm(Algorithm):
         )
 
     def check_values(self, arguments: Mapping[str, Any]) -> None:
-        """See :meth:`Algorithm.check_values`; networks are built as for the paper's pictures."""
+        """See :meth:`Algorithm.check_values`; builds the networks for the paper's frame size."""
         agent = self.agent_class()(None, **arguments)
         agent.policy_class(_PICTURES, spaces.Discrete(2), lambda _: 1.0, **agent.policy_kwargs)
 
@@ -243,21 +244,21 @@ class ImageGoalAlgorithm(Algorithm):
     def load(
         self, file: Path, *, env: VecEnv | None = None, device: str = "auto", trust: bool = False
     ) -> BaseAlgorithm:
-        """See :meth:`Algorithm.load`; nothing in such a file is executed."""
+        """See :meth:`Algorithm.load`; loading never executes code, so `trust` is not needed."""
         agent: BaseAlgorithm = self.agent_class().load(file, env=env, device=device)
         return agent
 
     def load_checkpoint(self, folder: Path, *, env: VecEnv, device: str = "auto") -> BaseAlgorithm:
-        """Read an agent that is to go on learning where it was.
+        """Load an agent from its newest sound checkpoint, to continue training.
 
         Args:
-            folder: where its checkpoints are.
-            env: made as the one that it learned in.
-            device: where its networks are to be.
+            folder: folder of the checkpoints.
+            env: environment made with the same arguments as the one it was trained in.
+            device: device of the networks.
 
         Raises:
-            ValueError: no checkpoint is sound, or `env` is another.
-            OSError: they cannot be read.
+            ValueError: no checkpoint is sound, or `env` does not match.
+            OSError: the checkpoints cannot be read.
         """
         agent: BaseAlgorithm = self.agent_class().load_checkpoint(folder, env, device)
         return agent
@@ -265,13 +266,13 @@ class ImageGoalAlgorithm(Algorithm):
 
 @dataclass(frozen=True)
 class LibraryAlgorithm(Algorithm):
-    """An algorithm of Stable-Baselines3 or sb3-contrib, to which STOP is an action like others.
+    """An algorithm of Stable-Baselines3 or sb3-contrib, to which STOP is an ordinary action.
 
-    Its checkpoints hold neither its replay nor its random numbers, so that a run of it that was
-    broken off begins anew; and they are pickles, which execute what is in them when they are read.
+    Its saved agents include neither the replay nor the state of random generators, so an
+    interrupted run starts over. They are pickles, which can execute code when they are loaded.
 
     Attributes:
-        settings: arguments that differ from the library's own.
+        settings: arguments that differ from the library's defaults.
         classes: arguments that are classes, as ``"module:Class"``.
     """
 
@@ -279,7 +280,7 @@ class LibraryAlgorithm(Algorithm):
     classes: Mapping[str, str] = field(default_factory=dict)
 
     def argument_names(self) -> tuple[str, ...]:
-        """Return what can be overridden: every argument that is no class."""
+        """Return the names of the settings that can be overridden: all but classes."""
         return tuple(name for name in super().argument_names() if name not in self.classes)
 
     def _preset(self, name: str, steps: int) -> dict[str, Any]:
@@ -290,7 +291,7 @@ class LibraryAlgorithm(Algorithm):
     ) -> BaseAlgorithm:
         """See :meth:`Algorithm.build`."""
         classes = {name: _imported(home) for name, home in self.classes.items()}
-        own = copy.deepcopy(dict(arguments))  # the library adds to its policy_kwargs
+        own = copy.deepcopy(dict(arguments))  # the library modifies its policy_kwargs
         agent: BaseAlgorithm = self.agent_class()(
             "MultiInputPolicy", env, **own, **classes, seed=seed, device=device
         )
@@ -302,8 +303,8 @@ class LibraryAlgorithm(Algorithm):
         """See :meth:`Algorithm.load`."""
         if not trust:
             raise ValueError(
-                f"{file} holds pickles, which execute what is in them: it is read only where "
-                "trust is given"
+                f"{file} holds pickles, which can execute code when they are loaded; it is "
+                "loaded only with trust=True (--trust)"
             )
         agent: BaseAlgorithm = self.agent_class().load(file, env=env, device=device)
         return agent
@@ -311,17 +312,17 @@ class LibraryAlgorithm(Algorithm):
 
 @dataclass(frozen=True)
 class Player(Algorithm):
-    """An agent that has nothing to learn, beside which the others are to be seen."""
+    """An agent that does not learn, as a reference for the others."""
 
     presets: tuple[str, ...] = ("untrained",)
 
     @property
     def learns(self) -> bool:
-        """Never."""
+        """Always False."""
         return False
 
     def argument_names(self) -> tuple[str, ...]:
-        """Return no name: there is nothing to set."""
+        """Return an empty tuple: there are no settings."""
         return ()
 
     def player(self, stop_action: int, seed: int) -> Predictor:
@@ -329,7 +330,7 @@ class Player(Algorithm):
 
         Args:
             stop_action: index of STOP.
-            seed: of what it draws, if it draws anything.
+            seed: random seed, if the agent is random.
         """
         player_class = self.agent_class()
         takes_seed = "seed" in inspect.signature(player_class).parameters
@@ -340,13 +341,13 @@ class Player(Algorithm):
         self, env: VecEnv, arguments: Mapping[str, Any], *, seed: int, device: str
     ) -> BaseAlgorithm:
         """See :meth:`Algorithm.build`."""
-        raise TypeError(f"{self.name} does not learn; it is made by player()")
+        raise TypeError(f"{self.name} does not learn; use player() to make it")
 
     def load(
         self, file: Path, *, env: VecEnv | None = None, device: str = "auto", trust: bool = False
     ) -> BaseAlgorithm:
         """See :meth:`Algorithm.load`."""
-        raise TypeError(f"{self.name} does not learn, and so is not saved")
+        raise TypeError(f"{self.name} does not learn, so there is no file to load")
 
 
 def _imported(home: str) -> Any:
@@ -355,21 +356,21 @@ def _imported(home: str) -> Any:
 
 
 _LABELS = MappingProxyType({"reward": "labels"})
-"""Algorithms without relabelling never meet the picture of a goal by chance; they are paid by
-the labels, which is a privilege that the others do not have."""
+"""Without relabelling, an algorithm almost never sees a frame equal to the goal, so these are
+rewarded by labels: an advantage over the others, which do not see labels."""
 
 _OFF_POLICY: Mapping[str, Any] = MappingProxyType(
     {
         "buffer_size": 1_000_000,
         "learning_starts": 1_000,
-        # With the usual eight environments an update for every four steps, as the library has it.
+        # With the default eight environments, one update per four steps, as in the library.
         "train_freq": 1,
         "gradient_steps": 2,
         "target_update_interval": 1_000,
         "exploration_fraction": 0.3,
     }
 )
-"""What the library's own numbers, made for millions of steps, are here."""
+"""Replacements for the library's defaults, which are meant for millions of steps."""
 
 _FRAME_BUFFER = MappingProxyType({"replay_buffer_class": "glamor_gym.replay:HindsightFrameBuffer"})
 
@@ -409,14 +410,14 @@ _ROWS = (
 )
 
 ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType({row.name: row for row in _ROWS})
-"""Every algorithm by name: this library's, others' beside them, and those that learn nothing."""
+"""Algorithms by name: this library's, those of other libraries, and agents that do not learn."""
 
 
 def get_algorithm(name: str) -> Algorithm:
     """Return an algorithm by its name.
 
     Raises:
-        ValueError: there is none; the message names the nearest ones.
+        ValueError: there is no such algorithm; the message suggests similar names.
     """
     if not isinstance(name, str):
         raise ValueError(f"agent must be a name such as 'glamor', got {type(name).__name__}")

@@ -1,9 +1,9 @@
-"""What pictures do not tell: equal pictures with different labels, and goals that come for free.
+"""Aliasing: equal pictures with different labels, and goals that are reached by chance.
 
-In: a task. Out: an :class:`Aliasing`: how often random play shows one picture for states that the
-labels tell apart, what the random and the no-op agent reach on the task's goals, and how high an
-agent could come if goal labels were read one step after the goal picture (``label_lag=1``, as in
-the code the paper's authors released), even if it reproduced every picture exactly.
+In: a task. Out: an :class:`Aliasing`: how often random play shows the same picture for states with
+different labels; the success rates of the random and the no-op agent; and an upper bound on success
+if goal labels were read one step after the goal picture (``label_lag=1``, as in the code the
+paper's authors released), which holds even for an agent that reproduces every picture exactly.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ from glamor_gym.tasks import Task, get_task
 from glamor_gym.wrappers import label_tolerance, make_pipeline
 
 HASH_SEED = 20201204
-"""Of the multipliers of :func:`hash_frames`: any will do, so long as it stays the same."""
+"""Seed of the multipliers of :func:`hash_frames`; arbitrary, but fixed."""
 
 _CHUNK = 256
-"""Frames hashed at once: a few megabytes of 64-bit pixels."""
+"""Frames hashed at a time: a few megabytes of 64-bit pixels."""
 
 
 class Share(NamedTuple):
-    """A counted share with its 95 % Wilson interval."""
+    """A proportion with its 95 % Wilson interval."""
 
     rate: float
     low: float
     high: float
     of: int
-    """Of how many."""
+    """Number of cases."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One picture that hides the most different labels.
+    """The picture whose labels differ most.
 
     Attributes:
         picture: uint8 (H, W), or float32 (d,) for vectors.
-        times: how often it was seen.
-        low: label → the least value it had under this picture.
-        high: label → the greatest.
+        times: number of moments that show it.
+        low: label → its smallest value under this picture.
+        high: label → its largest value under this picture.
     """
 
     picture: NDArray[Any]
@@ -61,25 +61,26 @@ class Example:
 
 @dataclass(frozen=True)
 class Aliasing:
-    """What came of one task.
+    """Aliasing of one task.
 
     Attributes:
-        task: its name.
-        episodes: random episodes that were played.
-        full_length: how many of them lasted for all T steps.
-        frames: moments that were compared: after at least one step, and with the world still on.
-        pictures: how many different pictures they show.
-        aliased: share of the moments whose picture was also seen with other labels.
-        ambiguous: share of the moments whose picture was also seen with labels that are too far
-            from theirs to count as the same goal.
-        pairs_differ: of two moments with the same picture, how often their labels differ; NaN
-            where no picture came twice.
-        random: what acting at random reaches on the task's 30 goals.
-        noop: what ending every episode at once reaches on them.
-        lag_ceiling: share of full-length episodes whose last two moments count as the same goal:
-            the most that an agent could reach if labels came one step after pictures.
+        task: name of the task.
+        episodes: number of random episodes.
+        full_length: number of episodes that lasted all T steps.
+        frames: number of moments compared: those after each step that did not end the game.
+        pictures: number of different pictures among them.
+        aliased: share of moments whose picture also occurs with other labels.
+        ambiguous: share of moments whose picture also occurs with labels too far from theirs to
+            count as the same goal.
+        pairs_differ: share of pairs of moments with the same picture whose labels differ; NaN if no
+            picture occurs twice.
+        random: success rate of the random agent on the task's 30 goals.
+        noop: success rate of the no-op agent, which ends every episode at once.
+        lag_ceiling: share of full-length episodes whose last two moments count as the same goal: an
+            upper bound on success if labels were read one step after pictures; None if no episode
+            has full length.
         lag_ceiling_goals: the same for the task's 30 goals and the labels one step after them.
-        example: the picture with the largest disagreement; None where there is none.
+        example: the picture whose labels differ most; None if nothing is aliased.
     """
 
     task: str
@@ -105,13 +106,13 @@ def measure_aliasing(
     seed: int = 0,
     progress: Callable[[int, int], object] | None = None,
 ) -> Aliasing:
-    """Play a task at random and count.
+    """Measure aliasing on a task, from random play.
 
     Args:
         task: a row of the task table, or its name or id.
-        episodes: random episodes that are played to compare their pictures.
-        episodes_per_goal: how often the random and the no-op agent try each of the 30 goals.
-        seed: of worlds and actions.
+        episodes: number of random episodes whose pictures are compared.
+        episodes_per_goal: episodes per goal for the random and the no-op agent.
+        seed: random seed of environments and actions.
         progress: called after each random episode with the number done and `episodes`.
 
     Raises:
@@ -155,25 +156,25 @@ def measure_aliasing(
 
 
 class Counts(NamedTuple):
-    """What :func:`count_aliases` found among n moments."""
+    """Result of :func:`count_aliases` for n moments."""
 
     pictures: int
     """Number of different pictures."""
     aliased: NDArray[np.bool_]
-    """(n,) whether the moment's picture was also seen with other labels."""
+    """(n,) whether the moment's picture also occurs with other labels."""
     ambiguous: NDArray[np.bool_]
-    """(n,) whether one of those is beyond the tolerance."""
+    """(n,) whether it also occurs with labels beyond the tolerance from the moment's own."""
     disagreement: NDArray[np.float64]
-    """(n,) the largest difference of a label under the same picture, in tolerances."""
+    """(n,) largest difference of a label under the same picture, in tolerances."""
     pairs_differ: float
     """Share of the pairs with the same picture whose labels differ; NaN without such pairs."""
 
 
 def hash_frames(frames: NDArray[Any]) -> NDArray[np.uint64]:
-    """Return a fingerprint of 128 bits for each frame: equal frames, equal fingerprints.
+    """Return a 128-bit hash of each frame; equal frames have equal hashes.
 
-    Two sums of all bytes, each times an odd random 64-bit number of its own, modulo 2⁶⁴
-    (multilinear hashing; Dietzfelbinger, 1996): two different frames get the same fingerprint
+    Each half is the sum modulo 2⁶⁴ of all bytes, each multiplied by its own random odd 64-bit
+    number (multilinear hashing; Dietzfelbinger, 1996). Two different frames have the same hash
     with a probability below 2⁻¹¹².
 
     Args:
@@ -198,9 +199,9 @@ def count_aliases(
     """Compare the labels of moments that show the same picture.
 
     Args:
-        hashes: (n, 2) fingerprints of the pictures, n ≥ 1.
-        labels: (n, L) at the same moments.
-        tolerances: (L,) by how much each label may miss a goal's; it has to be less.
+        hashes: (n, 2) hashes of the pictures, n ≥ 1.
+        labels: (n, L) labels at the same moments.
+        tolerances: (L,) difference from a goal's label below which each label counts as reached.
     """
     _, group, sizes = np.unique(hashes, axis=0, return_inverse=True, return_counts=True)
     group = group.reshape(-1)
@@ -210,7 +211,7 @@ def count_aliases(
     high = np.maximum.reduceat(labels[order], firsts, axis=0)[group]
     farthest = (np.maximum(high - labels, labels - low) / tolerances).max(axis=1)
 
-    # Pairs with one picture, less those that have their labels in common as well.
+    # Pairs with the same picture, minus those that also have the same labels.
     states = np.concatenate([group[:, None], labels], axis=1)
     _, state_sizes = np.unique(states, axis=0, return_counts=True)
     same_picture, same_state = _pairs(sizes), _pairs(state_sizes)
@@ -230,7 +231,7 @@ def _pairs(sizes: NDArray[np.int64]) -> int:
 def _near(
     labels: NDArray[np.float64], others: NDArray[np.float64], tolerances: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Return (n,) whether each row of labels would count as the other, all (n, L)."""
+    """Return (n,) whether each row of `labels` (n, L) is within tolerance of that of `others`."""
     return np.asarray((np.abs(others - labels) < tolerances).all(axis=1))
 
 
@@ -260,7 +261,7 @@ class _Play(NamedTuple):
     """Moments of random play."""
 
     frames: NDArray[Any]
-    """(n, …) one observation a moment, not stacked."""
+    """(n, …) one observation per moment, without frame stacking."""
     labels: NDArray[np.float64]
     """(n, L)."""
     last_steps: NDArray[np.float64]
@@ -297,7 +298,7 @@ def _play_episode(
     labels: NDArray[np.float64],
     horizon: int,
 ) -> int:
-    """Write one episode to the beginning of the arrays; return how many moments it had."""
+    """Write one episode to the start of the arrays; return its number of moments."""
     actions = cast(spaces.Discrete, world.action_space)
     world.reset()
     for step in range(horizon):

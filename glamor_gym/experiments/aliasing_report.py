@@ -1,6 +1,6 @@
-"""The aliasing report: a table, a picture and a page.
+"""The aliasing report: a table, a figure and a page.
 
-In: an :class:`~glamor_gym.experiments.aliasing.Aliasing` a task. Out: ``aliasing.csv``,
+In: one :class:`~glamor_gym.experiments.aliasing.Aliasing` per task. Out: ``aliasing.csv``,
 ``aliasing.png`` and ``aliasing.html`` in a folder.
 """
 
@@ -40,15 +40,15 @@ _SHARES = ("aliased", "ambiguous", "random", "noop", "lag_ceiling", "lag_ceiling
 def write_aliasing_report(
     rows: Sequence[Aliasing], folder: str | os.PathLike[str], details: dict[str, str]
 ) -> Path:
-    """Write everything about some tasks into a folder.
+    """Write the aliasing report of some tasks into a folder.
 
     Args:
-        rows: one a task, at least one.
-        folder: is made where it is missing.
-        details: what it takes to run this again, by name.
+        rows: one per task, at least one.
+        folder: output folder; created if missing.
+        details: name → value of what is needed to reproduce the report.
 
     Returns:
-        The page.
+        Path of the page.
 
     Raises:
         OSError: a file cannot be written.
@@ -71,7 +71,7 @@ def write_aliasing_report(
 
 
 def aliasing_table(rows: Sequence[Aliasing]) -> pd.DataFrame:
-    """Return a row a task: its counts, and each share with its interval and of how many it is."""
+    """Return one row per task: counts, and each share with its interval and number of cases."""
     return pd.DataFrame([_flat(row) for row in rows])
 
 

@@ -1,12 +1,11 @@
-"""Memory that training gives back a hundred times a second, kept at hand.
+"""Keep freed memory in the process, for faster updates.
 
-In: nothing. Out: a C library that no longer returns what is freed to the system.
+In: nothing. Out: a C library that no longer returns freed memory to the operating system.
 
-Every update frees some hundred megabytes and takes them again. glibc hands part of that back to the
-kernel each time, which has to clear the same pages anew: 2000 to 3000 page faults an update, 2 to
-10 % of its time (`preset("compact-control")`, one and two threads). What a process holds at its
-peak stays what it was, for that is what every update needs; the replay's memory is mapped by itself
-and has no part in this.
+Every update frees about a hundred megabytes and allocates them again. glibc returns part of them to
+the kernel each time, which has to zero the same pages again: 2000 to 3000 page faults per update, 2
+to 10 % of its time (`preset("compact-control")`, one and two threads). Peak memory stays the same,
+since every update needs that much; the replay is mapped separately and not affected.
 """
 
 from __future__ import annotations
@@ -16,15 +15,15 @@ import sys
 
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
-_LARGEST_KEPT = 32 * 2**20  # the most that glibc takes for M_MMAP_THRESHOLD
+_LARGEST_KEPT = 32 * 2**20  # the maximum that glibc accepts for M_MMAP_THRESHOLD
 _NEVER = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep what it frees; for processes that train until they end.
+    """Make this process keep the memory that it frees; for processes that train until they end.
 
     Returns:
-        Whether the C library can be told so: glibc can.
+        Whether the C library supports it; glibc does.
     """
     if not sys.platform.startswith("linux"):
         return False

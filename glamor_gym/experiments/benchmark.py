@@ -1,17 +1,17 @@
-"""A benchmark: algorithms × tasks × seeds, all with one budget of steps and the same goals.
+"""A benchmark: algorithms × tasks × seeds, all with the same budget of steps and the same goals.
 
-In: the names of algorithms and tasks, seeds and a budget. Out: a folder::
+In: names of algorithms and tasks, seeds and a budget. Out: a folder::
 
-    runs/TASK-ALGORITHM-SEED/   a run each
-    benchmark.json              what was typed, and from which source
-    results.csv                 a row a run
-    curves.csv                  a row an evaluation
-    table.md                    goals reached beside the paper's, for a README
-    report.html                 all of it as one page
+    runs/TASK-ALGORITHM-SEED/   one folder per run
+    benchmark.json              the commands as typed, and the version of the source
+    results.csv                 one row per run
+    curves.csv                  one row per evaluation
+    table.md                    goals reached, next to the paper's, for a README
+    report.html                 all of it on one page
 
-A run that is finished is not made again, so that the same command goes on with a benchmark that
-was broken off, and a larger one takes over what a smaller one has done. Runs of one algorithm and
-preset differ in task and seed alone; all of them together can go on to more steps.
+Finished runs are not repeated: the same command continues an interrupted benchmark, and a larger
+benchmark reuses the runs of a smaller one in the same folder. Runs of the same algorithm and preset
+may differ only in task and seed; all of them together can be extended to more steps.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from glamor_gym.untrusted import read_json
 
 @dataclass(frozen=True)
 class BenchmarkRecord:
-    """What is known of a benchmark beside its runs.
+    """The record of a benchmark, apart from its runs.
 
     Attributes:
-        commands: what was typed, to begin it and each time it went on.
-        commit: of the source, where it was run from a checkout.
+        commands: all command lines of this benchmark, as typed.
+        commit: commit of the source; empty if not run from a checkout.
         versions: library → version.
     """
 
@@ -51,7 +51,7 @@ class BenchmarkRecord:
 
 
 class ExperimentFolder:
-    """A folder of runs that belong together: where what is.
+    """The folder of an experiment, and the paths of its files.
 
     Args:
         path: the folder, which need not exist.
@@ -68,7 +68,7 @@ class ExperimentFolder:
         return RunFolder(self.runs / run_name(spec))
 
     def run_folders(self) -> list[RunFolder]:
-        """Return the folders of all runs that were begun, in the order of their names."""
+        """Return the folders of all runs that were started, sorted by name."""
         if not self.runs.is_dir():
             return []
         return [RunFolder(path) for path in sorted(self.runs.iterdir()) if path.is_dir()]
@@ -88,10 +88,10 @@ class BenchmarkFolder(ExperimentFolder):
         self.table_file = self.path / "table.md"
 
     def record(self) -> BenchmarkRecord:
-        """Return what is known of the benchmark.
+        """Return the record of the benchmark.
 
         Raises:
-            ValueError: there is none, or its file is damaged.
+            ValueError: there is no benchmark, or its file is damaged.
         """
         try:
             return BenchmarkRecord(**read_json(self.record_file))
@@ -103,11 +103,11 @@ class BenchmarkFolder(ExperimentFolder):
             raise ValueError(f"{self.record_file} is damaged: {error}") from error
 
     def add_command(self, command: str) -> None:
-        """Write down what was typed to begin the benchmark, or to go on with it.
+        """Append a command line to the record.
 
         Raises:
-            ValueError: the file that is there is damaged.
-            OSError: it cannot be written.
+            ValueError: the existing record is damaged.
+            OSError: the record cannot be written.
         """
         before = self.record().commands if self.record_file.is_file() else []
         record = {
@@ -120,7 +120,7 @@ class BenchmarkFolder(ExperimentFolder):
 
 
 def run_name(spec: RunSpec) -> str:
-    """Return the name of a run within its experiment, which is that of its folder."""
+    """Return the name of a run within its experiment: the name of its folder."""
     name = f"{get_task(spec.task).name}-{spec.variant or spec.algorithm}-{spec.seed}"
     return name if spec.goals == "eval" else f"{name}-{spec.goals}"
 
@@ -134,21 +134,21 @@ def benchmark_specs(
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
     **budget: Any,
 ) -> list[RunSpec]:
-    """Return every run of a benchmark, the first seed of everything first.
+    """Return the specs of all runs of a benchmark; all runs of the first seed come first.
 
     Args:
         tasks: names or ids.
         algorithms: names in :data:`~glamor_gym.experiments.ALGORITHMS`.
-        seeds: of the runs.
-        preset: of the algorithms that have one of this name; the others take their usual one.
+        seeds: random seeds of the runs.
+        preset: preset for the algorithms that have it; the others use their default.
         overrides: algorithm → settings that differ from the preset's.
-        **budget: what all runs have in common: the other fields of
-            :class:`~glamor_gym.experiments.RunSpec`.
+        **budget: the other fields of :class:`~glamor_gym.experiments.RunSpec`, the same for all
+            runs.
 
     Raises:
-        ValueError: a name is unknown, comes twice, or is missing; no algorithm has the preset;
-            there is no such setting; or a number is out of its range.
-        TypeError: a setting has a value of another type.
+        ValueError: there are no tasks, algorithms or seeds, or one is unknown or given twice; no
+            algorithm has the preset; there is no such setting; or a number is out of range.
+        TypeError: a setting has a value of the wrong type.
     """
     tasks = distinct("tasks", [get_task(task).name for task in tasks])
     algorithms = distinct("agents", algorithms)
@@ -160,8 +160,8 @@ def benchmark_specs(
         raise ValueError(f"preset must be one of {', '.join(known)}, got {preset!r}")
     if unknown := set(overrides) - set(algorithms):
         raise ValueError(
-            f"settings are given for {', '.join(sorted(unknown))}, which is not run; they begin "
-            f"with the name of one that is: {', '.join(algorithms)}"
+            f"settings must begin with the name of an agent that is run "
+            f"({', '.join(algorithms)}), got {', '.join(sorted(unknown))}"
         )
     settled = [
         AlgorithmSpec(name, preset if preset in presets[name] else None, overrides.get(name, {}))
@@ -173,7 +173,7 @@ def benchmark_specs(
         for task in tasks
         for algorithm in settled
     ]
-    # One of each kind: they differ in task and seed alone.
+    # One per algorithm and preset: the others differ only in task and seed.
     for spec in {(spec.algorithm, spec.chosen_preset): spec for spec in specs}.values():
         algorithm = get_algorithm(spec.algorithm)
         algorithm.check_values(algorithm.arguments(spec.chosen_preset, spec.overrides, spec.steps))
@@ -181,15 +181,15 @@ def benchmark_specs(
 
 
 def jobs_to_do(specs: Sequence[RunSpec], folder: ExperimentFolder, **arguments: Any) -> list[Job]:
-    """Return a job for each run that is not finished, or whose page is missing.
+    """Return a job for each run that is not finished or has no report.
 
     Args:
-        specs: every run.
-        folder: of the experiment.
+        specs: specs of all runs.
+        folder: folder of the experiment.
         **arguments: the other fields of :class:`~glamor_gym.experiments.worker.Job`.
 
     Raises:
-        ValueError: a run that is there is another one than asked for.
+        ValueError: an existing run differs from the requested one.
     """
     runs = [(spec, folder.run(spec)) for spec in specs]
     return [
@@ -200,14 +200,14 @@ def jobs_to_do(specs: Sequence[RunSpec], folder: ExperimentFolder, **arguments: 
 
 
 def check_benchmark(specs: Sequence[RunSpec], folder: ExperimentFolder) -> None:
-    """Check that the runs that are asked for can stand in one table with those that are there.
+    """Check that the requested runs are comparable with the existing ones.
 
     Args:
-        specs: every run that is asked for; those of them that are there may have fewer steps yet.
-        folder: of the benchmark.
+        specs: specs of all requested runs; those that exist may have fewer steps so far.
+        folder: folder of the benchmark.
 
     Raises:
-        ValueError: settings, environment or budget of a run that is there are other ones.
+        ValueError: an existing run has other settings, another environment or another budget.
     """
     kinds = {(spec.algorithm, spec.chosen_preset): spec for spec in specs}
     asked = {folder.run(spec).path for spec in specs}
@@ -220,14 +220,14 @@ def check_benchmark(specs: Sequence[RunSpec], folder: ExperimentFolder) -> None:
 
 
 def distinct(name: str, values: Iterable[Any]) -> list[Any]:
-    """Return values, of which there is one at least and none comes twice.
+    """Return the values as a list after checking that there is at least one and none is repeated.
 
     Raises:
-        ValueError: it is not so.
+        ValueError: there is none, or one is repeated.
     """
     listed = list(values)
     if not listed:
-        raise ValueError(f"{name} must name at least one")
+        raise ValueError(f"{name} must not be empty")
     if len(set(listed)) < len(listed):
         raise ValueError(f"{name} must differ, got {', '.join(map(str, listed))}")
     return listed

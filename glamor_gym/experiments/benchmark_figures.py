@@ -1,7 +1,6 @@
-"""The figures of a benchmark's page, drawn by Matplotlib.
+"""The figures of a benchmark's report, drawn with Matplotlib.
 
-In: estimates as :mod:`glamor_gym.experiments.results` makes them. Out: pictures for light pages
-and for dark ones.
+In: estimates from :mod:`glamor_gym.experiments.results`. Out: figures for light and for dark pages.
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ from glamor_gym.report.style import (
 from glamor_gym.types import EvaluationResult
 
 COLUMNS = 4
-"""Panels in a row."""
+"""Number of panels per row."""
 
 LINES: Mapping[str, str] = {"random": ":", "noop": "--"}
-"""Line styles of those that share a colour; all others are drawn through."""
+"""Line styles of agents that share a colour; all others have solid lines."""
 
 
 def title_of(agent: str) -> str:
-    """Return how an algorithm is called in print."""
+    """Return the name of an algorithm in reports."""
     return ALGORITHMS[agent].title if agent in ALGORITHMS else agent
 
 
@@ -50,10 +49,10 @@ def colour_of(agent: str) -> str:
 
 
 def estimate_bars(estimates: Mapping[str, tuple[float, float, float]]) -> Plot:
-    """Return rates of algorithms with their intervals, the best on top.
+    """Plot the rates of algorithms with their intervals, the best on top.
 
     Args:
-        estimates: algorithm → (rate, low, high); the ends are NaN where they are not known.
+        estimates: algorithm → (rate, low, high); low and high are NaN if unknown.
     """
     ranked = sorted(estimates.items(), key=lambda item: -item[1][0])
     return rate_bars(
@@ -71,10 +70,10 @@ def estimate_bars(estimates: Mapping[str, tuple[float, float, float]]) -> Plot:
 
 
 def learning_curves(estimates: pd.DataFrame) -> Plot:
-    """Return one panel with the curves of all algorithms.
+    """Plot the curves of all algorithms in one panel.
 
     Args:
-        estimates: what :func:`~glamor_gym.experiments.results.curve_estimates` returned.
+        estimates: return value of :func:`~glamor_gym.experiments.results.curve_estimates`.
     """
     with styled():
         figure, axes = canvas(height=3.6)
@@ -86,11 +85,11 @@ def learning_curves(estimates: pd.DataFrame) -> Plot:
 
 
 def task_panels(estimates: Mapping[str, pd.DataFrame], published: Mapping[str, float]) -> Plot:
-    """Return a panel with the curves of all algorithms for each task.
+    """Plot the curves of all algorithms, one panel per task.
 
     Args:
-        estimates: task → see :func:`learning_curves`; at least one.
-        published: task → GLAMOR's rate in the paper, where there is one.
+        estimates: task → estimates as in :func:`learning_curves`; at least one task.
+        published: task → GLAMOR's rate in the paper, if it has one.
     """
     columns = min(COLUMNS, len(estimates))
     rows = -(-len(estimates) // columns)
@@ -124,7 +123,7 @@ def task_panels(estimates: Mapping[str, pd.DataFrame], published: Mapping[str, f
 
 
 def draw_curves(axes: Axes, estimates: pd.DataFrame) -> None:
-    """Draw a curve for each algorithm, with its interval where that is known."""
+    """Draw a curve for each algorithm, with its interval if known."""
     for agent, points in estimates.groupby("agent", sort=False):
         name, colour = str(agent), colour_of(str(agent))
         known = points.dropna(subset=["low", "high"])
@@ -144,13 +143,13 @@ def draw_curves(axes: Axes, estimates: pd.DataFrame) -> None:
 
 
 def distance_curves(results: Mapping[str, Sequence[EvaluationResult]]) -> Plot | None:
-    """Return the success rate of each algorithm by how far a goal was from the start.
+    """Plot the success rate of each algorithm by the distance of goals from the start.
 
     Args:
-        results: algorithm → evaluations, whose goals count alike.
+        results: algorithm → evaluations; all of their goals have equal weight.
 
     Returns:
-        None where no evaluation knows the distances.
+        The plot; None if no evaluation has distances.
     """
     rates = {agent: _rates_by_distance(found) for agent, found in results.items()}
     if not any(np.isfinite(values).any() for values in rates.values()):

@@ -1,7 +1,7 @@
-"""The page of a benchmark: all of its runs, side by side and beside the paper.
+"""The report of a benchmark: its runs compared with each other and with the paper.
 
 In: the folder of a benchmark. Out: its ``results.csv``, ``curves.csv``, ``table.md`` and
-``report.html``, a page that holds its figures and films in itself.
+``report.html``, a self-contained page with figures and videos.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ from glamor_gym.tasks import TASKS, get_task
 from glamor_gym.types import EpisodeFrames, EvaluationResult
 
 FILMS = 1
-"""For how many goals of each task every algorithm is shown."""
+"""Number of goals per task for which videos of every algorithm are shown."""
 
 
 def write_benchmark_report(folder: BenchmarkFolder) -> Path:
-    """Write the tables and the page of a benchmark from what its runs have come to so far.
+    """Write the tables and the report of a benchmark from the runs so far.
 
     Returns:
-        The page.
+        Path of the report.
 
     Raises:
-        ValueError: there is no benchmark, none of its runs was begun, or a file is damaged.
+        ValueError: there is no benchmark, none of its runs was started, or a file is damaged.
         OSError: a file cannot be written.
     """
     record, runs = folder.record(), folder.run_folders()
@@ -82,13 +82,13 @@ def render_benchmark(
     evaluations: Mapping[tuple[str, str, int], EvaluationResult],
     pages: Mapping[str, str],
 ) -> str:
-    """Return the page as HTML.
+    """Return the report as HTML.
 
     Args:
-        record: what was typed, and from which source.
-        results: a row a run, see :func:`~glamor_gym.experiments.results.results_table`.
-        curves: a row an evaluation.
-        evaluations: (task, algorithm, seed) → the last evaluation of that run.
+        record: commands and versions.
+        results: one row per run, see :func:`~glamor_gym.experiments.results.results_table`.
+        curves: one row per evaluation, see :func:`~glamor_gym.experiments.results.curves_table`.
+        evaluations: (task, algorithm, seed) → final evaluation of that run.
         pages: see :func:`~glamor_gym.experiments.results.run_pages`.
     """
     tasks = [task for task in TASKS if task in set(results["task"])]
@@ -143,7 +143,7 @@ def render_benchmark(
 
 
 def last_evaluations(runs: Sequence[RunFolder]) -> dict[tuple[str, str, int], EvaluationResult]:
-    """Return the last evaluation of each run that has one, by task, algorithm and seed."""
+    """Return the final evaluation of each run that has one, by task, algorithm and seed."""
     found = {}
     for run in runs:
         if is_readable(run) and (result := run.evaluation()) is not None:
@@ -153,25 +153,25 @@ def last_evaluations(runs: Sequence[RunFolder]) -> dict[tuple[str, str, int], Ev
 
 
 def _budget(results: pd.DataFrame) -> str:
-    """Return the steps that the learning agents have taken."""
+    """Return the steps taken by the agents that learn, as text."""
     learning = [name for name, algorithm in ALGORITHMS.items() if algorithm.learns]
     chosen = results["agent"].isin(learning) & (results["state"] == "finished")
     steps = results.loc[chosen, "steps"]
     if steps.empty:
         return "–"
     least, most = int(steps.min()), int(steps.max())
-    # Environments side by side take their last steps together.
+    # Parallel environments take their last steps together, so counts differ slightly.
     return f"{most:,}" if most - least <= 0.01 * most else f"{least:,} to {most:,}"
 
 
 def _caution(scores: Mapping[str, pd.DataFrame]) -> str:
-    """Return what is to be said of intervals over seeds; nothing where there are enough."""
+    """Return a caution about intervals over seeds; empty if there are enough seeds."""
     few = any(1 < len(table) < ENOUGH_SEEDS for table in scores.values())
     return f", too narrow with fewer than {ENOUGH_SEEDS} of them" if few else ""
 
 
 def _seeds_in_words(scores: Mapping[str, pd.DataFrame]) -> str:
-    """Return the seeds behind the figures of each algorithm; once, where all have the same."""
+    """Return the seeds of each algorithm as text, or just once if all have the same."""
     named = {agent: ", ".join(map(str, table.index)) for agent, table in scores.items()}
     if len(set(named.values())) == 1:
         return next(iter(named.values()))
@@ -187,12 +187,12 @@ def _published_glamor(tasks: Mapping[str, Any]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Cell:
-    """What an algorithm reached on a task.
+    """Result of an algorithm on a task.
 
     Attributes:
-        rate: mean over seeds; None where no run is finished.
-        spread: of it, in words.
-        best: whether no algorithm that learns reached more.
+        rate: mean success rate over seeds; None if no run is finished.
+        spread: standard deviation over seeds, or the interval of a single seed, as text.
+        best: whether it is the best of the algorithms that learn.
     """
 
     rate: float | None
@@ -202,7 +202,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class TableRow:
-    """One task: what was reached here, and in the paper."""
+    """Results on one task, ours and the paper's."""
 
     task: str
     cells: list[Cell]
@@ -225,7 +225,7 @@ def _table_row(task: str, agents: Sequence[str], finished: pd.DataFrame) -> Tabl
 
 
 def _cell(rows: pd.DataFrame, best: float | None) -> Cell:
-    """Return the mean over seeds with their standard deviation; of one seed, its interval."""
+    """Return the mean and standard deviation over seeds; for one seed, its 95 % interval."""
     if rows.empty:
         return Cell(None)
     rate = float(rows["success_rate"].mean())
@@ -243,7 +243,7 @@ def _cell(rows: pd.DataFrame, best: float | None) -> Cell:
 
 @dataclass(frozen=True)
 class FilmRow:
-    """One goal of a task, and what each algorithm did about it."""
+    """One goal of a task, and an episode of each algorithm towards it."""
 
     task: str
     goal: EpisodeFrames
@@ -255,7 +255,7 @@ def _films(
     agents: Sequence[str],
     evaluations: Mapping[tuple[str, str, int], EvaluationResult],
 ) -> list[FilmRow]:
-    """Choose the goals of a task on which the algorithms differ most, with their first seeds."""
+    """Choose the goals of a task on which the algorithms' first seeds differ most."""
     episodes: dict[str, dict[int, EpisodeFrames]] = {}
     for agent in agents:
         seeds = sorted(seed for name, other, seed in evaluations if (name, other) == (task, agent))

@@ -1,6 +1,6 @@
-"""The table of a benchmark, for a README: what was reached, by which budget, beside the paper.
+"""The results table of a benchmark, for a README, with the paper's results.
 
-In: the results of its runs, and of their evaluations by held-out goals. Out: a table in Markdown.
+In: the results of its runs, and their evaluations on held-out goals. Out: a Markdown table.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ UNKNOWN = "–"
 
 
 def held_out_results(runs: Sequence[RunFolder]) -> dict[str, EvaluationResult]:
-    """Return the evaluations by held-out goals, by the names of the runs' folders.
+    """Return the evaluations on held-out goals, by the names of the runs' folders.
 
     Args:
-        runs: folders; one that ``glamor-gym evaluate RUN --goals held-out`` was not said of is
-            left out.
+        runs: run folders; those without results of ``glamor-gym evaluate RUN --goals held-out`` are
+            skipped.
 
     Raises:
         ValueError: the file of such an evaluation is damaged.
@@ -46,16 +46,16 @@ def held_out_results(runs: Sequence[RunFolder]) -> dict[str, EvaluationResult]:
 
 
 def benchmark_table(results: pd.DataFrame, held_out: Mapping[str, EvaluationResult]) -> str:
-    """Return a row for each task and algorithm that has finished runs.
+    """Return a Markdown table with one row per task and algorithm that has finished runs.
 
-    Where there are several algorithms, they have a column. Of one seed, the 95 % interval of its
-    episodes stands beside its rate; of several, the rate of each beside their mean. GLAMOR's rates
-    are bold where they are the paper's or better, and marked ``~`` where they are within its spread
-    below.
+    The column of algorithms is omitted if there is only one. A rate is followed by the 95 %
+    interval of its episodes for a single seed, and by the rates of all seeds for several. GLAMOR's
+    rates are bold if they reach the paper's mean, and marked ``~`` if they are below it by at most
+    the paper's standard deviation.
 
     Args:
-        results: a row a run, see :func:`~glamor_gym.experiments.results.results_table`.
-        held_out: see :func:`held_out_results`.
+        results: one row per run, see :func:`~glamor_gym.experiments.results.results_table`.
+        held_out: return value of :func:`held_out_results`.
     """
     finished = results[results["state"] == "finished"]
     rows = [
@@ -97,7 +97,7 @@ def _row(
 
 
 def _budget(runs: pd.DataFrame) -> str:
-    """Return the steps of a run and the minutes that it took, or the least and the most."""
+    """Return the steps of the runs, and their minutes or the range of these."""
     steps = [f"{steps / 1000:,.10g}k" for steps in sorted(set(runs["steps"]))]
     minutes = sorted({round(minutes) for minutes in runs["train_minutes"]})
     span = str(minutes[0]) if len(minutes) == 1 else f"{minutes[0]}–{minutes[-1]}"
@@ -107,7 +107,7 @@ def _budget(runs: pd.DataFrame) -> str:
 def _with_spread(
     rates: Sequence[float], interval: tuple[float, float], published: Rate | None
 ) -> str:
-    """Return the mean of rates with what is known of its error, marked as the paper's compares."""
+    """Return the mean rate with its interval or the seeds' rates, marked against the paper's."""
     mean = sum(rates) / len(rates)
     low, high = interval
     text = f"{mean:.2f}"

@@ -1,7 +1,7 @@
-"""Engines: who works on the runs of a benchmark, here in processes of this machine.
+"""Engines, which execute the runs of an experiment; here, in processes on this machine.
 
-In: jobs. Out: nothing but their folders, in which each run's status stands. The engine that works
-on the machines of a Ray cluster is in :mod:`glamor_gym.experiments.ray_engine`.
+In: jobs. Out: their folders, each with the status of its run. The engine that uses a Ray cluster is
+in :mod:`glamor_gym.experiments.ray_engine`.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ from glamor_gym.experiments.worker import Job, carry_out
 from glamor_gym.tasks import get_task
 
 TICK_SECONDS = 0.5
-"""How long an engine waits for news before it calls `tick`."""
+"""Longest time in seconds that an engine waits for an event before it calls `tick`."""
 
 
 class Engine(Protocol):
-    """Carries out jobs, several at once."""
+    """Executes jobs, several at a time."""
 
     def carry_out(self, jobs: Sequence[Job], tick: Callable[[], object]) -> None:
-        """Carry out all jobs; what came of each is told by its status.
+        """Execute all jobs; their outcomes are in their status files.
 
         Args:
-            jobs: in the order in which they are begun.
-            tick: called about every :data:`TICK_SECONDS`, and when all is done.
+            jobs: the jobs, which are started in this order.
+            tick: called about every :data:`TICK_SECONDS`, and when all jobs have ended.
 
         Raises:
-            KeyboardInterrupt: after those that were running have saved what they had.
+            KeyboardInterrupt: Ctrl-C was pressed; running jobs have saved their state.
         """
         ...
 
 
 class LocalEngine:
-    """Gives each job a process, so many at a time.
+    """Executes each job in a process of its own.
 
     Args:
-        jobs: how many run at a time, at least 1.
-        retries: how often a run is taken up again whose process died (not one that failed with
-            an error: it would fail again).
+        jobs: number of jobs at a time, at least 1.
+        retries: how often a run is restarted if its process dies. A run that fails with an error
+            is not restarted, since it would fail again.
 
     Raises:
         ValueError: a number is too small.
@@ -62,7 +62,7 @@ class LocalEngine:
         """See :meth:`Engine.carry_out`."""
         context = multiprocessing.get_context("spawn")
         waiting = deque(jobs)
-        running: dict[Any, tuple[BaseProcess, Job]] = {}  # by what tells that it has ended
+        running: dict[Any, tuple[BaseProcess, Job]] = {}  # by sentinel
         deaths: Counter[Path] = Counter()
         try:
             while waiting or running:
@@ -83,7 +83,7 @@ class LocalEngine:
                         mark_dead(job, _cause_of_death(ended.exitcode))
                 tick()
         finally:
-            # Only after Ctrl-C is there anything left, and that is given time to save itself.
+            # Processes are left only after Ctrl-C; they get time to save their state.
             for left, _ in running.values():
                 os.kill(left.pid or 0, signal.SIGINT)
             for left, _ in running.values():
@@ -91,7 +91,7 @@ class LocalEngine:
 
 
 def check_numbers(jobs: int, retries: int) -> None:
-    """Check what every engine takes.
+    """Check the arguments that all engines have.
 
     Raises:
         ValueError: `jobs` is below 1, or `retries` below 0.
@@ -103,12 +103,12 @@ def check_numbers(jobs: int, retries: int) -> None:
 
 
 def mark_dead(job: Job, cause: str) -> None:
-    """Write down that a process died, which it could not do itself."""
+    """Record that a job's process died, which the process could not do itself."""
     status = dataclasses.replace(
         read_status(job.folder),
         state="failed",
         error=cause,
-        # It may have died before it wrote any of these.
+        # The process may have died before it wrote these.
         task=get_task(job.spec.task).name,
         agent=job.spec.algorithm,
         seed=job.spec.seed,
@@ -118,14 +118,14 @@ def mark_dead(job: Job, cause: str) -> None:
 
 
 def _carry_out_apart(job: Job) -> None:
-    """Carry out a job in a process group of its own: Ctrl-C reaches it through the engine alone."""
+    """Execute a job in its own process group, so that only the engine forwards Ctrl-C to it."""
     os.setpgrp()
-    # A benchmark that runs in the background may have been told to ignore Ctrl-C.
+    # A process started in the background may have inherited an ignored SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     carry_out(job)
 
 
 def _cause_of_death(exit_code: int) -> str:
     if exit_code < 0:
-        return f"its process was killed by {signal.Signals(-exit_code).name}"
-    return f"its process ended with exit code {exit_code}"
+        return f"the process was killed by {signal.Signals(-exit_code).name}"
+    return f"the process ended with exit code {exit_code}"

@@ -1,8 +1,7 @@
-"""Runs that were found in order, carried out: learning, evaluations, checkpoints, the clock.
+"""Execution of validated runs: training, evaluations, checkpoints and time limits.
 
-In: a configuration, an agent, and a folder that nobody else writes to meanwhile. Out: the folder
-with the run in it, and its last evaluation. A run that is broken off leaves what the rest of it
-needs.
+In: a configuration, an agent, and a folder that no other process writes to. Out: the folder with
+the run, and its final evaluation. An interrupted run leaves what it needs to continue.
 """
 
 from __future__ import annotations
@@ -37,27 +36,28 @@ from glamor_gym.types import EvaluationResult
 from glamor_gym.vector.sb3 import horizon_of
 
 LOG_ENTRIES = 200
-"""About how many rows of training figures a run logs."""
+"""Approximate number of rows of training metrics that a run logs."""
 
 PICTURES = 30
-"""For how many goals pictures are kept."""
+"""Number of goals of which pictures are kept."""
 
 
 class Run(ABC):
-    """A run that was found in order and is ready to go.
+    """A validated run, ready to be executed.
 
     Args:
-        config: what is to be run.
-        folder: where.
-        before: what was there when the run was found in order.
+        config: configuration of the run.
+        folder: folder of the run.
+        before: the folder's configuration when the run was validated; None if there was none.
 
     Attributes:
-        config: what is to be run.
-        folder: where.
-        lock: keeps other processes from the folder until it is closed, as it is at the end.
+        config: configuration of the run.
+        folder: folder of the run.
+        lock: keeps other processes out of the folder until it is closed, at the end of the run.
 
     Raises:
-        FolderInUseError: another process is at work in the folder, or was since then.
+        FolderInUseError: another process is using the folder, or has changed its configuration
+            since the run was validated.
     """
 
     def __init__(self, config: RunConfig, folder: RunFolder, before: RunConfig | None) -> None:
@@ -66,8 +66,8 @@ class Run(ABC):
         if before != (folder.config() if folder.holds_a_run() else None):
             self.lock.close()
             raise FolderInUseError(
-                f"another process has been at work on the run in {folder.path} since this one "
-                "looked; the same command goes on from what is there now"
+                f"another process has changed the run in {folder.path} since it was validated; "
+                "repeat the command to continue from its new state"
             )
         self.config = config
         self.folder = folder
@@ -80,16 +80,16 @@ class Run(ABC):
 
     @property
     def out_of_time(self) -> bool:
-        """Whether no step is to be taken any more because its minutes are spent."""
+        """Whether steps are left but the run's minutes are used up."""
         return False
 
     @abstractmethod
     def complete(self) -> EvaluationResult:
-        """Do what is left of the run, and return its last evaluation.
+        """Execute the rest of the run, and return its final evaluation.
 
         Raises:
-            KeyboardInterrupt: it was interrupted; what there is was saved. The run may have come to
-                its end all the same: ``folder.config().finished``.
+            KeyboardInterrupt: the run was interrupted and has saved its state. It may be finished
+                nevertheless; see ``folder.config().finished``.
         """
 
     def _finished(self, result: EvaluationResult, seconds: float) -> EvaluationResult:
@@ -100,7 +100,7 @@ class Run(ABC):
 
 
 class PlayedRun(Run):
-    """An agent with nothing to learn, or that has learned already: one evaluation."""
+    """One evaluation of an agent that does not learn, or that was trained before."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class PlayedRun(Run):
 
 
 class TrainedRun(Run):
-    """An agent that learns, with an evaluation every so many steps."""
+    """Training of an agent, with periodic evaluations."""
 
     def __init__(
         self,
@@ -156,13 +156,13 @@ class TrainedRun(Run):
             minutes_left = config.minutes - config.train_seconds / 60
             self._has_time = minutes_left > 0
             limits += [StopAfter(minutes_left)] if self._has_time else []
-        if not isinstance(agent, ImageGoalAgent):  # which stops there by itself
+        if not isinstance(agent, ImageGoalAgent):  # those stop at the budget by themselves
             limits.append(_StopAt(config.steps))
         super().__init__(config, folder, before)
         self._algorithm = algorithm
         self._agent = agent
         self._evaluation = evaluation
-        # A checkpoint comes before the evaluation at the end, which leaves no trace in it.
+        # The last checkpoint precedes the final evaluation, so it is not affected by it.
         self._stop = StopRequest()
         checkpoints: list[CheckpointCallback] = []
         if algorithm.resumes:
@@ -199,7 +199,7 @@ class TrainedRun(Run):
         return not self._has_time and self.steps_taken < self.config.steps
 
     def complete(self) -> EvaluationResult:
-        """Take the steps that are left, and evaluate as it goes and at the end."""
+        """Train for the remaining steps, with evaluations on the way and at the end."""
         with self.lock:
             return self._complete()
 
@@ -215,12 +215,12 @@ class TrainedRun(Run):
         seconds = self._save()
         last = list(self._evaluation.results.values())[-1]
         result = self._finished(last, seconds)
-        if self._stop.received is not None:  # after the last step: whoever began the run is to end
+        if self._stop.received is not None:  # it came after the last step: still end the process
             raise TrainingInterrupted(self._stop.received, self._agent.num_timesteps)
         return result
 
     def _learn(self) -> None:
-        """Take the steps that are left; without any, or time, do what comes at the end alone."""
+        """Train for the remaining steps; if no steps or time are left, only end the training."""
         steps_left = self.config.steps - self._agent.num_timesteps
         if steps_left <= 0 or not self._has_time:
             at_the_end = CallbackList(self._callbacks)
@@ -235,29 +235,29 @@ class TrainedRun(Run):
             reset_num_timesteps=False,
             progress_bar=self._progress_bar,
         )
-        self.folder.forget_held_out()  # an evaluation meanwhile was of an agent on its way
+        self.folder.forget_held_out()  # one made during training is not of the final agent
 
     def _log_interval(self) -> int:
-        """Return how many episodes (rollouts, without a replay) there are to a logged row."""
+        """Return the number of episodes (rollouts for on-policy algorithms) per logged row."""
         env = self._agent.get_env()
         if env is None or not isinstance(self._agent, OffPolicyAlgorithm):
             return 1
         return max(1, self.config.steps // (horizon_of(env) * LOG_ENTRIES))
 
     def _save(self) -> float:
-        """Write the agent; return the seconds of training so far."""
+        """Save the agent; return the seconds of training so far."""
         self.folder.save_agent(self._agent)
         return self._keep_seconds()
 
     def _keep_seconds(self) -> float:
-        """Write down and return the seconds of training so far."""
+        """Record and return the seconds of training so far."""
         seconds = self.config.train_seconds + time.monotonic() - self._began
         self.folder.write_config(dataclasses.replace(self.config, train_seconds=seconds))
         return seconds
 
 
 class _WhenWritten(BaseCallback):
-    """Do something whenever more was written: a process that is killed does nothing at its end."""
+    """Acts after each new result or checkpoint: a killed process cannot act at its end."""
 
     def __init__(self, n_written: Callable[[], int], act: Callable[[], object]) -> None:
         super().__init__()
@@ -278,7 +278,7 @@ class _WhenWritten(BaseCallback):
 
 
 class _StopAt(BaseCallback):
-    """End the training in the step in which the budget is spent, not at the end of a rollout."""
+    """Ends training at the step that uses up the budget, not at the end of a rollout."""
 
     def __init__(self, steps: int) -> None:
         super().__init__()
@@ -289,7 +289,7 @@ class _StopAt(BaseCallback):
 
 
 def hardware_of(agent: BaseAlgorithm) -> str:
-    """Return what an agent computes on, in words."""
+    """Return a description of the hardware that an agent computes on."""
     if agent.device.type == "cuda":
         return torch.cuda.get_device_name(agent.device)
     return _processors()

@@ -1,6 +1,6 @@
-"""An engine that has the runs of a benchmark done by Ray: here, or on the machines of a cluster.
+"""An engine that executes the runs of an experiment with Ray, on this machine or on a cluster.
 
-In: jobs. Out: their folders, which all machines of the cluster have to share.
+In: jobs. Out: their folders, which must be shared by all machines of the cluster.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from glamor_gym.experiments.engines import TICK_SECONDS, check_numbers, mark_dea
 from glamor_gym.experiments.worker import Job, carry_out
 
 SECONDS_TO_SAVE = 120.0
-"""How long runs are given to save themselves after Ctrl-C."""
+"""Time in seconds that runs get to save their state after Ctrl-C."""
 
 
 class RayEngine:
-    """Gives each job a Ray task, and a fresh process.
+    """Executes each job as a Ray task in a new process.
 
     Args:
-        jobs: how many run at a time, where Ray is started here; a cluster has its own limits.
+        jobs: number of jobs at a time if Ray is started here; a cluster has its own limits.
         address: of a cluster, e.g. ``"auto"`` or ``"ray://head:10001"``; None starts Ray here.
-        retries: how often a run is taken up again whose worker died.
-        gpus: GPUs that a run takes, e.g. 0.25 for four at once on one.
+        retries: how often a run is restarted if its worker dies.
+        gpus: GPUs reserved per run, e.g. 0.25 for four runs on one GPU.
 
     Raises:
         ValueError: a number is too small.
@@ -49,7 +49,7 @@ class RayEngine:
         try:
             for job in jobs:
                 task = ray.remote(
-                    # A processor stands for a place where Ray was started here.
+                    # If Ray was started here, it has one CPU per job slot.
                     num_cpus=job.threads if self._address else 1,
                     num_gpus=self._gpus,
                     max_calls=1,
@@ -63,7 +63,7 @@ class RayEngine:
                     try:
                         ray.get(reference)
                     except RayError as error:
-                        mark_dead(job, f"its worker died: {type(error).__name__}")
+                        mark_dead(job, f"the worker died: {type(error).__name__}")
                 tick()
         finally:
             for reference in pending:

@@ -1,9 +1,9 @@
-"""What came of many runs: tables, and rates over tasks and seeds with their intervals.
+"""Results of many runs: tables, and success rates over tasks and seeds with intervals.
 
-In: folders of runs, finished or not. Out: a table with a row a run and one with a row an
+In: run folders, finished or not. Out: a table with one row per run and one with one row per
 evaluation; and the interquartile mean over tasks and seeds with its stratified bootstrap interval
 (Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice", 2021), as
-rliable computes them.
+computed by rliable.
 """
 
 from __future__ import annotations
@@ -52,30 +52,30 @@ CURVE_COLUMNS = ("task", "agent", "seed", "step", "success_rate", "success_low",
 
 
 def results_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
-    """Return a row a run, with the columns :data:`RESULT_COLUMNS`.
+    """Return one row per run, with the columns :data:`RESULT_COLUMNS`.
 
-    ``state`` is that of :class:`~glamor_gym.experiments.status.Status`; figures are missing where
-    a run was not evaluated yet. ``steps`` and ``updates`` are those made up to the last row of its
-    log; where the agent is that of another run, they and ``train_minutes`` are that run's. A run
-    whose files are damaged counts as failed.
+    ``state`` is that of :class:`~glamor_gym.experiments.status.Status`; rates are missing if a run
+    has not been evaluated yet. ``steps`` and ``updates`` are taken from the last row of the log; if
+    the agent is that of another run, they and ``train_minutes`` are that run's. A run with damaged
+    files counts as failed.
 
     Args:
-        folders: of the runs; one that was not begun gives no row.
+        folders: run folders; those of runs that were not started are skipped.
     """
     rows = [_result(folder) for folder in folders if _was_begun(folder)]
     return pd.DataFrame(rows, columns=pd.Index(RESULT_COLUMNS))
 
 
 def curves_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
-    """Return a row an evaluation, with the columns :data:`CURVE_COLUMNS`.
+    """Return one row per evaluation, with the columns :data:`CURVE_COLUMNS`.
 
-    With several environments side by side, an evaluation comes a few steps late: its ``step`` is
-    the multiple of the run's evaluation interval at which it was due, so that runs can be laid over
-    each other. Of any other evaluation it is the step at which it was made. An agent
-    that does not learn has one evaluation, at step 0.
+    With several environments, an evaluation comes a few steps late: its ``step`` is the multiple of
+    the run's evaluation interval at which it was due, so that runs can be compared step by step.
+    For any other evaluation, it is the step at which it was made. An agent that does not learn has
+    one evaluation, at step 0.
 
     Args:
-        folders: of the runs; one that was not begun, or is damaged, gives no row.
+        folders: run folders; those of runs that were not started, or are damaged, are skipped.
     """
     tables = [_curve(folder) for folder in folders if is_readable(folder)]
     if not tables:
@@ -84,19 +84,19 @@ def curves_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
 
 
 def is_readable(folder: RunFolder) -> bool:
-    """Return whether there is a run in a folder whose files can be read."""
+    """Return whether a folder holds a run whose files can be read and that has not failed."""
     return folder.holds_a_run() and _result(folder)["state"] != "failed"
 
 
 def run_pages(folders: Iterable[RunFolder], beside: Path) -> dict[str, str]:
-    """Return the pages of runs, to be linked to.
+    """Return relative links to the reports of runs.
 
     Args:
-        folders: of the runs; one that has no page gives none.
-        beside: folder of the page with the links.
+        folders: run folders; those without a report are skipped.
+        beside: folder of the page that contains the links.
 
     Returns:
-        Name of a run's folder → its page, as seen from `beside`.
+        Name of a run's folder → path of its report relative to `beside`.
     """
     return {
         folder.path.name: Path(os.path.relpath(folder.report_file, beside)).as_posix()
@@ -106,7 +106,7 @@ def run_pages(folders: Iterable[RunFolder], beside: Path) -> dict[str, str]:
 
 
 def counted(column: pd.Series[str]) -> str:
-    """Return what a column of a table of runs holds and in how many of them, a line each."""
+    """Return one line per value of a column, with the number of runs that have it."""
     counts = column.fillna("").value_counts()
     return "\n".join(
         f"{value or 'not known'} ({number} run{'s' if number != 1 else ''})"
@@ -122,7 +122,7 @@ def _result(folder: RunFolder) -> dict[str, Any]:
     status = read_status(folder.path)
     try:
         return _row(folder, status)
-    except ValueError as error:  # it failed before there was anything to read, or is damaged
+    except ValueError as error:  # it failed before it wrote its files, or they are damaged
         return {
             "task": status.task,
             "agent": status.agent,
@@ -135,10 +135,10 @@ def _result(folder: RunFolder) -> dict[str, Any]:
 
 
 def _row(folder: RunFolder, status: Status) -> dict[str, Any]:
-    """Return the row of a run whose files are all there.
+    """Return the row of a run.
 
     Raises:
-        ValueError: one of them is missing, damaged, or of an agent or a task that there is not.
+        ValueError: a file is missing or damaged, or names an unknown agent or task.
     """
     config, result = folder.config(), folder.evaluation()
     if config.finished and result is None:
@@ -152,14 +152,14 @@ def _row(folder: RunFolder, status: Status) -> dict[str, Any]:
         "agent": get_algorithm(config.algorithm).name,
         "preset": config.preset,
         "seed": config.seed,
-        # A run that was trained by itself has no status.
+        # A run of ``glamor-gym train`` has no status file.
         "state": "finished" if config.finished else status.state,
         "steps": int(progress["step"]),
         "updates": int(progress["train/n_updates"]),
         "train_minutes": train_seconds / 60,
         "hardware": config.hardware,
         "commit": config.commit,
-        "error": "" if config.finished else status.error,  # of an attempt before
+        "error": "" if config.finished else status.error,  # it may be that of an earlier attempt
         "folder": folder.path.name,
     }
     if result is not None:
@@ -199,9 +199,9 @@ def _planned_step(step: int, config: RunConfig) -> int:
 
 
 class Estimate(NamedTuple):
-    """Interquartile means with the 95 % intervals of a stratified bootstrap over seeds.
+    """Interquartile means with 95 % intervals from a stratified bootstrap over seeds.
 
-    The ends of the intervals are NaN where there is one seed, which tells nothing of the others.
+    With a single seed, the ends of the intervals are NaN: it says nothing about other seeds.
     """
 
     value: NDArray[np.float64]
@@ -210,24 +210,24 @@ class Estimate(NamedTuple):
 
 
 ENOUGH_SEEDS = 5
-"""With fewer, a bootstrap over seeds gives intervals that hold the truth far less often than 95 %
-of the time: of one task with two seeds about half of it."""
+"""With fewer seeds, bootstrap intervals contain the true value far less often than 95 % of the
+time: about half of the time for one task with two seeds."""
 
 
 def interquartile_means(scores: NDArray[np.float64], *, seed: int = 0) -> Estimate:
     """Return the interquartile means of scores over seeds and tasks.
 
     Args:
-        scores: (seeds, tasks, K), at least one of each.
-        seed: of the bootstrap.
+        scores: (seeds, tasks, K), each dimension at least 1.
+        seed: random seed of the bootstrap.
 
     Returns:
-        K means with the ends of their intervals.
+        Arrays of shape (K,): the means and the ends of their intervals.
     """
     if len(scores) == 1:
         unknown = np.full(scores.shape[-1], np.nan)
         return Estimate(_middle_mean(scores), unknown, unknown)
-    with _numpy_seeded(seed):  # from which rliable draws, whatever else it is given
+    with _numpy_seeded(seed):  # rliable always draws from the global generator
         values, intervals = library.get_interval_estimates(
             {"scores": scores}, _middle_mean, reps=BOOTSTRAP_REPETITIONS
         )
@@ -235,7 +235,7 @@ def interquartile_means(scores: NDArray[np.float64], *, seed: int = 0) -> Estima
 
 
 def _middle_mean(sample: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (K,) what rliable's ``aggregate_iqm`` says of each column, all columns at once."""
+    """Return (K,) rliable's ``aggregate_iqm`` of each column, computed for all columns at once."""
     ordered = np.sort(sample.reshape(-1, sample.shape[-1]), axis=0)
     cut = len(ordered) // 4
     return np.asarray(ordered[cut : len(ordered) - cut].mean(axis=0))
@@ -243,7 +243,7 @@ def _middle_mean(sample: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @contextlib.contextmanager
 def _numpy_seeded(seed: int) -> Iterator[None]:
-    """Seed NumPy's global generator for a while, and then let it go on from where it was."""
+    """Seed NumPy's global generator within the context, and restore its state afterwards."""
     before = np.random.get_state()  # noqa: NPY002
     np.random.seed(seed)  # noqa: NPY002
     try:
@@ -258,7 +258,8 @@ def final_estimates(
     """Return the interquartile mean of each algorithm and the ends of its interval.
 
     Args:
-        scores: algorithm → a row a seed and a column a task, see :func:`complete_scores`.
+        scores: algorithm → table with one row per seed and one column per task; see
+            :func:`complete_scores`.
     """
     estimates = {}
     for name, table in scores.items():
@@ -270,16 +271,16 @@ def final_estimates(
 def curve_estimates(curves: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
     """Return the learning curve of each algorithm over seeds and tasks.
 
-    Only the seeds count that an algorithm has on all of the tasks. Of one seed on one task, the
-    interval is the Wilson interval of its episodes; of one seed on several tasks there is none.
+    Only seeds that an algorithm has on all tasks are used. For one seed on one task, the interval
+    is the Wilson interval of its episodes; for one seed on several tasks, there is no interval.
 
     Args:
-        curves: what :func:`curves_table` returned.
-        tasks: over which tasks; an algorithm that lacks one of them gives no curve.
+        curves: return value of :func:`curves_table`.
+        tasks: tasks to average over; algorithms that lack one of them are skipped.
 
     Returns:
-        A row an algorithm and step, with ``agent``, ``step``, ``value``, ``low`` and ``high``.
-        An agent that does not learn has two, at step 0 and at the last step of all.
+        One row per algorithm and step, with ``agent``, ``step``, ``value``, ``low`` and ``high``.
+        An agent that does not learn has two rows, at step 0 and at the last step of any agent.
     """
     chosen = curves[curves["task"].isin(tasks)]
     last = chosen["step"].max()
@@ -309,7 +310,7 @@ def _curve_estimate(rows: pd.DataFrame) -> pd.DataFrame:
         for _, task_rows in rows.groupby("task")
     ]
     seeds = sorted(set.intersection(*(set(table.index) for table in tables)))
-    # Where runs are still on their way, the curve ends with the one that is the least far.
+    # While runs are in progress, the curve ends where the run with the fewest steps is.
     whole = [table.loc[seeds].dropna(axis=1) for table in tables]
     steps = sorted(set.intersection(*(set(table.columns) for table in whole)))
     if not (seeds and steps):
@@ -322,15 +323,16 @@ def _curve_estimate(rows: pd.DataFrame) -> pd.DataFrame:
 def complete_scores(
     results: pd.DataFrame, tasks: Sequence[str] | None = None
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
-    """Return the success rates of each algorithm on the tasks that all of them have finished.
+    """Return the success rates on the tasks that all algorithms have finished.
 
     Args:
-        results: what :func:`results_table` returned.
-        tasks: the tasks to look at; None for all.
+        results: return value of :func:`results_table`.
+        tasks: tasks to consider; None for all.
 
     Returns:
-        Algorithm → a row for each seed that it has on all of these tasks, where there is one, and
-        a column a task; and the tasks, of which there may be none.
+        Algorithm → table with one row per seed that it has finished on all common tasks, and one
+        column per task (algorithms without such a seed are missing); and the list of common tasks,
+        which may be empty.
     """
     ended = results[results["state"] == "finished"].dropna(subset=["success_rate"])
     seeds = ended.pivot_table(index="task", columns="agent", values="seed", aggfunc="count")

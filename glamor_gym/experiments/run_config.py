@@ -1,7 +1,7 @@
-"""What a folder's run is, against what is asked for.
+"""Comparison of a requested run with the one in a folder.
 
 In: a :class:`~glamor_gym.experiments.spec.RunSpec`, and the folder of a run. Out: the configuration
-of the run, or an error that names the first thing that the two differ in.
+of the run, or an error that names the first difference.
 """
 
 from __future__ import annotations
@@ -43,11 +43,10 @@ def new_config(spec: RunSpec) -> RunConfig:
 
 
 def config_of(spec: RunSpec, folder: RunFolder) -> RunConfig:
-    """Return the configuration of the run that is there.
+    """Return the configuration of an existing run.
 
     Raises:
-        ValueError: `spec` would change what a run cannot change on its way, or names a setting
-            that there is not.
+        ValueError: `spec` differs in something that a run cannot change, or has an unknown setting.
     """
     config = folder.config()
     algorithm = get_algorithm(spec.algorithm)
@@ -72,11 +71,11 @@ def config_of(spec: RunSpec, folder: RunFolder) -> RunConfig:
 
 
 def is_finished(spec: RunSpec, folder: RunFolder) -> bool:
-    """Return whether nothing of a run is left to do.
+    """Return whether the requested run is finished.
 
     Raises:
-        ValueError: the run in the folder is another one, or has more steps already; or it is
-            finished, its algorithm's runs cannot go on, and it was evaluated otherwise.
+        ValueError: the folder holds a different run, or one of more steps; or a finished run that
+            cannot resume and has other steps, minutes or evaluations.
     """
     if not folder.holds_a_run():
         return False
@@ -84,7 +83,7 @@ def is_finished(spec: RunSpec, folder: RunFolder) -> bool:
     if config.steps > spec.steps:
         raise ValueError(
             f"{folder.path} holds a run of {config.steps} steps, more than {spec.steps}; "
-            "take another folder for a new run"
+            "choose another folder for a new run"
         )
     if not (config.finished and folder.evaluation_file.is_file()):
         return False
@@ -100,10 +99,10 @@ def is_finished(spec: RunSpec, folder: RunFolder) -> bool:
 
 
 def is_closed(spec: RunSpec, config: RunConfig) -> bool:
-    """Return whether the run that is there is finished and cannot go on to what is asked for.
+    """Return whether an existing run is finished and cannot be continued to what `spec` requests.
 
-    Agents of other libraries leave no checkpoint; with more steps they begin anew. What only
-    evaluates an agent can always do so again.
+    Runs of other libraries' algorithms leave no checkpoint; if more steps are requested, they start
+    over. Runs that only evaluate an agent can always do so again.
     """
     algorithm = get_algorithm(spec.algorithm)
     only_evaluates = bool(config.trained_in) or not algorithm.learns
@@ -112,16 +111,16 @@ def is_closed(spec: RunSpec, config: RunConfig) -> bool:
 
 
 def check_alike(spec: RunSpec, folder: RunFolder) -> None:
-    """Check that a run could stand beside one that is there: all but task and seed is the same.
+    """Check that a run is comparable with an existing one: only task and seed may differ.
 
-    A run of another algorithm, or of another preset, may differ.
+    Runs of different algorithms or presets are not compared.
 
     Args:
-        spec: the whole of a run, which leaves nothing as it was.
-        folder: with another run.
+        spec: the complete run; nothing is taken from the folder.
+        folder: folder of an existing run.
 
     Raises:
-        ValueError: something is not the same; the message names it.
+        ValueError: the runs differ; the message names the difference.
     """
     config = folder.config()
     if (config.algorithm, config.preset) != (spec.algorithm, spec.chosen_preset):
@@ -144,23 +143,23 @@ def check_alike(spec: RunSpec, folder: RunFolder) -> None:
 
 
 def _check_same(folder: RunFolder, asked: Iterable[tuple[str, Any, Any]]) -> None:
-    """Check that every (name, value wanted, value that is there) has the same value twice.
+    """Check triples (name, requested value, existing value) for equal values.
 
     Raises:
-        ValueError: one has not.
+        ValueError: two values differ.
     """
     for name, wanted, there in asked:
         if wanted != there:
             raise ValueError(
                 f"{folder.path} holds a run with {name} {there}, got {wanted}; "
-                "take another folder for a new run"
+                "choose another folder for a new run"
             )
 
 
 def _beside(
     wanted: Mapping[str, Any], there: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[tuple[str, Any, Any]]:
-    """Yield (name, value wanted, value that is there) for each of `wanted`."""
+    """Yield (name, requested value, existing value) for each name in `wanted`."""
     for name, value in wanted.items():
         yield prefix + name, value, there.get(name)
 
@@ -168,6 +167,6 @@ def _beside(
 def _all_beside(
     wanted: Mapping[str, Any], there: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the same for whatever is in one of them, `wanted` as JSON would have it."""
+    """Yield the same for each name in either mapping, with `wanted` converted as by JSON."""
     as_kept = json.loads(json.dumps(dict(wanted)))
     return _beside({**dict.fromkeys(there), **as_kept}, there, prefix)

@@ -1,9 +1,9 @@
-"""One run: an algorithm trained on a task and judged by its fixed goals.
+"""One run: an algorithm trained on a task and evaluated on its fixed goals.
 
-In: a :class:`~glamor_gym.experiments.spec.RunSpec` and a folder, empty or with a run that was
-broken off. Out: the same folder with the run in it (see :mod:`glamor_gym.evaluation.run_folder`),
-and its last evaluation. Whatever the algorithm, the goals, the steps at which it is evaluated and
-the budget of environment steps are the same.
+In: a :class:`~glamor_gym.experiments.spec.RunSpec` and a folder, empty or with an interrupted run.
+Out: the folder with the run (see :mod:`glamor_gym.evaluation.run_folder`), and its final
+evaluation. Goals, evaluation steps and the budget of environment steps do not depend on the
+algorithm.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ def train_run(
     verbose: int = 0,
     progress_bar: bool = False,
 ) -> EvaluationResult:
-    """Carry out a run, or the rest of one; see :func:`prepare_run` for the arguments.
+    """Execute a run, or the rest of an interrupted one; see :func:`prepare_run` for the arguments.
 
     Raises:
-        ValueError: the run cannot be carried out as it is asked for.
-        FolderInUseError: another process is at work in the folder.
-        TrainingInterrupted: SIGTERM or SIGINT came; the run can go on from that very step, or is
-            finished, where it came after the last one.
-        FloatingPointError: a loss or a weight became NaN; the checkpoint before it is kept.
+        ValueError: a setting is invalid, or does not fit the run in the folder.
+        FolderInUseError: another process is using the folder.
+        TrainingInterrupted: SIGTERM or SIGINT was received. The run can resume from that step, or
+            is finished if the signal came after the last step.
+        FloatingPointError: a loss or a weight became NaN; the last checkpoint before that is kept.
     """
     return prepare_run(
         spec,
@@ -80,25 +80,26 @@ def prepare_run(
     verbose: int = 0,
     progress_bar: bool = False,
 ) -> Run:
-    """Check everything and make the agent, so that only the work itself is left to do.
+    """Validate a run and make its agent, so that it is ready to be executed.
 
-    A run that is in the folder already goes on from its checkpoint, where its algorithm can, else
-    begins anew; `spec` may change its steps, evaluations and minutes, and nothing else. Where the
-    agent is that of another run, or nothing is learned, there is an evaluation only.
+    If the folder already holds a run, it resumes from its checkpoint if its algorithm supports it,
+    and otherwise starts over; `spec` may change only its budget, its evaluations, `collect` and
+    `checkpoint_minutes`. If the agent does not learn, or is that of another run, it is only
+    evaluated.
 
     Args:
-        spec: what is to be run.
-        folder: where; nothing is written to it before all was found in order.
-        command: what was typed to get this run, for the record.
-        callbacks: further SB3 callbacks, called after each evaluation is due.
-        device: where the networks are: ``"cpu"``, ``"cuda"``, or ``"auto"``.
-        verbose: 1 prints a line an evaluation.
-        progress_bar: show how far the training is.
+        spec: the run.
+        folder: folder of the run; nothing is written before everything is validated.
+        command: the command line as typed, for the record.
+        callbacks: further SB3 callbacks, called after the evaluation callback.
+        device: device of the networks: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+        verbose: 1 prints a line per evaluation.
+        progress_bar: whether to show a progress bar of the training.
 
     Raises:
-        ValueError: a setting is wrong, or does not fit the run that is there.
-        FolderInUseError: another process is at work in the folder, or was meanwhile.
-        ModuleNotFoundError: the algorithm is part of a library that is not installed.
+        ValueError: a setting is invalid, or does not fit the run in the folder.
+        FolderInUseError: another process is using the folder, or has changed the run meanwhile.
+        ModuleNotFoundError: the algorithm's library is not installed.
     """
     algorithm = get_algorithm(spec.algorithm)
     before = folder.config() if folder.holds_a_run() else None
@@ -123,13 +124,13 @@ def prepare_run(
     if before is not None and is_closed(spec, before):
         raise ValueError(
             f"{folder.path} holds a finished run of {before.steps} steps, and runs of "
-            f"{algorithm.name} cannot go on; take another folder for a new run"
+            f"{algorithm.name} cannot resume; choose another folder for a new run"
         )
     agent = _agent(algorithm, config, folder, device)
     if agent.num_timesteps >= config.steps + config.n_envs:  # all environments step at once
         raise ValueError(
             f"steps must be at least the {agent.num_timesteps} that the run in {folder.path} has "
-            f"taken, got {config.steps}"
+            f"already taken, got {config.steps}"
         )
     evaluation = EvaluationCallback(
         config.task,
@@ -142,8 +143,8 @@ def prepare_run(
         run_folder=folder,
         verbose=verbose,
     )
-    # The evaluation at the end came after the last checkpoint. A run that goes beyond its end keeps
-    # that row of its log; one that was broken off within it logs it again.
+    # The final evaluation is logged after the last checkpoint. A finished run that is extended
+    # keeps that row of its log; a run that was interrupted during the evaluation logs it again.
     is_extended = was_finished and agent.num_timesteps < config.steps
     config = dataclasses.replace(
         config,
@@ -158,7 +159,7 @@ def prepare_run(
 def _agent(
     algorithm: Algorithm, config: RunConfig, folder: RunFolder, device: str
 ) -> BaseAlgorithm:
-    """Return a new agent, or the one of the run's checkpoint with its replay."""
+    """Return a new agent, or the one in the run's checkpoint, including its replay."""
     env = make_collector(
         config.task,
         config.n_envs,
@@ -172,7 +173,7 @@ def _agent(
 
 
 def _player(algorithm: Player, config: RunConfig) -> Predictor:
-    """Return an agent with nothing to learn."""
+    """Return an agent that does not learn."""
     env = make_collector(config.task, kind="in-process", **config.env_kwargs)
     player = algorithm.player(stop_action_of(env), config.seed)
     env.close()
@@ -182,28 +183,28 @@ def _player(algorithm: Player, config: RunConfig) -> Predictor:
 def _trained_agent(
     algorithm: Algorithm, config: RunConfig, folder: RunFolder, device: str
 ) -> Predictor:
-    """Return the agent of another run, planning as it is to plan in this one.
+    """Return the agent of the run `trained_in`, with this run's planner settings.
 
     Raises:
         ValueError: that run is not finished.
     """
     there = folder.trainer_of(config)
     if not (there.holds_a_run() and there.config().finished):
-        raise ValueError(f"{config.trained_in} is no finished run whose agent could be evaluated")
+        raise ValueError(f"trained_in must name a finished run, got {config.trained_in!r}")
     agent: Predictor = planned_by(algorithm.load(there.agent_file, device=device), config.planner)
     return agent
 
 
 def planned_by(agent: Any, planner: Mapping[str, Any]) -> Any:
-    """Return the agent, from now on planning with these settings instead of its own.
+    """Change planner settings of an agent in place, and return it.
 
     Args:
-        agent: any.
-        planner: fields of :class:`~glamor_gym.planners.PlannerSettings`.
+        agent: the agent; any kind if `planner` is empty.
+        planner: fields of :class:`~glamor_gym.planners.PlannerSettings` to change.
 
     Raises:
-        TypeError: it does not plan, and there are settings.
-        ValueError: a setting is out of its range.
+        TypeError: the agent does not plan, and `planner` is not empty.
+        ValueError: a setting is out of range.
     """
     if not planner:
         return agent

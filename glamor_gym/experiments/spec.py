@@ -1,6 +1,6 @@
-"""What is to be run, as data: an :class:`AlgorithmSpec` on a task, which makes a :class:`RunSpec`.
+"""Specifications of runs: an :class:`AlgorithmSpec` on a task with a seed makes a :class:`RunSpec`.
 
-In: names, settings and numbers. Out: the same, checked when they are put together.
+In: names, settings and numbers. Out: the same as records, validated on construction.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from glamor_gym.tasks import get_task
 from glamor_gym.vector import CollectorKind
 
 EVALUATIONS = 5
-"""How many evaluations a run has where `eval_every` is not given."""
+"""Number of evaluations of a run if `eval_every` is None."""
 
 
 @dataclass(frozen=True)
 class AlgorithmSpec:
-    """An algorithm with the settings that it is to have, whatever the task and the seed.
+    """An algorithm with its settings, independent of task and seed.
 
     Attributes:
         algorithm: a name in :data:`~glamor_gym.experiments.ALGORITHMS`.
-        preset: of the algorithm; None for its usual one.
+        preset: preset of the algorithm; None for the default.
         overrides: settings of the agent that differ from the preset's; ``policy_kwargs`` is a
-            mapping of its own.
-        variant: what tells it from others of the same algorithm, part of the names of folders;
-            empty where there are none.
+            nested mapping.
+        variant: name in run folders that distinguishes variants of one algorithm; empty for the
+            algorithm's own name.
     """
 
     algorithm: str
@@ -42,7 +42,7 @@ class AlgorithmSpec:
 
         Args:
             task: name or id.
-            seed: of everything.
+            seed: random seed of the run.
             **budget: the other fields of :class:`RunSpec`.
 
         Raises:
@@ -66,31 +66,31 @@ class RunSpec:
     Attributes:
         task: name or id of a task.
         algorithm: a name in :data:`~glamor_gym.experiments.ALGORITHMS`.
-        preset: of the algorithm; None for its usual one for such a task.
+        preset: preset of the algorithm; None for the default for this task.
         overrides: settings of the agent that differ from the preset's; ``policy_kwargs`` is a
-            mapping of its own.
-        seed: of everything: networks, exploration, environments, evaluation.
-        steps: environment steps in all, over all environments.
-        n_envs: environments that collect data side by side.
+            nested mapping.
+        seed: random seed of networks, exploration, environments and evaluation.
+        steps: total environment steps, over all environments.
+        n_envs: number of environments in which data is collected.
         eval_every: environment steps between two evaluations; None for a fifth of `steps`.
         env_kwargs: keyword arguments of ``gym.make``.
-        episodes_per_goal: how often each goal is tried in the last evaluation; once before it.
-        minutes: of wall-clock time after which the training ends, however often it was broken off
-            on the way; None for no limit.
-        checkpoint_minutes: wall-clock time from one checkpoint to the next, of an algorithm whose
-            runs can go on from one.
-        collect: where environments are stepped, a kind of
-            :func:`~glamor_gym.vector.collector.make_collector`; the episodes are the same.
+        episodes_per_goal: episodes per goal in the final evaluation; earlier ones have one.
+        minutes: limit on wall-clock minutes of training, summed over interruptions; None for no
+            limit.
+        checkpoint_minutes: wall-clock minutes between checkpoints, for algorithms whose runs can
+            resume.
+        collect: where environments are stepped, a `kind` of
+            :func:`~glamor_gym.vector.collector.make_collector`; the episodes do not depend on it.
         variant: see :class:`AlgorithmSpec`.
-        goals: by which the agent is evaluated, as in :func:`~glamor_gym.evaluate`.
-        trained_in: folder of a finished run, beside this one's, whose agent is evaluated here
-            instead of training one; empty: nowhere else.
-        planner: how that agent is to plan, where it differs: fields of
+        goals: goals for evaluation, as in :func:`~glamor_gym.evaluate`.
+        trained_in: name of a sibling folder with a finished run, whose agent is evaluated instead
+            of training one; empty to train one.
+        planner: planner settings of that agent that are changed for evaluation: fields of
             :class:`~glamor_gym.planners.PlannerSettings`.
 
     Raises:
-        ValueError: there is no such task, algorithm or preset, a number is out of its range, or
-            `planner` is given for an agent that is yet to be trained.
+        ValueError: there is no such task, algorithm or preset, a number is out of range,
+            `env_kwargs` contains ``goals``, or `planner` is given without `trained_in`.
     """
 
     task: str
@@ -127,22 +127,22 @@ class RunSpec:
         as_choice(self.collect, get_args(CollectorKind), name="collect")
         if "goals" in self.env_kwargs:
             raise ValueError(
-                "env_kwargs must leave out goals, by which every run is judged alike; got "
+                "env_kwargs must not contain goals, since all runs use the same ones; got "
                 f"goals={self.env_kwargs['goals']!r}"
             )
         for name in ("minutes", "checkpoint_minutes"):
             number = getattr(self, name)
             if number is not None and not 0 < number < math.inf:
-                raise ValueError(f"{name} must be more than 0 and finite, got {number}")
+                raise ValueError(f"{name} must be greater than 0 and finite, got {number}")
         if self.planner and not self.trained_in:
             raise ValueError(
-                f"planner is for the agent of another run, and trained_in names none; "
+                "planner must be empty unless trained_in names another run, "
                 f"got {dict(self.planner)}"
             )
 
     @property
     def chosen_preset(self) -> str:
-        """Name of the preset: `preset`, or where that is None the usual one for the task."""
+        """Name of the preset: `preset`, or if that is None, the default for the task."""
         return get_algorithm(self.algorithm).checked_preset(self.preset, get_task(self.task).suite)
 
     @property

@@ -1,7 +1,7 @@
-"""How a run of a benchmark stands: a small file in its folder, written by whoever works on it.
+"""The status file of a run in an experiment, written by the process that executes the run.
 
-In: a state. Out: ``status.json``; and the state again, for whoever wants to know, such as the
-screen of the benchmark or a machine that shares the folder.
+In: a status. Out: ``status.json`` in the run's folder, and the status read back, for example by the
+progress display or on another machine that shares the folder.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ State = Literal["waiting", "running", "finished", "failed", "interrupted"]
 
 @dataclass(frozen=True)
 class Status:
-    """How a run stands.
+    """The status of a run.
 
     Attributes:
-        state: ``"waiting"`` for its turn, ``"running"``, ``"finished"``, ``"failed"`` with an
-            error, or ``"interrupted"`` by a person.
-        attempts: how often it was begun or taken up.
-        host: name of the machine that worked on it last; empty before.
-        process: number of the process there.
-        error: what went wrong, in one line; empty where nothing did.
-        task: name of the run's task; empty where nobody has begun it.
+        state: ``"waiting"`` to be started, ``"running"``, ``"finished"``, ``"failed"`` with an
+            error, or ``"interrupted"`` by a signal.
+        attempts: number of times that the run was started or resumed.
+        host: name of the machine that executed it last; empty if it was not started.
+        process: process id on that machine.
+        error: error message in one line; empty if there is none.
+        task: name of the run's task; empty if it was not started.
         agent: name of its algorithm.
         seed: its seed.
     """
@@ -51,15 +51,15 @@ class Status:
 
 
 def has_status(folder: Path) -> bool:
-    """Return whether somebody has begun the run in a folder."""
+    """Return whether the run in a folder was ever started."""
     return _file(folder).is_file()
 
 
 def read_status(folder: Path) -> Status:
-    """Return how the run in a folder stands; waiting, where nobody has begun it.
+    """Return the status of the run in a folder; "waiting" if it was not started.
 
-    A damaged file counts as a run that failed, with what is wrong as its error: the next attempt
-    writes it anew.
+    A damaged file counts as a failed run, with the damage as its error; the next attempt replaces
+    the file.
     """
     file = _file(folder)
     if not file.is_file():
@@ -71,10 +71,10 @@ def read_status(folder: Path) -> Status:
 
 
 def _checked(status: Status) -> Status:
-    """Return a status whose fields are all of their types.
+    """Return the status after checking the types of its fields.
 
     Raises:
-        ValueError: one is not, or there is no such state.
+        ValueError: a field is of the wrong type, or there is no such state.
     """
     kinds = {field: type(getattr(Status(), field)) for field in Status.__annotations__}
     if status.state not in get_args(State) or any(
@@ -85,7 +85,7 @@ def _checked(status: Status) -> Status:
 
 
 def write_status(folder: Path, status: Status) -> None:
-    """Write how the run in a folder stands.
+    """Write the status of the run in a folder.
 
     Raises:
         OSError: the file cannot be written.
@@ -95,13 +95,13 @@ def write_status(folder: Path, status: Status) -> None:
 
 
 class Attempt:
-    """A context in which a run is worked on; its status tells how that ends.
+    """Context manager around one attempt at a run, which records the outcome in its status file.
 
-    Neither an error nor Ctrl-C leaves the context: whoever began the attempt reads the status.
+    Errors and Ctrl-C are suppressed when the context exits; read the status file for the outcome.
 
     Args:
-        folder: of the run.
-        spec: what is run.
+        folder: folder of the run.
+        spec: the run.
     """
 
     def __init__(self, folder: Path, spec: RunSpec) -> None:

@@ -1,8 +1,8 @@
-"""One run of a benchmark, in a process of its own.
+"""Execution of one run of an experiment in a process of its own.
 
-In: a :class:`Job`. Out: the folder of the run, with its page, its status and all that was printed
-(``log.txt``). Importing this does not start PyTorch, so that the process can say beforehand how
-many threads it is to have.
+In: a :class:`Job`. Out: the folder of the run, with its report, its status and all printed output
+(``log.txt``). Importing this module does not import PyTorch, so that the number of threads can be
+set first.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from glamor_gym.files import FolderInUseError, lock_folder
 
 @dataclass(frozen=True)
 class Job:
-    """What a process is to do.
+    """One run, with everything that a process needs to execute it.
 
     Attributes:
-        spec: what is to be run.
-        folder: where; an absolute path, which workers on other machines have to share.
-        command: what was typed, for the record.
-        device: where networks are: ``"cpu"``, ``"cuda"`` or ``"auto"``.
-        threads: of PyTorch.
+        spec: the run.
+        folder: absolute path of the run's folder; shared by workers on other machines.
+        command: the command line as typed, for the record.
+        device: device of the networks: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+        threads: number of PyTorch threads.
     """
 
     spec: RunSpec
@@ -37,14 +37,14 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Name of the run, and of its folder."""
+        """Name of the run: that of its folder."""
         return self.folder.name
 
 
 def carry_out(job: Job) -> None:
-    """Carry out a run, or what is left of it; its status tells what came of it.
+    """Execute a run, or the rest of it, and record the outcome in its status file.
 
-    Where another process is at work in the folder, the status is that one's, and stays as it is.
+    If another process is using the folder, the status is that process's and is left unchanged.
 
     Raises:
         OSError: the folder cannot be written.
@@ -74,7 +74,7 @@ def _run(job: Job) -> None:
 
     torch.set_num_threads(job.threads)
     folder = RunFolder(job.folder)
-    if is_finished(job.spec, folder):  # by another process since then, or all but its page
+    if is_finished(job.spec, folder):  # by another process meanwhile, or except for its report
         write_report(folder)
         return
     try:

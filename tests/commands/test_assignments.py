@@ -30,5 +30,5 @@ def test_other_forms_are_refused(assignment):
 
 
 def test_an_assignment_into_a_number_is_refused():
-    with pytest.raises(ValueError, match="a was given a value already"):
+    with pytest.raises(ValueError, match="a already has a value"):
         parse_assignments("--set", ["a=1", "a.b=2"])

@@ -39,7 +39,7 @@ def test_an_environment_without_goals_fails(capsys):
     code, out, _ = check(capsys, "CartPole-v1")
     assert code == 1
     assert "has_goals" in out
-    assert "mend:" in out
+    assert "fix:" in out
 
 
 def test_an_agent_file_that_passes(capsys, tmp_path):

@@ -35,7 +35,7 @@ def test_what_is_not_finished_is_told_and_no_success(capsys, tmp_path):
     assert exit_code(jobs, interrupted=False) == 1
     assert capsys.readouterr().out.splitlines() == [
         f"failed failed: no luck (see {tmp_path}/failed/log.txt)",
-        "interrupted is interrupted: the same command goes on with it",
-        "running is running: process 42 of here is at work",
+        "interrupted is interrupted; repeat the command to continue it",
+        "running is running in process 42 on here",
     ]
     assert exit_code(jobs, interrupted=True) == 130

@@ -73,7 +73,7 @@ def test_a_backend_that_draws_nothing_is_told(monkeypatch):
     monkeypatch.delitem(sys.modules, "dm_control._render", raising=False)
     finding = doctor.check_opengl()
     assert finding.status == "fail"
-    assert finding.detail.startswith("off draws nothing: ")
+    assert finding.detail.startswith("off fails to render: ")
     assert finding.fix
 
 
@@ -123,7 +123,7 @@ def test_more_threads_than_there_are_free_cores_are_warned_of(monkeypatch, threa
 
 def test_a_graphics_card_is_named(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    assert doctor.check_cuda() == Finding("ok", "CUDA", "none; agents learn on the processor")
+    assert doctor.check_cuda() == Finding("ok", "CUDA", "none; agents train on the CPU")
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: True)
     monkeypatch.setattr("torch.cuda.get_device_name", lambda: "Abacus 9000")

@@ -78,7 +78,7 @@ def test_the_agent_that_is_exported_stays_as_it_is(saved, capsys, tmp_path):
     for given in (path, path.with_suffix("")):
         code, _, err = run(capsys, given)
         assert code == 2
-        assert "--out must be another file" in err
+        assert "--out must differ from the agent's own file" in err
     assert path.read_bytes() == before
 
 
@@ -102,7 +102,7 @@ def test_packed_it_is_smaller_and_acts_by_the_packed_weights(saved, capsys, tmp_
 def test_full_and_packed_exclude_each_other(saved, capsys, tmp_path):
     code, _, err = run(capsys, saved[0], "--out", tmp_path / "x", "--full", "--packed")
     assert code == 2
-    assert "--full and --packed exclude each other" in err
+    assert "--full and --packed are mutually exclusive" in err
     assert not (tmp_path / "x.safetensors").exists()
 
 
@@ -137,7 +137,7 @@ def test_what_does_not_fit_half_precision_is_said_and_nothing_is_written(saved, 
     words = (tmp_path / "large.safetensors", "--out", tmp_path / "small")
     code, _, err = run(capsys, *words)
     assert code == 2
-    assert "half must be False" in err
+    assert "half and packed must be False" in err
     assert "1e+06" in err
     assert not (tmp_path / "small.safetensors").exists()
     assert run(capsys, *words, "--full")[0] == 0

@@ -22,16 +22,16 @@ def run(capsys, *words):
         (["figure-4", "--tasks", "Pnog"], "did you mean Pong"),
         (["table-1", "--agents", "glamour"], "did you mean glamor"),
         (["figure-4", "--agents", "gcsl"], "--agents: figure-4 does not compare algorithms"),
-        (["figure-3a", "--tasks", "Pong"], "--tasks: figure-3a is made on GridWorld"),
-        (["appendix-a1", "--tasks", "Pong"], "--tasks: appendix-a1 is made on Dice"),
+        (["figure-3a", "--tasks", "Pong"], "--tasks must be GridWorld for figure-3a, got Pong"),
+        (["appendix-a1", "--tasks", "Pong"], "--tasks must be Dice for appendix-a1, got Pong"),
         (["figure-4", "--steps", "0"], "--steps must be at least 20, got 0"),
-        (["figure-4", "--seeds", "-1"], "--seeds must be 0 or larger, got -1"),
+        (["figure-4", "--seeds", "-1"], "--seeds must be at least 0, got -1"),
         (["figure-4", "--device", "quantum"], "--device quantum"),
         (["figure-4", "--seeds", "1", "1"], "--seeds must differ, got 1, 1"),
         (["figure-4", "--tasks", "Pong", "glamor/Pong-v0"], "--tasks must differ, got Pong, Pong"),
         (["table-1", "--agents", "gcsl", "gcsl"], "--agents must differ, got gcsl, gcsl"),
-        (["figure-2", "--agents", "random"], "is kept of glamor, gcsl, discern; got random"),
-        (["figure-2", "--agents", "gcsl", "dqn-her"], "looks at agents on their way"),
+        (["figure-2", "--agents", "random"], "must be among glamor, gcsl, discern, of which"),
+        (["figure-2", "--agents", "gcsl", "dqn-her"], "kept during training; got dqn-her"),
         (["appendix-a1", "--steps", "20"], "--steps must be at least 40, got 20"),
     ],
 )
@@ -79,7 +79,7 @@ def test_an_interrupted_command_says_how_it_goes_on(capsys, tmp_path, monkeypatc
     monkeypatch.setattr(workshop, "train_run", interrupted)
     code, out, _ = run(capsys, "all", "--quick", "--out", str(tmp_path))
     assert code == 130
-    assert "the same command goes on" in out
+    assert "repeat the command to continue" in out
 
 
 def test_help_lists_every_experiment(capsys):

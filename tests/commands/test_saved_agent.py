@@ -49,7 +49,7 @@ def test_a_run_comes_before_a_file_of_its_name(agent, tmp_path):
 def test_figures_without_an_agent_are_told(tmp_path):
     run = RunFolder(tmp_path)
     run.write_config(new_config(RunSpec(task="GridWorld", steps=200)))
-    with pytest.raises(ValueError, match=r"figures of a run but no agent: .*agent\.safetensors"):
+    with pytest.raises(ValueError, match=r"a run without its agent: .*agent\.safetensors"):
         found(tmp_path)
 
 

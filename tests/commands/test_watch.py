@@ -78,7 +78,7 @@ def test_the_film_and_the_table_are_of_the_goals_named(saved, capsys, tmp_path):
     file, path = saved / "GlamorAgent.safetensors", tmp_path / "films" / "room.mp4"
     code, out, err = run(capsys, "watch", file, "--goal", 3, 19, "--out", path, "--fps", 4)
     assert (code, err) == (0, "")
-    assert f"film: {path}" in out
+    assert f"video: {path}" in out
 
     agent, env = GlamorAgent.load(file), gym.make(ROOM, goals="eval")
     told, n_frames = rows(out), 0
@@ -142,7 +142,7 @@ def test_a_run_tells_its_task_and_its_environment(saved, capsys, tmp_path):
         code, out, _ = run(capsys, "watch", path, "--goal", 1)
         assert code == 0
         assert int(rows(out)[0][1]) <= 2
-        assert f"film: {folder.path / 'watch.mp4'}" in out
+        assert f"video: {folder.path / 'watch.mp4'}" in out
         (folder.path / "watch.mp4").unlink()
 
 
@@ -179,7 +179,7 @@ def test_the_film_is_opened_on_request(saved, capsys, tmp_path, monkeypatch):
     assert not opened
     _, out, _ = run(capsys, *words, "--open")
     assert opened == [(tmp_path / "watch.mp4").as_uri()]
-    assert "nothing here to open it with" in out
+    assert "found no application to open it with" in out
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_the_film_is_opened_on_request(saved, capsys, tmp_path, monkeypatch):
         ("dice.safetensors", ["--out", "taken/film.mp4"], "taken"),
         ("dice.safetensors", ["--env", "speed=3"], "speed"),
         ("dice.safetensors", ["--algorithm", "gcsl"], "it holds a GlamorAgent, not a GCSLAgent"),
-        ("dice.safetensors", ["--algorithm", "dqn-her"], "only where trust is given"),
+        ("dice.safetensors", ["--algorithm", "dqn-her"], "loaded only with trust=True"),
     ],
 )
 def test_what_cannot_be_filmed_is_refused(saved, capsys, tmp_path, monkeypatch, file, words, told):

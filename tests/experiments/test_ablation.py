@@ -39,11 +39,11 @@ def test_a_change_is_told_by_what_it_changes():
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"n_trails": 7}, "change names 'n_trails'; did you mean n_trials"),
+        ({"n_trails": 7}, "change has no setting 'n_trails'; did you mean n_trials"),
         ({"token_size": 8}, r"did you mean policy_kwargs\.token_size"),
         ({"planner": {"guide": False}}, r"did you mean planner\.guided"),
         ({"policy_kwargs": {"fusoin": "late"}}, r"did you mean policy_kwargs\.fusion"),
-        ({"seed": 3}, "change names 'seed'"),
+        ({"seed": 3}, "change has no setting 'seed'"),
         ({"gamma": 7}, "gamma must be a number"),
         ({"planner": {"gamma": 7}}, r"gamma must lie in \(0, 1\]"),
     ],
@@ -128,16 +128,16 @@ def test_more_can_be_asked_of_an_ablation_later(tmp_path):
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        ({"base": "paper"}, "begun with base compact, got paper"),
-        ({"steps": 200}, "begun with steps 100, got 200"),
-        ({"minutes": 1.0}, "begun with minutes None, got 1.0"),
-        ({"settings": {"batch_size": 30}}, "begun with batch_size 20, got 30"),
-        ({"env_kwargs": {"horizon": 5}}, "begun with env_kwargs {}, got"),
-        ({"held_out": ["GridWorld"]}, "held_out must be apart from tasks, got GridWorld"),
-        ({"changes": [{"batch_size": 20}]}, "change batch_size=20 changes nothing"),
+        ({"base": "paper"}, "existing ablation has base compact, got paper"),
+        ({"steps": 200}, "existing ablation has steps 100, got 200"),
+        ({"minutes": 1.0}, "existing ablation has minutes None, got 1.0"),
+        ({"settings": {"batch_size": 30}}, "existing ablation has batch_size 20, got 30"),
+        ({"env_kwargs": {"horizon": 5}}, "existing ablation has env_kwargs {}, got"),
+        ({"held_out": ["GridWorld"]}, "held_out must differ from tasks, got GridWorld"),
+        ({"changes": [{"batch_size": 20}]}, "change batch_size=20 has no effect"),
         (
             {"changes": [{"planner": {"n_trials": 50}}]},
-            "change planner.n_trials=50 changes nothing",
+            "change planner.n_trials=50 has no effect",
         ),
         ({"seeds": [1, 1]}, "seeds must differ"),
         ({"tasks": ["Pnog"]}, "did you mean Pong"),
@@ -160,7 +160,7 @@ def test_the_base_stays_what_it_was_when_its_preset_changes(monkeypatch):
     assert specs[0].overrides["gamma"] == 0.99
     # A setting that there was not when the ablation began.
     del record.setup.arguments["gamma"]
-    with pytest.raises(ValueError, match=r"preset compact has gamma=0\.9 since"):
+    with pytest.raises(ValueError, match=r"preset compact now has gamma=0\.9"):
         plan_ablation(record)
 
 

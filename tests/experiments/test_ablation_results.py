@@ -261,7 +261,7 @@ def test_a_run_that_fails_gives_exit_code_1_and_is_kept(capsys, tmp_path):
         (["--set", "gama=0.5"], "did you mean gamma"),
         (["--base", "papre"], "did you mean paper"),
         (["--change", "policy_kwargs.embedding_size=-1"], "embedding_size must be an integer"),
-        (["--held-out", "GridWorld"], "held_out must be apart from tasks"),
+        (["--held-out", "GridWorld"], "held_out must differ from tasks"),
         (["--jobs", "0"], "--jobs must be at least 1"),
         (["--report-only"], "holds no ablation"),
     ],

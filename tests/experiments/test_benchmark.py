@@ -83,14 +83,14 @@ def test_specs_are_every_combination_the_first_seed_first():
             ["--preset", "papre"],
             "preset must be one of best, best-control, compact, compact-control, paper, small",
         ),
-        (["--set", "ppo.gamma=1"], "settings are given for ppo, which is not run"),
-        (["--set", "n_trials=3"], "they begin with the name of one that is: "),
+        (["--set", "ppo.gamma=1"], "agent that is run (glamor), got ppo"),
+        (["--set", "n_trials=3"], "settings must begin with the name of an agent"),
         (["--set", "glamor.n_trails=1"], "did you mean n_trials"),
         (["--set", "glamor.gamma=7"], "gamma must be a number"),
         (["--set", "glamor.policy_kwargs.encoder=huge"], "encoder must be one of"),
         (["--steps", "0"], "steps must be at least 1"),
         (["--jobs", "0"], "--jobs must be at least 1, got 0"),
-        (["--address", "auto"], "--address is for --engine ray"),
+        (["--address", "auto"], "--address applies only to --engine ray"),
         (["--device", "abacus"], "abacus"),
     ],
 )
@@ -161,7 +161,7 @@ def test_runs_of_an_algorithm_in_one_folder_differ_in_task_and_seed_alone(
     first, folder = benchmark_of_one
     code, _, err = run(capsys, *first, *words, "--seeds", "1", "--out", str(folder))
     assert code == 2
-    assert f"holds a run with {told}; take another folder" in err
+    assert f"holds a run with {told}; choose another folder" in err
     assert len(BenchmarkFolder(folder).record().commands) == 1
 
 

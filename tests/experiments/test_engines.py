@@ -105,7 +105,7 @@ def test_a_benchmark_in_the_background_takes_its_runs_with_it(tmp_path):
         process.terminate()
         out, _ = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert "the same command goes on from here" in out
+    assert "repeat the command to continue" in out
     status = read_status(folder)
     assert status.state == "interrupted"
     with pytest.raises(ProcessLookupError):

@@ -162,11 +162,11 @@ def test_a_run_cannot_have_fewer_steps_than_it_has_taken(finished):
         ({"preset": "compcat"}, "did you mean compact"),
         ({"steps": 0}, "steps must be at least 1, got 0"),
         ({"seed": -1}, "seed must be at least 0, got -1"),
-        ({"minutes": 0.0}, "minutes must be more than 0"),
-        ({"minutes": float("inf")}, "minutes must be more than 0 and finite, got inf"),
+        ({"minutes": 0.0}, "minutes must be greater than 0"),
+        ({"minutes": float("inf")}, "minutes must be greater than 0 and finite, got inf"),
         ({"checkpoint_minutes": float("nan")}, "checkpoint_minutes must be .* finite, got nan"),
-        ({"planner": {"n_trials": 1}}, "planner is for the agent of another run"),
-        ({"env_kwargs": {"goals": "eval"}}, "env_kwargs must leave out goals"),
+        ({"planner": {"n_trials": 1}}, "planner must be empty unless trained_in"),
+        ({"env_kwargs": {"goals": "eval"}}, "env_kwargs must not contain goals"),
     ],
 )
 def test_a_spec_is_checked_when_it_is_made(changes, told):
@@ -198,7 +198,7 @@ def test_the_agent_of_another_run_is_evaluated_without_training(finished):
 
 def test_a_run_that_is_not_finished_has_no_agent_to_evaluate(tmp_path):
     spec = small_spec(trained_in="nothing", planner={"n_trials": 1})
-    with pytest.raises(ValueError, match="nothing is no finished run"):
+    with pytest.raises(ValueError, match="trained_in must name a finished run, got 'nothing'"):
         prepare_run(spec, RunFolder(tmp_path / "run"), command="", device="cpu")
     assert not (tmp_path / "run").exists()
 
@@ -250,7 +250,7 @@ def test_a_run_is_not_begun_on_what_another_process_has_changed_since(tmp_path, 
         return hardware_of(agent)
 
     monkeypatch.setattr(runs, "hardware_of", meanwhile)
-    with pytest.raises(FolderInUseError, match=r"at work on the run in .* same command goes on"):
+    with pytest.raises(FolderInUseError, match=r"has changed the run in .* repeat the command"):
         train_run(spec, folder, command="ours", device="cpu")
     assert folder.config().finished
     assert folder.config().commands == ["theirs"]

@@ -1,6 +1,6 @@
-"""The paper's tables and figures, made again: one module each, and one table of them all.
+"""Reproductions of the paper's tables and figures: one module each, and a table of all.
 
-In: a name, and a folder. Out: in that folder, the data, the picture, and our figures beside the
+In: a name, and a folder. Out: in that folder, the data, the figure, and our results next to the
 published ones (see :mod:`~glamor_gym.experiments.paper.writing`).
 """
 
@@ -53,4 +53,4 @@ REPRODUCTIONS: Mapping[str, Reproduction] = MappingProxyType(
         )
     }
 )
-"""Every table and figure that can be made again, in the paper's order."""
+"""Every table and figure that can be reproduced, in the paper's order."""

@@ -1,8 +1,8 @@
-"""Appendix A.1: a fair and a loaded die, on which cloning relabelled data goes wrong.
+"""Appendix A.1: a fair and a loaded die, with which cloning relabelled data fails.
 
-With exact distillation, GCSL's policy moves by the recursion of Eq. 12, from uniform goals
-π(loaded | 1) = 0.857, 0.5, …, away from the right action. GLAMOR divides by the prior: at goal 1
-the loaded die is six times as good as the fair one, whoever collected the data.
+With exact distillation and uniform goals, GCSL's policy follows the recursion of Eq. 12,
+π(loaded | 1) = 0.857, 0.5, …, away from the right action. GLAMOR divides by the prior: for goal 1,
+the loaded die is six times as good as the fair one, however the data was collected.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from glamor_gym.types import Trajectory
 
 ITERATIONS = 40
 CHECKED = (1, 2, 5, 10, 40)
-"""Iterations at which measured and exact policy are held against each other."""
+"""Iterations at which the measured policy is compared with the exact one."""
 
 RIGHT_RATIO = 6.0
 TOLERANCE = 0.15
-"""Share by which a learned ratio may miss it: that of what the rolls themselves show."""
+"""Allowed relative error of a learned ratio: that of the ratio in the rolls themselves."""
 
 GLAMOR_STEPS = 4_000
 
@@ -46,10 +46,10 @@ VARIANTS = (
 CLONER: Mapping[str, Any] = MappingProxyType(
     {"learning_rate": 1e-3, "batch_size": 400, "policy_kwargs": {"embedding_size": 64}}
 )
-"""Settings of the GCSL agent: a network that is large enough for six goals."""
+"""Settings of the GCSL agent, with a network that is large enough for six goals."""
 
 UPDATES = 40
-"""Of the GCSL agent in each iteration, from where it was."""
+"""Updates of the GCSL agent in each iteration, starting from its previous weights."""
 
 
 # ------------------------------------------------------------------------------ GCSL, exactly
@@ -59,19 +59,19 @@ def exact_path(iterations: int) -> NDArray[np.float64]:
     """Return π_t(loaded | goal) of exact GCSL from a uniform policy and uniform goals (Eq. 12).
 
     Returns:
-        (iterations + 1, 6): a row an iteration, the first for the policy that it starts from; a
-        column a goal, the first for the goal 1.
+        (iterations + 1, 6): one row per iteration, the first for the initial policy; one column per
+        goal, the first for goal 1.
     """
     return dice_recursion(iterations)[:, :, LOADED]
 
 
 def counted_path(iterations: int, rolls: int, seed: int) -> NDArray[np.float64]:
-    """Return the same from rolls of the dice: each policy clones what the last one did, by count.
+    """Return the path of GCSL with counts: each policy is the action frequencies of the last one.
 
     Args:
-        iterations: how often a policy is replaced by its clone.
-        rolls: of the dice in each of them, towards uniform goals.
-        seed: of goals, actions and dice.
+        iterations: number of times that the policy is replaced by its clone.
+        rolls: rolls of the dice in each iteration, with uniform goals.
+        seed: random seed of goals, actions and dice.
 
     Returns:
         (iterations + 1, 6), as :func:`exact_path`; a goal that was never rolled keeps its policy.
@@ -93,14 +93,14 @@ def counted_path(iterations: int, rolls: int, seed: int) -> NDArray[np.float64]:
 
 
 def cloned_path(iterations: int, rolls: int, seed: int) -> NDArray[np.float64]:
-    """Return the same from the GCSL agent: its network is fitted to what its last policy rolled.
+    """Return the path of the GCSL agent: its network is fitted to the rolls of its last policy.
 
-    The replay holds the rolls of one iteration, as the recursion has it. Arguments and shape as
-    for :func:`counted_path`.
+    The replay holds the rolls of one iteration, as in the recursion. Arguments and shape are those
+    of :func:`counted_path`.
     """
     rng = np.random.default_rng(seed)
     env = gym.make("glamor/Dice-v0", goals="all")
-    # Two moments a roll: the ring forgets one iteration's rolls when the next ones come.
+    # Two moments per roll: the next iteration's rolls replace those of this one.
     agent = GCSLAgent(env, **CLONER, buffer_size=2 * rolls, seed=seed)
     world = Dice()
     world.reset(seed=seed)
@@ -108,7 +108,7 @@ def cloned_path(iterations: int, rolls: int, seed: int) -> NDArray[np.float64]:
     every_goal = {"observation": np.zeros_like(goals), "desired_goal": goals, "steps_left": ones}
     path = [np.full(FACES, 0.5)]
     for iteration in range(iterations):
-        if iteration == 0:  # a network begins anywhere, the recursion with a uniform policy
+        if iteration == 0:  # the recursion starts with a uniform policy, a network does not
             actions = rng.integers(0, 2, rolls)
         else:
             rows = rng.integers(0, FACES, rolls)
@@ -124,12 +124,12 @@ def cloned_path(iterations: int, rolls: int, seed: int) -> NDArray[np.float64]:
 
 
 GCSL = MappingProxyType({"GCSL, counted": counted_path, "GCSL agent": cloned_path})
-"""Its two forms: with a table of counts for a policy, so that distillation is exact, and as an
-agent with a network."""
+"""The two forms of GCSL: with a table of counts as policy, so that distillation is exact, and as
+an agent with a network."""
 
 
 def _roll(world: Dice, die: int) -> int:
-    """Return the face that comes up, from 0."""
+    """Roll a die and return the face, from 0."""
     world.reset()
     return int(world.step(die)[0].argmax())
 
@@ -138,9 +138,9 @@ def _roll(world: Dice, die: int) -> int:
 
 
 def ratio_at_one(agent: GlamorAgent) -> float:
-    """Return how many times better the loaded die is than the fair one for goal 1, as it learned.
+    """Return how many times better than the fair die the agent thinks the loaded one is at goal 1.
 
-    That is exp(z_loaded − z_fair), z = log p_inv − log p_prior of the plan of that one action.
+    That is exp(z_loaded − z_fair), where z = log p_inv − log p_prior of the plan with that action.
     """
     goal = torch.eye(FACES, device=agent.device)[:1]
     start = torch.zeros(1, FACES, device=agent.device)
@@ -157,7 +157,7 @@ def ratio_at_one(agent: GlamorAgent) -> float:
 
 
 def chosen_dice(agent: GlamorAgent) -> list[int]:
-    """Return which die the agent takes for each goal, from 1 to 6."""
+    """Return the die that the agent chooses for each goal, from 1 to 6."""
     actions, _ = agent.predict(
         {
             "observation": np.zeros((FACES, FACES), np.float32),
@@ -173,12 +173,12 @@ def chosen_dice(agent: GlamorAgent) -> list[int]:
 
 
 def collect(scale: Scale, workshop: Workshop) -> pd.DataFrame:
-    """Iterate GCSL by counting and with its agent; train GLAMOR on its own and on random data.
+    """Iterate GCSL with counts and with its agent; train GLAMOR on its own and on random data.
 
     Returns:
         Rows of ``agent`` “GCSL, counted” and “GCSL agent”: ``seed``, ``iteration``, ``exact`` and
         ``measured`` π(loaded | 1). Rows of GLAMOR: ``seed``, ``ratio`` and ``right_dice``, the
-        number of goals of six for which it takes the better die.
+        number of the six goals for which it chooses the better die.
     """
     (task,) = scale.tasks
     rolls = scale.steps // ITERATIONS
@@ -200,7 +200,7 @@ def _path(
     rolls: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Iterate GCSL in one of its two forms, and put the exact policy beside what is measured."""
+    """Iterate GCSL in one of its two forms, and add the exact policy to the measurement."""
     measured = workshop.measured(
         f"dice/{path_of.__name__}-{rolls}-rolls-seed{seed}",
         lambda: pd.DataFrame({"measured": path_of(ITERATIONS, rolls, seed)[:, 0]}),
@@ -222,7 +222,7 @@ def _judged(trained: Trained, name: str, seed: int) -> dict[str, Any]:
 
 
 def draw(rows: pd.DataFrame) -> Figure:
-    """Draw GCSL's path beside the exact one, and GLAMOR's ratios beside 6 : 1."""
+    """Draw GCSL's paths with the exact one, and GLAMOR's ratios with 6 : 1."""
     figure = Figure(figsize=(10.4, 3.8), layout="constrained")
     path, ratios = figure.subplots(1, 2, width_ratios=(3, 2))
     for name, colour in zip(GCSL, (SECOND, PUBLISHED), strict=True):
@@ -249,12 +249,12 @@ def draw(rows: pd.DataFrame) -> Figure:
 
 
 def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
-    """Hold the measured path against the exact one, and GLAMOR's ratio against six."""
+    """Compare the measured path with the exact one, and GLAMOR's ratio with six."""
     comparisons = []
     for iteration in CHECKED:
         at = rows[(rows["agent"] == "GCSL, counted") & (rows["iteration"] == iteration)]
         mean, exact = at["measured"].mean(), at["exact"].iloc[0]
-        error = at["measured"].std() / math.sqrt(len(at))  # NaN of one seed
+        error = at["measured"].std() / math.sqrt(len(at))  # NaN for one seed
         agrees: Verdict = "yes" if abs(mean - exact) <= 3 * error else "no"
         comparisons.append(
             Comparison(
@@ -296,7 +296,7 @@ def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
 
 
 def _described(scale: Scale) -> str:
-    """Return the budget in words: GCSL's is rolls of the dice, GLAMOR's a number of its own."""
+    """Return a description of the budget: rolls of the dice for GCSL, steps for GLAMOR."""
     seeds = f"{len(scale.seeds)} seed{'s' if len(scale.seeds) != 1 else ''}"
     return (
         f"{ITERATIONS} iterations of {scale.steps // ITERATIONS:,} rolls, "

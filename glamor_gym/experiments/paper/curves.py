@@ -1,7 +1,7 @@
-"""Success over training steps, for agents that differ in one thing: most figures of the paper.
+"""Success rate over training steps, for agents that differ in one thing: most of the figures.
 
-In: a :class:`~glamor_gym.experiments.paper.reproduction.Scale` and the :class:`Variant`s to be
-compared. Out: a table with a row for each task, variant, seed and look; and the same over seeds.
+In: a :class:`~glamor_gym.experiments.paper.reproduction.Scale` and the :class:`Variant`s to
+compare. Out: a table with one row per task, variant, seed and step; and summaries over seeds.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from glamor_gym.experiments.runs import planned_by
 from glamor_gym.tasks import get_task
 
 DECIDING = 3
-"""The fewest seeds of a variant by which a comparison is decided."""
+"""Smallest number of seeds per variant at which a comparison is decided."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One of the things that a figure compares.
+    """One of the variants that a figure compares.
 
     Attributes:
-        name: as in the figure's legend.
+        name: name in the figure's legend.
         algorithm: a name in :data:`~glamor_gym.experiments.ALGORITHMS`.
-        settings: what is different in training.
-        planner: what is different in evaluation: fields of
-            :class:`~glamor_gym.planners.PlannerSettings`. Variants that differ in this alone are
-            one and the same agent.
+        settings: settings that differ in training.
+        planner: planner settings that differ at evaluation: fields of
+            :class:`~glamor_gym.planners.PlannerSettings`. Variants that differ only in these share
+            their agents.
     """
 
     name: str
@@ -45,10 +45,10 @@ class Variant:
 
 
 def collect_curves(scale: Scale, workshop: Workshop, variants: Sequence[Variant]) -> pd.DataFrame:
-    """Train every variant on every task with every seed, and evaluate it at every look.
+    """Train every variant on every task with every seed, and evaluate its snapshots.
 
     Returns:
-        A row each, with ``task``, ``variant``, ``seed``, ``step``, ``success_rate``,
+        One row each, with ``task``, ``variant``, ``seed``, ``step``, ``success_rate``,
         ``reached_rate``, ``mean_length``, ``episodes``, and the success rates ``random`` and
         ``noop`` of the baselines at the end of that run.
     """
@@ -64,7 +64,7 @@ def collect_curves(scale: Scale, workshop: Workshop, variants: Sequence[Variant]
 
 
 def run_spec(scale: Scale, task: str, variant: Variant, seed: int) -> RunSpec:
-    """Return the training that a variant needs. How often it is evaluated makes no difference."""
+    """Return the training run of a variant; it is evaluated only at its end."""
     algorithm = get_algorithm(variant.algorithm)
     return RunSpec(
         task=task,
@@ -83,7 +83,7 @@ def run_spec(scale: Scale, task: str, variant: Variant, seed: int) -> RunSpec:
 def _look(
     workshop: Workshop, trained: Trained, variant: Variant, step: int, episodes_per_goal: int
 ) -> dict[str, Any]:
-    """Evaluate one agent at one moment of its training."""
+    """Evaluate one snapshot of an agent."""
     planner = "".join(f"-{name}={value}" for name, value in sorted(variant.planner.items()))
     name = f"{trained.name}/{step}-{episodes_per_goal}-a-goal{planner}"
     result = workshop.evaluated(
@@ -120,22 +120,22 @@ def _look(
 def over_seeds(rows: pd.DataFrame, by: Sequence[str] = ("task", "variant", "step")) -> pd.DataFrame:
     """Return the mean success rate of each group, with an interval.
 
-    Of a single seed it is the 95 % Wilson interval of its episodes; of several, one standard
-    deviation of the seeds to each side, as the paper's Table 1 has it.
+    For a single seed, the interval is the 95 % Wilson interval of its episodes; for several, the
+    mean plus and minus one standard deviation over seeds, as in the paper's Table 1.
 
     Args:
-        rows: what :func:`collect_curves` returned.
-        by: the columns whose values make a group.
+        rows: return value of :func:`collect_curves`.
+        by: columns to group by.
 
     Returns:
-        A row each, with the columns `by`, ``rate``, ``low``, ``high``, ``seeds``, ``random`` and
-        ``noop``.
+        One row per group, with the columns `by`, ``rate``, ``low``, ``high``, ``seeds``,
+        ``random`` and ``noop``.
     """
     return pd.DataFrame(_summaries(rows, list(by)))
 
 
 def _rates_of_seeds(rows: pd.DataFrame) -> pd.Series[float]:
-    """Return the rate of each seed; several tasks count alike."""
+    """Return the rate of each seed; tasks have equal weight."""
     return rows.groupby("seed")["success_rate"].mean()
 
 
@@ -160,7 +160,7 @@ def _summaries(rows: pd.DataFrame, by: list[str]) -> Iterator[dict[str, Any]]:
 
 
 def with_suite(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with a column ``suite``: ``"Atari"`` or ``"Control"``."""
+    """Add a column ``suite``: ``"Atari"`` or ``"Control"``."""
     return rows.assign(suite=[get_task(task).suite.capitalize() for task in rows["task"]])
 
 
@@ -172,18 +172,18 @@ def in_words(summary: Mapping[Any, Any] | pd.Series[Any]) -> str:
 def better(
     rows: pd.DataFrame, task: str, first: str, second: str, *, claim: str | None = None
 ) -> Comparison:
-    """Hold “the first variant reaches more goals than the second” against the end of the curves.
+    """Test the claim “the first variant reaches more goals than the second” at the last step.
 
     Args:
-        rows: what :func:`collect_curves` returned.
-        task: on which task; a name in `rows`, or ``"all"`` for the mean over all.
+        rows: return value of :func:`collect_curves`.
+        task: name of a task in `rows`, or ``"all"`` for the mean over all tasks.
         first: name of a variant.
         second: name of a variant.
-        claim: what the paper says of it, if not just that.
+        claim: the paper's statement; None for the claim itself.
 
     Returns:
-        ``agrees`` is ``"undecided"`` where an interval of the difference holds 0, and below
-        :data:`DECIDING` seeds.
+        The comparison. `agrees` is ``"undecided"`` if an interval of the difference contains 0, or
+        if there are fewer than :data:`DECIDING` seeds.
     """
     last = rows[rows["step"] == rows["step"].max()]
     if task != "all":
@@ -199,21 +199,22 @@ def better(
 
 
 def _verdict(above: pd.DataFrame, below: pd.DataFrame) -> Verdict:
-    """Tell whether the rates of one variant are above those of another, by episodes and seeds.
+    """Return whether the rates of one variant are above those of another.
 
-    Few seeds can agree by chance, and few episodes: neither interval is enough by itself.
+    Both the interval over episodes and the one over seeds must decide, since few seeds or few
+    episodes can agree by chance.
     """
     ours, theirs = _rates_of_seeds(above), _rates_of_seeds(below)
     if min(len(ours), len(theirs)) < DECIDING:
         return "undecided"
     low, high = newcombe_interval(_counts(above), _counts(below))
-    if max(ours.std(), theirs.std()) > 1e-9:  # else seeds say nothing that episodes do not
+    if max(ours.std(), theirs.std()) > 1e-9:  # equal rates give no interval over seeds
         of_seeds = ttest_ind(ours, theirs, equal_var=False).confidence_interval()
         low, high = min(low, of_seeds.low), max(high, of_seeds.high)
     return "yes" if low > 0 else "no" if high < 0 else "undecided"
 
 
 def _counts(rows: pd.DataFrame) -> tuple[int, int]:
-    """Return how many episodes were successes, of how many."""
+    """Return the number of successes and of episodes."""
     episodes = int(rows["episodes"].sum())
     return round(float(_rates_of_seeds(rows).mean()) * episodes), episodes

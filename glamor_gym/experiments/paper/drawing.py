@@ -1,7 +1,7 @@
-"""How the figures of the paper are drawn: panels of curves with their intervals.
+"""Drawing of the paper's figures: panels of curves with intervals.
 
-In: summaries as :func:`~glamor_gym.experiments.paper.curves.over_seeds` makes them. Out:
-Matplotlib figures. The style around them is set where they are saved.
+In: summaries from :func:`~glamor_gym.experiments.paper.curves.over_seeds`. Out: Matplotlib figures.
+The style is applied where they are saved.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from matplotlib.ticker import EngFormatter
 from glamor_gym.report.style import AGENT, CHANCE, SECOND
 
 COLOURS = (AGENT, SECOND, "#1d4ed8", "#be185d", "#4d7c0f", "#6d28d9", "#0e7490", "#a16207")
-"""In the order in which a figure names its curves."""
+"""Colours of curves, in the order in which a figure lists them."""
 
 Styles = Mapping[str, tuple[str, str]]
 """Curve → (colour, Matplotlib line style)."""
 
 
 def styles_of(names: Sequence[str]) -> Styles:
-    """Return a colour of its own for each curve, all of them drawn through."""
+    """Return styles with a colour for each curve and solid lines; colours repeat after eight."""
     return MappingProxyType({name: (COLOURS[i % 8], "-") for i, name in enumerate(names)})
 
 
 def panel_figure(n_panels: int, columns: int = 4) -> tuple[Figure, list[Axes]]:
-    """Return a figure with so many panels of one size, at most `columns` in a row."""
+    """Return a figure with `n_panels` panels of equal size, at most `columns` per row."""
     columns = min(columns, n_panels)
     n_rows = math.ceil(n_panels / columns)
     width = (4.6 if n_panels == 1 else 2.9 * columns) + 2.0
@@ -44,14 +44,14 @@ def panel_figure(n_panels: int, columns: int = 4) -> tuple[Figure, list[Axes]]:
 
 
 def draw_panel(axes: Axes, summary: pd.DataFrame, styles: Styles, title: str) -> None:
-    """Draw one panel: a curve a variant with its interval, and what chance reaches.
+    """Draw one panel: one curve per variant with its interval, and the random agent's rate.
 
     Args:
-        axes: where.
-        summary: rows of one panel, with ``variant``, ``step``, ``rate``, ``low``, ``high`` and
+        axes: axes of the panel.
+        summary: rows of the panel, with ``variant``, ``step``, ``rate``, ``low``, ``high`` and
             ``random``.
-        styles: of every variant in it.
-        title: of the panel.
+        styles: style of every variant.
+        title: title of the panel.
     """
     for name, (colour, line) in styles.items():
         points = summary[summary["variant"] == name].sort_values("step")
@@ -71,7 +71,7 @@ def draw_panel(axes: Axes, summary: pd.DataFrame, styles: Styles, title: str) ->
 
 
 def label_panels(figure: Figure, axes: Sequence[Axes]) -> None:
-    """Name the axes of all panels once, and their curves once."""
+    """Label the outer axes of the panels, and add one legend for all."""
     curves: dict[str, Artist] = {}
     for panel in axes:
         place = panel.get_subplotspec()
@@ -94,8 +94,8 @@ def curve_figure(summary: pd.DataFrame, styles: Styles, *, panel: str = "task") 
 
     Args:
         summary: rows of all panels; see :func:`draw_panel`.
-        styles: of every variant.
-        panel: the column whose values make the panels, in the order in which they come.
+        styles: style of every variant.
+        panel: column with one panel per value, in order of appearance.
     """
     names = list(dict.fromkeys(summary[panel]))
     figure, axes = panel_figure(len(names))

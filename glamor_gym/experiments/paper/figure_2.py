@@ -1,4 +1,4 @@
-"""Figures 2, 9 and 10: learning curves of three agents, suite by suite and task by task."""
+"""Figures 2, 9 and 10: learning curves of three agents, by suite and by task."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def draw(rows: pd.DataFrame) -> Figure:
 
 
 def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
-    """Hold GLAMOR's lead over each other agent against the paper's, task by task."""
+    """Compare GLAMOR with each other agent on each task, as in the paper."""
     comparisons = []
     first = get_algorithm(AGENTS[0]).title
     for task in rows["task"].unique():

@@ -1,7 +1,7 @@
 """Figure 3a: goals of the grid world reached, and reached by shortest paths, over trials (§4.7.1).
 
-Every one of the 49 cells is a goal. The figure has a map of the room for each number of trials, as
-the paper's, and beside them the same rates as training goes on.
+Each of the 49 cells is a goal. As in the paper, the figure has a map of the room for each number of
+trials; it also shows the same rates during training.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from glamor_gym.experiments.runs import planned_by
 
 TRIALS = (1, 2, 5, 10, 20, 50)
 WANTED = 48 / 49
-"""“Nearly all”: one of the 49 goals may fail."""
+"""“Nearly all” goals: one of 49 may fail."""
 
 RATES = MappingProxyType({"reached": "reached", "optimal": "by a shortest path"})
-"""Column → what the figure calls it."""
+"""Column → its name in the figure."""
 
 PAPER = Scale(
     tasks=("GridWorld",),
@@ -40,7 +40,7 @@ PAPER = Scale(
             "gamma": 0.5,
             "learning_starts": 30_000,
             "exploration_steps": 70_000,
-            "buffer_size": 100_000,  # more than there are steps
+            "buffer_size": 100_000,  # more than the number of steps
         }
     ),
     looks=14,
@@ -49,13 +49,13 @@ PAPER = Scale(
 
 
 def collect(scale: Scale, workshop: Workshop) -> pd.DataFrame:
-    """Train an agent a seed, and send it to all cells with every number of trials at every look.
+    """Train an agent per seed, and evaluate its snapshots on all cells with each number of trials.
 
     Returns:
-        A row for each ``seed``, ``step``, ``trials`` and goal (``x``, ``y``), with the number of
-        ``episodes``, and how many of them ended at the goal (``reached``); ended there and had
-        come to it first after the fewest moves there are (``optimal``); stopped right there and
-        then (``stopped``).
+        One row per ``seed``, ``step``, ``trials`` and goal (``x``, ``y``), with the number of
+        ``episodes``, and how many of them ended at the goal (``reached``); of those, how many
+        first arrived there after the smallest possible number of moves (``optimal``), and how many
+        also stopped at that moment (``stopped``).
     """
     (task,) = scale.tasks
     rows = []
@@ -71,7 +71,7 @@ def collect(scale: Scale, workshop: Workshop) -> pd.DataFrame:
 def _measure(
     workshop: Workshop, trained: Trained, step: int, n_trials: int, episodes_per_goal: int
 ) -> pd.DataFrame:
-    """Send one agent to all cells with one number of trials."""
+    """Evaluate one snapshot on all cells with one number of trials."""
 
     def measure() -> pd.DataFrame:
         agent = planned_by(trained.agent(step), {"n_trials": n_trials})
@@ -102,7 +102,7 @@ def _outcome(episode: Episode) -> dict[str, int]:
 
 
 def draw(rows: pd.DataFrame) -> Figure:
-    """Draw maps of the room at the end over trials, and rates over trials and training steps."""
+    """Draw maps of the final rates per number of trials, and rates over trials and steps."""
     figure = Figure(figsize=(13.2, 4.3), layout="constrained")
     maps_half, rates_half = np.asarray(figure.subfigures(1, 2, width_ratios=(7.6, 5.6)))
     maps = maps_half.subplots(2, len(TRIALS), squeeze=False)
@@ -122,7 +122,7 @@ def draw(rows: pd.DataFrame) -> Figure:
 
 
 def _draw_map(axes: Axes, rows: pd.DataFrame, column: str) -> None:
-    """Draw the rate at each goal cell, mean over seeds; brighter is higher."""
+    """Draw the mean rate over seeds at each goal cell; brighter is higher."""
     cells = rows.groupby(["y", "x"])[[column, "episodes"]].sum()
     grid = (cells[column] / cells["episodes"]).unstack()
     axes.imshow(grid, vmin=0, vmax=1, cmap="viridis")
@@ -131,7 +131,7 @@ def _draw_map(axes: Axes, rows: pd.DataFrame, column: str) -> None:
 
 
 def _rates(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return the rate over all goals and seeds, trials down and steps across."""
+    """Return the rate over all goals and seeds, with trials as rows and steps as columns."""
     sums = rows.groupby(["trials", "step"])[[column, "episodes"]].sum()
     return (sums[column] / sums["episodes"]).unstack()
 
@@ -153,7 +153,7 @@ def _draw_rates(axes: Axes, rates: pd.DataFrame) -> object:
 
 
 def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
-    """Hold the end of the training against “both rates rise with trials”."""
+    """Test “both rates rise with the number of trials” at the end of training."""
     last = rows[rows["step"] == rows["step"].max()]
     comparisons = []
     for column, name in RATES.items():

@@ -1,4 +1,4 @@
-"""Figure 3b: three ways to end an episode, planned by one and the same model (§4.7.2)."""
+"""Figure 3b: three ways to end an episode, planned with the same model (§4.7.2)."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ VARIANTS = (
 
 
 def collect(scale: Scale, workshop: Workshop) -> pd.DataFrame:
-    """Train one agent a seed, and let it end its episodes in each of the three ways."""
+    """Train one agent per task and seed, and evaluate it with each way to end an episode."""
     return collect_curves(scale, workshop, VARIANTS)
 
 
 def draw(rows: pd.DataFrame) -> Figure:
-    """Draw a panel a task."""
+    """Draw one panel per task."""
     return curve_figure(over_seeds(rows), styles_of([variant.name for variant in VARIANTS]))
 
 
 def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
-    """Hold the order of the three against the paper's."""
+    """Compare the order of the three with the paper's."""
     return [
         comparison
         for task in rows["task"].unique()

@@ -17,17 +17,17 @@ VARIANTS = (Variant("GLAMOR"), Variant("sparse planner", planner={"guided": Fals
 
 
 def collect(scale: Scale, workshop: Workshop) -> pd.DataFrame:
-    """Train one agent a task and seed, and let it plan in both ways."""
+    """Train one agent per task and seed, and evaluate it with both planners."""
     return collect_curves(scale, workshop, VARIANTS)
 
 
 def draw(rows: pd.DataFrame) -> Figure:
-    """Draw a panel a task."""
+    """Draw one panel per task."""
     return curve_figure(over_seeds(rows), styles_of([variant.name for variant in VARIANTS]))
 
 
 def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
-    """Hold the two planners against each other on every task."""
+    """Compare the two planners on every task."""
     return [better(rows, task, "GLAMOR", "sparse planner") for task in rows["task"].unique()]
 
 

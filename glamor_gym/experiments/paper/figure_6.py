@@ -1,4 +1,4 @@
-"""Figure 6: how plans are made for the training data: trials, with and without prior (§A.4.1)."""
+"""Figure 6: planning during data collection: number of trials and action prior (§A.4.1)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from glamor_gym.experiments.paper.workshop import Workshop
 TRIALS = (1, 5, 10, 50)
 PRIORS = {"with prior": True, "without prior": False}
 
-# All are evaluated alike, as the agent of the paper plans.
+# All agents are evaluated with the planner settings of the paper.
 _EVALUATION = {"n_trials": GlamorSettings.n_trials, "use_prior": GlamorSettings.use_prior}
 
 
@@ -42,12 +42,12 @@ VARIANTS = tuple(
 
 
 def collect(scale: Scale, workshop: Workshop) -> pd.DataFrame:
-    """Train an agent for each way to collect data; evaluate all of them with the full planner."""
+    """Train an agent for each way to collect data; evaluate all with the full planner."""
     return collect_curves(scale, workshop, VARIANTS)
 
 
 def draw(rows: pd.DataFrame) -> Figure:
-    """Draw a panel a number of trials; a curve with the prior and one without it."""
+    """Draw one panel per number of trials, with one curve with and one without the prior."""
     summary = over_seeds(rows)
     # "50 trials, with prior": the panel, and the curve in it.
     parts = summary["variant"].str.split(", ", expand=True)
@@ -60,7 +60,7 @@ def draw(rows: pd.DataFrame) -> Figure:
 
 
 def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
-    """Hold more trials against one, and the spread with the prior against the one without."""
+    """Compare 50 trials with one, and the spread over seeds with and without the prior."""
     comparisons = []
     for task in rows["task"].unique():
         for prior in PRIORS:
@@ -71,7 +71,7 @@ def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
 
 
 def _spread(rows: pd.DataFrame, task: str) -> Comparison:
-    """Compare the standard deviations over seeds at the end, mean over the numbers of trials."""
+    """Compare final standard deviations over seeds, averaged over the numbers of trials."""
     last = rows[(rows["step"] == rows["step"].max()) & (rows["task"] == task)]
     deviations = last.groupby("variant")["success_rate"].std()
     spread = {

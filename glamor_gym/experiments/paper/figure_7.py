@@ -1,4 +1,4 @@
-"""Figure 7: learning from random data alone, GLAMOR and GCSL (§A.4.1)."""
+"""Figure 7: learning only from random data, GLAMOR and GCSL (§A.4.1)."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ STYLES = {
 
 
 def collect(scale: Scale, workshop: Workshop) -> pd.DataFrame:
-    """Train both agents on data of their own, and on data of uniformly random actions."""
+    """Train both agents on their own data, and on data from uniformly random actions."""
     return collect_curves(scale, workshop, VARIANTS)
 
 
 def draw(rows: pd.DataFrame) -> Figure:
-    """Draw a panel a task: random data dashed."""
+    """Draw one panel per task, with dashed lines for random data."""
     return curve_figure(over_seeds(rows), STYLES)
 
 
 def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
-    """Hold the two agents against each other on random data."""
+    """Compare the two agents on random data."""
     return [
         better(rows, task, "GLAMOR, random data", "GCSL, random data")
         for task in rows["task"].unique()

@@ -1,4 +1,4 @@
-"""Figure 8: a single trial instead of a search, when the agent is evaluated (§A.4.2)."""
+"""Figure 8: a single trial instead of a search at evaluation (§A.4.2)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VARIANTS = (
 
 
 def collect(scale: Scale, workshop: Workshop) -> pd.DataFrame:
-    """Train one agent a task and seed, and let it plan with both amounts of search."""
+    """Train one agent per task and seed, and evaluate it with both numbers of trials."""
     return collect_curves(scale, workshop, VARIANTS)
 
 
@@ -37,7 +37,7 @@ def draw(rows: pd.DataFrame) -> Figure:
 
 
 def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
-    """Hold search against no search, task by task."""
+    """Compare search with no search on each task."""
     first, second = (variant.name for variant in VARIANTS)
     return [better(rows, task, first, second) for task in rows["task"].unique()]
 

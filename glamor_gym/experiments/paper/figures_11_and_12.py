@@ -1,4 +1,4 @@
-"""Figures 11 and 12: goals, and below them what was achieved, averaged over five trials (§A.5)."""
+"""Figures 11 and 12: goals, and the achieved frames averaged over five trials (§A.5)."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from glamor_gym.types import EvaluationResult
 
 TRIALS = 5
 SHOWN = 8
-"""Goals of a task in the figure."""
+"""Number of goals per task in the figure."""
 
 
 def collect(scale: Scale, workshop: Workshop) -> pd.DataFrame:
-    """Train an agent a task, and send it to every goal five times, each from another start.
+    """Train one agent per task, and send it to every goal from five different starts.
 
     Returns:
-        A row for each ``task`` and ``goal``, with its ``success_rate``, ``goal_picture`` and
-        ``achieved_picture``, the mean of the last frames, both (H, W).
+        One row per ``task`` and ``goal``, with its ``success_rate``, ``goal_picture`` and
+        ``achieved_picture`` (the mean of the last frames), both (H, W).
     """
     rows: list[dict[str, Any]] = []
     seed = scale.seeds[0]
@@ -44,7 +44,7 @@ def collect(scale: Scale, workshop: Workshop) -> pd.DataFrame:
                     "goal": index,
                     "trials": TRIALS,
                     "success_rate": float(np.mean([episode.success for episode in episodes])),
-                    # The first trial's: a task may show a goal with another episode's target.
+                    # That of the first trial: the picture may include an episode's random target.
                     "goal_picture": as_gray(episodes[0].goal),
                     "achieved_picture": np.mean(
                         [as_gray(episode.frames[-1]) for episode in episodes], axis=0
@@ -72,7 +72,7 @@ def _trial(workshop: Workshop, trained: Trained, number: int) -> EvaluationResul
 
 
 def draw(rows: pd.DataFrame) -> Figure:
-    """Draw some goals of each task, spread over all of them, and what was achieved below."""
+    """Draw a few goals of each task, spread over all, with the achieved frames below."""
     tasks = list(dict.fromkeys(rows["task"]))
     figure = Figure(figsize=(1.35 * SHOWN, 2.45 * len(tasks) + 0.5), layout="constrained")
     bands = np.atleast_1d(np.asarray(figure.subfigures(len(tasks), 1)))
@@ -95,7 +95,7 @@ def draw(rows: pd.DataFrame) -> Figure:
 
 
 def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
-    """Return the share of goals that were reached, beside the paper's Table 1."""
+    """Compare the share of goals reached with the paper's Table 1."""
     comparisons = []
     for task, goals in rows.groupby("task", sort=False):
         published = published_rates(str(task)).get("GLAMOR")
@@ -127,7 +127,7 @@ def _row(name: str, title: str, shows: str, quick: Scale, published: Scale) -> R
 
 
 def _described(scale: Scale) -> str:
-    """Return the budget in words: one agent a task, which is tried so often."""
+    """Return a description of the budget: one agent per task, with TRIALS episodes per goal."""
     return scale.but(seeds=scale.seeds[:1], episodes_per_goal=TRIALS).described()
 
 

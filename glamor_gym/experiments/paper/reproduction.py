@@ -1,7 +1,7 @@
-"""What a table or figure of the paper is, to the command that makes it again.
+"""Records that describe the reproduction of a table or figure of the paper.
 
-Here are the records only: a :class:`Reproduction` says what is trained, measured, drawn and held
-against the paper; a :class:`Scale` how much of it; a :class:`Comparison` what came of it.
+A :class:`Reproduction` says what is trained, measured, drawn and compared with the paper; a
+:class:`Scale`, how much of it; a :class:`Comparison`, one result next to the paper's.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from glamor_gym.experiments.paper.workshop import Trained, Workshop
 
 Verdict = Literal["yes", "no", "undecided", ""]
-"""Whether a figure of ours agrees with the paper; empty where there is nothing to decide."""
+"""Whether a result agrees with the paper; empty if there is nothing to decide."""
 
 RATES_NOTE = (
     "In brackets: the 95 % Wilson interval of the episodes for one seed, one standard deviation "
     "to each side for several. A comparison is decided by three seeds of each or more, where both "
     "95 % intervals of the difference say the same: Newcombe's of episodes and Welch's of seeds."
 )
-"""How rates are given, where an experiment says nothing else."""
+"""Default of :attr:`Reproduction.notes`."""
 
 NAMED = 6
-"""How many tasks a budget names; of more it says how many they are."""
+"""Up to this many tasks are named in the description of a budget; of more, only the number."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,16 @@ class Scale:
 
     Attributes:
         tasks: names of the tasks.
-        steps: environment steps of each training.
-        seeds: each is a training of its own.
-        agents: names in :data:`~glamor_gym.experiments.ALGORITHMS`, where an experiment compares
-            algorithms.
-        preset: of the agents; None for what suits each task.
-        settings: an agent's settings that differ from the preset.
+        steps: environment steps per training run.
+        seeds: random seeds, one training run each.
+        agents: names in :data:`~glamor_gym.experiments.ALGORITHMS`; empty if the experiment does
+            not compare algorithms.
+        preset: preset of the agents; None for each task's default.
+        settings: settings that differ from the preset.
         env_kwargs: keyword arguments of ``gym.make``, in training and evaluation.
-        looks: how often an agent is measured on its way, evenly, the end included.
-        episodes_per_goal: how often each goal is tried in a measurement.
-        n_envs: environments that collect data side by side.
+        looks: number of evenly spaced measurements during training, including the one at the end.
+        episodes_per_goal: episodes per goal in a measurement.
+        n_envs: number of environments in which data is collected.
     """
 
     tasks: tuple[str, ...]
@@ -68,15 +68,15 @@ class Scale:
         return tuple(round(self.steps * (look + 1) / self.looks) for look in range(self.looks))
 
     def over(self, *tasks: str) -> Scale:
-        """Return the same budget for other tasks."""
+        """Return a copy with other tasks."""
         return dataclasses.replace(self, tasks=tasks)
 
     def but(self, **changes: Any) -> Scale:
-        """Return the same budget but for some of its numbers."""
+        """Return a copy with some fields changed."""
         return dataclasses.replace(self, **changes)
 
     def described(self) -> str:
-        """Return the budget in words."""
+        """Return a description of the budget."""
         tasks = ", ".join(self.tasks) if len(self.tasks) <= NAMED else f"{len(self.tasks)} tasks"
         preset = "the presets that suit them" if self.preset is None else f"preset {self.preset}"
         return (
@@ -91,13 +91,13 @@ def _counted(number: int, noun: str) -> str:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One statement of the paper beside what was found.
+    """One statement of the paper next to our result.
 
     Attributes:
         statement: what is compared, e.g. ``"Pong: goals reached by GLAMOR"``.
-        ours: our figure, with its interval.
-        published: the paper's figure, or what it says where it prints none.
-        agrees: ``"yes"`` or ``"no"`` where the intervals decide it.
+        ours: our result, with its interval.
+        published: the paper's number, or its claim if it gives no number.
+        agrees: whether our result agrees with the paper's, if the intervals decide it.
     """
 
     statement: str
@@ -111,23 +111,23 @@ class Reproduction:
     """One table or figure of the paper.
 
     Attributes:
-        name: as on the command line.
-        title: what it is, in a line.
+        name: name on the command line.
+        title: title in one line.
         shows: what the paper shows with it.
-        quick: the scale for minutes on two cores.
+        quick: a scale that takes minutes on two cores.
         published: the paper's scale.
         caveat: what the quick scale cannot show.
-        collect: trains and measures; a row a measurement.
-        draw: the picture of those rows.
-        compare: the statements of the paper, held against those rows.
-        notes: how its figures are to be read.
-        only_task: whether it has a meaning on the task of its scales alone.
-        any_agent: whether it compares agents by their last evaluation alone. Of others' agents, and
-            of those that learn nothing, no more is kept.
-        least_steps: below which there is nothing to measure.
-        words: a budget in words, where :meth:`Scale.described` would not say what is done.
-        page: an HTML page about the runs and the command that was typed, to stand in a folder;
-            None where there is none.
+        collect: trains and measures; returns one row per measurement.
+        draw: draws the figure from those rows.
+        compare: compares those rows with the statements of the paper.
+        notes: how to read its numbers.
+        only_task: whether it makes sense only on the task of its scales.
+        any_agent: whether it compares agents only by their final evaluation. Nothing else is kept
+            of other libraries' agents and of those that do not learn.
+        least_steps: smallest number of steps at which there is something to measure.
+        words: returns the description of a scale, if :meth:`Scale.described` does not fit.
+        page: returns an HTML page from the runs, the command line and the page's folder; None for
+            no page.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""The budgets that several figures share: where two ask for the same one, they share agents.
+"""Scales that several figures use. Figures that need the same training runs share them.
 
-Published: those of the paper (§4, Fig. 5). Quick: what two cores do in minutes.
+Published: those of the paper (§4, Fig. 5). Quick: those that take minutes on two cores.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ QUICK = Scale(
     looks=2,
     episodes_per_goal=2,
 )
-"""One agent a task that begins to reach goals: eight minutes or so on one core."""
+"""One agent per task that starts to reach goals: about eight minutes on one core."""
 
 QUICK_GRID = Scale(
     tasks=("GridWorld",), steps=6_000, seeds=(0, 1), preset="small", looks=6,
     episodes_per_goal=2,
 )  # fmt: skip
-"""For figures that need many agents: one takes less than a minute."""
+"""For figures that need many agents; each takes less than a minute."""

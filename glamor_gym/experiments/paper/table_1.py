@@ -1,4 +1,4 @@
-"""Table 1: goals reached on every task after one and the same budget of steps (§4.6)."""
+"""Table 1: goals reached on every task with the same budget of steps (§4.6)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AGENTS = ("glamor", "gcsl", "discern", "dqn-her", "random", "noop")
 
 
 def collect(scale: Scale, workshop: Workshop) -> pd.DataFrame:
-    """Train every agent on every task with every seed, and take its last evaluation."""
+    """Train every agent on every task with every seed, and return the final evaluations."""
     return pd.DataFrame(
         [
             _cell(scale, workshop, task, agent, seed)
@@ -55,7 +55,7 @@ def _cell(scale: Scale, workshop: Workshop, task: str, agent: str, seed: int) ->
 
 
 def draw(rows: pd.DataFrame) -> Figure:
-    """Draw the table: a row a task, ours on the left, the paper's on the right."""
+    """Draw the table: one row per task, our results on the left, the paper's on the right."""
     summary = over_seeds(rows)
     tasks = list(dict.fromkeys(summary["task"]))
     ours = list(dict.fromkeys(summary["variant"]))
@@ -91,7 +91,7 @@ def draw(rows: pd.DataFrame) -> Figure:
 
 
 def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
-    """Return every cell beside the paper's, where the paper has it."""
+    """Compare every cell with the paper's, if the paper has it."""
     comparisons = []
     for _, cell in over_seeds(rows).iterrows():
         published = published_rates(cell["task"]).get(cell["variant"])
@@ -106,7 +106,7 @@ def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
 
 
 def page(runs: Sequence[Trained], command: str, folder: Path) -> str:
-    """Return the page of a benchmark, to stand in `folder`: the table, curves, distances, films."""
+    """Return a benchmark report of the runs, with links relative to `folder`."""
     folders = [run.folder for run in runs]
     record = BenchmarkRecord([command], source_commit(), versions())
     return render_benchmark(

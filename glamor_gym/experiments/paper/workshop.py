@@ -1,12 +1,12 @@
-"""The folder in which experiments are made: what is finished there is kept and used again.
+"""A folder in which reproductions are made, with a cache of training runs and measurements.
 
-In: what is to be trained, and what is to be measured. Out: the same, done; or read back, where it
-was done before. A command that was interrupted goes on with what is missing::
+In: what to train and what to measure. Out: the results, computed or read back if they exist. After
+an interruption, the same command continues with what is missing::
 
-    runs/RUN/              a training run, with its agents on the way under snapshots/
-    measurements/….csv     a measurement each; evaluations as .json, their pictures as .npz
+    runs/RUN/              a training run, with snapshots of its agent under snapshots/
+    measurements/….csv     one measurement each; evaluations as .json, their pictures as .npz
 
-Experiments that ask for the same training share it.
+Reproductions that need the same training run share it.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ if TYPE_CHECKING:
 
 
 class OtherSettingsError(ValueError):
-    """A run that could be used again has other settings than its preset has now."""
+    """An existing run cannot be reused, because its preset has changed since."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A run that is finished, with the agents that were kept on its way.
+    """A finished run, with snapshots of its agent during training.
 
     Attributes:
-        name: of the run; no other run has it.
-        spec: what was run.
-        folder: its files.
-        device: where agents are to be.
+        name: unique name of the run.
+        spec: spec of the run.
+        folder: folder of the run.
+        device: device to load agents on.
     """
 
     name: str
@@ -56,28 +56,28 @@ class Trained:
     device: str
 
     def agent(self, step: int) -> BaseAlgorithm:
-        """Return the agent as it was after that many environment steps, to predict with."""
+        """Load the snapshot of the agent at an environment step, to predict with."""
         file = snapshot_file(self.folder, step)
         return get_algorithm(self.spec.algorithm).load(file, device=self.device)
 
     @property
     def result(self) -> EvaluationResult:
-        """The evaluation at the end of the run, with that of the random and the no-op agent."""
+        """The final evaluation of the run, including the random and the no-op agent."""
         result = self.folder.evaluation()
-        assert result is not None  # a finished run has one
+        assert result is not None  # every finished run has an evaluation
         return result
 
 
 class Workshop:
-    """Trains agents and keeps measurements below one folder.
+    """Trains agents and takes measurements, and keeps both in one folder.
 
     Args:
         path: the folder, which need not exist.
-        command: what was typed, for the record of each run.
-        device: where networks are: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        command: the command line as typed, for the record of each run.
+        device: device of the networks: ``"auto"``, ``"cpu"`` or ``"cuda"``.
 
     Attributes:
-        used: the runs that were asked for so far, by name.
+        used: the runs that were requested so far, by name.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, command: str, device: str = "auto") -> None:
@@ -87,15 +87,16 @@ class Workshop:
         self._device = device
 
     def trained(self, spec: RunSpec, looks: Sequence[int] = ()) -> Trained:
-        """Return a finished run; train what is missing of it.
+        """Return a finished run; train it, or the rest of it, if necessary.
 
         Args:
-            spec: what is to be run.
-            looks: environment steps at which the agent is to be kept.
+            spec: spec of the run.
+            looks: environment steps at which snapshots of the agent are kept.
 
         Raises:
-            OtherSettingsError: the run that is there was begun with other settings.
-            KeyboardInterrupt: the training was interrupted; another call goes on with it.
+            OtherSettingsError: the existing run has other settings.
+            ValueError: the existing run lacks snapshots that cannot be made any more.
+            KeyboardInterrupt: the training was interrupted; another call continues it.
         """
         name = distinct_name(spec, looks)
         folder = RunFolder(self.path / "runs" / name)
@@ -115,18 +116,18 @@ class Workshop:
             )
         if not _is_done(folder, looks):
             raise ValueError(
-                f"{folder.path} lacks agents of earlier steps, which going on does not make again; "
-                "remove it to train anew"
+                f"{folder.path} lacks snapshots of earlier steps, which resuming cannot recreate; "
+                "remove the folder to train again"
             )
         self.used[name] = Trained(name, spec, folder, self._device)
         return self.used[name]
 
     def measured(self, name: str, measure: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-        """Return a measurement; take it if it was not taken before.
+        """Return a measurement; take it if it does not exist.
 
         Args:
-            name: of the measurement, which tells it from all others.
-            measure: takes it; called where there is none of that name.
+            name: unique name of the measurement.
+            measure: takes the measurement; called if there is none of that name.
         """
         file = self.path / "measurements" / f"{name}.csv"
         if not file.is_file():
@@ -137,7 +138,7 @@ class Workshop:
         return pd.read_csv(file)
 
     def evaluated(self, name: str, measure: Callable[[], EvaluationResult]) -> EvaluationResult:
-        """Return an evaluation; make it if it was not made before. See :meth:`measured`."""
+        """Return an evaluation; make it if it does not exist. See :meth:`measured`."""
         file = self.path / "measurements" / f"{name}.json"
         if not file.is_file():
             print(f"evaluating {name}", flush=True)
@@ -146,7 +147,7 @@ class Workshop:
 
 
 def _is_done(folder: RunFolder, looks: Sequence[int]) -> bool:
-    """Return whether a run is finished, with its evaluation and its agents of every look."""
+    """Return whether a run is finished and has its evaluation and all snapshots."""
     if not (folder.holds_a_run() and folder.config().finished):
         return False
     files = [folder.evaluation_file, *(snapshot_file(folder, step) for step in looks)]
@@ -154,12 +155,12 @@ def _is_done(folder: RunFolder, looks: Sequence[int]) -> bool:
 
 
 class Snapshots(BaseCallback):
-    """Keeps the agent, without its optimiser, at given environment steps.
+    """Callback that saves the agent, without its optimiser, at given environment steps.
 
     Args:
-        folder: of the run.
-        steps: when. With several environments side by side, a snapshot is of the first moment at
-            or after the step that its name says.
+        folder: folder of the run.
+        steps: environment steps of the snapshots. With several environments, a snapshot is taken at
+            the first moment at or after the step in its name.
     """
 
     def __init__(self, folder: RunFolder, steps: Sequence[int]) -> None:
@@ -168,7 +169,7 @@ class Snapshots(BaseCallback):
         self._steps = tuple(steps)
 
     def _on_step(self) -> bool:
-        if self.num_timesteps < self.locals["total_timesteps"]:  # the last update is still to come
+        if self.num_timesteps < self.locals["total_timesteps"]:  # the last update is still due
             self._keep()
         return True
 
@@ -177,8 +178,8 @@ class Snapshots(BaseCallback):
 
     def _keep(self) -> None:
         now = self.model.num_timesteps
-        # A run that goes on after it was killed may have missed the very step; one that has long
-        # passed it is another agent by now.
+        # A run that resumes after being killed may have missed the exact step by a little; if it
+        # is far beyond the step, its agent is not the one of that step.
         moments = range(now - 2 * self.model.n_envs + 1, now + 1)
         for step in self._steps:
             file = snapshot_file(self._folder, step)
@@ -188,9 +189,9 @@ class Snapshots(BaseCallback):
 
 
 def distinct_name(spec: RunSpec, looks: Sequence[int]) -> str:
-    """Return a name for a run: what it is in words, and a hash of all that makes it what it is.
+    """Return a unique name of a run: its main fields, and a hash of everything that defines it.
 
-    What has its default does not count, so that a new field leaves old names as they are.
+    Fields with default values are not hashed, so that names stay the same when a field is added.
     """
     usual = dataclasses.asdict(RunSpec(spec.task))
     chosen = dataclasses.asdict(spec)
@@ -201,5 +202,5 @@ def distinct_name(spec: RunSpec, looks: Sequence[int]) -> str:
 
 
 def snapshot_file(folder: RunFolder, step: int) -> Path:
-    """Return where a run keeps its agent of a step."""
+    """Return the file of a run's snapshot at a step."""
     return folder.path / "snapshots" / f"{step}.safetensors"

@@ -1,14 +1,14 @@
-"""What an experiment leaves behind: its rows, its picture, the comparison, and a page about them.
+"""Writes the output of a reproduction: data, figure, comparison, and a page about them.
 
-In: rows and the experiment that they are of. Out, in the experiment's folder::
+In: rows, and the reproduction that they belong to. Out, in the reproduction's folder::
 
     data.csv            the rows
-    NAME.png, NAME.svg  the picture
-    comparison.csv/.md  our figures beside the paper's
+    NAME.png, NAME.svg  the figure
+    comparison.csv/.md  our results next to the paper's
     README.md           command, budget, what it shows and what it does not
     NAME.html           a page about the runs, for tables
 
-Each file is either whole or not there.
+Each file is written atomically.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from glamor_gym.report.markdown import markdown_table
 from glamor_gym.report.style import SOFT, STYLE
 
 PICTURES = ("goal_picture", "achieved_picture")
-"""Columns whose values are pictures: they are drawn, and not written to ``data.csv``."""
+"""Columns whose values are pictures; they are drawn, but not written to ``data.csv``."""
 
 PNG_DPI = 130
 
 FOOTNOTE_LETTERS = 14
-"""How many there is room for in an inch."""
+"""Number of letters per inch of figure width."""
 
 
 def write_outcome(
@@ -47,15 +47,15 @@ def write_outcome(
     command: str,
     runs: Sequence[Trained],
 ) -> Sequence[Comparison]:
-    """Write everything that is said above.
+    """Write all files listed in the module docstring.
 
     Args:
-        folder: of the experiment; made where it is missing.
-        reproduction: the experiment.
-        scale: at which it was made.
-        rows: what came of it.
-        command: what was typed.
-        runs: the training runs behind it.
+        folder: folder of the reproduction; created if missing.
+        reproduction: the reproduction.
+        scale: the scale that was used.
+        rows: rows returned by :attr:`Reproduction.collect`.
+        command: the command line as typed.
+        runs: the training runs behind the rows.
 
     Returns:
         The comparison with the paper.
@@ -84,12 +84,12 @@ def write_outcome(
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> str:
-    """Return the comparison as a table in Markdown."""
+    """Return the comparison as a Markdown table."""
     return markdown_table(("", "ours", "paper", "agrees"), map(dataclasses.astuple, comparisons))
 
 
 def _budget(scale: Scale, reproduction: Reproduction) -> str:
-    """Return the budget in words; where it is not the paper's, beside the paper's."""
+    """Return a description of the budget and, if it differs, of the paper's."""
     if scale == reproduction.published:
         return f"Published scale: {reproduction.words(scale)}"
     name = "Quick" if scale == reproduction.quick else "Not the published scale"

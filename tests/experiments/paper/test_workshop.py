@@ -108,7 +108,7 @@ def test_a_run_of_what_the_preset_was_before_is_refused(shop, monkeypatch):
     shop.trained(SPEC, LOOKS)
     before = GlamorAgent.preset
     monkeypatch.setattr(GlamorAgent, "preset", lambda name: before(name) | {"gamma": 0.123})
-    with pytest.raises(OtherSettingsError, match=r"gamma 0\.\d+, got 0\.123; take another folder"):
+    with pytest.raises(OtherSettingsError, match=r"gamma 0\.\d+, got 0\.123; choose another"):
         shop.trained(SPEC, LOOKS)
 
 
@@ -164,7 +164,7 @@ def test_a_finished_run_without_its_last_agent_gets_it(shop):
 def test_the_last_agent_is_not_taken_for_an_earlier_one(shop):
     trained = shop.trained(SPEC, LOOKS)
     snapshot_file(trained.folder, 40).unlink()
-    with pytest.raises(ValueError, match="lacks agents of earlier steps"):
+    with pytest.raises(ValueError, match="lacks snapshots of earlier steps"):
         shop.trained(SPEC, LOOKS)
     assert not snapshot_file(trained.folder, 40).exists()
 
