@@ -1,4 +1,4 @@
-"""Image-goal reaching for Gymnasium; importing it registers the ``glamor/…`` environments.
+"""Image-goal reaching for Gymnasium; importing the package registers ``glamor/…`` environments.
 
 The import is light: agents and simulators (PyTorch, MuJoCo) are imported when first used.
 """
@@ -51,7 +51,7 @@ register_in_workers()
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name from its home when it is first asked for."""
+    """Import a public name from its module when it is first accessed."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -1,7 +1,7 @@
-"""Checks of what a user hands to an environment: actions, pictures, sizes.
+"""Validation of arguments: numbers, paths, choices, sizes, arrays.
 
-In: the value, the space it has to fit, and the name to use in the message. Out: the value in the
-form the code works with, or an error that names the argument, what was given and what is allowed.
+In: a value, what is allowed, and the name to use in the message. Out: the value in the form the
+code works with, or an error that names the argument, what was given and what is allowed.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def as_integer(value: Any, *, name: str, low: int, high: int | None = None) -> i
 
     Args:
         value: a Python or NumPy integer, or an integer array of shape ``()``.
-        name: what the message calls it.
+        name: name of the argument in error messages.
         low: smallest value allowed.
         high: largest value allowed; None for no limit.
 
     Raises:
-        TypeError: it is not one integer (a float, a bool, a batch …).
-        ValueError: it is out of range.
+        TypeError: `value` is not a single integer (but e.g. a float, a bool or a batch).
+        ValueError: `value` is out of range.
     """
     allowed = f"an integer from {low} to {high}" if high is not None else f"an integer ≥ {low}"
     array = np.asarray(value)
@@ -47,7 +47,7 @@ def as_probability(value: Any, *, name: str) -> float:
     """Return `value` as a float in [0, 1].
 
     Raises:
-        ValueError: it is no number in [0, 1].
+        ValueError: `value` is not a number in [0, 1].
     """
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
         raise ValueError(f"{name} must be a number in [0, 1], got {_describe(value)}")
@@ -61,8 +61,8 @@ def as_number(value: Any, *, name: str) -> float:
     """Return `value` as a finite float.
 
     Raises:
-        TypeError: it is no number (a bool, a text, an array …).
-        ValueError: it is NaN or infinite.
+        TypeError: `value` is not a number (but e.g. a bool, a string or an array).
+        ValueError: `value` is NaN or infinite.
     """
     if isinstance(value, bool | np.bool_) or not isinstance(
         value, int | float | np.integer | np.floating
@@ -70,7 +70,7 @@ def as_number(value: Any, *, name: str) -> float:
         raise TypeError(f"{name} must be a number, got {_describe(value)}")
     try:
         number = float(value)
-    except OverflowError:  # an integer beyond all floats
+    except OverflowError:  # an integer too large for a float
         number = math.inf
     if not math.isfinite(number):
         raise ValueError(f"{name} must be finite, got {value}")
@@ -81,23 +81,23 @@ def as_path(value: str | os.PathLike[str], *, name: str) -> Path:
     """Return `value` as a path.
 
     Raises:
-        TypeError: it is neither text nor a path.
-        ValueError: it holds a null character, which no file system takes.
+        TypeError: `value` is neither a string nor a path.
+        ValueError: `value` contains a null character, which no file system allows.
     """
     try:
         path = Path(value)
     except TypeError as error:
         raise TypeError(f"{name} must be a path, got {_describe(value)}") from error
     if "\0" in str(path):
-        raise ValueError(f"{name} must be a path, got {str(path)!r}")
+        raise ValueError(f"{name} must be a path without null characters, got {str(path)!r}")
     return path
 
 
 def as_instance(value: Any, kind: type[Kind], *, name: str) -> Kind:
-    """Return `value`, which is an object of a class.
+    """Return `value` if it is an instance of `kind`.
 
     Raises:
-        TypeError: it is one of another class.
+        TypeError: `value` is not an instance of `kind`.
     """
     if not isinstance(value, kind):
         article = "an" if kind.__name__[0] in "AEIOUaeiou" else "a"
@@ -106,10 +106,10 @@ def as_instance(value: Any, kind: type[Kind], *, name: str) -> Kind:
 
 
 def as_size(value: Any, *, name: str) -> tuple[int, int]:
-    """Return `value` as a (height, width) in pixels.
+    """Return `value` as (height, width) in pixels.
 
     Raises:
-        ValueError: it is no pair of positive integers.
+        ValueError: `value` is not a pair of positive integers.
     """
     try:
         height, width = value
@@ -121,35 +121,35 @@ def as_size(value: Any, *, name: str) -> tuple[int, int]:
 
 
 def as_choice(value: Any, allowed: Sequence[Choice], *, name: str) -> Choice:
-    """Return `value`, which is one of `allowed`.
+    """Return `value` if it is one of `allowed`.
 
     Raises:
-        ValueError: it is none of them.
+        ValueError: `value` is not one of `allowed`.
     """
     for choice in allowed:
-        # True == 1, and an array has no truth value: only a choice of the same type counts.
+        # Compare values of the same type only: True == 1, and an array has no truth value.
         if type(value) is type(choice) and value == choice:
             return choice
     raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
 
 
 def as_render_mode(value: Any) -> str | None:
-    """Return `value` as a render mode that the package's environments have.
+    """Return `value` if it is a render mode of the package's environments.
 
     Raises:
-        ValueError: it is neither None nor ``"rgb_array"``.
+        ValueError: `value` is neither None nor ``"rgb_array"``.
     """
     return as_choice(value, (None, "rgb_array"), name="render_mode")
 
 
 def as_element(value: Any, space: spaces.Box, *, name: str) -> NDArray[Any]:
-    """Return `value`, an array that fits `space` exactly.
+    """Return `value` if it is an array that fits `space` exactly.
 
-    Stricter than ``space.contains``, which lets uint8 pass as float32.
+    Stricter than ``space.contains``, which accepts uint8 where float32 is required.
 
     Raises:
-        TypeError: it is no array, or its dtype is another.
-        ValueError: its shape is another, or it has NaN or values out of bounds.
+        TypeError: `value` is not an array, or has another dtype than `space`.
+        ValueError: `value` has another shape than `space`, or contains NaN or values out of bounds.
     """
     wanted = f"{name} must be an array of shape {space.shape} and dtype {space.dtype}"
     if not isinstance(value, np.ndarray):
@@ -159,7 +159,7 @@ def as_element(value: Any, space: spaces.Box, *, name: str) -> NDArray[Any]:
     if value.dtype != space.dtype:
         raise TypeError(f"{wanted}, got dtype {value.dtype}")
     if np.issubdtype(value.dtype, np.floating) and np.isnan(value).any():
-        raise ValueError(f"{wanted}, got one with NaN")
+        raise ValueError(f"{wanted} without NaN, got one with NaN")
     if not space.contains(value):
         raise ValueError(
             f"{wanted} with values from {space.low.min()} to {space.high.max()}, "

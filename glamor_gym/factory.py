@@ -1,6 +1,6 @@
 """What ``gym.make("glamor/…")`` builds: a task's world, wrapped, with its goals.
 
-In: the name of a task, and the options that a user gives to ``gym.make``. Out: a
+In: the name of a task and the keyword arguments of ``gym.make``. Out: a
 :class:`~glamor_gym.wrappers.GoalEnv`.
 """
 
@@ -22,7 +22,7 @@ from glamor_gym.wrappers import FRAME_SIZE, GoalEnv, make_pipeline
 from glamor_gym.wrappers.goal_rules import Reward
 
 _PACKAGED = {"train": "training", "eval": "evaluation", "held-out": "held_out"}
-"""Goals of a task's own set, and where they are in it."""
+"""Value of `goals` → attribute of the task's packaged goal set."""
 
 
 @naming_options
@@ -43,24 +43,26 @@ def make_goal_env(
 
     Args:
         task: name or id of a task.
-        goals: what ``reset()`` draws from: ``"train"``, the task's 1000 training goals;
-            ``"eval"``, its 30 evaluation goals; ``"held-out"``, 30 others, see
-            :attr:`~glamor_gym.goals.GoalSet.held_out`; ``"all"``, every state of a small world;
-            or the path of a goal-set file (``.npz``), whose training goals are taken. A path given
-            as text keeps the environment's ``spec`` fit for JSON.
+        goals: the goals that ``reset()`` draws from: ``"train"``, the task's 1000 training goals;
+            ``"eval"``, its 30 evaluation goals; ``"held-out"``, up to 30 training goals that are
+            not evaluation goals, see :attr:`~glamor_gym.goals.GoalSet.held_out`; ``"all"``, every
+            state of a small world; or the path of a goal-set file (``.npz``), whose training
+            goals are used. Pass the path as a string to keep the environment's ``spec``
+            JSON-serialisable.
         reward: ``"image"`` or ``"labels"``, see :class:`~glamor_gym.wrappers.GoalEnv`.
         frame_size: (height, width) of the frames, in pixels.
         frame_stack: number of frames in ``observation``.
-        horizon: T, the most steps in an episode; None for the task's own.
+        horizon: T, the maximum number of steps in an episode; None for the task's default.
         sticky: probability per emulator frame that the previous action is repeated; None for
-            the task's own. Atari only.
-        render_profile: look of the control worlds, ``"paper"`` or ``"fast"``.
-        label_lag: 0, or 1 for the comparison with the paper's Table 1.
+            the task's default. Atari only.
+        render_profile: rendering style of the control worlds, ``"paper"`` or ``"fast"``.
+        label_lag: 0, or 1 for comparison with the paper's Table 1, see
+            :class:`~glamor_gym.wrappers.GoalEnv`.
         render_mode: None or ``"rgb_array"``.
 
     Raises:
-        ValueError: an argument is out of what is said above; the message names it.
-        TypeError: an argument is of the wrong type.
+        ValueError: an argument is not one of the values above; the message names it.
+        TypeError: an argument has the wrong type.
         OSError: the goal-set file cannot be read.
     """
     row = get_task(task)
@@ -69,7 +71,7 @@ def make_goal_env(
         row,
         sticky=sticky,
         frame_size=frame_size,
-        frame_stack=1,  # GoalEnv stacks them: it needs the newest by itself
+        frame_stack=1,  # GoalEnv does the stacking: it needs the newest frame separately
         render_profile=render_profile,
         render_mode=render_mode,
     )
@@ -89,16 +91,16 @@ def make_goal_env(
 def choose_goals(
     task: Task, world: gym.Env[Any, Any], goals: str | os.PathLike[str]
 ) -> tuple[Sequence[Goal], Mapping[str, float]]:
-    """Return the goals that an argument ``goals`` names, and the feasible ranges of labels.
+    """Return the goals selected by `goals`, and the feasible range of each label.
 
     Args:
-        task: whose goals.
-        world: the task's world, asked for its states where `goals` is ``"all"``.
+        task: the task that the goals belong to.
+        world: the task's world, which lists its states if `goals` is ``"all"``.
         goals: see :func:`make_goal_env`.
 
     Raises:
-        ValueError: `goals` names none, the world's states cannot be listed, or the file is of
-            another task or damaged.
+        ValueError: `goals` is not a valid choice, the world's states cannot be listed, or the
+            file is damaged or belongs to another task.
         OSError: the file cannot be read.
     """
     if goals == "all":
@@ -115,12 +117,12 @@ def choose_goals(
         )
     own = load_goal_set(goals)
     if own.task != task.name:
-        raise ValueError(f"goals must be a set of {task.name}, got one of {own.task}: {goals}")
+        raise ValueError(f"goals must be a goal set of {task.name}, got one of {own.task}: {goals}")
     return own.training, own.ranges
 
 
 def _ranges(goals: Sequence[Goal]) -> dict[str, float]:
-    """Return by how much each label differs between `goals`."""
+    """Return the range (maximum minus minimum) of each label over `goals`."""
     tables = [goal.labels or {} for goal in goals]
     return {
         name: max(table[name] for table in tables) - min(table[name] for table in tables)

@@ -1,8 +1,8 @@
-"""Files that are either whole or not there, and folders that one process at a time writes to.
+"""Atomic file writes, and folders that only one process writes to at a time.
 
-A file is written beside its place, synced, then renamed, so that neither the end of the process
-nor that of the machine leaves half of it. Where a caller may give a binary stream instead of a
-path, as with SB3, what is in it is its owner's affair.
+A file is written under a temporary name in its folder, synced, then renamed, so that neither a
+killed process nor a power failure leaves a partial file. If the caller passes a binary stream
+instead of a path, as SB3 allows, there is no such guarantee.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ from glamor_gym.checks import as_path
 
 try:
     import fcntl
-except ImportError:  # Windows: folders are not locked there
+except ImportError:  # on Windows, where folders are not locked
     fcntl = None  # type: ignore[assignment]
 
 LOCK_FILE = "lock"
-"""Its content tells who holds a folder; it stays behind, empty, when the folder is let go."""
+"""Names the process that holds the folder; stays behind, empty, when the folder is released."""
 
 
 PathOrStream = str | os.PathLike[str] | io.BufferedIOBase
-"""A file by its path, or what :func:`open` returns in binary mode, or an ``io.BytesIO``."""
+"""The path of a file, what :func:`open` returns in binary mode, or an ``io.BytesIO``."""
 
 
 class FolderInUseError(OSError):
-    """Another process writes to this folder."""
+    """Another process holds this folder."""
 
 
 @contextmanager
 def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a binary file that takes the place of `path` only once it was written in full.
+    """Open a binary file that replaces `path` only once it has been written in full.
 
-    Missing folders are made. If the body raises, `path` keeps what it held before, and folders
-    that were made go again.
+    Missing folders are created. If the body raises, `path` keeps its previous content, and the
+    created folders are removed.
 
     Raises:
-        ValueError: `path` is no path.
-        OSError: it cannot be written: the disk is full, the folder cannot be written to.
+        ValueError: `path` is not a valid path.
+        OSError: the file cannot be written, e.g. because the disk is full.
     """
     target = as_path(path, name="path")
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "path is a folder", str(target))
-    missing = [folder for folder in target.parents if not folder.exists()]  # the deepest first
+    missing = [folder for folder in target.parents if not folder.exists()]  # deepest first
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
@@ -60,26 +60,26 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             yield cast(BinaryIO, file)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(beside, _mode_of(target))  # mkstemp makes files that only their owner can read
+        os.chmod(beside, _mode_of(target))  # mkstemp makes files readable by their owner only
         os.replace(beside, target)
     except BaseException:
-        with suppress(FileNotFoundError):  # it was renamed already
+        with suppress(FileNotFoundError):  # already renamed
             os.unlink(beside)
         for folder in missing:
-            with suppress(OSError):  # others have put something there by now
+            with suppress(OSError):  # another process has put something there meanwhile
                 folder.rmdir()
         raise
     _sync_folder(target.parent)
 
 
 def check_writable(folder: str | os.PathLike[str]) -> None:
-    """Find out whether files can be put into a folder, before the work that makes them.
+    """Check that files can be created in a folder, before the work that produces them.
 
-    Nothing is left there: a folder that is missing still is.
+    Leaves nothing behind: a missing folder is not created.
 
     Raises:
-        ValueError: `folder` is no path.
-        OSError: they cannot be.
+        ValueError: `folder` is not a valid path.
+        OSError: files cannot be created there.
     """
     target = as_path(folder, name="folder")
     nearest = next(place for place in (target, *target.absolute().parents) if place.exists())
@@ -89,16 +89,16 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
 
 @contextmanager
 def writing_to(target: PathOrStream) -> Iterator[BinaryIO]:
-    """Give a binary stream as it is, or open a path as :func:`write_atomically` does.
+    """Yield a binary stream unchanged, or open a path as :func:`write_atomically` does.
 
     Raises:
-        TypeError: `target` is neither.
-        ValueError: it is a stream that cannot be written to, or a path that no file can have.
-        OSError: it cannot be written.
+        TypeError: `target` is neither a path nor a binary stream.
+        ValueError: `target` is a stream that is not writable, or not a valid path.
+        OSError: the file cannot be written.
     """
     if isinstance(target, io.BufferedIOBase):
         if not target.writable():
-            raise ValueError(f"path must be writable, got {target!r}")
+            raise ValueError(f"path must be a writable stream, got {target!r}")
         yield cast(BinaryIO, target)
     else:
         with write_atomically(target) as file:
@@ -106,14 +106,14 @@ def writing_to(target: PathOrStream) -> Iterator[BinaryIO]:
 
 
 def content_of(stream: io.BufferedIOBase, *, max_bytes: int) -> bytes:
-    """Read a stream from where it stands to its end.
+    """Read a stream from its current position to its end.
 
     Raises:
-        ValueError: it cannot be read, or holds more than `max_bytes`.
+        ValueError: the stream is not readable, or holds more than `max_bytes`.
         OSError: reading failed.
     """
     if not stream.readable():
-        raise ValueError(f"path must be readable, got {stream!r}")
+        raise ValueError(f"path must be a readable stream, got {stream!r}")
     content = stream.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise ValueError(f"it is larger than {max_bytes} bytes")
@@ -122,13 +122,14 @@ def content_of(stream: io.BufferedIOBase, *, max_bytes: int) -> bytes:
 
 @contextmanager
 def lock_folder(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Keep other processes from using a folder, which is made if it is missing.
+    """Keep other processes from using a folder, which is created if it is missing.
 
-    The system lets go of it when this process ends, however that happens. Within one process
-    nothing is kept out, and the folder is held until the last of the blocks is left.
+    The system releases the folder when this process ends, however that happens. Blocks within one
+    process do not exclude each other; the folder is held until the last of them is left. On
+    Windows, nothing is locked.
 
     Raises:
-        FolderInUseError: another process holds it; the message names that process.
+        FolderInUseError: another process holds the folder; the message names that process.
         OSError: the folder cannot be written to.
     """
     folder = Path(path)
@@ -151,10 +152,10 @@ def lock_folder(path: str | os.PathLike[str]) -> Iterator[None]:
 
 @dataclass
 class _Hold:
-    """A folder that this process holds, by `depth` blocks at once.
+    """A folder that this process holds, in `depth` blocks at once.
 
-    The system's lock is one of the process and the file: it is gone once *any* handle of that file
-    is closed. So there is one handle a folder.
+    The system's lock belongs to the process and the file: closing *any* handle of the file
+    releases it. So there is one handle per folder.
     """
 
     file: TextIO
@@ -162,7 +163,7 @@ class _Hold:
     depth: int = 0
 
     def stands(self, lock_file: Path) -> bool:
-        """Return whether it is this process's own, no fork's, and of the file that is there."""
+        """Return whether this process, not its parent, holds the lock, on the current lock file."""
         try:
             is_there = os.path.samestat(os.fstat(self.file.fileno()), lock_file.stat())
         except FileNotFoundError:
@@ -171,22 +172,22 @@ class _Hold:
 
 
 _HOLDS: dict[Path, _Hold] = {}
-"""What this process holds, as the system's locks are: a process's own."""
+"""The folders that this process holds; system locks are per process, too."""
 
 
 def _locked_file(folder: Path) -> TextIO:
-    """Return the folder's lock file, open, locked and telling by whom.
+    """Return the folder's lock file, open and locked, with this process's name written to it.
 
     Raises:
-        FolderInUseError: another process holds it.
-        OSError: it cannot be written to.
+        FolderInUseError: another process holds the folder.
+        OSError: the file cannot be written to.
     """
     with ExitStack() as closing:
         file = closing.enter_context((folder / LOCK_FILE).open("a+"))
         if fcntl is not None:
             try:
-                # A lock of the process, not of the open file: workers that were forked from a
-                # dead process would go on holding that one.
+                # lockf, not flock: a flock belongs to the open file, and workers forked from a
+                # process that has died would go on holding it.
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except (BlockingIOError, PermissionError):
                 file.seek(0)
@@ -195,21 +196,21 @@ def _locked_file(folder: Path) -> TextIO:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
-        closing.pop_all()  # it stays open
+        closing.pop_all()  # keep the file open
     return file
 
 
 def _mode_of(target: Path) -> int:
-    """Return the permissions of a file that is written anew: its own, or those of a new one."""
+    """Return the permissions of an existing file, or those that a new one would get."""
     if target.exists():
         return stat.S_IMODE(target.stat().st_mode)
-    umask = os.umask(0)  # there is no way to look at it but to set it
+    umask = os.umask(0)  # the umask can only be read by setting it
     os.umask(umask)
     return 0o666 & ~umask
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the system remember the folder's new names too, where it can be asked to."""
+    """Sync the folder's entries to disk, if the system supports it."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

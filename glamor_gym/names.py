@@ -1,7 +1,7 @@
-"""What to tell somebody who typed a name that there is not.
+"""Suggestions for misspelt names.
 
-In: the name, and the names that there are; or a function whose arguments they are. Out: the
-nearest ones, in words.
+In: a name, and the names that exist; or a function whose arguments they are. Out: the nearest
+existing names, as part of an error message.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 MOST = 3
-"""How many near names are told."""
+"""Maximum number of names to suggest."""
 
 
 def nearest_names(name: str, known: Iterable[str]) -> str:
-    """Return ``"did you mean A or B?"``; where nothing is near, ``"known: A, B, C"``.
+    """Return ``"did you mean A or B?"`` or, if no name is near, ``"known: A, B, C"``.
 
     Args:
-        name: what was typed; upper and lower case count as the same.
-        known: every name that there is, at least one; of ``A.B``, B alone is near as well.
+        name: the name that was given; case is ignored.
+        known: every existing name, at least one; ``A.B`` also matches names near B alone.
     """
     by_spelling: dict[str, str] = {}
     for entry in known:
@@ -37,10 +37,10 @@ def nearest_names(name: str, known: Iterable[str]) -> str:
 
 
 def naming_options(function: Callable[P, R]) -> Callable[P, R]:
-    """Have a function that gets an option that it does not take tell the nearest that it takes.
+    """Decorate a function to suggest the nearest option for an unknown keyword argument.
 
     Raises:
-        TypeError: from each call with such a keyword argument; a ``TypeError`` as from Python.
+        TypeError: by the decorated function, when called with an unknown keyword argument.
     """
     parameters = inspect.signature(function).parameters
     options = [

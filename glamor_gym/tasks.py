@@ -1,8 +1,8 @@
-"""The task table: one row a task, and nothing about a task anywhere else.
+"""The task table: one row per task, and the only place where facts about a task are kept.
 
-RAM indices after AtariARI (Anand et al., "Unsupervised State Representation Learning in Atari",
-NeurIPS 2019, MIT licence); which of them count as labels, horizons, frame-skips and action sets
-after Paster, McIlraith & Ba (2020), §4 and the code they released.
+RAM indices follow AtariARI (Anand et al., "Unsupervised State Representation Learning in Atari",
+NeurIPS 2019, MIT licence); the choice of labels among them, horizons, frame-skips and action sets
+follow Paster, McIlraith & Ba (2020), §4, and the code they released.
 """
 
 from __future__ import annotations
@@ -26,19 +26,20 @@ class Task:
     """One task, as data.
 
     Attributes:
-        name: as in the id ``glamor/<name>-v0``.
-        suite: which kind of world it is: ``"atari"``, ``"control"`` or ``"small"``.
-        horizon: T, steps until the episode is judged.
+        name: the name in the id ``glamor/<name>-v0``.
+        suite: the kind of world: ``"atari"``, ``"control"`` or ``"small"``.
+        horizon: T, the maximum number of steps in an episode.
         labels: label name → where it is read. Atari: RAM index. Control: (entry of dm_control's
-            observation, index in it). Small worlds: nothing to look up (an index of 0).
+            observation, index in it). Small worlds: unused (0).
         frame_skip: simulator steps per action (Atari: emulator frames; control: control steps).
-        noops: (low, high) number of no-op *frames* at the start, both included; Atari only.
+        noops: (low, high), both inclusive: range of the number of no-op *frames* at the start of
+            an episode; Atari only.
         sticky: probability per emulator frame that the previous action is repeated; Atari only.
         actions: ``"minimal"``: the game's minimal set; ``"cartesian"``: {−1, 0, 1}^A;
-            ``"diagonal"``: one dimension at a time at ±1, and all zeros: 2A + 1;
+            ``"diagonal"``: all zeros, and ±1 in one dimension at a time (2A + 1 actions);
             ``"native"``: the world's own Discrete actions.
         source: ROM name; ``domain/task`` of dm_control; or the class in `glamor_gym.envs`.
-        caveat: what is known to be weak in the labels; shown by ``glamor-gym tasks --verbose``.
+        caveat: a known weakness of the labels; shown by ``glamor-gym tasks --verbose``.
     """
 
     name: str
@@ -107,7 +108,7 @@ _ARM_JOINTS = (
     "arm_root", "arm_shoulder", "arm_elbow", "arm_wrist",
     "finger", "fingertip", "thumb", "thumbtip",
 )  # fmt: skip
-_TARGET_CAVEAT = "the picture shows a target drawn anew each episode, which the labels ignore"
+_TARGET_CAVEAT = "the picture shows a target, random in each episode, that is not in the labels"
 
 _TASKS = (
     _atari("Bowling", "bowling", ball_x=30, ball_y=41, player_x=29, player_y=40),
@@ -115,7 +116,7 @@ _TASKS = (
     _atari(
         "Breakout",
         "breakout",
-        caveat="0 stands for a missing ball",
+        caveat="0 means that there is no ball",
         player_x=72,
         ball_x=99,
         ball_y=101,
@@ -134,7 +135,7 @@ _TASKS = (
     _atari(
         "Pong",
         "pong",
-        caveat="0 stands for a missing ball",
+        caveat="0 means that there is no ball",
         ball_x=49,
         ball_y=54,
         enemy_y=50,
@@ -207,14 +208,14 @@ _TASKS = (
 )
 
 TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for task in _TASKS})
-"""Every task by name, in the order of the paper's Table 1, the small worlds last."""
+"""Every task by name, in the order of the paper's Table 1, followed by the small worlds."""
 
 
 def get_task(name: str) -> Task:
-    """Return the task of a name or an id: ``"Pong"`` and ``"glamor/Pong-v0"`` are the same.
+    """Return the task with a name or id: ``"Pong"`` and ``"glamor/Pong-v0"`` are the same.
 
     Raises:
-        ValueError: there is no such task; the message names the nearest ones.
+        ValueError: there is no such task; the message suggests the nearest names.
     """
     if not isinstance(name, str):
         raise ValueError(f"task must be a string such as 'Pong', got {type(name).__name__}")

@@ -1,9 +1,9 @@
-"""The hand-offs: the few records that one part of the library gives to the next.
+"""The records that one part of the library passes to the next.
 
 world → :class:`Goal` → replay: :class:`Trajectory` → :class:`SegmentBatch` → model
 → planner: :class:`Plan` → agent → evaluation: :class:`EvaluationResult`.
 
-Nothing in this module computes; it imports neither an environment nor an agent.
+This module only defines data: it imports neither environments nor agents.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:  # worlds and wrappers use these records too, and start without PyTorch
+if TYPE_CHECKING:  # worlds and wrappers use these records without importing PyTorch
     import torch
     from jaxtyping import Float, Int
 
@@ -23,41 +23,41 @@ Labels = dict[str, float]
 """Entity positions by name, e.g. ``{"ball_x": 101.0, "ball_y": 62.0}``. Never read in training."""
 
 GoalKind = Literal["screen", "state", "frame"]
-"""How a goal is kept: a full-size screen, a physics state, or the finished `desired_goal`."""
+"""How a goal is stored: a full-size screen, a physics state, or `desired_goal` itself."""
 
 
 @runtime_checkable
 class World(Protocol):
-    """What the goal environment asks of a world beyond the Gymnasium API.
+    """What the goal environment requires of a world beyond the Gymnasium API.
 
     A world is a :class:`gymnasium.Env` whose observation is a screen (uint8, ``(H, W)`` or
     ``(H, W, 3)``) or a flat float32 vector in [0, 1], and whose ``info["labels"]`` holds the
     entity labels *at the moment of that observation*.
 
-    A world may also have two methods that are no part of the protocol:
+    A world may also have two methods that are not part of the protocol:
 
-    * ``draw_observation(observation)`` returns an observation as a picture to look at, uint8
-      (H, W, 3), for vectors that a row of gray cells does not show well.
-    * ``all_goals()`` lists every state as a :class:`Goal`, where there are few; goal sets are then
-      made without playing.
+    * ``draw_observation(observation)`` returns an observation as a picture for display, uint8
+      (H, W, 3); for vectors that a row of gray cells does not show well.
+    * ``all_goals()`` lists every state as a :class:`Goal`; for worlds with few states, whose goal
+      sets are then built without playing.
     """
 
     goal_kind: GoalKind
 
     def goal_content(self) -> NDArray[Any]:
-        """Return what has to be kept to show the present moment as a goal (a fresh array)."""
+        """Return what must be stored to show the present moment as a goal (a fresh array)."""
         ...
 
     def goal_screen(self, content: NDArray[Any]) -> NDArray[Any]:
         """Return `content` as the world would show it now, in the shape of an observation.
 
-        The running episode is left untouched.
+        The running episode is not affected.
         """
         ...
 
 
 class _WithArrays:
-    """Records that are equal where all their fields are, arrays as a whole."""
+    """Base of records that are equal if all their fields are; arrays are compared as a whole."""
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -68,7 +68,7 @@ class _WithArrays:
             for one, its in pairs
         )
 
-    __hash__ = None  # type: ignore[assignment]  # an array has none
+    __hash__ = None  # type: ignore[assignment]  # arrays are not hashable
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,14 +76,14 @@ class Goal(_WithArrays):
     """One goal: what to show, and the labels by which success is judged.
 
     Attributes:
-        content: the array that `kind` describes: ``"screen"`` uint8 (H, W), the world's
-            full-size grayscale screen; ``"state"`` float64 (n,), a physics state;
-            ``"frame"`` an array of `desired_goal`'s own shape and dtype.
+        content: an array that depends on `kind`: ``"screen"``: uint8 (H, W), the world's
+            full-size grayscale screen; ``"state"``: float64 (n,), a physics state;
+            ``"frame"``: an array with the shape and dtype of `desired_goal`.
         kind: see `content`.
-        labels: entity labels at the moment of the picture; None where they are unknown
+        labels: entity labels at the moment of the picture; None if they are unknown
             (success is then equality of pictures).
-        lagged_labels: labels one step after the picture, which is what the authors' code
-            compared with (``label_lag=1``); None where they are unknown.
+        lagged_labels: labels one step after the picture, which the authors' code compared with
+            (``label_lag=1``); None if they are unknown.
         index: position in its goal set; None for a goal from elsewhere.
     """
 
@@ -99,13 +99,13 @@ class Trajectory(_WithArrays):
     """One episode as the replay stores it: L actions and the L + 1 moments around them.
 
     Attributes:
-        achieved: (L + 1, *achieved_goal.shape), what was achieved at each moment; for pictures
+        achieved: (L + 1, *achieved_goal.shape), the achieved goal at each moment; for pictures
             these are the frames, from which frame stacks are rebuilt.
         actions: (L,) int64, without STOP.
-        observations: (L + 1, *observation.shape), or None where observations are stacks of
-            the frames in `achieved`.
-        goal: (*achieved_goal.shape), what the episode was played towards; None where what is
-            learned from it does not depend on that.
+        observations: (L + 1, *observation.shape), or None if observations are stacks of the
+            frames in `achieved`.
+        goal: (*achieved_goal.shape), the goal that the episode was played towards; None if
+            learning from the episode does not depend on it.
     """
 
     achieved: NDArray[Any]
@@ -123,9 +123,9 @@ class SegmentBatch:
 
     Attributes:
         observation: (B, *observation.shape), dtype as stored (uint8 pictures stay uint8).
-        goal: (B, *achieved_goal.shape), the moment k steps later.
-        tokens: (B, K) int64: k actions, one STOP, then padding up to the longest of the batch.
-        length: (B,) int64, number of tokens that count: k + 1.
+        goal: (B, *achieved_goal.shape), the achieved goal k steps later.
+        tokens: (B, K) int64: k actions, one STOP, then padding to the longest row of the batch.
+        length: (B,) int64, number of tokens before the padding: k + 1.
     """
 
     observation: torch.Tensor
@@ -139,9 +139,9 @@ class Plan:
     """The best of N candidate action sequences, for a batch of B observations.
 
     Attributes:
-        tokens: (B, T) int64: actions, then STOP, then padding (token A + 1) after it. T is the
-            longest plan that any row was allowed, its STOP included.
-        length: (B,) int64, number of tokens that count, STOP included.
+        tokens: (B, T) int64: actions, then STOP, then padding (token A + 1). T is the length of
+            the longest plan allowed for any row, STOP included.
+        length: (B,) int64, number of tokens before the padding, STOP included.
         log_score: (B,) float32, Σ z over those tokens plus length · ln γ (Eq. 8).
         token_scores: (B, T) float32, z of each token, 0 at padding.
     """
@@ -158,21 +158,21 @@ class Plan:
         """Return the plan of one observation, still with a batch axis of length 1.
 
         Raises:
-            IndexError: there are not so many.
+            IndexError: `index` is out of range.
         """
         first = range(len(self))[index]
         row = slice(first, first + 1)
         return Plan(self.tokens[row], self.length[row], self.log_score[row], self.token_scores[row])
 
     def actions(self, index: int = 0) -> NDArray[np.int64]:
-        """Return the actions of one plan, without its STOP, as (length - 1,) int64."""
+        """Return the actions of one plan, without STOP, int64 (length - 1,)."""
         kept = int(self.length[index]) - 1
         return self.tokens[index, :kept].cpu().numpy().astype(np.int64)
 
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """What came of one agent on one task's goals (§4.4), and of doing nothing or anything.
+    """Results of one agent on one task's goals (§4.4), with those of two baselines.
 
     Attributes:
         task: the id that was evaluated, e.g. ``"glamor/Pong-v0"``.
@@ -181,25 +181,24 @@ class EvaluationResult:
         image_match_rate: share of episodes whose last frame equals the goal picture.
         per_goal: success rate by goal index.
         per_label: share of episodes that ended within the tolerance, by label.
-        random: the same success rate for uniformly random actions, on the same goals and seeds;
-            NaN where the baselines were left out, and likewise the next three.
-        noop: the same for an agent that ends every episode at once.
+        random: success rate of uniformly random actions, on the same goals and seeds. This and
+            the next three are NaN if the baselines were left out.
+        noop: success rate of an agent that ends every episode at once.
         random_interval: 95 % Wilson interval of `random`.
         noop_interval: 95 % Wilson interval of `noop`.
-        reached_rate: share of episodes within the tolerance at *some* step.
+        reached_rate: share of episodes that were within the tolerance at *some* step.
         mean_length: mean number of environment steps in an episode, STOP not counted.
         episodes: number of episodes behind each rate.
-        seed: what the start of each episode derives from.
-        goals_hash: hash of the goal set whose evaluation or training goals were used; of others,
-            those held out among them, SHA-256 of the goals themselves.
-        goals: which goals of the set: ``"eval"``, ``"held-out"``, …, or the name of its file; None
-            in a result of before this was written down, and likewise the next.
-        env_kwargs: further keyword arguments of ``gym.make``.
-        distances: how far each goal was from where its episodes started, by goal index: the
-            label that had farthest to go, in feasible ranges, a mean over the goal's episodes.
-            Below 0.1 the goal is reached by staying. Empty where a goal has no labels.
-        frames: for a few goals, (goal picture, achieved picture), each uint8 (H, W); and, where
-            asked for, whole episodes.
+        seed: the seed that the start of each episode derives from.
+        goals_hash: hash of the goal set for ``"eval"``, ``"train"`` and goal-set files; for any
+            other goals, SHA-256 of the goals themselves.
+        goals: which goals were played: ``"eval"``, ``"held-out"``, …, or the name of a goal-set
+            file; None in older results, which do not record it.
+        env_kwargs: further keyword arguments of ``gym.make``; None in older results.
+        distances: by goal index, how far the goal was from the start of its episodes: the largest
+            distance of any label, as a fraction of its feasible range, averaged over the goal's
+            episodes. Below 0.1, the goal is reached by staying. Goals without labels are left out.
+        frames: the pictures of the episodes that were recorded.
     """
 
     task: str
@@ -228,10 +227,10 @@ class EpisodeFrames(_WithArrays):
     """The pictures of one evaluation episode.
 
     Attributes:
-        goal_index: which of the evaluation goals it was.
+        goal_index: index of the goal among those evaluated.
         goal: uint8 (H, W), or float32 (d,) for vectors.
         frames: (L + 1, H, W) or (L + 1, d), every frame of the episode, the achieved one last.
-        success: whether the labels matched at the end.
+        success: whether the episode ended in success.
     """
 
     goal_index: int

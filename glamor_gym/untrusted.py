@@ -1,8 +1,8 @@
-"""Files from elsewhere, read so that they execute nothing and take no more memory than allowed.
+"""Reads untrusted files without executing anything or using more memory than allowed.
 
-In: the path (or the bytes) of an ``.npz`` archive or a JSON file, and how large its contents may
-be. Out: arrays and plain values, or a :class:`DamagedFileError`. What a file says about its size
-is looked at, and compared with what is allowed, before any of it is decompressed.
+In: the path (or the bytes) of an ``.npz`` archive or a JSON file, and the maximum size of its
+contents. Out: arrays and plain values, or a :class:`DamagedFileError`. The size that an archive
+claims is checked against the maximum before anything is decompressed.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from numpy.typing import NDArray
 from glamor_gym.checks import as_integer, as_path
 
 MAX_DIRECTORY_BYTES = 2**20
-"""Largest table of contents of an archive: some ten thousand members."""
+"""Maximum size of an archive's table of contents: about ten thousand members."""
 
 MAX_JSON_BYTES = 64 * 2**20
-"""Largest JSON file that is read where nothing else is said."""
+"""Maximum and default size of a JSON file."""
 
-_KINDS = "biuf"  # booleans and numbers; objects (which are pickles) and records are refused
+_KINDS = "biuf"  # booleans and numbers; objects (which are pickled) and records are refused
 
-# How many compressed bytes are taken at a time. LZMA gives all that is in them at once, up to
-# some thousand times as much; the others give no more than was asked for.
+# Number of bytes to read at a time. LZMA returns all that a chunk of compressed bytes decompresses
+# to, which can be a thousand times as much; the others return no more than was asked for.
 _CHUNKS = {zipfile.ZIP_STORED: 2**20, zipfile.ZIP_DEFLATED: 2**20, zipfile.ZIP_LZMA: 2**13}
 
 _DAMAGE = (
@@ -44,7 +44,7 @@ _DAMAGE = (
     zlib.error,
     EOFError,
     MemoryError,
-    NotImplementedError,  # an unknown compression
+    NotImplementedError,  # an unknown compression method
     OverflowError,
     RuntimeError,  # an encrypted member
     ValueError,  # not an array, or a pickle
@@ -52,29 +52,28 @@ _DAMAGE = (
 
 
 class DamagedFileError(ValueError):
-    """A file is damaged, larger than allowed, or something else than what was expected."""
+    """A file is damaged, larger than allowed, or not of the expected kind."""
 
 
 @dataclass(frozen=True)
 class ArrayHeader:
-    """What an archive says about one of its arrays."""
+    """The shape and dtype that an archive states for one of its arrays."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the array takes in memory."""
+        """Size of the array in memory, in bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
 class NpzReader:
-    """The arrays of an open archive, each read when it is asked for; see :func:`open_npz`.
+    """The arrays of an open archive, each read on request; see :func:`open_npz`.
 
     Attributes:
-        names: of the arrays, in their order.
-        claimed_bytes: how many bytes the archive says that its members have together; no more
-            are ever read.
+        names: names of the arrays, in the order of the archive.
+        claimed_bytes: total size of the members as stated by the archive; no more is ever read.
     """
 
     def __init__(self, archive: zipfile.ZipFile, file_name: str) -> None:
@@ -84,27 +83,28 @@ class NpzReader:
         self.names = tuple(_array_name(member.filename) for member in members)
         self.claimed_bytes = sum(member.file_size for member in members)
         if len(set(self.names)) < len(self.names):
-            raise ValueError("it has several members of one name")
+            raise ValueError("it has several members with the same name")
         for member in members:
             if member.compress_type not in _CHUNKS:
-                raise ValueError(f"{member.filename} has an unknown compression")
+                raise ValueError(f"{member.filename} has an unknown compression method")
 
     def header(self, name: str) -> ArrayHeader:
-        """Return shape and dtype of one array, which is not read.
+        """Return the shape and dtype of one array without reading it.
 
         Raises:
             KeyError: there is no such array.
-            DamagedFileError: it is something else than an array of numbers.
+            DamagedFileError: the member is not an array of numbers.
         """
         with self._member(name) as (_, _, header):
             return header
 
     def read(self, name: str) -> NDArray[Any]:
-        """Return one array, in memory of its own.
+        """Return one array, as a fresh array.
 
         Raises:
             KeyError: there is no such array.
-            DamagedFileError: it is no array of numbers, or its data are not what its header says.
+            DamagedFileError: the member is not an array of numbers, or its data do not match its
+                header.
         """
         with self._member(name) as (stream, chunk_bytes, header):
             array = np.empty(header.shape, header.dtype)
@@ -119,7 +119,7 @@ class NpzReader:
 
     @contextlib.contextmanager
     def _member(self, name: str) -> Iterator[tuple[Any, int, ArrayHeader]]:
-        """Open a member at its data; give it with the size of a chunk and its header."""
+        """Open a member at the start of its data; yield it with its chunk size and header."""
         if name not in self.names:
             raise KeyError(name)
         with _as_damage(f"{self._file_name}: array {name!r} cannot be read"):
@@ -128,7 +128,7 @@ class NpzReader:
                 header = _read_header(stream)
                 if info.file_size != stream.tell() + header.nbytes:
                     raise ValueError(
-                        f"it has {info.file_size} bytes, its header says "
+                        f"it has {info.file_size} bytes, but its header says "
                         f"{stream.tell()} + {header.nbytes}"
                     )
                 yield stream, _CHUNKS[info.compress_type], header
@@ -136,20 +136,20 @@ class NpzReader:
 
 @contextlib.contextmanager
 def open_npz(file: str | os.PathLike[str] | bytes, *, max_bytes: int) -> Iterator[NpzReader]:
-    """Open an ``.npz`` archive of numbers; a member that is a pickle is refused when it is read.
+    """Open an ``.npz`` archive of numbers; a pickled member is refused when it is read.
 
     Args:
-        file: its path, or its content.
-        max_bytes: how many bytes all of its members may have together, decompressed.
+        file: path or content of the archive.
+        max_bytes: maximum total size of its members after decompression, in bytes.
 
     Yields:
-        The names of the arrays, and a way to read each.
+        A reader with the names of the arrays and a way to read each of them.
 
     Raises:
         FileNotFoundError: there is no such file.
-        OSError: it cannot be read.
-        DamagedFileError: it is no such archive, has members other than arrays, or is larger than
-            allowed; or so is an array that was asked for.
+        OSError: the file cannot be read.
+        DamagedFileError: the file is not such an archive, has members other than arrays, or is
+            larger than allowed; or an array that is read is damaged.
     """
     max_bytes = as_integer(max_bytes, name="max_bytes", low=1)
     name = "the archive" if isinstance(file, bytes) else str(file)
@@ -159,13 +159,14 @@ def open_npz(file: str | os.PathLike[str] | bytes, *, max_bytes: int) -> Iterato
         else:
             raw = opened.enter_context(_open(as_path(file, name="file")))
         guarded = _GuardedReader(raw)
-        with _as_damage(f"{name} is no archive of arrays"):
+        with _as_damage(f"{name} is not an archive of arrays"):
             archive = opened.enter_context(zipfile.ZipFile(guarded))
             reader = NpzReader(archive, name)
         guarded.limit = None
         if reader.claimed_bytes > max_bytes:
             raise DamagedFileError(
-                f"{name} claims {reader.claimed_bytes} bytes of arrays, more than {max_bytes}"
+                f"{name} claims {reader.claimed_bytes} bytes of arrays, "
+                f"more than the maximum of {max_bytes}"
             )
         yield reader
 
@@ -174,39 +175,39 @@ def read_npz(file: str | os.PathLike[str] | bytes, *, max_bytes: int) -> dict[st
     """Return every array of an archive; see :func:`open_npz` for the arguments.
 
     Raises:
-        OSError: it cannot be read.
-        DamagedFileError: it is no such archive, damaged, or larger than allowed.
-        ValueError: `file` is no path, or `max_bytes` below 1.
+        OSError: the file cannot be read.
+        DamagedFileError: the file is not such an archive, damaged, or larger than allowed.
+        ValueError: `file` is not a valid path, or `max_bytes` is below 1.
     """
     with open_npz(file, max_bytes=max_bytes) as reader:
         return {name: reader.read(name) for name in reader.names}
 
 
 def read_json(path: str | os.PathLike[str], *, max_bytes: int = MAX_JSON_BYTES) -> Any:
-    """Return what a JSON file holds.
+    """Return the content of a JSON file.
 
     Args:
         path: the file.
-        max_bytes: its largest size, from 1 to :data:`MAX_JSON_BYTES`.
+        max_bytes: its maximum size, from 1 to :data:`MAX_JSON_BYTES`.
 
     Raises:
         FileNotFoundError: there is no such file.
-        OSError: it cannot be read.
-        DamagedFileError: as for :func:`parse_json`, or it is larger than allowed.
-        ValueError: `max_bytes` is out of range, or `path` no path.
+        OSError: the file cannot be read.
+        DamagedFileError: the file is larger than allowed, or refused by :func:`parse_json`.
+        ValueError: `max_bytes` is out of range, or `path` is not a valid path.
     """
     max_bytes = as_integer(max_bytes, name="max_bytes", low=1, high=MAX_JSON_BYTES)
     return parse_json(read_file(path, max_bytes=max_bytes), name=str(path))
 
 
 def read_file(path: str | os.PathLike[str], *, max_bytes: int) -> bytes:
-    """Return what a file holds, which is no pipe and no device.
+    """Return the content of a regular file (not a pipe or a device).
 
     Raises:
         FileNotFoundError: there is no such file.
-        OSError: it cannot be read.
-        DamagedFileError: it is no regular file, or larger than allowed.
-        ValueError: `path` is no path.
+        OSError: the file cannot be read.
+        DamagedFileError: the file is not a regular file, or larger than allowed.
+        ValueError: `path` is not a valid path.
     """
     with _open(as_path(path, name="path")) as file:
         content = file.read(max_bytes + 1)
@@ -216,26 +217,27 @@ def read_file(path: str | os.PathLike[str], *, max_bytes: int) -> bytes:
 
 
 def parse_json(text: str | bytes, *, name: str) -> Any:
-    """Return what a JSON text says; numbers are finite, as the standard has it.
+    """Return the value of a JSON text; all numbers must be finite, as the standard requires.
 
     Args:
-        text: UTF-8.
-        name: what the message calls it.
+        text: a string, or UTF-8.
+        name: name of the text in error messages.
 
     Raises:
-        DamagedFileError: it is no JSON, nested too deeply, or holds NaN or an infinity.
+        DamagedFileError: `text` is not valid JSON, nested too deeply, or contains NaN or an
+            infinity.
     """
     try:
         return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
-        raise DamagedFileError(f"{name} is no readable JSON: {error}") from error
+        raise DamagedFileError(f"{name} holds no readable JSON: {error}") from error
 
 
 class _GuardedReader(io.BufferedIOBase):
-    """A binary file that refuses to hand out much at once until `limit` is lifted.
+    """A binary file that refuses to return more than `limit` bytes at once; None lifts the limit.
 
-    ``zipfile`` reads an archive's table of contents in one piece, as large as the archive says,
-    and makes an object of each entry.
+    Needed because ``zipfile`` reads an archive's table of contents in one piece, of whatever size
+    the archive states, and makes an object for each entry.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -248,18 +250,18 @@ class _GuardedReader(io.BufferedIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place in the file and return it."""
+        """Move to a position in the file and return it."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """Return the place in the file."""
+        """Return the position in the file."""
         return self._file.tell()
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Return the next `size` bytes, or all that are left.
+        """Return the next `size` bytes, or all that are left if `size` is negative or None.
 
         Raises:
-            ValueError: they are more than `limit`.
+            ValueError: these are more than `limit` bytes.
         """
         left = self._size - self.tell()
         wanted = left if size is None or size < 0 else min(size, left)
@@ -269,35 +271,37 @@ class _GuardedReader(io.BufferedIOBase):
 
 
 def _open(path: Path) -> BinaryIO:
-    """Open a file; a pipe or a device, which may never end, is refused.
+    """Open a regular file; a pipe or a device, which may never end, is refused.
 
     Raises:
         FileNotFoundError: there is no such file.
-        OSError: it cannot be read.
-        DamagedFileError: it is no regular file.
+        OSError: the file cannot be read.
+        DamagedFileError: the file is not a regular file.
     """
     if not stat.S_ISREG(path.stat().st_mode):
-        raise DamagedFileError(f"{path} is no regular file")
+        raise DamagedFileError(f"{path} is not a regular file")
     return path.open("rb")
 
 
 def _array_name(member: str) -> str:
-    """Return the array's name of ``NAME.npy``; archives are not unpacked, so paths are foreign."""
+    """Return the array name of a member ``NAME.npy``; paths and hidden files are refused."""
     name = member.removesuffix(".npy")
     if name == member or not name or set(name) & set("/\\:\0") or name.startswith("."):
-        raise ValueError(f"its member {member[:80]!r} is no array")
+        raise ValueError(f"its member {member[:80]!r} is not an array")
     return name
 
 
 def _read_header(stream: Any) -> ArrayHeader:
-    """Read the header of an ``.npy`` stream, which stands at its data afterwards."""
+    """Read the header of an ``.npy`` stream and leave the stream at the start of the data."""
     if np.lib.format.read_magic(stream) != (1, 0):
-        raise ValueError("an array is not of version 1.0")
+        raise ValueError("an array is not in version 1.0 of the .npy format")
     shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
     if dtype.kind not in _KINDS or dtype.shape or fortran_order:
-        raise ValueError(f"an array of dtype {dtype} is refused: only plain numbers, in C order")
+        raise ValueError(
+            f"an array of dtype {dtype} is refused: only plain numbers in C order are allowed"
+        )
     if any(length < 0 for length in shape):
-        raise ValueError(f"an array has the shape {shape}")
+        raise ValueError(f"an array has the invalid shape {shape}")
     return ArrayHeader(shape, dtype)
 
 
@@ -310,7 +314,7 @@ def _as_damage(what: str) -> Iterator[None]:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _finite(text: str) -> float:

@@ -45,7 +45,7 @@ def test_goals_of_a_file(tmp_path):
     for given in (path, str(path)):
         env = gym.make("glamor/Dice-v0", goals=given).unwrapped
         assert len(env.goals) == len(load_goal_set("Dice").training)
-    with pytest.raises(ValueError, match="goals must be a set of GridWorld, got one of Dice"):
+    with pytest.raises(ValueError, match="goals must be a goal set of GridWorld, got one of Dice"):
         make_goal_env("GridWorld", goals=str(path))
     path.write_bytes(b"nothing")
     with pytest.raises(GoalSetError, match="own"):

@@ -307,7 +307,7 @@ def test_generators(rng):
 
 
 def test_generator_of_another_kind():
-    with pytest.raises(ValueError, match="state must be one of a Generator"):
+    with pytest.raises(ValueError, match="state must be that of a Generator"):
         set_random_state(np.random.default_rng(), random_state(np.random.RandomState(1)))
 
 

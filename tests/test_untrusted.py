@@ -138,7 +138,7 @@ def test_two_members_of_one_name_are_refused(tmp_path):
         file.writestr("x.npy", npy(np.zeros(1)))
         with pytest.warns(UserWarning, match="Duplicate"):
             file.writestr("x.npy", npy(np.ones(1)))
-    with pytest.raises(DamagedFileError, match="one name"):
+    with pytest.raises(DamagedFileError, match="the same name"):
         read_npz(tmp_path / "a", max_bytes=MIB)
 
 
@@ -196,7 +196,7 @@ def test_many_members_are_refused(tmp_path):
 def test_a_pipe_is_refused_rather_than_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for read in (read_json, lambda path: read_npz(path, max_bytes=1)):
-        with pytest.raises(DamagedFileError, match="no regular file"):
+        with pytest.raises(DamagedFileError, match="not a regular file"):
             read(tmp_path / "pipe")
 
 
@@ -221,7 +221,7 @@ def test_json_is_read(tmp_path):
     ],
 )
 def test_json_that_is_none_is_refused(text):
-    with pytest.raises(DamagedFileError, match="a file is no readable JSON"):
+    with pytest.raises(DamagedFileError, match="a file holds no readable JSON"):
         parse_json(text, name="a file")
 
 

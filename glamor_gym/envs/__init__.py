@@ -1,4 +1,4 @@
-"""Worlds: what is acted on and looked at, before goals, frames and STOP.
+"""Worlds: the simulated environments, before goals, frames and STOP are added.
 
 In: a row of the task table. Out: a :class:`gymnasium.Env` that satisfies
 :class:`glamor_gym.types.World`. Each suite's simulator is imported when it is first needed.
@@ -31,11 +31,12 @@ def make_world(
     Args:
         task: a row of :data:`glamor_gym.tasks.TASKS`, or its name or id.
         sticky: probability per emulator frame that the previous action is repeated; None for
-            the task's own. Atari only.
+            the task's default. Atari only.
         frame_size: (height, width) in pixels at which control worlds are rendered; Atari
             screens keep the console's size.
-        render_profile: look of the control worlds, None for black screens and no OpenGL, where
-            labels and states are all that is asked for; the others have one look.
+        render_profile: rendering style of the control worlds, ``"paper"`` or ``"fast"``; None for
+            black screens without OpenGL, if only labels and states are needed. No effect on the
+            other worlds.
         render_mode: None or ``"rgb_array"``, for ``render()`` of the world itself.
 
     Raises:
@@ -44,7 +45,7 @@ def make_world(
     if not isinstance(task, Task):
         task = get_task(task)
     if sticky is not None and task.suite != "atari":
-        raise ValueError(f"sticky is for Atari tasks; {task.name} takes none, got {sticky!r}")
+        raise ValueError(f"sticky is for Atari tasks only, got {sticky!r} for {task.name}")
     as_choice(render_profile, (*get_args(RenderProfile), None), name="render_profile")
     look = {
         "sticky": task.sticky if sticky is None else sticky,

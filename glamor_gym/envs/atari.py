@@ -1,10 +1,10 @@
 """Atari games as worlds: full-size grayscale screens, and entity labels read from the RAM (§4.1).
 
 In: the name of a ROM and the RAM index of each label. Out: the screen after `frame_skip`
-emulator frames as the observation, and the labels at the end of the same frame.
+emulator frames as the observation, and the labels at the same frame.
 
-Labels are AtariARI's (Anand et al., NeurIPS 2019); sticky actions after Machado et al. (2018),
-"Revisiting the Arcade Learning Environment".
+Labels are those of AtariARI (Anand et al., NeurIPS 2019); sticky actions follow Machado et al.
+(2018), "Revisiting the Arcade Learning Environment".
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ NOOP = ale_py.Action.NOOP
 
 
 class NoopCounts:
-    """How many no-op frames each episode begins with: uniform on [low, high].
+    """Draws the number of no-op frames at the start of each episode: uniform on [low, high].
 
-    With ``low == 0`` the counts are those of ALE's own vector environment (``std::mt19937``
-    through the ``std::uniform_int_distribution`` of libstdc++), so that one seed gives the same
-    episodes there and here.
+    With ``low == 0``, the counts are those of ALE's own vector environment (``std::mt19937``
+    with the ``std::uniform_int_distribution`` of libstdc++), so that a seed gives the same
+    episodes in both.
     """
 
     def __init__(self, low: int, high: int, seed: int) -> None:
@@ -46,11 +46,11 @@ class NoopCounts:
         """
         self._low = low
         self._size = high - low + 1
-        # Only the legacy generator is seeded as std::mt19937 is.
+        # Of NumPy's generators, only the legacy one is seeded as std::mt19937 is.
         self.bits = np.random.RandomState(seed)
 
     def draw(self) -> int:
-        """Return the next count, by an unbiased multiply and shift (Lemire, 2019)."""
+        """Return the next count, by unbiased multiply-and-shift (Lemire, 2019)."""
         while True:
             product = int(self.bits.randint(2**32, dtype=np.uint32)) * self._size
             if product % 2**32 >= 2**32 % self._size:
@@ -58,17 +58,17 @@ class NoopCounts:
 
 
 class AtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
-    """One Atari game on the Arcade Learning Environment.
+    """One Atari game in the Arcade Learning Environment.
 
     Observation: uint8 (H, W), normally (210, 160): the pixelwise maximum of the last two
-    emulator frames, which undoes the flicker of sprites that are drawn every other frame; after
-    a reset the one frame there is. Action: the game's minimal set, held for `frame_skip` frames;
-    on each frame the previous action is repeated instead with probability `sticky`. FIRE is
-    never pressed for the agent.
+    emulator frames, which removes the flicker of sprites that are drawn every other frame; after
+    a reset, the only frame there is. Action: the game's minimal set, held for `frame_skip` frames;
+    on each frame, the previous action is repeated instead with probability `sticky`. FIRE is
+    never pressed on the agent's behalf.
 
-    An episode begins with a random number of no-op frames. It is terminated where a life is
+    An episode begins with a random number of no-op frames. It is terminated if a life has been
     lost or the game is over at the end of a step; all frames of that step are played, so that
-    the picture and the labels are of the same moment.
+    the picture and the labels belong to the same moment.
 
     Info: ``labels`` (dict name → float, 0 to 255) and ``lives`` (int; 0 in games without lives).
     """
@@ -92,13 +92,13 @@ class AtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
             game: name of the ROM, e.g. ``"ms_pacman"``.
             labels: label name → RAM index, 0 to 127.
             frame_skip: emulator frames per step.
-            noops: least and greatest number of no-op frames at the beginning.
+            noops: minimum and maximum number of no-op frames at the start of an episode.
             sticky: probability per emulator frame that the previous action is repeated.
-            render_mode: None or ``"rgb_array"``: the last frame in colour.
+            render_mode: None, or ``"rgb_array"`` for the last frame in colour.
 
         Raises:
             ValueError: an argument is out of range, or there is no such ROM.
-            TypeError: `frame_skip` or `noops` are not integers.
+            TypeError: `frame_skip`, a label index or a value of `noops` is not an integer.
         """
         rom = roms.get_rom_path(game) if game in roms.get_all_rom_ids() else None
         if rom is None:
@@ -140,7 +140,7 @@ class AtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
         """Begin an episode with a random number of no-op frames.
 
         Args:
-            seed: seeds no-ops and sticky actions of this episode and of those that follow.
+            seed: seeds the no-ops and sticky actions of this episode and those that follow.
             options: not used.
         """
         super().reset(seed=seed)
@@ -159,19 +159,19 @@ class AtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
         """Hold an action for `frame_skip` frames; the reward is the game's score.
 
         Raises:
-            TypeError: `action` is not one integer.
+            TypeError: `action` is not a single integer.
             ValueError: `action` is out of range.
-            ResetNeeded: no episode was begun.
+            ResetNeeded: no episode has begun.
         """
         action = as_integer(action, name="action", low=0, high=len(self._actions) - 1)
         if self._noops is None:
-            raise ResetNeeded("call reset() first: no episode was begun")
+            raise ResetNeeded("call reset() first: no episode has begun")
         self._actions_taken.append(action)
         held = self._actions[action]
         score = 0.0
         for _ in range(self._frame_skip - 1):
             score += self._ale.act(held)
-        # After a game over the emulator stands still, and both screens are the last one.
+        # After a game over, the emulator no longer advances, and both screens are the last one.
         self._before_last, self._last = self._last, self._before_last
         if self._frame_skip > 1:
             self._ale.getScreenGrayscale(self._before_last)
@@ -183,15 +183,15 @@ class AtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
         return self.goal_content(), score, terminated, False, self._info()
 
     def goal_content(self) -> NDArray[np.uint8]:
-        """Return the screen as it is now, uint8 (H, W)."""
+        """Return the current screen, uint8 (H, W), as a fresh array."""
         return self._screen.copy()
 
     def goal_screen(self, content: NDArray[Any]) -> NDArray[np.uint8]:
-        """Return `content`, a screen: Atari goals look the same whatever is being played.
+        """Return a copy of `content`, a screen: Atari goals look the same in every episode.
 
         Raises:
-            TypeError: it is no array, or not of uint8.
-            ValueError: its shape is another than the screen's.
+            TypeError: `content` is not a uint8 array.
+            ValueError: `content` does not have the shape of the screen.
         """
         return as_element(content, self._screens, name="content").copy()
 
@@ -207,8 +207,8 @@ class AtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
     def snapshot(self) -> Snapshot:
         """The console when the episode began, the actions since, and the generators; can be set.
 
-        ALE's state holds neither the picture nor the last action, which a sticky one repeats: so
-        the episode is played again from its beginning, where both are known.
+        ALE's state holds neither the picture nor the last action, which a sticky action repeats.
+        To restore both, the episode is replayed from its beginning, where they are known.
         """
         return {
             "random": random_state(self.np_random),
@@ -234,7 +234,7 @@ class AtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
             self.step(action)
 
     def _begin_episode(self) -> None:
-        """Take the console, and its screen in `_last`, for the beginning of an episode."""
+        """Record the console's state, and its screen in `_last`, as the start of an episode."""
         self._lives = self._ale.lives()
         self._screen[:] = self._last
         self._first_screen = self._last.copy()
@@ -242,9 +242,10 @@ class AtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
         self._actions_taken = []
 
     def _seeded(self, seed: int) -> NoopCounts:
-        """Bring the console to where loading the ROM with a new seed does.
+        """Seed the console, as loading the ROM does, and return the counts of no-ops.
 
-        That is ALE's only way to seed the sticky actions.
+        Loading the ROM is ALE's only way to seed the sticky actions; see
+        :class:`~glamor_gym.envs.reseeding.Reseeding` for the shortcut.
         """
         state = self._reseeding.state(seed)
         if state is None:

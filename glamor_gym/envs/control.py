@@ -1,10 +1,10 @@
 """A task of the DeepMind Control Suite as a world (§4.1).
 
 In: a row of the task table; a continuous action. Out: a grayscale screen, uint8 (height, width),
-and the entity labels at its moment.
+and the entity labels at the same moment.
 
-The suite (Tassa et al., 2018) comes through Shimmy's compatibility layer. Its observations are
-what the labels are read from; what an agent sees is the picture of camera 0.
+The suite (Tassa et al., 2018) is used through Shimmy's compatibility layer. Labels are read from
+the suite's observations; the agent sees the picture of camera 0.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from glamor_gym.snapshots import Snapshot, random_state, set_random_state
 from glamor_gym.tasks import Task
 from glamor_gym.types import GoalKind, Labels
 
-choose_backend()  # MuJoCo and dm_control look at the choice when they are imported
+choose_backend()  # MuJoCo and dm_control read the choice when they are imported
 
 import mujoco  # noqa: E402
 from dm_control import suite  # noqa: E402
@@ -35,10 +35,10 @@ from shimmy import DmControlCompatibilityV0  # noqa: E402
 from glamor_gym.envs.scene_camera import LOOKS, SceneCamera  # noqa: E402
 
 _STATE = mujoco.mjtState.mjSTATE_PHYSICS
-"""What a goal keeps: positions, velocities and activations."""
+"""The state stored in a goal: positions, velocities and activations."""
 
 _WHOLE_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
-"""What the next step depends on, the solver's warm start included."""
+"""All state that the next step depends on, including the solver's warm start."""
 
 _DRAWN_WITH_EPISODE = (
     "body_pos",
@@ -50,25 +50,25 @@ _DRAWN_WITH_EPISODE = (
     "site_rgba",
     "site_size",
 )
-"""Entries of the model that the suite's tasks set when an episode begins, such as targets."""
+"""Entries of the model that the suite's tasks set at the start of an episode, such as targets."""
 
 
 class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
     """One control task, seen by its first camera.
 
     An action is held for the task's ``frame_skip`` control steps, of which only the last is
-    drawn. Nothing but the suite's own terminations, which these tasks do not have, ends an
-    episode: the suite's time limit is lifted, as the horizon is not the world's business.
+    rendered. Episodes end only by the suite's own terminations, which these tasks do not have;
+    the suite's time limit is removed, as the horizon is set by the goal environment.
 
     Observation: the screen, grayscale by ITU-R 601, uint8 (height, width). Action: the suite's
     own, float64 (A,) in its bounds. Reward: the suite's, summed over the control steps.
     Info: ``labels``, name → float, at the moment of the screen.
 
-    A goal is a physics state (positions, velocities and activations, float64), and shown as it
-    would look in the running episode: the targets of reacher and manipulator, which a state does
-    not hold, stay where they are.
+    A goal is a physics state (positions, velocities and activations, float64). It is shown as it
+    would look in the running episode: the targets of reacher and manipulator, which are not part
+    of the state, stay where they are.
 
-    One world belongs to one thread, as its OpenGL context does.
+    A world must be used from a single thread, like its OpenGL context.
     """
 
     goal_kind: GoalKind = "state"
@@ -84,17 +84,18 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
         """Load the simulation of a task.
 
         Args:
-            task: its `source` names the suite's domain and task, its `labels` the entries of the
-                suite's observation, its `frame_skip` the control steps an action lasts.
-            frame_size: (height, width) of the screen in pixels.
+            task: a row of the task table: `source` names the suite's domain and task, `labels` the
+                entries of the suite's observation, `frame_skip` the control steps per action.
+            frame_size: (height, width) of the screen, in pixels.
             render_profile: ``"paper"``: the suite's own look; ``"fast"``: without shadows,
-                reflections and smooth edges. None: screens stay black and OpenGL is not used,
-                for runs that need only labels and states (with ``MUJOCO_GL=off`` they need no
-                OpenGL at all).
+                reflections and antialiasing; None: black screens, without using OpenGL, for runs
+                that need only labels and states (with ``MUJOCO_GL=off``, OpenGL need not even be
+                installed).
             render_mode: None or ``"rgb_array"``, see :meth:`render`.
 
         Raises:
-            ValueError: an argument is not among these, or the task's row does not fit the suite.
+            ValueError: an argument is not one of the values above, or the task's row does not fit
+                the suite.
             RenderingError: OpenGL does not work on this machine.
         """
         as_choice(render_profile, (*LOOKS, None), name="render_profile")
@@ -115,7 +116,7 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
         self._closed = False
         self.action_space = self._simulation.action_space
         self.observation_space = spaces.Box(0, 255, frame_size, np.uint8)
-        # Shimmy's own rate is wrong, and written into its class.
+        # Shimmy's own rate is wrong, and set on its class.
         self.metadata = {
             "render_modes": ["rgb_array"],
             "render_fps": round(1 / (self._simulation.dt * self._frame_skip)),
@@ -124,17 +125,17 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-        """Begin an episode in a state that the suite draws.
+        """Begin an episode in a state drawn by the suite.
 
         Args:
-            seed: settles this episode and all that follow it.
+            seed: seeds this episode and all that follow it.
             options: not used.
 
         Returns:
             Screen and info, see the class.
         """
         super().reset(seed=seed)
-        # The suite's generator takes fewer seeds than Gymnasium's.
+        # The suite's generator accepts a smaller range of seeds than Gymnasium's.
         suite_seed = None if seed is None else int(self.np_random.integers(2**32))
         observation, _ = self._simulation.reset(seed=suite_seed)
         self._begun = True
@@ -147,10 +148,10 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
 
         Raises:
             ValueError: `action` is not in :attr:`action_space`.
-            ResetNeeded: no episode was begun.
+            ResetNeeded: no episode has begun.
         """
         if not self._begun:
-            raise ResetNeeded("call reset() before step()")
+            raise ResetNeeded("call reset() first: no episode has begun")
         if not self.action_space.contains(action):
             raise ValueError(f"action must be in {self.action_space}, got {action!r}")
         total = 0.0
@@ -168,20 +169,20 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
         )
 
     def goal_content(self) -> NDArray[np.float64]:
-        """Return the present physics state, float64 (n,), as a fresh array."""
+        """Return the current physics state, float64 (n,), as a fresh array."""
         state: NDArray[np.float64] = self._physics.get_state(_STATE)
         return state
 
     def goal_screen(self, content: NDArray[Any]) -> NDArray[np.uint8]:
         """Return the screen that a physics state would show now, uint8 (height, width).
 
-        The simulation is left as it is: the state is set in data of its own.
+        The simulation is not affected: the state is set in separate data.
 
         Args:
             content: what :meth:`goal_content` returned, in this world or another of its task.
 
         Raises:
-            ValueError: it is no finite float64 array of that shape.
+            ValueError: `content` is not a finite float64 array of that shape.
         """
         size = mujoco.mj_stateSize(self._physics.model.ptr, _STATE)
         if (
@@ -190,7 +191,7 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
             or not np.isfinite(content).all()
         ):
             raise ValueError(
-                f"content must be finite, float64 of shape ({size},), "
+                f"content must be finite float64 of shape ({size},), "
                 f"got {content.dtype} of shape {content.shape}: {content!r}"
             )
         mujoco.mj_setState(self._physics.model.ptr, self._goal_data, content, _STATE)
@@ -223,7 +224,7 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
     @snapshot.setter
     def snapshot(self, snapshot: Mapping[str, Any]) -> None:
         if snapshot["begun"]:
-            self._simulation.reset()  # else the suite would take the next step for a reset
+            self._simulation.reset()  # else the suite would treat the next step as a reset
             model, data = self._physics.model, self._physics.data.ptr
             for name in _DRAWN_WITH_EPISODE:
                 getattr(model, name)[:] = snapshot["model"][name]
@@ -236,7 +237,7 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
 
     @cached_property
     def _camera(self) -> SceneCamera | None:
-        # Made when first needed: an OpenGL context does not survive a fork, and vector
+        # Created when first needed: an OpenGL context does not survive a fork, and vector
         # environments make and close one world before they fork.
         if self._look is None:
             return None
@@ -267,13 +268,18 @@ class _LabelReader:
         self._names = tuple(labels)
         self._entries = tuple(dict.fromkeys(entry for entry, _ in labels.values()))
         if unknown := set(self._entries) - set(space):
-            raise ValueError(f"labels: dm_control observes {sorted(space)}, not {sorted(unknown)}")
+            raise ValueError(
+                f"labels must name entries of the observation, {sorted(space)}, "
+                f"got {sorted(unknown)}"
+            )
         sizes = [spaces.flatdim(space[entry]) for entry in self._entries]
         starts = dict(zip(self._entries, np.cumsum([0, *sizes]).tolist(), strict=False))
         for name, (entry, index) in labels.items():
             size = sizes[self._entries.index(entry)]
             if not 0 <= index < size:
-                raise ValueError(f"labels[{name!r}]: {entry} has {size} values, no index {index}")
+                raise ValueError(
+                    f"labels[{name!r}] must index the {size} values of {entry!r}, got {index}"
+                )
         self._where = np.array([starts[entry] + index for entry, index in labels.values()])
 
     def __call__(self, observation: Mapping[str, NDArray[np.float64]]) -> Labels:

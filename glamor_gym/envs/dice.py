@@ -1,6 +1,7 @@
-"""One roll of a fair or a loaded die: why cloning relabelled data goes wrong (App. A.1).
+"""One roll of a fair or a loaded die: shows why cloning relabelled data goes wrong (App. A.1).
 
-Out: the face that is up, one-hot, as the observation, zeros before the roll; the face as label.
+In: which die to roll. Out: the face that is up as the observation, one-hot (zeros before the
+roll), and as the label.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ FACES = 6
 FAIR, LOADED = 0, 1
 
 OUTCOMES = np.array([[1 / FACES] * FACES, np.eye(FACES)[0]])
-"""(2, 6) float64: how likely each die is to show each face."""
+"""(2, 6) float64: probability of each face, for the fair and the loaded die."""
 
-_CELL = 8  # pixels a pip when drawn, on a grid of 3 × 3
+_CELL = 8  # pixels per pip when drawn, on a grid of 3 × 3
 _PIPS = (
     (),
     ((1, 1),),
@@ -42,7 +43,7 @@ class Dice(gym.Env[NDArray[np.float32], np.int64]):
     Observation: float32 (6,), zeros before the roll, then one-hot at face − 1. Action:
     ``Discrete(2)``: 0, the fair die, gives each face with probability 1/6; 1, the loaded die,
     always gives 1. Label: ``face``, 1 to 6, and 0 before the roll. The roll ends the episode
-    (``terminated``): the world has nothing more to offer.
+    (``terminated``).
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 1}  # noqa: RUF012
@@ -65,7 +66,7 @@ class Dice(gym.Env[NDArray[np.float32], np.int64]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Take up the die."""
+        """Clear the face; the dice can be rolled again."""
         super().reset(seed=seed)
         self._face = 0
         return self.goal_content(), self._info()
@@ -74,7 +75,7 @@ class Dice(gym.Env[NDArray[np.float32], np.int64]):
         """Roll the fair (0) or the loaded (1) die.
 
         Raises:
-            TypeError: `action` is not one integer.
+            TypeError: `action` is not a single integer.
             ValueError: `action` is neither 0 nor 1.
             ResetNeeded: the die was rolled already.
         """
@@ -85,11 +86,11 @@ class Dice(gym.Env[NDArray[np.float32], np.int64]):
         return self.goal_content(), 0.0, True, False, self._info()
 
     def goal_content(self) -> NDArray[np.float32]:
-        """Return the face that is up, as in an observation."""
+        """Return the face that is up, as an observation."""
         return _one_hot(self._face)
 
     def goal_screen(self, content: NDArray[Any]) -> NDArray[Any]:
-        """Return `content`: goals are kept as observations."""
+        """Return a copy of `content`: goals are stored as observations."""
         return content.copy()
 
     def all_goals(self) -> list[Goal]:
@@ -104,7 +105,7 @@ class Dice(gym.Env[NDArray[np.float32], np.int64]):
         return ["fair", "loaded"]
 
     def draw_observation(self, observation: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Return the face as pips on white, blank before the roll, uint8 (40, 40, 3)."""
+        """Return the face as black pips on white, none before the roll, uint8 (40, 40, 3)."""
         picture = np.full((5 * _CELL, 5 * _CELL, 3), 255, np.uint8)
         picture[[0, -1]] = picture[:, [0, -1]] = 0
         face = int(np.argmax(observation)) + 1 if observation.any() else 0
@@ -114,12 +115,12 @@ class Dice(gym.Env[NDArray[np.float32], np.int64]):
         return picture
 
     def render(self) -> NDArray[np.uint8] | None:
-        """Return the die as it lies, see :meth:`draw_observation`; None without a render mode."""
+        """Return a picture of the die, see :meth:`draw_observation`; None without a render mode."""
         return None if self.render_mode is None else self.draw_observation(self.goal_content())
 
     @property
     def snapshot(self) -> Snapshot:
-        """The face that is up, and the generator that rolls; can be set."""
+        """The face that is up and the state of the generator; can be set."""
         return {"face": self._face, "random": random_state(self.np_random)}
 
     @snapshot.setter

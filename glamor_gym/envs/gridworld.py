@@ -1,6 +1,7 @@
 """An empty grid world, where shortest paths are known (§4.7.1, Fig. 3a).
 
-Out: the agent's cell, one-hot, as the observation; its column and row as the labels.
+In: a direction to move in. Out: the agent's cell as the observation, one-hot; its column and row
+as the labels.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from glamor_gym.types import Goal, GoalKind
 MOVES = ((0, -1), (1, 0), (0, 1), (-1, 0))
 """(Δx, Δy) of the actions up, right, down, left."""
 
-_CELL = 12  # pixels a cell when drawn
+_CELL = 12  # pixels per cell when drawn
 
 
 class GridWorld(gym.Env[NDArray[np.float32], np.int64]):
@@ -54,7 +55,7 @@ class GridWorld(gym.Env[NDArray[np.float32], np.int64]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Put the agent into the middle of the room."""
+        """Put the agent in the middle of the room."""
         super().reset(seed=seed)
         self._x = self._y = self.size // 2
         return self.goal_content(), self._info()
@@ -63,7 +64,7 @@ class GridWorld(gym.Env[NDArray[np.float32], np.int64]):
         """Move by one cell, or stay where a wall is in the way.
 
         Raises:
-            TypeError: `action` is not one integer.
+            TypeError: `action` is not a single integer.
             ValueError: `action` is out of range.
         """
         right, down = MOVES[as_integer(action, name="action", low=0, high=len(MOVES) - 1)]
@@ -72,11 +73,11 @@ class GridWorld(gym.Env[NDArray[np.float32], np.int64]):
         return self.goal_content(), 0.0, False, False, self._info()
 
     def goal_content(self) -> NDArray[np.float32]:
-        """Return the agent's cell, as in an observation."""
+        """Return the agent's cell, as an observation."""
         return self._one_hot(self._x, self._y)
 
     def goal_screen(self, content: NDArray[Any]) -> NDArray[Any]:
-        """Return `content`: goals are kept as observations."""
+        """Return a copy of `content`: goals are stored as observations."""
         return content.copy()
 
     def all_goals(self) -> list[Goal]:
@@ -108,12 +109,12 @@ class GridWorld(gym.Env[NDArray[np.float32], np.int64]):
         return picture
 
     def render(self) -> NDArray[np.uint8] | None:
-        """Return the room as it is, see :meth:`draw_observation`; None without a render mode."""
+        """Return a picture of the room, see :meth:`draw_observation`; None without a mode."""
         return None if self.render_mode is None else self.draw_observation(self.goal_content())
 
     @property
     def snapshot(self) -> Snapshot:
-        """Where the agent is; can be set."""
+        """The agent's position; can be set."""
         return {"x": self._x, "y": self._y}
 
     @snapshot.setter

@@ -1,9 +1,9 @@
-"""Which OpenGL backend the control worlds draw with: one that works here, without a display.
+"""Selects an OpenGL backend for the control worlds that works here without a display.
 
 In: this machine's libraries and the environment variable ``MUJOCO_GL``. Out: that variable, set.
 
-MuJoCo and dm_control look at it once, when they are imported, and else take a backend that needs
-a display. :func:`choose_backend` therefore has to run first, and this module imports neither.
+MuJoCo and dm_control read it once, when they are imported, and default to a backend that needs a
+display. :func:`choose_backend` therefore has to run first, and this module imports neither.
 """
 
 from __future__ import annotations
@@ -20,41 +20,41 @@ _MAX_DEVICES = 16
 _WINDOW = ("glfw", "on", "enable", "enabled", "true", "1")
 _NOTHING = ("off", "disable", "disabled", "false", "0")
 BACKENDS = ("egl", "osmesa", *_WINDOW, *_NOTHING)
-"""What dm_control and MuJoCo take ``MUJOCO_GL`` to be."""
+"""The values of ``MUJOCO_GL`` that dm_control and MuJoCo accept."""
 
 
 class RenderingError(RuntimeError):
-    """No picture can be drawn on this machine; the message tells what is missing and the fix."""
+    """Nothing can be rendered on this machine; the message says what is missing and the fix."""
 
 
 def probe_backends() -> dict[str, str | None]:
     """Find out which OpenGL backends work here without a display.
 
-    Takes a few milliseconds, and leaves an OpenGL that is already in use alone.
+    Takes a few milliseconds and does not disturb an OpenGL context already in use.
 
     Returns:
-        Backend, in order of preference, → None if it works, else what is missing and the fix.
+        Backend → None if it works, else what is missing and the fix; in order of preference.
     """
     return {"egl": _missing_for_egl(), "osmesa": _missing_for_osmesa()}
 
 
 def choose_backend() -> str:
-    """Make sure that dm_control will draw with a backend that works here.
+    """Make sure that dm_control renders with a backend that works here.
 
-    A backend named in ``MUJOCO_GL`` is kept; without one, or with an empty name, EGL is taken where
-    it works, else OSMesa. Where dm_control was already imported, its choice stands. Systems other
-    than Linux draw without a display in ways of their own, and the choice is left to dm_control.
+    A backend named in ``MUJOCO_GL`` is kept; if it is unset or empty, EGL is selected if it works,
+    else OSMesa. If dm_control has already been imported, its choice stands. Systems other than
+    Linux render without a display in ways of their own, and the choice is left to dm_control.
 
-    Mesa's software renderer is told to draw without threads of its own (unless
-    ``LP_NUM_THREADS`` is set): pictures this small gain nothing from them, and a process forked
-    by a vector environment, which threads do not follow into, would wait for them for ever.
+    Mesa's software renderer is set to use no threads (unless ``LP_NUM_THREADS`` is set): pictures
+    this small gain nothing from them, and a process forked by a vector environment, which does not
+    inherit threads, would wait for them forever.
 
     Returns:
-        What ``MUJOCO_GL`` holds, or an empty string where dm_control chooses.
+        The value of ``MUJOCO_GL``, or an empty string if dm_control chooses.
 
     Raises:
-        RenderingError: ``MUJOCO_GL`` names a backend that there is not, or that does not work here,
-            or none works.
+        RenderingError: ``MUJOCO_GL`` names an unknown backend or one that does not work here, or
+            no backend works.
     """
     if "dm_control._render" in sys.modules or sys.platform != "linux":
         return os.environ.get("MUJOCO_GL", "")
@@ -66,7 +66,7 @@ def choose_backend() -> str:
         if not working:
             reasons = "; ".join(f"{backend}: {reason}" for backend, reason in missing.items())
             raise RenderingError(
-                f"control tasks draw with OpenGL, and none works here: {reasons}. One is enough."
+                f"control tasks need OpenGL, and no backend works here: {reasons}. One is enough."
             )
         os.environ["MUJOCO_GL"] = working[0]
     elif asked_for not in BACKENDS:
@@ -95,14 +95,14 @@ def _missing_for_egl() -> str | None:
         ctypes.c_void_p,
     )
     if query_devices is None or platform_display is None:
-        return "libEGL.so.1 cannot draw without a display (a newer driver can)"
+        return "libEGL.so.1 cannot render without a display (a newer driver can)"
     devices = (ctypes.c_void_p * _MAX_DEVICES)()
     count = ctypes.c_int()
     query_devices(_MAX_DEVICES, devices, ctypes.byref(count))
     egl.eglInitialize.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
     for device in devices[: count.value]:
         display = platform_display(_EGL_PLATFORM_DEVICE_EXT, device, None)
-        # Not terminated again: it may be the display that dm_control is drawing on.
+        # Not terminated afterwards: it may be the display that dm_control is rendering to.
         if display and egl.eglInitialize(display, None, None):
             return None
     return "libEGL.so.1 finds no device (Debian, Ubuntu: apt-get install libegl-mesa0)"
@@ -124,7 +124,13 @@ def _loads(library: str) -> bool:
 
 
 def _extension(egl: ctypes.CDLL, name: bytes, *signature: Any) -> Any:
-    """Return a function of an EGL extension, or None; `signature`: its result, its arguments."""
+    """Return a function of an EGL extension, or None.
+
+    Args:
+        egl: the EGL library.
+        name: name of the function.
+        *signature: type of its result, then those of its arguments.
+    """
     egl.eglGetProcAddress.restype = ctypes.c_void_p
     address = egl.eglGetProcAddress(name)
     return ctypes.CFUNCTYPE(*signature)(address) if address else None

@@ -1,4 +1,4 @@
-"""Pictures of a MuJoCo scene, in one of a few looks.
+"""Renders pictures of a MuJoCo scene in one of several styles.
 
 In: dm_control's physics and the data to show. Out: RGB pictures, uint8 (height, width, 3).
 """
@@ -19,17 +19,17 @@ from glamor_gym.envs.rendering import RenderingError
 
 _EFFECTS = (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION)
 _MAX_GEOMS = 1000
-"""More than any scene of the suite has, decorations such as tendons included."""
+"""More than any scene of the suite has, including decorations such as tendons."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """A look, as what is asked of OpenGL.
+    """A rendering style, as OpenGL settings.
 
     Attributes:
         effects: whether shadows and reflections are drawn.
-        samples: samples a pixel; None for what the model asks for (4 in MuJoCo's default).
-        shadow_map: pixels along an edge of the shadow map; None for what the model asks for.
+        samples: samples per pixel; None for the model's own setting (MuJoCo's default is 4).
+        shadow_map: side length of the shadow map in pixels; None for the model's own setting.
     """
 
     effects: bool = True
@@ -40,16 +40,16 @@ class Look:
 LOOKS: Mapping[str, Look] = MappingProxyType(
     {"paper": Look(), "fast": Look(effects=False, samples=0, shadow_map=0)}
 )
-"""The looks by name: ``"paper"`` is dm_control's own; ``"fast"`` has neither shadows nor
-reflections nor smooth edges, and gives 8 to 27 times the pictures a second in software.
+"""The styles by name: ``"paper"`` is dm_control's own; ``"fast"`` has no shadows, reflections or
+antialiasing, and is 8 to 27 times as fast in software rendering.
 """
 
 
 class SceneCamera:
-    """Draws one model as one of its fixed cameras sees it.
+    """Renders one model as seen by one of its fixed cameras.
 
-    It gives the pixels that ``dm_control.mujoco.Physics.render`` gives, but keeps its scene from
-    picture to picture, and can show other data than those of the running simulation.
+    It gives the same pixels as ``dm_control.mujoco.Physics.render``, but reuses its scene from
+    picture to picture, and can show other data than the running simulation's.
     """
 
     def __init__(
@@ -58,14 +58,15 @@ class SceneCamera:
         """Set up the scene and, if `physics` has none yet, the OpenGL context.
 
         Args:
-            physics: its model is drawn in its OpenGL context. Nothing must have been drawn with
-                it in another look or at a larger size: its buffers are made once.
+            physics: its model is rendered in its OpenGL context, whose buffers are created only
+                once: it must not have been rendered before in another style, or with buffers
+                smaller than `size`.
             size: (height, width) of the pictures, in pixels.
-            look: how it is drawn.
-            camera: number of the camera in the model.
+            look: the rendering style.
+            camera: index of the camera in the model.
 
         Raises:
-            RenderingError: OpenGL does not work; the message tells with which backend.
+            RenderingError: OpenGL does not work; the message names the backend.
         """
         height, width = size
         self._model = physics.model.ptr
@@ -81,8 +82,8 @@ class SceneCamera:
         except (RuntimeError, mujoco.FatalError) as error:
             backend = os.environ.get("MUJOCO_GL", "")
             raise RenderingError(
-                f"no OpenGL with MUJOCO_GL={backend!r}: {error} (where dm_control is imported "
-                "before glamor_gym, set MUJOCO_GL=egl or osmesa before both)"
+                f"OpenGL does not work with MUJOCO_GL={backend!r}: {error} (if dm_control is "
+                "imported before glamor_gym, set MUJOCO_GL=egl or osmesa before both imports)"
             ) from error
         self._scene = mujoco.MjvScene(self._model, maxgeom=_MAX_GEOMS)
         if not look.effects:
@@ -100,7 +101,7 @@ class SceneCamera:
         """Return the picture of `data`, RGB, uint8 (height, width, 3), as a fresh array.
 
         Args:
-            data: data of this camera's model, with positions up to date.
+            data: data of this camera's model, with up-to-date positions.
         """
         mujoco.mjv_updateScene(
             self._model,
@@ -113,7 +114,7 @@ class SceneCamera:
         )
         with self._contexts.gl.make_current() as gl_thread:
             gl_thread.call(self._draw_scene)
-        return self._pixels[::-1].copy()  # OpenGL's first row is the lowest
+        return self._pixels[::-1].copy()  # OpenGL's first row is the bottom one
 
     def _draw_scene(self) -> None:
         context = self._contexts.mujoco.ptr

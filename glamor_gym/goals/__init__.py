@@ -1,6 +1,6 @@
-"""Goals: the fixed sets that the environments come with, and how they are built.
+"""Goals: the fixed sets that come with the environments, and how they are built.
 
-In: a task's world. Out: a :class:`GoalSet` of goals to train with and goals to be judged by.
+In: a task's world. Out: a :class:`GoalSet` of training and evaluation goals.
 """
 
 from glamor_gym.goals.build import build_goal_set

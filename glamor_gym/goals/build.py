@@ -1,17 +1,17 @@
-"""How a goal set is made: random play, the ranges of labels, and goals far apart (§4.4).
+"""Builds a goal set from random play: ranges of labels, and goals that are far apart (§4.4).
 
 In: a row of the task table and a seed. Out: a :class:`~glamor_gym.goals.goal_set.GoalSet`.
 
-1. :func:`measure_bounds`: the ends of short and long random episodes tell how far labels move.
+1. :func:`measure_bounds`: the ends of random episodes of all lengths give the ranges of labels.
 2. :func:`collect`: full-length random episodes, whose moments are the candidates.
 3. :func:`choose_evaluation`: ends of episodes whose *labels* are far apart.
-4. :func:`choose_training`: moments whose *pictures* are far apart. Labels are private to the
-   evaluation and have no say in what an agent is trained with.
+4. :func:`choose_training`: moments whose *pictures* are far apart. Labels are reserved for
+   evaluation and have no influence on training goals.
 
-A goal is a moment of play no more than T steps after a reset, so that it can be reached, and
-never one at which the world had ended: where play is short (a life is soon lost in Breakout,
-Montezuma's Revenge and Qbert), an episode ends with the last moment alive. A world that can list
-its states needs no play: its goals are its states.
+A goal is a moment of play at most T steps after a reset, so that it can be reached, and never one
+at which the world has terminated: if it terminates early (in Breakout, Montezuma's Revenge and
+Qbert a life is soon lost), the last moment before counts as the end of the episode. A world that
+can list its states needs no play: its goals are its states.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from glamor_gym.wrappers import DiscretizeActions, label_tolerance
 from glamor_gym.wrappers.actions import ActionTable
 
 RANGE_EPISODES = 500
-"""Random episodes behind the ranges of the labels."""
+"""Number of random episodes from which the ranges of the labels are measured."""
 
 MOST_GOALS = 1_000_000
-"""Most goals in one list."""
+"""Maximum number of goals in a list."""
 
 N_EVALUATION, N_TRAINING = 30, 1000
-"""How many goals a set of this package has."""
+"""Number of evaluation and training goals in a goal set of this package."""
 
 MOMENTS_PER_EPISODE = 4
-"""Training candidates in an episode: its end and three moments before it."""
+"""Training candidates per episode: its end and three earlier moments."""
 
 THUMBNAIL_SIZE = (40, 52)
 """Height and width in pixels at which pictures are compared: half those of a frame."""
@@ -66,10 +66,10 @@ class Moment:
     """A moment of play that may become a goal.
 
     Attributes:
-        content: what the world keeps to show it.
+        content: what the world stores to show it.
         labels: (L,) float64, in the order of the task's labels.
         lagged_labels: (L,) float64, one step later.
-        steps: how many steps after the reset it was.
+        steps: number of steps after the reset.
     """
 
     content: NDArray[Any]
@@ -84,8 +84,9 @@ class Episode:
 
     Attributes:
         start_labels: (L,) float64, at the reset.
-        moments: those asked for that were reached, in order; where the world ended before, the
-            last moment alive at their end. Empty where the first step ended it.
+        moments: the requested moments that were reached, in order; if the world ended before the
+            last of them, followed by the last moment before that end. Empty if the first step
+            ended the episode.
         steps: number of steps taken.
     """
 
@@ -103,21 +104,22 @@ def build_goal_set(
     n_training: int = N_TRAINING,
     progress: Progress | None = None,
 ) -> GoalSet:
-    """Make the goal set of a task.
+    """Build the goal set of a task.
 
-    The same seed gives the same set with the same versions of the simulators. (Which training
-    goals of a control task are chosen also hangs on the OpenGL driver that draws them.)
+    The same seed gives the same set with the same versions of the simulators. (The choice of
+    training goals of a control task also depends on the OpenGL driver that renders them.)
 
     Args:
         task: a row of the task table, or its name or id.
-        seed: of worlds, actions and choices.
-        episodes: random episodes of full length that the goals are chosen from.
+        seed: seed of worlds, actions and choices.
+        episodes: number of full-length random episodes that the goals are chosen from.
         n_evaluation: number of evaluation goals.
         n_training: number of training goals.
         progress: called after each of these episodes with the number done and `episodes`.
 
     Raises:
-        ValueError: there is no such task, or too few episodes for so many different goals.
+        ValueError: there is no such task, a number is out of range, or `episodes` is too small for
+            that many distinct goals.
         TypeError: a number is not an integer.
     """
     if not isinstance(task, Task):
@@ -168,10 +170,10 @@ def build_goal_set(
 def play(world: gym.Env[Any, Any], rng: np.random.Generator, keep: Iterable[int]) -> Episode:
     """Play one episode of uniformly random actions.
 
-    It goes on for one step after the last moment to keep, for the labels one step later.
+    The episode continues for one step after the last moment to keep, to obtain its lagged labels.
 
     Args:
-        world: with ``Discrete`` actions and labels.
+        world: an environment with ``Discrete`` actions and labels.
         rng: draws the actions.
         keep: the moments to keep, in steps after the reset, from 1.
     """
@@ -196,11 +198,11 @@ def play(world: gym.Env[Any, Any], rng: np.random.Generator, keep: Iterable[int]
 def measure_bounds(
     world: gym.Env[Any, Any], horizon: int, rng: np.random.Generator
 ) -> tuple[Bounds, int]:
-    """Measure how far random play moves each label.
+    """Measure the bounds of each label in random play.
 
     Returns:
-        Label → (least, greatest) at the ends of :data:`RANGE_EPISODES` random episodes of
-        lengths uniform on {1 … horizon}; and the number of steps that took.
+        Label → (minimum, maximum) over the ends of :data:`RANGE_EPISODES` random episodes with
+        lengths uniform on {1 … horizon}; and the number of steps taken.
     """
     names = world.reset()[1]["labels"]
     lengths = rng.integers(1, horizon + 1, RANGE_EPISODES)
@@ -216,7 +218,10 @@ def collect(
     episodes: int,
     progress: Progress | None = None,
 ) -> list[Episode]:
-    """Play random episodes up to the horizon; keep the end and three earlier moments of each."""
+    """Play random episodes up to the horizon; keep :data:`MOMENTS_PER_EPISODE` moments of each.
+
+    These are the end of the episode and random earlier moments.
+    """
     earlier = np.arange(1, horizon)
     played = []
     for done in range(1, episodes + 1):
@@ -234,13 +239,13 @@ def choose_evaluation(
     count: int,
     rng: np.random.Generator,
 ) -> list[Moment]:
-    """Choose ends of episodes whose labels are far apart, measured in their ranges.
+    """Choose ends of episodes whose labels are far apart, relative to their ranges.
 
     Goals that doing nothing would reach, and ends of episodes shorter than the horizon, are
-    taken only where there are not `count` others.
+    chosen only if there are fewer than `count` others.
 
     Raises:
-        ValueError: fewer than `count` episodes have ends that differ.
+        ValueError: there are fewer than `count` distinct ends of episodes.
     """
     lived = [episode for episode in played if episode.moments]
     ends = [episode.moments[-1] for episode in lived]
@@ -255,7 +260,10 @@ def choose_evaluation(
         pool = distinct[merit[distinct] >= least]
         if len(pool) >= count:
             return [ends[pool[index]] for index in spread(labels[pool], count, rng)]
-    raise ValueError(f"episodes must be more: {len(played)} gave {len(distinct)} different ends")
+    raise ValueError(
+        f"episodes must be larger: {len(played)} gave only {len(distinct)} distinct ends, "
+        f"for {count} evaluation goals"
+    )
 
 
 def choose_training(
@@ -268,27 +276,30 @@ def choose_training(
 
     Args:
         moments: the candidates.
-        picture: shows a content small, as an array of one shape for all.
-        count: how many to choose.
+        picture: returns a small picture of a content, of the same shape for all.
+        count: number of moments to choose.
         rng: draws the order and the slots of :func:`spread`.
 
     Raises:
-        ValueError: fewer than `count` candidates differ.
+        ValueError: there are fewer than `count` distinct candidates.
     """
     pool = [moments[index] for index in _distinct(moments)]
     if len(pool) < count:
-        raise ValueError(f"episodes must be more: they gave {len(pool)} different moments")
+        raise ValueError(
+            f"episodes must be larger: they gave only {len(pool)} distinct moments, "
+            f"for {count} training goals"
+        )
     pictures = np.stack([picture(moment.content).ravel() for moment in pool])
     return [pool[index] for index in spread(pictures, count, rng)]
 
 
 def spread(points: NDArray[Any], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Choose points far apart, by the diverse goal buffer (§4.4; Warde-Farley et al., 2019).
+    """Choose points that are far apart, as a diverse goal buffer (§4.4; Warde-Farley et al., 2019).
 
-    Points come in a random order. The first fill the slots; each later one replaces the point
-    in a random slot if its nearest neighbour in the *other* slots is farther away than that
-    point's own. (:class:`~glamor_gym.replay.goal_buffer.GoalBuffer` takes frames as they come; here
-    all points are known, so that their distances are computed together.)
+    Points are visited in a random order. The first ones fill the slots; each later one replaces
+    the point in a random slot if its nearest neighbour in the *other* slots is farther away than
+    that point's. (:class:`~glamor_gym.replay.goal_buffer.GoalBuffer` receives frames one by one;
+    here all points are known in advance, and distances are computed together.)
 
     Args:
         points: (n, d), of any real dtype.
@@ -296,14 +307,14 @@ def spread(points: NDArray[Any], count: int, rng: np.random.Generator) -> NDArra
         rng: draws the order and the slots.
 
     Returns:
-        (count,) int64, the rows chosen.
+        (count,) int64, indices of the chosen points.
 
     Raises:
         ValueError: `count` is not in 1 … n.
     """
     count = as_integer(count, name="count", low=1, high=len(points))
-    # Centred, so that squares are small and little is lost where they are subtracted. What is lost
-    # decides between points that are as far away: the sets of the package hang on it.
+    # Centring keeps the squares small, so that subtracting them loses little precision. Rounding
+    # decides between equally distant points: other arithmetic would give other goal sets.
     points = (points - points.mean(axis=0)).astype(np.float32)
     squares = np.einsum("nd,nd->n", points, points)
     order = rng.permutation(len(points))
@@ -322,7 +333,7 @@ def spread(points: NDArray[Any], count: int, rng: np.random.Generator) -> NDArra
 
 
 def _command(task: Task, seed: int, episodes: int, n_evaluation: int, n_training: int) -> str:
-    """Return what makes a set again: a command, or where that has not the numbers, a call."""
+    """Return the command that rebuilds a set, or a Python call if no command has its numbers."""
     if (n_evaluation, n_training) == (N_EVALUATION, N_TRAINING):
         return f"glamor-gym goals build {task.name} --seed {seed} --episodes {episodes}"
     return (
@@ -332,7 +343,7 @@ def _command(task: Task, seed: int, episodes: int, n_evaluation: int, n_training
 
 
 def _explorable(task: Task) -> gym.Env[Any, Any]:
-    """Return the task's world with discrete actions, and without pictures where they cost."""
+    """Return the task's world with discrete actions and, for control tasks, without rendering."""
     world = make_world(task, render_profile=None)
     if isinstance(world.action_space, spaces.Box):
         world = DiscretizeActions(world, cast(ActionTable, task.actions))
@@ -340,7 +351,7 @@ def _explorable(task: Task) -> gym.Env[Any, Any]:
 
 
 def _thumbnails(world: gym.Env[Any, Any]) -> Callable[[NDArray[Any]], NDArray[np.uint8]]:
-    """Return a function that shows a content as `world` does, but small."""
+    """Return a function that gives a small picture of a content as `world` shows it."""
     show = cast(World, world.unwrapped).goal_screen
     height, width = THUMBNAIL_SIZE
 
@@ -356,8 +367,8 @@ def _from_states(
 ) -> tuple[Bounds, list[Moment], list[Moment]]:
     """Return bounds, evaluation and training goals of a world that lists its states.
 
-    Every state comes as often as any other, as far as the numbers allow, but the start is no
-    evaluation goal. Nothing is played, so the lagged labels are the labels.
+    The states are repeated equally often, as far as the numbers allow, but the start is not an
+    evaluation goal. Nothing is played, so the lagged labels equal the labels.
     """
     _, info = world.reset()
     start = _label_vector(info)
@@ -384,7 +395,7 @@ def _bounds(names: Iterable[str], labels: Sequence[NDArray[np.float64]]) -> Boun
 
 
 def _distinct(moments: Sequence[Moment]) -> NDArray[np.int64]:
-    """Return the index of the first moment with each content."""
+    """Return the index of the first moment with each distinct content."""
     first: dict[bytes, int] = {}
     for index, moment in enumerate(moments):
         first.setdefault(hashlib.sha256(moment.content.data).digest(), index)

@@ -1,14 +1,14 @@
-"""The fixed goals of one task, and the file they live in.
+"""The fixed goals of one task, and their file format.
 
-In: the goals that :mod:`glamor_gym.goals.build` chose, or an ``.npz`` file. Out: a
-:class:`GoalSet`, which hands out :class:`~glamor_gym.types.Goal` records.
+In: the goals chosen by :mod:`glamor_gym.goals.build`, or an ``.npz`` file. Out: a
+:class:`GoalSet` of :class:`~glamor_gym.types.Goal` records.
 
-A file is an ordinary ``.npz`` (``numpy.load`` reads it) without pickles. Its member ``header``
-is JSON: the names, shapes and SHA-256 digests of every other member. Screens are kept as
-differences to one background picture and the archive is compressed with LZMA, which makes a
-thousand full-size Atari screens a few hundred kilobytes. Nothing is decompressed before the
-header, which is small, has said how large it is going to be; the training pictures not before
-the first of them is asked for.
+A file is an ordinary ``.npz`` (``numpy.load`` reads it) without pickles. Its member ``header`` is
+JSON and contains the names, dtypes, shapes and SHA-256 digests of all members that the hash
+covers. Screens are stored as differences from a background picture, and the archive is compressed
+with LZMA, so that a thousand full-size Atari screens take a few hundred kilobytes. Before a member
+is decompressed, its size is checked against that stated in the (small) header; the training
+pictures are decompressed only when the first of them is accessed.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from glamor_gym.types import Goal, GoalKind, Labels
 from glamor_gym.untrusted import DamagedFileError, open_npz, parse_json, read_file
 
 FORMAT = 1
-"""Version of the file's layout; a file with another one is refused."""
+"""Version of the file format; files with another version are refused."""
 
 HELD_OUT_SEED = 20201204
-"""Draws the goals that are held out: always the same ones."""
+"""Seed that draws the held-out goals, which are therefore always the same."""
 
 _SPLITS = ("evaluation", "training")
 _PARTS = ("content", "labels", "lagged_labels")
@@ -53,30 +53,32 @@ _CONTENT_DTYPES: Mapping[GoalKind, tuple[str, ...]] = {
     "frame": ("|u1", "<f4"),
 }
 _DAMAGE = (
-    AttributeError,  # a list where a mapping is to be
+    AttributeError,  # a list where a mapping is expected
     KeyError,  # a member is missing
-    TypeError,  # JSON of another shape
-    ValueError,  # not an archive of arrays, or no JSON
+    TypeError,  # JSON with another structure
+    ValueError,  # not an archive of arrays, or not JSON
 )
 
 
 class GoalSetError(ValueError):
-    """A goal set is inconsistent, or its file is damaged or something else."""
+    """A goal set is inconsistent, or its file is damaged or not a goal set."""
 
 
 class GoalList(Sequence[Goal]):
-    """Goals of one kind, kept as arrays; a :class:`Goal` is made when it is asked for.
+    """Goals of one kind, stored as arrays; a :class:`Goal` is created when it is accessed.
 
     Args:
-        kind: what the contents are.
+        kind: kind of the contents.
         label_names: names of the L labels, in the order of the columns.
-        content: (n, …), an entry a goal, of the dtype that `kind` asks for; or a function that
-            returns it, called when a content is first needed.
+        content: (n, …), one entry per goal, with the dtype that `kind` requires; or a function
+            that returns it, called when a content is first needed.
         labels: (n, L) float64, at the moment of the picture.
         lagged_labels: (n, L) float64, one environment step later.
 
     Raises:
-        GoalSetError: shapes, dtypes and lengths do not fit; for a function, at the first use.
+        GoalSetError: shapes, dtypes or lengths do not fit; if `content` is a function, it is
+            checked at the first use.
+        TypeError: `content` is neither an array nor a function.
     """
 
     def __init__(
@@ -112,7 +114,7 @@ class GoalList(Sequence[Goal]):
 
     @property
     def entry(self) -> tuple[str, tuple[int, ...]] | None:
-        """Dtype and shape of one content; None where they were not needed yet."""
+        """Dtype and shape of one content; None if the contents have not been loaded yet."""
         if callable(self._content):
             return None
         return self._content.dtype.str, self._content.shape[1:]
@@ -120,7 +122,7 @@ class GoalList(Sequence[Goal]):
     def _checked(self, content: NDArray[Any]) -> NDArray[Any]:
         if content.dtype.str not in _CONTENT_DTYPES[self.kind]:
             raise GoalSetError(
-                f"content of kind {self.kind!r} must have a dtype of "
+                f"content of kind {self.kind!r} must have a dtype in "
                 f"{_CONTENT_DTYPES[self.kind]}, got {content.dtype.str!r}"
             )
         entries = len(content) if content.ndim else "a number"
@@ -158,15 +160,15 @@ class GoalSet:
 
     Args:
         task: name of the task, e.g. ``"Pong"``.
-        evaluation: the goals an agent is judged by (30 in the sets of this package).
-        training: the goals it is trained with (1000 in the sets of this package).
+        evaluation: the goals that agents are evaluated on (30 in the sets of this package).
+        training: the goals that agents are trained with (1000 in the sets of this package).
         bounds: label → (low, high) that random play reaches.
-        provenance: how the set was made; anything that JSON can hold.
-        version: number of the set, raised when its goals change.
+        provenance: how the set was made; must be JSON-serialisable.
+        version: version of the set, increased when its goals change.
 
     Raises:
         GoalSetError: the two lists disagree with each other or with `bounds`, or are empty.
-        TypeError: an argument is of the wrong type, or `provenance` nothing that JSON can hold.
+        TypeError: an argument has the wrong type, or `provenance` is not JSON-serialisable.
     """
 
     def __init__(
@@ -189,7 +191,8 @@ class GoalSet:
         entries = {goals.entry for goals in (evaluation, training) if goals.entry is not None}
         if len(entries) > 1:
             raise GoalSetError(
-                f"evaluation and training goals must have contents alike, got {sorted(entries)}"
+                "evaluation and training goals must have contents of the same dtype and shape, "
+                f"got {sorted(entries)}"
             )
         if set(bounds) != set(evaluation.label_names):
             raise GoalSetError(
@@ -204,10 +207,10 @@ class GoalSet:
         self._evaluation = evaluation
         self._training = training
         try:
-            # A round through JSON makes the set the same before it was saved and after.
+            # A round trip through JSON makes the set equal before saving and after loading.
             written = json.dumps(dict(provenance or {}), allow_nan=False)
         except (TypeError, ValueError) as error:
-            raise TypeError(f"provenance must be what JSON can hold: {error}") from error
+            raise TypeError(f"provenance must be JSON-serialisable: {error}") from error
         self._provenance: dict[str, Any] = json.loads(written)
 
     @property
@@ -217,30 +220,30 @@ class GoalSet:
 
     @property
     def version(self) -> int:
-        """Number of the set, raised when its goals change."""
+        """Version of the set, increased when its goals change."""
         return self._version
 
     @property
     def evaluation(self) -> GoalList:
-        """The goals an agent is judged by."""
+        """The goals that agents are evaluated on."""
         return self._evaluation
 
     @property
     def training(self) -> GoalList:
-        """The goals an agent is trained with."""
+        """The goals that agents are trained with."""
         return self._training
 
     @functools.cached_property
     def held_out(self) -> tuple[Goal, ...]:
-        """As many training goals as there are for evaluation, and none that is among those.
+        """As many distinct training goals as there are evaluation goals, and none of the latter.
 
-        For a look at agents whose design was chosen by the evaluation goals: it tells whether the
-        choice holds for other goals. Always the same ones, in an order that a fixed seed has
-        drawn. Agents are sent to their pictures in training, among all others, and never see
-        their labels. Small worlds may have fewer.
+        They show whether a design that was chosen on the evaluation goals holds for other goals.
+        The goals and their order are drawn with a fixed seed, so they are always the same. Their
+        pictures are among the goals of training, but agents never see their labels. Small worlds
+        may have fewer of them.
 
         Raises:
-            GoalSetError: every training goal is an evaluation goal as well.
+            GoalSetError: every training goal is also an evaluation goal.
         """
         known = {content.tobytes() for content in self.evaluation.content}
         chosen: list[Goal] = []
@@ -254,12 +257,12 @@ class GoalSet:
             if len(chosen) == len(self.evaluation):
                 break
         if not chosen:
-            raise GoalSetError(f"{self.task} has no training goal that is not for evaluation too")
+            raise GoalSetError(f"{self.task} has no training goal that is not an evaluation goal")
         return tuple(chosen)
 
     @property
     def kind(self) -> GoalKind:
-        """How the goals are kept."""
+        """How the goals are stored."""
         return self._evaluation.kind
 
     @property
@@ -284,7 +287,7 @@ class GoalSet:
 
     @functools.cached_property
     def hash(self) -> str:
-        """SHA-256 over everything the set holds, in hexadecimal."""
+        """SHA-256 of the set's whole content, in hexadecimal."""
         return _header_hash(self._header())
 
     def __repr__(self) -> str:
@@ -296,12 +299,11 @@ class GoalSet:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the set to `path`; the same set gives the same bytes.
 
-        The file is written beside its place and renamed, so that a reader sees either the old
-        one or the whole new one.
+        The file is replaced atomically: a reader sees either the old file or the whole new one.
 
         Raises:
             OSError: the file cannot be written.
-            ValueError: `path` is no path.
+            ValueError: `path` is not a valid path.
         """
         header = self._header()
         header["hash"] = _header_hash(header)
@@ -317,11 +319,12 @@ class GoalSet:
     def load(cls, path: str | os.PathLike[str]) -> GoalSet:
         """Read a set and check it against its hash.
 
-        The contents of the training goals are read and checked when first used.
+        The contents of the training goals are read and checked when they are first accessed.
 
         Raises:
             GoalSetError: the file is damaged, or not a goal set.
             OSError: the file cannot be read.
+            ValueError: `path` is not a valid path.
         """
         try:
             data = read_file(path, max_bytes=_MAX_FILE_BYTES)
@@ -352,8 +355,8 @@ class GoalSet:
                 provenance=header["provenance"],
                 version=header["version"],
             )
-        _ = goal_set.evaluation.content  # thirty are soon read, and then known to be whole
-        # The header vouches for every member, so this is the hash of what was or will be read.
+        _ = goal_set.evaluation.content  # few goals: read and checked now
+        # The header has a digest of every member, so this is the hash of what was or will be read.
         goal_set.__dict__["hash"] = header["hash"]
         return goal_set
 
@@ -365,7 +368,7 @@ class GoalSet:
         }
 
     def _header(self) -> dict[str, Any]:
-        """Return everything that the hash covers; arrays by their digests."""
+        """Return everything that the hash covers, with arrays represented by their digests."""
         return {
             "format": FORMAT,
             "task": self.task,
@@ -386,16 +389,16 @@ class GoalSet:
 
 
 def load_goal_set(name: str | os.PathLike[str]) -> GoalSet:
-    """Return the goals of a task of this package, or those of a file.
+    """Return the packaged goal set of a task, or that of a file.
 
-    The sets of the package are read once a process.
+    Packaged sets are read once per process.
 
     Args:
         name: a task's name or id (``"Pong"``, ``"glamor/Pong-v0"``), or the path of an ``.npz``.
 
     Raises:
         ValueError: there is no such task.
-        GoalSetError: the file is damaged, or not a goal set; or the package has none.
+        GoalSetError: the file is damaged or not a goal set, or the package has no set for the task.
         OSError: the file cannot be read.
     """
     if isinstance(name, os.PathLike) or (isinstance(name, str) and name.endswith(".npz")):
@@ -415,11 +418,11 @@ def _packaged(name: str) -> GoalSet:
 
 @dataclass(frozen=True)
 class _Archive:
-    """The compressed bytes of a file, which gives its members one at a time, checked.
+    """The compressed bytes of a file; returns its members one at a time, checked.
 
     Attributes:
-        path: where the bytes are from, for messages.
-        data: the file.
+        path: path of the file, for error messages.
+        data: content of the file.
     """
 
     path: str
@@ -427,7 +430,7 @@ class _Archive:
 
     @contextlib.contextmanager
     def naming_the_file(self) -> Iterator[None]:
-        """Turn whatever a damaged file causes into an error that names the file."""
+        """Turn any error caused by a damaged file into one that names the file."""
         try:
             yield
         except _DAMAGE as error:
@@ -435,31 +438,39 @@ class _Archive:
 
     @functools.cached_property
     def header(self) -> dict[str, Any]:
-        """What the file says about itself, once that is known to be whole."""
+        """The file's header, checked against its own hash."""
         stored = self._read("header", "|u1", None, _MAX_HEADER_BYTES)
         header: dict[str, Any] = parse_json(stored.tobytes(), name="its header")
         if header["format"] != FORMAT:
             raise GoalSetError(f"its format is {header['format']}, this version reads {FORMAT}")
         if header["hash"] != _header_hash(header):
-            raise GoalSetError("its header does not have the hash that it states")
+            raise GoalSetError("its header does not have the hash that the header states")
         if header["kind"] not in _CONTENT_DTYPES:
             raise GoalSetError(f"unknown kind of goals {header['kind']!r}")
         return header
 
     def check_counts(self) -> None:
-        """Check that each split has a content, of the same kind, and labels for each of its goals.
+        """Check the shapes and dtypes that the header states.
+
+        Each split must have as many contents as labels, and the contents of both must be of the
+        same dtype and shape.
 
         Raises:
-            GoalSetError: it has not, by the shapes that the header states.
+            GoalSetError: they do not match.
         """
         for split in _SPLITS:
             shapes = [self.header["members"][f"{split}_{part}"]["shape"] for part in _PARTS]
             if not all(shape and shape[0] == shapes[0][0] for shape in shapes):
-                raise GoalSetError(f"{split} goals have contents and labels of shapes {shapes}")
+                raise GoalSetError(
+                    f"{split} goals have contents and labels of mismatched shapes {shapes}"
+                )
         contents = [self.header["members"][f"{split}_content"] for split in _SPLITS]
         kinds = [(described["dtype"], described["shape"][1:]) for described in contents]
         if kinds[0] != kinds[1]:
-            raise GoalSetError(f"evaluation and training goals have contents of {kinds}")
+            raise GoalSetError(
+                "evaluation and training goals have contents that differ in dtype or shape: "
+                f"{kinds}"
+            )
 
     def content(self, split: str) -> NDArray[Any]:
         """Return the contents of the goals of one split, (n, …)."""
@@ -467,7 +478,7 @@ class _Archive:
             return self.member(f"{split}_content", _CONTENT_DTYPES[self.header["kind"]])
 
     def member(self, name: str, dtypes: Collection[str] = ("<f8",)) -> NDArray[Any]:
-        """Return one array of one of `dtypes`, as it was before it was packed."""
+        """Return one array, unpacked and checked; its dtype must be one of `dtypes`."""
         described = self.header["members"][name]
         if described["dtype"] not in dtypes:
             raise GoalSetError(f"{name} has dtype {described['dtype']}, not one of {dtypes}")
@@ -483,20 +494,24 @@ class _Archive:
     def _read(
         self, name: str, dtype: str, shape: tuple[int, ...] | None, limit: int
     ) -> NDArray[Any]:
-        """Decompress one array after its size, dtype and shape were found to be as expected."""
+        """Decompress one array after checking that its size, dtype and shape are as expected."""
         with open_npz(self.data, max_bytes=_MAX_ARCHIVE_BYTES) as archive:
             stored = archive.header(name)
             if stored.nbytes > limit:
-                raise GoalSetError(f"{name} claims {stored.nbytes} bytes, more than {limit}")
+                raise GoalSetError(
+                    f"{name} claims {stored.nbytes} bytes, more than the maximum of {limit}"
+                )
             if stored.dtype.str != dtype:
-                raise GoalSetError(f"{name} is {stored.dtype.str}, the header says {dtype}")
+                raise GoalSetError(
+                    f"{name} has dtype {stored.dtype.str}, but the header says {dtype}"
+                )
             if shape is not None and stored.shape != shape:
-                raise GoalSetError(f"{name} is {stored.shape}, the header says {shape}")
+                raise GoalSetError(f"{name} has shape {stored.shape}, but the header says {shape}")
             return archive.read(name)
 
 
 def _packed(kind: GoalKind) -> tuple[str, ...]:
-    """Return the members that are kept as differences (modulo 256) to the background."""
+    """Return the members that are stored as differences (modulo 256) from the background."""
     return tuple(f"{split}_content" for split in _SPLITS) if kind == "screen" else ()
 
 
@@ -506,7 +521,7 @@ def _pair(bounds: Any, name: str) -> tuple[float, float]:
     except (TypeError, ValueError):
         raise GoalSetError(f"bounds[{name!r}] must be (low, high), got {bounds!r}") from None
     if low > high:
-        raise GoalSetError(f"bounds[{name!r}] must be low <= high, got ({low}, {high})")
+        raise GoalSetError(f"bounds[{name!r}] must have low ≤ high, got ({low}, {high})")
     return low, high
 
 
@@ -518,7 +533,7 @@ def _table(name: str, labels: Any) -> NDArray[np.float64]:
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """Return an array that nobody writes to: a copy, unless that is known of it already."""
+    """Return a read-only array: a copy if `array` is writable."""
     own = array.copy() if array.flags.writeable else np.ascontiguousarray(array)
     own.setflags(write=False)
     return own
@@ -534,7 +549,7 @@ def _header_hash(header: Mapping[str, Any]) -> str:
 
 
 def _background(screens: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the median of each pixel: what the pictures differ least from."""
+    """Return the median of each pixel, from which the pictures differ least."""
     middle = len(screens) // 2
     background: NDArray[np.uint8] = np.partition(screens, middle, axis=0)[middle]
     return background
@@ -543,7 +558,7 @@ def _background(screens: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _write_npz(stream: io.BufferedWriter | Any, members: Mapping[str, NDArray[Any]]) -> None:
     with zipfile.ZipFile(stream, "w") as archive:
         for name, array in sorted(members.items()):
-            # The date is fixed, so that equal sets make equal files.
+            # A fixed date, so that equal sets give equal files.
             info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
             info.compress_type = zipfile.ZIP_LZMA
             info.external_attr = 0o644 << 16

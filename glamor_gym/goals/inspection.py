@@ -1,7 +1,7 @@
-"""Looking at a goal set: what is wrong with it, and what its goals look like.
+"""Inspection of a goal set: what is wrong with it, and what its goals look like.
 
 In: a :class:`~glamor_gym.goals.goal_set.GoalSet`. Out: a list of problems; or one picture of
-all its goals.
+all goals of a split.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _GAP = 4
 
 
 def verify_goal_set(goal_set: GoalSet) -> list[str]:
-    """Return what is wrong with a goal set as one of this package's, a sentence each.
+    """Return the problems of a goal set by the standards of this package, one sentence each.
 
-    Everything is read and so compared with the hash, and the task's world, which draws nothing,
-    is asked to show each goal.
+    All contents are read and thereby compared with their hashes, and the task's world, without
+    rendering, is asked to show each goal.
     """
     as_instance(goal_set, GoalSet, name="goal_set")
     if goal_set.task not in TASKS:
@@ -45,7 +45,7 @@ def verify_goal_set(goal_set: GoalSet) -> list[str]:
     problems = []
     if set(goal_set.label_names) != set(task.labels):
         problems.append(f"labels are {goal_set.label_names}, the task has {tuple(task.labels)}")
-    problems += [f"{name} has no range" for name, extent in goal_set.ranges.items() if extent == 0]
+    problems += [f"{name} has range 0" for name, extent in goal_set.ranges.items() if extent == 0]
     with contextlib.closing(make_world(task, render_profile=None)) as world:
         world.reset(seed=0)
         problems += _problems(world, "evaluation", goal_set.evaluation, N_EVALUATION)
@@ -59,16 +59,16 @@ def goal_sheet(
     *,
     render_profile: RenderProfile = "paper",
 ) -> NDArray[np.uint8]:
-    """Return the goals side by side, row by row, in their order, grayscale uint8 (H, W).
+    """Return one picture of all goals of a split, row by row in their order, uint8 (H, W).
 
     Args:
-        goal_set: of a task in the table.
+        goal_set: goal set of a task in the task table.
         which: ``"evaluation"`` or ``"training"``.
-        render_profile: look of control goals.
+        render_profile: rendering style of control goals.
 
     Raises:
-        ValueError: `which` is neither, or there is no such task.
-        RenderingError: control goals cannot be drawn on this machine.
+        ValueError: `which` is neither of these, or there is no such task.
+        RenderingError: control goals cannot be rendered on this machine.
     """
     as_choice(which, get_args(Split), name="which")
     as_instance(goal_set, GoalSet, name="goal_set")
@@ -88,19 +88,19 @@ def goal_sheet(
 
 def _problems(world: gym.Env[Any, Any], split: Split, goals: GoalList, count: int) -> Iterator[str]:
     if len(goals) != count:
-        yield f"there are {len(goals)} {split} goals, not {count}"
+        yield f"there are {len(goals)} {split} goals instead of {count}"
     for table in ("labels", "lagged_labels"):
         if not np.isfinite(getattr(goals, table)).all():
             yield f"some {table} of {split} goals are not finite"
-    # A world of few states has to repeat them.
+    # A world with few states has to repeat them.
     listed = world.has_wrapper_attr("all_goals")
     possible = len(world.get_wrapper_attr("all_goals")()) if listed else len(goals)
     distinct = len({content.tobytes() for content in goals.content})
     if distinct < min(len(goals), possible):
-        yield f"only {distinct} of {len(goals)} {split} goals differ"
+        yield f"only {distinct} of {len(goals)} {split} goals are distinct"
     source = cast(World, world.unwrapped)
     if goals.kind != source.goal_kind:
-        yield f"{split} goals are of kind {goals.kind!r}, the task's of {source.goal_kind!r}"
+        yield f"{split} goals are of kind {goals.kind!r}, the task needs {source.goal_kind!r}"
         return
     for index, content in enumerate(goals.content):
         try:
@@ -109,12 +109,12 @@ def _problems(world: gym.Env[Any, Any], split: Split, goals: GoalList, count: in
             yield f"{split} goal {index} cannot be shown: {error}"
             return
         if shown.shape != world.observation_space.shape:
-            yield f"{split} goal {index} has the shape {shown.shape}"
+            yield f"{split} goal {index} is shown with the wrong shape {shown.shape}"
             return
 
 
 def _picture(world: gym.Env[Any, Any], content: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return a goal in gray: as a frame, or as the world itself draws its vectors."""
+    """Return a goal in grayscale: as a frame, or as drawn by a world that draws its vectors."""
     shown = cast(World, world.unwrapped).goal_screen(content)
     draw = getattr(world.unwrapped, "draw_observation", None)
     if draw is not None:

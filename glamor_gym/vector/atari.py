@@ -1,8 +1,9 @@
 """Atari goal environments whose emulators run in C++ threads: ``gym.make_vec("glamor/Pong-v0")``.
 
-In: what ``gym.make_vec`` is given. Out: a Gymnasium vector environment with the observations,
-rewards and ends of ``vectorization_mode="sync"``, frame by frame and seed by seed, on the
-threads of ``ale_py.vector_env``. Those emulators do not show their RAM, so there are no labels.
+In: the arguments of ``gym.make_vec``. Out: a Gymnasium vector environment on the threads of
+``ale_py.vector_env``, with exactly the observations, rewards and ends that
+``vectorization_mode="sync"`` gives for the same seeds. These emulators do not expose their RAM, so
+there are no labels.
 """
 
 from __future__ import annotations
@@ -42,23 +43,23 @@ from glamor_gym.wrappers.frames import MOST_FRAMES
 from glamor_gym.wrappers.goal_rules import GoalRules, Reward, goal_observations
 
 _REMEMBERED = ("_running", "_steps_left", "_lives", "_stacks", "_desired")
-"""What a vector remembers of its episodes, a row an environment."""
+"""A vector's state of its episodes, one row per environment."""
 
 _SPACES = ("action_space", "observation_space")
-"""What one environment of a vector calls so is the vector's ``single_…``."""
+"""Attributes of one environment that a vector has under the name ``single_…``."""
 
 
 class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
-    """A vector of Atari goal environments that step, and reset, at the same time.
+    """A vector of Atari goal environments that are stepped, and reset, in parallel.
 
-    Each emulator is told of its action before the first of them is waited for; what is not the
-    emulators' is done for all environments at once. Spaces, rules and seeds are those of a
+    All emulators receive their actions before any of them is waited for; everything else is
+    computed for all environments at once. Spaces, rules and seeding are those of a
     :class:`~gymnasium.vector.SyncVectorEnv` of :class:`~glamor_gym.wrappers.GoalEnv`, without
     labels: success is equality of pictures.
 
     Attributes:
-        stop_action: the number of the STOP action.
-        horizon: T, the most steps in an episode.
+        stop_action: index of the STOP action.
+        horizon: T, the maximum number of steps in an episode.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012
@@ -73,19 +74,19 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
         render_mode: str | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
     ) -> None:
-        """Put goals to each of the worlds.
+        """Combine worlds and goals.
 
         Args:
-            worlds: one for each environment, all of one game and frame size.
-            goals: what ``reset()`` draws from; their labels are not looked at.
-            horizon: T, the most steps in an episode.
+            worlds: one per environment, all of the same game and frame size.
+            goals: the goals that ``reset()`` draws from; their labels are not used.
+            horizon: T, the maximum number of steps in an episode.
             frame_stack: number of frames in ``observation``.
-            render_mode: None or ``"rgb_array"``: the newest frames beside the goals.
-            autoreset_mode: when an environment that ended is reset; see Gymnasium.
+            render_mode: None, or ``"rgb_array"`` for the newest frames beside the goals.
+            autoreset_mode: when an environment whose episode has ended is reset; see Gymnasium.
 
         Raises:
             ValueError: an argument is out of range; the message names it.
-            TypeError: `horizon` or `frame_stack` is not an integer.
+            TypeError: an argument has the wrong type.
         """
         frames = worlds[0].observation_space
         GoalRules.__init__(self, goals, {}, frames, reward="image", label_lag=0)
@@ -119,13 +120,13 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
         """Begin an episode in every environment.
 
         Args:
-            seed: of the first environment, the next ones have the next numbers; or one for each.
+            seed: seed of the first environment, from which the others count up; or one for each.
             options: see :meth:`GoalEnv.reset <glamor_gym.wrappers.GoalEnv.reset>`; and
-                ``reset_mask``, bool (num_envs,), for the environments that begin anew.
+                ``reset_mask``, bool (num_envs,), which selects the environments to reset.
 
         Raises:
-            ValueError: an option, a goal, a seed or their number is not as described.
-            TypeError: a goal or a seed is of the wrong type or dtype.
+            ValueError: an option, the goal or a seed is not valid, or the number of seeds is wrong.
+            TypeError: the goal or a seed has the wrong type or dtype.
         """
         options = dict(options or {})
         mask = np.asarray(options.pop("reset_mask", np.ones(self.num_envs, np.bool_)))
@@ -144,16 +145,16 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
         """Take one action in each environment; see :class:`~glamor_gym.wrappers.GoalEnv`.
 
         Raises:
-            ValueError: `actions` is no batch of actions.
-            ResetNeeded: no episode was begun, or one is over that is not begun anew by itself.
+            ValueError: `actions` is not in :attr:`action_space`.
+            ResetNeeded: no episode has begun, or one is over and is not reset automatically.
         """
         actions = np.asarray(actions)
         if not self.action_space.contains(actions):
             raise ValueError(f"actions must be in {self.action_space}, got {actions!r}")
         next_step = self.autoreset_mode == AutoresetMode.NEXT_STEP
         if not (self._begun and (next_step or self._running.all())):
-            raise ResetNeeded("call reset() first: an episode is over, or none was begun")
-        running = self._running.copy()  # before those that begin anew in this step
+            raise ResetNeeded("call reset() first: an episode is over, or none has begun")
+        running = self._running.copy()  # without those that are reset in this step
         resetting = self._begin_reset(np.flatnonzero(~running))
         stopped = running & (actions == self.stop_action)
         lost = self._move(np.flatnonzero(running & ~stopped), actions)
@@ -178,15 +179,15 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
             return [first + k for k in range(self.num_envs)]
         if len(seed) != self.num_envs:
             raise ValueError(
-                f"seed must be an integer or a list of {self.num_envs}, got {len(seed)} of them"
+                f"seed must be an integer or a list of {self.num_envs} seeds, got {len(seed)}"
             )
         return [None if one is None else as_integer(one, name="seed", low=0) for one in seed]
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """Call a method that the environments have in common; return what it says for each.
+        """Call a method that the environments share, and return its result once for each.
 
-        Where the name is that of an attribute, that is returned instead, as Gymnasium does. Spaces
-        are those of one environment, and each has a picture of its own.
+        An attribute of that name is returned instead of called, as in Gymnasium. Spaces are those
+        of a single environment; ``render`` returns each environment's own picture.
         """
         if name == "render":
             return self.render() or (None,) * self.num_envs
@@ -194,20 +195,23 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
         return (value(*args, **kwargs) if callable(value) else value,) * self.num_envs
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
-        """Return an attribute that the environments have in common, for each; see :meth:`call`."""
+        """Return an attribute that the environments share, once for each; see :meth:`call`."""
         return self.call(name)
 
     def has_wrapper_attr(self, name: str) -> bool:
-        """Return whether the environments have an attribute in common."""
+        """Return whether the environments have an attribute."""
         return hasattr(self, name)
 
     @property
     def task_id(self) -> str | None:
-        """The id by which ``gym.make_vec`` made it; None where it was made otherwise."""
+        """The id with which ``gym.make_vec`` made this vector; None if made otherwise."""
         return None if self.spec is None else self.spec.id
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
-        """Return for each environment the newest frame beside the goal, uint8 (H, W, 3)."""
+        """Return the newest frame beside the goal, uint8 (H, W, 3), for each environment.
+
+        None without a render mode.
+        """
         if self.render_mode is None:
             return None
         pairs = zip(self._stacks[:, -1:], self._desired, strict=True)
@@ -219,7 +223,7 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
 
     @property
     def snapshot(self) -> Snapshot:
-        """The episodes and their goals, the generators, and the worlds; can be set."""
+        """The state of episodes, goals, generators and worlds; can be set."""
         return {
             "random": [random_state(rng) for rng in self._rngs],
             "begun": self._begun,
@@ -230,23 +234,25 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
     @snapshot.setter
     def snapshot(self, snapshot: Mapping[str, Any]) -> None:
         if len(snapshot["worlds"]) != self.num_envs:
-            raise ValueError(f"snapshot is of {len(snapshot['worlds'])} of {self.num_envs} worlds")
+            raise ValueError(
+                f"snapshot must have {self.num_envs} worlds, got {len(snapshot['worlds'])}"
+            )
         self._begun = snapshot["begun"]
         for name in _REMEMBERED:
             getattr(self, name)[:] = snapshot["rows"][name]
         for rng, state in zip(self._rngs, snapshot["random"], strict=True):
             set_random_state(rng, state)
-        # Each on a thread: journals may be long.
+        # Each in a thread: journals may be long.
         list(self._pool.map(_restore, self._worlds, snapshot["worlds"]))
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Wait for the emulators and end the threads that reset them."""
+        """Wait for the emulators and stop the threads that reset them."""
         self._pool.shutdown()
         for world in self._worlds:
             world.close()
 
     def _move(self, rows: NDArray[np.intp], actions: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Play one action in the worlds of `rows` at once; return where a life was lost."""
+        """Take one action in each of the worlds `rows`; return which of them lost a life."""
         lost = np.zeros(self.num_envs, np.bool_)
         for k in rows:
             self._worlds[k].begin_step(int(actions[k]))
@@ -263,7 +269,11 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
         seeds: Sequence[int | None] | None = None,
         options: Mapping[str, Any] = MappingProxyType({}),
     ) -> list[tuple[int, NDArray[Any], Future[Any]]]:
-        """Start the resets of some worlds, each on a thread, with pictures of their goals."""
+        """Choose goals for the environments `rows` and start their resets, each in a thread.
+
+        Returns:
+            For each environment, its index, the picture of its goal, and its reset in progress.
+        """
         chosen: list[tuple[int, NDArray[Any], int | None]] = []
         for k in map(int, rows):
             world_seed = None
@@ -272,15 +282,15 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
                 world_seed = int(self._rngs[k].integers(2**31))  # as GoalEnv draws it
             goal = self.choose_goal(options, self._rngs[k])
             chosen.append((k, self.picture_of(goal, self._worlds[k]), world_seed))
-        # Only now, when nothing can be refused any more: no reset may be left running.
+        # Only now that no error can be raised any more: no reset may be left running.
         return [
             (k, desired, self._pool.submit(self._worlds[k].reset, seed=world_seed))
             for k, desired, world_seed in chosen
         ]
 
     def _end_reset(self, begun: Sequence[tuple[int, NDArray[Any], Future[Any]]]) -> None:
-        """Wait for resets, and set the environments to the beginnings of their episodes."""
-        wait(reset for *_, reset in begun)  # all of them, even where one is an error
+        """Wait for resets, and set the environments to the start of their episodes."""
+        wait(reset for *_, reset in begun)  # for all of them, even if one fails
         for k, desired, reset in begun:
             frame, info = reset.result()
             self._stacks[k] = 0
@@ -291,7 +301,11 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
             self._running[k] = True
 
     def _begin_anew(self, infos: dict[str, Any]) -> dict[str, Any]:
-        """Reset the environments that ended in this step, whose infos are `infos`."""
+        """Reset the environments that ended in this step; return their infos.
+
+        Args:
+            infos: the infos of the step.
+        """
         ended = ~self._running
         seen = self._observe()
         last = np.full(self.num_envs, None, np.object_)
@@ -322,7 +336,13 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
         lost: NDArray[np.bool_] | None = None,
         among: NDArray[np.bool_] | None = None,
     ) -> dict[str, Any]:
-        """Return what the infos of the environments say, as Gymnasium's vectors put it."""
+        """Return the infos of the environments in the format of Gymnasium's vectors.
+
+        Args:
+            stopped: (num_envs,), whether STOP ended the episode; None for nowhere.
+            lost: (num_envs,), whether a lost life ended the episode; None for nowhere.
+            among: (num_envs,), the environments that have infos; None for all.
+        """
         nowhere = np.zeros(self.num_envs, np.bool_)
         infos: dict[str, Any] = {
             "lives": self._lives.copy(),
@@ -366,31 +386,33 @@ def make_atari_vector_env(
     max_episode_steps: int | None = None,
     autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
 ) -> SyncVectorEnv | ThreadedAtariVectorEnv:
-    """Build a vector of Atari goal environments, on threads where that changes no frame.
+    """Build a vector of Atari goal environments, in threads if that leaves every frame unchanged.
 
-    The threads know neither labels nor the last picture of a game that is over, and draw their
-    no-ops from 0 on. So a reward by labels, a label lag, a horizon beyond the task's own (within
-    which no game ends) or a task with a least number of no-ops gets a plain `SyncVectorEnv`.
+    The threads provide neither labels nor the last picture of a game that is over, and their
+    minimum number of no-ops is 0. So a label reward, a label lag, a horizon beyond the task's own
+    (within which no game ends) or a task with a minimum number of no-ops gives a plain
+    `SyncVectorEnv`.
 
     Args:
         num_envs: number of environments.
         task: name or id of an Atari task.
-        goals: as in :func:`~glamor_gym.factory.make_goal_env`, like those that follow.
+        goals: see :func:`~glamor_gym.factory.make_goal_env`.
         reward: ``"image"`` or ``"labels"``.
         frame_size: (height, width) of the frames, in pixels.
         frame_stack: number of frames in ``observation``.
-        horizon: T, the most steps in an episode; None for the task's own.
-        sticky: probability per emulator frame that the previous action is repeated.
-        render_profile: taken, for the sake of one signature; Atari has one look.
+        horizon: T, the maximum number of steps in an episode; None for the task's default.
+        sticky: probability per emulator frame that the previous action is repeated; None for the
+            task's default.
+        render_profile: ``"paper"`` or ``"fast"``; no effect, as Atari has a single style.
         label_lag: 0 or 1.
         render_mode: None or ``"rgb_array"``.
-        max_episode_steps: Gymnasium's, which cuts episodes off without their knowing; `horizon`
-            is what agents are told of. With it, there are no threads.
-        autoreset_mode: when an environment that ended is reset; see Gymnasium.
+        max_episode_steps: Gymnasium's time limit, which truncates episodes without being part of
+            the observation, unlike `horizon`. If set, no threads are used.
+        autoreset_mode: when an environment whose episode has ended is reset; see Gymnasium.
 
     Raises:
         ValueError: an argument is out of range; the message names it.
-        TypeError: an argument is of the wrong type.
+        TypeError: an argument has the wrong type.
     """
     num_envs = as_integer(num_envs, name="num_envs", low=1)
     row = get_task(task)

@@ -1,8 +1,8 @@
-"""One Atari world whose emulator runs in a C++ thread, so that several can be at work at once.
+"""One Atari world whose emulator runs in a C++ thread, so that several can step in parallel.
 
-In: actions, begun with :meth:`ThreadedAtariWorld.begin_step` and awaited by
-:meth:`ThreadedAtariWorld.step`. Out: frames, equal to those of
-:class:`~glamor_gym.envs.atari.AtariWorld` within its wrappers for the same seed, and no labels.
+In: actions, started with :meth:`ThreadedAtariWorld.begin_step` and awaited by
+:meth:`ThreadedAtariWorld.step`. Out: frames, equal to those of a wrapped
+:class:`~glamor_gym.envs.atari.AtariWorld` for the same seed, but no labels.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from glamor_gym.types import GoalKind
 from glamor_gym.wrappers.frames import to_frame
 
 SCREEN_SIZE = (210, 160)
-"""Height and width of the console's screen for all the games of the task table."""
+"""Height and width of the console's screen for all games of the task table."""
 
 _RESET = 255
-"""What stands for a reset among the actions of a journal."""
+"""Marks a reset among the actions of a journal."""
 
-_NO_END = 2**31 - 1  # emulator frames; the goal environment cuts episodes off
+_NO_END = 2**31 - 1  # emulator frames; the goal environment truncates episodes
 
 
 class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
-    """:class:`~glamor_gym.envs.atari.AtariWorld` as frames, played by a C++ thread of its own.
+    """:class:`~glamor_gym.envs.atari.AtariWorld` as frames, emulated in a C++ thread of its own.
 
-    :meth:`begin_step` starts what the :meth:`step` after it waits for, so that several worlds can
-    be at work at once. The same seed gives the same frames as in an `AtariWorld` within a
+    :meth:`begin_step` starts the step that the next :meth:`step` waits for, so that several worlds
+    can step in parallel. The same seed gives the same frames as an `AtariWorld` in a
     `ScreenToFrame`.
 
-    Observation: uint8 (1, height, width). Info: ``lives``; no labels. A game over is not shown
-    as it is (ALE returns the picture before it), so that it is an error.
+    Observation: uint8 (1, height, width). Info: ``lives``; no labels. A game over raises an error,
+    as its screen is not available (ALE returns the one before it).
     """
 
     goal_kind: GoalKind = "screen"
@@ -65,7 +65,7 @@ class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
             game: name of the ROM.
             frame_size: (height, width) of the frames, in pixels.
             frame_skip: emulator frames per step.
-            most_noops: greatest number of no-op frames at the beginning; the least is 0.
+            most_noops: maximum number of no-op frames at the start of an episode; the minimum is 0.
             sticky: probability per emulator frame that the previous action is repeated.
 
         Raises:
@@ -97,11 +97,11 @@ class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
         self.action_space = spaces.Discrete(len(self._console.ale.get_action_set()))
 
     def get_action_meanings(self) -> list[str]:
-        """Return the name of each action, see :class:`~glamor_gym.envs.atari.AtariWorld`."""
+        """Return the name of each action, e.g. ``"RIGHTFIRE"``, as ALE's own environments do."""
         return [action.name for action in self._console.ale.get_action_set()]
 
     def begin_step(self, action: int) -> None:
-        """Start the step that the next call of :meth:`step`, with the same action, returns."""
+        """Start a step, which the next call of :meth:`step`, with the same action, completes."""
         self._console.send(np.array([action]))
         self._stepping = True
 
@@ -111,11 +111,11 @@ class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
         """Begin an episode with a random number of no-op frames.
 
         Args:
-            seed: seeds no-ops and sticky actions of this episode and of those that follow.
+            seed: seeds the no-ops and sticky actions of this episode and those that follow.
             options: not used.
 
         Raises:
-            RuntimeError: this build of ale-py draws no-ops in another way than `AtariWorld`.
+            RuntimeError: this build of ale-py draws the no-ops differently from `AtariWorld`.
         """
         super().reset(seed=seed)
         self._finish_step()
@@ -125,7 +125,7 @@ class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
         return self._begin(self._noops, *self._console.reset())
 
     def _begin_seeded(self, seed: int) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-        """Begin an episode with a seed, from which the journal counts."""
+        """Begin an episode with a seed, and a new journal."""
         self._seed, self._journal = seed, bytearray()
         self._noops = NoopCounts(0, self._most_noops, seed)
         return self._begin(self._noops, *self._console.reset(seed=np.array([seed])))
@@ -133,20 +133,20 @@ class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
     def _begin(
         self, noops: NoopCounts, frames: NDArray[np.uint8], info: Mapping[str, Any]
     ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-        """Take what a reset of the console returned."""
+        """Process what a reset of the console returned."""
         if info["episode_frame_number"][0] != noops.draw():
             raise RuntimeError(
-                "this build of ale-py draws no-ops in its own way; make the environment with "
+                "this build of ale-py draws no-ops in an unexpected way; make the environment with "
                 "vectorization_mode='sync' or 'async'"
             )
         self._lives = int(info["lives"][0])
         return frames[0], self._info()
 
     def step(self, action: Any) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
-        """Hold an action for the frame-skip, or wait for the step that was begun with it.
+        """Hold an action for `frame_skip` frames, or wait for the step that was started with it.
 
         Raises:
-            RuntimeError: the game is over, which ALE's threads do not show.
+            RuntimeError: the game is over, and its last screen is not available.
         """
         if not self._stepping:
             self.begin_step(int(action))
@@ -154,27 +154,28 @@ class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
         frames, rewards, game_over, _, info = self._finish_step()
         if game_over[0]:
             raise RuntimeError(
-                "the game is over; make the environment with vectorization_mode='sync' or 'async'"
+                "the game is over, and ALE's threads do not provide its last screen; make the "
+                "environment with vectorization_mode='sync' or 'async'"
             )
         lives_before, self._lives = self._lives, int(info["lives"][0])
         terminated = self._lives < lives_before
         return frames[0], float(rewards[0]), terminated, False, self._info()
 
     def goal_screen(self, content: NDArray[Any]) -> NDArray[np.uint8]:
-        """Return the frame of a screen that was kept as a goal, uint8 (1, height, width).
+        """Return the frame of a screen that was stored as a goal, uint8 (1, height, width).
 
         Raises:
-            TypeError: it is no array, or not of uint8.
-            ValueError: its shape is another than the screen's.
+            TypeError: `content` is not a uint8 array.
+            ValueError: `content` does not have the shape of the screen.
         """
         return to_frame(as_element(content, self._screens, name="content"), self._frame_size)
 
     @property
     def snapshot(self) -> Snapshot:
-        """The last seed that was given, and every reset and action since; can be set.
+        """The last seed, and every reset and action since; can be set.
 
-        These consoles give no state away: setting it plays all of that again, some thousand
-        steps a second.
+        These consoles do not expose their state: setting it replays all of these, at about a
+        thousand steps per second.
         """
         return {
             "random": random_state(self.np_random),
@@ -195,7 +196,7 @@ class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
         set_random_state(self.np_random, snapshot["random"])
 
     def close(self) -> None:
-        """Wait for a step that was begun; the thread ends with the object."""
+        """Wait for a step in progress; the thread ends with the object."""
         self._finish_step()
 
     def _finish_step(self) -> Any:

@@ -1,4 +1,4 @@
-"""The environments that an agent collects its data in, by one call for every kind of them.
+"""Makes the environments in which an agent collects its data, whatever their kind.
 
 In: an id and a number of environments. Out: a Stable-Baselines3 ``VecEnv``.
 """
@@ -30,28 +30,29 @@ def make_collector(
     kind: CollectorKind = "auto",
     **env_kwargs: Any,
 ) -> VecEnv:
-    """Make the environments that an agent collects its data in.
+    """Make the environments in which an agent collects its data.
 
-    Whatever the kind, environment k begins with seed + k and plays the same episodes.
+    Whatever the kind, environment k is seeded with seed + k and plays the same episodes.
 
     Args:
-        id: of a registered goal environment, or the name of a task.
+        id: id of a registered goal environment, or the name of a task.
         n_envs: number of environments.
-        seed: of the first; None for the one that the agent gives them.
-        kind: where they are stepped:
+        seed: seed of the first environment; None to leave seeding to the agent.
+        kind: where the environments are stepped:
 
-            * ``"in-process"``: one after the other in this process. All that they are can be saved
-              exactly, and steps cost little beside an agent's updates on a CPU.
-            * ``"threads"``: in C++ threads; Atari only, and without labels. To go on from a
-              checkpoint they play all steps since the beginning again.
-            * ``"workers"``: each in a process, which is replaced if it fails; see
+            * ``"in-process"``: one after another in this process. Their whole state can be saved,
+              and steps are cheap compared with an agent's updates on a CPU.
+            * ``"threads"``: in C++ threads; Atari only, and without labels. To resume from a
+              checkpoint, all steps since the last seed are replayed.
+            * ``"workers"``: each in a process of its own, which is replaced if it fails; see
               :class:`~glamor_gym.vector.workers.WorkerVecEnv`.
-            * ``"auto"``: in this process, unless there is a CUDA device, whose updates would wait
-              for them: then threads for Atari and workers for control tasks.
+            * ``"auto"``: in this process, unless there is a CUDA device, whose updates would have
+              to wait for the steps: then threads for Atari and workers for control tasks.
         **env_kwargs: keyword arguments of ``gym.make``.
 
     Raises:
-        ValueError: there is no such id, kind or argument, or the kind is not for this task.
+        ValueError: `id`, `kind` or a keyword argument is not valid, or the task does not support
+            `kind`.
         TypeError: `n_envs` is not an integer.
     """
     kind = as_choice(kind, get_args(CollectorKind), name="kind")
@@ -72,7 +73,7 @@ def make_collector(
 
 
 def _fastest(id: str) -> CollectorKind:
-    """Return the kind whose steps are the fastest for a task; for others, the plain one."""
+    """Return the kind with the fastest steps for a task; in-process for other environments."""
     spec = gym.spec(id)
     if spec.vector_entry_point is not None:
         return "threads"
@@ -84,9 +85,7 @@ def _threads(
     id: str, n_envs: int, env_kwargs: dict[str, Any]
 ) -> gym.vector.VectorEnv[Any, Any, Any]:
     if gym.spec(id).vector_entry_point is None:
-        raise ValueError(
-            f"environments of {id} are stepped 'in-process' or in 'workers', not in 'threads'"
-        )
+        raise ValueError(f"kind must be 'auto', 'in-process' or 'workers' for {id}, got 'threads'")
     return gym.make_vec(id, num_envs=n_envs, autoreset_mode=AutoresetMode.SAME_STEP, **env_kwargs)
 
 

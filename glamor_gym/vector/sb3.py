@@ -1,4 +1,8 @@
-"""Any environment a user may hold in, an SB3 vector environment with STOP out."""
+"""Turns any environment into an SB3 vector environment with STOP.
+
+In: an id, a Gymnasium environment or vector environment, or an SB3 one. Out: a Stable-Baselines3
+``VecEnv``, and what an agent needs to know about it (STOP, horizon, id).
+"""
 
 from __future__ import annotations
 
@@ -33,15 +37,15 @@ def as_vec_env(env: AnyEnv) -> VecEnv:
             SB3 one.
 
     Raises:
-        ValueError: it is none of these, or a vector environment without STOP, or one that
-            normalises its observations.
+        ValueError: `env` is none of these, or a vector environment that lacks STOP or normalises
+            its observations.
     """
     if isinstance(env, VecEnv):
         normaliser = unwrap_vec_normalize(env)
         if normaliser is not None and normaliser.norm_obs:
             raise ValueError(
-                "env must not normalise observations, steps_left among them: make VecNormalize "
-                "with norm_obs=False; pictures can be whitened by the agent"
+                "env must not normalise observations, which include steps_left: make VecNormalize "
+                "with norm_obs=False; the agent can whiten pictures itself"
             )
         vec_env = env
     elif isinstance(env, VectorEnv):
@@ -61,7 +65,7 @@ def as_vec_env(env: AnyEnv) -> VecEnv:
 
 
 def _made_whole(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
-    """Return an environment with what it lacks of STOP and snapshots; itself if nothing."""
+    """Return an environment with STOP and snapshots added if it lacks them, else unchanged."""
     stopping = env if env.has_wrapper_attr("stop_action") else StopAction(env)
     return stopping if offers_snapshots(stopping) else EpisodeJournal(stopping)
 
@@ -81,7 +85,7 @@ def stop_action_of(env: VecEnv) -> int:
     Raises:
         ValueError: it has none.
     """
-    # Asked first: SB3's worker processes die of an attribute that is not there.
+    # Checked first: asking for a missing attribute kills SB3's worker processes.
     if not env.has_attr("stop_action"):
         raise ValueError(
             "env has no stop_action: wrap each of its environments in "
@@ -91,18 +95,18 @@ def stop_action_of(env: VecEnv) -> int:
 
 
 def horizon_of(env: VecEnv) -> int:
-    """Return T, the number of steps after which an episode is judged.
+    """Return T, the maximum number of steps in an episode.
 
-    Read from the bound of ``steps_left``, else from ``horizon``, else from the registration's
-    ``max_episode_steps``.
+    Read from the upper bound of ``steps_left``, else from ``horizon``, else from the
+    registration's ``max_episode_steps``.
 
     Raises:
-        ValueError: none of them is there, or the environments have horizons of their own.
+        ValueError: `env` has none of these, or its environments have different horizons.
     """
     space = env.observation_space
     told = set(env.get_attr("horizon")) if env.has_attr("horizon") else set()
     if len(told) > 1:
-        raise ValueError(f"env must be of environments with one horizon, got {sorted(told)}")
+        raise ValueError(f"env must have environments with the same horizon, got {sorted(told)}")
     if isinstance(space, spaces.Dict) and "steps_left" in space.spaces:
         box = space["steps_left"]
         assert isinstance(box, spaces.Box)
@@ -113,32 +117,31 @@ def horizon_of(env: VecEnv) -> int:
     spec = env.get_attr("spec")[0]
     if spec is None or spec.max_episode_steps is None:
         raise ValueError(
-            "env does not tell its horizon: give it `steps_left` in the observation, "
+            "env does not report its horizon: give it `steps_left` in the observation, "
             "an attribute `horizon`, or max_episode_steps in its registration"
         )
     return int(spec.max_episode_steps)
 
 
 def task_id_of(env: VecEnv) -> str | None:
-    """Return the id by which ``gym.make`` made the environments; None where they do not tell."""
+    """Return the id with which ``gym.make`` made the environments; None if not reported."""
     return env.get_attr("task_id")[0] if env.has_attr("task_id") else None
 
 
 class GymnasiumVecEnv(VecEnv):
-    """A Gymnasium vector environment in the clothes of an SB3 one.
+    """A Gymnasium vector environment with the interface of an SB3 one.
 
-    SB3 resets an environment in the very step that ended its episode. Gymnasium's vectors do the
-    same with ``AutoresetMode.SAME_STEP``; with ``NEXT_STEP``, their default, the step after the
-    end ignores its action and returns the first observation of the next episode. Such a step is
-    marked by ``info["reset_step"] = True``, the one before it, which ended the episode, by
-    ``info["awaits_reset"] = True``: the observation that it returns is the last one, since there is
-    no other yet.
+    SB3 resets an environment in the same step that ended its episode. Gymnasium's vectors do so
+    with ``AutoresetMode.SAME_STEP``; with ``NEXT_STEP``, their default, the step after the end
+    ignores its action and returns the first observation of the next episode. That step is marked
+    by ``info["reset_step"] = True``; the step before it, which ended the episode and returns its
+    last observation, by ``info["awaits_reset"] = True``.
 
     Args:
-        env: the vector environment, of either mode.
+        env: the vector environment, with either mode.
 
     Raises:
-        ValueError: the vector environment does not reset its environments itself.
+        ValueError: the vector environment does not reset its environments automatically.
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
@@ -160,7 +163,7 @@ class GymnasiumVecEnv(VecEnv):
         """Reset every environment and return the first observations.
 
         Raises:
-            ValueError: options were set that are not the same for all environments.
+            ValueError: the options that were set are not the same for all environments.
         """
         options = self._options[0]
         if any(other != options for other in self._options):
@@ -220,7 +223,7 @@ class GymnasiumVecEnv(VecEnv):
 
     @property
     def episodes(self) -> dict[str, NDArray[Any]]:
-        """What is remembered of the running episodes, each (num_envs,), in copies; can be set."""
+        """The state of the running episodes, arrays (num_envs,) in copies; can be set."""
         return {
             "awaits_reset": self._was_done & self._resets_next_step,
             "returns": self._returns.copy(),
@@ -237,26 +240,26 @@ class GymnasiumVecEnv(VecEnv):
         self.env.close()
 
     def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
-        """Return a picture of each environment, where the vector was made to draw them."""
+        """Return a picture of each environment; None for each if the vector does not render."""
         pictures: Any = self.env.render()
         return [None] * self.num_envs if pictures is None else list(pictures)
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """Return an attribute of the environments, or of the vector where they share it.
+        """Return an attribute of each environment, or of the vector if they share it.
 
         Raises:
-            AttributeError: neither has it.
+            AttributeError: neither the environments nor the vector have it.
         """
         rows = self._get_indices(indices)
         if attr_name == "task_id":
             return [None if self.env.spec is None else self.env.spec.id for _ in rows]
-        # What a vector has for all of its environments is its own attribute; num_envs and the
-        # like are never asked for here.
-        base: Any = self.env.unwrapped  # wrappers of vectors hand nothing on
+        # An attribute that a vector's environments share is one of the vector's class; num_envs
+        # and the like are never requested here.
+        base: Any = self.env.unwrapped  # vector wrappers do not forward attributes
         if attr_name in ("spec", "render_mode") or hasattr(type(base), attr_name):
             return [getattr(base, attr_name) for _ in rows]
         if hasattr(base, "get_attr"):
-            # Gymnasium's worker processes end with an attribute that is not there.
+            # Checked first: asking for a missing attribute ends Gymnasium's worker processes.
             if not all(base.call("has_wrapper_attr", attr_name)):
                 raise AttributeError(f"the environments have no attribute {attr_name!r}")
             values = base.get_attr(attr_name)
@@ -267,7 +270,7 @@ class GymnasiumVecEnv(VecEnv):
         """Set an attribute of every environment.
 
         Raises:
-            ValueError: only some of the environments were named.
+            ValueError: `indices` is not None.
         """
         if indices is not None:
             raise ValueError(f"indices must be None for a Gymnasium vector, got {indices!r}")
@@ -280,7 +283,7 @@ class GymnasiumVecEnv(VecEnv):
         indices: VecEnvIndices = None,
         **method_kwargs: Any,
     ) -> list[Any]:
-        """Call a method of the environments and return what they return."""
+        """Call a method of each environment and return the results."""
         base: Any = self.env.unwrapped
         values = base.call(method_name, *method_args, **method_kwargs)
         return [values[index] for index in self._get_indices(indices)]
@@ -288,7 +291,7 @@ class GymnasiumVecEnv(VecEnv):
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
     ) -> list[bool]:
-        """Return False for each: what wraps a Gymnasium vector's environments cannot be seen."""
+        """Return False for each environment: wrappers within a Gymnasium vector are not visible."""
         return [False for _ in self._get_indices(indices)]
 
 

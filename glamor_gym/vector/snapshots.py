@@ -1,7 +1,8 @@
-"""Snapshots of vectors of environments: all that their next steps depend on.
+"""Snapshots of vector environments: all state that their next steps depend on.
 
 In: a Stable-Baselines3 ``VecEnv``. Out: the snapshots of its environments (see
-:mod:`glamor_gym.snapshots`) with what the vector itself remembers of their episodes; and back.
+:mod:`glamor_gym.snapshots`) with the vector's own state of their episodes; and the reverse, to
+restore them.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _PASS_ON = frozenset(
 
 
 def snapshot_vector(env: VecEnv) -> Snapshot | None:
-    """Return the snapshot of a vector; None where part of it offers none.
+    """Return the snapshot of a vector; None if any part of it offers none.
 
     Args:
         env: a vector of environments between two steps.
@@ -53,13 +54,13 @@ def snapshot_vector(env: VecEnv) -> Snapshot | None:
 
 
 def restore_vector(env: VecEnv, snapshot: Mapping[str, Any]) -> None:
-    """Put a vector of the same make back to where :func:`snapshot_vector` found it.
+    """Restore what :func:`snapshot_vector` returned, in a vector made in the same way.
 
     Raises:
-        KeyError: the snapshot is one of another kind of vector.
-        ValueError: it is one of other environments, or of another number of them.
+        KeyError: the snapshot belongs to another kind of vector.
+        ValueError: the snapshot belongs to other environments, or another number of them.
     """
-    env.reset()  # wrappers that only want to have seen a reset have seen one
+    env.reset()  # for wrappers whose only state is whether there was a reset
     _restore(env, snapshot)
 
 
@@ -75,7 +76,9 @@ def _restore(env: VecEnv, snapshot: Mapping[str, Any]) -> None:
         return
     _check_kind(snapshot, list)
     if len(snapshot["envs"]) != env.num_envs:
-        raise ValueError(f"env has {env.num_envs} environments, not {len(snapshot['envs'])}")
+        raise ValueError(
+            f"snapshot must have {env.num_envs} environments, as env, got {len(snapshot['envs'])}"
+        )
     for index, (one, rewards) in enumerate(zip(snapshot["envs"], snapshot["rewards"], strict=True)):
         env.env_method("set_wrapper_attr", "snapshot", one, indices=index)
         if rewards is not None:
@@ -86,7 +89,7 @@ def _restore(env: VecEnv, snapshot: Mapping[str, Any]) -> None:
 
 
 def _snapshot_wrapper(env: VecEnvWrapper) -> Snapshot | None:
-    """Know the wrappers that remember nothing, and SB3's monitor; give up on all others."""
+    """Return the snapshot of a wrapper without state or of SB3's monitor; None for any other."""
     below = snapshot_vector(env.venv)
     if below is None or not isinstance(env, VecMonitor | VecCheckNan):
         return None
@@ -121,28 +124,28 @@ def _restore_gymnasium(env: GymnasiumVecEnv, snapshot: Mapping[str, Any]) -> Non
 
 
 def _check_kind(snapshot: Mapping[str, Any], kind: type[list[Any] | dict[str, Any]]) -> None:
-    """Check how a vector was saved: in a list of its environments, or as a whole.
+    """Check whether a vector was saved as a list of environments, or as a whole (a dict).
 
     Raises:
         ValueError: it was saved in the other way.
     """
     if not isinstance(snapshot["envs"], kind):
-        raise ValueError("env is another kind of vector than the one that was saved")
+        raise ValueError("env is another kind of vector than the one in the snapshot")
 
 
 def _end_episodes(env: VectorEnv[Any, Any, Any], stop: int, ended: NDArray[np.bool_]) -> None:
-    """Have a vector know that some episodes are over, so that the next step resets them."""
+    """End some episodes of a vector, so that its next step resets them."""
     if not ended.any():
         return
     _, _, terminated, truncated, _ = env.step(np.where(ended, stop, 0))
     if not np.array_equal(terminated | truncated, ended):
-        raise ValueError(f"{env} cannot be put back: an episode is over after one action")
+        raise ValueError(f"{env} cannot be restored: an episode ended after one action")
 
 
 def _all_offer(env: VecEnv) -> bool:
-    """Return whether snapshots hold all that environments, and wrappers around them, remember."""
+    """Return whether snapshots hold all state of the environments and their wrappers."""
     vector = env.env if isinstance(env, GymnasiumVecEnv) else env
-    if isinstance(vector, VectorWrapper):  # what it remembers is in no environment's snapshot
+    if isinstance(vector, VectorWrapper):  # its state is in no environment's snapshot
         return False
     if isinstance(vector, DummyVecEnv | SyncVectorEnv):
         return all(offers_snapshots(_without_monitor(one)) for one in vector.envs)
@@ -153,10 +156,10 @@ def _all_offer(env: VecEnv) -> bool:
 
 
 def _is_known(chain: str) -> bool:
-    """Tell from an environment's name, ``<Outer<Inner<Env…``, whether snapshots hold all of it.
+    """Return whether snapshots hold all state of an environment, given its string representation.
 
-    The name is what every kind of vector tells of an environment in another process. An
-    `EpisodeJournal` answers for all that is within it.
+    The string, ``<Outer<Inner<Env…``, is what every kind of vector can report about an environment
+    in another process. An `EpisodeJournal` covers everything inside it.
     """
     for name in re.findall(r"<(\w+)", chain):
         if name in _HOLD_ALL:

@@ -1,11 +1,11 @@
-"""Environments in processes of their own, whose deaths a run outlives.
+"""Environments in worker processes, which are replaced if they fail.
 
-In: functions that make environments. Out: a Stable-Baselines3 ``VecEnv``. Observations come back
-in shared memory, all else through a pipe a worker.
+In: functions that make environments. Out: a Stable-Baselines3 ``VecEnv``. Observations are
+returned in shared memory, everything else through one pipe per worker.
 
-A worker that dies, hangs or raises is named, and replaced by a new one with a new seed that
-follows from the old; the step in which that happens ends the episode, marked in its info, so that
-nobody takes the half episode and what comes after it for one.
+A worker that dies, hangs or raises an error is logged and replaced by a new one, with a new seed
+derived from the vector's. The step in which that happens ends the episode and is marked in its
+info, so that the interrupted episode and the next one are not taken for a single one.
 """
 
 from __future__ import annotations
@@ -41,46 +41,46 @@ from glamor_gym.vector.rows import row_of
 _logger = logging.getLogger(__name__)
 
 START_SECONDS = 120.0
-"""How long a new worker may take to import a simulator and begin its first episode, and any worker
-to do what is neither a step nor a reset."""
+"""Time limit for a new worker to import a simulator and begin its first episode, and for any
+command other than a step or a reset."""
 
 CLOSE_SECONDS = 5.0
-"""How long a worker may take to close its environment before it is ended by force."""
+"""Time limit for a worker to close its environment before it is killed."""
 
 LONGEST_POLL = 3600.0
-"""Seconds that are waited at a time: the system knows no number of milliseconds beyond 2³¹."""
+"""Maximum duration of one wait, in seconds: the system limits waits to 2³¹ milliseconds."""
 
 MakeEnv = Callable[[], gym.Env[Any, Any]]
 
 
 class WorkerError(RuntimeError):
-    """A worker failed, and cannot or may not be replaced any more."""
+    """A worker failed and was not replaced, or a call in its environment raised an error."""
 
 
-class _Fault(Exception):  # noqa: N818  (it is a report before it is an error)
-    """What befell a worker, in words."""
+class _Fault(Exception):  # noqa: N818  (a report rather than an error)
+    """A worker failed; the message says how."""
 
 
 class _RaisedError(_Fault):
-    """A worker's environment raised an error, whose traceback is in the words."""
+    """A worker's environment raised an error; the message contains its traceback."""
 
 
 class WorkerVecEnv(VecEnv):
     """A vector of environments, each in a worker process that is replaced if it fails.
 
     Environments that end an episode are reset in the same step, as in all of SB3's vectors. In a
-    step that replaced a worker, its environment's action was not taken. It says ``done``, and its
-    info holds
+    step in which a worker is replaced, its environment does not take its action; it reports
+    ``done``, and its info holds
 
-    * ``reset_step``: True, by which this library's agents drop the half episode;
-    * ``TimeLimit.truncated``: True, by which those of SB3 do not take it for a real end;
-    * ``terminal_observation``: the last one that was seen, and no ``episode``;
+    * ``reset_step``: True, so that this library's agents drop the interrupted episode;
+    * ``TimeLimit.truncated``: True, so that SB3's agents do not treat it as a true end;
+    * ``terminal_observation``: the last observation before the failure (there is no ``episode``);
     * ``worker_fault``: what happened.
 
     Attributes:
-        name: what messages call the environments, e.g. ``"glamor/Pong-v0"``.
+        name: name of the environments in messages, e.g. ``"glamor/Pong-v0"``.
         restarts: number of workers replaced so far.
-        max_restarts: how many may be.
+        max_restarts: maximum number of workers to replace.
     """
 
     def __init__(
@@ -95,13 +95,14 @@ class WorkerVecEnv(VecEnv):
 
         Args:
             makers: functions that make the environments; they are sent to the workers.
-            timeout: seconds that a step or a reset may take; after that a worker counts as hung.
-            max_restarts: how many workers may be replaced in all.
-            name: what messages call the environments; by default the id of the first.
+            timeout: time limit for a step or a reset in seconds, after which a worker counts as
+                hung.
+            max_restarts: maximum number of workers to replace in total.
+            name: name of the environments in messages; by default the id of the first.
 
         Raises:
             ValueError: an argument is out of range.
-            TypeError: `timeout` is no number, or `max_restarts` no integer.
+            TypeError: `timeout` is not a number, or `max_restarts` is not an integer.
             WorkerError: a worker did not start.
         """
         if not makers:
@@ -116,7 +117,7 @@ class WorkerVecEnv(VecEnv):
             spaces = example.observation_space, example.action_space
         self.name = name or (spec.id if spec is not None else "an environment without an id")
         self._makers = makers
-        # A worker that imports PyTorch and SB3 by itself takes seconds to begin, and all others
+        # A worker that has to import PyTorch and SB3 itself takes seconds to start, and all others
         # wait while one is replaced.
         register_in_workers("glamor_gym.vector.collector")
         # Workers inherit neither locks nor OpenGL contexts nor the other workers' pipes.
@@ -127,7 +128,7 @@ class WorkerVecEnv(VecEnv):
         self._buffer = create_shared_memory(
             spaces[0],
             len(makers),
-            self._context,  # type: ignore[arg-type]  # Gymnasium's hint is wrong
+            self._context,  # type: ignore[arg-type]  # Gymnasium's annotation is wrong
         )
         self._rows: Any = read_from_shared_memory(spaces[0], self._buffer, len(makers))
         self._entropy = int(np.random.SeedSequence().entropy)  # type: ignore[arg-type]
@@ -143,7 +144,7 @@ class WorkerVecEnv(VecEnv):
     # ------------------------------------------------------------------------ SB3's vector API
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """Seed the next reset with `seed`, `seed` + 1 and so on, and all replacements as well."""
+        """Seed the next reset with `seed`, `seed` + 1 and so on, and replacements of workers."""
         seeds = super().seed(seed)
         self._entropy = int(self._seeds[0] or 0)
         return seeds
@@ -152,7 +153,7 @@ class WorkerVecEnv(VecEnv):
         """Begin an episode in every environment.
 
         Raises:
-            WorkerError: more workers failed than may be replaced.
+            WorkerError: more than `max_restarts` workers have failed.
             ClosedEnvironmentError: the vector was closed.
         """
         self._check_open()
@@ -170,15 +171,15 @@ class WorkerVecEnv(VecEnv):
         return self._observe()
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        """Give each worker its action.
+        """Send each worker its action.
 
         Raises:
-            ResetNeeded: no episode was begun.
+            ResetNeeded: no episode has begun.
             ClosedEnvironmentError: the vector was closed.
         """
         self._check_open()
         if self._seen is None:
-            raise ResetNeeded("call reset() first: no episode was begun")
+            raise ResetNeeded("call reset() first: no episode has begun")
         for worker, action in zip(self._workers, actions, strict=True):
             worker.send("step", action)
 
@@ -186,7 +187,7 @@ class WorkerVecEnv(VecEnv):
         """Wait for all workers; replace those that fail.
 
         Raises:
-            WorkerError: more workers failed than may be replaced.
+            WorkerError: more than `max_restarts` workers have failed.
         """
         rewards = np.zeros(self.num_envs, np.float32)
         dones = np.zeros(self.num_envs, np.bool_)
@@ -211,7 +212,7 @@ class WorkerVecEnv(VecEnv):
         return self._observe(), rewards, dones, infos
 
     def close(self) -> None:
-        """End all workers; a second call does nothing."""
+        """Stop all workers; a second call does nothing."""
         for worker in self._workers:
             worker.send("close")
         for worker in self._workers:
@@ -222,7 +223,7 @@ class WorkerVecEnv(VecEnv):
         """Return an attribute of some environments.
 
         Raises:
-            AttributeError: they have none of that name.
+            AttributeError: the environments have no such attribute.
             WorkerError: a worker failed.
         """
         if not all(self._ask(indices, "has_wrapper_attr", attr_name)):
@@ -244,17 +245,17 @@ class WorkerVecEnv(VecEnv):
         indices: VecEnvIndices = None,
         **method_kwargs: Any,
     ) -> list[Any]:
-        """Call a method of some environments and return what they return.
+        """Call a method of some environments and return the results.
 
         Raises:
-            WorkerError: a worker, or the method, failed.
+            WorkerError: a worker failed, or the method raised an error.
         """
         return self._ask(indices, "call", method_name, method_args, method_kwargs)
 
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
     ) -> list[bool]:
-        """Return for some environments whether a wrapper of a class is around them.
+        """Return for some environments whether they are wrapped in a wrapper of a given class.
 
         Raises:
             WorkerError: a worker failed.
@@ -273,23 +274,23 @@ class WorkerVecEnv(VecEnv):
     def _replace(
         self, index: int, fault: _Fault, options: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Put a new worker in the place of one that failed; return the info of its first reset.
+        """Replace a worker that failed; return the info of the new worker's first reset.
 
         Args:
-            index: of the worker.
-            fault: what became of it.
-            options: of the reset that it failed in, if it did.
+            index: index of the worker.
+            fault: how it failed.
+            options: options of the reset in which it failed, if it was a reset.
 
         Raises:
-            WorkerError: it may not be replaced.
+            WorkerError: `max_restarts` workers have been replaced already.
         """
         while True:
             self._workers[index].end(patience=0.0)
             if self.restarts >= self.max_restarts:
                 self.close()
                 raise WorkerError(
-                    f"{self._place(index)}: {fault}\nmax_restarts is {self.max_restarts}, and as "
-                    "many workers were replaced before"
+                    f"{self._place(index)}: {fault}\nmax_restarts is {self.max_restarts}, and that "
+                    "many workers have been replaced already"
                 )
             self.restarts += 1
             seeds = np.random.SeedSequence((self._entropy, index, self.restarts))
@@ -312,7 +313,7 @@ class WorkerVecEnv(VecEnv):
         return f"{self.name}, environment {index}, seed {self._env_seeds[index]}"
 
     def _observe(self) -> VecEnvObs:
-        """Return the observations, in arrays of their own."""
+        """Return the observations, as fresh arrays."""
         rows = self._rows
         copies = {k: v.copy() for k, v in rows.items()} if isinstance(rows, dict) else rows.copy()
         self._seen = copies
@@ -320,17 +321,17 @@ class WorkerVecEnv(VecEnv):
 
     def _check_open(self) -> None:
         if not self._workers:
-            raise ClosedEnvironmentError("the vector was closed: make another one")
+            raise ClosedEnvironmentError("the vector was closed: make a new one")
 
     def _ask(self, indices: VecEnvIndices, command: str, *arguments: Any) -> list[Any]:
-        """Have some workers carry out a command that is no step, and return their answers."""
+        """Send a command other than a step or reset to some workers; return their answers."""
         self._check_open()
         rows = list(self._get_indices(indices))
         for index in rows:
             self._workers[index].send(command, *arguments)
         since = time.monotonic()
         answers, faults = [], []
-        for index in rows:  # all of them, or a later command would be given an earlier one's answer
+        for index in rows:  # all of them, so that no answer is left for a later command
             try:
                 answers.append(self._workers[index].receive(since, START_SECONDS))
             except _Fault as fault:
@@ -343,7 +344,7 @@ class WorkerVecEnv(VecEnv):
 
 
 class _Worker:
-    """The parent's side of one worker."""
+    """The parent process's handle of one worker."""
 
     def __init__(self, context: Any, index: int, make: MakeEnv, buffer: Any) -> None:
         self._pipe, theirs = context.Pipe()
@@ -354,34 +355,34 @@ class _Worker:
             daemon=True,
         )
         self._process.start()
-        self._sent = 0  # commands, which are numbered from 1 on; answers bear their numbers
+        self._sent = 0  # number of commands; they are numbered from 1, and so are their answers
         self._has_answered = False
         theirs.close()  # so that the pipe breaks when the worker dies
 
     @property
     def pid(self) -> int:
-        """The process's number."""
+        """The process id."""
         return int(self._process.pid)
 
     def send(self, command: str, *arguments: Any) -> None:
-        """Ask for something; whether the worker still lives shows when the answer is wanted."""
+        """Send a command; a dead worker is only noticed when its answer is received."""
         with contextlib.suppress(OSError):
             self._sent += 1
             self._pipe.send((self._sent, command, arguments))
 
     def receive(self, since: float, timeout: float) -> Any:
-        """Return the answer to what was sent last.
+        """Return the answer to the last command.
 
-        An older answer, which nobody took because the wait for it was interrupted, is thrown away.
+        An earlier answer that was not received because the wait was interrupted is discarded.
 
         Args:
             since: when the wait for all workers' answers began, by :func:`time.monotonic`.
-            timeout: seconds from then on after which the worker counts as hung; before its first
-                answer it has at least :data:`START_SECONDS`.
+            timeout: seconds from then on after which the worker counts as hung; at least
+                :data:`START_SECONDS` before its first answer.
 
         Raises:
-            _RaisedError: the environment raised an error; the worker takes further commands.
-            _Fault: there is no answer, and none to be expected.
+            _RaisedError: the environment raised an error; the worker accepts further commands.
+            _Fault: the worker died or hung.
         """
         if not self._has_answered:
             timeout = max(timeout, START_SECONDS)
@@ -400,14 +401,14 @@ class _Worker:
         return answer
 
     def _answers_by(self, deadline: float) -> bool:
-        """Wait for something to read, and return whether it came in time."""
+        """Wait for something to read, and return whether it arrived in time."""
         while not self._pipe.poll(min(max(0.0, deadline - time.monotonic()), LONGEST_POLL)):
             if time.monotonic() >= deadline:
                 return False
         return True
 
     def end(self, patience: float) -> None:
-        """Wait for the process to end, and end it by force if that takes too long."""
+        """Wait `patience` seconds for the process to end, then kill it."""
         self._process.join(timeout=patience)
         if self._process.is_alive():
             self._process.kill()
@@ -416,19 +417,19 @@ class _Worker:
 
 
 def _cause(exit_code: int | None) -> str:
-    """Say how a process ended."""
+    """Return how a process ended, in words."""
     if exit_code is not None and exit_code < 0:
         return f"signal {signal.Signals(-exit_code).name}"
     return f"exit code {exit_code}"
 
 
 def _serve(pipe: Connection, make: CloudpickleWrapper[Any], buffer: Any, index: int) -> None:
-    """Do what the pipe asks of one environment, in the worker process, until it says ``close``."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends the workers
+    """Carry out commands for one environment, in the worker process, until ``close``."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends the workers
     with contextlib.suppress(EOFError, OSError):  # the parent is gone
         try:
             env = make()
-        except Exception:  # noqa: BLE001  (whatever it was, the parent tells of it)
+        except Exception:  # noqa: BLE001  (any error is reported by the parent)
             failure = traceback.format_exc()
             number, *_ = pipe.recv()
             pipe.send((number, False, failure))
@@ -441,14 +442,14 @@ def _serve(pipe: Connection, make: CloudpickleWrapper[Any], buffer: Any, index: 
                 try:
                     answer = number, True, _carry_out(env, buffer, index, command, arguments)
                     pipe.send(answer)
-                except Exception:  # noqa: BLE001  (likewise)
+                except Exception:  # noqa: BLE001  (any error is reported by the parent)
                     pipe.send((number, False, traceback.format_exc()))
 
 
 def _carry_out(
     env: gym.Env[Any, Any], buffer: Any, index: int, command: str, arguments: tuple[Any, ...]
 ) -> Any:
-    """Carry out one command; observations go into row `index` of the shared memory."""
+    """Carry out one command; observations are written to row `index` of the shared memory."""
     match command, arguments:
         case "step", (action,):
             observation, reward, terminated, truncated, info = env.step(action)

@@ -1,10 +1,11 @@
-"""Wrappers: the steps from a world to a goal environment, each usable by itself.
+"""Wrappers: the steps from a world to a goal environment, each usable on its own.
 
-In: a world, or any image environment of a user's own. Out, in this order: labelled
-(:class:`EntityLabels`), small gray frames (:class:`ScreenToFrame`), few discrete actions
-(:class:`RepeatAction`, :class:`DiscretizeActions`), stacks of frames (:class:`StackFrames`),
-STOP (:class:`StopAction`), goals (:class:`GoalEnv`, which brings the last two steps itself);
-and, for checkpoints, :class:`EpisodeJournal` around an environment without snapshots.
+In: a world, or any image environment of the user's. Out: the environment with, in this order,
+labels (:class:`EntityLabels`), small grayscale frames (:class:`ScreenToFrame`), a few discrete
+actions (:class:`RepeatAction`, :class:`DiscretizeActions`), stacks of frames
+(:class:`StackFrames`), STOP (:class:`StopAction`) and goals (:class:`GoalEnv`, which applies the
+two steps before it itself); and, for checkpoints, :class:`EpisodeJournal` around an environment
+without snapshots.
 """
 
 from glamor_gym.wrappers.actions import DiscretizeActions, RepeatAction

@@ -2,7 +2,7 @@
 
 In: an environment with ``Box`` actions. Out: :class:`RepeatAction` holds each action for n
 steps; :class:`DiscretizeActions` offers a fixed table of actions, ``Discrete(len(table))``.
-The package's own worlds hold actions themselves, and draw only the last step.
+The package's own worlds hold actions themselves and render only the last step.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class RepeatAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, State
         self._n = as_integer(n, name="n", low=1)
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
-        """Hold `action`; observation and info are those of the last step."""
+        """Hold `action`; the observation and info are those of the last step."""
         total = 0.0
         for _ in range(self._n):
             observation, reward, terminated, truncated, info = self.env.step(action)
@@ -54,29 +54,28 @@ class RepeatAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, State
 class DiscretizeActions(
     gym.ActionWrapper[Any, np.int64, NDArray[Any]], RecordConstructorArgs, Stateless
 ):
-    """Offer the corners, edges and middle of a box of actions as numbered actions.
+    """Offer the corners, edges and centre of a box of actions as discrete actions.
 
     With −1, 0, +1 for the low bound, the middle and the high bound of a dimension:
 
-    * ``"cartesian"``: {−1, 0, 1}^A in the order of counting, the last dimension fastest:
-      A = 2: (−1, −1), (−1, 0), (−1, 1), (0, −1), … (1, 1). 3^A actions; the middle one is all
-      zeros.
-    * ``"diagonal"``: all zeros first, then one dimension at a time, −1 before +1:
-      A = 2: (0, 0), (−1, 0), (1, 0), (0, −1), (0, 1). 2A + 1 actions.
+    * ``"cartesian"``: {−1, 0, 1}^A, the last dimension varying fastest; 3^A actions, of which the
+      middle one is all zeros. For A = 2: (−1, −1), (−1, 0), (−1, 1), (0, −1), … (1, 1).
+    * ``"diagonal"``: all zeros first, then one dimension at a time, −1 before +1; 2A + 1 actions.
+      For A = 2: (0, 0), (−1, 0), (1, 0), (0, −1), (0, 1).
 
     Attributes:
-        table: the actions of the environment below, (number of actions, A).
+        table: the corresponding actions of the wrapped environment, (number of actions, A).
     """
 
     def __init__(self, env: gym.Env[Any, Any], table: ActionTable = "cartesian") -> None:
         """Wrap `env`.
 
         Args:
-            env: its actions are a bounded Box (A,) of floats.
+            env: an environment whose action space is a bounded Box (A,) of floats.
             table: ``"cartesian"`` or ``"diagonal"``.
 
         Raises:
-            ValueError: the actions are not so, or there is no such table.
+            ValueError: `env` has another action space, or `table` is not one of the two.
         """
         RecordConstructorArgs.__init__(self, table=table)
         gym.ActionWrapper.__init__(self, env)
@@ -87,10 +86,12 @@ class DiscretizeActions(
             or not np.issubdtype(space.dtype, np.floating)
             or not space.is_bounded()
         ):
-            raise ValueError(f"env must have bounded actions Box (A,) of floats, got {space}")
+            raise ValueError(
+                f"env must have a bounded action space Box (A,) of floats, got {space}"
+            )
         as_choice(table, get_args(ActionTable), name="table")
         self._signs = (_cartesian if table == "cartesian" else _diagonal)(space.shape[0])
-        # The bounds themselves: computed from the middle, they might be rounded out of the box.
+        # Exactly the bounds: computed from the middle, they might be rounded out of the box.
         self.table: NDArray[Any] = np.select(
             [self._signs < 0, self._signs > 0],
             [space.low, space.high],
@@ -99,7 +100,7 @@ class DiscretizeActions(
         self.action_space = spaces.Discrete(len(self.table))
 
     def action(self, action: Any) -> NDArray[Any]:
-        """Return the action of the environment below, a fresh array (A,)."""
+        """Return the action of the wrapped environment, a fresh array (A,)."""
         index = as_integer(action, name="action", low=0, high=len(self.table) - 1)
         chosen: NDArray[Any] = self.table[index]
         return chosen.copy()
@@ -110,12 +111,12 @@ class DiscretizeActions(
 
 
 def _cartesian(dimensions: int) -> NDArray[np.int64]:
-    """Return {−1, 0, 1}^A as rows, the last dimension fastest."""
+    """Return {−1, 0, 1}^A as rows, the last dimension varying fastest."""
     return np.array(list(itertools.product((-1, 0, 1), repeat=dimensions)))
 
 
 def _diagonal(dimensions: int) -> NDArray[np.int64]:
-    """Return zeros, then −1 and +1 in one dimension after the other, as rows."""
+    """Return all zeros, then −1 and +1 in each dimension in turn, as rows."""
     unit = np.eye(dimensions, dtype=np.int64)
     single = np.stack((-unit, unit), axis=1).reshape(2 * dimensions, dimensions)
     return np.concatenate((np.zeros((1, dimensions), np.int64), single))

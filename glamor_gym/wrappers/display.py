@@ -1,6 +1,6 @@
-"""Pictures to look at: frames and vectors as colour pictures, two of them side by side.
+"""Pictures for display: frames and vectors as colour pictures, two of them side by side.
 
-In: frames, uint8 (C, H, W), or vectors, at best with values in [0, 1]. Out: uint8 (H, W, 3).
+In: frames, uint8 (C, H, W), or vectors with values in [0, 1]. Out: uint8 (H, W, 3).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MIN_SIDE = 320
-"""Least length of a picture's longer side, in pixels."""
+"""Minimum length of the longer side of a displayed picture, in pixels."""
 
 _GAP = 8
 
@@ -19,8 +19,8 @@ _GAP = 8
 def to_picture(observation: NDArray[Any]) -> NDArray[np.uint8]:
     """Return a frame, or a vector as a row of gray cells, as uint8 (H, W, 3).
 
-    Values of a vector beyond [0, 1] are black and white cells; frames of neither one nor three
-    channels are shown by their mean.
+    Values of a vector are clipped to [0, 1], from black to white; frames with neither one nor
+    three channels are shown as the mean of their channels.
     """
     if observation.ndim == 1:
         cells = np.round(np.clip(observation, 0.0, 1.0) * 255).astype(np.uint8)
@@ -33,10 +33,10 @@ def to_picture(observation: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def side_by_side(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return two pictures of one height beside each other, with a white gap between them.
+    """Return two pictures of the same height side by side, with a white gap between them.
 
-    Both are enlarged by the same whole factor, without blur, until the longer side of the left
-    one has at least :data:`MIN_SIDE` pixels.
+    Both are enlarged by the smallest integer factor f, without interpolation, for which the longer
+    side of the left one has at least :data:`MIN_SIDE` pixels.
 
     Args:
         left: uint8 (H, W, 3).

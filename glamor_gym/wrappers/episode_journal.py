@@ -1,7 +1,7 @@
 """Snapshots for environments that offer none: the seed of the episode, and the actions since.
 
-In: any environment whose ``reset(seed=…)`` settles all that follows, as Gymnasium asks. Out: the
-same with a property ``snapshot``; to restore it, the episode is played again.
+In: any environment whose ``reset(seed=…)`` determines all that follows, as Gymnasium requires.
+Out: the same environment with a property ``snapshot``, which is restored by replaying the episode.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from glamor_gym.snapshots import Snapshot, Stateless, random_state, set_random_s
 
 
 class EpisodeJournal(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Give each episode a seed of its own, and write down its actions.
+    """Give each episode a seed of its own, and record its actions.
 
-    A reset without a seed draws one; so a snapshot never reaches back further than one episode.
-    What an environment remembers from one episode to the next in spite of a seeded reset (a
-    curriculum, a running mean) is not in it.
+    A reset without a seed draws one, so that a snapshot needs only the current episode. State that
+    the environment carries from one episode to the next in spite of a seeded reset (a curriculum,
+    a running mean) is not included.
     """
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
@@ -39,26 +39,26 @@ class EpisodeJournal(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode with `seed`, or with one drawn by the last seed that was given."""
+        """Begin an episode with `seed`, or with one drawn from the generator last seeded."""
         taken = int(self._seeds.integers(2**31)) if seed is None else seed
         given = copy.deepcopy(options)
         result = self.env.reset(seed=taken, options=options)
-        # One that was refused leaves the running episode as it was.
+        # Only now: a reset that raised leaves the running episode as it was.
         if seed is not None:
             self._seeds = np.random.default_rng(seed)
         self._seed, self._options, self._actions = taken, given, []
         return result
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
-        """Take an action and write it down."""
+        """Take an action and record it."""
         taken = copy.deepcopy(action)
         result = self.env.step(action)
-        self._actions.append(taken)  # not one that was refused: it would be again
+        self._actions.append(taken)  # only now: an action that raised would raise in a replay too
         return result
 
     @property
     def snapshot(self) -> Snapshot:
-        """The episode as it was played; setting it plays it again, which takes its time."""
+        """The episode so far; setting it replays the episode, which takes as long as playing it."""
         return {
             "seeds": random_state(self._seeds),
             "seed": self._seed,
@@ -76,11 +76,11 @@ class EpisodeJournal(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
 
 def offers_snapshots(env: gym.Env[Any, Any]) -> bool:
-    """Return whether there are snapshots of `env` with all that it and its wrappers remember."""
-    # Looked up without being called: a snapshot may be costly.
+    """Return whether `env` offers snapshots that hold all state of it and its wrappers."""
+    # Looked up statically, without calling the property: a snapshot may be costly.
     has_own = isinstance(inspect.getattr_static(type(env), "snapshot", None), property)
     if isinstance(env, EpisodeJournal) or not isinstance(env, gym.Wrapper):
         return has_own
-    # Gymnasium's two remember no more than that there was a reset.
+    # The only state of Gymnasium's two wrappers is whether there was a reset.
     is_known = has_own or isinstance(env, Stateless | OrderEnforcing | PassiveEnvChecker)
     return is_known and offers_snapshots(env.env)

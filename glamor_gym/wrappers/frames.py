@@ -21,17 +21,17 @@ from glamor_gym.checks import as_integer, as_size
 from glamor_gym.snapshots import Snapshot, Stateless, restore, snapshot_of
 
 MOST_FRAMES = 1_000
-"""Most frames in a stack."""
+"""Maximum number of frames in a stack."""
 
 FRAME_SIZE = (80, 104)
 """Height and width of a frame in the paper's experiments, in pixels."""
 
 
 def to_frame(screen: NDArray[np.uint8], frame_size: tuple[int, int]) -> NDArray[Any]:
-    """Return a screen as a grayscale frame of one size, with a channel axis in front.
+    """Return a screen as a grayscale frame of a given size, with a leading channel axis.
 
-    Colours become gray by OpenCV's (ITU-R 601) weights; the size changes by area averaging
-    (``cv2.INTER_AREA``).
+    Colours are converted with OpenCV's (ITU-R 601) weights; the screen is resized by area
+    averaging (``cv2.INTER_AREA``).
 
     Args:
         screen: uint8 (H, W), (H, W, 1) or (H, W, 3).
@@ -52,21 +52,21 @@ def to_frame(screen: NDArray[np.uint8], frame_size: tuple[int, int]) -> NDArray[
 class ScreenToFrame(
     gym.ObservationWrapper[NDArray[Any], Any, NDArray[np.uint8]], RecordConstructorArgs, Stateless
 ):
-    """Turn screens into grayscale frames of one size, with a channel axis in front.
+    """Turn screens into grayscale frames of one size, with a leading channel axis.
 
-    See :func:`to_frame`. A world's goal screens take the same way, so that a goal picture has
-    the look of the observations.
+    See :func:`to_frame`. A world's goal screens are converted in the same way, so that goal
+    pictures look like observations.
     """
 
     def __init__(self, env: gym.Env[Any, Any], frame_size: tuple[int, int] = FRAME_SIZE) -> None:
         """Wrap `env`.
 
         Args:
-            env: its observations are uint8 (H, W), (H, W, 1) or (H, W, 3).
+            env: an environment whose observations are uint8 (H, W), (H, W, 1) or (H, W, 3).
             frame_size: (height, width) of the frames, in pixels.
 
         Raises:
-            ValueError: the observations are not so, or `frame_size` is no such pair.
+            ValueError: `env` has other observations, or `frame_size` is not two positive integers.
         """
         RecordConstructorArgs.__init__(self, frame_size=frame_size)
         gym.ObservationWrapper.__init__(self, env)
@@ -87,28 +87,28 @@ class ScreenToFrame(
         return to_frame(observation, self._frame_size)
 
     def goal_screen(self, content: NDArray[Any]) -> NDArray[Any]:
-        """Return the frame of a goal that the world below shows, uint8 (1, height, width)."""
+        """Return the frame of a goal as the world shows it, uint8 (1, height, width)."""
         return self.observation(self.env.get_wrapper_attr("goal_screen")(content))
 
 
 class StackFrames(
     gym.Wrapper[NDArray[np.uint8], Any, NDArray[np.uint8], Any], RecordConstructorArgs
 ):
-    """Return the last `n` frames along the first axis, oldest first, zeros before the first.
+    """Stack the last `n` frames along the first axis, oldest first, zeros before the first frame.
 
     Gymnasium's ``FrameStackObservation`` would add an axis, (n, 1, H, W); here the frames become
-    the channels, (n, H, W), which is what picture encoders expect.
+    the channels, (n, H, W), as image encoders expect.
     """
 
     def __init__(self, env: gym.Env[Any, Any], n: int = 4) -> None:
         """Wrap `env`.
 
         Args:
-            env: its observations are frames, uint8 (C, H, W).
-            n: number of frames in a stack.
+            env: an environment whose observations are frames, uint8 (C, H, W).
+            n: number of frames in a stack, at most :data:`MOST_FRAMES`.
 
         Raises:
-            ValueError: the observations are not so, or `n` is out of range.
+            ValueError: `env` has other observations, or `n` is out of range.
             TypeError: `n` is not an integer.
         """
         RecordConstructorArgs.__init__(self, n=n)
@@ -138,7 +138,7 @@ class StackFrames(
 
     @property
     def snapshot(self) -> Snapshot:
-        """The stack, and what is below; can be set."""
+        """The stack and the wrapped environment's snapshot; can be set."""
         return {"stack": self._stack.copy(), "env": snapshot_of(self.env)}
 
     @snapshot.setter

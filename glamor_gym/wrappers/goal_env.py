@@ -1,10 +1,10 @@
 """The goal environment: a world, a set of goals, and the rules of an episode (§3, §4.1).
 
 In: a world whose observations are frames, uint8 (C, H, W), or flat float32 vectors, with
-``Discrete`` actions; and goals. Out: a goal-conditioned Gymnasium environment in the form that
-Stable-Baselines3's ``HerReplayBuffer`` and Gymnasium-Robotics use.
+``Discrete`` actions; and goals. Out: a goal-conditioned Gymnasium environment with the interface
+that Stable-Baselines3's ``HerReplayBuffer`` and Gymnasium-Robotics use.
 
-It is an environment of its own rather than a wrapper: checkers and replay buffers look for
+It is an environment rather than a wrapper because checkers and replay buffers look for
 ``compute_reward`` on ``env.unwrapped``.
 """
 
@@ -39,11 +39,11 @@ Observation = dict[str, Any]
 
 
 class Pictures(NamedTuple):
-    """A moment to look at; each picture uint8 (H, W, 3), of a height and width of its own.
+    """A moment for display; each picture is uint8 (H, W, 3) with its own height and width.
 
     Attributes:
-        world: as the world renders itself, in colour; where it does not, the same as `achieved`.
-        goal: what is to be reached, as the agent sees it.
+        world: the world's own rendering, in colour; same as `achieved` if there is none.
+        goal: the goal, as the agent sees it.
         achieved: the newest frame, as the agent sees it.
     """
 
@@ -53,35 +53,38 @@ class Pictures(NamedTuple):
 
 
 class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
-    """Reach the goal picture within T steps, or say STOP where it is reached.
+    """Reach a goal picture within T steps, and STOP there.
 
-    Observation (every value a fresh array):
+    Observation (every value is a fresh array):
 
     * ``observation``: the last `frame_stack` frames, uint8 (frame_stack, H, W), oldest first,
-      zeros before the first frame; for a vector world the vector, float32 (d,).
+      zeros before the first frame; for a vector world, the vector, float32 (d,).
     * ``achieved_goal``: the newest frame, uint8 (1, H, W), or the vector.
-    * ``desired_goal``: the goal picture, likewise.
+    * ``desired_goal``: the goal, with the shape and dtype of ``achieved_goal``.
     * ``steps_left``: float32 (1,), from T down to 0; every call of :meth:`step` counts.
 
-    Action: those of the world, and STOP. The episode is *terminated* by STOP or by the world
-    (a lost life, game over), else *truncated* at T. Where both happen at once, it is terminated.
+    Actions: those of the world, and STOP. The episode is *terminated* by STOP or by the world
+    (a lost life, game over), otherwise *truncated* at T or by the world. If both happen at once,
+    it is terminated.
 
     Reward: ``"image"``: 1.0 at every step whose newest frame equals the goal picture (§3);
-    ``"labels"``: 1.0 at the step that ends the episode in success, which is privileged knowledge.
+    ``"labels"``: 1.0 at the step that ends the episode in success, which is privileged
+    information.
 
-    Info, at reset and at every step, beside what the world puts there:
+    Info, at reset and at every step, in addition to the world's own:
 
-    * ``is_success`` (bool): would ending now succeed: every label of the goal within 10 % of its
-      range (strictly less). Where the goal has no labels: is the picture equal.
-    * ``labels``, ``goal_labels`` (dict name → float): not for agents in training.
+    * ``is_success`` (bool): whether ending the episode now would be a success: every label of the
+      goal is matched to strictly less than 10 % of its range or, if the goal has no labels, the
+      newest frame equals the goal picture.
+    * ``labels``, ``goal_labels`` (dict name → float): not for use in training.
     * ``stopped``, ``world_terminated``, ``world_truncated`` (bool) and ``steps_left`` (int): what
-      the ``compute_*`` methods need to know of a step.
+      the ``compute_*`` methods need to know about a step.
 
     Attributes:
-        stop_action: the number of the STOP action.
+        stop_action: index of the STOP action.
         goals: the goals that :meth:`reset` draws from.
         ranges: feasible range of each label.
-        horizon: T, the most steps in an episode.
+        horizon: T, the maximum number of steps in an episode.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012
@@ -98,25 +101,25 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         frame_stack: int = 4,
         render_mode: str | None = None,
     ) -> None:
-        """Put goals to a world.
+        """Combine a world and goals.
 
         Args:
             world: an environment whose observation is one frame, uint8 (C, H, W), or a vector,
-                float32 (d,), and whose actions are ``Discrete(n)``. ``info["labels"]``, where
-                there, holds the entity labels. Goals of a kind other than ``"frame"`` need its
-                method ``goal_screen`` (see :class:`glamor_gym.types.World`).
+                float32 (d,), and whose actions are ``Discrete(n)``. ``info["labels"]``, if
+                present, holds the entity labels. Goals of a kind other than ``"frame"`` require
+                its method ``goal_screen`` (see :class:`glamor_gym.types.World`).
             goals: at least one; may be a sequence that loads lazily.
             ranges: feasible range of every label that a goal has, in the label's unit.
-            horizon: T, the most steps in an episode.
-            reward: ``"image"`` or ``"labels"``, see above.
+            horizon: T, the maximum number of steps in an episode.
+            reward: ``"image"`` or ``"labels"``, see the class.
             label_lag: 0: success compares with the labels at the moment of the goal picture;
-                1: with those one step after it, as the authors' code did.
+                1: with those one step after it, as in the authors' code.
             frame_stack: number of frames in ``observation``; vectors are not stacked.
-            render_mode: None or ``"rgb_array"``: the newest frame beside the goal.
+            render_mode: None, or ``"rgb_array"`` for the newest frame beside the goal.
 
         Raises:
-            ValueError: an argument is out of what is said above; the message names it.
-            TypeError: `horizon` or `frame_stack` is not an integer.
+            ValueError: an argument does not fit its description; the message names it.
+            TypeError: an argument has the wrong type.
         """
         GoalRules.__init__(
             self, goals, ranges, _goal_space(world), reward=reward, label_lag=label_lag
@@ -130,7 +133,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         frame_stack = as_integer(frame_stack, name="frame_stack", low=1, high=MOST_FRAMES)
         stopping = StopAction(StackFrames(world, frame_stack) if pictures else world)
         self.stop_action = stopping.stop_action
-        # Around all the rest: seed and actions are kept then, and no info, which may hold anything.
+        # Outermost, so that it stores seed and actions and no info, which may hold anything.
         self._world = stopping if offers_snapshots(world) else EpisodeJournal(stopping)
         self._newest = slice(-self._goal_space.shape[0], None)
         self._draw = getattr(world.unwrapped, "draw_observation", to_picture)
@@ -150,21 +153,21 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Begin an episode with a goal drawn from `goals`, each as likely.
+        """Begin an episode with a goal drawn uniformly from `goals`.
 
         Args:
-            seed: seeds goals and world alike; the same seed gives the same trajectories.
-            options: ``{"goal": k}`` takes the k-th of `goals` instead; ``{"goal": Goal}`` or
-                ``{"goal": picture}``, an array of `desired_goal`'s shape and dtype, any other.
-                A bare picture has no labels.
+            seed: seeds both goals and world; the same seed gives the same trajectories.
+            options: ``{"goal": k}`` selects the k-th of `goals` (from 0); ``{"goal": Goal}`` or
+                ``{"goal": picture}``, an array with the shape and dtype of ``desired_goal``, sets
+                any other goal. A bare picture has no labels.
 
         Returns:
             Observation and info, see the class.
 
         Raises:
-            ValueError: an unknown option, a goal out of range, of the wrong shape or with NaN,
-                or one whose labels this environment cannot judge.
-            TypeError: a goal of the wrong type or dtype, or `seed` is no integer.
+            ValueError: an option is unknown, `seed` is negative, or the goal is out of range, has
+                the wrong shape, contains NaN or has labels that this environment cannot judge.
+            TypeError: `seed`, `options` or the goal has the wrong type or dtype.
         """
         if seed is not None:
             seed = as_integer(seed, name="seed", low=0)
@@ -173,13 +176,13 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         super().reset(seed=seed)
         self._closed = False
         self._running = False
-        # The world gets a stream of its own: with the same seed, its first draw would hang
-        # together with the draw of the goal.
+        # The world gets a seed of its own: with the same one, its first draw would be correlated
+        # with the draw of the goal.
         world_seed = None if seed is None else int(self.np_random.integers(2**31))
         goal = self.choose_goal(options or {}, self.np_random)
         self._goal_labels = self.labels_of(goal)
         observation, info = self._world.reset(seed=world_seed)
-        # Only now: a goal is shown as this episode's world shows it.
+        # After the reset: the goal is shown as it looks in this episode's world.
         self._desired = self.picture_of(goal, self._world)
         self._steps_left = self.horizon
         self._running = True
@@ -189,17 +192,17 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         """Take one action of the world, or STOP.
 
         Raises:
-            TypeError: `action` is not one integer.
+            TypeError: `action` is not a single integer.
             ValueError: `action` is out of range.
-            ResetNeeded: the episode is over, or none was begun.
+            ResetNeeded: the episode is over, or none has begun.
         """
         if not self._running:
-            raise ResetNeeded("call reset() first: the episode is over, or none was begun")
+            raise ResetNeeded("call reset() first: the episode is over, or none has begun")
         observation, _, world_terminated, world_truncated, info = self._world.step(action)
         self._steps_left -= 1
         seen = self._observe(observation)
         info = self._inform(info, world_terminated and not info["stopped"], world_truncated)
-        # What the compute_* methods would say of this one step, without their batches.
+        # Same result as the compute_* methods for this step, without their batch handling.
         terminated = bool(info["stopped"] or info["world_terminated"])
         cut_off = self._steps_left == 0 or info["world_truncated"]
         self._running = not (terminated or cut_off)
@@ -211,24 +214,24 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
 
     @property
     def task_id(self) -> str | None:
-        """The id by which ``gym.make`` made it; None where it was made otherwise."""
+        """The id with which ``gym.make`` made this environment; None if made otherwise."""
         return None if self.spec is None else self.spec.id
 
     def render(self) -> NDArray[np.uint8] | None:
         """Return the newest frame beside the goal, uint8 (H, W, 3); None without a render mode.
 
         Raises:
-            ResetNeeded: no episode was begun.
+            ResetNeeded: no episode has begun.
         """
         if self.render_mode is None:
-            gym.logger.warn("render() shows nothing: make the environment with a render_mode")
+            gym.logger.warn("render() returns None: make the environment with a render_mode")
             return None
         if not self._running and self._steps_left == self.horizon:
-            raise ResetNeeded("call reset() first: there is no picture before")
+            raise ResetNeeded("call reset() first: there is no picture to render yet")
         return side_by_side(self._draw(self._achieved), self._draw(self._desired))
 
     def pictures(self) -> Pictures:
-        """Return the world, the goal and the newest frame at this moment, in fresh arrays."""
+        """Return pictures of the world, the goal and the newest frame, as fresh arrays."""
         achieved = self._draw(self._achieved)
         rendered = None if self._world.render_mode is None else self._world.render()
         return Pictures(
@@ -238,7 +241,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         )
 
     def get_action_meanings(self) -> list[str]:
-        """Return the name of each action: the world's, numbers where it has none, and STOP."""
+        """Return the name of each action: the world's (or numbers if it has none), and STOP."""
         if self._world.has_wrapper_attr("get_action_meanings"):
             names = list(self._world.get_wrapper_attr("get_action_meanings")())
         else:
@@ -247,7 +250,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
 
     @property
     def snapshot(self) -> Snapshot:
-        """The episode and its goal, the generator of goals, and the world; can be set."""
+        """The state of the episode, its goal, the goals' generator and the world; can be set."""
         return {
             "random": random_state(self.np_random),
             "running": self._running,
@@ -271,17 +274,17 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         self._desired = snapshot["desired"].copy()
 
     def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
-        """Copy and pickle what ``gym.make`` made as its registration and a snapshot.
+        """Copy and pickle an environment made by ``gym.make`` as its spec and a snapshot.
 
-        Emulators and renderers cannot be copied; another one can be made, and put to where this
-        one stands. Seed, reward, goals and the generator of actions may be other than they were
-        made.
+        Emulators and renderers cannot be copied; instead, a new environment is made and set to the
+        state of this one. Seed, reward, goals and action space, which may have been changed since
+        this one was made, are carried over.
         """
         if self.spec is None:
             return super().__reduce_ex__(protocol)
         snapshot = self.snapshot
         kept = {name: getattr(self, name) for name in ("reward", "action_space", "_np_random_seed")}
-        if self.goals is not self._made_with:  # they may be many, and are made again as well
+        if self.goals is not self._made_with:  # else they are made again too: they may be many
             kept["goals"] = self.goals
         return _made_again, (self.spec, snapshot, kept)
 
@@ -294,7 +297,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
     def _observe(self, observation: NDArray[Any]) -> Observation:
         self._achieved = observation[self._newest].copy()
         return {
-            # A stack is fresh; a vector may be the world's own, which changes with its next step.
+            # A stack is a fresh array; a vector may be one that the world overwrites in a step.
             "observation": observation if observation.ndim > 1 else observation.copy(),
             "achieved_goal": self._achieved.copy(),
             "desired_goal": self._desired.copy(),
@@ -318,7 +321,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
 
 
 def _made_again(spec: EnvSpec, snapshot: Snapshot, kept: Mapping[str, Any]) -> GoalEnv:
-    """Make an environment, without the wrappers around it, and put it to where it stood."""
+    """Make an environment, without the wrappers around it, and restore its state."""
     env = gym.make(spec).unwrapped
     assert isinstance(env, GoalEnv)
     env.snapshot = snapshot
@@ -327,15 +330,15 @@ def _made_again(spec: EnvSpec, snapshot: Snapshot, kept: Mapping[str, Any]) -> G
 
 
 def _goal_space(world: gym.Env[Any, Any]) -> spaces.Box:
-    """Return the space of goals, that of the world's observations.
+    """Return the space of goals, which is that of the world's observations.
 
     Raises:
-        TypeError: it is no environment.
-        ValueError: its observations or actions are no goal environment's.
+        TypeError: `world` is not an environment.
+        ValueError: `world` has observations or actions that a goal environment does not support.
     """
     space, actions = as_instance(world, gym.Env, name="world").observation_space, world.action_space
     if not isinstance(actions, spaces.Discrete) or actions.start != 0:
-        raise ValueError(f"world must have actions Discrete(n) counted from 0, got {actions}")
+        raise ValueError(f"world must have actions Discrete(n) starting at 0, got {actions}")
     if isinstance(space, spaces.Box) and (space.dtype, len(space.shape)) in (
         (np.dtype(np.uint8), 3),
         (np.dtype(np.float32), 1),
@@ -343,10 +346,10 @@ def _goal_space(world: gym.Env[Any, Any]) -> spaces.Box:
         if len(space.shape) == 3 and min(space.shape[:2]) > 4 >= space.shape[2]:
             raise ValueError(
                 f"world must show frames with channels first, (C, H, W), got {space.shape}; "
-                "glamor_gym.wrappers.ScreenToFrame makes frames of screens"
+                "glamor_gym.wrappers.ScreenToFrame turns screens into frames"
             )
         return space
     raise ValueError(
         f"world must show frames, uint8 (C, H, W), or vectors, float32 (d,), got {space}; "
-        "glamor_gym.wrappers.ScreenToFrame makes frames of screens"
+        "glamor_gym.wrappers.ScreenToFrame turns screens into frames"
     )

@@ -1,8 +1,7 @@
-"""The rules of reaching a goal: which goal is asked for, what counts as there, when it is over.
+"""The rules of reaching a goal: choice of the goal, success, reward, and end of an episode.
 
-In: goals, and the achieved and desired pictures, labels and infos of one step or a batch of them.
-Out: rewards, ends and successes (§3, §4.4). Environments of one world and of many have them in
-common.
+In: goals, and the achieved and desired pictures, labels and infos of one step or a batch of steps.
+Out: rewards, ends and successes (§3, §4.4). Single and vector environments share these rules.
 """
 
 from __future__ import annotations
@@ -21,32 +20,35 @@ Reward = Literal["image", "labels"]
 Infos = Mapping[str, Any] | Sequence[Mapping[str, Any]] | NDArray[np.object_]
 
 SMALLEST_RANGE = 0.01
-"""A label that hardly moves gives no scale: a range below this counts as 1."""
+"""A range below this counts as 1, since a label that hardly moves gives no scale."""
 
 
 def label_tolerance(extent: float) -> float:
-    """Return how far a label of feasible range `extent` may miss the goal's: 10 % of it (§4.4).
+    """Return the error below which a label counts as reached: 10 % of its feasible range (§4.4).
 
-    Success is strictly less. A range below :data:`SMALLEST_RANGE` counts as 1.
+    The error must be strictly less.
+
+    Args:
+        extent: feasible range of the label; below :data:`SMALLEST_RANGE`, it counts as 1.
 
     Raises:
-        TypeError: `extent` is no number.
+        TypeError: `extent` is not a number.
         ValueError: `extent` is not finite.
     """
     extent = as_number(extent, name="extent")
-    # Divided, not multiplied by 0.1: ten per cent of 70 is 7, not 7.000000000000001.
+    # Divided by 10, not multiplied by 0.1: 70 * 0.1 is 7.000000000000001.
     return (extent if extent >= SMALLEST_RANGE else 1.0) / 10
 
 
 def goal_observations(
     observations: spaces.Space[Any], goals: spaces.Box, horizon: int
 ) -> spaces.Dict:
-    """Return the space of a goal environment's observations.
+    """Return the observation space of a goal environment.
 
     Args:
-        observations: space of what is seen.
-        goals: space of what is achieved and desired.
-        horizon: T, the most steps in an episode.
+        observations: space of ``observation``.
+        goals: space of ``achieved_goal`` and ``desired_goal``.
+        horizon: T, the maximum number of steps in an episode.
     """
     return spaces.Dict(
         {
@@ -59,10 +61,10 @@ def goal_observations(
 
 
 class GoalRules:
-    """What is asked for and when it is reached; a goal environment is one of these.
+    """Which goal an episode has and when it is reached; a base class of goal environments.
 
     Attributes:
-        goals: the goals that an episode's is drawn from.
+        goals: the goals that the goal of an episode is drawn from.
         ranges: feasible range of each label.
         reward: ``"image"`` or ``"labels"``.
         label_lag: 0: success compares with the labels at the moment of the goal picture; 1: with
@@ -83,19 +85,20 @@ class GoalRules:
         Args:
             goals: at least one; may be a sequence that loads lazily.
             ranges: feasible range of every label that a goal has, in the label's unit.
-            goal_space: of `achieved_goal` and `desired_goal`.
-            reward: see the class, as for what follows.
-            label_lag: 0 or 1.
+            goal_space: space of ``achieved_goal`` and ``desired_goal``.
+            reward: ``"image"`` or ``"labels"``.
+            label_lag: 0 or 1, see the class.
 
         Raises:
             ValueError: there is no goal, or an argument is out of range; the message names it.
+            TypeError: an argument has the wrong type.
         """
         as_instance(ranges, Mapping, name="ranges")  # type: ignore[type-abstract]
         if not hasattr(goals, "__len__") or not hasattr(goals, "__getitem__"):
             raise TypeError(f"goals must be a sequence, got {type(goals).__name__}")
         if len(goals) == 0:
             raise ValueError("goals must hold at least one goal, got none")
-        if type(goals) in (list, tuple):  # any other sequence may load them one by one
+        if type(goals) in (list, tuple):  # any other sequence may load its goals lazily
             for index, goal in enumerate(goals):
                 as_instance(goal, Goal, name=f"goals[{index}]")
         for name, extent in ranges.items():
@@ -109,19 +112,20 @@ class GoalRules:
         self._tolerance = {name: label_tolerance(extent) for name, extent in ranges.items()}
 
     def choose_goal(self, options: Mapping[str, Any], rng: np.random.Generator) -> Goal:
-        """Return the goal that the options of a reset ask for, or else draw one of `goals`.
+        """Return the goal that the options of a reset select, or draw one of `goals`.
 
         Args:
-            options: ``{"goal": k}`` for the k-th of `goals`; ``{"goal": Goal}`` or
-                ``{"goal": picture}`` for any other; ``{}`` to draw.
-            rng: what to draw with; not used where a goal is asked for.
+            options: ``{"goal": k}`` for the k-th of `goals` (from 0); ``{"goal": Goal}`` or
+                ``{"goal": picture}`` for any other; ``{}`` to draw one.
+            rng: generator to draw with; not used if `options` selects a goal.
 
         Raises:
-            ValueError: an unknown option, or a goal out of range, of the wrong shape or with NaN.
-            TypeError: a goal of the wrong type or dtype.
+            ValueError: an option is unknown, or the goal is out of range, has the wrong shape or
+                contains NaN.
+            TypeError: the goal has the wrong type or dtype.
         """
         if unknown := options.keys() - {"goal"}:
-            raise ValueError(f"options may hold 'goal' only, got {sorted(unknown)}")
+            raise ValueError(f"options may contain 'goal' only, got {sorted(unknown)}")
         if "goal" not in options:
             return self.goals[int(rng.integers(len(self.goals)))]
         asked = options["goal"]
@@ -129,19 +133,19 @@ class GoalRules:
             return asked
         if isinstance(asked, np.ndarray) and asked.ndim > 0:
             return Goal(as_element(asked, self._goal_space, name="options['goal']"), "frame")
-        name = "options['goal'], unless a Goal or a picture,"
+        name = "options['goal'], if not a Goal or a picture,"
         return self.goals[as_integer(asked, name=name, low=0, high=len(self.goals) - 1)]
 
     def picture_of(self, goal: Goal, world: Any) -> NDArray[Any]:
-        """Return a goal as the running episode of `world` shows it, a fresh array.
+        """Return a goal as it looks in the running episode of `world`, a fresh array.
 
         Args:
             goal: any goal.
             world: an environment; see :class:`glamor_gym.types.World`.
 
         Raises:
-            ValueError: the goal is of a kind that the world does not show, or does not fit.
-            TypeError: the goal's content is of the wrong dtype.
+            ValueError: the world does not show goals of this kind, or the content does not fit it.
+            TypeError: the goal's content has the wrong dtype.
         """
         if goal.kind == "frame":
             return as_element(goal.content, self._goal_space, name="Goal.content").copy()
@@ -153,37 +157,40 @@ class GoalRules:
         return as_element(shown, self._goal_space, name="goal_screen(Goal.content)").copy()
 
     def labels_of(self, goal: Goal) -> dict[str, float]:
-        """Return the labels that success is judged by; none where the goal has none.
+        """Return the labels that success is judged by; empty if the goal has none.
 
         Raises:
-            ValueError: the goal lacks the labels that are asked for, or has one without a range.
+            ValueError: the goal lacks the labels that `label_lag` requires, or has one without a
+                range.
         """
         if goal.labels is None:
             return {}
         labels = goal.lagged_labels if self.label_lag else goal.labels
         if labels is None:
-            raise ValueError("label_lag=1 needs a goal with lagged_labels, and this one has none")
+            raise ValueError("label_lag=1 requires a goal with lagged_labels, this one has none")
         if missing := labels.keys() - self.ranges.keys():
-            raise ValueError(f"ranges must hold the goal's labels, and lacks {sorted(missing)}")
+            raise ValueError(f"ranges must contain the goal's labels, but lacks {sorted(missing)}")
         return as_labels(labels)
 
     def is_success(
         self, labels: Mapping[str, float], goal_labels: Mapping[str, float], same: bool
     ) -> bool:
-        """Return whether ending now would succeed (§4.4).
+        """Return whether ending the episode now would be a success (§4.4).
 
         Args:
-            labels: of the moment.
-            goal_labels: of the goal.
-            same: whether the pictures are equal, which decides where the goal has no labels.
+            labels: labels of the moment.
+            goal_labels: labels of the goal.
+            same: whether the pictures are equal, which decides if the goal has no labels.
 
         Raises:
-            ValueError: a label of the goal is missing.
+            ValueError: `labels` lacks a label of the goal.
         """
         if not goal_labels:
             return same
         if missing := goal_labels.keys() - labels.keys():
-            raise ValueError(f"the world's labels must hold the goal's, and lack {sorted(missing)}")
+            raise ValueError(
+                f"the world's labels must contain the goal's, but lack {sorted(missing)}"
+            )
         return all(
             abs(labels[name] - wanted) < self._tolerance[name]
             for name, wanted in goal_labels.items()
@@ -192,22 +199,23 @@ class GoalRules:
     def compute_reward(
         self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any], info: Infos
     ) -> float | NDArray[np.float32]:
-        """Return the reward of a step that achieved `achieved_goal` where another was desired.
+        """Return the reward of a step that achieved `achieved_goal` when given `desired_goal`.
 
-        ``"image"`` looks at the pictures alone; `info` may be empty. ``"labels"`` judges by the
-        ``labels`` and ``goal_labels`` in `info`: whoever puts another goal picture in the place
-        of the episode's own (as hindsight relabelling does) has to put its labels there too.
+        ``"image"`` compares only the pictures; `info` may be empty. ``"labels"`` compares the
+        ``labels`` and ``goal_labels`` in `info`: when the goal of an episode is replaced by
+        another (as in hindsight relabelling), ``goal_labels`` must be replaced with it.
 
         Args:
-            achieved_goal: one, or a batch (B, …) of them.
-            desired_goal: likewise.
-            info: what ``step`` returned; for a batch a list or array of B such.
+            achieved_goal: one achieved goal, or a batch (B, …) of them.
+            desired_goal: one desired goal, or a batch (B, …) of them.
+            info: what ``step`` returned; for a batch, a list or array of B infos.
 
         Returns:
-            0.0 or 1.0; for a batch float32 (B,).
+            0.0 or 1.0; for a batch, float32 (B,).
 
         Raises:
-            ValueError: the shapes do not fit, or `info` lacks what ``"labels"`` needs.
+            ValueError: the shapes do not fit, or `info` lacks an entry that ``"labels"`` needs.
+            TypeError: `info` is neither a mapping nor a sequence of mappings.
         """
         equal = self._equal(achieved_goal, desired_goal)
         if self.reward == "image":
@@ -225,28 +233,38 @@ class GoalRules:
     def compute_terminated(
         self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any], info: Infos
     ) -> bool | NDArray[np.bool_]:
-        """Return whether STOP or the world ended the episode; the goals have no part in it.
+        """Return whether STOP or the world ended the episode; the goals are not used.
 
-        Arguments as for :meth:`compute_reward`, `info` always needed. Returns a bool, or bool
-        (B,).
+        Args:
+            achieved_goal: one achieved goal, or a batch (B, …) of them.
+            desired_goal: one desired goal, or a batch (B, …) of them.
+            info: what ``step`` returned; for a batch, a list or array of B infos.
+
+        Returns:
+            A bool; for a batch, bool (B,).
 
         Raises:
-            ValueError: `info` lacks what is needed.
-            TypeError: `info` is something else.
+            ValueError: `info` lacks a required entry.
+            TypeError: `info` is neither a mapping nor a sequence of mappings.
         """
         return _flags(_is_terminated(info))
 
     def compute_truncated(
         self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any], info: Infos
     ) -> bool | NDArray[np.bool_]:
-        """Return whether the episode was cut off, by the horizon or the world's own limit.
+        """Return whether the horizon or the world truncated the episode; the goals are not used.
 
-        Arguments as for :meth:`compute_reward`, `info` always needed. Returns a bool, or bool
-        (B,).
+        Args:
+            achieved_goal: one achieved goal, or a batch (B, …) of them.
+            desired_goal: one desired goal, or a batch (B, …) of them.
+            info: what ``step`` returned; for a batch, a list or array of B infos.
+
+        Returns:
+            A bool; for a batch, bool (B,).
 
         Raises:
-            ValueError: `info` lacks what is needed.
-            TypeError: `info` is something else.
+            ValueError: `info` lacks a required entry.
+            TypeError: `info` is neither a mapping nor a sequence of mappings.
         """
         return _flags(_is_truncated(info))
 
@@ -268,7 +286,7 @@ class GoalRules:
 
 
 def as_labels(labels: Mapping[str, Any]) -> dict[str, float]:
-    """Return labels as Python's floats: differences of a machine's bytes would wrap around."""
+    """Return labels as Python floats, since differences of unsigned bytes would wrap around."""
     return {name: float(value) for name, value in labels.items()}
 
 
@@ -280,12 +298,12 @@ def _facts(info: Infos, key: str) -> NDArray[Any]:
         return np.asarray([one[key] for one in info])
     except KeyError:
         raise ValueError(
-            f"info must hold {key!r}, as step() returns it, and lacks it; SB3's HerReplayBuffer "
-            "hands it on with copy_info_dict=True"
+            f"info must contain {key!r}, as returned by step(); SB3's HerReplayBuffer passes it on "
+            "with copy_info_dict=True"
         ) from None
     except (IndexError, TypeError):
         raise TypeError(
-            f"info must be what step() returned, or a list of such, got {type(info).__name__}"
+            f"info must be what step() returned, or a list of these, got {type(info).__name__}"
         ) from None
 
 
@@ -299,7 +317,7 @@ def _is_truncated(info: Infos) -> NDArray[np.bool_]:
 
 
 def _flags(values: NDArray[np.bool_]) -> bool | NDArray[np.bool_]:
-    """Return an array () as a bool, a batch as it is."""
+    """Return an array () as a bool, a batch unchanged."""
     return values if values.ndim else bool(values)
 
 

@@ -1,6 +1,6 @@
 """Entity labels for an environment that has none: where things are, by name (§4.4).
 
-In: an environment, and a function that reads the labels off it. Out: the same environment with
+In: an environment, and a function that reads its labels. Out: the same environment with
 ``info["labels"]`` at every moment.
 """
 
@@ -25,8 +25,8 @@ class EntityLabels(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, State
 
         Args:
             env: any environment.
-            label_fn: called with ``env.unwrapped`` after each reset and step; returns the
-                labels of that moment.
+            label_fn: function called with ``env.unwrapped`` after each reset and step; returns
+                the labels at that moment.
         """
         RecordConstructorArgs.__init__(self, label_fn=label_fn)
         gym.Wrapper.__init__(self, env)

@@ -1,7 +1,7 @@
-"""A task's world in the wrappers that every agent and goal builder needs.
+"""A task's world with the wrappers that precede goals.
 
-In: a row of the task table. Out: an environment with frames, or vectors where the world shows
-vectors, discrete actions and labels; without goals and without STOP.
+In: a row of the task table. Out: an environment with frames (or vectors, if the world shows
+vectors), discrete actions and labels, but without goals and STOP.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def make_pipeline(
         sticky: see :func:`glamor_gym.envs.make_world`.
         frame_size: (height, width) of the frames, in pixels.
         frame_stack: number of frames in an observation; 1 gives bare frames, uint8 (1, H, W).
-        render_profile: look of the control worlds, ``"paper"`` or ``"fast"``.
+        render_profile: rendering style of the control worlds, ``"paper"`` or ``"fast"``.
         render_mode: None or ``"rgb_array"``, for ``render()`` of the world itself.
 
     Returns:

@@ -1,7 +1,7 @@
-"""STOP: one more action, which ends the episode and leaves the world as it is (§3.3).
+"""STOP: an extra action that ends the episode and leaves the world unchanged (§3.3).
 
 In: an environment with ``Discrete(n)`` actions. Out: the same with ``Discrete(n + 1)``, where
-action n is STOP. The environment below never sees it.
+action n is STOP. The wrapped environment never receives it.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ class StopAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Append STOP to the actions of an environment that lacks it.
 
     STOP returns the last observation again (a fresh copy), reward 0 and ``terminated=True``.
-    ``info["stopped"]`` tells at every step whether STOP was what ended the episode.
+    ``info["stopped"]`` says at every step whether STOP ended the episode.
 
     Attributes:
-        stop_action: the number of the STOP action.
+        stop_action: index of the STOP action.
     """
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         """Wrap `env`.
 
         Args:
-            env: any environment with actions ``Discrete(n)`` counted from 0.
+            env: any environment with actions ``Discrete(n)`` starting at 0.
 
         Raises:
-            ValueError: the actions are not so, or there is a STOP already.
+            ValueError: `env` has other actions, or already has STOP.
         """
         RecordConstructorArgs.__init__(self)
         gym.Wrapper.__init__(self, env)
         actions = env.action_space
         if not isinstance(actions, spaces.Discrete) or actions.start != 0:
-            raise ValueError(f"env must have actions Discrete(n) counted from 0, got {actions}")
+            raise ValueError(f"env must have actions Discrete(n) starting at 0, got {actions}")
         if env.has_wrapper_attr("stop_action"):
-            raise ValueError(f"env must have no STOP yet, got {env}")
+            raise ValueError(f"env must not have a STOP action already, got {env}")
         self.stop_action = int(actions.n)
         self.action_space = spaces.Discrete(self.stop_action + 1)
         self._last: tuple[Any, dict[str, Any]] | None = None
@@ -59,12 +59,12 @@ class StopAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         return self._remember(observation, info)
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
-        """Take an action, or end the episode where it is STOP.
+        """Take an action of the wrapped environment, or end the episode if it is STOP.
 
         Raises:
-            TypeError: `action` is not one integer.
+            TypeError: `action` is not a single integer.
             ValueError: `action` is out of range.
-            ResetNeeded: the episode is over, or none was begun.
+            ResetNeeded: the episode is over, or none has begun.
         """
         action = as_integer(action, name="action", low=0, high=self.stop_action)
         if self._last is None:
@@ -81,7 +81,7 @@ class StopAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     @property
     def snapshot(self) -> Snapshot:
-        """What STOP would return, and what is below; can be set."""
+        """What STOP would return, and the wrapped environment's snapshot; can be set."""
         last = None if self._last is None else dict(zip(_MOMENT, _copied(self._last), strict=True))
         return {"last": last, "env": snapshot_of(self.env)}
 
@@ -92,13 +92,13 @@ class StopAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         restore(self.env, snapshot["env"])
 
     def _remember(self, observation: Any, info: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Keep what STOP would return, out of reach of whoever alters what is returned now."""
+        """Keep a copy of what STOP would return, safe from changes to what is returned now."""
         self._last = _copied((observation, info))
         return observation, {**info, "stopped": False}
 
 
 def _copied(moment: tuple[Any, dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
-    """Return a copy of an observation and its info, but for what of the info has no copies."""
+    """Return a copy of an observation and its info; info values that cannot be copied are kept."""
     observation, info = moment
     return copy.deepcopy(observation), {name: _copy_of(value) for name, value in info.items()}
 

@@ -162,7 +162,7 @@ class TestChooseEvaluation:
     def test_equal_pictures_are_one_goal(self):
         played = ended(*[moment(50)] * 5, moment(60))
         assert self.choose(played, 2) == [(50, 0), (60, 0)]
-        with pytest.raises(ValueError, match="6 gave 2 different ends"):
+        with pytest.raises(ValueError, match="6 gave only 2 distinct ends"):
             self.choose(played, 3)
 
     def test_episodes_without_a_moment_alive_are_passed_over(self):
@@ -180,7 +180,7 @@ class TestChooseTraining:
     def test_equal_contents_are_one_goal(self):
         moments = [moment(1), moment(1), moment(2)]
         assert len(choose_training(moments, np.asarray, 2, rng())) == 2
-        with pytest.raises(ValueError, match="episodes must be more: they gave 2"):
+        with pytest.raises(ValueError, match="episodes must be larger: they gave only 2"):
             choose_training(moments, np.asarray, 3, rng())
 
 
@@ -308,8 +308,8 @@ class TestBuild:
             ({"episodes": 0}, "episodes must be"),
             ({"n_evaluation": 0}, "n_evaluation"),
             ({"n_training": 0}, "n_training"),
-            ({"episodes": 4}, "episodes must be more: they gave 16"),
-            ({"episodes": 3}, "episodes must be more: 3 gave 3"),
+            ({"episodes": 4}, "episodes must be larger: they gave only 16"),
+            ({"episodes": 3}, "episodes must be larger: 3 gave only 3"),
         ],
     )
     def test_bad_arguments_are_named(self, options, message):
@@ -327,7 +327,7 @@ class TestBuild:
             return world
 
         monkeypatch.setattr(build, "make_world", make_and_watch)
-        with pytest.raises(ValueError, match="they gave 16"):
+        with pytest.raises(ValueError, match="they gave only 16"):
             build_goal_set("pendulum-swingup", **(SMALL | {"episodes": 4}))
         assert len(made) == 2
         assert closed == made[::-1]

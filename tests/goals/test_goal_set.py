@@ -147,8 +147,8 @@ def test_a_set_that_is_not_yet_decompressed_can_be_sent_to_another_process(tmp_p
         ({"bounds": {"x": (0, 1), "y": (1, 0)}}, r"bounds\['y'\]"),
         ({"bounds": {"x": (0, 1), "y": (0, float("nan"))}}, r"bounds\['y'\]"),
         ({"training": goal_list(count=0)}, "training must hold"),
-        ({"training": with_content(np.zeros((8, 1, 5), np.uint8))}, "contents alike"),
-        ({"training": with_content(np.zeros((8, 6, 4), np.uint8))}, "contents alike"),
+        ({"training": with_content(np.zeros((8, 1, 5), np.uint8))}, "same dtype and shape"),
+        ({"training": with_content(np.zeros((8, 6, 4), np.uint8))}, "same dtype and shape"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(change, message):
@@ -158,7 +158,7 @@ def test_parts_that_do_not_fit_are_refused(change, message):
 
 @pytest.mark.parametrize("value", [np.int64(3), float("nan"), {1}])
 def test_a_provenance_that_json_cannot_hold_is_named(value):
-    with pytest.raises(TypeError, match="provenance must be what JSON can hold"):
+    with pytest.raises(TypeError, match="provenance must be JSON-serialisable"):
         goal_set(provenance={"seed": value})
 
 
@@ -355,11 +355,11 @@ def test_a_file_whose_lists_are_of_other_sizes_is_refused_when_it_is_opened(save
     header["hash"] = _header_hash(header)
     edited = np.frombuffer(json.dumps(header).encode(), np.uint8)
     path = rewritten(saved, tmp_path / "turned.npz", header=edited)
-    with pytest.raises(GoalSetError, match=r"turned\.npz: .*goals have contents of"):
+    with pytest.raises(GoalSetError, match=r"turned\.npz: .*goals have contents that differ"):
         GoalSet.load(path)
 
 
 def test_a_pipe_is_no_goal_set(tmp_path):
     os.mkfifo(tmp_path / "goals.npz")
-    with pytest.raises(GoalSetError, match=r"goals\.npz is no regular file"):
+    with pytest.raises(GoalSetError, match=r"goals\.npz is not a regular file"):
         GoalSet.load(tmp_path / "goals.npz")

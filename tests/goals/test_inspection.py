@@ -47,19 +47,21 @@ def test_each_problem_is_named():
     repeated = np.repeat(good.content[:1], 30, axis=0)
     not_finite = np.where(good.labels == 3, np.nan, good.labels)
     assert verify_goal_set(changed(task="Maze")) == ["there is no task 'Maze'"]
-    assert verify_goal_set(changed(**short)) == ["there are 3 evaluation goals, not 30"]
-    assert verify_goal_set(changed(content=repeated)) == ["only 1 of 30 evaluation goals differ"]
+    assert verify_goal_set(changed(**short)) == ["there are 3 evaluation goals instead of 30"]
+    assert verify_goal_set(changed(content=repeated)) == [
+        "only 1 of 30 evaluation goals are distinct"
+    ]
     assert verify_goal_set(changed(labels=not_finite)) == [
         "some labels of evaluation goals are not finite"
     ]
-    assert verify_goal_set(changed(bounds={"x": (2.0, 2.0), "y": (0.0, 6.0)})) == ["x has no range"]
+    assert verify_goal_set(changed(bounds={"x": (2.0, 2.0), "y": (0.0, 6.0)})) == ["x has range 0"]
 
 
 def test_goals_of_another_world_are_found_out():
     problems = verify_goal_set(changed(task="Dice"))
     assert "labels are ('x', 'y'), the task has ('face',)" in problems
     problems = verify_goal_set(changed(task="Pong"))
-    assert "evaluation goals are of kind 'frame', the task's of 'screen'" in problems
+    assert "evaluation goals are of kind 'frame', the task needs 'screen'" in problems
 
 
 def test_contents_that_the_world_cannot_show_are_found_out():
@@ -67,7 +69,7 @@ def test_contents_that_the_world_cannot_show_are_found_out():
     assert len(problems) == 2
     assert problems[0].startswith("evaluation goal 0 cannot be shown: content must be")
     longer = with_contents("Dice", lambda faces: np.pad(faces, ((0, 0), (0, 1))))
-    assert "evaluation goal 0 has the shape (7,)" in verify_goal_set(longer)
+    assert "evaluation goal 0 is shown with the wrong shape (7,)" in verify_goal_set(longer)
 
 
 def test_a_damaged_file_is_a_problem(tmp_path):

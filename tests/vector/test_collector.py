@@ -68,7 +68,7 @@ def test_what_is_fastest_depends_on_what_the_updates_run_on(monkeypatch, cuda, i
         (
             ("GridWorld", 1, 0, "threads"),
             ValueError,
-            "of glamor/GridWorld-v0 are stepped 'in-process' or in 'workers'",
+            "kind must be .* for glamor/GridWorld-v0, got 'threads'",
         ),
     ],
 )

@@ -64,7 +64,7 @@ def test_a_vector_without_stop_is_refused_and_lives_on(make_vector):
 
 def test_a_vector_without_a_horizon_is_refused_and_lives_on(make_vector):
     vector = as_vec_env(make_vector(partial(Clockless, stop=True)))
-    with pytest.raises(ValueError, match="env does not tell its horizon"):
+    with pytest.raises(ValueError, match="env does not report its horizon"):
         horizon_of(vector)
     vector.reset()
 
@@ -74,7 +74,7 @@ def test_environments_of_several_horizons_are_refused():
         return lambda: gym.make("glamor/GridWorld-v0", horizon=horizon)
 
     vector = as_vec_env(DummyVecEnv([make(10), make(5)]))
-    with pytest.raises(ValueError, match=r"environments with one horizon, got \[5, 10\]"):
+    with pytest.raises(ValueError, match=r"environments with the same horizon, got \[5, 10\]"):
         horizon_of(vector)
 
 

@@ -149,8 +149,8 @@ def test_a_reset_mask_that_is_none_is_refused(mask):
 @pytest.mark.parametrize(
     ("refused", "message"),
     [
-        ({"seed": [1]}, "seed must be an integer or a list of 3, got 1"),
-        ({"seed": [1, 2, 3, 4]}, "seed must be an integer or a list of 3, got 4"),
+        ({"seed": [1]}, "seed must be an integer or a list of 3 seeds, got 1"),
+        ({"seed": [1, 2, 3, 4]}, "seed must be an integer or a list of 3 seeds, got 4"),
         ({"options": {"goal": 10**6}}, "goal"),
         ({"seed": [1, 2, -3]}, "-3"),
     ],

@@ -84,7 +84,9 @@ def test_an_action_outside_the_table_is_refused(action, error):
 def test_boxes_without_bounds_and_other_tables_are_refused():
     with pytest.raises(ValueError, match="bounded"):
         DiscretizeActions(Sum([-np.inf], [1]))
-    with pytest.raises(ValueError, match=r"bounded actions Box \(A,\) of floats, got Box.*int64"):
+    with pytest.raises(
+        ValueError, match=r"bounded action space Box \(A,\) of floats, got Box.*int64"
+    ):
         DiscretizeActions(Sum([-1], [1], np.int64))
     with pytest.raises(ValueError, match="table must be one of"):
         DiscretizeActions(Sum([-1], [1]), "octagonal")

@@ -52,7 +52,10 @@ def test_a_stack_of_one_is_the_bare_frame():
     [
         ({"task": "Pongg"}, "unknown task 'Pongg'; did you mean Pong"),
         ({"sticky": -0.1}, r"sticky must be a number in \[0, 1\], got -0.1"),
-        ({"task": "GridWorld", "sticky": 0.1}, "sticky is for Atari tasks; GridWorld takes none"),
+        (
+            {"task": "GridWorld", "sticky": 0.1},
+            "sticky is for Atari tasks only, got 0.1 for GridWorld",
+        ),
         ({"render_profile": "slow"}, "render_profile must be one of .*got 'slow'"),
         ({"frame_size": (80,)}, r"frame_size must be \(height, width\).*\(80,\)"),
         ({"frame_size": (0, 104)}, "frame_size must be"),

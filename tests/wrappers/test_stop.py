@@ -82,7 +82,7 @@ def test_any_integer_is_an_action(dot_world, action):
 
 
 def test_a_second_stop_is_refused(dot_world):
-    with pytest.raises(ValueError, match="no STOP yet"):
+    with pytest.raises(ValueError, match="not have a STOP action already"):
         StopAction(gym.wrappers.TimeLimit(StopAction(dot_world()), 5))
 
 
