@@ -1,18 +1,18 @@
 """Agents: Stable-Baselines3 algorithms that learn to reach goals.
 
-In: environments with goals. Out: actions, and files to go on from.
+In: environments with goals. Out: actions, and files from which an agent can be loaded.
 
-Read first ``glamor``, ``gcsl`` and ``discern``: each holds one method's ``update``, ``collect`` and
-``predict`` (or ``act``). Around them:
+Read ``glamor``, ``gcsl`` and ``discern`` first: each holds one method's ``update``, ``collect`` and
+``predict`` (or ``act``). The other modules support them:
 
 * ``policy``, ``gcsl_policy``, ``discern_policy``, on ``model_policy``: networks and optimiser;
 * ``learner``: the training loop; ``base``: saving and loading; ``reactive``: acting without plans;
 * ``settings``, ``presets``: hyper-parameters;
 * ``episodes``, ``plan_state``, ``observations``, ``suitability``, ``background``: helpers;
-* ``agent_file``, ``storage``, ``packing``: an agent as one file;
+* ``agent_file``, ``storage``, ``packing``: agents as single files;
 * ``checkpoint_callback``, ``continuation``, ``process``, ``snapshot_file``, ``checkpoint_folder``,
   ``interruption``: checkpoints, from which training continues exactly;
-* ``zoo``: RL Zoo.
+* ``zoo``: use from RL Zoo.
 """
 
 from glamor_gym.agents.checkpoint_callback import CheckpointCallback

@@ -1,7 +1,7 @@
-"""An agent as tensors and a header, and back: what its files and its checkpoints both hold.
+"""Conversion of an agent to tensors and a header, which its files and checkpoints hold, and back.
 
-In: an agent. Out: its tensors by name, and all else as JSON-able values; and the reverse, in which
-nothing is executed.
+In: an agent. Out: its tensors by name, and everything else as JSON-able values; and the reverse,
+without executing anything.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 Agent = TypeVar("Agent", bound="ImageGoalAgent")
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
-"""What AdamW knows of a parameter."""
+"""What AdamW stores for each parameter."""
 
 
 def tensors_of(agent: ImageGoalAgent) -> dict[str, torch.Tensor]:
-    """Return weights and optimiser by name, as :func:`load_policy` takes them."""
+    """Return weights and optimiser state by name, as :func:`load_policy` takes them."""
     agent.finish_updates()
     tensors = {f"policy.{name}": value for name, value in agent.policy.state_dict().items()}
     for index, state in agent.policy.optimizer.state_dict()["state"].items():
@@ -41,22 +41,25 @@ def tensors_of(agent: ImageGoalAgent) -> dict[str, torch.Tensor]:
 
 
 def as_half(name: str, tensor: torch.Tensor) -> torch.Tensor:
-    """Return a tensor in half precision; whole numbers and truth values stay what they are.
+    """Return a tensor in half precision; integer and boolean tensors are returned unchanged.
 
     Raises:
-        ValueError: it holds a number beyond the range of half precision.
+        ValueError: a number is outside the range of half precision.
     """
     if not tensor.is_floating_point():
         return tensor
     halved = tensor.half()
     if not torch.isfinite(halved).all():
         largest = float(tensor.abs().max())
-        raise ValueError(f"half must be False: {name} holds {largest:g}, too large for it")
+        raise ValueError(
+            f"half and packed must be False: {name} holds {largest:g}, which is outside the range "
+            "of half precision"
+        )
     return halved
 
 
 def header_of(agent: ImageGoalAgent) -> dict[str, Any]:
-    """Return all that is no tensor, as JSON-able values."""
+    """Return everything but the tensors, as JSON-able values."""
     return {
         "agent": type(agent).__name__,
         "version": __version__,
@@ -82,8 +85,8 @@ def _policy_name(agent: ImageGoalAgent) -> str:
         if policy_class is agent.policy_class:
             return name
     raise ValueError(
-        f"policy {agent.policy_class.__name__} is not among {sorted(agent.policy_aliases)}: "
-        "a file could not name it without executing code"
+        f"policy must be one of {', '.join(sorted(agent.policy_aliases))} for the agent to be "
+        f"saved, got {agent.policy_class.__name__}: loading it by name would execute code"
     )
 
 
@@ -98,11 +101,12 @@ def build_agent(
     """Build the agent that a header describes, with its weights and optimiser.
 
     Raises:
-        AgentFileError: it describes another kind of agent, or there are no weights.
-        KeyError: an entry of the header is missing.
-        TypeError: an entry of the header is of another type.
-        RuntimeError: the weights are those of other networks.
-        ValueError: `env` has other spaces, or a setting is unknown or out of its range.
+        AgentFileError: the header describes another kind of agent, or there are no weights.
+        KeyError: the header lacks an entry, or the optimiser state of a parameter is incomplete.
+        TypeError: an entry of the header or a setting has the wrong type.
+        RuntimeError: the weights do not fit the networks.
+        ValueError: `env` has other spaces or another horizon, or a setting is unknown or out of
+            range.
     """
     _check_names(cls, changes)
     if header.get("agent") != cls.__name__:
@@ -119,15 +123,15 @@ def build_agent(
     kept = {name: value for name, value in overrides.items() if name not in changes}
     agent.apply_overrides(kept)
     if not load_policy(agent, tensors):
-        raise AgentFileError("it lacks the policy's weights")
+        raise AgentFileError("it holds no weights")
     return agent
 
 
 def _check_names(cls: type[ImageGoalAgent], changes: Mapping[str, Any]) -> None:
-    """Check that an agent has the settings that are to be changed.
+    """Check that every setting to be changed exists.
 
     Raises:
-        ValueError: it has not; the message names the nearest ones.
+        ValueError: one does not; the message suggests similar names.
     """
     known = inspect.signature(cls).parameters
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
@@ -137,7 +141,7 @@ def _check_names(cls: type[ImageGoalAgent], changes: Mapping[str, Any]) -> None:
 
 
 def _restore(agent: ImageGoalAgent, header: Mapping[str, Any]) -> None:
-    """Take spaces and counters from a header, check the environment, build the networks."""
+    """Set spaces and counters from a header, check the environment and build the networks."""
     observation_space = space_from_json(header["observation_space"])
     action_space = space_from_json(header["action_space"])
     if agent.env is not None and (
@@ -161,7 +165,7 @@ def _restore(agent: ImageGoalAgent, header: Mapping[str, Any]) -> None:
     agent.num_timesteps = int(header["num_timesteps"])
     agent._n_updates = int(header["n_updates"])
     agent._updates_before = int(header["updates_before"])
-    # Another replay ratio is one for the steps to come: none is made up for, none is taken back.
+    # A changed replay ratio applies to future steps only: past updates are neither added nor owed.
     due = agent.settings.updates_due(agent.num_timesteps)
     if due != replace(agent.settings, **header["settings"]).updates_due(agent.num_timesteps):
         agent._updates_before = agent._n_updates - due
@@ -169,13 +173,15 @@ def _restore(agent: ImageGoalAgent, header: Mapping[str, Any]) -> None:
 
 
 def load_policy(agent: ImageGoalAgent, tensors: Mapping[str, torch.Tensor]) -> bool:
-    """Load weights, packed or not, and optimiser; tell whether there were weights.
+    """Load weights, packed or not, and optimiser state; return whether there were weights.
 
-    Where there is no optimiser, this agent's begins anew: what it gathered was of other weights.
+    Without optimiser state the agent's optimiser is reset, since its state belongs to the weights
+    that are replaced.
 
     Raises:
-        KeyError: there is not all of what the optimiser knows of a parameter; nothing is changed.
-        RuntimeError: names or shapes do not fit this policy, of which nothing is changed then.
+        KeyError: the optimiser state of a parameter is incomplete; nothing is changed.
+        RuntimeError: names or shapes do not fit this policy; weights that do fit may have been
+            loaded all the same.
     """
     weights = {
         name.removeprefix("policy."): tensor
@@ -194,24 +200,25 @@ def load_policy(agent: ImageGoalAgent, tensors: Mapping[str, torch.Tensor]) -> b
 def _moments_of(
     optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]
 ) -> dict[int, dict[str, torch.Tensor]]:
-    """Return what tensors tell of AdamW's state: number of a parameter → its moments.
+    """Return AdamW's state from named tensors: index of a parameter → its moments.
 
-    PyTorch takes whatever it is given, and computes beyond the end of what is too small.
+    Shapes are checked here because PyTorch accepts any, and reads past the end of tensors that are
+    too small.
 
     Raises:
-        KeyError: there is not all of what there is to know of a parameter.
-        RuntimeError: it is the state of another optimiser, or of other parameters.
+        KeyError: the state of a parameter is incomplete.
+        RuntimeError: a tensor is not part of the state of this optimiser and its parameters.
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     given = {name: tensor for name, tensor in tensors.items() if name.startswith("optimizer.")}
-    fitting = {
+    expected = {
         f"optimizer.{index}.{key}": torch.Size() if key == "step" else parameter.shape
         for index, parameter in enumerate(parameters)
         for key in MOMENTS
     }
     for name, tensor in given.items():
-        if fitting.get(name) != tensor.shape:
-            raise RuntimeError(f"{name} of shape {tuple(tensor.shape)} is of another network")
+        if expected.get(name) != tensor.shape:
+            raise RuntimeError(f"{name} of shape {tuple(tensor.shape)} does not fit the networks")
     return {
         index: {key: given[f"optimizer.{index}.{key}"] for key in MOMENTS}
         for index in range(len(parameters))

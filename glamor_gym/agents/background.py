@@ -1,6 +1,6 @@
-"""Work that goes on while something else is waited for: one job at a time, on one thread.
+"""Jobs on a background thread, one at a time.
 
-In: a function. Out: what it returns, when that is asked for.
+In: a function. Out: what it returns, once the caller asks for it.
 """
 
 from __future__ import annotations
@@ -13,39 +13,39 @@ Result = TypeVar("Result")
 
 
 class Background(Generic[Result]):
-    """A thread that is there from the first job on, and ends with the process."""
+    """A thread that starts with the first job and ends with the process."""
 
     def __init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
         self._job: Future[Result] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy begins with, which has no thread; a job has to be taken first.
+        """Return the state of a copy, which has neither a thread nor a job.
 
         Raises:
-            RuntimeError: a job's result was not taken.
+            RuntimeError: the result of the last job has not been taken.
         """
         if self._job is not None:
             raise RuntimeError("take the job's result before a copy is made")
         return {"_pool": None, "_job": None}
 
     def begin(self, job: Callable[[], Result]) -> None:
-        """Begin a job.
+        """Start a job.
 
         Raises:
-            RuntimeError: the last one's result was not taken.
+            RuntimeError: the result of the last job has not been taken.
         """
         if self._job is not None:
-            raise RuntimeError("take the last job's result before the next is begun")
+            raise RuntimeError("take the last job's result before the next one is started")
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="updates")
         self._job = self._pool.submit(job)
 
     def take(self) -> Result | None:
-        """Wait for the job and return its result; None where none was begun.
+        """Wait for the job and return its result; None if no job was started.
 
         Raises:
-            Exception: what the job raised.
+            Exception: whatever the job raised.
         """
         job, self._job = self._job, None
         return None if job is None else job.result()

@@ -1,8 +1,8 @@
-"""The base of the agents: the plumbing that they share, learning and files.
+"""The base class of the agents: saving and loading, on top of the training loop.
 
-In: an agent. Out: a file to act with, a checkpoint to go on from, or the replay's trajectories; and
-the agent back from each, with nothing executed that a file says. How it learns is in
-:mod:`~glamor_gym.agents.learner`.
+In: an agent. Out: a file to act with, a checkpoint to resume training from, or the replay's
+trajectories; and the agent back from each, without executing anything that a file contains. The
+training loop itself is in :mod:`~glamor_gym.agents.learner`.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ from glamor_gym.vector.sb3 import AnyEnv, as_vec_env
 
 
 class ImageGoalAgent(TrajectoryLearner):
-    """An agent that learns to reach goals from whole trajectories, and that can be kept.
+    """An agent that learns to reach goals from whole trajectories, and that can be saved.
 
-    Arguments, attributes and errors as for :class:`~glamor_gym.agents.learner.TrajectoryLearner`.
+    For arguments, attributes and errors see
+    :class:`~glamor_gym.agents.learner.TrajectoryLearner`.
     """
 
     @cached_property
     def _checkpoints(self) -> dict[Path, str]:
-        """Folder → digest of the checkpoint that was last written to it, or read from it."""
+        """Folder → digest of the checkpoint last written to it or read from it."""
         return {}
 
     def overrides(self) -> dict[str, Any]:
@@ -44,8 +45,8 @@ class ImageGoalAgent(TrajectoryLearner):
         """Apply what :meth:`overrides` returned.
 
         Raises:
-            TypeError: there is no such thing to change, or it is of another type.
-            ValueError: it is out of its range.
+            TypeError: an override is unknown or of the wrong type.
+            ValueError: an override is out of range.
         """
 
     def save(
@@ -59,29 +60,32 @@ class ImageGoalAgent(TrajectoryLearner):
     ) -> None:
         """Write the agent to a file without pickles: tensors and a JSON header.
 
-        Weights, optimiser, settings, spaces and counters are kept; the replay is not (see
+        Weights, optimiser, settings, spaces and counters are saved; the replay is not (see
         :meth:`save_replay_buffer`).
 
         Args:
-            path: where to; ``.safetensors`` is appended if it is missing, and takes the place of
-                the ``.zip`` that SB3's callbacks give. Or a binary stream.
-            exclude: names to leave out; only ``"optimizer"`` can be.
-            include: SB3's; nothing else can be included.
-            half: store numbers in half precision, which is enough to act with and takes half the
-                space. The optimiser is left out then: what it divides by would become zero.
-            packed: store large matrices in four bits a weight, see
-                :mod:`~glamor_gym.agents.packing`, and the rest as `half` does.
+            path: the file; ``.safetensors`` is appended if it is missing, and replaces the
+                ``.zip`` that SB3's callbacks append. Or a binary stream.
+            exclude: names of parts to leave out; only ``"optimizer"`` is possible.
+            include: SB3's; must be empty or None.
+            half: store numbers in half precision, which is enough for acting and takes half the
+                space. The optimiser is then left out: the small numbers that it divides by would
+                become zero.
+            packed: store large matrices at four bits per weight, see
+                :mod:`~glamor_gym.agents.packing`, and the rest as with `half`.
 
         Raises:
-            TypeError: `path` is neither a path nor a binary stream.
-            ValueError: `path` cannot be written to, `exclude` or `include` asks for something
-                else, or a number is too large for half precision.
+            TypeError: `path` is neither a path nor a binary stream, or `half` or `packed` is not a
+                bool.
+            ValueError: `path` is not writable, `exclude` or `include` names anything else, the
+                policy class is not one of `policy_aliases`, or a number is too large for half
+                precision.
             OSError: the file cannot be written.
         """
         left_out = set(() if exclude is None else exclude)
         if left_out - {"optimizer"} or (include is not None and list(include)):
             raise ValueError(
-                f"only 'optimizer' can be excluded and nothing included; got "
+                f"exclude may only hold 'optimizer' and include nothing, got "
                 f"exclude={sorted(left_out)}, include={include}"
             )
         packed = as_instance(packed, bool, name="packed")
@@ -110,25 +114,27 @@ class ImageGoalAgent(TrajectoryLearner):
         force_reset: bool = True,
         **kwargs: Any,
     ) -> Self:
-        """Read an agent back from :meth:`save`. Nothing in the file is executed.
+        """Load an agent that :meth:`save` wrote. Nothing in the file is executed.
 
         Args:
-            path: the file, with or without its suffix, or a binary stream that stands where one
-                begins.
-            env: to go on learning in; not needed to predict.
-            device: where to put it.
-            custom_objects: SB3's; there are none in such a file.
+            path: the file, with or without its suffix, or a binary stream, read from its current
+                position.
+            env: environment to continue training in; not needed for :meth:`predict`.
+            device: device of the loaded agent.
+            custom_objects: SB3's; must be empty or None.
             print_system_info: SB3's; unused.
-            force_reset: SB3's; a loaded agent always begins with a reset.
-            **kwargs: settings that are to differ from the saved ones, or `verbose`, `seed`,
+            force_reset: SB3's; unused, since a loaded agent always starts with a reset.
+            **kwargs: settings that replace the saved ones, or `verbose`, `seed`,
                 `tensorboard_log`.
 
         Raises:
             FileNotFoundError: there is no such file.
-            OSError: it cannot be read.
-            AgentFileError: the file is no saved agent, damaged, or another kind of agent.
-            TypeError: a keyword is of the wrong type.
-            ValueError: `env` has other spaces, or a keyword is unknown or out of range.
+            OSError: the file cannot be read.
+            AgentFileError: the file is not a saved agent, is damaged, or holds another kind of
+                agent.
+            TypeError: an argument is of the wrong type.
+            ValueError: `env` has other spaces or another horizon, or a keyword argument is unknown
+                or out of range.
         """
         if custom_objects is not None and as_instance(custom_objects, dict, name="custom_objects"):
             raise ValueError(f"custom_objects must be empty, got {custom_objects!r}")
@@ -139,7 +145,7 @@ class ImageGoalAgent(TrajectoryLearner):
         except torch.OutOfMemoryError:  # the device's fault, not the file's
             raise
         except TypeError as error:
-            if kwargs:  # more likely at fault than the file; the message names which
+            if kwargs:  # a more likely cause than the file; the message names the argument
                 raise
             raise AgentFileError(f"path {str(path)!r} does not fit: {error}") from error
         except KeyError as error:
@@ -158,7 +164,7 @@ class ImageGoalAgent(TrajectoryLearner):
         return ["policy", "policy.optimizer"], []
 
     def get_parameters(self) -> dict[str, dict[str, Any]]:
-        """Return weights and optimiser as SB3 does, once the updates that are due were made."""
+        """Return weights and optimiser state as SB3 does, once running updates have finished."""
         self.finish_updates()
         return super().get_parameters()
 
@@ -168,19 +174,19 @@ class ImageGoalAgent(TrajectoryLearner):
         exact_match: bool = True,
         device: torch.device | str = "auto",
     ) -> None:
-        """Take weights and optimiser from a file of :meth:`save`, or from a dict as SB3 does.
+        """Load weights and optimiser from a file of :meth:`save`, or from a dict as SB3 does.
 
-        Where a file holds no optimiser (`half`, `packed`), the agent's own begins anew.
+        If a file holds no optimiser state (`half`, `packed`), the agent's optimiser is reset.
 
         Args:
             load_path_or_dict: the file, with or without its suffix, or a binary stream; or what
                 `get_parameters` returned.
-            exact_match: SB3's, for a dict; a file always has to match.
-            device: SB3's, for a dict; tensors of a file go where the agent's are.
+            exact_match: SB3's, used for a dict; a file must always match exactly.
+            device: SB3's, used for a dict; tensors of a file go to the agent's device.
 
         Raises:
             FileNotFoundError: there is no such file.
-            AgentFileError: it is no saved agent, or one with other networks.
+            AgentFileError: the file is not a saved agent, or holds one with other networks.
             ValueError: the dict does not match.
         """
         if isinstance(load_path_or_dict, dict):
@@ -188,10 +194,10 @@ class ImageGoalAgent(TrajectoryLearner):
             super().set_parameters(load_path_or_dict, exact_match, device)
             return
         tensors, _ = load_tensors(load_path_or_dict)
-        own = tensors_of(self)
+        current = tensors_of(self)
         try:
-            tensors = unpack(tensors, own)
-            if _shapes(tensors, of="policy") != _shapes(own, of="policy"):
+            tensors = unpack(tensors, current)
+            if _shapes(tensors, of="policy") != _shapes(current, of="policy"):
                 raise RuntimeError("it holds other networks")
             load_policy(self, tensors)
         except (KeyError, RuntimeError) as error:
@@ -200,19 +206,20 @@ class ImageGoalAgent(TrajectoryLearner):
             ) from error
 
     def save_checkpoint(self, path: str | Path) -> None:
-        """Write all that training needs to go on exactly, with the frames that are new.
+        """Write everything from which training continues exactly; only new frames are written.
 
-        To be called between two steps, not from a callback's ``_on_step``;
-        :class:`~glamor_gym.agents.CheckpointCallback` sees to that.
+        Call it between two steps, not from a callback's ``_on_step``;
+        :class:`~glamor_gym.agents.CheckpointCallback` does so.
 
         Args:
             path: folder of this agent's checkpoints, see
                 :class:`~glamor_gym.agents.checkpoint_folder.CheckpointFolder`.
 
         Raises:
-            ValueError: the folder holds checkpoints of another agent.
+            ValueError: the folder holds checkpoints of another agent, or of another state of this
+                one; or the policy class is not one of `policy_aliases`.
             FloatingPointError: a weight is NaN or infinite.
-            OSError: it cannot be written; the checkpoints that were there still are.
+            OSError: the checkpoint cannot be written; earlier ones are kept.
         """
         self.finish_updates()
         for name, tensor in tensors_of(self).items():
@@ -230,7 +237,7 @@ class ImageGoalAgent(TrajectoryLearner):
         self._checkpoints[folder] = checkpoint.digest
 
     def has_checkpoint_in(self, path: str | Path) -> bool:
-        """Return whether this agent was last written to, or read from, a folder that is there."""
+        """Return whether a folder has checkpoints and this agent was saved to or loaded from it."""
         folder = Path(path).resolve()
         return folder in self._checkpoints and CheckpointFolder(folder).holds_checkpoints()
 
@@ -242,27 +249,28 @@ class ImageGoalAgent(TrajectoryLearner):
         device: torch.device | str = "auto",
         **kwargs: Any,
     ) -> Self:
-        """Read an agent back from :meth:`save_checkpoint`. Nothing in the files is executed.
+        """Load an agent that :meth:`save_checkpoint` wrote. Nothing in the files is executed.
 
-        Then :meth:`resume`, or :meth:`learn` with ``reset_num_timesteps=False``, goes on as if
-        the agent had never been interrupted: on CPU bit for bit, with the same number of threads.
+        Afterwards :meth:`resume`, or :meth:`learn` with ``reset_num_timesteps=False``, continues as
+        if the agent had never been interrupted: on CPU bit for bit, with the same number of
+        threads.
 
         Args:
             path: the folder.
-            env: made as the environment was in which the agent learned, as many of them; it is
-                put back to where it was. Not needed to predict.
-            device: where to put the agent.
-            **kwargs: as in :meth:`load`.
+            env: made in the same way as the training environment, with as many environments;
+                their unfinished episodes are restored. Not needed for :meth:`predict`.
+            device: device of the loaded agent.
+            **kwargs: see :meth:`load`.
 
         Raises:
             FileNotFoundError: there is no checkpoint.
-            CheckpointError: all are damaged, or of another kind of agent.
-            ValueError: `env` has other spaces or another number of environments, or a keyword is
-                unknown.
+            CheckpointError: all checkpoints are damaged, or of another kind of agent.
+            ValueError: `env` has other spaces, another horizon or another number of environments,
+                or a keyword argument is unknown or out of range.
 
         Warns:
-            UserWarning: the newest checkpoint is damaged, and the one before it was taken; or
-                what comes next cannot be exact.
+            UserWarning: the newest checkpoint is damaged and the one before it is used; or
+                training cannot continue exactly.
         """
         folder = CheckpointFolder(path)
         checkpoint = folder.newest()
@@ -286,25 +294,27 @@ class ImageGoalAgent(TrajectoryLearner):
 
         Raises:
             TypeError: `path` is neither a path nor a binary stream.
-            ValueError: it cannot be written to.
-            OSError: writing failed.
+            ValueError: `path` is not writable.
+            OSError: the file cannot be written.
         """
         self.replay_buffer.save(path)
 
     def load_replay_buffer(self, path: PathOrStream, truncate_last_traj: bool = True) -> None:
-        """Add the trajectories of :meth:`save_replay_buffer`'s file to the replay.
+        """Add the trajectories of a file of :meth:`save_replay_buffer` to the replay.
 
         Args:
             path: the file, or a binary stream.
-            truncate_last_traj: SB3's; a replay of whole trajectories has nothing to truncate.
+            truncate_last_traj: SB3's; unused, since the replay only holds whole trajectories.
 
         Raises:
             TypeError: `path` is neither a path nor a binary stream.
-            ValueError: the file is no saved replay, or one of other spaces.
+            ValueError: the file is not a saved replay, is one of other spaces, or holds more than
+                fits the replay.
+            OSError: the file cannot be read.
         """
         self.replay_buffer.load(path)
 
 
 def _shapes(tensors: Mapping[str, torch.Tensor], *, of: str) -> dict[str, torch.Size]:
-    """Return the shapes of those tensors whose names begin with the name of a part."""
+    """Return the shapes of the tensors of one part, which their names begin with."""
     return {name: tensor.shape for name, tensor in tensors.items() if name.partition(".")[0] == of}

@@ -1,6 +1,6 @@
-"""Checkpoints while an agent learns: a Stable-Baselines3 callback.
+"""A Stable-Baselines3 callback that writes checkpoints during training.
 
-In: an agent that is learning. Out: a folder from which ``load_checkpoint`` continues it exactly.
+In: an agent in training. Out: a folder from which ``load_checkpoint`` continues it exactly.
 """
 
 from __future__ import annotations
@@ -19,34 +19,36 @@ from glamor_gym.files import lock_folder
 
 
 class CheckpointCallback(BaseCallback):
-    """Write a checkpoint now and then, before the first step and after the last.
+    """Write checkpoints at intervals, and before the first step and after the last.
 
-    It leaves no trace in the training: how often it writes changes nothing that is learned.
+    Training is not affected: how often checkpoints are written changes nothing that is learned.
 
     .. code-block:: python
 
         agent = GlamorAgent("glamor/Pong-v0", seed=1)
         agent.learn(500_000, callback=CheckpointCallback("pong/checkpoint"))
-        # … and after whatever ended the process:
+        # … and after the process has ended, for whatever reason:
         agent = GlamorAgent.load_checkpoint("pong/checkpoint", "glamor/Pong-v0")
         agent.resume(callback=CheckpointCallback("pong/checkpoint"))
 
-    Where a checkpoint cannot be written (a full disk), training goes on with a warning, and the
-    one before stays; only the last one has to succeed. While an agent trains nobody else can write
-    to the folder; after an error in training, not before :meth:`release` or the callback's end.
+    If a checkpoint cannot be written during training (the disk is full, say), training continues
+    with a warning and the previous checkpoint is kept; an error at the first or the last checkpoint
+    is raised. During training no other process can write to the folder. After an error in training
+    it stays locked until :meth:`release` is called or the callback is deleted.
 
     Args:
-        path: the folder. What is in it must be checkpoints of the very agent.
-        every_minutes: wall-clock time from one checkpoint to the next.
-        every_steps: environment steps from one to the next, instead of `every_minutes`.
-        stop: whose signal ends the training between two steps, after a checkpoint.
+        path: the folder; checkpoints that it already holds must be this agent's.
+        every_minutes: wall-clock minutes between two checkpoints.
+        every_steps: environment steps between two checkpoints, instead of `every_minutes`.
+        stop: if it receives a signal, training ends before the next step, after a checkpoint,
+            with :class:`~glamor_gym.agents.TrainingInterrupted`.
 
     Attributes:
         n_written: number of checkpoints written.
-        seconds: time that it took.
+        seconds: time spent on writing them, in seconds.
 
     Raises:
-        ValueError: a number is not positive.
+        ValueError: `every_minutes` or `every_steps` is not positive.
     """
 
     model: ImageGoalAgent
@@ -74,22 +76,24 @@ class CheckpointCallback(BaseCallback):
 
     def _init_callback(self) -> None:
         if not isinstance(self.model, ImageGoalAgent):
-            raise ValueError(f"the agent must be one of glamor_gym's, got {type(self.model)}")
+            raise ValueError(
+                f"the agent must be one of glamor_gym's, got a {type(self.model).__name__}"
+            )
 
     def _on_training_start(self) -> None:
         self._lock.close()
         self._lock.enter_context(lock_folder(self._path))
         self._plan_next()
-        is_own = self.model.has_checkpoint_in(self._path)
-        if self.num_timesteps == 0 or not is_own:
+        continues = self.model.has_checkpoint_in(self._path)
+        if self.num_timesteps == 0 or not continues:
             try:
                 self._write()
-            except BaseException:  # they are another agent's, for one
+            except BaseException:  # the folder holds another agent's checkpoints, say
                 self.release()
                 raise
 
     def _on_rollout_start(self) -> None:
-        # Between two steps: the one before was stored and learned from.
+        # Between two steps: the previous one has been stored and learned from.
         if self._stop is not None and self._stop.received is not None:
             self._write()
             self.release()
@@ -99,7 +103,8 @@ class CheckpointCallback(BaseCallback):
                 self._write()
             except OSError as error:
                 warnings.warn(
-                    f"no checkpoint at step {self.num_timesteps} ({error}); the one before stays",
+                    f"no checkpoint at step {self.num_timesteps} ({error}); the previous one is "
+                    "kept",
                     stacklevel=2,
                 )
                 self._plan_next()
@@ -112,7 +117,7 @@ class CheckpointCallback(BaseCallback):
         self.release()
 
     def release(self) -> None:
-        """Let others use the folder, after a training that ended in an error."""
+        """Unlock the folder; needed only after training ended in an error."""
         self._lock.close()
 
     def _write(self) -> None:

@@ -1,16 +1,16 @@
-"""A folder of checkpoints that grows by what is new, and is whole whatever happens to the process.
+"""A folder of checkpoints that stores each frame once and survives a crash at any moment.
 
-In: snapshots of an agent, with the ring that holds its replay. Out: files, and the newest sound
-checkpoint back from them::
+In: snapshots of an agent, with the ring that holds its replay. Out: files, and the newest intact
+checkpoint read from them::
 
     checkpoint-000007.json         the files of checkpoint 7, with sizes and SHA-256; written last
     state-000007.safetensors       the agent without its frames
-    segment-000007-000.zst         the frames that came since checkpoint 6, see replay.segments
-    segment-000006-000.zst …       those that came before, as they were then written
+    segment-000007-000.zst         the frames added since checkpoint 6, see replay.segments
+    segment-000006-000.zst …       earlier frames, written with the checkpoint of that number
 
-A checkpoint is there from the moment its ``.json`` is. The one before it is kept, so that there
-is a sound one while the next is being written and if the disk damages the last. Segments whose
-frames have all left the ring are removed.
+A checkpoint exists once its ``.json`` does. The previous one is kept, so that there is an intact
+one while the next is being written, and if the last is damaged on disk. Segments whose frames have
+all left the ring are removed.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from glamor_gym.untrusted import DamagedFileError, read_json
 FORMAT = "glamor_gym checkpoint 1"
 
 SEGMENT_BYTES = 2**26
-"""About how large a segment is at most before it is compressed."""
+"""Approximate upper limit of a segment's size before compression."""
 
 _MANIFEST_BYTES = 2**24
-_OWN_FILE = re.compile(r"(checkpoint|state|segment)-\d{6}(-\d{3,6})?\.(json|safetensors|zst)")
+_FILE_NAME = re.compile(r"(checkpoint|state|segment)-\d{6}(-\d{3,6})?\.(json|safetensors|zst)")
 
 
 class CheckpointError(ValueError):
-    """There is no sound checkpoint, or one of something else than what was asked for."""
+    """All checkpoints are damaged, or they are of another kind of agent."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,12 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Segment:
-    """The frames of a stretch of the ring.
+    """The frames in a range of the ring's slots.
 
     Attributes:
-        file: where they are.
-        first: slot of the first.
-        end: slot after the last.
+        file: the file that holds them.
+        first: slot of the first frame.
+        end: slot after the last frame.
         last_run: number of the last run with frames among them.
     """
 
@@ -78,14 +78,14 @@ class Segment:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a manifest says.
+    """The content of a manifest.
 
     Attributes:
-        number: of the checkpoint in its folder, from 0.
+        number: number of the checkpoint in its folder, from 0.
         step: environment steps that the agent had taken.
         state: the agent without its frames.
         segments: the frames, in the order in which they were written to the ring.
-        runs_written: how many runs had been written to the ring.
+        runs_written: number of runs that had been written to the ring.
     """
 
     number: int
@@ -96,22 +96,22 @@ class Checkpoint:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all that it says, and so of all its files."""
+        """SHA-256 of all attributes, and thereby of all files."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
 class CheckpointFolder:
-    """Reads and writes the checkpoints of one run; nothing is made before it is written.
+    """Reads and writes the checkpoints of one agent.
 
     Args:
-        path: the folder, which need not exist.
+        path: the folder; the first write creates it if it does not exist.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
     def holds_checkpoints(self) -> bool:
-        """Return whether there are any, sound or not."""
+        """Return whether there are any checkpoints, intact or not."""
         return bool(self._numbers())
 
     # ------------------------------------------------------------------------------- writing
@@ -119,26 +119,26 @@ class CheckpointFolder:
     def write(
         self, step: int, snapshot: Mapping[str, Any], ring: FrameRing, after: str | None
     ) -> Checkpoint:
-        """Write a checkpoint, with those frames of the ring that no file has yet.
+        """Write a checkpoint, with the frames of the ring that are in no file yet.
 
         Args:
             step: environment steps that the agent has taken.
             snapshot: the agent without its frames.
             ring: the frames.
-            after: `digest` of the checkpoint that the agent was last written to or read from;
-                None for neither.
+            after: `digest` of the checkpoint last written of the agent or loaded into it; None if
+                there is none.
 
         Raises:
-            ValueError: the folder has checkpoints, and they are not the agent's own.
-            OSError: it cannot be written. The checkpoints that were there still are.
+            ValueError: the folder holds checkpoints, but not the one with digest `after`.
+            OSError: the checkpoint cannot be written; earlier ones are kept.
         """
-        before = self._own(after)
+        before = self._predecessor(after)
         number = 1 + max(self._numbers(), default=-1)
         try:
             checkpoint = self._write(number, step, snapshot, ring, before)
         except BaseException:
             for path in self.path.glob(f"*-{number:06}[-.]*"):
-                if _OWN_FILE.fullmatch(path.name):
+                if _FILE_NAME.fullmatch(path.name):
                     path.unlink()
             raise
         self._remove_all_but(checkpoint, before)
@@ -161,8 +161,12 @@ class CheckpointFolder:
         self._put(_manifest_name(number), json.dumps(content, indent=1).encode())
         return checkpoint
 
-    def _own(self, digest: str | None) -> Checkpoint | None:
-        """Return the checkpoint that an agent comes from; None where it is of another folder."""
+    def _predecessor(self, digest: str | None) -> Checkpoint | None:
+        """Return the checkpoint with this digest; None if the folder holds no checkpoints.
+
+        Raises:
+            ValueError: it holds others only.
+        """
         if not (numbers := self._numbers()):
             return None
         for number in numbers:
@@ -174,11 +178,11 @@ class CheckpointFolder:
                 return checkpoint
         raise ValueError(
             f"{self.path} holds checkpoints of another run, or of another state of this one; "
-            "go on from them with load_checkpoint, or take another folder"
+            "continue from them with load_checkpoint, or use another folder"
         )
 
     def _put_segments(self, number: int, ring: FrameRing, first_run: int) -> list[Segment]:
-        """Write the frames of the runs from `first_run` on."""
+        """Write the frames of the runs from `first_run` on; return the segments written."""
         arrays = ring.slot_arrays()
         slots_a_file = max(1, SEGMENT_BYTES // packed_size(arrays, range(1)))
         segments: list[Segment] = []
@@ -196,26 +200,26 @@ class CheckpointFolder:
         return StoredFile(name, len(content), hashlib.sha256(content).hexdigest())
 
     def _remove_all_but(self, *checkpoints: Checkpoint | None) -> None:
-        """Remove the files that no checkpoint needs, and what was left of unfinished ones."""
+        """Remove files that none of these checkpoints needs, and the remains of unfinished ones."""
         needed = set[str]()
         for checkpoint in checkpoints:
             if checkpoint is not None:
                 needed.add(_manifest_name(checkpoint.number))
                 needed.update(file.name for file in _files(checkpoint))
         for path in self.path.iterdir():
-            # A file that was being written is called .NAME.RANDOM.
+            # While it is being written, a file is called .NAME.RANDOM.
             name = path.name[1:].rpartition(".")[0] if path.name[0] == "." else path.name
-            if _OWN_FILE.fullmatch(name) and path.name not in needed:
+            if _FILE_NAME.fullmatch(name) and path.name not in needed:
                 path.unlink()
 
     # ------------------------------------------------------------------------------- reading
 
     def newest(self) -> Checkpoint:
-        """Return the newest checkpoint whose files are all sound; warn where it is not the last.
+        """Return the newest checkpoint whose files are all intact; warn if it is not the last one.
 
         Raises:
-            FileNotFoundError: there is none.
-            CheckpointError: all of them are damaged.
+            FileNotFoundError: there is no checkpoint.
+            CheckpointError: all checkpoints are damaged.
             OSError: a file cannot be read.
         """
         faults = []
@@ -230,12 +234,12 @@ class CheckpointFolder:
             if faults:
                 warnings.warn(
                     f"{self.path} has a damaged checkpoint ({'; '.join(faults)}); "
-                    f"going on from the one before it, of step {checkpoint.step}",
+                    f"continuing from an earlier one, of step {checkpoint.step}",
                     stacklevel=3,
                 )
             return checkpoint
         if faults:
-            raise CheckpointError(f"{self.path} has no sound checkpoint ({'; '.join(faults)})")
+            raise CheckpointError(f"{self.path} has no intact checkpoint ({'; '.join(faults)})")
         inside = self.path / "checkpoint"
         hint = f"; {inside} does" if CheckpointFolder(inside).holds_checkpoints() else ""
         raise FileNotFoundError(f"{self.path} holds no checkpoint{hint}")
@@ -249,11 +253,11 @@ class CheckpointFolder:
         return decode(self._read(checkpoint.state))
 
     def read_frames(self, checkpoint: Checkpoint, ring: FrameRing) -> None:
-        """Write the frames into a ring that has its snapshot already.
+        """Write the frames into a ring whose snapshot has already been restored.
 
         Raises:
             DamagedFileError: a file is damaged.
-            ValueError: they are frames of another kind of ring.
+            ValueError: the frames do not fit the ring.
         """
         arrays = ring.slot_arrays()
         for segment in checkpoint.segments:
@@ -267,7 +271,7 @@ class CheckpointFolder:
         return sorted((int(n) for n in (s[11:] for s in names) if n.isdecimal()), reverse=True)
 
     def _manifest(self, number: int) -> Checkpoint:
-        """Read what a checkpoint says of itself.
+        """Read the manifest of a checkpoint.
 
         Raises:
             DamagedFileError: it is damaged.
@@ -283,27 +287,27 @@ class CheckpointFolder:
             checkpoint = Checkpoint(content["number"], content["step"], state, segments, runs)
             sound = content["sha256"] == checkpoint.digest and content["format"] == FORMAT
         except (KeyError, TypeError, AttributeError) as error:
-            raise DamagedFileError(f"{path.name} is no manifest: {error!r}") from error
+            raise DamagedFileError(f"{path.name} is not a manifest: {error!r}") from error
         if not sound or checkpoint.number != number:
-            raise DamagedFileError(f"{path.name} is damaged, or of another version")
+            raise DamagedFileError(f"{path.name} is damaged, or was written by another version")
         return checkpoint
 
     def _read(self, file: StoredFile) -> bytes:
-        """Return the content of a file, once it is known to be what was written.
+        """Return the content of a file after checking that it is what was written.
 
         Raises:
             FileNotFoundError: there is no such file.
-            DamagedFileError: it is another.
+            DamagedFileError: its name, size or content is not as recorded.
         """
-        if not _OWN_FILE.fullmatch(file.name):
-            raise DamagedFileError(f"{file.name!r} is no name of a file of a checkpoint")
+        if not _FILE_NAME.fullmatch(file.name):
+            raise DamagedFileError(f"{file.name!r} is not a valid name of a checkpoint's file")
         path = self.path / file.name
         size = path.stat().st_size
         if size != file.size:
             raise DamagedFileError(f"{file.name} has {size} bytes instead of {file.size}")
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() != file.sha256:
-            raise DamagedFileError(f"{file.name} is not what was written (SHA-256)")
+            raise DamagedFileError(f"{file.name} has another SHA-256 than when it was written")
         return content
 
 

@@ -1,8 +1,8 @@
-"""All that an agent's next step depends on, but its replay's frames: taken down, and given back.
+"""Snapshots of everything that an agent's next step depends on, except the replay's frames.
 
-In: an agent between two steps. Out: a snapshot from which another one goes on bit by bit, on the
-same machine with the same libraries: networks and optimiser, counters, random generators, what
-waits to be logged, the episodes under way in environments, recorder and agent.
+In: an agent between two steps. Out: a snapshot from which another agent continues bit for bit, on
+the same machine with the same libraries: networks and optimiser, counters, random generators, log
+entries not yet written, and the unfinished episodes of environments, recorder and agent.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 
 def snapshot_agent(agent: ImageGoalAgent) -> Snapshot:
-    """Take down an agent between two steps.
+    """Return a snapshot of an agent between two steps.
 
     Warns:
-        UserWarning: its environments offer no snapshots, so that their episodes will be begun
-            anew.
+        UserWarning: the environments offer no snapshots, so that new episodes will begin when
+            training continues.
     """
     return {
         "header": header_of(agent),
@@ -56,21 +56,21 @@ def snapshot_agent(agent: ImageGoalAgent) -> Snapshot:
 
 
 def restore_agent(agent: ImageGoalAgent, snapshot: Mapping[str, Any]) -> None:
-    """Give a snapshot to an agent that was built from its header; the frames follow.
+    """Restore a snapshot to an agent built from its header; the frames are read separately.
 
-    What belongs to the process has to wait until learning goes on, see
+    The state of the process is restored only when training continues, see
     :func:`~glamor_gym.agents.process.restore_process`.
 
     Raises:
-        KeyError: it is no snapshot of an agent.
-        ValueError: it is one of another number of environments.
+        KeyError: the snapshot is not one of an agent.
+        ValueError: it is one with another number of environments.
 
     Warns:
-        UserWarning: some of what comes next will differ from the uninterrupted run.
+        UserWarning: training will not continue exactly like the uninterrupted run.
     """
     agent.replay_buffer.restore(snapshot["replay"])
     episodes = snapshot["episodes"]
-    # Checkpoints from before it stood by itself have it among the episodes, where there are any.
+    # Older checkpoints hold the extra state in the entry of the episodes, if there are any.
     agent._load_extra_state(snapshot.get("learned", episodes["carried"] if episodes else {}))
     agent._total_timesteps = snapshot["total_timesteps"]
     agent._current_progress_remaining = snapshot["progress_remaining"]
@@ -85,7 +85,7 @@ def restore_agent(agent: ImageGoalAgent, snapshot: Mapping[str, Any]) -> None:
     else:
         warnings.warn(
             f"the checkpoint was written on {random['device']}, the agent is on "
-            f"{agent.device.type}: it draws other random numbers from here on",
+            f"{agent.device.type}: its random numbers will differ from here on",
             stacklevel=4,
         )
     agent._dropped_episodes = agent.env is None and episodes is not None
@@ -97,14 +97,14 @@ def restore_agent(agent: ImageGoalAgent, snapshot: Mapping[str, Any]) -> None:
 
 
 def _snapshot_episodes(agent: ImageGoalAgent) -> Snapshot | None:
-    """Return the episodes under way; None where there are none, or no snapshots of them."""
+    """Return the unfinished episodes; None if there are none or no snapshots can be taken."""
     if agent.env is None or agent._last_obs is None:
         return None
     env = snapshot_vector(agent.env)
     if env is None:
         warnings.warn(
-            "env offers no snapshots (see glamor_gym.wrappers.EpisodeJournal): training that goes "
-            "on from this checkpoint will begin new episodes",
+            "env offers no snapshots (see glamor_gym.wrappers.EpisodeJournal): training continued "
+            "from this checkpoint will begin new episodes",
             stacklevel=4,
         )
         return None
@@ -120,13 +120,13 @@ def _snapshot_episodes(agent: ImageGoalAgent) -> Snapshot | None:
 def _restore_episodes(agent: ImageGoalAgent, episodes: Mapping[str, Any] | None) -> None:
     if episodes is None:
         if agent.num_timesteps:
-            warnings.warn("the checkpoint has no episodes under way: new ones begin", stacklevel=5)
+            warnings.warn("the checkpoint has no episodes: new ones begin", stacklevel=5)
         return
     n_envs = len(episodes["starts"])
     if agent.n_envs != n_envs:
         raise ValueError(
-            f"env has {agent.n_envs} environments, the checkpoint {n_envs}: make a vector of as "
-            f"many, as make_vec_env(id, {n_envs}) does"
+            f"env has {agent.n_envs} environments, the checkpoint {n_envs}; pass a vector of "
+            f"{n_envs}, for example make_vec_env(id, {n_envs})"
         )
     assert agent.env is not None
     restore_vector(agent.env, episodes["env"])

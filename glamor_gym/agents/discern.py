@@ -1,21 +1,21 @@
-"""DISCERN: a goal-conditioned Q network, paid by a discriminator (Warde-Farley et al., 2019).
+"""DISCERN: a goal-conditioned Q network, rewarded by a discriminator (Warde-Farley et al., 2019).
 
 In: observations with goals. Out: actions.
 
-The algorithm, and where each line of it is:
+The algorithm, and where each step of it is:
 
 1. draw a goal from the buffer of achieved frames ……………… :meth:`DiscernAgent._begin_episodes`
-2. act ε-greedily on Q(s, a | g, t), t the steps that are left … :meth:`DiscernAgent.act`
+2. act ε-greedily on Q(s, a | g, t), t being the steps left …… :meth:`DiscernAgent.act`
 3. add the trajectory and its goal to the replay; offer one of
    its frames to the goal buffer …………………………………………………………… :meth:`DiscernAgent._store_episode`
-4. draw transitions; a share of them aims at what was achieved … `replay.sample`
-5. pay max(0, ξ(s_T)·ξ(g)) at the last step; 1 where relabelled … :meth:`DiscernAgent.rewards`
-6. move Q towards its n-step target, and ξ towards telling the
-   goal from K decoys …………………………………………………………………………………… :meth:`DiscernAgent.update`
+4. draw transitions; relabel a share with what was achieved …… `replay.sample`
+5. reward max(0, ξ(s_T)·ξ(g)) at the last step, 1 if relabelled  :meth:`DiscernAgent.rewards`
+6. move Q towards its n-step target; train ξ to tell the goal
+   from K decoys ………………………………………………………………………………………………… :meth:`DiscernAgent.update`
 
 There is no official code. As in the paper that this library follows, Q is Rainbow without noisy
-nets (Hessel et al., 2018): n-step returns, 51 atoms, double, dueling, prioritised replay. What
-was not published is an argument whose description says so.
+nets (Hessel et al., 2018): n-step returns, 51 atoms, double, dueling, prioritised replay. Details
+that were not published are arguments, and their descriptions say so.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ _Defaults = DiscernSettings
 class DiscernAgent(ReactiveAgent):
     """DISCERN, in the Stable-Baselines3 API.
 
-    While it collects data it sets itself goals among the frames it has seen, in the place of the
-    environment's. It is told how many steps are left as (sin 2πt/T, cos 2πt/T), has no use for
-    STOP, and is judged at T.
+    While it collects data, the agent replaces the environment's goals by frames that it has seen.
+    The number of steps left, t, is an input of its networks, as (sin 2πt/T, cos 2πt/T). It never
+    takes STOP: it acts until the horizon T and is evaluated there.
 
     Args:
         env: an id (``"glamor/Pong-v0"``), a goal environment, or a vector of them.
@@ -65,23 +65,24 @@ class DiscernAgent(ReactiveAgent):
         batch_size: transitions in an update.
         replay_ratio: transitions seen per environment step.
         gamma: discount.
-        exploration_final_eps: share of random actions in the end.
-        exploration_steps: environment steps over which that share falls from 1.
-        exploration_persistence: probability that a random action repeats the one before. 0 in the
-            paper.
+        exploration_final_eps: final ε, the share of random actions.
+        exploration_steps: environment steps over which ε falls linearly from 1.
+        exploration_persistence: probability that a random action repeats the previous one. 0 in
+            the paper.
         evaluation_eps: share of random actions in :meth:`predict`, unless it is deterministic.
         n_steps: n of the n-step returns.
         target_update_interval: updates between two copies to the target network.
         priority_exponent: α of prioritised replay.
-        importance_exponent: β of prioritised replay at the start; it rises to 1.
-        n_decoys: K, from which the discriminator has to tell the goal; β = K + 1. All other goals
-            of a batch that has no K others. Not recovered from the published work: our choice.
-        relabelled_share: share of transitions whose goal is their own trajectory's last frame,
-            with reward 1. Our choice.
-        goal_buffer_size: number of goals that the agent chooses from; 0: it takes the
-            environment's. Our choice.
+        importance_exponent: β of prioritised replay at the start; it rises linearly to 1.
+        n_decoys: K, number of decoy goals from which the discriminator has to tell the right one;
+            its softmax has the inverse temperature K + 1. A batch with fewer than K other goals
+            uses them all. Not published: our choice.
+        relabelled_share: share of transitions whose goal is the last frame of their own
+            trajectory, with reward 1. Not published: our choice.
+        goal_buffer_size: number of achieved frames kept as goals; with 0 the agent uses the
+            environment's goals. Not published: our choice.
         lr_schedule: ``"constant"`` or ``"cosine"``. The paper's is constant.
-        weight_decay: decoupled; 0 in the paper.
+        weight_decay: decoupled. 0 in the paper.
         max_grad_norm: bound on the gradient's norm.
         precision: of the encoders: ``"auto"``, ``"float32"`` or ``"bfloat16"``.
         tensorboard_log: folder for TensorBoard.
@@ -89,11 +90,11 @@ class DiscernAgent(ReactiveAgent):
             as ``{"encoder": "compact"}``.
         verbose: 0 or 1.
         seed: of everything.
-        device: ``"auto"`` takes CUDA where there is one.
+        device: ``"auto"`` is CUDA if available, else the CPU.
         _init_setup_model: build networks and replay at once.
 
     Raises:
-        ValueError: a setting is out of range, or the environment is no goal environment.
+        ValueError: a setting is out of range, or the environment is not a goal environment.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"DiscernPolicy": DiscernPolicy}
@@ -164,7 +165,7 @@ class DiscernAgent(ReactiveAgent):
     # --------------------------------------------------------------------------------- learning
 
     def update(self, batch: TransitionBatch) -> dict[str, Tensor]:
-        """Take one step on the sum of the Q network's and the discriminator's losses."""
+        """Take one gradient step on the sum of the Q network's and the discriminator's losses."""
         self.policy.model.measure_once(batch.observation, batch.goal)
         reward = self.rewards(batch)
         target = self.targets(batch, reward)
@@ -177,26 +178,26 @@ class DiscernAgent(ReactiveAgent):
         discriminator_loss = self.discriminator_loss(batch.pairs)
         grad_norm = self.policy.descend(q_loss + discriminator_loss, self.settings.max_grad_norm)
 
-        # The cross-entropy's excess over the target's own entropy: 0 where nothing is to learn.
+        # The KL divergence from the target: 0 where there is nothing left to learn.
         entropy = torch.special.entr(target).sum(dim=-1)
         surprise = (errors.detach() - entropy).clamp(min=0)
-        # A loss that is NaN or infinite is told of by the caller, not by the priorities.
+        # The caller reports losses that are NaN or infinite; priorities only have to be valid.
         sound = surprise.nan_to_num(nan=0.0, posinf=0.0)
         self.replay_buffer.set_errors(batch.slots, sound.cpu().numpy())
         if (self._n_updates + 1) % self.settings.target_update_interval == 0:
             self.policy.model.copy_to_target()
-        own_goals = ~batch.relabelled & (batch.steps_to_end <= self.settings.n_steps)
+        rewarded = ~batch.relabelled & (batch.steps_to_end <= self.settings.n_steps)
         return {
             "q_loss": q_loss.detach(),
             "discriminator_loss": discriminator_loss.detach(),
             "value": expectation(taken.detach()).mean(),
-            "reward": (reward * own_goals).sum() / own_goals.sum().clamp(min=1),
+            "reward": (reward * rewarded).sum() / rewarded.sum().clamp(min=1),
             "grad_norm": grad_norm,
         }
 
     @torch.no_grad()
     def rewards(self, batch: TransitionBatch) -> Float[Tensor, "b"]:
-        """Return max(0, ξ(s_T)·ξ(g)) of each row's last step; 1 where g is s_T by relabelling."""
+        """Return each row's reward at its last step: max(0, ξ(s_T)·ξ(g)); 1 if relabelled."""
         with self.policy.autocast():
             achieved = self.policy.model.tell_apart(batch.achieved)
             goal = self.policy.model.tell_apart(batch.goal)
@@ -205,22 +206,22 @@ class DiscernAgent(ReactiveAgent):
 
     @torch.no_grad()
     def targets(self, batch: TransitionBatch, reward: Float[Tensor, "b"]) -> Float[Tensor, "b z"]:
-        """Return the distributions that Q is to move to: n-step, double (van Hasselt, 2016)."""
+        """Return Q's target distributions: n-step, double (van Hasselt, 2016)."""
         gamma, n_steps = self.settings.gamma, self.settings.n_steps
         ends = batch.steps_to_end <= n_steps
         following = (batch.next_observation, batch.goal, batch.next_steps_left)
         with self.policy.autocast():
             log_q = self.policy.model.q(*following)
             log_target = self.policy.model.target(*following)
-        # Outside: in bfloat16, values of a few actions would be equal, and the first be taken.
+        # Outside autocast: in bfloat16 the values of several actions could tie.
         best = expectation(log_q).argmax(dim=-1)
         chosen = log_target[torch.arange(len(best), device=self.device), best].exp()
-        # All reward comes with the last step, `steps_to_end` − 1 steps from now.
+        # The only reward is that of the last step, `steps_to_end` − 1 steps from now.
         discounted = torch.where(ends, reward * gamma ** (batch.steps_to_end - 1), 0.0)
         return project(chosen, discounted, torch.where(ends, 0.0, gamma**n_steps))
 
     def discriminator_loss(self, pairs: GoalPairs) -> Float[Tensor, ""]:
-        """Return the cross-entropy of picking the goal among K of the batch's other goals."""
+        """Return the cross-entropy of telling each goal from K of the batch's other goals."""
         n_pairs = len(pairs.goal)
         with self.policy.autocast():
             achieved = self.policy.model.tell_apart(pairs.achieved)
@@ -230,7 +231,7 @@ class DiscernAgent(ReactiveAgent):
         return decoy_loss(achieved, goals, (rows + others[: self.settings.n_decoys]) % n_pairs)
 
     def _importance(self, probability: Float[Tensor, "b"]) -> Float[Tensor, "b"]:
-        """Return (N p)^−β over its largest value, β rising to 1 over the training."""
+        """Return (N p)^−β divided by its largest value; β rises to 1 over the training."""
         beta = 1 - self._current_progress_remaining * (1 - self.settings.importance_exponent)
         weights = (len(self.replay_buffer) * probability) ** -beta
         return (weights / weights.max()).float()
@@ -244,7 +245,7 @@ class DiscernAgent(ReactiveAgent):
         *,
         deterministic: bool,
     ) -> NDArray[np.int64]:
-        """Take the action of the highest value; now and then another, unless deterministic."""
+        """Take the action of the highest value or, unless deterministic, sometimes a random one."""
         best: NDArray[np.int64] = (
             self.policy.values(observations, steps_left).argmax(-1).cpu().numpy()
         )
@@ -256,10 +257,10 @@ class DiscernAgent(ReactiveAgent):
     def collect(
         self, observations: Mapping[str, NDArray[Any]], starts: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
-        """Act towards the goals that the agent has set itself."""
+        """Act greedily towards the goals that the agent has chosen."""
         towards = {**observations, "desired_goal": self._goals}
         steps_left = steps_left_of(observations, self.horizon, self._recorder.lengths)
-        return self.act(towards, steps_left, deterministic=True)  # ε-greedy all around it
+        return self.act(towards, steps_left, deterministic=True)  # the caller adds exploration
 
     # ------------------------------------------------------------------------------------ goals
 
@@ -267,14 +268,14 @@ class DiscernAgent(ReactiveAgent):
         self._goals = self._last_observations["desired_goal"].copy()
 
     def _begin_episodes(self, starts: NDArray[np.bool_]) -> None:
-        """Set a goal for each episode that begins: one of the agent's own, once it has some."""
+        """Choose a goal for each new episode: a frame of the goal buffer, once there are any."""
         if len(self.goal_buffer):
             self._goals[starts] = self.goal_buffer.draw(int(starts.sum()), self.rng)
         else:
             self._goals[starts] = self._last_observations["desired_goal"][starts]
 
     def _store_episode(self, env: int, trajectory: Trajectory) -> None:
-        """Store an episode with its goal, and offer a frame of it as a goal."""
+        """Store an episode with its goal, and offer one of its frames to the goal buffer."""
         self.replay_buffer.add(replace(trajectory, goal=self._goals[env].copy()))
         if self.settings.goal_buffer_size:
             moment = self.rng.integers(1, len(trajectory) + 1)
@@ -290,7 +291,7 @@ class DiscernAgent(ReactiveAgent):
         return {"goal_buffer": self.goal_buffer.snapshot()}
 
     def _load_extra_state(self, learned: Mapping[str, Any]) -> None:
-        if "goal_buffer" in learned:  # a checkpoint of old without episodes has none
+        if "goal_buffer" in learned:  # older checkpoints without episodes lack it
             self.goal_buffer.restore(learned["goal_buffer"])
 
     def _make_replay(self, seed: int) -> DiscernReplay:

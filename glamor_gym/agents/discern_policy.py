@@ -1,4 +1,4 @@
-"""What DISCERN learns: Q network, target network, discriminator, and their optimiser.
+"""DISCERN's policy: Q network, target network and discriminator, with their optimiser.
 
 In: checked observations and steps left. Out: values of actions.
 """
@@ -34,12 +34,12 @@ class DiscernPolicy(ModelPolicy):
         encoder: see :func:`~glamor_gym.models.encoders.make_encoder`.
         embedding_size: width of embeddings and features.
         whiten: see :class:`~glamor_gym.models.whitening.Whitening`. Not in the paper.
-        n_atoms: number of atoms of the value.
-        discriminator_size: width of the discriminator's vectors; not published.
+        n_atoms: number of atoms of the value's distribution.
+        discriminator_size: width of the discriminator's vectors. Not published: our choice.
         adam_eps: ε of Adam.
         weight_decay: of AdamW; 0 makes it the paper's Adam.
         precision: see :class:`~glamor_gym.agents.settings.CollectionSettings`.
-        horizon: T, the most steps that can be left.
+        horizon: T, largest number of steps left.
     """
 
     model: DiscernModel

@@ -1,7 +1,7 @@
-"""Episodes in the making: transitions of a vector environment in, whole trajectories out.
+"""Recording of episodes: transitions of a vector environment in, whole trajectories out.
 
-Each environment's half episode is kept apart until it ends, so that the replay only ever holds
-whole trajectories and an episode that is broken off leaves no trace.
+Each environment's unfinished episode is kept apart until it ends, so that the replay only ever
+holds whole trajectories and an aborted episode leaves no trace.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from glamor_gym.types import Trajectory
 from glamor_gym.vector.rows import row_of
 
 NO_ACTION = -1
-"""Stands where no action was taken yet, or where the choice of one is left to chance."""
+"""Placeholder: no action has been taken, a random one is to be taken, or a plan has ended."""
 
 
 class EpisodeRecorder:
-    """Collects the moments of running episodes, one list an environment.
+    """Records the moments of unfinished episodes, one list per environment.
 
     Args:
         n_envs: number of environments.
-        keep_observations: whether observations are kept beside achieved goals; not needed where
+        keep_observations: whether observations are kept as well as achieved goals; not needed if
             they are stacks of achieved frames.
 
     Attributes:
-        keep_observations: likewise; may be set to False when that is found out.
+        keep_observations: the argument; may be set to False once observations prove to be stacks.
     """
 
     def __init__(self, n_envs: int, keep_observations: bool) -> None:
@@ -40,18 +40,18 @@ class EpisodeRecorder:
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Numbers of actions in the running episodes, (n_envs,)."""
+        """Number of actions in each unfinished episode, (n_envs,)."""
         return np.array([len(actions) for actions in self._actions], dtype=np.int64)
 
     @property
     def last_actions(self) -> NDArray[np.int64]:
-        """The last action of each running episode, (n_envs,); `NO_ACTION` where there is none."""
+        """Last action of each unfinished episode, (n_envs,); `NO_ACTION` where there is none."""
         return np.array(
             [actions[-1] if actions else NO_ACTION for actions in self._actions], dtype=np.int64
         )
 
     def begin(self, env: int, moment: Mapping[str, NDArray[Any]]) -> None:
-        """Start a new episode of one environment, dropping what there was of the last one."""
+        """Start a new episode of one environment, dropping an unfinished one."""
         for records in (self._achieved, self._observations, self._actions):
             records[env].clear()
         self._append_moment(env, moment)
@@ -77,7 +77,7 @@ class EpisodeRecorder:
             self.begin(env, row_of(moments, env))
 
     def snapshot(self) -> Snapshot:
-        """Return the running episodes, one entry an environment."""
+        """Return the unfinished episodes, one entry per environment."""
         observations = self._observations if self.keep_observations else []
         return {
             "achieved": [np.stack(moments) for moments in self._achieved],
@@ -86,7 +86,7 @@ class EpisodeRecorder:
         }
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Go on with the episodes of :meth:`snapshot`."""
+        """Continue the episodes of a :meth:`snapshot`."""
         self.keep_observations = bool(snapshot["observations"])
         for name, records in (("achieved", self._achieved), ("observations", self._observations)):
             for record, moments in zip(records, snapshot[name], strict=False):
@@ -102,10 +102,14 @@ class EpisodeRecorder:
 
 
 def as_starts(episode_start: NDArray[np.bool_] | None, n_rows: int) -> NDArray[np.bool_]:
-    """Return (B,) which rows begin an episode; None stands for none, a single flag for all.
+    """Return (B,) flags: which rows begin an episode.
+
+    Args:
+        episode_start: flags of the rows; a single flag applies to all rows, None means none.
+        n_rows: number of rows B.
 
     Raises:
-        ValueError: there is not one flag for each of `n_rows`.
+        ValueError: `episode_start` has neither one flag nor `n_rows`.
     """
     flags = np.asarray(False if episode_start is None else episode_start, dtype=bool)
     if flags.shape not in {(), (1,), (n_rows,)}:

@@ -1,6 +1,6 @@
-"""What cloning relabelled data comes to when it is done exactly, in one-step worlds (App. A.1).
+"""Exact iterated cloning of relabelled data, in environments of one step (App. A.1).
 
-In: how likely each action is to reach each goal, which goals are asked for, and a first policy.
+In: the probability that each action reaches each goal, the goals' distribution, and a first policy.
 Out: the policies that GCSL would go through with unlimited data and a perfect fit (Equation 12).
 """
 
@@ -24,15 +24,16 @@ def clone_exactly(
 
     Args:
         outcomes: (A, G), p(s = g | a); rows sum to 1.
-        goals: (G,), p(g), the goals that are asked for while data is collected.
-        policy: (G, A), π(a | g) at the start.
+        goals: (G,), p(g), the goals while data is collected; sums to 1.
+        policy: (G, A), π(a | g) at the start; rows sum to 1.
 
     Yields:
-        (G, A) float64, without end. Where no action that is taken reaches a goal, nothing is
-        cloned and the goal keeps its policy.
+        (G, A) float64, endlessly. A goal that no action taken can reach keeps its policy, since
+        there is nothing to clone.
 
     Raises:
-        ValueError: the arguments are no distributions, or their shapes do not fit.
+        ValueError: the arguments are not distributions, or their shapes do not fit; raised by the
+            first iteration.
     """
     p_outcome, p_goal, pi = (np.asarray(x, np.float64) for x in (outcomes, goals, policy))
     if p_outcome.ndim != 2 or p_goal.shape != p_outcome.shape[1:] or pi.shape != p_outcome.T.shape:
@@ -52,14 +53,14 @@ def clone_exactly(
 
 
 def dice_recursion(iterations: int) -> NDArray[np.float64]:
-    """Return GCSL's exact path on the dice, from uniform goals and a uniform policy.
+    """Return GCSL's exact sequence of policies on the dice, from uniform goals and policy.
 
     Args:
-        iterations: how often data is collected and cloned, 0 or more.
+        iterations: number of rounds of collecting data and cloning it, 0 or more.
 
     Returns:
         (iterations + 1, 6, 2) float64, π(die | face) before the first and after each iteration;
-        ``[:, 0, LOADED]`` is 0.5, 0.857, 0.5, …, although the loaded die is right there.
+        ``[:, 0, LOADED]`` is 0.5, 0.857, 0.5, …, although the loaded die is optimal there.
 
     Raises:
         ValueError: `iterations` is negative.

@@ -1,15 +1,15 @@
-"""GCSL: clone what led to where one came (Ghosh et al., 2020; §4.3 and A.1 of the paper).
+"""GCSL: clone the actions that led to each achieved goal (Ghosh et al., 2020; §4.3, A.1).
 
 In: observations with goals. Out: actions.
 
-The algorithm, and where each line of it is:
+The algorithm, and where each step of it is:
 
-1. act with π(a | s, g, t), t the steps that are left ……………………… :meth:`GCSLAgent.act`
+1. act with π(a | s, g, t), t being the steps left …………………………… :meth:`GCSLAgent.act`
 2. add the trajectory to the dataset ………………………………………………………… `replay`, whole trajectories
 3. relabel: (s_i, a_i, g = s_j, t = j − i) for j > i ………………………… `replay.sample`
 4. descend the gradient of −log π(a_i | s_i, g, t) (Equation 10) … :meth:`GCSLAgent.update`
 
-It differs from GLAMOR in the three ways that A.1 names: it draws from the policy instead of
+It differs from GLAMOR in the three ways that A.1 names: it samples from the policy instead of
 planning, it learns no action prior, and its data comes from a reactive policy. Encoders, replay,
 relabelling, optimiser, exploration and hyper-parameters are GLAMOR's (§4.3).
 """
@@ -47,9 +47,9 @@ _Defaults = GCSLSettings
 class GCSLAgent(ReactiveAgent):
     """Goal-conditioned supervised learning, in the Stable-Baselines3 API.
 
-    The policy is told how many steps are left until it is judged, as (sin 2πt/T, cos 2πt/T).
-    It has no notion of STOP: neither the method nor the paper's use of it has one, and so it acts
-    until the time is up and is judged at T.
+    The number of steps left, t, is an input of the policy, as (sin 2πt/T, cos 2πt/T). The agent
+    never takes STOP, which neither the method nor the paper's use of it has: it acts until the
+    horizon T and is evaluated there.
 
     Args:
         env: an id (``"glamor/Pong-v0"``), a goal environment, or a vector of them.
@@ -59,15 +59,14 @@ class GCSLAgent(ReactiveAgent):
         learning_starts: environment steps taken at random before the first update.
         batch_size: training tuples in an update.
         replay_ratio: training tuples seen per environment step.
-        exploration_final_eps: share of random actions in the end.
-        exploration_steps: environment steps over which that share falls from 1.
-        exploration_persistence: probability that a random action repeats the one before. 0 in the
-            paper.
+        exploration_final_eps: final ε, the share of random actions.
+        exploration_steps: environment steps over which ε falls linearly from 1.
+        exploration_persistence: probability that a random action repeats the previous one. 0 in
+            the paper.
         data_policy: ``"reactive"`` or ``"random"`` (§A.4.1).
-        sample_actions: whether :meth:`predict` draws from the policy, as in the paper, unless it
-            is asked to be deterministic, as :func:`~glamor_gym.evaluate` does unless told
-            otherwise; if False it always takes the most likely action. Data is collected with
-            drawn actions in any case.
+        sample_actions: whether :meth:`predict` samples from the policy, as in the paper, unless
+            called with ``deterministic=True`` (as :func:`~glamor_gym.evaluate` does by default); if
+            False, it always takes the most likely action. Data collection samples in any case.
         image_shift: random shift of pictures in training, in pixels. Not in the paper.
         lr_schedule: ``"constant"`` or ``"cosine"``. The paper's is constant.
         weight_decay: of AdamW.
@@ -78,14 +77,14 @@ class GCSLAgent(ReactiveAgent):
             ``{"encoder": "compact"}``.
         verbose: 0 or 1.
         seed: of everything.
-        device: ``"auto"`` takes CUDA where there is one.
+        device: ``"auto"`` is CUDA if available, else the CPU.
         _init_setup_model: build networks and replay at once.
 
     Attributes:
-        sample_actions: the argument; set it to change it for good, in files as well.
+        sample_actions: the argument. It may be assigned; :meth:`save` keeps it.
 
     Raises:
-        ValueError: a setting is out of range, or the environment is no goal environment.
+        ValueError: a setting is out of range, or the environment is not a goal environment.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"GCSLPolicy": GCSLPolicy}
@@ -154,11 +153,11 @@ class GCSLAgent(ReactiveAgent):
         """Apply what :meth:`overrides` returned."""
         for name, value in overrides.items():
             if name != "sample_actions":
-                raise TypeError(f"there is no {name!r} to change")
+                raise TypeError(f"there is no override {name!r}; known: sample_actions")
             self.sample_actions = as_instance(value, bool, name=name)
 
     def update(self, batch: SegmentBatch) -> dict[str, torch.Tensor]:
-        """Descend the gradient of Equation 10: −log π(a | s, g, t), a mean over the batch."""
+        """Descend the gradient of Equation 10: the mean of −log π(a | s, g, t) over the batch."""
         action, steps_left = batch.tokens[:, 0], batch.length - 1  # the last token is STOP
         self.policy.model.measure_once(batch.observation, batch.goal)
         with self.policy.autocast():
@@ -172,7 +171,7 @@ class GCSLAgent(ReactiveAgent):
     def collect(
         self, observations: Mapping[str, NDArray[Any]], starts: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
-        """Draw from the policy at each step; or leave it all to chance (§A.4.1)."""
+        """Sample from the policy at each step, or act at random if `data_policy` says so."""
         if self.settings.data_policy == "random":
             return np.full(len(starts), NO_ACTION)
         return super().collect(observations, starts)
@@ -184,7 +183,7 @@ class GCSLAgent(ReactiveAgent):
         *,
         deterministic: bool,
     ) -> NDArray[np.int64]:
-        """Draw an action from π(· | s, g, t), or take the most likely one."""
+        """Sample an action from π(· | s, g, t), or take the most likely one."""
         logits = self.policy.logits(observations, steps_left)
         if deterministic:
             return logits.argmax(dim=-1).cpu().numpy()
@@ -198,6 +197,9 @@ class GCSLAgent(ReactiveAgent):
         episode_start: NDArray[np.bool_] | None = None,
         deterministic: bool = False,
     ) -> tuple[NDArray[np.int64], ClockState]:
-        """See :meth:`ReactiveAgent.predict`; without `sample_actions` always deterministic."""
+        """Choose the next action: see :meth:`ReactiveAgent.predict`.
+
+        If `sample_actions` is False, the most likely action is taken in any case.
+        """
         greedy = deterministic or not self.sample_actions
         return super().predict(observation, state, episode_start, greedy)

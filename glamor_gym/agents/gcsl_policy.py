@@ -1,4 +1,4 @@
-"""The policy that GCSL clones, with its optimiser.
+"""GCSL's policy, with its optimiser.
 
 In: checked observations and steps left. Out: logits of actions, or actions.
 """
@@ -31,14 +31,16 @@ class GCSLPolicy(ModelPolicy):
         observation_space: a Dict with ``observation``, ``achieved_goal`` and ``desired_goal``.
         action_space: Discrete(A + 1), STOP last.
         lr_schedule: SB3's schedule: share of training left → learning rate.
-        encoder: see :class:`~glamor_gym.models.pair_encoder.PairEncoder`, as the next four.
-        fusion: likewise.
-        prior_encoder: likewise.
-        embedding_size: likewise.
-        whiten: likewise.
+        encoder: see :func:`~glamor_gym.models.encoders.make_encoder`.
+        fusion: ``"late"`` or ``"early"``, see
+            :class:`~glamor_gym.models.pair_encoder.PairEncoder`.
+        prior_encoder: encoder of the observation alone with early fusion, None for the same as
+            `encoder`; ignored with late fusion.
+        embedding_size: width of embeddings and mix.
+        whiten: see :class:`~glamor_gym.models.whitening.Whitening`. Not in the paper.
         weight_decay: of AdamW.
         precision: see :class:`~glamor_gym.agents.settings.CollectionSettings`.
-        horizon: T, the most steps that can be left.
+        horizon: T, largest number of steps left.
     """
 
     model: CloningModel

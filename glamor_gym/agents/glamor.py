@@ -82,9 +82,11 @@ class GlamorAgent(ImageGoalAgent):
             that the goal is at most one step away from which on the agent finishes. Not in the
             paper.
         near_fraction: share of training tuples with a goal at most 10 steps away. Neither in the
-            paper nor in a preset, as the next two.
-        far_fraction: share of training tuples with k uniform over a whole episode.
-        ema_decay: decay of the averaged weights to plan with; 0 for no averaging.
+            paper nor in any preset.
+        far_fraction: share of training tuples with k uniform over a whole episode. Neither in the
+            paper nor in any preset.
+        ema_decay: decay of the averaged weights to plan with; 0 for no averaging. Neither in the
+            paper nor in any preset.
         image_shift: random shift of pictures in training, in pixels. Not in the paper.
         lr_schedule: ``"constant"`` or ``"cosine"``. The paper's is constant.
         weight_decay: of AdamW.
@@ -95,7 +97,7 @@ class GlamorAgent(ImageGoalAgent):
             ``{"encoder": "compact"}``.
         verbose: 0 or 1.
         seed: of everything.
-        device: ``"auto"`` takes CUDA where there is one.
+        device: ``"auto"`` is CUDA if available, else the CPU.
         _init_setup_model: build networks and replay at once.
 
     Attributes:
@@ -105,10 +107,10 @@ class GlamorAgent(ImageGoalAgent):
             anew at each step; :meth:`save` keeps it.
         plans_ahead: whether :meth:`predict` completes every plan even where only its first action
             is used (`vote`). The actions are the same; the state then holds the plans' length and
-            score, and it takes several times as long.
+            score, and prediction takes several times as long.
 
     Raises:
-        ValueError: a setting is out of range, or the environment is no goal environment.
+        ValueError: a setting is out of range, or the environment is not a goal environment.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"GlamorPolicy": GlamorPolicy}
@@ -174,13 +176,13 @@ class GlamorAgent(ImageGoalAgent):
 
     @property
     def planner(self) -> PlannerSettings:
-        """How plans are made; a file of the agent keeps what it is set to."""
+        """Settings with which the agent plans; may be assigned, and :meth:`save` keeps them."""
         return self._planner
 
     @planner.setter
     def planner(self, planner: PlannerSettings) -> None:
         self._planner = as_instance(planner, PlannerSettings, name="planner")
-        if getattr(self, "policy", None) is not None:  # there are no networks before the spaces
+        if getattr(self, "policy", None) is not None:  # the policy is built once spaces are known
             self.policy.planner = planner
 
     def overrides(self) -> dict[str, Any]:
@@ -198,10 +200,10 @@ class GlamorAgent(ImageGoalAgent):
 
     @staticmethod
     def preset(name: str) -> dict[str, Any]:
-        """Return the arguments of a preset, one of those of :mod:`glamor_gym.agents.presets`.
+        """Return the arguments of a named preset, see :mod:`glamor_gym.agents.presets`.
 
-        They are ``"paper"``, ``"compact"``, ``"compact-control"``, ``"best"``, ``"best-control"``
-        and ``"small"``.
+        The names are ``"paper"``, ``"compact"``, ``"compact-control"``, ``"best"``,
+        ``"best-control"`` and ``"small"``.
 
         Raises:
             ValueError: there is no such preset.
@@ -211,7 +213,7 @@ class GlamorAgent(ImageGoalAgent):
     # ---------------------------------------------------------------- learning (Equation 9)
 
     def update(self, batch: SegmentBatch) -> dict[str, torch.Tensor]:
-        """Descend the gradient of Equation 9: −log p_inv − α log p_prior, in the mean."""
+        """Descend the gradient of Equation 9: the mean of −log p_inv − α log p_prior."""
         self.policy.model.measure_once(batch.observation, batch.goal)
         inverse, prior = self._losses(batch, self.settings.image_shift)
         loss = inverse + self.settings.prior_coef * prior
@@ -220,7 +222,7 @@ class GlamorAgent(ImageGoalAgent):
         return {
             "inverse_loss": inverse.detach(),
             "prior_loss": prior.detach(),
-            # What the goal tells of the actions: it opens long before goals are reached.
+            # What the goal says about the actions: it grows long before goals are reached.
             "information_gap": (prior - inverse).detach(),
             "grad_norm": grad_norm,
         }
@@ -229,13 +231,13 @@ class GlamorAgent(ImageGoalAgent):
         """Return the two terms of Equation 9 on a batch."""
         model = self.policy.model
         with self.policy.autocast():
-            # Whitened before it is shifted, so that the repeated edges of a still background are 0.
+            # Whitened before the shift, so that the repeated edges of a still background are 0.
             pictures = model.whitened(batch.observation, batch.goal)
             pictures = shift_together(*pictures, image_shift, self.generator)
             return model.losses(*pictures, batch.tokens, batch.length)
 
     def _store_episode(self, env: int, trajectory: Trajectory) -> None:
-        """Store an episode; now and then look first how well it is known while it is new."""
+        """Store an episode; score one in `EPISODES_PER_VALIDATION` first, while it is unseen."""
         is_due = self.replay_buffer.runs_written % EPISODES_PER_VALIDATION == 0
         if self._n_updates and is_due:
             for name, value in self._validate(trajectory).items():
@@ -246,8 +248,8 @@ class GlamorAgent(ImageGoalAgent):
     def _validate(self, trajectory: Trajectory) -> dict[str, float]:
         """Return the terms of Equation 9 on an episode that was not learned from.
 
-        An agent that learns its few hundred episodes by heart shows it here: the gap closes, or
-        falls below zero, while that of training opens.
+        They show whether an agent memorises its few hundred episodes: then the gap shrinks here, or
+        falls below zero, while that of training grows.
         """
         self.finish_updates()
         replay = self._make_replay(self._n_updates, capacity=len(trajectory) + 1)
@@ -276,7 +278,7 @@ class GlamorAgent(ImageGoalAgent):
     ) -> NDArray[np.int64]:
         """Follow a plan made from the episode's first observation; act at random after its end.
 
-        The plan goes on even where exploration replaced one of its actions, so that the policy
+        The plan is followed even if exploration replaced one of its actions, so that the policy
         depends on no intermediate state and the model stays causally correct (§A.2). With
         ``data_policy="closed_loop"`` it does depend on them: plans are made anew at each step.
         """
@@ -312,13 +314,13 @@ class GlamorAgent(ImageGoalAgent):
         Args:
             observation: with ``observation``, ``desired_goal`` and, where the environment has
                 it, ``steps_left``; without that, plans may take the whole horizon.
-            n_trials: candidates, instead of the agent's own setting.
+            n_trials: number of candidates; None for that of `planner`, as with the next two.
             stop: see :class:`~glamor_gym.planners.PlannerSettings`.
             guided: sample from softmax(z) (True) or uniformly (False, §4.7.3).
-            deterministic: plan with noise that is the same at every call.
+            deterministic: plan with the same noise at every call.
 
         Returns:
-            The plans, with a batch axis also for one observation.
+            The plans, with a batch axis even for one observation.
 
         Raises:
             ValueError: the observation or an option is not as described.
@@ -342,22 +344,24 @@ class GlamorAgent(ImageGoalAgent):
     ) -> tuple[NDArray[np.int64], PlanState]:
         """Choose the next action for one observation or a batch of them.
 
-        Closed loop: plan, take the first action, plan again; where that action is elected before
-        there are candidates, the rest of the plan is not made (see `plans_ahead`). An agent that
-        was taught what having arrived looks like (`stay_fraction` above 0) may stop whenever it
-        looks, or settle for one more action first; the paper's takes STOP after the only action of
-        a plan of one action.
+        In closed loop, the default, the agent plans, takes the first action and plans again. If the
+        first action can be chosen without candidates (``stopping="duration"`` with `vote` and
+        `stay_fraction` > 0), the rest of the plan is not made, see `plans_ahead`. An agent trained
+        to recognise that it has arrived (`stay_fraction` > 0) decides at each step whether to stop,
+        or to take one more action and then stop; the paper's agent stops after a plan of a single
+        action.
 
         Args:
-            observation: as in :meth:`plan`.
+            observation: see :meth:`plan`.
             state: what the last call returned; None at the start.
-            episode_start: (B,) which rows begin an episode: their state is forgotten.
-            deterministic: plan with noise that depends on the steps taken alone, those of all
-                rows, so that the same calls get the same actions.
+            episode_start: (B,) flags of the rows that begin an episode, whose state is reset.
+            deterministic: plan with noise that depends only on the number of steps taken, summed
+                over all rows, so that the same calls return the same actions.
             n_trials: see :meth:`plan`.
             stop: see :meth:`plan`.
             guided: see :meth:`plan`.
-            open_loop: follow the first plan to its end instead of planning anew.
+            open_loop: follow the first plan to its end instead of planning anew; None for the
+                attribute `open_loop`.
 
         Returns:
             Actions, (B,) or, for one observation, (); and the state for the next call.
@@ -370,18 +374,18 @@ class GlamorAgent(ImageGoalAgent):
         follows = self.open_loop if open_loop is None else open_loop
         as_instance(follows, bool, name="open_loop")
         n_rows = len(batch["desired_goal"])
-        plans = PlanState.of(state, episode_start, n_rows, self.horizon)
+        plans = PlanState.copied(state, episode_start, n_rows, self.horizon)
 
         stops_next = plans.next_tokens == self.stop_action
         looks_again = planner.may_stop_first or planner.stop == "never"
         elects = looks_again and not follows and self.policy.elects(planner)
-        # Which rows go on with the plan that they have? The others make a new one.
+        # Which rows keep the plan that they have? The others make a new one.
         if follows:
             keeps = plans.next_tokens != NO_ACTION
         elif planner.may_stop_first and not elects:
-            keeps = np.zeros(n_rows, dtype=bool)  # STOP is what a new plan says
+            keeps = np.zeros(n_rows, dtype=bool)  # STOP is taken if a new plan begins with it
         else:
-            keeps = stops_next.copy()  # the only action of the plan was taken
+            keeps = stops_next.copy()  # the plan's only action has been taken
         if planner.stop == "never":
             keeps &= ~stops_next
         if not keeps.all():
@@ -401,7 +405,7 @@ class GlamorAgent(ImageGoalAgent):
         planner: PlannerSettings,
         deterministic: bool,
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return plans for these observations as a state holds them: tokens and log scores."""
+        """Return plans for these observations in the form of a state: tokens and log scores."""
         plans = self._plan(rows, steps, planner, self._noise(deterministic, steps))
         return self._padded(plans.tokens), plans.log_score.double().cpu().numpy()
 
@@ -412,7 +416,7 @@ class GlamorAgent(ImageGoalAgent):
         planner: PlannerSettings,
         deterministic: bool,
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return likewise what plans begin with, and the rest of them if it is wanted."""
+        """Return the beginnings of plans in the same form; whole plans if `plans_ahead` is set."""
         self.finish_updates()
         steps_left = steps_left_of(rows, self.horizon, steps)
         begun = self.policy.next_tokens(rows, steps_left, planner)
@@ -420,7 +424,7 @@ class GlamorAgent(ImageGoalAgent):
         if not self.plans_ahead:
             return tokens, np.full(len(tokens), np.nan)
         whole, log_score = self._whole_plans(rows, steps, planner, deterministic)
-        # A plan that only happens to have one action is looked at again before its STOP.
+        # A one-action plan stops next only if the goal was found to be one step away.
         happens = (whole[:, 1] == self.stop_action) & (tokens[:, 1] != self.stop_action)
         whole[happens, 1] = NO_ACTION
         return whole, log_score
@@ -438,14 +442,14 @@ class GlamorAgent(ImageGoalAgent):
         return self.policy.plan(batch, steps_left, planner, generator)
 
     def _planner_with(self, **options: Any) -> PlannerSettings:
-        """Return the agent's planner settings, but for the options that a call gives."""
+        """Return the agent's planner settings, replaced by the options that are not None."""
         given = {name: value for name, value in options.items() if value is not None}
         return replace(self.planner, **given)
 
     def _noise(self, deterministic: bool, steps: NDArray[np.int64]) -> torch.Generator:
-        """Return the source of the planner's noise; where that is to repeat, it goes by the clock.
+        """Return the generator of the planner's noise, seeded by the step count if deterministic.
 
-        Were it the same at every step, an agent in doubt would always err to the same side.
+        With the same noise at every step, an undecided agent would always err to the same side.
         """
         if not deterministic:
             return self.generator
@@ -466,12 +470,12 @@ class GlamorAgent(ImageGoalAgent):
         )
 
     def _policy_arguments(self) -> dict[str, Any]:
-        own = {"ema_decay": self.settings.ema_decay, "planner": self.planner}
-        return {**super()._policy_arguments(), **own}
+        for_planning = {"ema_decay": self.settings.ema_decay, "planner": self.planner}
+        return {**super()._policy_arguments(), **for_planning}
 
 
 def planner_of(settings: GlamorSettings) -> PlannerSettings:
-    """Return how an agent with these settings plans."""
+    """Return the planner settings that follow from an agent's settings."""
     return PlannerSettings(
         n_trials=settings.n_trials,
         clip_log_prob=settings.clip_log_prob,

@@ -1,7 +1,7 @@
-"""Signals that ask a training to end: noticed, and obeyed where nothing is lost by it.
+"""Signals that end training, without losing the step in progress.
 
-In: SIGTERM (a scheduler that wants the machine back) or SIGINT (Ctrl-C). Out: a flag that
-:class:`~glamor_gym.agents.CheckpointCallback` looks at between two steps.
+In: SIGTERM (from a scheduler, for example) or SIGINT (Ctrl-C). Out: a flag that
+:class:`~glamor_gym.agents.CheckpointCallback` checks between two steps.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from typing import Any
 
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """A signal ended the training, and a checkpoint of the very step it had come to was written.
+    """A signal ended the training, after a checkpoint of the current step was written.
 
     Args:
-        signal_received: which one.
+        signal_received: the signal.
         step: environment steps taken.
 
     Attributes:
-        exit_code: what a program ends with that a signal has ended: 143 after SIGTERM, 130 after
-            SIGINT.
+        exit_code: exit status of a program ended by that signal: 143 for SIGTERM, 130 for SIGINT.
     """
 
     def __init__(self, signal_received: signal.Signals, step: int) -> None:
@@ -31,13 +30,13 @@ class TrainingInterrupted(KeyboardInterrupt):
 
 
 class StopRequest:
-    """Within a ``with`` block, SIGTERM and SIGINT do no more than to be noticed.
+    """A context in which SIGTERM and SIGINT are only recorded.
 
-    The second one raises KeyboardInterrupt at once. Outside the main thread, where Python takes
-    no signals, nothing is changed.
+    A second signal raises KeyboardInterrupt at once. Outside the main thread, where Python handles
+    no signals, the context has no effect.
 
     Attributes:
-        received: the signal that came; None as long as there was none.
+        received: the signal received in this context; None if there was none.
     """
 
     def __init__(self) -> None:
@@ -45,7 +44,7 @@ class StopRequest:
         self._handlers: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> StopRequest:
-        """Take the signals over; one that came to an earlier block is past."""
+        """Install the signal handlers, and forget a signal received in an earlier block."""
         self.received = None
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -58,7 +57,7 @@ class StopRequest:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Leave the signals to whoever had them."""
+        """Restore the previous signal handlers."""
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers.clear()
@@ -69,7 +68,7 @@ class StopRequest:
         self.received = signal.Signals(number)
         print(
             f"{self.received.name}: finishing the step and writing a checkpoint "
-            "(once more: stop at once)",
+            "(send it again to stop at once)",
             file=sys.stderr,
             flush=True,
         )

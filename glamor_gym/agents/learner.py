@@ -1,13 +1,13 @@
-"""How image-goal agents learn, so that each agent's file can be its algorithm.
+"""The agents' training loop, which leaves each agent's module to its algorithm.
 
 In: an environment, settings, and the hooks of a subclass. Out: an SB3 algorithm, with `learn`,
 callbacks, logger and TensorBoard.
 
-A subclass says how it acts while data is collected (:meth:`TrajectoryLearner.collect`), what it
-learns from a batch (:meth:`TrajectoryLearner.update`) and how it acts in earnest (`predict`).
-Here are: environments of any kind, ε-greedy exploration, episodes into the replay, and the number
-of updates that the replay ratio asks for. Files are the next class's
-(:class:`~glamor_gym.agents.base.ImageGoalAgent`).
+A subclass defines how it acts while data is collected (:meth:`TrajectoryLearner.collect`), what it
+learns from a batch (:meth:`TrajectoryLearner.update`) and how it acts at evaluation (`predict`).
+This module takes environments of any kind, explores ε-greedily, stores episodes in the replay, and
+makes as many updates as the replay ratio asks for. Saving and loading is added by
+:class:`~glamor_gym.agents.base.ImageGoalAgent`.
 """
 
 from __future__ import annotations
@@ -53,33 +53,36 @@ class TrajectoryLearner(OffPolicyAlgorithm):
 
     Args:
         policy: a name in `policy_aliases`, or a policy class.
-        env: an id, an environment, a Gymnasium or SB3 vector of them, or None to load into.
-        settings: the agent's numbers.
-        tensorboard_log: folder for TensorBoard; None for none.
+        env: an id, an environment, a Gymnasium or SB3 vector of them, or None for an agent whose
+            spaces are loaded from a file.
+        settings: the agent's hyper-parameters.
+        tensorboard_log: folder for TensorBoard; None for no TensorBoard log.
         policy_kwargs: arguments of the policy class.
-        verbose: 0 for silence, 1 for a log.
+        verbose: 0 for no output, 1 for a log.
         seed: of everything: networks, exploration, replay, planner and environment.
-        device: ``"auto"`` takes CUDA where there is one.
+        device: ``"auto"`` is CUDA if available, else the CPU.
         _init_setup_model: build networks and replay at once.
 
     Attributes:
-        overlap: whether updates are made on a thread of their own while the environments step.
-            What is learned stays the same (on a CPU to the last bit): each update gets the samples
-            that it would have got, and the agent's methods wait for it; call
-            :meth:`finish_updates` before you look at `policy` itself. True from the start for
-            agents that act by plans and learn on CUDA; may be set.
-        task_id: id of the environment that it learned in; None where that was made otherwise than
-            by ``gym.make``, and for files from before it was kept.
+        overlap: whether updates run on a separate thread while the environments step. The result is
+            the same (on a CPU, bit for bit): each update gets the samples that it would have got
+            without, and the agent's methods wait for it. Call :meth:`finish_updates` before you
+            read `policy` itself. True by default for agents that act by plans, on CUDA; may be
+            assigned.
+        task_id: id of the environment that the agent was trained in; None if that was not made by
+            ``gym.make``, and in older files.
 
     Raises:
         ValueError: the environment has no goals, no Discrete actions, or no known horizon; there
-            is no such policy or device; the seed is out of range.
+            is no such policy or device; or the seed or a setting is out of range.
         TypeError: an argument is of the wrong type.
     """
 
     acts_by_plan: ClassVar[bool] = False
-    """Whether :meth:`collect` looks at the policy at the beginnings of episodes alone, and
-    :meth:`update` never at the replay: updates can then overlap the steps in between."""
+    """Whether :meth:`collect` reads the policy only at the start of an episode, and :meth:`update`
+    never accesses the replay, so that updates may overlap the steps in between. With closed-loop
+    data, GLAMOR reads the policy at each step: updates are then waited for, and nothing overlaps.
+    """
 
     replay_buffer: TrajectoryStore[Any]  # type: ignore[assignment]
     observation_space: spaces.Dict
@@ -139,23 +142,23 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         self._updates_before = 0
         self.overlap = self.acts_by_plan and self.device.type == "cuda"
         self._updates: Background[list[Metrics]] = Background()
-        self._pending_process_state: Snapshot | None = None  # what waits until learning goes on
-        self._dropped_episodes = False  # whether a checkpoint's were, for want of an environment
+        self._pending_process_state: Snapshot | None = None  # restored when training continues
+        self._dropped_episodes = False  # whether a checkpoint's episodes had no env to continue in
         if vec_env is not None:
             self._adopt_spaces(vec_env.observation_space, vec_env.action_space)
             self.stop_action = last_action_of(vec_env)
             self.horizon = as_integer(horizon_of(vec_env), name="horizon", low=1, high=MOST_STEPS)
             if self.buffer_size < self.horizon + 1:
                 raise ValueError(
-                    f"buffer_size must be at least {self.horizon + 1}, which an episode of "
-                    f"{self.horizon} steps takes, got {self.buffer_size}"
+                    f"buffer_size must be at least {self.horizon + 1}, the frames of an episode of "
+                    f"{self.horizon} steps, got {self.buffer_size}"
                 )
             self.task_id = task_id_of(vec_env)
             warn_of_a_shorter_limit(vec_env, self.horizon, stacklevel=3)
         if _init_setup_model and vec_env is not None:
             self._setup_model()
 
-    # -------------------------------------------------------------------- a subclass's own part
+    # ----------------------------------------------------------------------- hooks for subclasses
 
     @abstractmethod
     def collect(
@@ -164,8 +167,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         """Choose actions for data collection, before exploration.
 
         Args:
-            observations: a batch, one row an environment.
-            starts: (n_envs,) which rows are the first of an episode.
+            observations: a batch, one row per environment.
+            starts: (n_envs,) flags of the rows that are the first of an episode.
 
         Returns:
             (n_envs,) actions without STOP; `NO_ACTION` where a random one is to be taken.
@@ -173,42 +176,42 @@ class TrajectoryLearner(OffPolicyAlgorithm):
 
     @abstractmethod
     def update(self, batch: Any) -> dict[str, torch.Tensor]:
-        """Take one gradient step; return what is to be logged under ``train/``.
+        """Take one gradient step; return the values to log under ``train/``.
 
         Args:
-            batch: what the replay of :meth:`_make_replay` draws.
+            batch: a sample from the replay that :meth:`_make_replay` built.
         """
 
     def _begin_collection(self) -> None:
-        """Forget what :meth:`collect` carries from step to step: all episodes begin anew."""
+        """Reset what :meth:`collect` carries from step to step; all environments begin episodes."""
 
     def _episode_state(self) -> Snapshot:
-        """Return, for a checkpoint, what :meth:`_begin_collection` would forget."""
+        """Return what :meth:`collect` carries from step to step, for a checkpoint."""
         return {}
 
     def _load_episode_state(self, carried: Mapping[str, Any]) -> None:
-        """Take back what :meth:`_episode_state` returned."""
+        """Restore what :meth:`_episode_state` returned."""
 
     def _extra_state(self) -> Snapshot:
-        """Return, for a checkpoint, what was learned beside networks and replay."""
+        """Return what was learned besides networks and replay, for a checkpoint."""
         return {}
 
     def _load_extra_state(self, learned: Mapping[str, Any]) -> None:
-        """Take back what :meth:`_extra_state` returned."""
+        """Restore what :meth:`_extra_state` returned."""
 
     def _begin_episodes(self, starts: NDArray[np.bool_]) -> None:
-        """Prepare for the episodes that begin in the marked environments, (n_envs,)."""
+        """Prepare for the episodes that begin in the flagged environments, (n_envs,)."""
 
     def _store_episode(self, env: int, trajectory: Trajectory) -> None:
-        """Store the episode that ended in one of the environments."""
+        """Store an episode that has ended in environment number `env`."""
         self.replay_buffer.add(trajectory)
 
     def _make_replay(self, seed: int) -> TrajectoryStore[Any]:
-        """Build the replay, whose samples :meth:`update` gets."""
+        """Build the replay from which :meth:`update` gets its batches."""
         return TrajectoryReplay(self.buffer_size, self.observation_space, self.n_actions, seed=seed)
 
     def _policy_arguments(self) -> dict[str, Any]:
-        """Return the policy's arguments that follow from the settings."""
+        """Return the arguments of the policy that follow from the settings."""
         return {
             "weight_decay": self.settings.weight_decay,
             "precision": self.settings.precision,
@@ -224,14 +227,14 @@ class TrajectoryLearner(OffPolicyAlgorithm):
 
     @staticmethod
     def _wrap_env(env: GymEnv, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:
-        """Take a vector environment as it is: SB3 would swap the axes of pictures."""
+        """Return a vector environment unchanged; SB3 would transpose pictures."""
         assert isinstance(env, VecEnv)
         return env
 
     def _setup_model(self) -> None:
         """Build the policy, the replay and the random generators."""
         self._setup_lr_schedule()
-        self.replay_buffer = self._make_replay(0)  # seeded with all else in the next line
+        self.replay_buffer = self._make_replay(0)  # the next line seeds it with everything else
         self.set_random_seed(self.seed)
         self.policy = self.policy_class(
             self.observation_space,
@@ -242,11 +245,11 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         self._convert_train_freq()
 
     def set_random_seed(self, seed: int | None = None) -> None:
-        """Seed everything anew: the global generators and the spaces as SB3 does, and its own.
+        """Seed everything: the global generators and the spaces as SB3 does, and the agent's.
 
         Args:
-            seed: of everything; None leaves SB3's part alone, and draws the agent's own seeds from
-                the system.
+            seed: of everything; None leaves the generators that SB3 seeds alone, and draws the
+                agent's seeds from the operating system.
         """
         super().set_random_seed(seed)
         seeds = np.random.SeedSequence(seed).generate_state(3)
@@ -261,13 +264,13 @@ class TrajectoryLearner(OffPolicyAlgorithm):
 
     @property
     def observation_keys(self) -> tuple[str, ...]:
-        """The entries of an observation that the agent looks at when it acts."""
+        """The entries of an observation that the agent reads when it acts."""
         needed = ("observation", "desired_goal")
         return (*needed, "steps_left") if "steps_left" in self.observation_space.spaces else needed
 
     @property
     def exploration_rate(self) -> float:
-        """Share of random actions at present."""
+        """Current share of random actions."""
         return self.settings.exploration_eps(self.num_timesteps)
 
     def learn(
@@ -284,28 +287,29 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         Args:
             total_timesteps: environment steps over all environments.
             callback: an SB3 callback, or several.
-            log_interval: episodes between two lines of the log; None for no such lines.
+            log_interval: episodes between two log entries; None for no entries.
             tb_log_name: name of the run for TensorBoard; the class's name if empty.
-            reset_num_timesteps: start counting (and exploring) anew.
-            progress_bar: show one.
+            reset_num_timesteps: restart the step count, and with it exploration.
+            progress_bar: whether to show a progress bar.
 
         Returns:
             The agent.
 
         Raises:
-            ValueError: `total_timesteps` is below 1, or the agent was loaded without an
-                environment.
-            FloatingPointError: a loss came out as NaN or infinite.
+            ValueError: `total_timesteps` or `log_interval` is below 1, the agent was loaded without
+                an environment, or `overlap` is True for an agent that does not act by plans.
+            TypeError: an argument is of the wrong type.
+            FloatingPointError: a loss is NaN or infinite.
         """
         given: object = total_timesteps
         if isinstance(given, float) and given.is_integer():
-            total_timesteps = int(given)  # 1e5, as many write it
+            total_timesteps = int(given)  # such as 1e5
         total_timesteps = as_integer(total_timesteps, name="total_timesteps", low=1)
         if log_interval is not None:
             log_interval = as_integer(log_interval, name="log_interval", low=1)
         as_instance(tb_log_name, str, name="tb_log_name")
         if self.env is None:
-            raise ValueError("env is missing: call set_env, or load with env=…")
+            raise ValueError("env is missing: call set_env, or pass env to load")
         if self.overlap and not self.acts_by_plan:
             raise ValueError(f"overlap must be False for a {type(self).__name__}, got True")
         try:
@@ -332,7 +336,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         fresh_episodes = reset_num_timesteps or self._last_obs is None
         if reset_num_timesteps:
             self._updates_before = self._n_updates
-        # SB3's own _setup_learn looks into its kind of replay; ours has nothing to mend there.
+        # Skips OffPolicyAlgorithm's part, which expects one of SB3's replay buffers.
         result = super(OffPolicyAlgorithm, self)._setup_learn(
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )
@@ -347,7 +351,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         return result
 
     def set_logger(self, logger: Logger) -> None:
-        """Log to `logger`, see SB3; what waited in a checkpoint to be logged waits in it."""
+        """Log to `logger`, see SB3; it receives the entries that a checkpoint had yet to log."""
         super().set_logger(logger)
         if self._pending_process_state is not None:
             restore_log(logger, self._pending_process_state["log"])
@@ -359,14 +363,17 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         tb_log_name: str = "",
         progress_bar: bool = False,
     ) -> Self:
-        """Take the steps that are left of the last call of :meth:`learn`; arguments as there.
+        """Take the remaining steps of the last call of :meth:`learn`.
 
-        After :meth:`load_checkpoint` the agent comes out as if it had never been interrupted. If
-        no step is left, it is returned as it is: a script may be begun again after its end.
+        For the arguments see :meth:`learn`. After :meth:`load_checkpoint` the result is the same as
+        if the agent had never been interrupted. If no steps remain, the agent is returned
+        unchanged, so that a script that has finished may be run again.
 
         Raises:
-            ValueError: the agent was loaded without an environment, or has not begun to learn.
-            FloatingPointError: a loss came out as NaN or infinite.
+            ValueError: :meth:`learn` was never called, the agent was loaded without an environment,
+                or an argument is out of range.
+            TypeError: an argument is of the wrong type.
+            FloatingPointError: a loss is NaN or infinite.
         """
         if not self._total_timesteps:
             raise ValueError("nothing to resume: call learn() first, or use load_checkpoint()")
@@ -386,7 +393,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         action_noise: ActionNoise | None = None,
         n_envs: int = 1,
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Act ε-greedily around :meth:`collect`; never STOP."""
+        """Choose random actions with probability ε, else those of :meth:`collect`; never STOP."""
         if self._starts.any():
             self._begin_episodes(self._starts)
         actions = self._random_actions(n_envs)
@@ -397,7 +404,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         return actions, actions
 
     def _random_actions(self, n_envs: int) -> NDArray[np.int64]:
-        """Draw an action for each environment, or take its last one again, but STOP."""
+        """Draw an action for each environment, or repeat its previous one; never STOP."""
         drawn = self.rng.integers(0, self.n_actions, size=n_envs)
         persistence = self.settings.exploration_persistence
         if not persistence:
@@ -418,16 +425,15 @@ class TrajectoryLearner(OffPolicyAlgorithm):
     ) -> RolloutReturn:
         """Take one step in every environment, see SB3.
 
-        Where a callback ends the training, SB3 forgets the step and leaves out the updates that
-        fall due; here both come first, so that training can go on from there as if it had not
-        been ended.
+        If a callback ends the training, SB3 drops the step and skips the updates that fall due;
+        here both are done first, so that training can continue as if it had not ended.
         """
-        if self.policy.training:  # else a walk through all modules, a fifth of a step's time
+        if self.policy.training:  # the call visits all modules, which is a fifth of a step's time
             self.policy.set_training_mode(False)
         callback.on_rollout_start()
         actions, buffer_actions = self._sample_action(learning_starts, action_noise, env.num_envs)
-        # Until the step is stored there is nothing to go on from: whatever raises in between, a
-        # callback or Ctrl-C, leaves episodes that lack a step, and new ones are to begin.
+        # Set again once the step is stored. If something raises before that, such as a callback or
+        # Ctrl-C, the episodes lack a step; without `_last_obs` the next `learn` begins new ones.
         self._last_obs = None
         new_obs, rewards, dones, infos = env.step(actions)
         self.num_timesteps += env.num_envs
@@ -456,9 +462,9 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         dones: NDArray[np.bool_],
         infos: list[dict[str, Any]],
     ) -> None:
-        """Append to the running episodes; store those that ended."""
+        """Append a step to each unfinished episode; store those that ended."""
         for env, (action, done, info) in enumerate(zip(buffer_action, dones, infos, strict=True)):
-            if info.get("reset_step"):  # this step ignored its action and began a new episode
+            if info.get("reset_step"):  # the step ignored its action and began a new episode
                 self._recorder.begin(env, row_of(new_obs, env))
                 self._starts[env] = True
                 continue
@@ -482,14 +488,14 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             )
 
     def train(self, gradient_steps: int, batch_size: int) -> None:
-        """Make as many updates as the replay ratio asks for by now.
+        """Make the updates that are due by the replay ratio.
 
         Args:
-            gradient_steps: SB3's; unused, since the replay ratio sets the number.
-            batch_size: training tuples an update.
+            gradient_steps: SB3's; unused, since the replay ratio determines the number.
+            batch_size: training tuples per update.
 
         Raises:
-            FloatingPointError: a loss came out as NaN or infinite.
+            FloatingPointError: a loss is NaN or infinite.
         """
         due = self._updates_before + self.settings.updates_due(self.num_timesteps)
         if self._n_updates >= due or not len(self.replay_buffer):
@@ -500,7 +506,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         if self.overlap:
             batches = [self.replay_buffer.sample(batch_size, self.device) for _ in numbers]
             self._updates.begin(lambda: list(map(self._make_update, numbers, batches)))
-            self._n_updates = due  # counted as made: finish_updates waits for them
+            self._n_updates = due  # counted as done: finish_updates waits for them
         else:
             for number in numbers:
                 batch = self.replay_buffer.sample(batch_size, self.device)
@@ -510,23 +516,23 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         self.logger.record("train/exploration_rate", self.exploration_rate)
 
     def finish_updates(self) -> None:
-        """Wait for updates that overlap; to be called before weights or generators are looked at.
+        """Wait for overlapping updates; call it before reading weights or random generators.
 
         Raises:
-            FloatingPointError: a loss came out as NaN or infinite.
+            FloatingPointError: a loss is NaN or infinite.
         """
         for metrics in self._updates.take() or ():
             self._record(metrics)
 
     def _make_update(self, number: int, batch: Any) -> Metrics:
-        """Make one update and return what is to be logged of it.
+        """Make one update and return the values to log.
 
         Raises:
-            FloatingPointError: a loss came out as NaN or infinite.
+            FloatingPointError: a loss is NaN or infinite.
         """
         self.policy.set_training_mode(True)
         values = self.update(batch)
-        # All at once: on a GPU, fetching a number waits for it.
+        # In one transfer: each transfer from a GPU waits for it.
         numbers = torch.stack([value.float() for value in values.values()]).tolist()
         metrics = dict(zip(values, numbers, strict=True))
         self.policy.set_training_mode(False)
@@ -543,21 +549,21 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             self.logger.record_mean(f"train/{name}", value)
 
     def set_env(self, env: AnyEnv, force_reset: bool = True) -> None:
-        """Learn in another environment from here on.
+        """Train in another environment from now on.
 
         Args:
-            env: whatever the constructor takes.
-            force_reset: begin its episodes anew; else it is one that stands where the last one
-                did, with as many environments.
+            env: anything that the constructor takes.
+            force_reset: begin new episodes. If False, `env` must be in the state that the last one
+                was left in, with the same number of environments.
 
         Raises:
-            ValueError: it has other spaces or another horizon, its last action is not STOP, or it
-                has another number of environments and is not to be reset.
+            ValueError: `env` has other spaces or another horizon, its last action is not STOP, or
+                `force_reset` is False and it has another number of environments.
 
         Warns:
-            UserWarning: the agent comes from a checkpoint with episodes under way, which only
-                :meth:`load_checkpoint` can go on with; or ``max_episode_steps`` of `env` is below
-                its horizon.
+            UserWarning: the agent comes from a checkpoint with unfinished episodes, which only
+                :meth:`load_checkpoint` can continue; or ``max_episode_steps`` of `env` is below its
+                horizon.
         """
         vec_env = as_vec_env(env)
         last_action_of(vec_env)

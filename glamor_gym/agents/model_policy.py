@@ -1,6 +1,6 @@
-"""A model, its optimiser and the precision it computes in, as SB3 expects to find them.
+"""A model with its optimiser and the precision of its encoders, as a Stable-Baselines3 policy.
 
-In: losses. Out: gradient steps. What is in a model, and how it chooses actions, is a subclass's.
+In: losses. Out: gradient steps. A subclass defines the model and how it chooses actions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from glamor_gym.agents.settings import Precision
 
 
 class ModelPolicy(BasePolicy):
-    """The base of the agents' policies.
+    """The base class of the agents' policies.
 
     Args:
         observation_space: a Dict with ``observation``, ``achieved_goal`` and ``desired_goal``.
@@ -30,8 +30,8 @@ class ModelPolicy(BasePolicy):
         horizon: T, the most actions in an episode.
 
     Attributes:
-        model: what is learned; a subclass sets it.
-        optimizer: likewise.
+        model: the networks; set by a subclass.
+        optimizer: the optimiser of their weights; set by a subclass.
     """
 
     model: nn.Module
@@ -50,24 +50,24 @@ class ModelPolicy(BasePolicy):
         self.horizon = horizon
 
     def save(self, path: str) -> None:
-        """Refuse: SB3 would write a pickle, of half of what there is to know.
+        """Not supported: SB3 would write a pickle, without the agent's other state.
 
         Raises:
             NotImplementedError: always.
         """
-        raise NotImplementedError("a policy is kept with its agent: use the agent's save")
+        raise NotImplementedError("a policy is saved with its agent: use the agent's save")
 
     @classmethod
     def load(cls, path: str, device: torch.device | str = "auto") -> Never:
-        """Refuse: see :meth:`save`.
+        """Not supported: see :meth:`save`.
 
         Raises:
             NotImplementedError: always.
         """
-        raise NotImplementedError("a policy is kept with its agent: use the agent's load")
+        raise NotImplementedError("a policy is loaded with its agent: use the agent's load")
 
     def as_tensors(self, observations: Mapping[str, NDArray[Any]]) -> tuple[Tensor, Tensor]:
-        """Return a batch of checked observations, and their desired goals, on this device."""
+        """Return checked observations and their desired goals as tensors on the policy's device."""
         observation, goal = (
             torch.from_numpy(np.ascontiguousarray(observations[key])).to(self.device)
             for key in ("observation", "desired_goal")
@@ -77,13 +77,13 @@ class ModelPolicy(BasePolicy):
     def arrays_and_clock(
         self, observation: Mapping[str, Tensor]
     ) -> tuple[dict[str, NDArray[Any]], NDArray[np.int64]]:
-        """Return SB3's tensors as arrays, and (B,) steps left: the horizon where none are told."""
+        """Return tensors as arrays, and (B,) steps left: the horizon if there is no such entry."""
         arrays = {key: value.cpu().numpy() for key, value in observation.items()}
         none_taken = np.zeros(len(arrays["desired_goal"]), dtype=np.int64)
         return arrays, steps_left_of(arrays, self.horizon, none_taken)
 
     def descend(self, loss: Tensor, max_grad_norm: float) -> Tensor:
-        """Take one step of the optimiser; return the gradient's norm before it was bounded."""
+        """Take one step of the optimiser; return the gradient's norm before clipping."""
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), max_grad_norm)
@@ -91,7 +91,7 @@ class ModelPolicy(BasePolicy):
         return norm.detach()
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """Return the context in which encoders run: bfloat16 where it pays, else as they are."""
+        """Return the autocast context for the encoders: bfloat16 or not, as `precision` says."""
         return torch.autocast(
             self.device.type, torch.bfloat16, enabled=self._wants_bfloat16(), cache_enabled=False
         )
@@ -99,13 +99,13 @@ class ModelPolicy(BasePolicy):
     def _wants_bfloat16(self) -> bool:
         if self.precision != "auto":
             return self.precision == "bfloat16"
-        # Measured: pictures gain where the device multiplies bfloat16; MLPs on vectors do not.
+        # Measured: it is faster for pictures if the device multiplies bfloat16, not for vectors.
         has_pictures = any(isinstance(module, nn.Conv2d) for module in self.model.modules())
         return has_pictures and _multiplies_bfloat16(self.device)
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:
-    """Return whether a device has instructions for bfloat16 products."""
+    """Return whether a device has instructions for bfloat16 multiplication."""
     if device.type == "cuda":
         with torch.cuda.device(device):
             return bool(torch.cuda.is_bf16_supported(including_emulation=False))

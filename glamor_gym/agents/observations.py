@@ -1,7 +1,7 @@
-"""Observations at the agent's door: arrays from a user in, checked batches out.
+"""Checks of observations: arrays from a user in, checked batches out.
 
-Networks take anything that has the right shape; a float picture would be scaled down twice and a
-NaN would plan nonsense, both without a word. Here they are refused by name.
+Networks accept anything of the right shape: a float picture would be scaled down twice and a NaN
+would lead to meaningless plans, both silently. Here they raise an error that names the entry.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ def as_batch(
     Args:
         observation: one observation of `space`, or a batch of them (one more axis in front).
         space: the agent's observation space.
-        keys: which entries are needed; others may be missing.
+        keys: the entries that are needed; others may be missing.
 
     Returns:
-        The needed entries as a batch, and whether a batch was given.
+        The needed entries as a batch, and whether `observation` was a batch.
 
     Raises:
-        ValueError: an entry is missing, of another shape or dtype than its space, not finite, or
-            the batch is empty or ragged; the message names the entry.
+        ValueError: `observation` is not a dict; an entry is missing, does not fit its space or is
+            not finite; or the batch is empty, or its entries differ in size. The message names the
+            entry.
     """
     if not isinstance(observation, Mapping):
         raise ValueError(
@@ -53,20 +54,20 @@ def as_batch(
 def steps_left_of(
     batch: Mapping[str, NDArray[Any]], horizon: int, taken: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Return (B,) steps left of `horizon`, counted from those `taken` where a batch lacks them."""
+    """Return (B,) steps left, from 1 to `horizon`; without an entry, `horizon` minus `taken`."""
     left = batch["steps_left"][:, 0] if "steps_left" in batch else horizon - taken
     return np.clip(left, 1, horizon).astype(np.int64)
 
 
 def _check_entry(key: str, value: Any, box: spaces.Box) -> tuple[NDArray[Any], int | None]:
-    """Return one entry with a batch axis, and its batch size (None: it had no such axis)."""
+    """Return one entry with a batch axis, and its batch size (None if it had no batch axis)."""
     array = np.asarray(value)
     name = f"observation[{key!r}]"
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be numeric, got dtype {array.dtype}")
     if box.dtype == np.uint8 and array.dtype != np.uint8:
         raise ValueError(
-            f"{name} must be uint8 in [0, 255], got {array.dtype}; pictures are scaled inside"
+            f"{name} must be uint8 in [0, 255], got {array.dtype}; the agent scales it itself"
         )
     if array.shape == box.shape:
         size = None

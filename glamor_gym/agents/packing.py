@@ -1,8 +1,8 @@
-"""Weights in four bits each, and back: for files of agents that are to be small.
+"""Quantisation of weights to four bits, for small agent files.
 
-In: tensors by name. Out: the same, but that each large matrix is two: its weights as whole numbers
-from −7 to 7, two in a byte, and for every `GROUP` of them in a row one scale in half precision,
-4½ bits a weight in all. What is left, convolutions and biases among it, stays as it is.
+In: tensors by name. Out: the same, except that each large matrix becomes two tensors: its weights
+as integers from −7 to 7, two per byte, and one half-precision scale for each `GROUP` of them in a
+row, 4½ bits per weight in all. Other tensors, such as convolutions and biases, are not changed.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from torch import Tensor
 from torch.nn import functional
 
 GROUP = 32
-"""Weights that share a scale; each row is filled up to a multiple of it."""
+"""Number of weights that share a scale; each row is padded to a multiple of it."""
 
 SMALLEST_PACKED = 2**13
-"""Matrices of fewer weights are not worth it."""
+"""Matrices with fewer weights than this are not packed."""
 
 _LARGEST = 7
 _PACKED, _SCALES = ".packed", ".scales"
 
 
 def pack(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors with large matrices packed; see :func:`unpack`."""
+    """Return the tensors with large matrices packed; :func:`unpack` is the reverse."""
     packed: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         if tensor.dim() == 2 and tensor.is_floating_point() and tensor.numel() >= SMALLEST_PACKED:
@@ -36,11 +36,11 @@ def pack(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def unpack(tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors of which :func:`pack` made these.
+    """Return the tensors that :func:`pack` was given, packed matrices up to rounding.
 
     Args:
-        tensors: packed or not.
-        like: tensors of the same names, whose shapes tell how wide matrices are.
+        tensors: what :func:`pack` returned, or tensors that were never packed.
+        like: tensors of the same names, whose shapes give the width of each matrix.
 
     Raises:
         RuntimeError: a packed matrix has no scales, no counterpart in `like`, or another size.
@@ -55,7 +55,7 @@ def unpack(tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[st
         matrix = name.removesuffix(_PACKED)
         scales = tensors.get(matrix + _SCALES)
         if scales is None or matrix not in like:
-            raise RuntimeError(f"{name} is packed, with no scales or no place to go")
+            raise RuntimeError(f"{name} is packed, but lacks its scales or is not expected here")
         unpacked[matrix] = unpack_matrix(tensor, scales, like[matrix].shape)
     return unpacked
 
@@ -63,13 +63,13 @@ def unpack(tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[st
 def pack_matrix(
     matrix: Float[Tensor, "rows columns"],
 ) -> tuple[UInt8[Tensor, "rows bytes"], Float[Tensor, "rows groups"]]:
-    """Return the weights of a matrix, two in a byte, and the scale of each group.
+    """Return the weights of a matrix, two per byte, and the scale of each group.
 
-    The first of two is in the lower four bits, and all are raised by 8.
+    The first weight of a byte is in the lower four bits; weights are stored with 8 added.
     """
     filled = functional.pad(matrix.detach().float(), (0, -matrix.shape[1] % GROUP))
     groups = filled.reshape(filled.shape[0], -1, GROUP)
-    # In half precision first: the numbers are to go with the scale that will be read back.
+    # Rounded to half precision first, so that weights are relative to the scale as it is stored.
     scales = (groups.abs().amax(dim=2) / _LARGEST).half()
     steps = scales.float().where(scales > 0, 1.0).unsqueeze(2)
     numbers = (groups / steps).round().clamp(-_LARGEST, _LARGEST) + 8
@@ -80,10 +80,10 @@ def pack_matrix(
 def unpack_matrix(
     packed: UInt8[Tensor, "rows bytes"], scales: Float[Tensor, "rows groups"], shape: torch.Size
 ) -> Float[Tensor, "rows columns"]:
-    """Return the matrix of that shape which :func:`pack_matrix` made these of, in float32.
+    """Return in float32 the matrix of the given shape that :func:`pack_matrix` packed.
 
     Raises:
-        RuntimeError: they are not those of such a matrix.
+        RuntimeError: `packed` and `scales` are not those of such a matrix.
     """
     if len(shape) != 2:
         raise RuntimeError(f"a tensor of shape {tuple(shape)} is never packed")
@@ -95,7 +95,7 @@ def unpack_matrix(
     ):
         raise RuntimeError(
             f"packed weights of {packed.dtype} {tuple(packed.shape)} with scales "
-            f"{tuple(scales.shape)} are no matrix of {tuple(shape)}"
+            f"{tuple(scales.shape)} do not form a matrix of {tuple(shape)}"
         )
     numbers = torch.stack((packed & 15, packed >> 4), dim=2).flatten(1).float() - 8
     groups = numbers.reshape(rows, n_groups, GROUP) * scales.float().unsqueeze(2)

@@ -1,7 +1,7 @@
-"""What an agent that plans carries from one step to the next.
+"""The state that a planning agent carries from one step to the next.
 
 In: what its last call of `predict` returned, or None. Out: the plan that each environment follows,
-and the token of it that comes next.
+and its next token.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from glamor_gym.agents.episodes import NO_ACTION, as_starts
 
 
 class PlanState(NamedTuple):
-    """What `predict` carries from one step to the next, one row an environment.
+    """What `predict` carries from one step to the next, one row per environment.
 
     Attributes:
-        steps: (B,) int64, steps taken in the episode.
-        tokens: (B, T + 1) int64, the plan last made, padded with `NO_ACTION`; of a plan
-            that was not made to its end, the first token, and the STOP that follows it at once.
-        cursor: (B,) int64, how many of its tokens have been taken.
-        log_score: (B,) float64, the plan's score (Eq. 8); NaN before there is one.
+        steps: (B,) int64, number of steps taken in the episode.
+        tokens: (B, T + 1) int64, the latest plan, padded with `NO_ACTION`. Of a plan that was not
+            completed, only the first token, and a STOP that follows it directly.
+        cursor: (B,) int64, number of the plan's tokens that have been taken.
+        log_score: (B,) float64, the plan's score (Eq. 8); NaN before there is a plan, and for one
+            that was not completed.
     """
 
     steps: NDArray[np.int64]
@@ -39,34 +40,36 @@ class PlanState(NamedTuple):
 
     @property
     def next_tokens(self) -> NDArray[np.int64]:
-        """(B,) int64, the token of each plan that has not been taken yet, or `NO_ACTION`."""
+        """(B,) int64, the next token of each plan, or `NO_ACTION` where there is none."""
         return tokens_at(self.tokens, self.cursor)
 
     @classmethod
     def before_the_first(cls, n_rows: int, horizon: int) -> Self:
-        """Return the state of so many environments before there are plans."""
+        """Return the state of `n_rows` environments before there are plans."""
         tokens = np.full((n_rows, horizon + 1), NO_ACTION)
         steps, cursor = np.zeros((2, n_rows), dtype=np.int64)
         return cls(steps, tokens, cursor, np.full(n_rows, np.nan))
 
     @classmethod
-    def of(
+    def copied(
         cls,
         state: tuple[NDArray[Any], ...] | None,
         episode_start: NDArray[np.bool_] | None,
         n_rows: int,
         horizon: int,
     ) -> Self:
-        """Return a state of our own to write to, with the rows that begin an episode cleared.
+        """Return a writable copy of a state, with the rows that begin an episode cleared.
 
         Args:
-            state: one like it, which stays as it is; None at the start.
-            episode_start: (B,) which rows begin an episode; None for none.
-            n_rows: B, the number of environments.
-            horizon: T, the most actions in a plan.
+            state: the state to copy, which is not changed; None at the start.
+            episode_start: (B,) flags of the rows that begin an episode; a single flag applies to
+                all rows, None means none.
+            n_rows: B, number of environments.
+            horizon: T, largest number of actions in a plan.
 
         Raises:
-            ValueError: `state` is none, or it or `episode_start` is of other environments.
+            ValueError: `state` is not a plan state, or it or `episode_start` is not of `n_rows`
+                environments.
         """
         starts = as_starts(episode_start, n_rows)
         empty = cls.before_the_first(n_rows, horizon)
@@ -75,36 +78,37 @@ class PlanState(NamedTuple):
         try:
             *counts, log_score = state
             steps, tokens, cursor = (np.array(part, dtype=np.int64) for part in counts)
-            own = cls(steps, tokens, cursor, np.array(log_score, dtype=np.float64))
+            copy = cls(steps, tokens, cursor, np.array(log_score, dtype=np.float64))
         except (TypeError, ValueError) as error:
             raise ValueError(f"state must be what predict returned, got {state!r}") from error
-        shapes = [part.shape for part in own]
+        shapes = [part.shape for part in copy]
         if shapes != [part.shape for part in empty]:
             raise ValueError(
-                f"state must be of {n_rows} environments, as the observation is; got {shapes}"
+                f"state must be of {n_rows} environments, as the observation is, and of horizon "
+                f"{horizon}; got arrays of shapes {shapes}"
             )
-        for part, none in zip(own, empty, strict=True):
-            part[starts] = none[starts]
-        return own
+        for part, cleared in zip(copy, empty, strict=True):
+            part[starts] = cleared[starts]
+        return copy
 
     def advanced(self) -> Self:
-        """Return the state after each next token was taken."""
+        """Return the state after the next token of each plan has been taken."""
         last = self.tokens.shape[1] - 1
         return self._replace(steps=self.steps + 1, cursor=np.minimum(self.cursor + 1, last))
 
 
 def tokens_at(tokens: NDArray[np.int64], cursor: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return each row's token under its cursor, (B,)."""
+    """Return each row's token at its cursor, (B,)."""
     return np.take_along_axis(tokens, cursor[:, None], axis=1)[:, 0]
 
 
 def padded(plans: torch.Tensor, stop_action: int, horizon: int) -> NDArray[np.int64]:
-    """Return the tokens of plans as (B, T + 1), `NO_ACTION` for what comes after STOP.
+    """Return the tokens of plans as (B, T + 1), with `NO_ACTION` in place of all padding.
 
     Args:
-        plans: (B, L) int64, L ≤ T + 1; numbers above STOP are padding.
-        stop_action: the number of STOP.
-        horizon: T.
+        plans: (B, L) int64 tokens, L ≤ T + 1; those above STOP are padding.
+        stop_action: the token STOP.
+        horizon: T, largest number of actions in a plan.
     """
     tokens = plans.cpu().numpy()
     tokens = np.where(tokens > stop_action, NO_ACTION, tokens)

@@ -1,6 +1,6 @@
-"""The policy: what GLAMOR learns, with its optimiser, as SB3 expects to find them.
+"""GLAMOR's policy: inverse dynamics model and action prior, with their optimiser.
 
-In: checked observations. Out: the two decoders folded for them, ready to be planned with.
+In: checked observations. Out: losses (via the model), and plans.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class GlamorPolicy(ModelPolicy):
             residual for pictures, MLP for the rest.
         fusion: ``"late"`` (the paper's) or ``"early"``, see
             :class:`~glamor_gym.models.pair_encoder.PairEncoder`.
-        prior_encoder: the observation's encoder with early fusion; None for the same.
+        prior_encoder: encoder of the observation alone with early fusion, None for the same as
+            `encoder`; ignored with late fusion.
         embedding_size: width of embeddings and mix.
         whiten: see :class:`~glamor_gym.models.whitening.Whitening`. Not in the paper.
         hidden_size: width of the LSTMs.
@@ -51,13 +52,15 @@ class GlamorPolicy(ModelPolicy):
         stopping: ``"token"`` (the paper's): the sequence models emit STOP;
             ``"duration"``: a plan's length is predicted first, see
             :class:`~glamor_gym.models.DurationModel`.
-        duration_gradient: see there.
-        first_action_weight: see there.
+        duration_gradient: with ``stopping="duration"``, the share of the duration's gradient that
+            reaches the encoders; else ignored.
+        first_action_weight: with ``stopping="duration"``, the additional weight of each plan's
+            first action in the loss; else ignored.
         weight_decay: of AdamW.
         ema_decay: see :class:`~glamor_gym.agents.settings.GlamorSettings`.
         precision: see :class:`~glamor_gym.agents.settings.CollectionSettings`.
-        horizon: longest plan in actions.
-        planner: how plans are made that :meth:`predict` begins; the agent keeps it up to date.
+        horizon: T, largest number of actions in a plan.
+        planner: settings of the plans that :meth:`predict` makes; the agent keeps them up to date.
     """
 
     model: GlamorModel | DurationModel
@@ -118,7 +121,7 @@ class GlamorPolicy(ModelPolicy):
 
     @property
     def planning_model(self) -> GlamorModel | DurationModel:
-        """The weights to plan with: averaged ones where there are any."""
+        """The model to plan with: that of the averaged weights if there is one."""
         if self.averaged is None:
             return self.model
         module = self.averaged.module
@@ -126,7 +129,7 @@ class GlamorPolicy(ModelPolicy):
         return module
 
     def averages_updated(self) -> None:
-        """Take the present weights into the average; call it after each update."""
+        """Include the current weights in the average, if any; call it after each update."""
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
 
@@ -152,11 +155,11 @@ class GlamorPolicy(ModelPolicy):
             return self._planner(folded, torch.from_numpy(max_actions), settings, generator)
 
     def _in_float32(self) -> torch.autocast:
-        """Return a context without autocast, which the caller's own may ask for."""
+        """Return a context without autocast, even if the caller has turned it on."""
         return torch.autocast(self.device.type, enabled=False)
 
     def elects(self, settings: PlannerSettings) -> bool:
-        """Return whether the beginning of a plan can be had without the rest."""
+        """Return whether the beginning of a plan can be computed without the rest."""
         return isinstance(self.model, DurationModel) and elects(settings)
 
     @torch.inference_mode()
@@ -176,7 +179,7 @@ class GlamorPolicy(ModelPolicy):
 
     @property
     def _planner(self) -> Planner:
-        """The planner for where the networks are: they may have been moved."""
+        """The planner for the device of the networks, which may have been moved."""
         if self.device not in self._planners:
             self._planners[self.device] = planner_for(self.device)
         return self._planners[self.device]
@@ -188,7 +191,7 @@ class GlamorPolicy(ModelPolicy):
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
         """Return the first token of a plan for each observation (SB3's stateless policy call).
 
-        Plans are the agent's; what `predict` of the agent remembers of an episode, this does not.
+        Unlike the agent's `predict`, it keeps no state over an episode.
         """
         assert isinstance(observation, dict)
         arrays, steps_left = self.arrays_and_clock(observation)

@@ -3,8 +3,8 @@
 In: a name. Out: the arguments of an agent.
 
 * ``"paper"``: the published configuration (Fig. 5), which is also the default of every argument.
-* ``"compact"``: learns best on two cores, in minutes and a few ten thousand steps, where more moves
-  than the agent does: games.
+* ``"compact"``: learns best on two cores, in minutes and a few ten thousand steps, in games, where
+  more moves than the agent.
 * ``"compact-control"``: the same for worlds in which nothing moves by itself. There the time
   between two pictures teaches best how they differ, and tells best whether the agent has arrived.
 * ``"best"``, ``"best-control"``: the same two for the paper's budget, 500,000 steps on a GPU, with

@@ -1,6 +1,6 @@
-"""What an agent's next step depends on outside of it: the process's random numbers, and its log.
+"""Process-wide state that an agent's next step depends on: random generators, and the log.
 
-In: an agent between two steps. Out: a snapshot of both; and the reverse, once learning goes on.
+In: an agent between two steps. Out: a snapshot of both; and the reverse, when training continues.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from glamor_gym.snapshots import Snapshot, global_random_state, set_global_rando
 
 
 def snapshot_process(agent: BaseAlgorithm) -> Snapshot:
-    """Take down the random generators and what waits to be logged."""
+    """Return the states of the process's random generators, and the entries not yet logged."""
     return {
         "random": global_random_state(),
         "torch": torch.get_rng_state(),
@@ -26,7 +26,7 @@ def snapshot_process(agent: BaseAlgorithm) -> Snapshot:
 
 
 def restore_process(agent: BaseAlgorithm, process: Mapping[str, Any]) -> None:
-    """Set the process's random generators and, where none was set by hand, the new logger."""
+    """Restore the process's random generators and, unless the user set a logger, the log."""
     set_global_random_state(process["random"])
     torch.set_rng_state(process["torch"])
     if _on_cuda(agent) and process["cuda"] is not None:
@@ -40,7 +40,7 @@ def _on_cuda(agent: BaseAlgorithm) -> bool:
 
 
 def _take_log(agent: BaseAlgorithm) -> Snapshot:
-    """Return what was recorded since the last line of the log."""
+    """Return what was recorded since the log was last written."""
     if not hasattr(agent, "_logger"):
         return {"values": {}, "counts": {}, "excluded": {}, "writers": []}
     return {
@@ -52,7 +52,7 @@ def _take_log(agent: BaseAlgorithm) -> Snapshot:
 
 
 def restore_log(logger: Logger, log: Mapping[str, Any]) -> None:
-    """Have a logger go on from :func:`snapshot_process`; writers of other kinds begin anew."""
+    """Continue a log of :func:`snapshot_process`; writers that offer no snapshots start anew."""
     for writer, snapshot in zip(logger.output_formats, log["writers"], strict=False):
         if snapshot is not None and hasattr(writer, "snapshot"):
             writer.snapshot = snapshot
@@ -62,6 +62,6 @@ def restore_log(logger: Logger, log: Mapping[str, Any]) -> None:
 
 
 def _snapshot_writer(writer: KVWriter) -> Snapshot | None:
-    """Return how far a writer has come; None where it cannot go back."""
+    """Return the state of a writer; None if it offers no snapshots."""
     snapshot: Snapshot | None = getattr(writer, "snapshot", None)
     return snapshot

@@ -1,7 +1,7 @@
-"""Agents that look at each observation and act on it, knowing how much time is left.
+"""Agents that choose each action from the observation, the goal and the number of steps left.
 
-In: a rule that chooses one action for each observation, goal and number of steps left.
-Out: `collect` and `predict`. Such an agent has no use for STOP: it acts until the time is up.
+In: a rule that chooses such actions. Out: `collect` and `predict`. These agents never take STOP:
+they act until the horizon.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from glamor_gym.agents.observations import as_batch, steps_left_of
 
 
 class ClockState(NamedTuple):
-    """What `predict` carries from one step to the next, one row an environment.
+    """What `predict` carries from one step to the next, one row per environment.
 
     Attributes:
-        steps: (B,) int64, steps taken in the episode; read where the observation has no
+        steps: (B,) int64, number of steps taken in the episode; used if the observation has no
             ``steps_left``.
     """
 
@@ -30,9 +30,9 @@ class ClockState(NamedTuple):
 
 
 class ReactiveAgent(ImageGoalAgent):
-    """The base of agents with a policy π(a | s, g, t), t being the number of steps left.
+    """The base class of agents with a policy π(a | s, g, t), t being the number of steps left.
 
-    Arguments and errors as for :class:`~glamor_gym.agents.base.ImageGoalAgent`.
+    For arguments and errors see :class:`~glamor_gym.agents.learner.TrajectoryLearner`.
     """
 
     @abstractmethod
@@ -48,7 +48,7 @@ class ReactiveAgent(ImageGoalAgent):
         Args:
             observations: a batch with ``observation`` and ``desired_goal``.
             steps_left: (B,) from 1 to the horizon.
-            deterministic: whether to take the best action.
+            deterministic: take the best action instead of sampling one.
 
         Returns:
             (B,) actions without STOP.
@@ -57,7 +57,7 @@ class ReactiveAgent(ImageGoalAgent):
     def collect(
         self, observations: Mapping[str, NDArray[Any]], starts: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
-        """Ask the policy at each step."""
+        """Sample an action at each step."""
         steps_left = steps_left_of(observations, self.horizon, self._recorder.lengths)
         return self.act(observations, steps_left, deterministic=False)
 
@@ -72,10 +72,10 @@ class ReactiveAgent(ImageGoalAgent):
 
         Args:
             observation: with ``observation``, ``desired_goal`` and, where the environment has
-                it, ``steps_left``; without that the steps since the episode's start are counted.
+                it, ``steps_left``; without that, steps are counted from the episode's start.
             state: what the last call returned; None at the start.
-            episode_start: (B,) which rows begin an episode: their state is forgotten.
-            deterministic: take the best action rather than draw one.
+            episode_start: (B,) flags of the rows that begin an episode, whose state is reset.
+            deterministic: take the best action instead of sampling one.
 
         Returns:
             Actions, (B,) or, for one observation, (); and the state for the next call.
@@ -104,6 +104,9 @@ class ReactiveAgent(ImageGoalAgent):
         except (TypeError, ValueError) as error:
             raise ValueError(f"state must be what predict returned, got {state!r}") from error
         if steps.shape != (n_rows,):
-            raise ValueError(f"state is of {steps.shape} environments, the observation of {n_rows}")
+            raise ValueError(
+                f"state must be of {n_rows} environments, as the observation is; got steps of "
+                f"shape {steps.shape}"
+            )
         steps[starts] = 0
         return steps

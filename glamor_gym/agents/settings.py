@@ -263,8 +263,8 @@ class DiscernSettings(CollectionSettings):
             published: our choice.
         relabelled_share: share of transitions whose goal is the last frame of their own
             trajectory, with reward 1. Not published: our choice.
-        goal_buffer_size: number of achieved frames kept as goals of the agent's own; with 0 it
-            takes the environment's goals. Not published: our choice.
+        goal_buffer_size: number of achieved frames kept as goals; with 0 the agent uses the
+            environment's goals. Not published: our choice.
     """
 
     learning_rate: float = 6.25e-5

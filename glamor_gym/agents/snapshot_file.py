@@ -1,7 +1,7 @@
-"""Snapshots as files: nested plain data in, one ``.safetensors`` file out, and never a pickle.
+"""Snapshots as files: nested plain data in, one ``.safetensors`` file out, never a pickle.
 
-Arrays and tensors are stored as such; how they are nested, and all that is no array, is JSON in
-the file's header.
+Arrays and tensors are stored as tensors; the nesting and all other values are JSON in the file's
+header.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def encode(snapshot: Mapping[str, Any]) -> bytes:
     """Return a snapshot as the content of a ``.safetensors`` file.
 
     Raises:
-        TypeError: something in it is no plain data; the message says where.
+        TypeError: a value or key is not plain data; the message says where.
     """
     tensors: dict[str, torch.Tensor] = {}
     outline = _encode(snapshot, "snapshot", tensors)
@@ -38,7 +38,7 @@ def decode(data: bytes) -> Snapshot:
     """Return the snapshot that :func:`encode` wrote. Nothing in it is executed.
 
     Raises:
-        DamagedFileError: it is none, or damaged.
+        DamagedFileError: `data` is not a snapshot, or is damaged.
     """
     try:
         length = int.from_bytes(data[:8], "little")
@@ -46,18 +46,18 @@ def decode(data: bytes) -> Snapshot:
         outline = parse_json(header["__metadata__"][_OUTLINE], name="the outline")
         snapshot = _decode(outline, load(data))
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise DamagedFileError(f"this is no snapshot: {error}") from error
+        raise DamagedFileError(f"not a snapshot: {error}") from error
     if not isinstance(snapshot, dict):
-        raise DamagedFileError(f"this is no snapshot: it holds a {type(snapshot).__name__}")
+        raise DamagedFileError(f"not a snapshot: it holds a {type(snapshot).__name__}, not a dict")
     return snapshot
 
 
 def _encode(value: Any, place: str, tensors: dict[str, torch.Tensor]) -> Any:
-    """Return the JSON for a value, with its arrays put aside into `tensors`."""
+    """Return the JSON-able outline of a value; its arrays are added to `tensors`."""
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str) or key.startswith("$"):
-                raise TypeError(f"{place} has a key that is no plain string: {key!r}")
+                raise TypeError(f"{place} must have string keys without a leading $, got {key!r}")
         return {key: _encode(entry, f"{place}[{key!r}]", tensors) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_encode(entry, f"{place}[{i}]", tensors) for i, entry in enumerate(value)]
@@ -66,14 +66,14 @@ def _encode(value: Any, place: str, tensors: dict[str, torch.Tensor]) -> Any:
         if isinstance(value, torch.Tensor):
             tensors[name] = value.detach().cpu().contiguous().clone()
             return {_TENSOR: name}
-        # A copy, in the machine's byte order: two views of one array would be refused.
+        # A copy in the machine's byte order: safetensors refuses tensors that share memory.
         tensors[name] = torch.from_numpy(np.array(value, value.dtype.newbyteorder("="), order="C"))
         return {_ARRAY if isinstance(value, np.ndarray) else _SCALAR: name}
     if isinstance(value, float) and not math.isfinite(value):
         return {_FLOAT: str(value)}
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise TypeError(f"{place} is no plain data but a {type(value).__name__}")
+    raise TypeError(f"{place} must be plain data, got {type(value).__name__}")
 
 
 def _decode(outline: Any, tensors: Mapping[str, torch.Tensor]) -> Any:

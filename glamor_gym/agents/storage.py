@@ -1,7 +1,7 @@
-"""Agents in files: tensors and a JSON header in one ``.safetensors`` file, never a pickle.
+"""Agents as files: tensors and a JSON header in one ``.safetensors`` file, never a pickle.
 
-Saving writes beside and renames, so that a file is whole or not there. Loading executes nothing
-that is in the file: it reads numbers and JSON, and checks both before anything is built.
+Saving writes a temporary file and renames it, so that a file is either complete or absent. Loading
+executes nothing in the file: it reads numbers and JSON, and checks both before anything is built.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ SUFFIX = ".safetensors"
 
 MAX_FILE_BYTES = 4 * 2**30
 MAX_HEADER_BYTES = 16 * 2**20
-"""Largest file and largest header that are read; the paper's agent takes some 40 MB and 10 KB."""
+"""Largest file and largest header that are read; the paper's agent has some 40 MB and 10 KB."""
 
 ZIP_BYTES = b"PK\x03\x04"
-"""What a zip archive begins with."""
+"""First bytes of a zip archive."""
 
 MAX_SPACE_ELEMENTS = 2**20
-"""Most numbers in one entry of an observation, and most actions."""
+"""Largest number of elements in one entry of an observation, and of actions."""
 
 
 class AgentFileError(ValueError):
-    """A file is no saved agent, is damaged, or holds another kind of agent."""
+    """A file is not a saved agent, is damaged, or holds another kind of agent."""
 
 
 def with_suffix(path: str | os.PathLike[str]) -> Path:
-    """Return `path` with ``.safetensors`` appended, unless it ends so already.
+    """Return `path` with ``.safetensors`` appended, unless it already ends with it.
 
-    It takes the place of ``.zip``, with which Stable-Baselines3's callbacks name agents.
+    A suffix ``.zip``, which Stable-Baselines3's callbacks append, is replaced.
 
     Raises:
-        TypeError: `path` is none.
-        ValueError: it names no file.
+        TypeError: `path` is not a path.
+        ValueError: `path` does not name a file.
     """
     path = as_path(path, name="path")
     if not path.name:
@@ -63,12 +63,11 @@ def with_suffix(path: str | os.PathLike[str]) -> Path:
 
 
 def file_named(path: str | os.PathLike[str]) -> Path:
-    """Return the file that a path means, which may leave out the suffix.
-
-    Where there is neither, that is the path itself.
+    """Return the existing file that `path` names, with or without the suffix; else `path` itself.
 
     Raises:
-        TypeError: `path` is none.
+        TypeError: `path` is not a path.
+        ValueError: `path` holds a null character.
     """
     path = as_path(path, name="path")
     is_short = bool(path.name) and not path.is_file() and with_suffix(path).is_file()
@@ -76,10 +75,10 @@ def file_named(path: str | os.PathLike[str]) -> Path:
 
 
 def is_zip_archive(path: Path) -> bool:
-    """Return whether a file is what Stable-Baselines3 saves its agents as; False for none at all.
+    """Return whether a file exists and is a zip archive, as which Stable-Baselines3 saves agents.
 
-    By its first bytes, which no saved agent of this library begins with: they would claim a header
-    of 64 MB. (``zipfile.is_zipfile`` finds a few bytes of its own among anybody's weights, too.)
+    Only the first bytes are compared: in a saved agent of this library they would mean a header of
+    64 MB. (``zipfile.is_zipfile`` also accepts files that happen to hold its signature in weights.)
     """
     if not path.is_file():
         return False
@@ -104,7 +103,7 @@ def load_tensors(path: PathOrStream) -> tuple[dict[str, torch.Tensor], dict[str,
 
     Raises:
         FileNotFoundError: there is no such file.
-        AgentFileError: it is no saved agent.
+        AgentFileError: the file is not a saved agent, or is damaged.
     """
     with _opened(path) as (file, header):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -115,11 +114,11 @@ def load_tensors(path: PathOrStream) -> tuple[dict[str, torch.Tensor], dict[str,
 
 
 def load_header(path: str | Path) -> dict[str, Any]:
-    """Read the header alone, which tells what an agent is.
+    """Read only the header, which describes the agent.
 
     Raises:
         FileNotFoundError: there is no such file.
-        AgentFileError: it is no saved agent.
+        AgentFileError: the file is not a saved agent, or is damaged.
     """
     with _opened(path) as (_, header):
         return header
@@ -131,7 +130,8 @@ def _opened(path: PathOrStream) -> Iterator[tuple[Any, dict[str, Any]]]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        AgentFileError: it is no saved agent, which may also come out inside the context.
+        AgentFileError: the file is not a saved agent, or errors inside the context show it to be
+            damaged.
     """
     if isinstance(path, io.BufferedIOBase):
         with _on_disk(path) as file_path, _checked(file_path, f"path {path!r}") as opened:
@@ -148,7 +148,7 @@ def _opened(path: PathOrStream) -> Iterator[tuple[Any, dict[str, Any]]]:
 
 @contextmanager
 def _on_disk(stream: io.BufferedIOBase) -> Iterator[Path]:
-    """Give what a stream holds as a file: tensors are read from nothing else.
+    """Write the content of a stream to a temporary file: `safe_open` only reads files.
 
     Raises:
         AgentFileError: the stream cannot be read, or holds more than any agent.
@@ -156,7 +156,7 @@ def _on_disk(stream: io.BufferedIOBase) -> Iterator[Path]:
     try:
         content = content_of(stream, max_bytes=MAX_FILE_BYTES)
     except ValueError as error:
-        raise AgentFileError(f"path {stream!r} holds no agent: {error}") from error
+        raise AgentFileError(f"path {stream!r} is not a saved agent: {error}") from error
     with tempfile.TemporaryDirectory() as folder:
         file_path = Path(folder, "agent" + SUFFIX)
         file_path.write_bytes(content)
@@ -165,22 +165,23 @@ def _on_disk(stream: io.BufferedIOBase) -> Iterator[Path]:
 
 @contextmanager
 def _checked(file_path: Path, name: str) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Open a file and check its header; errors call it `name`.
+    """Open a file, which errors call `name`, and check its header.
 
     Raises:
-        AgentFileError: it is no saved agent, which may also come out inside the context.
+        AgentFileError: the file is not a saved agent, or errors inside the context show it to be
+            damaged.
     """
     if is_zip_archive(file_path):
         raise AgentFileError(
-            f"{name} is a zip archive, as Stable-Baselines3 saves its agents, and no saved agent "
-            "of this library"
+            f"{name} is a zip archive, as Stable-Baselines3 saves its agents, and not a saved "
+            "agent of this library"
         )
     try:
         _check_size(file_path)
         with safe_open(file_path, framework="pt") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
-                raise ValueError("it is no saved agent of this library")
+                raise ValueError("it is not a saved agent of this library")
             header = parse_json(metadata["header"], name="its header")
             _check_widths(header)
             yield file, header
@@ -189,10 +190,10 @@ def _checked(file_path: Path, name: str) -> Iterator[tuple[Any, dict[str, Any]]]
 
 
 def _check_size(path: Path) -> None:
-    """Check what a file says about its size before any of it is read.
+    """Check the size of a file, and the size that it claims for its header, before reading it.
 
     Raises:
-        ValueError: it, or its header, is larger than that of any agent.
+        ValueError: the file or its header is larger than that of any agent.
     """
     if path.stat().st_size > MAX_FILE_BYTES:
         raise ValueError(f"it is larger than {MAX_FILE_BYTES} bytes")
@@ -203,16 +204,16 @@ def _check_size(path: Path) -> None:
 
 
 def _check_widths(header: Any) -> None:
-    """Check that a header asks for no networks wider than any agent's: they would be built.
+    """Check that a header does not ask for wider networks than any agent's, before building them.
 
     Raises:
-        ValueError: it does, or it is no JSON object.
+        ValueError: it does, or it is not a JSON object.
     """
     if not isinstance(header, dict):
-        raise ValueError("its header is no object")
+        raise ValueError("its header is not a JSON object")
     policy_kwargs = header.get("policy_kwargs", {})
     if not isinstance(policy_kwargs, dict):
-        raise ValueError("its policy_kwargs are no object")
+        raise ValueError("its policy_kwargs are not a JSON object")
     for name, value in policy_kwargs.items():
         if isinstance(value, int | float) and abs(value) > MOST_UNITS:
             raise ValueError(f"its policy_kwargs ask for {name}={value}, more than {MOST_UNITS}")
@@ -222,7 +223,7 @@ def space_to_json(space: spaces.Space[Any]) -> dict[str, Any]:
     """Describe a Box, a Discrete or a Dict of them as JSON-able values.
 
     Raises:
-        ValueError: the space is of another kind.
+        ValueError: `space` is of another kind.
     """
     if isinstance(space, spaces.Dict):
         return {"dict": {key: space_to_json(entry) for key, entry in space.spaces.items()}}
@@ -242,7 +243,7 @@ def space_from_json(description: Any) -> spaces.Space[Any]:
     """Build the space that :func:`space_to_json` described.
 
     Raises:
-        AgentFileError: the description is none.
+        AgentFileError: `description` is not the description of a space.
     """
     try:
         if "dict" in description:
@@ -256,7 +257,9 @@ def space_from_json(description: Any) -> spaces.Space[Any]:
         shape, dtype = tuple(description["box"]), np.dtype(description["dtype"])
         sides = [as_integer(side, name="box", low=0) for side in shape]
         if math.prod(sides) > MAX_SPACE_ELEMENTS or dtype.kind not in "biuf":
-            raise ValueError(f"a box of {math.prod(sides)} numbers, {dtype}, is none of an agent")
+            raise ValueError(
+                f"a Box of {math.prod(sides)} {dtype} elements cannot belong to an agent"
+            )
         low = np.broadcast_to(np.asarray(description["low"], dtype), shape)
         high = np.broadcast_to(np.asarray(description["high"], dtype), shape)
         return spaces.Box(low, high, shape, dtype.type)
@@ -271,14 +274,14 @@ def space_from_json(description: Any) -> spaces.Space[Any]:
         RecursionError,
     ) as error:
         raise AgentFileError(
-            f"damaged description of a space: {str(description)[:200]}: {error}"
+            f"damaged description of a space ({error}): {str(description)[:200]}"
         ) from error
 
 
 def _bound_to_json(bound: np.ndarray[Any, Any]) -> Any:
-    """Return one number where all entries of the bound are equal, else nested lists.
+    """Return one number if all entries of the bound are equal, else nested lists.
 
-    JSON has no infinite numbers: a bound that is none is a text, ``"-inf"`` or ``"inf"``.
+    JSON has no infinite numbers: if an entry is infinite, all are strings, such as ``"-inf"``.
     """
     numbers = bound if np.isfinite(bound).all() else bound.astype(str)
     first = numbers.flat[0]

@@ -1,6 +1,6 @@
-"""What an environment has to be for an agent to learn in it.
+"""Checks that an agent can be trained in an environment.
 
-In: spaces, or a vector environment. Out: nothing, or an error that says what is amiss.
+In: spaces, or a vector environment. Out: nothing, or an error or warning that says what is wrong.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ def check_spaces(observation_space: Any, action_space: Any) -> None:
     """Check the spaces of a goal environment.
 
     Raises:
-        ValueError: there are no goals, no Discrete actions, a clock of another shape, an entry that
-            an agent's file cannot tell of, or pictures with channels last.
+        ValueError: there are no goals or no Discrete actions, ``steps_left`` is not a Box of shape
+            (1,), an entry cannot be described in an agent's file, or pictures have channels last.
     """
     keys = ("observation", "achieved_goal", "desired_goal")
     if not isinstance(observation_space, spaces.Dict) or not all(
@@ -38,7 +38,7 @@ def check_spaces(observation_space: Any, action_space: Any) -> None:
         raise ValueError(f"env must have Discrete actions, got {action_space}")
     for key, space in observation_space.spaces.items():
         if not isinstance(space, spaces.Box | spaces.Discrete | spaces.Dict):
-            raise ValueError(  # an agent's file would not know how to tell of it
+            raise ValueError(  # an agent's file could not describe it
                 f"env must have observations of Box, Discrete or Dict, got {space} for {key!r}"
             )
         if _has_channels_last(space):
@@ -49,7 +49,7 @@ def check_spaces(observation_space: Any, action_space: Any) -> None:
 
 
 def _has_channels_last(space: spaces.Space[Any]) -> bool:
-    """Return whether a space is one of pictures (H, W, C), large enough to be convolved."""
+    """Return whether a space is one of pictures (H, W, C) that are large enough to be convolved."""
     if not isinstance(space, spaces.Box) or space.dtype != np.uint8 or len(space.shape) != 3:
         return False
     return min(space.shape[:2]) >= SMALLEST_PICTURE and space.shape[2] in (1, 3, 4)
@@ -59,7 +59,7 @@ def last_action_of(env: VecEnv) -> int:
     """Return the STOP action, which is the last one.
 
     Raises:
-        ValueError: it is not, or there is none.
+        ValueError: STOP is not the last action, or there is none.
     """
     stop = stop_action_of(env)
     if isinstance(env.action_space, spaces.Discrete) and stop != env.action_space.n - 1:
@@ -68,18 +68,18 @@ def last_action_of(env: VecEnv) -> int:
 
 
 def warn_of_a_shorter_limit(env: VecEnv, horizon: int, *, stacklevel: int) -> None:
-    """Warn where Gymnasium cuts episodes off before their own horizon, which they count on.
+    """Warn if Gymnasium truncates episodes before the horizon that their ``steps_left`` counts to.
 
     Args:
-        env: one or several environments.
-        horizon: their own.
-        stacklevel: whose line the warning names; 1 is the caller's.
+        env: a vector environment.
+        horizon: T, its horizon.
+        stacklevel: level of the call that the warning names; 1 is the caller of this function.
     """
     spec = env.get_attr("spec")[0] if env.has_attr("spec") else None
     limit = None if spec is None else spec.max_episode_steps
     if limit is not None and limit < horizon:
         warnings.warn(
-            f"max_episode_steps={limit} cuts episodes off that count on {horizon} steps: "
-            f"gym.make(…, horizon={limit}) makes them count on no more",
+            f"max_episode_steps={limit} truncates episodes whose horizon is {horizon}; pass "
+            f"horizon={limit} to gym.make",
             stacklevel=stacklevel + 1,
         )

@@ -1,12 +1,12 @@
 r"""The agents in RL Zoo (``rl_zoo3``), with hyper-parameters in its yaml form.
 
-In: an installed ``rl_zoo3``. Out: the same, knowing ``glamor``, ``gcsl`` and ``discern``::
+In: an installed ``rl_zoo3``. Out: the same, with algorithms ``glamor``, ``gcsl`` and ``discern``::
 
     python -m glamor_gym.agents.zoo train --algo glamor --env glamor/GridWorld-v0
     python -m glamor_gym.agents.zoo enjoy --algo glamor --env glamor/GridWorld-v0 \
         -f logs --no-render
 
-take the options of ``python -m rl_zoo3.train`` and ``python -m rl_zoo3.enjoy``.
+These commands take the options of ``python -m rl_zoo3.train`` and ``python -m rl_zoo3.enjoy``.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from glamor_gym.checks import as_path
 from glamor_gym.files import PathOrStream, writing_to
 
 COMMANDS = ("train", "enjoy")
-"""Those of the Zoo's that the agents are known to here."""
+"""Commands of the Zoo that can be run with the agents registered."""
 
 
 class _ZooFiles(ImageGoalAgent):
-    """An agent whose files have the names that the Zoo looks for, ``.zip``.
+    """An agent whose files have the suffix ``.zip``, which the Zoo looks for.
 
-    What is in them is what :meth:`ImageGoalAgent.save` writes, which is no zip archive.
+    Their content is what :meth:`ImageGoalAgent.save` writes, which is not a zip archive.
     """
 
     def save(
@@ -44,7 +44,7 @@ class _ZooFiles(ImageGoalAgent):
         half: bool = False,
         packed: bool = False,
     ) -> None:
-        """Write the agent; SB3's ``.zip`` is appended to a path without a suffix."""
+        """Write the agent to a file; ``.zip`` is appended to a path without a suffix."""
         if not isinstance(path, io.BufferedIOBase):
             path = as_path(path, name="path")
             path = path if path.suffix else path.with_suffix(".zip")
@@ -60,12 +60,12 @@ class _ZooFiles(ImageGoalAgent):
         custom_objects: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Read an agent back; what the Zoo says to mend SB3's older pickles is not needed."""
+        """Load an agent; `custom_objects`, with which the Zoo patches old pickles, is ignored."""
         return super().load(path, *args, **kwargs)
 
 
 def _in_the_zoo(agent: type[ImageGoalAgent]) -> type[ImageGoalAgent]:
-    """Return the same agent, by the same name, with the Zoo's file names."""
+    """Return a subclass of the same name whose files are named as the Zoo expects."""
     return type(agent.__name__, (_ZooFiles, agent), {"__doc__": agent.__doc__})
 
 
@@ -74,13 +74,13 @@ ALGORITHMS: dict[str, type[ImageGoalAgent]] = {
     "gcsl": _in_the_zoo(GCSLAgent),
     "discern": _in_the_zoo(DiscernAgent),
 }
-"""The names by which RL Zoo gets to know the agents."""
+"""The agents by the names under which they are registered with RL Zoo."""
 
 
 def register_zoo() -> dict[str, Path]:
-    """Make the agents known to RL Zoo; call it before its command line is parsed.
+    """Register the agents with RL Zoo; call it before its command line is parsed.
 
-    There they are saved with the suffix ``.zip``, which the Zoo's commands look for.
+    The Zoo saves them with the suffix ``.zip``, which its commands look for.
 
     Returns:
         Algorithm → its file of hyper-parameters, for the Zoo's ``--conf-file``.
@@ -104,20 +104,20 @@ def register_zoo() -> dict[str, Path]:
 
 
 def with_conf_file(arguments: Sequence[str], files: dict[str, Path]) -> list[str]:
-    """Return the Zoo's arguments with the agent's own hyper-parameters, unless others are named."""
+    """Return the arguments with ``--conf-file`` for the named agent, unless it is given already."""
     given = list(arguments)
     if "--algo" not in given or {"-conf", "--conf-file"} & set(given):
         return given
     algorithm = given[given.index("--algo") + 1 :][:1]
-    own = [str(files[name]) for name in algorithm if name in files]
-    return [*given, "--conf-file", *own] if own else given
+    conf_file = [str(files[name]) for name in algorithm if name in files]
+    return [*given, "--conf-file", *conf_file] if conf_file else given
 
 
 def main() -> None:
     """Run a command of RL Zoo with the agents registered.
 
     Raises:
-        SystemExit: what is called is no such command.
+        SystemExit: the first argument is not one of `COMMANDS`.
         ModuleNotFoundError: RL Zoo is not installed.
     """
     command, *given = sys.argv[1:] or [""]

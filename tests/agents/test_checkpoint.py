@@ -282,7 +282,7 @@ def test_all_damaged(agent, tmp_path):
     agent.save_checkpoint(tmp_path)
     for path in tmp_path.glob("state-*"):
         path.write_bytes(b"")
-    with pytest.raises(CheckpointError, match=r"no sound checkpoint .* has 0 bytes instead of"):
+    with pytest.raises(CheckpointError, match=r"no intact checkpoint .* has 0 bytes instead of"):
         load(tmp_path)
 
 

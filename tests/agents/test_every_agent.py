@@ -663,13 +663,13 @@ def test_pictures_with_channels_last_are_refused_unless_they_are_too_small_to_co
 
 
 def test_a_limit_that_episodes_do_not_count_on_is_warned_of(agent_class):
-    with pytest.warns(UserWarning, match=r"max_episode_steps=4 cuts .* horizon=4"):
+    with pytest.warns(UserWarning, match=r"max_episode_steps=4 truncates .* horizon=4 to"):
         make(agent_class, make_grid(max_episode_steps=4))
     with warnings.catch_warnings(action="error"):
         agent = make(agent_class, make_grid(max_episode_steps=10))
         make(agent_class, make_grid(horizon=4))
         agent.set_env(make_grid())
-    with pytest.warns(UserWarning, match="max_episode_steps=4 cuts") as caught:
+    with pytest.warns(UserWarning, match="max_episode_steps=4 truncates") as caught:
         agent.set_env(make_grid(max_episode_steps=4))
     assert caught[0].filename == __file__
 

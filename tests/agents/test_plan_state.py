@@ -47,21 +47,21 @@ def test_a_step_moves_clock_and_cursor_and_the_cursor_stays_in_the_plan():
 
 def test_taking_a_state_copies_it_and_clears_what_begins():
     given = two_plans()
-    own = PlanState.of(given, np.array([False, True]), 2, HORIZON)
-    assert own.steps.tolist() == [1, 0]
-    assert own.cursor.tolist() == [1, 0]
-    assert own.tokens.tolist() == [[0, 1, STOP, NO_ACTION], [NO_ACTION] * 4]
-    assert own.log_score[0] == 0.5
-    assert np.isnan(own.log_score[1])
-    own.tokens[:] = 7
+    copy = PlanState.copied(given, np.array([False, True]), 2, HORIZON)
+    assert copy.steps.tolist() == [1, 0]
+    assert copy.cursor.tolist() == [1, 0]
+    assert copy.tokens.tolist() == [[0, 1, STOP, NO_ACTION], [NO_ACTION] * 4]
+    assert copy.log_score[0] == 0.5
+    assert np.isnan(copy.log_score[1])
+    copy.tokens[:] = 7
     for part, before in zip(given, two_plans(), strict=True):
         np.testing.assert_array_equal(part, before)
 
 
 def test_one_flag_may_stand_for_all_and_none_for_nothing():
-    assert PlanState.of(two_plans(), np.array([True]), 2, HORIZON).length.tolist() == [0, 0]
-    assert PlanState.of(two_plans(), None, 2, HORIZON).length.tolist() == [3, 2]
-    assert PlanState.of(None, None, 2, HORIZON).length.tolist() == [0, 0]
+    assert PlanState.copied(two_plans(), np.array([True]), 2, HORIZON).length.tolist() == [0, 0]
+    assert PlanState.copied(two_plans(), None, 2, HORIZON).length.tolist() == [3, 2]
+    assert PlanState.copied(None, None, 2, HORIZON).length.tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -76,13 +76,13 @@ def test_one_flag_may_stand_for_all_and_none_for_nothing():
 )
 def test_what_is_no_state_of_these_environments_is_refused(state, message):
     with pytest.raises(ValueError, match=message):
-        PlanState.of(state, None, 2, HORIZON)
+        PlanState.copied(state, None, 2, HORIZON)
 
 
 @pytest.mark.parametrize("state", [None, two_plans()])
 def test_flags_of_other_environments_are_refused(state):
     with pytest.raises(ValueError, match=r"episode_start must be of shape \(2,\), got \(3,\)"):
-        PlanState.of(state, np.zeros(3, dtype=bool), 2, HORIZON)
+        PlanState.copied(state, np.zeros(3, dtype=bool), 2, HORIZON)
 
 
 def test_plans_are_padded_to_the_horizon():

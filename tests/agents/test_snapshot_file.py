@@ -63,9 +63,12 @@ def test_what_comes_back_is_in_memory_of_its_own():
 @pytest.mark.parametrize(
     ("snapshot", "place"),
     [
-        ({"a": {"b": [1, object()]}}, r"snapshot\['a'\]\['b'\]\[1\] is no plain data but a object"),
-        ({"a": {1: 2}}, r"snapshot\['a'\] has a key that is no plain string: 1"),
-        ({"$array": 2}, "has a key"),
+        (
+            {"a": {"b": [1, object()]}},
+            r"snapshot\['a'\]\['b'\]\[1\] must be plain data, got object",
+        ),
+        ({"a": {1: 2}}, r"snapshot\['a'\] must have string keys without a leading \$, got 1"),
+        ({"$array": 2}, "must have string keys"),
         ({"a": np.array([object()])}, "object"),
     ],
 )
@@ -77,5 +80,5 @@ def test_what_is_no_plain_data(snapshot, place):
 def test_damage():
     data = encode({"array": np.arange(100), "number": 1})
     for broken in (b"", data[:20], data[:-1], b"\xff" * 200, data.replace(b"outline", b"0utline")):
-        with pytest.raises(DamagedFileError, match="no snapshot"):
+        with pytest.raises(DamagedFileError, match="not a snapshot"):
             decode(broken)

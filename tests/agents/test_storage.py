@@ -110,7 +110,7 @@ def test_an_agent_of_stable_baselines3_is_told_to_be_one(tmp_path):
 def test_tensors_of_others_are_told_to_be_no_agent(tmp_path):
     path = tmp_path / "agent.safetensors"
     path.write_bytes(save({"a": torch.zeros(1)}))
-    with pytest.raises(AgentFileError, match="it is no saved agent of this library"):
+    with pytest.raises(AgentFileError, match="it is not a saved agent of this library"):
         load_tensors(path)
 
 
@@ -145,9 +145,9 @@ def test_an_oversize_file_is_refused_before_it_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        ([], "no object"),
+        ([], "its header is not a JSON object"),
         ({"policy_kwargs": {"embedding_size": 10**9}}, "embedding_size=1000000000"),
-        ({"policy_kwargs": [1]}, "policy_kwargs are no object"),
+        ({"policy_kwargs": [1]}, "policy_kwargs are not a JSON object"),
     ],
 )
 def test_a_header_that_asks_for_too_much_is_refused(tmp_path, header, message):
