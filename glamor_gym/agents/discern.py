@@ -98,6 +98,7 @@ class DiscernAgent(ReactiveAgent):
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"DiscernPolicy": DiscernPolicy}
+    stores_goals = True
     policy: DiscernPolicy
     settings: DiscernSettings
     replay_buffer: DiscernReplay  # type: ignore[assignment]

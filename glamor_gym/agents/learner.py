@@ -84,6 +84,9 @@ class TrajectoryLearner(OffPolicyAlgorithm):
     data, GLAMOR reads the policy at each step: updates are then waited for, and nothing overlaps.
     """
 
+    stores_goals: ClassVar[bool] = False
+    """Whether the replay stores each episode's goal, too."""
+
     replay_buffer: TrajectoryStore[Any]  # type: ignore[assignment]
     observation_space: spaces.Dict
     action_space: spaces.Discrete
@@ -148,10 +151,12 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             self._adopt_spaces(vec_env.observation_space, vec_env.action_space)
             self.stop_action = last_action_of(vec_env)
             self.horizon = as_integer(horizon_of(vec_env), name="horizon", low=1, high=MOST_STEPS)
-            if self.buffer_size < self.horizon + 1:
+            needed = self.horizon + 1 + self.stores_goals
+            if self.buffer_size < needed:
                 raise ValueError(
-                    f"buffer_size must be at least {self.horizon + 1}, the frames of an episode of "
-                    f"{self.horizon} steps, got {self.buffer_size}"
+                    f"buffer_size must be at least {needed}, for the frames of an episode of "
+                    f"{self.horizon} steps{' and its goal' * self.stores_goals}, "
+                    f"got {self.buffer_size}"
                 )
             self.task_id = task_id_of(vec_env)
             warn_of_a_shorter_limit(vec_env, self.horizon, stacklevel=3)

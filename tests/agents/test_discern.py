@@ -183,6 +183,12 @@ def test_the_target_is_copied_at_its_interval():
     assert torch.equal(q.value.bias, target.value.bias)
 
 
+def test_a_replay_has_room_for_an_episode_and_its_goal():
+    assert make(buffer_size=12).learn(30).replay_buffer.n_trajectories == 1
+    with pytest.raises(ValueError, match="buffer_size must be at least 12, .* and its goal"):
+        make(buffer_size=11)
+
+
 def test_a_value_of_a_single_atom_is_refused():
     with pytest.raises(ValueError, match="n_atoms must be an integer ≥ 2, got 1"):
         make(policy_kwargs={"embedding_size": 32, "n_atoms": 1})

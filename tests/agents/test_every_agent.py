@@ -524,9 +524,10 @@ def test_a_setting_that_there_is_not_is_no_fault_of_the_file(agent_class, traine
 
 
 def test_a_replay_that_holds_no_episode_is_refused_at_once(agent_class):
-    with pytest.raises(ValueError, match="buffer_size must be at least 11"):
-        make(agent_class, buffer_size=10)
-    assert make(agent_class, buffer_size=11).buffer_size == 11
+    least = 11 + agent_class.stores_goals
+    with pytest.raises(ValueError, match=f"buffer_size must be at least {least}"):
+        make(agent_class, buffer_size=least - 1)
+    assert make(agent_class, buffer_size=least).buffer_size == least
 
 
 def test_an_observation_that_no_file_can_tell_of_is_refused(agent_class):
