@@ -185,7 +185,7 @@ def test_the_target_is_copied_at_its_interval():
 
 def test_a_replay_has_room_for_an_episode_and_its_goal():
     assert make(buffer_size=12).learn(30).replay_buffer.n_trajectories == 1
-    with pytest.raises(ValueError, match="buffer_size must be at least 12, .* and its goal"):
+    with pytest.raises(ValueError, match=r"buffer_size must be at least 12, .* and its goal"):
         make(buffer_size=11)
 
 
