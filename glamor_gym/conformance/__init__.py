@@ -1,6 +1,6 @@
-"""Conformance: what agents and environments rely on in each other, as checks with a report.
+"""Conformance: checks of what agents and environments rely on in each other, with a report.
 
-In: somebody's goal environment or agent. Out: what is wrong with it, and how to mend it.
+In: a goal environment or an agent. Out: what is wrong with it, and how to fix it.
 """
 
 from glamor_gym.conformance.agent import AGENT_CHECKS, check_agent

@@ -1,4 +1,4 @@
-"""The table of checks of an agent.
+"""The table of agent checks.
 
 In: an agent with the ``predict`` of Stable-Baselines3, and an environment for it. Out: a
 :class:`~glamor_gym.conformance.report.CheckReport`.
@@ -38,29 +38,30 @@ AGENT_CHECKS: Mapping[str, Callable[[AgentSubject], None]] = MappingProxyType(
         )
     }
 )
-"""Name → check, in the order in which they are made."""
+"""Name → check, in the order in which they are run."""
 
 
 def check_agent(agent: Predictor, env: gym.Env[Any, Any] | str, *, seed: int = 0) -> CheckReport:
-    """Check that an agent keeps what evaluations and training runs rely on.
+    """Check that an agent meets the requirements of evaluations and training runs.
 
-    The agent itself is only asked for actions; learning is tried on a copy, which is saved to a
-    temporary folder and loaded from there.
+    Only ``predict`` and ``save`` are called on the agent itself; learning is tried on a copy, which
+    is loaded from a temporary folder.
 
     Args:
         agent: anything with ``predict(observation, state, episode_start, deterministic)`` as in
             Stable-Baselines3.
-        env: a goal environment with the spaces that the agent is for, or its id. One that is
-            given is reset and stepped, and left open.
-        seed: of the environment, 0 or larger.
+        env: a goal environment with the spaces that the agent was made for, or its id. An
+            environment is reset and stepped, and left open.
+        seed: seed of the environment, 0 or larger.
 
     Returns:
-        The report; nothing is raised for what is wrong with the agent.
+        The report. Faults of the agent are reported there and raise nothing.
 
     Raises:
-        TypeError: `agent` has no ``predict``, `env` is no environment, or `seed` no integer.
-        ValueError: `seed` is negative, the agent was made for other actions, or there is no
-            environment of that id.
+        TypeError: `agent` has no ``predict``, `env` is not an environment or an id, or `seed` is
+            not an integer.
+        ValueError: `seed` is negative, the agent was made for another action space, or no
+            environment can be made by that id.
     """
     if not callable(getattr(agent, "predict", None)):
         raise TypeError(f"agent must have a predict method, got {type(agent).__name__}")

@@ -1,4 +1,4 @@
-"""Checks of randomness: all of it from the seed, none of it from what the process shares."""
+"""Checks of randomness: the seed determines everything, and global generators are not used."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from glamor_gym.conformance.report import CheckFailedError
 def repeats_itself(subject: GoalEnvSubject) -> None:
     """The same seed gives the same goals, observations, rewards and ends, also in later episodes.
 
-    Gymnasium's checker compares one reset and one step; here it is a whole episode and the one
-    after it.
+    Gymnasium's checker compares one reset and one step; this check compares a whole episode and
+    the next one.
 
-    Mend: draw everything, goals included, from ``self.np_random`` and hand a seed drawn from it to
-    the world below.
+    Fix: draw everything, goals included, from ``self.np_random``, and seed the wrapped world with
+    a number drawn from it.
     """
     for number, (first, second) in enumerate(
         zip(subject.recordings, subject.play_two(), strict=True)
@@ -40,12 +40,12 @@ def repeats_itself(subject: GoalEnvSubject) -> None:
 
 
 def leaves_global_randomness_alone(subject: GoalEnvSubject) -> None:
-    """Playing neither draws from nor seeds the random numbers that the whole process shares.
+    """An episode neither draws from nor seeds the global random generators.
 
-    Those of ``random``, of ``numpy.random`` and of PyTorch: an environment that uses them changes
-    what the agent beside it draws.
+    These are those of ``random``, ``numpy.random`` and PyTorch: an environment that uses them
+    changes what the agent draws.
 
-    Mend: use ``self.np_random``.
+    Fix: use ``self.np_random``.
     """
     before = shared_states()
     play(subject.env, subject.random_actions(), seed=subject.seed, most=subject.most_steps)

@@ -1,4 +1,4 @@
-"""Checks of how an episode goes: success told, steps counted, ended by STOP or the horizon."""
+"""Checks of an episode: ``is_success``, the step count, and its end by STOP or the horizon."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ _STEPS_BEFORE_STOP = 2
 def tells_success(subject: GoalEnvSubject) -> None:
     """The info has is_success, a bool, at the reset and at every step.
 
-    It says whether ending now would be a success; evaluation reads it at the last step.
+    It says whether the episode would be a success if it ended now; evaluation reads it at the last
+    step.
 
-    Mend: put ``bool(…)`` into ``info["is_success"]`` in ``reset`` and in ``step``; a NumPy bool is
-    none.
+    Fix: put ``bool(…)`` into ``info["is_success"]`` in ``reset`` and in ``step``; a NumPy bool is
+    not a ``bool``.
     """
     for number, moment in enumerate(subject.moments):
         if "is_success" not in moment.info:
@@ -29,56 +30,66 @@ def tells_success(subject: GoalEnvSubject) -> None:
 def counts_its_steps(subject: GoalEnvSubject) -> None:
     """The entry steps_left is T at the reset and one less after every step.
 
-    STOP may leave it as it was. Mend: count every call of ``step``, and return float32 (1,).
+    STOP may leave it unchanged.
+
+    Fix: count every call of ``step``, and return float32 (1,).
     """
     if "steps_left" not in subject.recordings[0][0].observation:
-        raise NotApplicableError("there is no steps_left in the observation")
+        raise NotApplicableError("the observation has no steps_left")
     if subject.horizon is None:
-        raise NotApplicableError("nothing tells the horizon")
+        raise NotApplicableError("the horizon is unknown")
     for episode in (*subject.recordings, *_stopped(subject)):
         for number, moment in enumerate(episode):
             left = moment.observation["steps_left"].tolist()
             expected = subject.horizon - number
-            # STOP returns the observation before it, with the clock of a world that counts itself.
+            # STOP may return the previous observation, and with it the previous steps_left.
             stopped = subject.stop_action is not None and moment.action == subject.stop_action
             if left not in ([expected], [expected + int(stopped)]):
                 raise CheckFailedError(
-                    f"steps_left is {left} after {number} steps of {subject.horizon}"
+                    f"steps_left is {left} after {number} steps; the horizon is {subject.horizon}"
                 )
 
 
 def ends_at_its_horizon(subject: GoalEnvSubject) -> None:
-    """An episode that nothing ends before is truncated, not terminated, after T steps.
+    """An episode that does not end earlier is truncated, not terminated, after T steps.
 
-    Mend: return ``truncated=True`` from the T-th step; T is the bound of ``steps_left``, the
+    Fix: return ``truncated=True`` from the T-th step; T is the bound of ``steps_left``, the
     attribute ``horizon``, or ``max_episode_steps`` of the registration.
     """
     if subject.horizon is None:
-        raise NotApplicableError("nothing tells the horizon")
+        raise NotApplicableError("the horizon is unknown")
     for episode in subject.recordings:
         last = episode[-1]
         steps = len(episode) - 1
         if not last.over:
-            raise CheckFailedError(f"an episode goes on after {steps} steps of {subject.horizon}")
+            raise CheckFailedError(
+                f"an episode continues after {steps} steps; the horizon is {subject.horizon}"
+            )
         if steps > subject.horizon:
-            raise CheckFailedError(f"an episode took {steps} steps of {subject.horizon}")
+            raise CheckFailedError(
+                f"an episode took {steps} steps; the horizon is {subject.horizon}"
+            )
         if last.truncated and steps < subject.horizon:
-            raise CheckFailedError(f"truncated after {steps} steps of {subject.horizon}")
+            raise CheckFailedError(
+                f"truncated after {steps} steps; the horizon is {subject.horizon}"
+            )
         if last.terminated and last.truncated:
             raise CheckFailedError(f"both terminated and truncated after {steps} steps")
 
 
 def stops(subject: GoalEnvSubject) -> None:
-    """STOP is the last action; it ends the episode at once and leaves the world as it is.
+    """STOP is the last action; it ends the episode at once and does not change the world.
 
-    Mend: wrap the world in ``glamor_gym.wrappers.StopAction``.
+    Fix: wrap the world in ``glamor_gym.wrappers.StopAction``.
     """
     if subject.stop_action is None:
-        raise NotApplicableError("there is no STOP; agents put the wrapper StopAction around it")
+        raise NotApplicableError("the environment has no STOP; agents add one with StopAction")
     if not subject.env.action_space.contains(subject.stop_action) or (
         subject.env.action_space.contains(subject.stop_action + 1)
     ):
-        raise CheckFailedError(f"STOP is {subject.stop_action} of {subject.env.action_space}")
+        raise CheckFailedError(
+            f"STOP is {subject.stop_action}, which is not the last of {subject.env.action_space}"
+        )
     for episode in _stopped(subject):
         before, after = episode[-2:]
         if after.truncated or not after.terminated:
@@ -93,30 +104,34 @@ def stops(subject: GoalEnvSubject) -> None:
 
 
 def takes_goals_by_number(subject: GoalEnvSubject) -> None:
-    """An environment with a list of goals takes the k-th at ``reset(options={"goal": k})``.
+    """With a list of goals, ``reset(options={"goal": k})`` selects the k-th goal.
 
-    That is how an evaluation sends every agent to the same goals.
+    This is how evaluation gives every agent the same goals.
 
-    Mend: read ``options["goal"]`` in ``reset`` and leave the random choice to where it is missing.
+    Fix: read ``options["goal"]`` in ``reset``, and choose at random only if it is missing.
     """
     if not subject.env.has_wrapper_attr("goals"):
-        raise NotApplicableError("there is no list of goals")
+        raise NotApplicableError("the environment has no list of goals")
     goals = subject.env.get_wrapper_attr("goals")
     for number in {0, len(goals) - 1}:
         options = {"goal": number}
         first, info = subject.env.reset(seed=subject.seed, options=options)
         again, _ = subject.env.reset(seed=subject.seed, options=options)
         if not np.array_equal(first["desired_goal"], again["desired_goal"]):
-            raise CheckFailedError(f"goal {number} looks different with the same seed")
+            raise CheckFailedError(
+                f"desired_goal of goal {number} differs between two resets with the same seed"
+            )
         labels, goal = info.get("goal_labels"), goals[number]
-        # Success may be judged by labels one step after the picture, as the authors' code does.
+        # Success may depend on the labels one step after the picture, as in the authors' code.
         known = [dict(some) for some in (goal.labels, goal.lagged_labels) if some is not None]
         if labels and known and labels not in known:
-            raise CheckFailedError(f"goal {number} came with the labels {labels}")
+            raise CheckFailedError(
+                f"goal_labels of goal {number} are {labels}, expected one of {known}"
+            )
 
 
 def _stopped(subject: GoalEnvSubject) -> list[Episode]:
-    """Play an episode that is stopped at once, and one that is stopped after some steps."""
+    """Play an episode that is stopped at once, and one that is stopped after a few steps."""
     if subject.stop_action is None:
         return []
     episodes = []
@@ -124,6 +139,6 @@ def _stopped(subject: GoalEnvSubject) -> list[Episode]:
         choose = subject.random_actions()
         actions = [*map(choose, range(steps)), subject.stop_action]
         episode = play(subject.env, actions.__getitem__, seed=subject.seed, most=len(actions))
-        if episode[-1].action == subject.stop_action:  # the world may have ended it before
+        if episode[-1].action == subject.stop_action:  # the world may have ended it earlier
             episodes.append(episode)
     return episodes

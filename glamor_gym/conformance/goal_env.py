@@ -1,4 +1,4 @@
-"""The table of checks of a goal environment.
+"""The table of goal-environment checks.
 
 In: an environment. Out: a :class:`~glamor_gym.conformance.report.CheckReport`.
 """
@@ -49,25 +49,26 @@ GOAL_ENV_CHECKS: Mapping[str, Callable[[GoalEnvSubject], None]] = MappingProxyTy
         )
     }
 )
-"""Name → check, in the order in which they are made."""
+"""Name → check, in the order in which they are run."""
 
 
 def check_goal_env(env: gym.Env[Any, Any], *, seed: int = 0) -> CheckReport:
-    """Check that a goal environment keeps what agents, replays and evaluations rely on.
+    """Check that a goal environment meets the requirements of agents, replays and evaluations.
 
-    Gymnasium's and Stable-Baselines3's own checkers are part of it; the other checks are for what
-    they let pass. Those for STOP, ``steps_left``, labels and the like are skipped where the
-    environment has nothing of the kind, those for vectors where it was not made by ``gym.make``.
+    This includes the checkers of Gymnasium and Stable-Baselines3; the other checks cover what these
+    do not. Checks of optional features (STOP, ``steps_left``, labels, …) are skipped if the
+    environment does not have them, and checks of specs, closing and vector environments if it was
+    not made by ``gym.make``.
 
     Args:
-        env: the environment, with whatever wraps it. It is reset and stepped, and left open.
-        seed: of resets and actions, 0 or larger.
+        env: the environment, wrappers included. It is reset and stepped, and left open.
+        seed: seed of resets and actions, 0 or larger.
 
     Returns:
-        The report; nothing is raised for what is wrong with the environment.
+        The report. Faults of the environment are reported there and raise nothing.
 
     Raises:
-        TypeError: `env` is no Gymnasium environment, or `seed` no integer.
+        TypeError: `env` is not a Gymnasium environment, or `seed` is not an integer.
         ValueError: `seed` is negative.
     """
     if not isinstance(env, gym.Env):

@@ -1,4 +1,4 @@
-"""Checks of ``save``, ``load`` and ``learn``, on a copy of the agent that was written to a file."""
+"""Checks of ``save``, ``load`` and ``learn``, on a copy of the agent loaded from a file."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ _STEPS = 8
 def comes_back_from_its_file(subject: AgentSubject) -> None:
     """An agent that was saved and loaded chooses the same deterministic actions.
 
-    Mend: keep in the file whatever acting depends on, averaged weights and planner settings
-    included.
+    Fix: save everything that actions depend on, averaged weights and planner settings included.
     """
     with _copy(subject) as copied:
         before = subject.act(subject.batch)
         after = AgentSubject(copied, subject.env, subject.seed).act(subject.batch)
     if not np.array_equal(before, after):
-        raise CheckFailedError(f"it chose {before.tolist()}, the loaded one {after.tolist()}")
+        raise CheckFailedError(
+            f"the agent chose {before.tolist()}, the loaded copy {after.tolist()}"
+        )
 
 
 def goes_on_learning(subject: AgentSubject) -> None:
-    """``learn(n, reset_num_timesteps=False)`` goes on from where it was, for n steps or more.
+    """``learn(n, reset_num_timesteps=False)`` continues, for n steps or more.
 
-    Agents that learn from whole rollouts take as many steps as those have.
+    Agents that learn from whole rollouts may take more than n.
 
-    Mend: add to ``num_timesteps`` instead of starting it at 0.
+    Fix: add to ``num_timesteps`` instead of resetting it to 0.
     """
     if not callable(getattr(subject.agent, "learn", None)):
         raise NotApplicableError("the agent has no learn")
@@ -44,13 +45,13 @@ def goes_on_learning(subject: AgentSubject) -> None:
             copied.learn(_STEPS, reset_num_timesteps=False)
             if copied.num_timesteps < before + _STEPS:
                 raise CheckFailedError(
-                    f"{_STEPS} steps after {before} were counted as {copied.num_timesteps}"
+                    f"num_timesteps is {copied.num_timesteps} after {_STEPS} steps from {before}"
                 )
 
 
 @contextmanager
 def _copy(subject: AgentSubject) -> Iterator[Any]:
-    """Load what the agent saves."""
+    """Save the agent to a temporary folder, and yield a copy loaded from there."""
     agent = subject.agent
     if not (callable(getattr(agent, "save", None)) and callable(getattr(agent, "load", None))):
         raise NotApplicableError("the agent has no save and load")

@@ -1,4 +1,4 @@
-"""Checks of what can be done with a registered environment: kept, sent, made many of, closed."""
+"""Checks of registered environments: serialising the spec, making vectors, closing."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ _N_ENVS = 2
 
 
 def is_described_by_json(subject: GoalEnvSubject) -> None:
-    """The spec survives JSON, so that a run can be written down and made again.
+    """The spec can be saved as JSON and restored, so that a run can be recorded and repeated.
 
-    Mend: register a string ``"module:name"`` as entry point and keyword arguments that JSON can
-    hold; give wrappers ``RecordConstructorArgs``.
+    Fix: register a string ``"module:name"`` as entry point, and only keyword arguments that JSON
+    can represent; make wrappers inherit from ``RecordConstructorArgs``.
     """
     spec = _spec(subject)
     again = EnvSpec.from_json(spec.to_json())
-    if again.to_json() != spec.to_json():  # a tuple is as good as the list that comes back
-        raise CheckFailedError(f"the spec comes back from JSON as {again}")
+    if again.to_json() != spec.to_json():  # compared as JSON, as tuples come back as lists
+        raise CheckFailedError(f"the spec restored from JSON is {again}")
 
 
 def can_be_sent_to_a_worker(subject: GoalEnvSubject) -> None:
-    """The spec survives pickling, so that a worker process can make the environment.
+    """The spec can be pickled, so that a worker process can make the environment.
 
-    Mend: no lambdas or open files among the keyword arguments.
+    Fix: use no lambdas or open files as keyword arguments.
     """
     spec = _spec(subject)
     again = pickle.loads(pickle.dumps(spec))
     if again != spec:
-        raise CheckFailedError(f"the spec comes back from pickling as {again}")
+        raise CheckFailedError(f"the spec restored from a pickle is {again}")
 
 
 def is_the_same_in_a_vector(subject: GoalEnvSubject) -> None:
-    """``gym.make_vec`` gives frame for frame what single environments with its seeds give.
+    """``gym.make_vec`` returns the same, step by step, as single environments with the same seeds.
 
-    The last observation of an episode is compared too: a vector that resets by itself may return
-    the next episode's first in its place.
+    The last observation of an episode is compared too: a vector environment with autoreset may
+    return the first observation of the next episode in its place.
 
-    Mend: where there is a vector entry point, keep it in step with the single one; with
-    ``AutoresetMode.SAME_STEP`` put the last observation into ``infos["final_obs"]``.
+    Fix: make the vector entry point, if there is one, behave like the single one; with
+    ``AutoresetMode.SAME_STEP``, put the last observation into ``infos["final_obs"]``.
     """
     spec = _spec(subject)
     if spec.additional_wrappers:
-        raise NotApplicableError("the environment was wrapped after it was made")
+        raise NotApplicableError("the environment was wrapped after gym.make")
     choose = subject.random_actions()
     actions = [choose(step) for step in range(subject.most_steps)]
     singles = []
@@ -90,9 +90,9 @@ def is_the_same_in_a_vector(subject: GoalEnvSubject) -> None:
 
 
 def can_be_closed_twice(subject: GoalEnvSubject) -> None:
-    """Closing ends what was opened, and closing again does nothing.
+    """The environment can be closed, and closing it again does nothing.
 
-    Mend: remember in ``close`` that it was done.
+    Fix: make ``close`` return at once if the environment is closed already.
     """
     env = _spec(subject).make()
     env.reset(seed=subject.seed)
@@ -103,5 +103,5 @@ def can_be_closed_twice(subject: GoalEnvSubject) -> None:
 def _spec(subject: GoalEnvSubject) -> EnvSpec:
     spec = subject.env.spec
     if spec is None:
-        raise NotApplicableError("it was not made by gym.make, so that it has no spec")
+        raise NotApplicableError("the environment was not made by gym.make, so it has no spec")
     return spec

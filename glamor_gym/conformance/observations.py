@@ -1,4 +1,4 @@
-"""Checks of what an environment shows: goals, spaces, arrays of its own, nothing private."""
+"""Checks of observations: goals, spaces, memory ownership, and no labels."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from glamor_gym.conformance.recording import GOAL_KEYS, GoalEnvSubject, Moment
 from glamor_gym.conformance.report import CheckFailedError, NotApplicableError
 
 _FEW_STEPS = 5
-_FEWEST_VALUES = 3  # a label that takes fewer values may equal an entry by chance
+_FEWEST_VALUES = 3  # a label with fewer distinct values may equal an entry by chance
 
 
 def has_goals(subject: GoalEnvSubject) -> None:
     """Observations are a Dict with observation, achieved_goal and desired_goal, all of them Boxes.
 
-    Both goals have one space, so that the one can be compared with, and put in place of, the other.
+    Both goals have the same space, so that they can be compared and one can replace the other.
 
-    Mend: return ``spaces.Dict`` with these three keys; give both goals the same Box.
+    Fix: use a ``spaces.Dict`` with these three keys; give both goals the same Box.
     """
     space = subject.env.observation_space
     if not isinstance(space, spaces.Dict):
@@ -39,23 +39,23 @@ def has_goals(subject: GoalEnvSubject) -> None:
 def can_be_played(subject: GoalEnvSubject) -> None:
     """Two episodes of random actions can be played one after the other.
 
-    Mend: see the error; every action of the action space has to be allowed at every step.
+    Fix: see the error; every action of the action space must be allowed at every step.
     """
-    _ = subject.recordings  # they are played when first looked at: what that raises is the finding
+    _ = subject.recordings  # plays the episodes; whatever this raises is reported
 
 
 def stays_in_its_space(subject: GoalEnvSubject) -> None:
     """Every entry of every observation has the shape, dtype and bounds of its space, and no NaN.
 
-    Mend: cast and clip what ``reset`` and ``step`` return, also at the last step of an episode.
+    Fix: cast and clip what ``reset`` and ``step`` return, also at the last step of an episode.
     """
     space = subject.env.observation_space
     assert isinstance(space, spaces.Dict)
     for number, moment in enumerate(subject.moments):
         if moment.observation.keys() != space.spaces.keys():
             raise CheckFailedError(
-                f"moment {number} has the keys {sorted(moment.observation)}, "
-                f"the space {sorted(space.spaces)}"
+                f"observation {number} has the keys {sorted(moment.observation)}, "
+                f"its space {sorted(space.spaces)}"
             )
         for key, box in space.spaces.items():
             entry = moment.observation[key]
@@ -66,12 +66,12 @@ def stays_in_its_space(subject: GoalEnvSubject) -> None:
 
 
 def hands_out_fresh_arrays(subject: GoalEnvSubject) -> None:
-    """Arrays belong to whoever got them: no two share memory, and writing to one alters no other.
+    """Returned arrays share no memory, and writing to one has no effect on later ones.
 
-    A replay that keeps an array which the next step overwrites learns from the wrong moment, and
-    nothing says so.
+    If a step overwrites an array that a replay has stored, the agent silently learns from the wrong
+    observation.
 
-    Mend: return copies of buffers, of cached goals, and of slices of one another.
+    Fix: return copies of buffers, of cached goals, and of slices of other entries.
     """
     for episode in subject.recordings:
         for moment in episode:
@@ -80,7 +80,9 @@ def hands_out_fresh_arrays(subject: GoalEnvSubject) -> None:
             _refuse_shared(before, after)
         for number, moment in enumerate(episode):
             if key := _difference(moment.observation, moment.held):
-                raise CheckFailedError(f"{key!r} of moment {number} was changed by a later step")
+                raise CheckFailedError(
+                    f"{key!r} of observation {number} was changed by a later step"
+                )
     choose = subject.random_actions()
     observation, _ = subject.env.reset(seed=subject.seed)
     for step, undisturbed in enumerate(subject.recordings[0][1 : _FEW_STEPS + 1]):
@@ -90,14 +92,14 @@ def hands_out_fresh_arrays(subject: GoalEnvSubject) -> None:
         observation, *_ = subject.env.step(choose(step))
         if key := _difference(undisturbed.observation, observation):
             raise CheckFailedError(
-                f"{key!r} is another after step {step + 1} if arrays returned before are written to"
+                f"writing to the arrays returned earlier changes {key!r} after step {step + 1}"
             )
 
 
 def keeps_its_goal(subject: GoalEnvSubject) -> None:
     """The desired goal stays the same from the reset to the end of the episode.
 
-    Mend: choose the goal in ``reset`` only.
+    Fix: choose the goal in ``reset`` only.
     """
     for number, (before, after) in enumerate(subject.steps):
         first, then = (moment.observation["desired_goal"] for moment in (before, after))
@@ -106,13 +108,13 @@ def keeps_its_goal(subject: GoalEnvSubject) -> None:
 
 
 def hides_its_labels(subject: GoalEnvSubject) -> None:
-    """No label of the info is a number in the observation: labels are what agents are judged by.
+    """No label of the info appears as a number in the observation: labels are for evaluation only.
 
-    Mend: leave the entity labels in ``info`` and show what a camera would show.
+    Fix: return entity labels only in ``info``; observations show what a camera would show.
     """
     tables = [moment.info.get("labels") for moment in subject.moments]
     if not all(tables):
-        raise NotApplicableError("info holds no labels")
+        raise NotApplicableError("the info has no labels")
     for key in subject.recordings[0][0].observation:
         values = np.array([np.ravel(moment.observation[key]) for moment in subject.moments])
         if not np.issubdtype(values.dtype, np.floating):
@@ -126,7 +128,11 @@ def hides_its_labels(subject: GoalEnvSubject) -> None:
 
 
 def _refuse_shared(one: Moment, other: Moment) -> None:
-    """Raise where two entries, of one moment or of two, lie in the same memory."""
+    """Raise if two entries, of the same observation or of two, share memory.
+
+    Raises:
+        CheckFailedError: two entries share memory.
+    """
     entries = list(one.held.items())
     pairs = (
         combinations(entries, 2)
@@ -135,10 +141,12 @@ def _refuse_shared(one: Moment, other: Moment) -> None:
     )
     for (key, array), (other_key, other_array) in pairs:
         if np.shares_memory(array, other_array):
-            when = "in one moment" if one is other else "and a moment later"
-            raise CheckFailedError(f"{key!r} and {other_key!r} share memory {when}")
+            where = "same" if one is other else "next"
+            raise CheckFailedError(
+                f"{key!r} shares memory with {other_key!r} of the {where} observation"
+            )
 
 
 def _difference(one: dict[str, NDArray[Any]], other: dict[str, NDArray[Any]]) -> str:
-    """Return the first key under which two observations differ; an empty string if none."""
+    """Return the first key at which two observations differ; an empty string if they are equal."""
     return next((key for key in one if not np.array_equal(one[key], other[key])), "")

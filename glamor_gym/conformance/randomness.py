@@ -1,4 +1,4 @@
-"""The random generators that everything in a process shares, to be watched while others work."""
+"""The states of the global random generators, to be compared before and after a call."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 
 
 def shared_states() -> dict[str, object]:
-    """Return the states of the process's random generators, as values that can be compared."""
-    kind, keys, *rest = np.random.get_state()  # noqa: NPY002  (it is this one that is watched)
+    """Return the states of the global random generators, as values that can be compared."""
+    kind, keys, *rest = np.random.get_state()  # noqa: NPY002  (the global generator is meant)
     return {
         "random": random.getstate(),
         "numpy.random": (kind, np.asarray(keys).tobytes(), *rest),

@@ -1,7 +1,7 @@
-"""Episodes played once and looked at by many checks.
+"""Episodes that are played once and used by many checks.
 
-In: a goal environment. Out: what it returned at each moment, as it was then (a copy) and as the
-arrays are that it handed out.
+In: a goal environment. Out: what it returned at each time step, both as a copy made at once and as
+the returned arrays themselves.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from glamor_gym.vector.sb3 import horizon_of
 GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
 
 MOST_STEPS = 1_000
-"""How long an episode is waited for where nothing tells its horizon."""
+"""Maximum number of steps to play if the horizon is unknown."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Moment:
     """What an environment returned from one reset or step.
 
     Attributes:
-        action: what was done before it; None at a reset.
-        observation: a copy made at once.
-        held: the observation itself, with the arrays as the environment handed them out.
+        action: the action of the step; None at a reset.
+        observation: a copy of the observation, made at once.
+        held: the observation itself, with the arrays that the environment returned.
         reward: 0.0 at a reset.
         terminated: False at a reset.
         truncated: False at a reset.
-        info: a copy.
+        info: a copy of the info.
     """
 
     action: Any
@@ -61,7 +61,7 @@ Choice = Callable[[int], Any]
 
 
 def play(env: gym.Env[Any, Any], choose: Choice, *, seed: int | None, most: int) -> Episode:
-    """Play one episode until it ends, for at most so many steps."""
+    """Play one episode until it ends, for at most `most` steps."""
     observation, info = env.reset(seed=seed)
     episode = [_moment(None, observation, 0.0, False, False, info)]
     while not episode[-1].over and len(episode) <= most:
@@ -78,11 +78,11 @@ def _moment(
 
 
 class GoalEnvSubject:
-    """A goal environment under examination.
+    """A goal environment to be checked.
 
     Args:
-        env: the environment, with whatever wraps it. It is reset and stepped, never closed.
-        seed: of the resets and of the actions.
+        env: the environment, wrappers included. It is reset and stepped, never closed.
+        seed: seed of the resets and of the actions.
     """
 
     def __init__(self, env: gym.Env[Any, Any], seed: int = 0) -> None:
@@ -91,7 +91,7 @@ class GoalEnvSubject:
 
     @cached_property
     def stop_action(self) -> int | None:
-        """Number of its STOP action; None where it has none."""
+        """Index of its STOP action; None if it has none."""
         if not self.env.has_wrapper_attr("stop_action"):
             return None
         told = self.env.get_wrapper_attr("stop_action")
@@ -99,12 +99,12 @@ class GoalEnvSubject:
 
     @property
     def time_limit(self) -> int | None:
-        """Number of steps after which Gymnasium ends an episode, by the registration."""
+        """Number of steps after which Gymnasium truncates an episode; None if it does not."""
         return None if self.env.spec is None else self.env.spec.max_episode_steps
 
     @cached_property
     def horizon(self) -> int | None:
-        """T, as agents find it out; None where nothing tells it."""
+        """T, as agents determine it; None if it is unknown."""
         try:
             return horizon_of(DummyVecEnv([lambda: self.env]))
         except ValueError:
@@ -112,32 +112,32 @@ class GoalEnvSubject:
 
     @cached_property
     def recordings(self) -> tuple[Episode, Episode]:
-        """Two episodes of random actions without STOP: a seeded one, and the one after it."""
+        """Two episodes of random actions without STOP: a seeded one and the next one."""
         return self.play_two()
 
     @property
     def moments(self) -> Iterator[Moment]:
-        """All moments of the recordings."""
+        """All time steps of the recordings."""
         return (moment for episode in self.recordings for moment in episode)
 
     @property
     def steps(self) -> Iterator[tuple[Moment, Moment]]:
-        """All pairs (before, after) of one step of the recordings."""
+        """All pairs (before, after) of consecutive time steps of the recordings."""
         return (pair for episode in self.recordings for pair in pairwise(episode))
 
     def play_two(self) -> tuple[Episode, Episode]:
-        """Play a seeded episode and the one after it; the same at every call."""
+        """Play a seeded episode and the next one; every call takes the same actions."""
         choose = self.random_actions()
         first = play(self.env, choose, seed=self.seed, most=self.most_steps)
         return first, play(self.env, choose, seed=None, most=self.most_steps)
 
     @property
     def most_steps(self) -> int:
-        """How long an episode is waited for: some steps longer than it may take."""
+        """Maximum number of steps to play: a few more than the horizon."""
         return MOST_STEPS if self.horizon is None else self.horizon + 2
 
     def random_actions(self) -> Choice:
-        """Return a source of random actions other than STOP, which starts anew at every call."""
+        """Return a newly seeded source of random actions other than STOP."""
         space = copy.deepcopy(self.env.action_space)
         space.seed(self.seed)
         if self.stop_action is None or not isinstance(space, spaces.Discrete):

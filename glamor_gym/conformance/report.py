@@ -1,7 +1,8 @@
-"""What came of checking: a table of checks and their subject in, a report out.
+"""Run checks and report the outcome.
 
-A check is a function of one subject that raises where something is wrong. The first line of its
-docstring says what holds when it passes; what stands after ``Mend:`` says how to make it hold.
+In: a table of checks and their subject. Out: a report. A check is a function of one subject that
+raises if something is wrong. The first line of its docstring is the claim, which holds if the check
+passes; the text after ``Fix:`` says how to make it hold.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _MOST_CHARACTERS = 600
 
 
 class CheckFailedError(Exception):
-    """What a check looks at is not as it should be; the message says what was found."""
+    """A check failed; the message says what was found."""
 
 
 class NotApplicableError(Exception):
@@ -31,14 +32,14 @@ class NotApplicableError(Exception):
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What came of one check.
+    """The outcome of one check.
 
     Attributes:
-        name: of the check.
-        status: ``"pass"``, ``"fail"``, or ``"skip"`` where it does not apply.
-        claim: what holds when it passes.
+        name: name of the check.
+        status: ``"pass"``, ``"fail"``, or ``"skip"`` if it does not apply.
+        claim: what holds if the check passes.
         detail: what was found: the fault, the reason for skipping, or warnings.
-        mend: how to make the claim hold.
+        mend: how to fix the subject, so that the claim holds.
     """
 
     name: str
@@ -50,11 +51,11 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What came of all checks of one environment or agent.
+    """The outcomes of all checks of one environment or agent.
 
     Attributes:
-        subject: what was checked, in words.
-        results: one for each check, in the order in which they were made.
+        subject: name of the environment or agent.
+        results: one result per check, in the order in which they were run.
     """
 
     subject: str
@@ -71,7 +72,7 @@ class CheckReport:
         return tuple(result.name for result in self.results if result.status == "fail")
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the report as values that JSON can hold."""
+        """Return the report as values that JSON can represent."""
         return {
             "subject": self.subject,
             "passed": self.passed,
@@ -83,7 +84,7 @@ class CheckReport:
         for result in self.results:
             lines.append(f"{result.status:5}{result.name}: {result.detail or result.claim}")
             if result.status == "fail":
-                lines.append(f"     mend: {result.mend}")
+                lines.append(f"     fix: {result.mend}")
         return "\n".join(lines)
 
 
@@ -94,20 +95,20 @@ def run_checks(
     *,
     foundations: Collection[str] = (),
 ) -> CheckReport:
-    """Make every check of a table.
+    """Run every check of a table.
 
     Args:
-        name: what the subject is called in the report.
+        name: name of the subject in the report.
         subject: what is checked.
         checks: name → check.
-        foundations: checks without which the ones after them say nothing: they are skipped where
-            one of these fails.
+        foundations: names of checks that later ones rely on: if one of them fails, all checks
+            after it are skipped.
     """
     results: list[CheckResult] = []
     missing = ""
     for check_name, check in checks.items():
         if missing:
-            result = _result(check_name, check, "skip", f"says nothing while {missing} fails")
+            result = _result(check_name, check, "skip", f"not run, because {missing} failed")
         else:
             result = _carry_out(check_name, check, subject)
         if result.status == "fail" and check_name in foundations:
@@ -133,7 +134,7 @@ def _carry_out(name: str, check: Callable[[Subject], None], subject: Subject) ->
 
 def _result(name: str, check: Callable[[Any], None], status: Status, detail: str) -> CheckResult:
     claim, _, rest = (inspect.getdoc(check) or "").partition("\n")
-    mend = " ".join(rest.partition("Mend:")[2].split())
+    mend = " ".join(rest.partition("Fix:")[2].split())
     detail = " ".join(_COLOURS.sub("", detail).split())
     if len(detail) > _MOST_CHARACTERS:
         detail = f"{detail[:_MOST_CHARACTERS]} …"

@@ -1,6 +1,6 @@
 """Checks of ``compute_reward``, ``compute_terminated`` and ``compute_truncated``.
 
-Hindsight relabelling calls them on ``env.unwrapped`` with batches of goals from a replay.
+Hindsight relabelling calls them on ``env.unwrapped``, with batches of goals from a replay buffer.
 """
 
 from __future__ import annotations
@@ -16,42 +16,42 @@ METHODS = ("compute_reward", "compute_terminated", "compute_truncated")
 
 
 def computes_rewards_unwrapped(subject: GoalEnvSubject) -> None:
-    """The compute methods are those of ``env.unwrapped``, and compute_reward is among them.
+    """The compute methods are methods of ``env.unwrapped``, and compute_reward is among them.
 
-    Stable-Baselines3's checker and its ``HerReplayBuffer`` look there; on a wrapper the methods
-    are passed over without a word.
+    Stable-Baselines3's checker and ``HerReplayBuffer`` look for them there, and silently ignore
+    those of a wrapper.
 
-    Mend: make the goal environment a ``gymnasium.Env`` of its own around the world, rather than a
+    Fix: make the goal environment a ``gymnasium.Env`` that contains the world, not a
     ``gymnasium.Wrapper``.
     """
     for method in METHODS:
         if not hasattr(subject.env.unwrapped, method):
             if subject.env.has_wrapper_attr(method):
-                raise CheckFailedError(f"{method} is a wrapper's method")
+                raise CheckFailedError(f"{method} is a method of a wrapper, not of env.unwrapped")
             if method == "compute_reward":
-                raise CheckFailedError("there is no compute_reward")
+                raise CheckFailedError("env.unwrapped has no compute_reward")
 
 
 def rewards_as_computed(subject: GoalEnvSubject) -> None:
-    """The reward of every step is what compute_reward says of its goals and its info.
+    """The reward of every step is what compute_reward returns for its goals and info.
 
-    Mend: call ``compute_reward`` in ``step``; keep in ``info`` whatever else it needs.
+    Fix: call ``compute_reward`` in ``step``; put everything else that it needs into ``info``.
     """
     _compare(subject, "compute_reward", lambda moment: moment.reward)
 
 
 def terminates_as_computed(subject: GoalEnvSubject) -> None:
-    """A step terminates where compute_terminated says so.
+    """A step terminates if and only if compute_terminated returns True for it.
 
-    Mend: call ``compute_terminated`` in ``step``; keep in ``info`` whatever it needs.
+    Fix: call ``compute_terminated`` in ``step``; put everything else that it needs into ``info``.
     """
     _compare(subject, "compute_terminated", lambda moment: moment.terminated)
 
 
 def truncates_as_computed(subject: GoalEnvSubject) -> None:
-    """A step is truncated where compute_truncated says so, or by Gymnasium's own time limit.
+    """A step is truncated if compute_truncated returns True for it, or by Gymnasium's time limit.
 
-    Mend: call ``compute_truncated`` in ``step``; keep in ``info`` whatever it needs.
+    Fix: call ``compute_truncated`` in ``step``; put everything else that it needs into ``info``.
     """
     _compare(
         subject, "compute_truncated", lambda moment: moment.truncated, except_at=subject.time_limit
@@ -59,11 +59,11 @@ def truncates_as_computed(subject: GoalEnvSubject) -> None:
 
 
 def computes_batches(subject: GoalEnvSubject) -> None:
-    """The compute methods give for a batch what they give one by one, as an array (B,).
+    """The compute methods return for a batch what they return for single goals, as an array (B,).
 
-    Half of the desired goals are replaced by what was achieved, as hindsight relabelling does.
+    Half of the desired goals are replaced by the achieved ones, as in hindsight relabelling.
 
-    Mend: compare along the last axes, ``(achieved == desired).all(axis=…)``, and read one info a
+    Fix: compare along the last axes, ``(achieved == desired).all(axis=…)``, and read one info per
     row.
     """
     moments = [moment for moment in subject.moments if moment.action is not None]
@@ -84,7 +84,9 @@ def computes_batches(subject: GoalEnvSubject) -> None:
         single = [compute(achieved[row], desired[row], infos[row]) for row in range(len(moments))]
         if wrong := np.flatnonzero(batch != np.array(single)).tolist():
             row = wrong[0]
-            raise CheckFailedError(f"{method} is {single[row]} alone, {batch[row]} in a batch")
+            raise CheckFailedError(
+                f"{method} returns {single[row]} for one step, {batch[row]} in a batch"
+            )
 
 
 def _compare(
@@ -98,7 +100,7 @@ def _compare(
             said = compute(*_arguments(moment))
             if said != returned(moment) and step != except_at:
                 raise CheckFailedError(
-                    f"step {step} returned {returned(moment)}, {method} says {said}"
+                    f"step {step} returned {returned(moment)}, {method} returns {said}"
                 )
 
 

@@ -1,4 +1,4 @@
-"""What Gymnasium and Stable-Baselines3 check themselves."""
+"""The environment checkers of Gymnasium and Stable-Baselines3."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from glamor_gym.conformance.recording import GoalEnvSubject
 
 
 def gymnasium_passes(subject: GoalEnvSubject) -> None:
-    """Gymnasium's own checker finds nothing wrong.
+    """Gymnasium's checker finds no fault.
 
-    It tries spaces, seeding, the forms of what is returned, rendering in every mode, and closing.
+    It checks spaces, seeding, the types of return values, rendering in every mode, and closing.
 
-    Mend: what its message says; see ``gymnasium.utils.env_checker.check_env``.
+    Fix: follow its message; see ``gymnasium.utils.env_checker.check_env``.
     """
     gymnasium_checker.check_env(subject.env.unwrapped)
 
 
 def sb3_passes(subject: GoalEnvSubject) -> None:
-    """Stable-Baselines3's own checker finds nothing wrong.
+    """Stable-Baselines3's checker finds no fault.
 
-    It tries whether its agents can use spaces, observations and rewards.
+    It checks that its agents can use the spaces, observations and rewards.
 
-    Mend: what its message says; see ``stable_baselines3.common.env_checker.check_env``.
+    Fix: follow its message; see ``stable_baselines3.common.env_checker.check_env``.
     """
-    with contextlib.redirect_stdout(io.StringIO()):  # it tells what it takes the environment for
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints the kind of environment it found
         sb3_checker.check_env(subject.env.unwrapped)

@@ -1,7 +1,7 @@
-"""The fixed goals of a task, with the environments in which agents are sent to them.
+"""The evaluation environments of a task, and the episodes that every agent plays in them.
 
-In: the id of a goal environment, how often each goal is tried and from which seed. Out: for every
-agent that plays, its episodes, from the same starts as every other agent's.
+In: the id of a goal environment, the number of episodes per goal and a seed. Out: the episodes of
+each agent; all agents get the same starts.
 """
 
 from __future__ import annotations
@@ -29,35 +29,39 @@ from glamor_gym.types import Goal
 from glamor_gym.wrappers.goal_rules import as_labels
 
 MOST_REPEATS = 100_000
-"""Most episodes for each goal."""
+"""Maximum number of episodes per goal."""
 
 
 class Arena:
-    """A context manager that makes the environments, and closes them at its end.
+    """The evaluation environments of one task and its list of episodes; a context manager.
+
+    The environments are made at once and closed on exit.
 
     Args:
-        id: a registered goal environment, e.g. ``"glamor/Pong-v0"``, or ``"Pong"`` for short.
+        id: id of a registered goal environment, e.g. ``"glamor/Pong-v0"``, or its short name,
+            e.g. ``"Pong"``.
         goals: which goals, as in ``gym.make``.
-        episodes_per_goal: how often each goal is tried, at least once.
-        seed: from which the start of each episode is derived, 0 or larger.
-        n_envs: how many environments run side by side, at least 1; no more are made than there
-            are episodes.
+        episodes_per_goal: number of episodes per goal, from 1 to :data:`MOST_REPEATS`.
+        seed: seed from which the start of each episode is derived, 0 or larger.
+        n_envs: number of environments to step in parallel, at least 1; no more are made than
+            there are episodes.
         env_kwargs: further keyword arguments of ``gym.make``.
-        progress_bar: whether each agent's play is shown on stderr.
+        progress_bar: whether to show the progress of each agent on stderr.
 
     Attributes:
-        task: the id in full.
+        task: the full id.
         errands: the episodes that each agent plays, goal by goal.
-        ranges: label → feasible range, by which success is judged.
-        goals: which goals they are, in one word: ``"eval"``, ``"held-out"``, … or the name of a
-            goal set's file.
-        goals_hash: hash of the goal set whose evaluation or training goals they are; of others,
-            those held out among them, SHA-256 of the goals themselves.
-        env_kwargs: the further keyword arguments, as JSON would keep them.
-        stop_action: index of STOP; the world's actions are below it.
+        ranges: label → feasible range, from which the tolerance of success is computed.
+        goals: which goals these are: ``"eval"``, ``"held-out"``, … or the name of a goal-set file.
+        goals_hash: hash of the goal set if these are its evaluation or training goals; otherwise
+            (held-out goals included) SHA-256 of the goals themselves.
+        env_kwargs: the further keyword arguments, as JSON stores them.
+        stop_action: index of STOP; the world's actions have the indices below it.
 
     Raises:
-        ValueError: `id` is unknown or no goal environment, or a number is too small.
+        ValueError: `id` is unknown or is not a goal environment, it cannot be made with `goals`
+            and `env_kwargs`, or a number is out of range.
+        TypeError: `env_kwargs` is not a mapping, or a number is not an integer.
     """
 
     def __init__(
@@ -117,30 +121,31 @@ class Arena:
         self.close()
 
     def close(self) -> None:
-        """Close the environments; a second call does nothing."""
+        """Close the environments; further calls do nothing."""
         self._opened.close()
 
     def play(
         self, agent: Predictor, *, name: str = "agent", deterministic: bool = True, record: int = 0
     ) -> list[Episode]:
-        """Send an agent to every goal.
+        """Play all episodes with an agent.
 
-        PyTorch's global random numbers start from the arena's seed, and afterwards go on where
-        they were: a training run is not disturbed by an evaluation within it. (An agent that
-        draws from a generator of its own has to see to that itself.)
+        PyTorch's global generators are seeded with the arena's seed and restored afterwards, so
+        that an evaluation does not affect the training run around it. (Generators of the agent's
+        own are not touched; see :func:`~glamor_gym.evaluation.guest.as_guest`.)
 
         Args:
             agent: anything with the ``predict`` of Stable-Baselines3.
-            name: what the progress bar calls it.
-            deterministic: handed to ``agent.predict``.
-            record: for how many goals, spread over all, the first episode's pictures are kept.
+            name: the agent's name in the progress bar.
+            deterministic: passed to ``agent.predict``.
+            record: number of goals, evenly spaced over all of them, for which the frames of the
+                first episode are kept.
 
         Returns:
-            An episode for each of ``errands``, in their order.
+            One episode for each of ``errands``, in the same order.
 
         Raises:
             TypeError: `agent` has no ``predict``.
-            ValueError: it was made for other actions, or returned something else than one allowed
+            ValueError: `agent` was made for another action space, or did not return one valid
                 action per observation.
         """
         first_tries = [errand for errand in self.errands if errand.repeat == 0]
@@ -163,24 +168,24 @@ class Arena:
         record: Collection[Errand] = (),
         on_moment: Callable[[Moment], object] | None = None,
     ) -> Iterator[Episode]:
-        """Send an agent to some goals, and yield each episode when it ends.
+        """Play some episodes with an agent, and yield each one when it ends.
 
-        Until the last one has been taken, PyTorch's global random numbers are the arena's, see
-        :meth:`play`.
+        PyTorch's global generators are seeded with the arena's seed, and restored only when the
+        iterator is exhausted or closed; see :meth:`play`.
 
         Args:
             agent: anything with the ``predict`` of Stable-Baselines3.
-            errands: the episodes to play, as many as there are environments at least.
-            deterministic: handed to ``agent.predict``.
-            record: the errands whose pictures are kept.
-            on_moment: called at every moment of every episode, the last one included.
+            errands: the episodes to play, at least as many as there are environments.
+            deterministic: passed to ``agent.predict``.
+            record: the errands whose frames are kept.
+            on_moment: called at every time step of every episode, and once when it is over.
 
         Yields:
             The episodes, in the order in which they end.
 
         Raises:
             TypeError: `agent` has no ``predict``.
-            ValueError: it was made for other actions, or returned something else than one allowed
+            ValueError: `agent` was made for another action space, or did not return one valid
                 action per observation.
         """
         if not callable(getattr(agent, "predict", None)):
@@ -194,7 +199,7 @@ class Arena:
                 f"agent was made for the actions {trained_for}, {self.task} has "
                 f"{self._envs[0].action_space}"
             )
-        # Asked for its state, a GPU that nobody uses would be taken into use.
+        # Reading the state of a GPU's generator would initialise CUDA where it is not in use.
         in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
         gpus = range(torch.cuda.device_count()) if in_use else ()
         with torch.random.fork_rng(gpus):
@@ -216,7 +221,7 @@ def _make(
     """Make one environment.
 
     Raises:
-        ValueError: it takes other arguments, or is no goal environment.
+        ValueError: `task` does not take these arguments, or is not a goal environment.
     """
     try:
         env = gym.make(task, goals=goals, **env_kwargs)

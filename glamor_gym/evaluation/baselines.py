@@ -1,7 +1,7 @@
-"""The two agents that every result is printed beside: acting at random, and not acting.
+"""The two baselines reported with every result: a random agent and a no-op agent.
 
-They know nothing of the goal, so what they reach is what the task gives away. Both speak the
-``predict`` of Stable-Baselines3, for one observation or a batch.
+They ignore the goal, so their success rates show how many goals are reached by chance. Both have
+the ``predict`` of Stable-Baselines3, for one observation or a batch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from glamor_gym.checks import as_integer
 
 
 class Predictor(Protocol):
-    """What an agent must offer to be evaluated: the ``predict`` of Stable-Baselines3."""
+    """The interface that an evaluated agent must have: the ``predict`` of Stable-Baselines3."""
 
     def predict(
         self,
@@ -30,15 +30,15 @@ class Predictor(Protocol):
 
 
 class RandomAgent:
-    """Takes the world's actions uniformly at random and never stops before the horizon.
+    """Samples the world's actions uniformly, and never STOP.
 
     Args:
-        stop_action: index of STOP; the actions below it are the world's.
-        seed: seed of the actions.
+        stop_action: index of STOP, at least 1; the world's actions have the indices below it.
+        seed: seed of the actions, 0 or larger.
 
     Raises:
-        ValueError: `stop_action` leaves no action to take, or `seed` is negative.
-        TypeError: one of them is no integer.
+        ValueError: `stop_action` is below 1, or `seed` is negative.
+        TypeError: `stop_action` or `seed` is not an integer.
     """
 
     def __init__(self, stop_action: int, seed: int = 0) -> None:
@@ -53,12 +53,12 @@ class RandomAgent:
         episode_start: NDArray[np.bool_] | None = None,
         deterministic: bool = False,
     ) -> tuple[NDArray[np.int64], Any]:
-        """Return random actions, int64, one for each observation; `state` is handed through."""
+        """Return a random action, int64, for each observation; `state` is returned unchanged."""
         return self._rng.integers(self._stop_action, size=_batch_shape(observation)), state
 
 
 class NoopAgent:
-    """Ends every episode at once, wherever it has started.
+    """Says STOP at once; not Atari's NOOP.
 
     Args:
         stop_action: index of STOP.
@@ -74,14 +74,15 @@ class NoopAgent:
         episode_start: NDArray[np.bool_] | None = None,
         deterministic: bool = False,
     ) -> tuple[NDArray[np.int64], Any]:
-        """Return STOP, int64, for each observation; `state` is handed through."""
+        """Return STOP, int64, for each observation; `state` is returned unchanged."""
         return np.full(_batch_shape(observation), self._stop_action, np.int64), state
 
 
 def _batch_shape(observation: Mapping[str, NDArray[Any]]) -> tuple[int, ...]:
-    """(B,) for a batch and () for one observation, as told by ``steps_left``, a vector of 1.
+    """Return (B,) for a batch and () for a single observation.
 
-    Observations without that are taken for a batch.
+    ``steps_left``, of shape (1,) in a single observation, tells which it is; an observation
+    without it is taken for a batch.
     """
     if "steps_left" in observation:
         return np.shape(observation["steps_left"])[:-1]

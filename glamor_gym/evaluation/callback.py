@@ -1,7 +1,7 @@
-"""Evaluations within a training run, and an end to it by the clock: Stable-Baselines3 callbacks.
+"""Stable-Baselines3 callbacks: periodic evaluation during training, and a limit on its time.
 
-In: an algorithm that is learning. Out: an evaluation every so many environment steps and at the
-end, in the algorithm's log and, where one is given, in the folder of the run.
+In: an algorithm that is being trained. Out: an evaluation every `every_steps` environment steps
+and at the end, in the algorithm's log and, if one is given, in the run folder.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from glamor_gym.types import EvaluationResult
 
 
 def record_result(logger: Logger, result: EvaluationResult) -> None:
-    """Give a log the figures of an evaluation, as ``eval/…``; the caller dumps them."""
+    """Record the rates of an evaluation as ``eval/…``; the caller calls ``logger.dump``."""
     for name, figure in {
         "success_rate": result.success_rate,
         "success_low": result.confidence_interval[0],
@@ -36,33 +36,35 @@ def record_result(logger: Logger, result: EvaluationResult) -> None:
 
 
 class EvaluationCallback(BaseCallback):
-    """Evaluate every `every_steps` environment steps, and at the end of the training.
+    """Evaluate every `every_steps` environment steps, and at the end of training.
 
-    The log gets ``eval/success_rate`` with the ends of its interval, ``eval/success_low`` and
-    ``eval/success_high``, ``eval/image_match_rate``, ``eval/reached_rate``,
-    ``eval/mean_length``, and the success rates of the baselines, ``eval/random`` and
-    ``eval/noop``, which play once. A run folder gets each result in place of the one before,
-    and the agent with it.
+    Logged are ``eval/success_rate`` with the bounds of its interval, ``eval/success_low`` and
+    ``eval/success_high``; ``eval/image_match_rate``, ``eval/reached_rate`` and
+    ``eval/mean_length``; and the success rates of the baselines, ``eval/random`` and
+    ``eval/noop``, which are evaluated once for each number of episodes per goal. If a run folder
+    is given, each result and the agent are saved to it, replacing the previous ones.
 
     Args:
         id: the goal environment, see :func:`~glamor_gym.evaluate`.
-        every_steps: environment steps from one evaluation to the next, at least 1.
-        episodes_per_goal: how often each goal is tried.
-        final_episodes_per_goal: the same for the evaluation at the end; None: as before it.
-        seed: of every evaluation: they all start from the same states.
-        n_envs: environments side by side.
-        goals: which goals.
+        every_steps: environment steps between evaluations, at least 1.
+        episodes_per_goal: number of episodes per goal, at least 1.
+        final_episodes_per_goal: the same for the final evaluation, at least 1; None for
+            `episodes_per_goal`.
+        seed: seed of every evaluation, so that all of them start from the same states.
+        n_envs: number of environments to step in parallel.
+        goals: which goals, as in ``gym.make``.
         env_kwargs: further keyword arguments of ``gym.make``.
-        record: for how many goals pictures are kept.
-        run_folder: where results and agent are kept; None: nowhere.
-        verbose: 1 prints a line an evaluation.
+        record: number of goals for which frames are kept.
+        run_folder: where results and agent are saved; None to save nothing.
+        verbose: 1 prints one line per evaluation.
 
     Attributes:
         results: environment step → result, in the order of the evaluations.
 
     Raises:
-        ValueError: a number is below 1. What :func:`~glamor_gym.evaluate` refuses is
-            refused by the first evaluation.
+        ValueError: `every_steps` or a number of episodes is below 1. The other arguments are
+            checked by :func:`~glamor_gym.evaluate` at the first evaluation.
+        TypeError: one of these numbers is not an integer.
     """
 
     def __init__(
@@ -103,17 +105,18 @@ class EvaluationCallback(BaseCallback):
         }
 
     def evaluate_now(self, episodes_per_goal: int | None = None) -> EvaluationResult:
-        """Evaluate the agent as it is, log and keep the result, and return it.
+        """Evaluate the agent now; log, save and return the result.
 
         Args:
-            episodes_per_goal: how often each goal is tried; None: as often as usual.
+            episodes_per_goal: number of episodes per goal; None for the `episodes_per_goal` of
+                the callback.
         """
         repeats = episodes_per_goal or self._episodes_per_goal
         result = evaluate(
             self.model,
             self._id,
             episodes_per_goal=repeats,
-            # They do not learn: what they reached in the same episodes is what they reach now.
+            # The baselines do not learn: in the same episodes they get the same rates.
             baselines=self._baselines.get(repeats, True),
             **self._arguments,
         )
@@ -148,18 +151,19 @@ class EvaluationCallback(BaseCallback):
         self.evaluate_now(self._final_episodes_per_goal)
 
     def _following(self, step: int) -> int:
-        """Return the first multiple of `every_steps` beyond a step."""
+        """Return the first multiple of `every_steps` that is greater than `step`."""
         return (step // self._every_steps + 1) * self._every_steps
 
 
 class StopAfter(BaseCallback):
-    """End the training when so much time has passed since it began.
+    """Stop training after a number of minutes.
 
     Args:
-        minutes: wall-clock time, more than 0.
+        minutes: wall-clock time from the start of training, more than 0.
 
     Raises:
-        ValueError: `minutes` is not positive.
+        ValueError: `minutes` is not positive and finite.
+        TypeError: `minutes` is not a number.
     """
 
     def __init__(self, minutes: float) -> None:

@@ -1,8 +1,8 @@
-"""Judge an agent by the fixed goals of a task (§4.4 of the paper).
+"""Evaluate an agent on the fixed goals of a task (§4.4 of the paper).
 
 In: an agent with the ``predict`` of Stable-Baselines3 and the id of a goal environment. Out: an
-:class:`~glamor_gym.types.EvaluationResult`: success by labels and by picture apart, with its
-interval, beside what acting at random and stopping at once reach on the same goals and seeds.
+:class:`~glamor_gym.types.EvaluationResult`: the success rate by labels with its interval, the rate
+of equal pictures, and the success rates of the random and no-op agents on the same goals and seeds.
 """
 
 from __future__ import annotations
@@ -43,41 +43,43 @@ def evaluate(
     record: int = 6,
     progress_bar: bool = False,
 ) -> EvaluationResult:
-    """Send an agent to every fixed goal of a task and count where it ends.
+    """Evaluate an agent on every fixed goal of a task.
 
-    An episode is a success if, when the agent stops or the horizon is reached, every label is
-    within 10 % of its feasible range from the goal's (§4.4). The start of an episode depends on
-    `seed`, its goal and its repeat alone, so that all agents are judged by the same ones.
-    PyTorch's global random numbers, and those of an agent's own ``generator``, are set for the
-    evaluation and then set back: a training run goes on as if it had not been interrupted.
+    An episode is a success if, when the agent stops or the horizon is reached, every label differs
+    from the goal's by less than 10 % of its feasible range (§4.4). The start of an episode depends
+    only on `seed`, its goal and its repeat, so that all agents get the same starts. The agent's
+    ``generator`` and ``rng`` and PyTorch's global generators are seeded for the evaluation and
+    restored afterwards, so that it does not affect a training run around it.
 
     Args:
         agent: anything with ``predict(observation, state, episode_start, deterministic)`` as in
-            Stable-Baselines3; it is asked once a step, with a batch of `n_envs` observations.
-        id: a registered goal environment, e.g. ``"glamor/Pong-v0"``, or ``"Pong"`` for short.
-        episodes_per_goal: how often each goal is tried, each time from another start.
-        seed: of the starts, of the random agent and of PyTorch; 0 or larger.
-        n_envs: how many environments run side by side (no more than there are episodes). An
-            agent that samples draws other numbers in a batch of another size.
-        device: where the agent's networks are during the evaluation, e.g. ``"cuda"``; they are
+            Stable-Baselines3; called once per step, with a batch of `n_envs` observations.
+        id: id of a registered goal environment, e.g. ``"glamor/Pong-v0"``, or its short name,
+            e.g. ``"Pong"``.
+        episodes_per_goal: number of episodes per goal, each with another start.
+        seed: seed of the starts, of the random agent and of PyTorch; 0 or larger.
+        n_envs: number of environments to step in parallel (at most the number of episodes). An
+            agent that samples its actions draws other ones if the batch size changes.
+        device: device of the agent's networks during the evaluation, e.g. ``"cuda"``; they are
             moved back afterwards. None leaves them where they are.
-        goals: which goals: ``"eval"``, the fixed ones; otherwise as in ``gym.make``.
+        goals: which goals: ``"eval"`` for the fixed ones; otherwise as in ``gym.make``.
         env_kwargs: further keyword arguments of ``gym.make``, e.g. ``{"render_profile": "fast"}``.
-        deterministic: handed to ``agent.predict``.
-        baselines: whether the random and the no-op agent play too; or an earlier result for the
-            same task, goals, `seed` and number of episodes, whose figures are taken over. Where
-            False, their figures are NaN.
-        record: for how many goals, spread over all, the pictures of the first episode are kept.
-        progress_bar: whether the episodes are counted on stderr.
+        deterministic: passed to ``agent.predict``.
+        baselines: whether to evaluate the random and the no-op agent too (False leaves their rates
+            NaN); or an earlier result for the same task, goals, `env_kwargs`, `seed` and number of
+            episodes, whose baseline rates are reused.
+        record: number of goals, evenly spaced over all of them, for which the frames of the first
+            episode are kept.
+        progress_bar: whether to show the number of episodes played on stderr.
 
     Returns:
         The rates over all goals × `episodes_per_goal` episodes.
 
     Raises:
-        TypeError: `agent` has no ``predict``.
-        ValueError: `id` is unknown or no goal environment, a number is out of its range, the
-            agent cannot be moved to `device`, it returned something else than one action per
-            observation, or `baselines` is the result of another evaluation.
+        TypeError: `agent` has no ``predict``, or another argument is of the wrong type.
+        ValueError: `id` is unknown or is not a goal environment, a number is out of range, the
+            agent was made for another action space, cannot be moved to `device` or did not return
+            one valid action per observation, or `baselines` is the result of other episodes.
     """
     record = as_integer(record, name="record", low=0)
     seed = as_integer(seed, name="seed", low=0)
@@ -120,7 +122,7 @@ def evaluate(
 
 
 class _Baselines(TypedDict):
-    """The figures of the random and the no-op agent, by their names in the result."""
+    """The baselines' fields of :class:`~glamor_gym.types.EvaluationResult`."""
 
     random: float
     random_interval: tuple[float, float]
@@ -129,7 +131,7 @@ class _Baselines(TypedDict):
 
 
 def _baselines(arena: Arena, given: bool | EvaluationResult, seed: int) -> _Baselines:
-    """Take the figures from an earlier result, or let the two agents play.
+    """Return the baselines' rates: from an earlier result, measured now, or NaN.
 
     Raises:
         ValueError: the earlier result is of another task, other goals or other episodes.
@@ -155,10 +157,10 @@ def _baselines(arena: Arena, given: bool | EvaluationResult, seed: int) -> _Base
 
 
 def _check_same_episodes(arena: Arena, given: EvaluationResult, seed: int) -> None:
-    """Check that a result is of the episodes that are to be played, as far as it tells.
+    """Check that `given` is the result of the same episodes; fields that are None are not checked.
 
     Raises:
-        ValueError: it is of others; the message names what differs.
+        ValueError: it is the result of others; the message names the field that differs.
     """
     wanted: dict[str, Any] = {
         "task": arena.task,
@@ -177,7 +179,7 @@ def _check_same_episodes(arena: Arena, given: EvaluationResult, seed: int) -> No
 
 
 def _success(episodes: Sequence[Episode]) -> tuple[float, tuple[float, float]]:
-    """Return the share of successes and its 95 % interval."""
+    """Return the success rate and its 95 % interval."""
     successes = sum(episode.success for episode in episodes)
     return successes / len(episodes), wilson_interval(successes, len(episodes))
 
@@ -191,7 +193,10 @@ def _per_goal(episodes: Sequence[Episode]) -> dict[int, float]:
 
 
 def _distances(episodes: Sequence[Episode], ranges: Mapping[str, float]) -> dict[int, float]:
-    """Return by goal how far, in feasible ranges, the label with farthest to go had to go."""
+    """Return the distance from start to goal, by goal index; a mean over the goal's episodes.
+
+    The distance of an episode is that of the label farthest from its goal, in feasible ranges.
+    """
 
     def distance(episode: Episode) -> float:
         return max(
@@ -205,9 +210,9 @@ def _distances(episodes: Sequence[Episode], ranges: Mapping[str, float]) -> dict
 
 
 def _per_label(episodes: Sequence[Episode], ranges: Mapping[str, float]) -> dict[str, float]:
-    """Return the share of episodes that ended within a label's tolerance.
+    """Return, by label, the share of episodes that ended within the label's tolerance.
 
-    Of each label, those episodes count whose goal has it.
+    For each label, only the episodes whose goal has that label are counted.
     """
     return _means(
         (label, abs(episode.labels[label] - wanted) < label_tolerance(ranges[label]))
@@ -217,7 +222,7 @@ def _per_label(episodes: Sequence[Episode], ranges: Mapping[str, float]) -> dict
 
 
 def _means(values: Iterable[tuple[Key, float]]) -> dict[Key, float]:
-    """Return the mean of the values of each key."""
+    """Return the mean value of each key."""
     by_key: defaultdict[Key, list[float]] = defaultdict(list)
     for key, value in values:
         by_key[key].append(value)

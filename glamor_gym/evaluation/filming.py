@@ -1,7 +1,7 @@
-"""What there is to see of an episode, and what its agent had in mind.
+"""Record the pictures of an episode, and the plan that the agent followed at each step.
 
 In: the moments of :func:`~glamor_gym.evaluation.rollout.play`, whose environments were made with
-``render_mode="rgb_array"``. Out: a :class:`Scene` for each of them.
+``render_mode="rgb_array"``. Out: a :class:`Scene` for each moment.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from glamor_gym.wrappers.goal_env import Pictures
 
 
 class PlanInMind(NamedTuple):
-    """The plan that an agent follows.
+    """The plan that an agent is following.
 
     Attributes:
-        length: number of its tokens, STOP included.
-        log_score: its score (Eq. 8).
+        length: number of tokens, STOP included.
+        log_score: the plan's score (Eq. 8).
     """
 
     length: int
@@ -29,15 +29,15 @@ class PlanInMind(NamedTuple):
 
 @dataclass(frozen=True)
 class Scene:
-    """One moment of an episode.
+    """One time step of an episode.
 
     Attributes:
-        step: environment steps taken before it.
-        horizon: T, the most steps in the episode.
-        action: name of the action that the agent takes next; None where the episode is over.
-        plan: from which it takes that action; None for an agent that does not plan, and where
-            the episode is over.
-        pictures: the world, the goal and the newest frame.
+        step: number of environment steps taken so far, STOP not counted.
+        horizon: T, the maximum number of steps in the episode.
+        action: name of the agent's next action; None if the episode is over.
+        plan: the plan that this action is from; None if the agent does not plan, or the episode is
+            over.
+        pictures: pictures of the world, of the goal and of the newest frame.
     """
 
     step: int
@@ -48,36 +48,36 @@ class Scene:
 
 
 class Camera:
-    """Sees the moments of episodes, as ``on_moment`` of :meth:`Arena.episodes`, and keeps them."""
+    """Records the scenes of episodes; passed as ``on_moment`` to :meth:`Arena.episodes`."""
 
     def __init__(self) -> None:
-        self._reels: defaultdict[Errand, list[Scene]] = defaultdict(list)
+        self._scenes: defaultdict[Errand, list[Scene]] = defaultdict(list)
 
     def __call__(self, moment: Moment) -> None:
-        """Film a moment."""
+        """Record one moment."""
         names = moment.env.get_wrapper_attr("get_action_meanings")()
-        reel = self._reels[moment.errand]
-        stopped = bool(reel) and reel[-1].action == names[-1]  # STOP is no step of the world
-        reel.append(
+        scenes = self._scenes[moment.errand]
+        stopped = bool(scenes) and scenes[-1].action == names[-1]  # STOP does not step the world
+        scenes.append(
             Scene(
-                step=len(reel) - stopped,
+                step=len(scenes) - stopped,
                 horizon=moment.env.get_wrapper_attr("horizon"),
                 action=None if moment.action is None else names[moment.action],
-                plan=None if moment.action is None else _plan_in_mind(moment),
+                plan=None if moment.action is None else _current_plan(moment),
                 pictures=moment.env.get_wrapper_attr("pictures")(),
             )
         )
 
     def take_out(self, errand: Errand) -> list[Scene]:
-        """Return the scenes of an episode in their order, and keep them no longer.
+        """Remove the scenes of an episode and return them in order.
 
         Raises:
-            KeyError: none of that episode was filmed.
+            KeyError: no moment of that episode was recorded.
         """
-        return self._reels.pop(errand)
+        return self._scenes.pop(errand)
 
 
-def _plan_in_mind(moment: Moment) -> PlanInMind | None:
+def _current_plan(moment: Moment) -> PlanInMind | None:
     if not isinstance(moment.state, PlanState):
         return None
     length, log_score = moment.state.length, moment.state.log_score

@@ -1,6 +1,6 @@
-"""An agent away from its training: on another device and with other random numbers for a while.
+"""Evaluate an agent on another device and with other random numbers than its training run.
 
-In: an agent, a device, a seed. Out: the same agent, and afterwards everything where it was.
+In: an agent, a device, a seed. Out: the same agent, moved and reseeded; restored on exit.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ import torch
 
 @contextlib.contextmanager
 def as_guest(agent: Any, device: str | torch.device | None, seed: int) -> Iterator[None]:
-    """Keep an agent's networks on a device, and its own random numbers untouched.
+    """Move an agent to `device`, with separately seeded generators; restore both on exit.
 
-    An agent that draws from a ``torch.Generator`` or a NumPy one of its own, its attributes
-    ``generator`` and ``rng``, is given others in the meantime, with the seed: a training run goes
-    on as if it had not been interrupted.
+    An agent's own ``torch.Generator`` and NumPy generator (its attributes ``generator`` and
+    ``rng``) are replaced by new ones seeded with `seed`, so that a training run continues as if it
+    had not been interrupted. The mode (training or evaluation) of each module of its policy is
+    restored too. Updates that are running in the background are finished first.
 
     Args:
-        agent: moved if it has a ``policy``, and left with the networks in the mode (training or
-            not) in which it came.
-        device: where its networks are in the meantime; None: where they are now.
-        seed: of the generators in the meantime.
+        agent: the agent; `device` requires a ``policy`` that is a ``torch.nn.Module``.
+        device: device of its networks within the context; None leaves them where they are.
+        seed: seed of its generators within the context.
 
     Raises:
-        ValueError: the agent has no ``policy`` that could be moved, or there is no such device.
+        ValueError: `device` is given but the agent has no PyTorch policy, or `device` is not
+            available.
     """
-    if hasattr(agent, "finish_updates"):  # those under way draw from the agent's generator
+    if hasattr(agent, "finish_updates"):  # background updates draw from the agent's generator
         agent.finish_updates()
     policy = getattr(agent, "policy", None)
     if device is not None and not isinstance(policy, torch.nn.Module):
@@ -38,35 +39,35 @@ def as_guest(agent: Any, device: str | torch.device | None, seed: int) -> Iterat
             f"device must be None for an agent without a PyTorch policy, got {device!r} "
             f"for {type(agent).__name__}"
         )
-    with contextlib.ExitStack() as undone:
+    with contextlib.ExitStack() as on_exit:
         if isinstance(policy, torch.nn.Module):
-            undone.callback(_set_modes, {part: part.training for part in policy.modules()})
+            on_exit.callback(_set_modes, {part: part.training for part in policy.modules()})
             if device is not None:
-                undone.callback(_move, agent, next(policy.parameters()).device)
+                on_exit.callback(_move, agent, next(policy.parameters()).device)
                 try:
                     _move(agent, device)
-                except torch.OutOfMemoryError:  # the device is there
+                except torch.OutOfMemoryError:  # the device is available
                     raise
                 except (RuntimeError, AssertionError) as error:
                     raise ValueError(f"device {device!r} cannot be used here: {error}") from error
         own = getattr(agent, "generator", None)
         if isinstance(own, torch.Generator):
-            undone.callback(setattr, agent, "generator", own)
+            on_exit.callback(setattr, agent, "generator", own)
             where = own.device if device is None else device
             agent.generator = torch.Generator(where).manual_seed(seed)
         own_rng = getattr(agent, "rng", None)
         if isinstance(own_rng, np.random.Generator):
-            undone.callback(setattr, agent, "rng", own_rng)
+            on_exit.callback(setattr, agent, "rng", own_rng)
             agent.rng = np.random.default_rng(seed)
         yield
 
 
 def _set_modes(modes: Mapping[torch.nn.Module, bool]) -> None:
-    for part, training in modes.items():  # one by one: a target may be in another than its network
+    for part, training in modes.items():  # one by one: a target network may be in another mode
         part.training = training
 
 
 def _move(agent: Any, device: str | torch.device) -> None:
     agent.policy.to(device)
-    if hasattr(agent, "device"):  # where agents of Stable-Baselines3 make new tensors
+    if hasattr(agent, "device"):  # on which Stable-Baselines3 agents create tensors
         agent.device = torch.device(device)

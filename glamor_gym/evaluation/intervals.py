@@ -1,4 +1,7 @@
-"""How sure a rate, or a difference of two, is: counts of successes in, an interval out."""
+"""Confidence intervals of a success rate, and of the difference of two.
+
+In: counts of successes and trials. Out: an interval.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,12 @@ from glamor_gym.checks import as_integer, as_number
 
 
 def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the Wilson score interval of a share, which stays honest near 0 and 1.
+    """Return the Wilson score interval of a proportion, which stays accurate near 0 and 1.
 
     Args:
-        successes: how many of the trials succeeded, 0 … `trials`.
-        trials: how many there were, at least 1.
-        confidence: probability that the interval covers the true share, in (0, 1).
+        successes: number of successful trials, 0 … `trials`.
+        trials: number of trials, at least 1.
+        confidence: probability that the interval covers the true proportion, in (0, 1).
 
     Returns:
         (low, high), both in [0, 1].
@@ -37,15 +40,15 @@ def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tu
 def newcombe_interval(
     counted: tuple[int, int], compared: tuple[int, int], confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Return the interval of a difference of two shares that were counted independently.
+    """Return the confidence interval of the difference of two independent proportions.
 
     Newcombe's hybrid of two Wilson score intervals, without continuity correction: method 10 of
     "Interval estimation for the difference between independent proportions" (Statistics in
-    Medicine, 1998). Like them it stays honest near 0 and 1.
+    Medicine, 1998). Like Wilson's, it stays accurate near 0 and 1.
 
     Args:
-        counted: (successes, trials) of the first share.
-        compared: of the share that is subtracted from it.
+        counted: (successes, trials) of the first proportion.
+        compared: (successes, trials) of the proportion that is subtracted from it.
         confidence: probability that the interval covers the true difference, in (0, 1).
 
     Returns:

@@ -1,7 +1,7 @@
-"""The curves of a run as a table: a Stable-Baselines3 log writer that can be resumed.
+"""The curves of a run as a CSV file: a Stable-Baselines3 log writer that can be resumed.
 
-In: what the logger dumps, a few named figures at an environment step. Out: ``metrics.csv``, a
-row a dump and a column a name, ``step`` first; a figure that was not logged is an empty cell.
+In: what the logger dumps: named values at an environment step. Out: ``metrics.csv``, one row per
+dump and one column per name, ``step`` first; a value that was not logged is an empty cell.
 """
 
 from __future__ import annotations
@@ -21,16 +21,18 @@ from glamor_gym.snapshots import Snapshot
 
 
 class MetricsFile(KVWriter):
-    """Stable-Baselines3's own ``CSVOutputFormat`` starts the file anew; this one goes on with it.
+    """A CSV log writer that appends to an existing file.
+
+    Stable-Baselines3's own ``CSVOutputFormat`` overwrites it.
 
     Args:
         path: the file, which may exist.
-        resume_at: rows of an existing file beyond this step are dropped: they were logged after
-            the checkpoint from which the run goes on, and will come again.
-        keep_all: a snapshot from before drops no further ones.
+        resume_at: rows of an existing file after this step are dropped: they were logged after
+            the checkpoint from which the run resumes, and will be logged again.
+        keep_all: restoring a snapshot does not drop rows.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: the file cannot be read or written.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class MetricsFile(KVWriter):
 
     @property
     def snapshot(self) -> Snapshot:
-        """How many rows there are; setting it drops those that came later."""
+        """The number of rows; setting it drops the rows after them, unless ``keep_all``."""
         return {"rows": self._n_rows}
 
     @snapshot.setter
@@ -57,7 +59,7 @@ class MetricsFile(KVWriter):
     def write(
         self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0
     ) -> None:
-        """Append a row with those figures that are plain numbers."""
+        """Append a row with the values that are plain numbers."""
         row: dict[str, Any] = {"step": step}
         for name, value in key_values.items():
             if isinstance(value, Real) and "csv" not in (key_excluded[name] or ()):
@@ -69,14 +71,14 @@ class MetricsFile(KVWriter):
         with self._path.open("a", newline="") as file:
             csv.DictWriter(file, self._columns).writerow(row)
             file.flush()
-            os.fsync(file.fileno())  # a checkpoint may count on it
+            os.fsync(file.fileno())  # a checkpoint counts on these rows
         self._n_rows += 1
 
     def close(self) -> None:
-        """Nothing stays open between two rows."""
+        """Do nothing: the file is open only while a row is written."""
 
     def _read(self) -> list[dict[str, Any]]:
-        """Return the rows that are there; one that was cut short by the end of a process is not."""
+        """Return the complete rows; one that was cut short when a process ended is left out."""
         with self._path.open(newline="") as file:
             whole_lines = [line for line in file if line.endswith("\n")]
         reader = csv.DictReader(whole_lines)
@@ -85,7 +87,7 @@ class MetricsFile(KVWriter):
         return rows
 
     def _rewrite(self, rows: list[dict[str, Any]]) -> None:
-        """Write the whole table, which a new column makes necessary."""
+        """Rewrite the whole file, as a new column requires."""
         table = io.StringIO(newline="")
         writer = csv.DictWriter(table, self._columns)
         writer.writeheader()

@@ -1,4 +1,4 @@
-"""Which source a result came from: the commit of the checkout that the package lies in."""
+"""The source of a result: the commit of the checkout that contains the package."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import glamor_gym
 
 
 def source_commit() -> str:
-    """Return ``git describe`` of the package's checkout, ``-dirty`` where it has changes.
+    """Return ``git describe`` of the package's checkout, with ``-dirty`` if it has changes.
 
     Returns:
-        E.g. ``"v0.1.0-12-g8ffec82"``; empty for an installed package, and without git.
+        E.g. ``"v0.1.0-12-g8ffec82"``; empty if the package is not in a checkout or git fails.
     """
     root = Path(glamor_gym.__file__).resolve().parents[1]
-    if not (root / ".git").exists():  # the package may lie within somebody else's checkout
+    if not (root / ".git").exists():  # the package may be inside another project's checkout
         return ""
     try:
         done = subprocess.run(

@@ -1,8 +1,8 @@
-"""Keep an evaluation result: one JSON file of figures, and one ``.npz`` of pictures beside it.
+"""Save and load evaluation results: a JSON file, and an ``.npz`` of the frames beside it.
 
-In: an :class:`~glamor_gym.types.EvaluationResult`. Out: the same one, read back. Nothing in
-either file can execute; a figure that is missing (NaN) is null in the JSON. The JSON tells which
-pictures are its own (``frames_sha256``), as a process may end when it has written one of the two.
+In: an :class:`~glamor_gym.types.EvaluationResult`. Out: the same result, read back. Loading either
+file executes no code; NaN is null in the JSON. The JSON holds the hash of its ``.npz``
+(``frames_sha256``), as a process may end after writing only one of the two.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from glamor_gym.types import EpisodeFrames, EvaluationResult
 from glamor_gym.untrusted import open_npz, read_json
 
 MAX_PICTURE_BYTES = 2**30
-"""Most that the pictures of a result may take: those of a thousand long episodes."""
+"""Maximum size of the frames of a result: about a thousand long episodes."""
 
 
 def save_result(result: EvaluationResult, path: str | os.PathLike[str]) -> None:
-    """Write a result to `path` (JSON), and its pictures beside it with the suffix ``.npz``.
+    """Write a result to `path` (JSON), and its frames to the same path with the suffix ``.npz``.
 
     Raises:
         OSError: a file cannot be written.
-        ValueError: `path` names no file.
+        ValueError: `path` does not name a file, or ends in ``.npz``.
         TypeError: an argument is of the wrong type.
     """
     path = _file(path)
@@ -61,8 +61,8 @@ def load_result(path: str | os.PathLike[str]) -> EvaluationResult:
     """Read a result that :func:`save_result` wrote.
 
     Returns:
-        The result; with no ``frames`` where the file of pictures was left behind, or is that of
-        another result.
+        The result; its ``frames`` are empty if the ``.npz`` is missing or belongs to another
+        result.
 
     Raises:
         OSError: a file cannot be read.
@@ -89,30 +89,30 @@ def load_result(path: str | os.PathLike[str]) -> EvaluationResult:
 
 
 def _by_goal(figures: Any) -> dict[int, float]:
-    """Return figures by goal, whose indices JSON keeps as text."""
+    """Return values by goal index; JSON stores the indices as strings."""
     return {int(goal): figure for goal, figure in figures.items()}
 
 
 def _file(path: str | os.PathLike[str]) -> Path:
-    """Return a path whose suffix can be replaced.
+    """Return `path` as a path whose suffix can be replaced by ``.npz``.
 
     Raises:
-        ValueError: it names no file, or one with the suffix that the pictures take.
+        ValueError: it does not name a file, or ends in ``.npz``.
     """
     if not Path(path).name:
         raise ValueError(f"path must name a file, got {str(path)!r}")
     if Path(path).suffix == ".npz":
-        raise ValueError(f"path must not end in .npz, which the pictures take, got {str(path)!r}")
+        raise ValueError(f"path must not end in .npz, which the frames use, got {str(path)!r}")
     return Path(path)
 
 
 def _episodes(path: Path, rows: Any, digest: str | None) -> list[EpisodeFrames]:
-    """Return the pictures of episodes; none where there is no file of them.
+    """Return the recorded episodes; none if their file is missing or has another hash.
 
     Args:
-        path: the file.
-        rows: what is known of each episode beside its pictures.
-        digest: SHA-256 of the file; None where it was not written down, as it once was not.
+        path: the ``.npz`` file.
+        rows: the other fields of each episode.
+        digest: SHA-256 of the file; None in older results, which do not have it.
     """
     if not path.is_file():
         return []
@@ -127,26 +127,32 @@ def _episodes(path: Path, rows: Any, digest: str | None) -> list[EpisodeFrames]:
 
 
 def _episode(row: Any, goal: NDArray[Any], frames: NDArray[Any]) -> EpisodeFrames:
-    """Put together what was kept of one episode; its index becomes part of file names.
+    """Return one recorded episode; its `goal_index` becomes part of file names.
 
     Raises:
-        ValueError: a part is of another kind.
+        ValueError: a field has the wrong type, shape or dtype.
     """
     episode = EpisodeFrames(goal=goal, frames=frames, **row)
     if type(episode.goal_index) is not int or type(episode.success) is not bool:
-        raise ValueError(f"an episode has an int goal_index and a bool success, got {row}")
+        raise ValueError(f"an episode must have an int goal_index and a bool success, got {row}")
     if goal.ndim not in (1, 2) or not len(frames) or frames.shape[1:] != goal.shape:
-        raise ValueError(f"pictures of an episode have the shapes {goal.shape}, {frames.shape}")
+        raise ValueError(
+            "the pictures of an episode must be a goal (H, W) or (d,) and frames (L, *goal.shape), "
+            f"got the shapes {goal.shape}, {frames.shape}"
+        )
     if {goal.dtype, frames.dtype} != {np.dtype(np.float32 if goal.ndim == 1 else np.uint8)}:
-        raise ValueError(f"pictures of an episode have the dtypes {goal.dtype}, {frames.dtype}")
+        raise ValueError(
+            "the pictures of an episode must be uint8 images or float32 vectors, "
+            f"got the dtypes {goal.dtype}, {frames.dtype}"
+        )
     return episode
 
 
 def _check_kinds(result: EvaluationResult) -> None:
-    """Check that figures are figures: they are computed with and drawn.
+    """Check the types of the fields, as numbers are computed with and plotted.
 
     Raises:
-        ValueError: a field is of another kind.
+        ValueError: a field has another type; the message names it.
     """
     rates = ["success_rate", "image_match_rate", "reached_rate", "random", "noop", "mean_length"]
     intervals = ["confidence_interval", "random_interval", "noop_interval"]
@@ -179,7 +185,7 @@ def _nan_as_null(value: Any) -> Any:
 
 
 def _as_read(value: Any) -> Any:
-    """Undo what JSON did to a field: null for NaN, lists for intervals."""
+    """Return a JSON value as a field: null as NaN, and a list as a tuple (an interval)."""
     if isinstance(value, list):
         return tuple(_as_read(item) for item in value)
     return math.nan if value is None else value

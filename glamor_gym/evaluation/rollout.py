@@ -1,9 +1,9 @@
-"""Play a list of episodes with one agent and several environments side by side.
+"""Play a list of episodes with one agent and several environments in parallel.
 
-In: an agent, goal environments and the :class:`Errand`s to be done. Out: an :class:`Episode` for
-each errand. The agent is asked once a step for the whole batch, whose size never changes: an
-environment that has finished takes the next errand at once, and a row without work left keeps its
-last observation and is ignored.
+In: an agent, goal environments and a list of :class:`Errand`. Out: an :class:`Episode` for each
+errand. ``agent.predict`` is called once per step with the whole batch, whose size never changes:
+an environment whose episode has ended starts the next errand at once, and when no errands are left
+its row keeps the last observation and its actions are ignored.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Observation = dict[str, NDArray[Any]]
 
 
 class Errand(NamedTuple):
-    """One episode to be played: towards which goal, and for the how-manieth time."""
+    """One evaluation episode: goal index and repeat."""
 
     goal: int
     repeat: int
@@ -33,19 +33,18 @@ class Errand(NamedTuple):
 
 @dataclass(frozen=True)
 class Episode:
-    """What came of one episode.
+    """The outcome of one evaluation episode.
 
     Attributes:
-        errand: which episode it was.
-        success: whether every label was within the tolerance at the end.
-        arrival: number of environment steps after which that was so for the first time; None if
-            it never was.
+        errand: goal index and repeat.
+        success: ``info["is_success"]`` at the end: whether every label was within its tolerance.
+        arrival: number of environment steps until that first held; None if it never did.
         image_match: whether the last frame equals the goal picture.
         length: number of environment steps, STOP not counted.
-        start_labels: labels before the first action.
-        labels: labels at the end.
-        goal_labels: labels of the goal; empty where they are unknown.
-        frames: its pictures, where they were asked for.
+        start_labels: labels before the first action; empty if the environment has none.
+        labels: labels at the end; empty if the environment has none.
+        goal_labels: labels of the goal; empty if they are unknown.
+        frames: the frames, if they were recorded.
     """
 
     errand: Errand
@@ -60,19 +59,19 @@ class Episode:
 
     @property
     def reached(self) -> bool:
-        """Whether every label was within the tolerance at some moment."""
+        """Whether every label was within its tolerance at some time step."""
         return self.arrival is not None
 
 
 class Moment(NamedTuple):
-    """An episode between two steps, for those who look on.
+    """One time step of an evaluation episode, passed to `on_moment`.
 
     Attributes:
-        errand: which episode it is.
-        env: its environment, as the agent has just seen it.
-        action: what the agent chose to do; None where the episode is over.
-        state: what ``agent.predict`` returned beside it, for the whole batch.
-        row: which row of `state` is this episode's.
+        errand: goal index and repeat of the episode.
+        env: its environment, before `action` is taken.
+        action: the agent's action; None if the episode is over.
+        state: the state that ``agent.predict`` returned with it, for the whole batch.
+        row: row of `state` that belongs to this episode.
     """
 
     errand: Errand
@@ -83,10 +82,10 @@ class Moment(NamedTuple):
 
 
 def episode_seed(seed: int, errand: Errand) -> int:
-    """Return the seed of one episode, a number in [0, 2³²).
+    """Return the seed of one episode, an integer in [0, 2³²).
 
-    It depends on nothing but its arguments, so that every agent meets the same starts,
-    whatever the number of environments and the order in which they finish.
+    It depends only on the arguments, so that every agent gets the same starts, whatever the number
+    of environments and the order in which episodes end.
     """
     return int(np.random.SeedSequence((seed, errand.goal, errand.repeat)).generate_state(1)[0])
 
@@ -101,29 +100,29 @@ def play(
     record: Collection[Errand] = (),
     on_moment: Callable[[Moment], object] | None = None,
 ) -> Iterator[Episode]:
-    """Play every errand and yield its episode when it ends.
+    """Play every errand, and yield its episode when it ends.
 
     Args:
         agent: anything with the ``predict`` of Stable-Baselines3.
-        envs: goal environments of one kind, no more than there are errands. They are reset here
-            and left open.
+        envs: goal environments with the same spaces, at most as many as there are errands. They
+            are reset here and left open.
         errands: the episodes to play.
-        seed: from which the seed of each episode is derived.
-        deterministic: handed to ``agent.predict``.
-        record: the errands whose pictures are kept.
-        on_moment: called at every moment of every episode, the last one included.
+        seed: seed from which the seed of each episode is derived.
+        deterministic: passed to ``agent.predict``.
+        record: the errands whose frames are kept.
+        on_moment: called at every time step of every episode, and once when it is over.
 
     Yields:
         The episodes, in the order in which they end.
 
     Raises:
-        ValueError: the agent returned something else than one allowed action per observation.
+        ValueError: the agent did not return one valid action per observation.
     """
     waiting = iter(errands)
-    seats = [_Seat(env, seed, record) for env in envs]
+    running = [_RunningEpisode(env, seed, record) for env in envs]
     observations = cast(Observation, create_empty_array(envs[0].observation_space, len(envs)))
-    for row, (seat, errand) in enumerate(zip(seats, waiting, strict=False)):
-        _put(observations, row, seat.start(errand))
+    for row, errand in zip(range(len(envs)), waiting, strict=False):
+        _put(observations, row, running[row].start(errand))
 
     n_actions = int(cast(gym.spaces.Discrete, envs[0].action_space).n)
     episode_start = np.ones(len(envs), np.bool_)
@@ -137,22 +136,22 @@ def play(
         episode_start = np.zeros(len(envs), np.bool_)
         for row in sorted(busy):
             if on_moment is not None:
-                on_moment(Moment(seats[row].errand, envs[row], int(actions[row]), state, row))
-            observation = seats[row].step(actions[row])
-            if seats[row].done:
+                on_moment(Moment(running[row].errand, envs[row], int(actions[row]), state, row))
+            observation = running[row].step(actions[row])
+            if running[row].done:
                 if on_moment is not None:
-                    on_moment(Moment(seats[row].errand, envs[row], None, state, row))
-                yield seats[row].episode()
+                    on_moment(Moment(running[row].errand, envs[row], None, state, row))
+                yield running[row].episode()
                 following = next(waiting, None)
                 if following is None:
                     busy.remove(row)
                     continue
-                observation = seats[row].start(following)
+                observation = running[row].start(following)
                 episode_start[row] = True
             _put(observations, row, observation)
 
 
-class _Seat:
+class _RunningEpisode:
     """One environment of the batch, and the episode that is running in it."""
 
     def __init__(
@@ -211,12 +210,12 @@ class _Seat:
         )
 
     def _labels(self, key: str) -> dict[str, float]:
-        """Return labels of this moment; none where the environment tells none."""
+        """Return the labels in the latest info; empty if it has none."""
         return as_labels(self._info.get(key) or {})
 
 
 def _picture(frame: NDArray[Any]) -> NDArray[Any]:
-    """(C, H, W) as (H, W), the mean over its channels; a vector as it is."""
+    """Return a frame (C, H, W) as (H, W), the mean over its channels, and a vector unchanged."""
     if frame.ndim != 3:
         return frame
     gray: NDArray[Any] = frame.mean(axis=0).astype(frame.dtype)
@@ -229,10 +228,10 @@ def _put(observations: Observation, row: int, observation: Observation) -> None:
 
 
 def _checked(actions: Any, n_envs: int, n_actions: int) -> NDArray[np.int64]:
-    """The agent's actions as (n_envs,) int64.
+    """Return the agent's actions as (n_envs,) int64.
 
     Raises:
-        ValueError: they have another shape, are no integers, or name an action that there is not.
+        ValueError: they have another shape, are not integers, or are out of range.
     """
     array = np.asarray(actions)
     if array.shape != (n_envs,) or not np.issubdtype(array.dtype, np.integer):

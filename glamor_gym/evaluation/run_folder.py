@@ -1,13 +1,13 @@
-"""The folder of a training run: what is in it, and under which name.
+"""The folder of a training run: its files and their names.
 
-In: a path. Out: the places of its files, and what they hold::
+In: a path. Out: the paths of its files, and their contents::
 
-    config.json          what was run: task, settings, seed, commands, versions
-    metrics.csv          the curves, a row a log entry
+    config.json          the configuration: task, settings, seed, commands, versions
+    metrics.csv          the curves, one row per log entry
     events.out.tfevents… the same for TensorBoard
-    checkpoint/          the agent (agent.safetensors), and all that training needs to go on
-    evaluation.json      the last evaluation, with its pictures in evaluation.npz
-    held-out/            the same by goals held out of all choices, once they were asked for
+    checkpoint/          the agent (agent.safetensors), and all else that resuming needs
+    evaluation.json      the last evaluation, with its frames in evaluation.npz
+    held-out/            an evaluation on held-out goals, which no choice was based on, if made
     report.html          all of it as one page
 """
 
@@ -50,43 +50,43 @@ LIBRARIES = (
     "torch",
     "numpy",
 )
-"""The libraries on whose versions a run's figures depend."""
+"""The libraries on whose versions the results of a run depend."""
 
 
 MAX_CONFIG_BYTES = 2**20
-"""Largest ``config.json`` that is read."""
+"""Maximum size of a ``config.json`` that is read."""
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What was run; all of it can be JSON.
+    """The configuration of a run; every value can be written as JSON.
 
     Attributes:
         task: id of the environment.
-        agent: class of the agent.
+        agent: class name of the agent.
         preset: name of the preset that the settings come from.
-        settings: the agent's settings, those changed by hand included.
-        policy_kwargs: arguments of its policy.
+        settings: the agent's settings, with the user's changes to the preset.
+        policy_kwargs: keyword arguments of its policy.
         env_kwargs: keyword arguments of ``gym.make``.
-        seed: of everything.
-        n_envs: environments side by side.
-        steps: environment steps that the run is to take.
+        seed: seed of the agent, the environments and the evaluations.
+        n_envs: number of training environments stepped in parallel.
+        steps: number of environment steps to train for.
         eval_every: environment steps between evaluations.
-        episodes_per_goal: how often each goal is tried in the last evaluation.
-        commands: what was typed: to begin the run, and each time it went on.
+        episodes_per_goal: number of episodes per goal in the final evaluation.
+        commands: the command lines that started and resumed the run.
         versions: library → version.
-        hardware: what it ran on, in words.
-        train_seconds: wall-clock time of training so far, its evaluations included.
+        hardware: description of the hardware it ran on.
+        train_seconds: wall-clock time of training so far, evaluations included.
         algorithm: the agent's name in the table of algorithms.
-        minutes: after which the training was to end; None for no limit.
-        commit: of the source, where it was run from a checkout.
-        collect: where environments were stepped, as it was asked for.
-        checkpoint_minutes: from one checkpoint to the next.
-        finished: whether the run came to its end: it took its steps, or its minutes.
-        goals: by which the agent was evaluated, as in :func:`~glamor_gym.evaluate`.
-        trained_in: folder beside this one of the run whose agent was evaluated here; empty where
-            the run trained its own.
-        planner: how that agent planned here other than there.
+        minutes: time limit of the training; None for no limit.
+        commit: commit of the source, if it was run from a checkout.
+        collect: where environments were stepped, as requested.
+        checkpoint_minutes: minutes between checkpoints.
+        finished: whether the run is complete: it reached its number of steps or its time limit.
+        goals: the goals of its evaluations, as in :func:`~glamor_gym.evaluate`.
+        trained_in: name of the folder, next to this one, of the run whose agent was evaluated
+            here; empty if the run trained its own agent.
+        planner: planner settings of the evaluation that differ from those of that run.
     """
 
     task: str
@@ -116,7 +116,7 @@ class RunConfig:
 
 
 class RunFolder:
-    """Reads and writes the files of one run; nothing is made before it is written.
+    """Reads and writes the files of one run; no folder or file is created before it is written.
 
     Args:
         path: the folder, which need not exist.
@@ -137,26 +137,26 @@ class RunFolder:
         return str(self.path)
 
     def trainer_of(self, config: RunConfig) -> RunFolder:
-        """Return the folder of the run that trained the agent of a run here: its own, or another.
+        """Return the folder of the run that trained this run's agent: this one or another.
 
         Args:
-            config: of the run here, which need not be written yet.
+            config: the configuration of this run, which need not be written yet.
         """
         return RunFolder(self.path.parent / config.trained_in) if config.trained_in else self
 
     def holds_a_run(self) -> bool:
-        """Return whether a run was begun here."""
+        """Return whether the folder holds a run, finished or not."""
         return self.config_file.is_file()
 
     def holds_a_checkpoint(self) -> bool:
-        """Return whether there is an agent to go on from."""
+        """Return whether there is a checkpoint to resume from."""
         return CheckpointFolder(self.checkpoint_folder).holds_checkpoints()
 
     def write_config(self, config: RunConfig) -> None:
-        """Write what was run, as JSON.
+        """Write the configuration as JSON.
 
         Raises:
-            TypeError: a value is not JSON-able.
+            TypeError: a value cannot be written as JSON.
             ValueError: a number is not finite.
             OSError: the file cannot be written.
         """
@@ -165,11 +165,11 @@ class RunFolder:
             file.write(text.encode())
 
     def config(self) -> RunConfig:
-        """Return what was run.
+        """Return the configuration of the run.
 
         Raises:
-            ValueError: there is no run here, its file is damaged, or a link leads from its
-                checkpoint to a place outside, where going on would write.
+            ValueError: the folder holds no run, its file is damaged, or its checkpoint is a link
+                to outside the folder, where resuming would write.
         """
         try:
             config = RunConfig(**read_json(self.config_file, max_bytes=MAX_CONFIG_BYTES))
@@ -184,11 +184,11 @@ class RunFolder:
         return config
 
     def logger(self, resume_at: int = 0, keep_all: bool = False) -> Logger:
-        """Return a logger for ``agent.set_logger``, into ``metrics.csv`` and for TensorBoard.
+        """Return a logger for ``agent.set_logger`` that writes ``metrics.csv`` and TensorBoard's.
 
         Args:
-            resume_at: the step at which the run goes on; later rows of the table are dropped.
-            keep_all: no others are, whatever a checkpoint says of them.
+            resume_at: the step from which the run resumes; later rows of the table are dropped.
+            keep_all: restoring a checkpoint drops no further rows.
 
         Raises:
             OSError: the folder cannot be written.
@@ -201,7 +201,7 @@ class RunFolder:
         return Logger(str(self.path), formats)
 
     def metrics(self) -> pd.DataFrame:
-        """Return the curves: ``step``, and a column a figure with NaN where it was not logged.
+        """Return the curves: ``step`` and one column per logged name, NaN where it was not logged.
 
         Raises:
             ValueError: the table is damaged.
@@ -210,13 +210,13 @@ class RunFolder:
             return pd.DataFrame({"step": pd.Series(dtype=int)})
         try:
             return pd.read_csv(self.metrics_file)
-        except ValueError as error:  # pandas' own errors among them
+        except ValueError as error:  # includes pandas' parser errors
             raise ValueError(f"{self.metrics_file} is damaged: {error}") from error
 
     def save_agent(self, agent: BaseAlgorithm) -> None:
-        """Write the agent to the checkpoint, as ``agent.zip`` where it is one of another library.
+        """Write the agent to the checkpoint; an agent of another library as ``agent.zip``.
 
-        Such a file holds pickles, which our own never do.
+        That format contains pickles; ``agent.safetensors`` does not.
         """
         own = isinstance(agent, ImageGoalAgent)
         file = self.agent_file if own else self.library_agent_file
@@ -225,11 +225,11 @@ class RunFolder:
             agent.save(cast(BufferedIOBase, stream))
 
     def save_evaluation(self, result: EvaluationResult) -> None:
-        """Keep `result` as the last evaluation."""
+        """Save `result` as the last evaluation."""
         save_result(result, self.evaluation_file)
 
     def evaluation(self) -> EvaluationResult | None:
-        """Return the last evaluation; None where there was none yet.
+        """Return the last evaluation; None if there is none yet.
 
         Raises:
             ValueError: its file is damaged.
@@ -237,7 +237,7 @@ class RunFolder:
         return load_result(self.evaluation_file) if self.evaluation_file.is_file() else None
 
     def held_out(self) -> EvaluationResult | None:
-        """Return the evaluation by goals held out of all choices; None where there was none.
+        """Return the evaluation on the held-out goals; None if there is none.
 
         Raises:
             ValueError: its file is damaged.
@@ -245,7 +245,7 @@ class RunFolder:
         return load_result(self.held_out_file) if self.held_out_file.is_file() else None
 
     def forget_held_out(self) -> None:
-        """Remove that evaluation, where there is one: the agent is about to become another.
+        """Remove the evaluation on the held-out goals, if any, as further training outdates it.
 
         Raises:
             OSError: it cannot be removed.
@@ -255,10 +255,11 @@ class RunFolder:
 
 
 def _check_kinds(config: RunConfig) -> None:
-    """Check that numbers are numbers, texts are texts and so on, where others rely on it.
+    """Check the types of the fields that are used after loading.
 
     Raises:
-        TypeError: a field is of another kind; the message names it.
+        TypeError: a field has another type; the message names it.
+        ValueError: a number is negative or not finite; the message names it.
     """
     kinds: dict[type, tuple[str, ...]] = {
         str: ("task", "agent", "preset", "hardware", "algorithm", "goals", "trained_in"),
@@ -274,7 +275,7 @@ def _check_kinds(config: RunConfig) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the libraries on which figures depend."""
+    """Return the versions of Python and of :data:`LIBRARIES`."""
     return {"python": platform.python_version()} | {
         library: metadata.version(library) for library in LIBRARIES
     }

@@ -1,7 +1,7 @@
-"""How often an agent takes a shortest way (Fig. 3a of the paper).
+"""How often an agent takes a shortest path (Fig. 3a of the paper).
 
 In: an agent, and a small world whose labels are coordinates on an empty grid. Out: the share of
-its goals that the agent reaches with the fewest moves there are.
+its goals that the agent reaches in the minimum number of moves.
 """
 
 from __future__ import annotations
@@ -24,23 +24,25 @@ def shortest_path_rate(
     deterministic: bool = True,
     must_stop: bool = True,
 ) -> float:
-    """Return the share of all goals that are reached with the fewest moves.
+    """Return the share of all goals that are reached in the minimum number of moves.
 
     Args:
         agent: anything with the ``predict`` of Stable-Baselines3.
         id: a goal environment with ``goals="all"``, whose labels are the coordinates, in cells,
-            on a grid without obstacles: the fewest moves are the Manhattan distance.
-        seed: of the starts and of PyTorch.
-        n_envs: how many environments run side by side.
+            on a grid without obstacles: the minimum number of moves is the Manhattan distance.
+        seed: seed of the starts and of PyTorch.
+        n_envs: number of environments to step in parallel.
         env_kwargs: further keyword arguments of ``gym.make``.
-        deterministic: handed to ``agent.predict``.
-        must_stop: whether the agent has to stop there itself (to walk on and be found at the goal
-            when the time is up then counts only where the fewest moves take the whole horizon),
-            or has only to come by, which is all that an agent without a use for STOP can do.
+        deterministic: passed to ``agent.predict``.
+        must_stop: True counts an episode if it ends at the goal after the minimum number of moves,
+            by STOP or because these take the whole horizon. False counts it if the agent first
+            reaches the goal after that number, whatever it does next: for agents that do not use
+            STOP.
 
     Raises:
         TypeError: `agent` has no ``predict``.
-        ValueError: as in :func:`~glamor_gym.evaluate`.
+        ValueError: an argument is not allowed by :class:`~glamor_gym.evaluation.arena.Arena`, or
+            the agent did not return one valid action per observation.
     """
     with Arena(id, goals="all", seed=seed, n_envs=n_envs, env_kwargs=env_kwargs) as arena:
         episodes = arena.play(agent, deterministic=deterministic)
@@ -50,7 +52,7 @@ def shortest_path_rate(
 
 
 def fewest_moves(episode: Episode) -> int:
-    """Return the fewest moves from the start of an episode to its goal: the Manhattan distance."""
+    """Return the minimum number of moves from start to goal: the Manhattan distance."""
     distance = sum(
         abs(episode.goal_labels[axis] - episode.start_labels[axis]) for axis in episode.goal_labels
     )

@@ -1,7 +1,7 @@
-"""Report: what came of a run, to be looked at.
+"""Report: the results of a run as a self-contained page.
 
-In: the folder of a run. Out: a page that holds its curves, pictures, films and figures in itself,
-beside the published ones.
+In: the folder of a run. Out: an HTML page with its rates, curves, pictures and films, next to the
+published rates.
 """
 
 from glamor_gym.report.page import render_page, write_report

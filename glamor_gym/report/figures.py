@@ -1,7 +1,7 @@
-"""The figures of a run's page, drawn by Matplotlib.
+"""The figures of a run's page, drawn with Matplotlib.
 
-In: the table of metrics (a row a log entry: ``step``, and a column a figure), rates, a result.
-Out: SVG pictures as data URIs, for light pages and for dark ones.
+In: the table of metrics (one row per log entry: ``step`` and one column per logged name), rates, a
+result. Out: SVG pictures as data URIs, for light and dark pages.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ from glamor_gym.report.style import (
 from glamor_gym.types import EvaluationResult
 
 DISTANCES = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8, math.inf)
-"""Bounds of the classes of distance; below 0.1 a goal is reached by staying."""
+"""Bounds of the distance bins; below 0.1 a goal is reached without moving."""
 
 
 class Bar(NamedTuple):
-    """One rate to be compared.
+    """One rate of a bar chart.
 
     Attributes:
-        name: whose rate it is.
-        rate: in [0, 1].
+        name: label of the bar.
+        rate: the rate, in [0, 1].
         low: lower end of its interval.
         high: upper end of its interval.
-        colour: of the bar.
+        colour: colour of the bar.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Bar(NamedTuple):
 
 
 def rate_bars(bars: Sequence[Bar]) -> Plot:
-    """Return rates as horizontal bars with their intervals, the first on top."""
+    """Return rates as horizontal bars with their intervals, the first at the top."""
     with styled():
         figure, axes = canvas(height=0.55 + 0.36 * len(bars))
         rates = [bar.rate for bar in bars]
@@ -90,8 +90,10 @@ def success_curve(metrics: pd.DataFrame, levels: Sequence[tuple[str, float, str]
     """Return the success rate over environment steps, with its 95 % interval.
 
     Args:
-        metrics: has ``eval/success_rate``, ``eval/success_low`` and ``eval/success_high``.
-        levels: (name, rate, colour) of what to compare with, as horizontal lines.
+        metrics: table with ``step``, ``eval/success_rate``, ``eval/success_low`` and
+            ``eval/success_high``.
+        levels: (name, rate, colour) of each rate to compare with, at most three; drawn as
+            horizontal lines.
     """
     points = metrics.dropna(subset=["eval/success_rate"])
     with styled():
@@ -115,15 +117,15 @@ def success_curve(metrics: pd.DataFrame, levels: Sequence[tuple[str, float, str]
 
 
 def loss_curves(metrics: pd.DataFrame) -> Plot:
-    """Return the losses of inverse dynamics model and action prior, and their gap.
+    """Return the losses of the inverse dynamics model and the action prior, and their gap.
 
-    The gap is what the model knows about the way to a goal beyond how often actions are taken;
-    it grows before goals are reached. Where it was measured on new episodes too, that gap is
-    drawn beside it: what lies between the two was learned by heart.
+    The gap is how much the goal tells the model about the actions, beyond the prior; it grows
+    before goals are reached. If the gap was also measured on new episodes, both are drawn: their
+    difference is overfitting.
 
     Args:
-        metrics: has ``train/inverse_loss`` and ``train/prior_loss``, in nats per token; may have
-            ``validation/information_gap``.
+        metrics: table with ``step``, ``train/inverse_loss`` and ``train/prior_loss``, in nats per
+            token, and optionally ``validation/information_gap``.
     """
     points = metrics.dropna(subset=["train/inverse_loss", "train/prior_loss"])
     with styled():
@@ -135,7 +137,7 @@ def loss_curves(metrics: pd.DataFrame) -> Plot:
         losses.set_ylabel("nats per token")
         losses.legend(fontsize=9)
         difference = points["train/prior_loss"] - points["train/inverse_loss"]
-        gap.plot(steps, difference, color=TEXT, label="episodes learned from")
+        gap.plot(steps, difference, color=TEXT, label="training episodes")
         gap.fill_between(steps, 0, difference, color=TEXT, alpha=0.1, linewidth=0)
         if "validation/information_gap" in metrics:
             unseen = metrics.dropna(subset=["validation/information_gap"])
@@ -148,10 +150,10 @@ def loss_curves(metrics: pd.DataFrame) -> Plot:
 
 
 def distance_bars(result: EvaluationResult) -> Plot:
-    """Return the success rate by how far a goal was from the start, with Wilson intervals.
+    """Return the success rate by the distance of the goal from the start, with Wilson intervals.
 
     Args:
-        result: with `distances`; see there for their unit.
+        result: a result with `distances`, in feasible ranges.
     """
     tries = round(result.episodes / len(result.per_goal))
     with styled():
@@ -191,16 +193,16 @@ def distance_bars(result: EvaluationResult) -> Plot:
 
 
 def distance_names() -> list[str]:
-    """Return the names of the classes of distance."""
+    """Return the names of the distance bins."""
     names = [f"{low:g} to {high:g}" for low, high in pairwise(DISTANCES[:-1])]
     return [*names, f"{DISTANCES[-2]:g} or more"]
 
 
 def goal_strip(result: EvaluationResult) -> Plot:
-    """Return a cell for each goal, the fuller the more often it was reached.
+    """Return one cell per goal, filled in proportion to the goal's success rate.
 
     Args:
-        result: with `per_goal`.
+        result: a result with `per_goal`.
     """
     with styled():
         columns = min(len(result.per_goal), 15)

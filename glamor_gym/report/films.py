@@ -1,7 +1,7 @@
-"""Films: of an episode, held by a page in itself; of anything, in a file.
+"""Films of episodes, embedded in a page or written to a file.
 
-In: frames. Out: a :class:`Film`: a VP9 video, which every browser plays, or an animated WebP
-where the encoder (``imageio-ffmpeg``) is not installed; or a file of one of :data:`FORMATS`.
+In: frames. Out: a :class:`Film` (a VP9 video, which every browser plays, or an animated WebP if the
+encoder, ``imageio-ffmpeg``, is not installed), or a file in one of :data:`FORMATS`.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from glamor_gym.report.pictures import (
 )
 
 SMALLEST = 80
-"""Pixels that a film is high at least; smaller frames are enlarged without blur."""
+"""Minimum height of a film in pixels; smaller frames are enlarged without blur."""
 
 
 MOST_FPS = 100
-"""Most frames a second of a film in a file."""
+"""Maximum frames per second of a film in a file."""
 
 
 class Encoding(NamedTuple):
     """How frames are encoded.
 
     Attributes:
-        codec: FFmpeg's name of it.
-        pixels: in which format pixels are kept.
-        options: further words for FFmpeg.
+        codec: FFmpeg's name of the codec.
+        pixels: FFmpeg's name of the pixel format.
+        options: further command-line options of FFmpeg.
     """
 
     codec: str
@@ -57,7 +57,7 @@ FORMATS: Mapping[str, Encoding] = MappingProxyType(
     {
         ".mp4": Encoding("libx264", "yuv420p", ("-crf", "18", "-movflags", "+faststart")),
         ".webm": _VP9,
-        # A palette for each frame: one for all would have to wait for the last of them.
+        # One palette per frame: a common one could be computed only after the last frame.
         ".gif": Encoding(
             "gif",
             "pal8",
@@ -68,18 +68,18 @@ FORMATS: Mapping[str, Encoding] = MappingProxyType(
         ),
     }
 )
-"""By the ending of a file's name, how a film in it is encoded."""
+"""File suffix → encoding of a film."""
 
 
 class Film(NamedTuple):
-    """A film as a data URI, and whether it is a video (else it is a picture that moves)."""
+    """A film as a data URI, and whether it is a video (or else an animated image)."""
 
     uri: str
     is_video: bool
 
 
 def film(frames: NDArray[Any]) -> Film:
-    """Return the frames of an episode as an endless film that rests at its end.
+    """Return the frames of an episode as a film that loops and pauses on the last frame.
 
     Args:
         frames: uint8 (L, H, W), or vectors, float32 (L, d) with values in [0, 1]; L ≥ 1.
@@ -95,11 +95,11 @@ def _vp9(frames: NDArray[np.uint8]) -> bytes:
     """Encode frames (L, H, W) as VP9 in WebM.
 
     Raises:
-        OSError: there is no encoder, or it failed.
+        OSError: the encoder is not installed, or failed.
     """
     factor = -(-SMALLEST // frames.shape[1])
     large = frames.repeat(factor, 1).repeat(factor, 2)
-    # Chrominance is kept at half the resolution, which an odd size does not have.
+    # Chrominance is stored at half the resolution, so height and width must be even.
     even = np.pad(large, ((0, 0), *((0, size % 2) for size in large.shape[1:])), "edge")
     rest = LAST_FRAME_MILLISECONDS // FRAME_MILLISECONDS
     with tempfile.TemporaryDirectory() as folder:
@@ -111,22 +111,22 @@ def _vp9(frames: NDArray[np.uint8]) -> bytes:
 def write_film(
     frames: Iterable[NDArray[np.uint8]], path: str | os.PathLike[str], *, fps: int
 ) -> None:
-    """Write frames to a film as they come; the file is there once all have come.
+    """Encode frames to a film as they arrive; the file appears when all are encoded.
 
     Args:
-        frames: uint8 (H, W, 3) in RGB, all of one size with H and W even; at least one.
-        path: ends as one of :data:`FORMATS`; what is there is replaced.
-        fps: frames a second, from 1 to :data:`MOST_FPS`.
+        frames: uint8 (H, W, 3) in RGB, at least one, all of the same even height and width.
+        path: file with a suffix of :data:`FORMATS`; an existing file is replaced.
+        fps: frames per second, from 1 to :data:`MOST_FPS`.
 
     Raises:
-        ValueError: `path` ends otherwise, there are no frames or not of one size, or `fps` is out
-            of range.
-        TypeError: `fps` is no integer, or `path` no path.
-        OSError: the file cannot be written, there is no encoder, or it failed.
+        ValueError: `path` has another suffix, there are no frames, their sizes differ, or `fps` is
+            out of range.
+        TypeError: `fps` is not an integer, or `path` is not a path.
+        OSError: the file cannot be written, or the encoder is not installed or failed.
     """
     path = as_path(path, name="path")
     fps = as_integer(fps, name="fps", low=1, high=MOST_FPS)
-    ending = as_choice(path.suffix.lower(), tuple(FORMATS), name=f"the ending of path {path}")
+    ending = as_choice(path.suffix.lower(), tuple(FORMATS), name=f"the suffix of path {path}")
     with write_atomically(path) as file, tempfile.TemporaryDirectory() as folder:
         encoded = Path(folder) / path.name
         _encode(frames, encoded, FORMATS[ending], fps)
@@ -137,23 +137,23 @@ def write_film(
 def _encode(
     frames: Iterable[NDArray[np.uint8]], file: Path, encoding: Encoding, fps: float
 ) -> None:
-    """Encode frames, (H, W) or (H, W, 3) and of even size, to a file.
+    """Encode frames, (H, W) or (H, W, 3) with H and W even, to a file.
 
     Raises:
-        ValueError: there are none, or they are not of one size.
-        OSError: there is no encoder, or it failed.
+        ValueError: there are no frames, or their sizes differ.
+        OSError: the encoder is not installed, or failed.
     """
     try:
         import imageio_ffmpeg
 
-        imageio_ffmpeg.get_ffmpeg_exe()  # which some builds of the package come without
+        imageio_ffmpeg.get_ffmpeg_exe()  # some builds of the package come without FFmpeg
     except (ImportError, RuntimeError) as error:
-        raise OSError(f"a film needs imageio-ffmpeg, which is not here whole: {error}") from error
+        raise OSError(f"a film needs imageio-ffmpeg with its FFmpeg program: {error}") from error
 
-    coming = iter(frames)
-    first = next(coming, None)
+    remaining = iter(frames)
+    first = next(remaining, None)
     if first is None:
-        raise ValueError("frames must hold at least one, got none")
+        raise ValueError("frames must hold at least one frame, got none")
     encoder = imageio_ffmpeg.write_frames(
         file,
         first.shape[1::-1],
@@ -168,7 +168,9 @@ def _encode(
     )
     with contextlib.closing(encoder):
         encoder.send(None)
-        for frame in itertools.chain([first], coming):
+        for frame in itertools.chain([first], remaining):
             if frame.shape != first.shape:
-                raise ValueError(f"frames must be of one size, got {first.shape} and {frame.shape}")
+                raise ValueError(
+                    f"frames must all be of one size, got {first.shape} and {frame.shape}"
+                )
             encoder.send(np.ascontiguousarray(frame))

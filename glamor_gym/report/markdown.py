@@ -1,6 +1,6 @@
 """Tables in Markdown, for pages that are read on a code host.
 
-In: the names of the columns and rows of text. Out: the table as text.
+In: column names, and rows of text. Out: the table as text.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 
 
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table with a line a row; a ``|`` within a cell stays a ``|``, a new line is a space.
+    """Return a table with one line per row; in cells, ``|`` is escaped and newlines become spaces.
 
     Args:
-        columns: what stands at their heads.
-        rows: of as many cells as there are columns.
+        columns: the column headings.
+        rows: rows with one cell per column.
 
     Raises:
-        ValueError: a row has more or fewer cells.
+        ValueError: a row has more or fewer cells than there are columns.
     """
     lines = [_line(columns), "|" + "---|" * len(columns)]
     for row in rows:

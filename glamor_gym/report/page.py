@@ -1,8 +1,8 @@
-"""The page of a run: everything that came of it, in one file that needs nothing else.
+"""The page of a run: all its results in one self-contained HTML file.
 
-In: the folder of a run. Out: its ``report.html``: how many goals were reached, beside chance and
-beside the paper; the curves; goals beside what was achieved, as pictures and films; and what is
-needed to run it again.
+In: the folder of a run. Out: its ``report.html``: the success rate next to those of the baselines
+and of the paper; the curves; goals and achieved frames, as pictures and films; and what is needed
+to run it again.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from glamor_gym.report.style import AGENT, CHANCE, PUBLISHED, Plot
 from glamor_gym.types import EpisodeFrames, EvaluationResult
 
 FILMS = 6
-"""How many episodes are shown as films; of the others, the page shows the end."""
+"""Number of episodes shown as films; of the others, only the last frame is shown."""
 
 
 def write_report(run: RunFolder) -> Path:
     """Write the page of a run from the files in its folder.
 
     Returns:
-        Where it is.
+        Path of the page.
 
     Raises:
-        ValueError: the folder holds no run, or one that was never evaluated.
+        ValueError: the folder holds no run or no evaluation, or one of its files is damaged.
         OSError: the page cannot be written.
     """
     config, result = run.config(), run.evaluation()
@@ -50,7 +50,7 @@ def write_report(run: RunFolder) -> Path:
             f"{run.path} holds no evaluation to report: there is no {run.evaluation_file}"
         )
     trainer = run.trainer_of(config)
-    known = trainer.holds_a_run()  # a folder that was copied may stand alone
+    known = trainer.holds_a_run()  # the folder may have been copied without it
     training = _training(trainer.config(), trainer.metrics()) if known else None
     page = render_page(config, result, run.metrics(), training)
     with write_atomically(run.report_file) as file:
@@ -59,12 +59,12 @@ def write_report(run: RunFolder) -> Path:
 
 
 class Training(NamedTuple):
-    """What the agent of a run has learned from.
+    """How the agent of a run was trained.
 
     Attributes:
-        steps: environment steps.
-        seconds: that it took.
-        hardware: on which.
+        steps: number of environment steps.
+        seconds: wall-clock time of training.
+        hardware: description of the hardware.
     """
 
     steps: int
@@ -73,7 +73,7 @@ class Training(NamedTuple):
 
 
 def _training(config: RunConfig, metrics: pd.DataFrame) -> Training:
-    """Return how the agent of a run was trained in that run."""
+    """Return how the agent was trained, from the files of the run that trained it."""
     steps = config.steps if metrics.empty else int(metrics["step"].max())
     return Training(steps, config.train_seconds, config.hardware)
 
@@ -87,10 +87,10 @@ def render_page(
     """Return the page as HTML.
 
     Args:
-        config: what was run.
+        config: the configuration of the run.
         result: the evaluation to show.
-        metrics: the curves, as in ``metrics.csv``; may lack any of its columns but ``step``.
-        training: of the agent; None for what `config` and `metrics` tell.
+        metrics: the curves, as in ``metrics.csv``; any column but ``step`` may be missing.
+        training: how the agent was trained; None to take it from `config` and `metrics`.
     """
     training = training or _training(config, metrics)
     published = published_rates(config.task)
@@ -114,7 +114,7 @@ def render_page(
 
 
 def _bars(result: EvaluationResult, published: Mapping[str, Rate]) -> Iterator[Bar]:
-    """This run, chance, and the paper, from top to bottom."""
+    """Yield the bars of this run, of the baselines and of the paper, from top to bottom."""
     yield Bar("this run", result.success_rate, *result.confidence_interval, AGENT)
     if not math.isnan(result.random):
         yield Bar("random agent", result.random, *result.random_interval, CHANCE)
@@ -144,7 +144,7 @@ def _losses(metrics: pd.DataFrame) -> Plot | None:
 
 
 def _films(episodes: list[EpisodeFrames]) -> list[EpisodeFrames]:
-    """Choose what to show in motion: successes and failures in turn, as far as there are both."""
+    """Choose the episodes to show as films: successes and failures in turn, while both last."""
     reached = [episode for episode in episodes if episode.success]
     missed = [episode for episode in episodes if not episode.success]
     in_turn = chain.from_iterable(zip_longest(reached, missed))
@@ -152,7 +152,7 @@ def _films(episodes: list[EpisodeFrames]) -> list[EpisodeFrames]:
 
 
 def _details(config: RunConfig, result: EvaluationResult, training: Training) -> dict[str, str]:
-    """Return what it takes to run this again, by name."""
+    """Return what is needed to run this again: name → text."""
     options = f"; {listed(config.env_kwargs)}" if config.env_kwargs else ""
     elsewhere = {"Agent": f"trained in {config.trained_in}"} if config.trained_in else {}
     return {

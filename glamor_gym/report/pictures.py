@@ -1,7 +1,7 @@
-"""Pictures and films of episodes, lossless.
+"""Lossless pictures and animations of episodes.
 
-In: an :class:`~glamor_gym.types.EpisodeFrames`, or frames of one. Out: files; or data URIs, by
-which a page holds them in itself, at the frames' own size: the page enlarges them without blur.
+In: an :class:`~glamor_gym.types.EpisodeFrames`, or frames of one. Out: files, or data URIs to embed
+in a page. The latter have the frames' own size; the page enlarges them without blur.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from glamor_gym.types import EpisodeFrames
 
 FRAME_MILLISECONDS = 66
 LAST_FRAME_MILLISECONDS = 1500
-"""The end, by which an episode is judged, stays for a while before the film starts over."""
+"""The last frame, which decides success, is shown longer before the film repeats."""
 
 REACHED, MISSED = (15, 118, 110), (180, 83, 9)
-"""Colours (RGB) of the frame around a goal that was reached, and one that was missed."""
+"""Colours (RGB) of the border around a goal that was reached, and one that was missed."""
 
 _BORDER, _GAP, _MIN_HEIGHT = 3, 4, 160
 
 _MOST_IN_A_ROW = 12
-"""Entries of a vector that are shown in a row, as they are written."""
+"""Maximum number of entries of a vector that are shown in a single row."""
 
 
 def picture(frame: NDArray[Any]) -> str:
@@ -48,20 +48,20 @@ def picture(frame: NDArray[Any]) -> str:
 
 
 def write_pictures(episodes: Sequence[EpisodeFrames], folder: str | os.PathLike[str]) -> list[Path]:
-    """Write ``goals.png``, a sheet of all episodes, and ``goal-<k>.webp``, a film of each.
+    """Write ``goals.png``, a contact sheet of all episodes, and ``goal-<k>.webp``, a film of each.
 
-    Further films of the same goal are called ``goal-<k>-2.webp`` and so on.
+    Further films of the same goal are named ``goal-<k>-2.webp`` and so on.
 
     Args:
-        episodes: at least one.
-        folder: is made where it is missing.
+        episodes: at least one episode, with frames of one size.
+        folder: folder of the files; it is created if it does not exist.
 
     Returns:
-        The files, the sheet first.
+        The files, the contact sheet first.
 
     Raises:
         OSError: a file cannot be written.
-        ValueError: there is no episode, or `folder` is no path.
+        ValueError: `episodes` is empty, or `folder` is not a valid path.
         TypeError: an argument is of the wrong type.
     """
     folder = as_path(folder, name="folder")
@@ -80,18 +80,20 @@ def write_pictures(episodes: Sequence[EpisodeFrames], folder: str | os.PathLike[
 
 
 def save_picture(pixels: NDArray[np.uint8], path: str | os.PathLike[str]) -> None:
-    """Write a picture into a file, whole or not at all; missing folders are made.
+    """Write a picture to a file atomically; missing folders are created.
 
     Args:
         pixels: uint8 (H, W), or (H, W, 3) in colour.
-        path: its suffix tells the format: ``.png`` or ``.webp``, both lossless.
+        path: file with the suffix ``.png`` or ``.webp``, which selects the format; both are
+            lossless.
 
     Raises:
-        OSError: it cannot be written.
-        ValueError: `path` is no path, or has another suffix.
+        OSError: the file cannot be written.
+        ValueError: `path` is not a valid path, or has another suffix.
+        TypeError: `path` is not a path.
     """
     path = as_path(path, name="path")
-    kind = as_choice(path.suffix.lower(), (".png", ".webp"), name=f"the ending of path {path}")
+    kind = as_choice(path.suffix.lower(), (".png", ".webp"), name=f"the suffix of path {path}")
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, kind[1:], optimize=True, lossless=True)
     with write_atomically(path) as target:
@@ -99,26 +101,26 @@ def save_picture(pixels: NDArray[np.uint8], path: str | os.PathLike[str]) -> Non
 
 
 def contact_sheet(episodes: Sequence[EpisodeFrames], columns: int = 5) -> NDArray[np.uint8]:
-    """Return all episodes in one picture: the goal beside what was achieved, for each.
+    """Return a picture of all episodes: for each, the goal and the last frame side by side.
 
-    The frame around a pair is green where the goal was reached, brown where it was missed.
+    The border around a pair is green if the goal was reached, and amber if it was missed.
 
     Args:
-        episodes: at least one, with frames of one size.
-        columns: pairs in a row, at least 1; no more than there are.
+        episodes: at least one episode, with frames of one size.
+        columns: number of pairs per row, at least 1; more than there are episodes is allowed.
 
     Returns:
         uint8 (H, W, 3).
 
     Raises:
-        ValueError: there is no episode, or `columns` is below 1.
+        ValueError: `episodes` is empty, or `columns` is below 1.
         TypeError: an argument is of the wrong type.
     """
     columns = as_integer(columns, name="columns", low=1)
     for episode in episodes:
         as_instance(episode, EpisodeFrames, name="episodes")
     if len(episodes) == 0:
-        raise ValueError("episodes must hold at least one, got none")
+        raise ValueError("episodes must hold at least one episode, got none")
     columns = min(columns, len(episodes))
     pairs = [_pair(episode, episode.frames[-1]) for episode in episodes]
     pairs += [np.full_like(pairs[0], 255)] * (-len(pairs) % columns)
@@ -128,7 +130,7 @@ def contact_sheet(episodes: Sequence[EpisodeFrames], columns: int = 5) -> NDArra
 
 
 def animation(frames: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> bytes:
-    """Return frames, each uint8 (H, W) or (H, W, 3), as an endless lossless WebP."""
+    """Return frames, each uint8 (H, W) or (H, W, 3), as a looping lossless WebP."""
     first, *others = map(Image.fromarray, frames)
     file = io.BytesIO()
     first.save(
@@ -144,12 +146,12 @@ def animation(frames: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> bytes:
 
 
 def as_gray(frame: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return a frame as it is, a vector as cells: few of them in a row, many in a square.
+    """Return a frame unchanged, and a vector as gray cells: in a row if short, else in a square.
 
-    What is left of the square is black, and so are values below 0; those above 1 are white.
+    Unused cells of the square are black. Values are clipped to [0, 1]; 0 is black, 1 is white.
 
     Args:
-        frame: uint8 (H, W), or float32 (d,), at best with values in [0, 1].
+        frame: uint8 (H, W), or float32 (d,).
 
     Returns:
         uint8 (H, W).
@@ -165,12 +167,12 @@ def as_gray(frame: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def data_uri(data: bytes, media_type: str) -> str:
-    """Return a file's bytes as a URI that holds them."""
+    """Return the bytes of a file as a data URI."""
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
 def _pair(episode: EpisodeFrames, frame: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return the goal beside a frame, framed and enlarged for looking at, uint8 (H, W, 3)."""
+    """Return the goal next to a frame, enlarged and with a coloured border, uint8 (H, W, 3)."""
     goal, shown = as_gray(episode.goal), as_gray(frame)
     factor = math.ceil(_MIN_HEIGHT / len(goal))
     goal, shown = (part.repeat(factor, 0).repeat(factor, 1) for part in (goal, shown))

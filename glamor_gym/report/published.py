@@ -1,7 +1,7 @@
-"""The paper's own figures: Table 1 of Paster, McIlraith & Ba (2020), as data.
+"""The published success rates: Table 1 of Paster, McIlraith & Ba (2020), as data.
 
-In: a task. Out: the goal achievement rates after 500k agent steps, mean and standard deviation
-over seeds, of GLAMOR, DISCERN and GCSL. They come from ``table1.csv`` beside this file.
+In: a task. Out: the goal achievement rates of GLAMOR, DISCERN and GCSL after 500k agent steps, mean
+and standard deviation over seeds. They are read from ``table1.csv`` next to this file.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class Rate(NamedTuple):
 
 
 def published_rates(task: str) -> Mapping[str, Rate]:
-    """Return the rates of the paper's three methods by name; empty for a task it does not have.
+    """Return the rates of the paper's three methods by name; empty if the paper lacks the task.
 
     Args:
         task: a task's name or id, e.g. ``"Pong"`` or ``"glamor/Pong-v0"``.
 
     Raises:
-        ValueError: there is no such task.
+        ValueError: `task` is not a known task.
     """
     return _table().get(get_task(task).name, MappingProxyType({}))
 

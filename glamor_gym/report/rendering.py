@@ -1,4 +1,4 @@
-"""Pages out of templates: a template's name and its values in, HTML out."""
+"""Render pages from templates. In: the name of a template and its values. Out: HTML."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from glamor_gym.report.pictures import picture
 
 
 def render(template: str, **values: Any) -> str:
-    """Return a page.
+    """Return a page as HTML.
 
     Args:
         template: name of a file in this package, e.g. ``"page.html.jinja"``.
-        **values: what the template asks for; nothing less.
+        **values: the variables of the template, all of them.
+
+    Raises:
+        jinja2.UndefinedError: a variable that the template uses is missing.
     """
     return _templates().get_template(template).render(**values)
 
@@ -37,10 +40,10 @@ def _templates() -> Environment:
 
 
 def listed(values: Mapping[str, Any], equals: str = " = ") -> str:
-    """Return names with their values in one line."""
+    """Return names and values on one line, separated by commas."""
     return ", ".join(f"{name}{equals}{value}" for name, value in values.items())
 
 
 def percent(rate: float) -> str:
-    """Return a rate in per cent, a dash where it is not known."""
+    """Return a rate as a percentage, or a dash if it is NaN."""
     return "–" if math.isnan(rate) else f"{rate:.0%}"

@@ -1,8 +1,8 @@
-"""Scenes as pictures of a film: three panels, and beneath them what the agent is about to do.
+"""Draw the scenes of an episode as film frames: three panels above the agent's next action.
 
-In: the :class:`~glamor_gym.evaluation.filming.Scene`s of an episode. Out: its frames, uint8
-(H, W, 3), all of one even size: the world, the goal and the newest frame side by side, how far
-the episode is, and a caption.
+In: the :class:`~glamor_gym.evaluation.filming.Scene`s of an episode. Out: film frames, uint8
+(H, W, 3), all of one even size: the world, the goal and the newest frame side by side, a progress
+bar, and a caption.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
 REST_SECONDS = 0.5
-"""How long the end of an episode is shown."""
+"""How long the last scene of an episode is shown."""
 
 _TITLES = ("world", "goal", "achieved")
 _PANEL_HEIGHT = 320
 _PANEL_WIDTHS = (280, 640)
-"""The least leaves room for the caption; more would be wider than a screen."""
+"""Minimum, which leaves room for the caption, and maximum, which fits a screen."""
 
 _MARGIN, _GAP, _BORDER = 20, 16, 4
 _TITLE_HEIGHT, _BAR_HEIGHT, _LINE_HEIGHT = 38, 4, 36
 _BASELINE = 25
-"""Of the text in a line, from its top."""
+"""Baseline of the text in a line, in pixels from the top of the line."""
 
 _REGULAR, _BOLD = cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX
 
 
 class Caption(NamedTuple):
-    """What is written beneath the panels.
+    """The text below the panels.
 
     Attributes:
         subject: task and goal.
-        step: how far the episode is.
-        doing: the action taken next; at the end, what came of it all.
-        plan: length and score of the plan that the action is from; empty where there is none.
+        step: number of steps taken, and the horizon.
+        doing: the next action; at the end, whether the goal was reached.
+        plan: length and score of the plan that the action is from; empty if there is none.
     """
 
     subject: str
@@ -55,13 +55,13 @@ class Caption(NamedTuple):
 
 
 def caption(scene: Scene, *, task: str, goal: int, success: bool) -> Caption:
-    """Return what is to be said of a scene.
+    """Return the caption of a scene.
 
     Args:
         scene: the scene.
         task: id of the task.
-        goal: number of the goal in its set.
-        success: whether the goal was reached at the end of the episode, as the labels say.
+        goal: index of the goal in its set.
+        success: whether the episode was a success.
     """
     doing = f"action: {scene.action}"
     if scene.action is None:
@@ -77,14 +77,14 @@ def caption(scene: Scene, *, task: str, goal: int, success: bool) -> Caption:
 def frames_of(
     scenes: Sequence[Scene], *, task: str, goal: int, success: bool, fps: int
 ) -> Iterator[Picture]:
-    """Yield the frames of an episode: one a scene, and the last for half a second.
+    """Yield the film frames of an episode: one per scene, the last one for half a second.
 
     Args:
-        scenes: of the episode in their order, at least one.
+        scenes: the scenes of the episode in order, at least one.
         task: id of the task.
-        goal: number of the goal in its set.
-        success: whether the goal was reached at the end, as the labels say.
-        fps: frames a second.
+        goal: index of the goal in its set.
+        success: whether the episode was a success.
+        fps: frames per second of the film.
     """
     for scene in scenes:
         frame = draw(scene, caption(scene, task=task, goal=goal, success=success), success)
@@ -98,8 +98,8 @@ def draw(scene: Scene, words: Caption, success: bool) -> Picture:
 
     Args:
         scene: the scene.
-        words: what is written beneath it.
-        success: whether the goal was reached at the end: the colour of the last scene.
+        words: its caption.
+        success: whether the episode was a success, which sets the colour of the last scene.
     """
     verdict = (REACHED if success else MISSED) if scene.action is None else None
     width = _panel_width(scene.pictures.achieved)
@@ -132,13 +132,13 @@ def draw(scene: Scene, words: Caption, success: bool) -> Picture:
 
 
 def _panel_width(frame: Picture) -> int:
-    """Return the even width at which a frame keeps its proportions, within limits."""
+    """Return the width, even and within limits, that keeps the aspect ratio of a frame."""
     in_proportion = _PANEL_HEIGHT * frame.shape[1] / frame.shape[0]
     return 2 * round(float(np.clip(in_proportion, *_PANEL_WIDTHS)) / 2)
 
 
 def _enlarged(picture: Picture, width: int) -> Picture:
-    """Return a picture at a panel's size; its pixels stay sharp squares where they are enlarged."""
+    """Return a picture resized to a panel; enlarged pixels stay sharp squares."""
     size = (_PANEL_HEIGHT, width)
     enlarged = picture
     for axis in (0, 1):
@@ -160,7 +160,7 @@ def _write(
     bold: bool = False,
     from_right: bool = False,
 ) -> None:
-    """Write a line of text that begins at x, or ends there."""
+    """Write a line of text that begins at `x`, or ends there if `from_right`."""
     font, scale = _BOLD if bold else _REGULAR, 0.7
     if from_right:
         x -= cv2.getTextSize(text, font, scale, 1)[0][0]

@@ -1,4 +1,4 @@
-"""How the figures of the pages look: colours, type, and one drawing for light and dark pages.
+"""The style of the figures: colours, fonts, and a light and a dark version of each figure.
 
 In: a Matplotlib figure drawn with the colours named here. Out: a :class:`Plot`, the figure as
 SVG data URIs.
@@ -21,13 +21,13 @@ from matplotlib.ticker import EngFormatter, PercentFormatter
 from glamor_gym.report.pictures import data_uri
 
 INK, TEXT, SOFT, LINE = "#0f172a", "#334155", "#475569", "#e2e8f0"
-"""Colours of headings, of labels, of what is beside the point, and of lines."""
+"""Colours of headings, of labels, of secondary text, and of lines."""
 
 WHITE = "#ffffff"
-"""On top of the strong colours."""
+"""Colour of text on strong colours, and of backgrounds."""
 
 AGENT, CHANCE, PUBLISHED = "#0f766e", "#94a3b8", "#7c3aed"
-"""Colours: of the agent of a run, of the baselines, of the paper's figures."""
+"""Colours of the run's agent, of the baselines, and of published rates."""
 
 SECOND = "#b45309"
 """Colour of a second curve of the same run."""
@@ -44,7 +44,7 @@ ALGORITHM_COLOURS: Mapping[str, str] = MappingProxyType(
         "noop": CHANCE,
     }
 )
-"""Colour of each algorithm, wherever it is drawn beside others."""
+"""Colour of each algorithm in figures that compare several."""
 
 _ON_DARK: Mapping[str, str] = MappingProxyType(
     {
@@ -65,7 +65,7 @@ _ON_DARK: Mapping[str, str] = MappingProxyType(
         "#6d28d9": "#c4b5fd",
     }
 )
-"""What each colour is on a dark page."""
+"""Colour on light pages → colour on dark pages."""
 
 STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -83,12 +83,12 @@ STYLE: dict[Any, Any] = {
     "xtick.color": SOFT,
     "ytick.color": SOFT,
     "legend.frameon": False,
-    "svg.hashsalt": "glamor_gym",  # the same run makes the same file
+    "svg.hashsalt": "glamor_gym",  # the same data give the same file
 }
 """Matplotlib settings of every figure."""
 
 WIDTH = 7.0
-"""Of a figure, in inches."""
+"""Width of a figure, in inches."""
 
 
 class Plot(NamedTuple):
@@ -100,19 +100,19 @@ class Plot(NamedTuple):
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Draw in the style of the pages within this context."""
+    """Draw in the style of the pages inside this context."""
     with mpl.rc_context(STYLE):
         yield
 
 
 def canvas(height: float = 3.2) -> tuple[Figure, Axes]:
-    """Return an empty figure of the pages' width, and its only axes."""
+    """Return an empty figure of width :data:`WIDTH`, and its only axes."""
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     return figure, figure.subplots()
 
 
 def plot(figure: Figure) -> Plot:
-    """Return a finished figure, for light pages and for dark ones."""
+    """Return a finished figure as SVG, for light and for dark pages."""
     file = io.BytesIO()
     figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     light = file.getvalue().decode()
@@ -122,14 +122,14 @@ def plot(figure: Figure) -> Plot:
 
 
 def steps_below(axes: Axes) -> None:
-    """Make the horizontal axis one of environment steps."""
+    """Set up the horizontal axis for environment steps."""
     axes.set_xlabel("environment steps")
     axes.set_xlim(left=0)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
 def rates_at_left(axes: Axes, label: str = "goals reached") -> None:
-    """Make the vertical axis one of rates from 0 to 1."""
+    """Set up the vertical axis for rates from 0 to 1."""
     axes.set_ylim(0, 1.03)
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
     axes.set_ylabel(label)

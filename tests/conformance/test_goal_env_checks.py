@@ -78,7 +78,7 @@ def test_the_time_limit_of_gymnasium_and_entries_that_are_no_arrays_break_no_rul
 def test_a_clock_without_a_horizon_cannot_be_checked():
     results = {one.name: one for one in check_goal_env(made("UnboundedClock")).results}
     assert results["counts_its_steps"].status == "skip"
-    assert results["counts_its_steps"].detail == "nothing tells the horizon"
+    assert results["counts_its_steps"].detail == "the horizon is unknown"
 
 
 def test_every_check_says_what_holds_and_how_to_mend_it():
@@ -102,8 +102,8 @@ def test_an_instance_without_a_registration_is_checked_as_far_as_it_goes():
     report = check_goal_env(corridor.Corridor())
     assert report.passed
     assert {result.detail for result in report.results if result.status == "skip"} == {
-        "there is no list of goals",
-        "it was not made by gym.make, so that it has no spec",
+        "the environment has no list of goals",
+        "the environment was not made by gym.make, so it has no spec",
     }
 
 
