@@ -196,12 +196,12 @@ def test_a_goal_file_is_not_overwritten(capsys, tmp_path):
 
 @pytest.mark.parametrize(("statuses", "code"), [(("ok", "warn"), 0), (("ok", "fail", "ok"), 1)])
 def test_the_doctors_exit_code_tells_of_failures(capsys, monkeypatch, statuses, code):
-    found = [Finding(status, f"part {k}", "seen", "mend it") for k, status in enumerate(statuses)]
+    found = [Finding(status, f"part {k}", "seen", "fix it") for k, status in enumerate(statuses)]
     monkeypatch.setattr(doctor, "findings", lambda buffer_size: found)
     returned, out, _ = run(capsys, "doctor")
     assert returned == code
     assert [line.split()[0] for line in out.splitlines()] == list(statuses)
-    assert "part 0: seen → mend it" in out
+    assert "part 0: seen → fix it" in out
 
 
 def test_the_doctor_looks_at_this_machine(capsys):

@@ -93,7 +93,7 @@ def _print(report: CheckReport) -> None:
     for result in report.results:
         told = escape(result.detail or result.claim)
         if result.status == "fail":
-            told = f"{escape(result.claim)}\nfound: {told}\nfix: {escape(result.mend)}"
+            told = f"{escape(result.claim)}\nfound: {told}\nfix: {escape(result.fix)}"
         table.add_row(result.status, result.name, told, style=_COLOURS[result.status])
     console = terminal()
     console.print(table)

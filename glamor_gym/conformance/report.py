@@ -39,14 +39,14 @@ class CheckResult:
         status: ``"pass"``, ``"fail"``, or ``"skip"`` if it does not apply.
         claim: what holds if the check passes.
         detail: what was found: the fault, the reason for skipping, or warnings.
-        mend: how to fix the subject, so that the claim holds.
+        fix: how to fix the subject, so that the claim holds.
     """
 
     name: str
     status: Status
     claim: str
     detail: str
-    mend: str
+    fix: str
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class CheckReport:
         for result in self.results:
             lines.append(f"{result.status:5}{result.name}: {result.detail or result.claim}")
             if result.status == "fail":
-                lines.append(f"     fix: {result.mend}")
+                lines.append(f"     fix: {result.fix}")
         return "\n".join(lines)
 
 
@@ -134,8 +134,8 @@ def _carry_out(name: str, check: Callable[[Subject], None], subject: Subject) ->
 
 def _result(name: str, check: Callable[[Any], None], status: Status, detail: str) -> CheckResult:
     claim, _, rest = (inspect.getdoc(check) or "").partition("\n")
-    mend = " ".join(rest.partition("Fix:")[2].split())
+    fix = " ".join(rest.partition("Fix:")[2].split())
     detail = " ".join(_COLOURS.sub("", detail).split())
     if len(detail) > _MOST_CHARACTERS:
         detail = f"{detail[:_MOST_CHARACTERS]} …"
-    return CheckResult(name, status, claim, detail, mend)
+    return CheckResult(name, status, claim, detail, fix)

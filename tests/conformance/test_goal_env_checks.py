@@ -85,7 +85,7 @@ def test_every_check_says_what_holds_and_how_to_mend_it():
     report = check_goal_env(made("Corridor"))
     for result in report.results:
         assert result.claim.endswith(".")
-        assert result.mend.endswith(".")
+        assert result.fix.endswith(".")
 
 
 def test_a_report_can_be_read_and_written_down():
