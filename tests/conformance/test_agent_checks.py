@@ -115,7 +115,5 @@ def test_an_agent_that_learns_from_whole_rollouts_goes_on_learning():
 
 def test_entries_of_one_number_cannot_be_cut_short():
     subject = SimpleNamespace(single={"observation": np.zeros((3, 1)), "goal": np.zeros(1)})
-    with pytest.raises(
-        NotApplicableError, match="has a last axis longer than 1"
-    ):
+    with pytest.raises(NotApplicableError, match="has a last axis longer than 1"):
         refuses_other_shapes(subject)

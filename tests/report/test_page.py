@@ -61,7 +61,7 @@ def page():
         "57% goals reached: 17 of 30 episodes",
         "95% interval 39% to 73%",
         "7% random agent no-op agent 3%",
-        "77% within reach at some step 48.5 steps a try",
+        "77% within reach at some step 48.5 steps per episode",
         "10% same picture at the end",
         "0.57 (0.39 to 0.73) 0.57 (0.06) 0.04 (0.04) 0.48 (0.08)",
         "arXiv:2012.02419",
@@ -122,7 +122,7 @@ def test_what_is_not_known_is_left_out():
     losses = {"train/inverse_loss": [math.nan], "train/prior_loss": [math.nan]}
     page = Page(render_page(config, bare, pd.DataFrame({"step": [1], **losses})))
     assert "1 environment steps" in page.words
-    assert page.headings == ["Beside chance and the paper", "To run this again"]
+    assert page.headings == ["Compared with the baselines and the paper", "To run this again"]
     assert "– random agent" in page.words
     assert "nan" not in page.words
     assert "paper, whose" not in page.words
@@ -136,7 +136,8 @@ def test_the_page_of_a_run_is_written_into_its_folder(tmp_path):
     run.save_evaluation(RESULT)
     METRICS.to_csv(run.metrics_file, index=False)
     assert write_report(run) == tmp_path / "report.html"
-    assert Page((tmp_path / "report.html").read_text()).headings[0] == "Beside chance and the paper"
+    headings = Page((tmp_path / "report.html").read_text()).headings
+    assert headings[0] == "Compared with the baselines and the paper"
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
@@ -156,6 +157,6 @@ def test_the_page_of_an_agent_from_another_run_tells_of_its_training(tmp_path):
     words = Page(run.report_file.read_text()).words
     assert f"{METRICS['step'].max():,} environment steps" in words
     assert "11.0 minutes on an abacus" in words
-    assert "judged by its held-out goals; planning with n_trials = 5" in words
+    assert "evaluated on its held-out goals; planning with n_trials = 5" in words
     assert "trained in trained" in words
     assert "n_trials = 50" not in words
