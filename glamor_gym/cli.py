@@ -7,6 +7,7 @@ package, which is imported only when the command is called.
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import sys
@@ -53,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             output was closed early, 2 for bad input, 130 after Ctrl-C, and 143 if SIGTERM
             interrupted ``train``.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not every terminal knows every character
+            stream.reconfigure(errors="replace")
     words = sys.argv[1:] if arguments is None else list(arguments)
     if words == ["--version"]:
         print(f"{PROGRAM} {__version__}")

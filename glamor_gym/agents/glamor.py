@@ -54,7 +54,9 @@ class GlamorAgent(ImageGoalAgent):
     """The agent of the paper, in the Stable-Baselines3 API.
 
     Args:
-        env: an id (``"glamor/Pong-v0"``), a goal environment, or a vector of them.
+        env: an id (``"glamor/Pong-v0"``), a goal environment, or a vector of them. A single
+            environment without a STOP action (attribute `stop_action`) gets one as its last action,
+            see :class:`~glamor_gym.wrappers.StopAction`: evaluate in such a one as well.
         policy: ``"GlamorPolicy"``.
         learning_rate: of AdamW.
         buffer_size: frames kept in the replay.

@@ -305,6 +305,9 @@ class TrajectoryLearner(OffPolicyAlgorithm):
                 an environment, or `overlap` is True for an agent that does not act by plans.
             TypeError: an argument is of the wrong type.
             FloatingPointError: a loss is NaN or infinite.
+
+        Warns:
+            UserWarning: fewer steps were taken than `learning_starts`, so there was no update.
         """
         given: object = total_timesteps
         if isinstance(given, float) and given.is_integer():
@@ -328,6 +331,12 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             )
         finally:
             self.finish_updates()
+        if not self._n_updates and self.num_timesteps < self.settings.learning_starts:
+            warnings.warn(
+                "nothing was learned: the first update comes after learning_starts="
+                f"{self.settings.learning_starts} steps, and {self.num_timesteps} were taken",
+                stacklevel=2,
+            )
         return self
 
     def _setup_learn(
@@ -441,7 +450,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         # Ctrl-C, the episodes lack a step; without `_last_obs` the next `learn` begins new ones.
         self._last_obs = None
         new_obs, rewards, dones, infos = env.step(actions)
-        self.num_timesteps += env.num_envs
+        # Where a vector resets in the next step, that step only begins an episode.
+        self.num_timesteps += sum(not info.get("reset_step", False) for info in infos)
         callback.update_locals(locals())
         goes_on = callback.on_step()
         self._update_info_buffer(infos, dones)
@@ -544,8 +554,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise FloatingPointError(
-                    f"{name} is {value} at update {number} (step {self.num_timesteps}); "
-                    "lower the learning rate"
+                    f"{name} is {value} at update {number} (step {self.num_timesteps}): either "
+                    "observations are not finite, or the learning rate is too high"
                 )
         return metrics
 

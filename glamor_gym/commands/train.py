@@ -6,6 +6,7 @@ In: :class:`~glamor_gym.commands.options.Train`. Out: the folder of the run (see
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from glamor_gym.commands.device import checked_device
 from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Train
 from glamor_gym.commands.tables import result_table, terminal
+from glamor_gym.envs.rendering import RenderingError
 from glamor_gym.evaluation import RunConfig, RunFolder
 from glamor_gym.experiments import RunSpec, get_algorithm
 from glamor_gym.experiments.execution import Run
@@ -57,7 +59,9 @@ def train(options: Train, command: str) -> int:
         print(f"its {run.config.minutes:g} minutes are used up; --steps or --minutes gives it more")
     try:
         run.complete()
-    except (KeyboardInterrupt, FloatingPointError) as error:
+    except BrokenPipeError:  # standard output was closed
+        raise
+    except (KeyboardInterrupt, FloatingPointError, OSError, RenderingError) as error:
         if not folder.config().finished:
             return _stopped(run, error)
     result = folder.evaluation()
@@ -71,8 +75,8 @@ def _stopped(run: Run, error: BaseException) -> int:
     """Print how to continue an interrupted run; return the exit code."""
     print(f"stopped at step {run.steps_taken:,}: {str(error) or 'interrupted'}")
     again = "resume" if get_algorithm(run.config.algorithm).resumes else "start over"
-    print(f"{again} with: glamor-gym train --run-dir {run.folder.path}")
-    if isinstance(error, FloatingPointError):
+    print(f"{again} with: glamor-gym train --run-dir {shlex.quote(str(run.folder.path))}")
+    if isinstance(error, FloatingPointError | OSError | RenderingError):
         return 1
     return error.exit_code if isinstance(error, TrainingInterrupted) else 130
 

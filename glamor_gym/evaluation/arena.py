@@ -188,11 +188,9 @@ class Arena:
             ValueError: `agent` was made for another action space, or did not return one valid
                 action per observation.
         """
-        if not callable(getattr(agent, "predict", None)):
-            raise TypeError(
-                "agent must have a predict method as in Stable-Baselines3, "
-                f"got {type(agent).__name__}"
-            )
+        if isinstance(agent, type) or not callable(getattr(agent, "predict", None)):
+            got = f"the class {agent.__name__}" if isinstance(agent, type) else type(agent).__name__
+            raise TypeError(f"agent must have a predict method as in Stable-Baselines3, got {got}")
         trained_for = getattr(agent, "action_space", self._envs[0].action_space)
         if trained_for != self._envs[0].action_space:
             raise ValueError(

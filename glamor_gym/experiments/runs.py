@@ -103,6 +103,11 @@ def prepare_run(
     """
     algorithm = get_algorithm(spec.algorithm)
     before = folder.config() if folder.holds_a_run() else None
+    if before is None and folder.holds_a_checkpoint():
+        raise ValueError(
+            f"{folder.path} holds a checkpoint but no config.json, so that its settings are "
+            "unknown; choose another folder, or continue it with load_checkpoint in a program"
+        )
     was_finished = before is not None and before.finished
     config = dataclasses.replace(
         new_config(spec) if before is None else config_of(spec, folder),

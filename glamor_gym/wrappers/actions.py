@@ -21,6 +21,9 @@ from glamor_gym.snapshots import Stateless
 
 ActionTable = Literal["cartesian", "diagonal"]
 
+MOST_DIMENSIONS = 8
+"""Dimensions of the largest Cartesian table, which has 3^8 = 6561 actions."""
+
 
 class RepeatAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, Stateless):
     """Hold each action for `n` steps, or until the episode ends; rewards are summed."""
@@ -90,6 +93,11 @@ class DiscretizeActions(
                 f"env must have a bounded action space Box (A,) of floats, got {space}"
             )
         as_choice(table, get_args(ActionTable), name="table")
+        if table == "cartesian" and space.shape[0] > MOST_DIMENSIONS:
+            raise ValueError(
+                f"table must be 'diagonal' for more than {MOST_DIMENSIONS} dimensions, got "
+                f"'cartesian' for {space.shape[0]}, which are 3^{space.shape[0]} actions"
+            )
         self._signs = (_cartesian if table == "cartesian" else _diagonal)(space.shape[0])
         # Exactly the bounds: computed from the middle, they might be rounded out of the box.
         self.table: NDArray[Any] = np.select(

@@ -152,7 +152,8 @@ class GoalRules:
         has_kind = world.has_wrapper_attr("goal_kind")
         kind = world.get_wrapper_attr("goal_kind") if has_kind else "frame"
         if goal.kind != kind:
-            raise ValueError(f"Goal.kind must be 'frame' or {kind!r} here, got {goal.kind!r}")
+            allowed = " or ".join(map(repr, dict.fromkeys(("frame", kind))))
+            raise ValueError(f"Goal.kind must be {allowed} here, got {goal.kind!r}")
         shown = world.get_wrapper_attr("goal_screen")(goal.content)
         return as_element(shown, self._goal_space, name="goal_screen(Goal.content)").copy()
 

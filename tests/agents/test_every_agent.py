@@ -11,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from small_agents import GRID, make_grid, observations
 from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback, EvalCallback
@@ -691,3 +692,17 @@ def test_a_schedule_is_told_where_schedules_are_set(agent_class):
 def test_a_misspelt_setting_is_told_the_nearest(agent_class):
     with pytest.raises(TypeError, match="no option 'batchsize'; did you mean batch_size"):
         make(agent_class, batchsize=3)
+
+
+def test_steps_that_only_reset_a_vector_are_not_counted(agent_class):
+    def dice():
+        return gym.make("glamor/Dice-v0")
+
+    counts = []
+    for mode in (AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP):
+        env = SyncVectorEnv([dice, dice], autoreset_mode=mode)
+        agent = agent_class(env, learning_starts=1_000, buffer_size=500, seed=0, device="cpu")
+        with pytest.warns(UserWarning, match="the first update comes after learning_starts=1000"):
+            agent.learn(100)
+        counts.append((agent.num_timesteps, len(agent.replay_buffer)))
+    assert counts == [(100, 100), (100, 100)]

@@ -203,6 +203,11 @@ def test_an_agent_is_moved_to_the_graphics_card_and_back():
     assert agent.policy.weight.device.type == agent.device.type == "cpu"
 
 
+def test_a_class_is_no_agent():
+    with pytest.raises(TypeError, match="got the class Walker"):
+        evaluate(Walker, ROOM, goals="all", baselines=False)
+
+
 def test_an_agent_without_networks_cannot_be_moved():
     with pytest.raises(ValueError, match=r"device must be None .* got 'cuda' for Walker"):
         evaluate(Walker(), ROOM, goals="all", device="cuda", baselines=False)

@@ -32,6 +32,13 @@ def test_a_run_takes_its_steps_and_is_then_finished(tmp_path):
     assert not is_finished(dataclasses.replace(spec, episodes_per_goal=2), folder)
 
 
+def test_a_checkpoint_of_unknown_settings_is_not_continued(tmp_path):
+    train_run(small_spec(), RunFolder(tmp_path), command="first", device="cpu")
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(ValueError, match=r"holds a checkpoint but no config\.json"):
+        prepare_run(small_spec(seed=7), RunFolder(tmp_path), command="again", device="cpu")
+
+
 def test_a_finished_run_goes_on_to_more_steps(tmp_path):
     folder = RunFolder(tmp_path)
     train_run(small_spec(), folder, command="first", device="cpu")

@@ -35,6 +35,11 @@ def test_cartesian_counts_with_the_last_dimension_fastest():
     assert env.action_space == gym.spaces.Discrete(9)
 
 
+def test_a_cartesian_table_of_many_dimensions_is_refused_before_it_is_made():
+    with pytest.raises(ValueError, match="table must be 'diagonal' for more than 8 dimensions"):
+        DiscretizeActions(Sum([-1] * 17, [1] * 17))
+
+
 def test_diagonal_moves_one_dimension_at_a_time():
     env = DiscretizeActions(Sum([-1] * 5, [1] * 5), "diagonal")
     assert env.action_space == gym.spaces.Discrete(11)
