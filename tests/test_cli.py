@@ -501,3 +501,21 @@ def test_python_runs_the_package_as_a_program(module):
         [sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True
     )
     assert "usage: glamor-gym" in done.stdout
+
+
+def test_a_full_disk_ends_a_run_with_the_command_that_resumes_it(capsys, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RunFolder, "save_agent", full)
+    folder = tmp_path / "a run"
+    code, out, _ = run(capsys, "train", *SMALL, "--run-dir", str(folder))
+    assert code == 1
+    assert "No space left on device" in out
+    assert out.endswith(f"resume with: glamor-gym train --run-dir '{folder}'\n")
+
+
+def test_characters_that_a_terminal_does_not_know_end_no_command():
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    command = [sys.executable, "-m", "glamor_gym", "tasks"]
+    assert subprocess.run(command, env=environment, capture_output=True, check=True).stdout

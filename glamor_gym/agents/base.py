@@ -144,21 +144,20 @@ class ImageGoalAgent(TrajectoryLearner):
             return build_agent(cls, header, tensors, vec_env, device, kwargs)
         except torch.OutOfMemoryError:  # the device's fault, not the file's
             raise
-        except TypeError as error:
-            if kwargs:  # a more likely cause than the file; the message names the argument
-                raise
-            raise AgentFileError(f"path {str(path)!r} does not fit: {error}") from error
-        except KeyError as error:
-            raise AgentFileError(f"path {str(path)!r} does not fit: it lacks {error}") from error
         except (
             AgentFileError,
             AttributeError,
+            KeyError,
             MemoryError,
             OSError,
             OverflowError,
             RuntimeError,
+            TypeError,
         ) as error:
-            raise AgentFileError(f"path {str(path)!r} does not fit: {error}") from error
+            if isinstance(error, TypeError) and kwargs:
+                raise  # a more likely cause than the file; the message names the argument
+            lacks = "it lacks " if isinstance(error, KeyError) else ""
+            raise AgentFileError(f"path {str(path)!r} does not fit: {lacks}{error}") from error
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         return ["policy", "policy.optimizer"], []

@@ -61,7 +61,9 @@ def train(options: Train, command: str) -> int:
         run.complete()
     except BrokenPipeError:  # standard output was closed
         raise
-    except (KeyboardInterrupt, FloatingPointError, OSError, RenderingError) as error:
+    except (OSError, RenderingError) as error:
+        return _stopped(run, error)
+    except (KeyboardInterrupt, FloatingPointError) as error:
         if not folder.config().finished:
             return _stopped(run, error)
     result = folder.evaluation()
