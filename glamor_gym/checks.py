@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 Choice = TypeVar("Choice")
 Kind = TypeVar("Kind")
 
+MOST_PIXELS = 4096
+"""Largest side of a picture."""
+
 
 def as_integer(value: Any, *, name: str, low: int, high: int | None = None) -> int:
     """Return `value` as an int with low ≤ value ≤ high.
@@ -34,10 +37,13 @@ def as_integer(value: Any, *, name: str, low: int, high: int | None = None) -> i
         ValueError: `value` is out of range.
     """
     allowed = f"an integer from {low} to {high}" if high is not None else f"an integer ≥ {low}"
-    array = np.asarray(value)
-    if array.shape != () or array.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be {allowed}, got {_describe(value)}")
-    number = int(array)
+    if isinstance(value, int) and not isinstance(value, bool):
+        number = value  # of any size, where NumPy's integers have 64 bits
+    else:
+        array = np.asarray(value)
+        if array.shape != () or array.dtype.kind not in "iu":
+            raise TypeError(f"{name} must be {allowed}, got {_describe(value)}")
+        number = int(array)
     if number < low or (high is not None and number > high):
         raise ValueError(f"{name} must be {allowed}, got {number}")
     return number
@@ -109,15 +115,15 @@ def as_size(value: Any, *, name: str) -> tuple[int, int]:
     """Return `value` as (height, width) in pixels.
 
     Raises:
-        ValueError: `value` is not a pair of positive integers.
+        ValueError: `value` is not a pair of integers from 1 to :data:`MOST_PIXELS`.
     """
     try:
-        height, width = value
-        return as_integer(height, name=name, low=1), as_integer(width, name=name, low=1)
+        height, width = (as_integer(side, name=name, low=1, high=MOST_PIXELS) for side in value)
     except (TypeError, ValueError):
         raise ValueError(
-            f"{name} must be (height, width), two positive integers, got {value!r}"
+            f"{name} must be (height, width), two integers from 1 to {MOST_PIXELS}, got {value!r}"
         ) from None
+    return height, width
 
 
 def as_choice(value: Any, allowed: Sequence[Choice], *, name: str) -> Choice:

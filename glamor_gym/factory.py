@@ -24,6 +24,8 @@ from glamor_gym.wrappers.goal_rules import Reward
 _PACKAGED = {"train": "training", "eval": "evaluation", "held-out": "held_out"}
 """Value of `goals` → attribute of the task's packaged goal set."""
 
+_CHOICES = "'train', 'eval', 'held-out', 'all' or an .npz path"
+
 
 @naming_options
 def make_goal_env(
@@ -58,7 +60,8 @@ def make_goal_env(
         render_profile: rendering style of the control worlds, ``"paper"`` or ``"fast"``.
         label_lag: 0, or 1 for comparison with the paper's Table 1, see
             :class:`~glamor_gym.wrappers.GoalEnv`.
-        render_mode: None or ``"rgb_array"``.
+        render_mode: None or ``"rgb_array"``; ``gym.make`` also takes ``"rgb_array_list"`` and
+            ``"human"``, which opens a window and needs pygame.
 
     Raises:
         ValueError: an argument is not one of the values above; the message names it.
@@ -88,6 +91,10 @@ def make_goal_env(
     )
 
 
+# With it, `gym.make` offers "rgb_array_list" and "human" through its own wrappers.
+make_goal_env.metadata = GoalEnv.metadata  # type: ignore[attr-defined]
+
+
 def choose_goals(
     task: Task, world: gym.Env[Any, Any], goals: str | os.PathLike[str]
 ) -> tuple[Sequence[Goal], Mapping[str, float]]:
@@ -103,6 +110,8 @@ def choose_goals(
             file is damaged or belongs to another task.
         OSError: the file cannot be read.
     """
+    if not isinstance(goals, str | os.PathLike):
+        raise ValueError(f"goals must be {_CHOICES}, got {goals!r}")
     if goals == "all":
         if not world.has_wrapper_attr("all_goals"):
             raise ValueError(f"goals='all' is for small worlds; {task.name} has too many states")
@@ -112,9 +121,7 @@ def choose_goals(
         packaged = load_goal_set(task.name)
         return getattr(packaged, _PACKAGED[goals]), packaged.ranges
     if not (isinstance(goals, os.PathLike) or str(goals).endswith(".npz")):
-        raise ValueError(
-            f"goals must be 'train', 'eval', 'held-out', 'all' or an .npz path, got {goals!r}"
-        )
+        raise ValueError(f"goals must be {_CHOICES}, got {goals!r}")
     own = load_goal_set(goals)
     if own.task != task.name:
         raise ValueError(f"goals must be a goal set of {task.name}, got one of {own.task}: {goals}")

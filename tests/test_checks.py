@@ -73,3 +73,15 @@ def test_an_element_is_returned_as_it_is():
 def test_what_does_not_fit_a_space_is_refused(value, error, message):
     with pytest.raises(error, match=message):
         as_element(value, UNIT, name="x")
+
+
+def test_integers_of_python_have_any_size():
+    assert as_integer(2**70, name="seed", low=0) == 2**70
+    with pytest.raises(ValueError, match="from 0 to 9, got"):
+        as_integer(2**70, name="seed", low=0, high=9)
+
+
+@pytest.mark.parametrize("size", [(0, 5), (5,), (4097, 5), (40000, 40000), "ab", None])
+def test_sizes_have_bounds(size):
+    with pytest.raises(ValueError, match="two integers from 1 to 4096"):
+        as_size(size, name="frame_size")

@@ -54,7 +54,7 @@ def test_goals_of_a_file(tmp_path):
         make_goal_env("Dice", goals=str(tmp_path / "none.npz"))
 
 
-@pytest.mark.parametrize("goals", ["test", "", 3])
+@pytest.mark.parametrize("goals", ["test", "", 3, np.arange(3)])
 def test_other_goals_are_refused(goals):
     with pytest.raises(ValueError, match="goals must be 'train', 'eval', 'held-out', 'all' or"):
         make_goal_env("Dice", goals=goals)
@@ -81,3 +81,12 @@ def test_the_dice_end_by_the_roll_and_not_by_the_horizon():
     assert env.step(1)[2:4] == (True, False)
     env.reset()
     assert env.step(env.stop_action)[2:4] == (True, False)
+
+
+def test_gymnasium_collects_what_is_rendered():
+    env = gym.make("glamor/GridWorld-v0", render_mode="rgb_array_list")
+    env.reset()
+    env.step(0)
+    pictures = env.render()
+    assert len(pictures) == 2
+    assert all(picture.shape[-1] == 3 for picture in pictures)

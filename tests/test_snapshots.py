@@ -280,6 +280,13 @@ def test_what_offers_snapshots():
     env = gym.make("glamor/GridWorld-v0")
     assert offers_snapshots(env)
     assert not offers_snapshots(Drifting())
+
+    class Photographing(Drifting):
+        @property
+        def snapshot(self):  # of a camera, say: it cannot be set
+            return np.zeros((2, 2))
+
+    assert not offers_snapshots(Photographing())
     assert not offers_snapshots(Counting(env))
     assert offers_snapshots(EpisodeJournal(Counting(env)))
     frames = gym.wrappers.TransformObservation(

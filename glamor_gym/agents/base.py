@@ -264,6 +264,7 @@ class ImageGoalAgent(TrajectoryLearner):
         Raises:
             FileNotFoundError: there is no checkpoint.
             CheckpointError: all checkpoints are damaged, or of another kind of agent.
+            TypeError: an argument is of the wrong type.
             ValueError: `env` has other spaces, another horizon or another number of environments,
                 or a keyword argument is unknown or out of range.
 
@@ -284,6 +285,8 @@ class ImageGoalAgent(TrajectoryLearner):
         except torch.OutOfMemoryError:  # the device's fault, not the checkpoint's
             raise
         except (AgentFileError, KeyError, TypeError, RuntimeError) as error:
+            if isinstance(error, TypeError) and kwargs:
+                raise  # as in `load`
             raise CheckpointError(f"path {str(path)!r} does not fit: {error}") from error
         agent._checkpoints[Path(path).resolve()] = checkpoint.digest
         return agent

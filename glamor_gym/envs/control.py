@@ -17,7 +17,7 @@ import cv2
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from gymnasium.error import ResetNeeded
+from gymnasium.error import ClosedEnvironmentError, ResetNeeded
 from numpy.typing import NDArray
 
 from glamor_gym.checks import as_choice, as_render_mode, as_size
@@ -133,7 +133,11 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
 
         Returns:
             Screen and info, see the class.
+
+        Raises:
+            ClosedEnvironmentError: after :meth:`close`.
         """
+        self._check_open()
         super().reset(seed=seed)
         # The suite's generator accepts a smaller range of seeds than Gymnasium's.
         suite_seed = None if seed is None else int(self.np_random.integers(2**32))
@@ -149,7 +153,9 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
         Raises:
             ValueError: `action` is not in :attr:`action_space`.
             ResetNeeded: no episode has begun.
+            ClosedEnvironmentError: after :meth:`close`.
         """
+        self._check_open()
         if not self._begun:
             raise ResetNeeded("call reset() first: no episode has begun")
         if not self.action_space.contains(action):
@@ -183,7 +189,9 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
 
         Raises:
             ValueError: `content` is not a finite float64 array of that shape.
+            ClosedEnvironmentError: after :meth:`close`.
         """
+        self._check_open()
         size = mujoco.mj_stateSize(self._physics.model.ptr, _STATE)
         if (
             content.shape != (size,)
@@ -207,6 +215,10 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
         if not self._closed:
             self._closed = True
             self._simulation.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedEnvironmentError("the environment is closed: its simulation is freed")
 
     @property
     def snapshot(self) -> Snapshot:

@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from gymnasium.error import ResetNeeded
+from gymnasium.error import ClosedEnvironmentError, ResetNeeded
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import batch_space
@@ -47,6 +47,9 @@ _REMEMBERED = ("_running", "_steps_left", "_lives", "_stacks", "_desired")
 
 _SPACES = ("action_space", "observation_space")
 """Attributes of one environment that a vector has under the name ``single_…``."""
+
+_SETTABLE = ("goals", "render_mode")
+"""Attributes that :meth:`ThreadedAtariVectorEnv.set_attr` can set."""
 
 
 class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
@@ -106,7 +109,10 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
 
         self._worlds = worlds
         self._rngs = [seeding.np_random()[0] for _ in worlds]
+        self._seeds: list[int | None] = [None] * self.num_envs
         self._pool = ThreadPoolExecutor(self.num_envs, thread_name_prefix="atari-reset")
+        self._resets: list[Future[Any]] = []
+        self._intact = True  # False from when emulators are moved until all of them have answered
         self._begun = False
         self._running = np.zeros(self.num_envs, np.bool_)
         self._steps_left = np.zeros(self.num_envs, np.int64)
@@ -126,17 +132,24 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
 
         Raises:
             ValueError: an option, the goal or a seed is not valid, or the number of seeds is wrong.
-            TypeError: the goal or a seed has the wrong type or dtype.
+            TypeError: `options`, the goal or a seed has the wrong type or dtype.
+            ClosedEnvironmentError: after :meth:`close`.
         """
+        self._check_open()
+        if not isinstance(options, Mapping | None):
+            raise TypeError(f"options must be a dict, got {type(options).__name__}")
         options = dict(options or {})
         mask = np.asarray(options.pop("reset_mask", np.ones(self.num_envs, np.bool_)))
-        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
+        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
             raise ValueError(
-                f"options['reset_mask'] must be bool of shape ({self.num_envs},), got {mask!r}"
+                f"options['reset_mask'] must be bool of shape ({self.num_envs},) and True "
+                f"somewhere, got {mask!r}"
             )
-        seeds = self._seeds(seed)
+        seeds = self._one_each(seed)
+        if not self._intact:
+            self._recover()
         self._end_reset(self._begin_reset(np.flatnonzero(mask), seeds, options))
-        self._begun = True
+        self._intact = self._begun = True
         return self._observe(), self._inform(among=mask)
 
     def step(
@@ -146,14 +159,19 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
 
         Raises:
             ValueError: `actions` is not in :attr:`action_space`.
-            ResetNeeded: no episode has begun, or one is over and is not reset automatically.
+            ResetNeeded: no episode has begun, one is over and is not reset automatically, or the
+                last call was interrupted, for example by Ctrl-C.
+            ClosedEnvironmentError: after :meth:`close`.
         """
+        self._check_open()
         actions = np.asarray(actions)
         if not self.action_space.contains(actions):
             raise ValueError(f"actions must be in {self.action_space}, got {actions!r}")
         next_step = self.autoreset_mode == AutoresetMode.NEXT_STEP
         if not (self._begun and (next_step or self._running.all())):
             raise ResetNeeded("call reset() first: an episode is over, or none has begun")
+        if not self._intact:
+            raise ResetNeeded("call reset() first: the last call did not reach its end")
         running = self._running.copy()  # without those that are reset in this step
         resetting = self._begin_reset(np.flatnonzero(~running))
         stopped = running & (actions == self.stop_action)
@@ -168,9 +186,21 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
         rewards = (infos["is_success"] & running).astype(np.float64)
         if self.autoreset_mode == AutoresetMode.SAME_STEP and not self._running.all():
             infos = self._begin_anew(infos)
+        self._intact = True
         return self._observe(), rewards, terminated, truncated, infos
 
-    def _seeds(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ClosedEnvironmentError("the vector environment is closed")
+
+    def _recover(self) -> None:
+        """Replace emulators that an interrupted call left in the middle of something."""
+        wait(self._resets)
+        for world in self._worlds:
+            world.restart()
+        self._running[:] = False
+
+    def _one_each(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
         """Return the seed of each environment."""
         if seed is None:
             return [None] * self.num_envs
@@ -198,6 +228,38 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
         """Return an attribute that the environments share, once for each; see :meth:`call`."""
         return self.call(name)
 
+    def set_attr(self, name: str, values: Any) -> None:
+        """Set an attribute that the environments share: ``goals`` or ``render_mode``.
+
+        Args:
+            name: the attribute.
+            values: the value, or a list or tuple of it, once for each environment.
+
+        Raises:
+            AttributeError: the environments share no such attribute, or it cannot be set.
+            ValueError: the values differ, or their number is not that of the environments.
+        """
+        if name not in _SETTABLE:
+            raise AttributeError(
+                f"only {' and '.join(_SETTABLE)} can be set here, not {name!r}; an environment "
+                "made with vectorization_mode='sync' or 'async' has attributes of its own"
+            )
+        if not isinstance(values, list | tuple):
+            values = [values] * self.num_envs
+        if len(values) != self.num_envs or any(value is not values[0] for value in values):
+            raise ValueError(f"{name} must be the same for all {self.num_envs} environments")
+        setattr(self, name, values[0])
+
+    @property  # type: ignore[misc]
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
+        """The generator of each environment, from which its goals are drawn."""
+        return tuple(self._rngs)
+
+    @property
+    def np_random_seed(self) -> tuple[int | None, ...]:  # type: ignore[override]
+        """The seed that each environment was last reset with; None if it never had one."""
+        return tuple(self._seeds)
+
     def has_wrapper_attr(self, name: str) -> bool:
         """Return whether the environments have an attribute."""
         return hasattr(self, name)
@@ -211,9 +273,14 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
         """Return the newest frame beside the goal, uint8 (H, W, 3), for each environment.
 
         None without a render mode.
+
+        Raises:
+            ResetNeeded: no episode has begun.
         """
         if self.render_mode is None:
             return None
+        if not self._begun:
+            raise ResetNeeded("call reset() first: there is no picture to render yet")
         pairs = zip(self._stacks[:, -1:], self._desired, strict=True)
         return tuple(side_by_side(to_picture(newest), to_picture(goal)) for newest, goal in pairs)
 
@@ -254,6 +321,7 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
     def _move(self, rows: NDArray[np.intp], actions: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Take one action in each of the worlds `rows`; return which of them lost a life."""
         lost = np.zeros(self.num_envs, np.bool_)
+        self._intact = False
         for k in rows:
             self._worlds[k].begin_step(int(actions[k]))
         for k in rows:
@@ -278,14 +346,16 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
         for k in map(int, rows):
             world_seed = None
             if seeds is not None and seeds[k] is not None:
-                self._rngs[k], _ = seeding.np_random(seeds[k])
+                self._rngs[k], self._seeds[k] = seeding.np_random(seeds[k])
                 world_seed = int(self._rngs[k].integers(2**31))  # as GoalEnv draws it
             goal = self.choose_goal(options, self._rngs[k])
             chosen.append((k, self.picture_of(goal, self._worlds[k]), world_seed))
         # Only now that no error can be raised any more: no reset may be left running.
+        self._intact, self._resets = False, []
+        for k, _, world_seed in chosen:
+            self._resets.append(self._pool.submit(self._worlds[k].reset, seed=world_seed))
         return [
-            (k, desired, self._pool.submit(self._worlds[k].reset, seed=world_seed))
-            for k, desired, world_seed in chosen
+            (k, desired, reset) for (k, desired, _), reset in zip(chosen, self._resets, strict=True)
         ]
 
     def _end_reset(self, begun: Sequence[tuple[int, NDArray[Any], Future[Any]]]) -> None:
@@ -415,6 +485,8 @@ def make_atari_vector_env(
         TypeError: an argument has the wrong type.
     """
     num_envs = as_integer(num_envs, name="num_envs", low=1)
+    if max_episode_steps == -1:  # Gymnasium's word for no limit
+        max_episode_steps = None
     row = get_task(task)
     steps = row.horizon if horizon is None else as_integer(horizon, name="horizon", low=1)
     unlabelled = reward == "image" and label_lag == 0

@@ -8,6 +8,7 @@ In: actions, started with :meth:`ThreadedAtariWorld.begin_step` and awaited by
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -72,7 +73,8 @@ class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
             ValueError: `frame_size` or `sticky` is out of range.
         """
         self._frame_size = as_size(frame_size, name="frame_size")
-        self._console = AtariVectorEnv(
+        self._make_console = partial(
+            AtariVectorEnv,
             game,
             num_envs=1,
             num_threads=1,
@@ -87,11 +89,8 @@ class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
             use_fire_reset=False,
         )
         self._most_noops = most_noops
-        self._noops: NoopCounts | None = None
         self._lives = 0
-        self._seed: int | None = None
-        self._journal = bytearray()
-        self._stepping = False
+        self.restart()
         self._screens = spaces.Box(0, 255, SCREEN_SIZE, np.uint8)
         self.observation_space = spaces.Box(0, 255, (1, *self._frame_size), np.uint8)
         self.action_space = spaces.Discrete(len(self._console.ale.get_action_set()))
@@ -99,6 +98,14 @@ class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
     def get_action_meanings(self) -> list[str]:
         """Return the name of each action, e.g. ``"RIGHTFIRE"``, as ALE's own environments do."""
         return [action.name for action in self._console.ale.get_action_set()]
+
+    def restart(self) -> None:
+        """Load the game into a new console, whatever the old one was doing; then call `reset`."""
+        self._console = self._make_console()
+        self._noops: NoopCounts | None = None
+        self._seed: int | None = None
+        self._journal = bytearray()
+        self._stepping = False
 
     def begin_step(self, action: int) -> None:
         """Start a step, which the next call of :meth:`step`, with the same action, completes."""

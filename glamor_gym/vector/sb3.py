@@ -14,7 +14,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, unwrap_vec_normalize
@@ -283,10 +283,24 @@ class GymnasiumVecEnv(VecEnv):
         indices: VecEnvIndices = None,
         **method_kwargs: Any,
     ) -> list[Any]:
-        """Call a method of each environment and return the results."""
+        """Call a method of each environment and return the results.
+
+        Raises:
+            ValueError: `indices` selects some environments of a vector that can only call a method
+                of all, and the method may change them (its name does not begin with ``compute_``).
+        """
         base: Any = self.env.unwrapped
+        rows = self._get_indices(indices)
+        if isinstance(base, SyncVectorEnv):
+            methods = [base.envs[index].get_wrapper_attr(method_name) for index in rows]
+            return [method(*method_args, **method_kwargs) for method in methods]
+        if len(set(rows)) < self.num_envs and not method_name.startswith("compute_"):
+            raise ValueError(
+                f"indices must be None for {method_name!r} of a {type(base).__name__}, "
+                f"got {indices!r}"
+            )
         values = base.call(method_name, *method_args, **method_kwargs)
-        return [values[index] for index in self._get_indices(indices)]
+        return [values[index] for index in rows]
 
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None

@@ -43,9 +43,12 @@ def side_by_side(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[n
         right: uint8 (H, W', 3).
 
     Returns:
-        uint8 (f·H, f·(W + W') + 8, 3).
+        uint8 (f·H, f·(W + W') + 8, 3); where a side is odd, with one white row or column more,
+        since what many players show is encoded in blocks of 2 × 2 pixels.
     """
     factor = -(-MIN_SIDE // max(left.shape[:2]))
     left, right = (picture.repeat(factor, 0).repeat(factor, 1) for picture in (left, right))
     gap = np.full((len(left), _GAP, 3), 255, np.uint8)
-    return np.concatenate((left, gap, right), axis=1)
+    both = np.concatenate((left, gap, right), axis=1)
+    missing = ((0, both.shape[0] % 2), (0, both.shape[1] % 2), (0, 0))
+    return np.pad(both, missing, constant_values=255)

@@ -24,7 +24,9 @@ class EpisodeJournal(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     A reset without a seed draws one, so that a snapshot needs only the current episode. State that
     the environment carries from one episode to the next in spite of a seeded reset (a curriculum,
-    a running mean) is not included.
+    a running mean) is not included. Where a seeded reset is slow, as in ALE's own environments,
+    which load the game again, an environment had better offer snapshots itself, as
+    :class:`~glamor_gym.envs.AtariWorld` does.
     """
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
@@ -78,7 +80,8 @@ class EpisodeJournal(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 def offers_snapshots(env: gym.Env[Any, Any]) -> bool:
     """Return whether `env` offers snapshots that hold all state of it and its wrappers."""
     # Looked up statically, without calling the property: a snapshot may be costly.
-    has_own = isinstance(inspect.getattr_static(type(env), "snapshot", None), property)
+    own = inspect.getattr_static(type(env), "snapshot", None)
+    has_own = isinstance(own, property) and own.fset is not None  # it can be set, too
     if isinstance(env, EpisodeJournal) or not isinstance(env, gym.Wrapper):
         return has_own
     # The only state of Gymnasium's two wrappers is whether there was a reset.

@@ -124,6 +124,10 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         GoalRules.__init__(
             self, goals, ranges, _goal_space(world), reward=reward, label_lag=label_lag
         )
+        # Here rather than in some reset long after. Sequences of other types may load lazily.
+        if type(goals) in (list, tuple):
+            for index, goal in enumerate(goals):
+                self._check_goal(goal, name=f"goals[{index}]")
         self.horizon = as_integer(horizon, name="horizon", low=1)
         self.render_mode = as_render_mode(render_mode)
 
@@ -307,7 +311,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
     def _inform(
         self, info: dict[str, Any], world_terminated: bool = False, world_truncated: bool = False
     ) -> dict[str, Any]:
-        labels = as_labels(info.get("labels", {}))
+        labels = as_labels(info.get("labels", {}), name="info['labels'] of the world")
         self._same = bool((self._achieved == self._desired).all())
         return {
             **info,

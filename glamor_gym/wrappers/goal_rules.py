@@ -6,6 +6,7 @@ Out: rewards, ends and successes (§3, §4.4). Single and vector environments sh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
@@ -94,13 +95,11 @@ class GoalRules:
             TypeError: an argument has the wrong type.
         """
         as_instance(ranges, Mapping, name="ranges")  # type: ignore[type-abstract]
-        if not hasattr(goals, "__len__") or not hasattr(goals, "__getitem__"):
-            raise TypeError(f"goals must be a sequence, got {type(goals).__name__}")
+        is_sequence = hasattr(goals, "__len__") and hasattr(goals, "__getitem__")
+        if not is_sequence or isinstance(goals, np.ndarray | Mapping | str):
+            raise TypeError(f"goals must be a sequence of Goal, got {type(goals).__name__}")
         if len(goals) == 0:
             raise ValueError("goals must hold at least one goal, got none")
-        if type(goals) in (list, tuple):  # any other sequence may load its goals lazily
-            for index, goal in enumerate(goals):
-                as_instance(goal, Goal, name=f"goals[{index}]")
         for name, extent in ranges.items():
             if as_number(extent, name=f"ranges[{name!r}]") < 0:
                 raise ValueError(f"ranges[{name!r}] must be finite and ≥ 0, got {extent!r}")
@@ -110,6 +109,17 @@ class GoalRules:
         self.label_lag = as_choice(label_lag, (0, 1), name="label_lag")
         self._goal_space = goal_space
         self._tolerance = {name: label_tolerance(extent) for name, extent in ranges.items()}
+
+    def _check_goal(self, goal: Any, *, name: str) -> None:
+        """Check what can be checked of a goal without its world.
+
+        Raises:
+            TypeError: it is not a goal, or its picture or labels have the wrong type.
+            ValueError: its picture does not fit the space of goals, or its labels the ranges.
+        """
+        if as_instance(goal, Goal, name=name).kind == "frame":
+            as_element(goal.content, self._goal_space, name=f"{name}.content")
+        self.labels_of(goal, name=name)
 
     def choose_goal(self, options: Mapping[str, Any], rng: np.random.Generator) -> Goal:
         """Return the goal that the options of a reset select, or draw one of `goals`.
@@ -125,7 +135,7 @@ class GoalRules:
             TypeError: the goal has the wrong type or dtype.
         """
         if unknown := options.keys() - {"goal"}:
-            raise ValueError(f"options may contain 'goal' only, got {sorted(unknown)}")
+            raise ValueError(f"options may contain 'goal' only, got {sorted(map(str, unknown))}")
         if "goal" not in options:
             return self.goals[int(rng.integers(len(self.goals)))]
         asked = options["goal"]
@@ -157,21 +167,31 @@ class GoalRules:
         shown = world.get_wrapper_attr("goal_screen")(goal.content)
         return as_element(shown, self._goal_space, name="goal_screen(Goal.content)").copy()
 
-    def labels_of(self, goal: Goal) -> dict[str, float]:
+    def labels_of(self, goal: Goal, *, name: str = "goal") -> dict[str, float]:
         """Return the labels that success is judged by; empty if the goal has none.
 
+        Args:
+            goal: any goal.
+            name: what error messages call it.
+
         Raises:
-            ValueError: the goal lacks the labels that `label_lag` requires, or has one without a
-                range.
+            TypeError: the labels are no mapping from names to numbers.
+            ValueError: the goal lacks the labels that `label_lag` requires, or has one that is not
+                finite or without a range.
         """
         if goal.labels is None:
             return {}
         labels = goal.lagged_labels if self.label_lag else goal.labels
         if labels is None:
-            raise ValueError("label_lag=1 requires a goal with lagged_labels, this one has none")
-        if missing := labels.keys() - self.ranges.keys():
-            raise ValueError(f"ranges must contain the goal's labels, but lacks {sorted(missing)}")
-        return as_labels(labels)
+            raise ValueError(f"label_lag=1 requires a goal with lagged_labels, {name} has none")
+        wanted = as_labels(labels, name=f"{name}.labels")
+        if missing := wanted.keys() - self.ranges.keys():
+            raise ValueError(
+                f"ranges must contain the labels of {name}, but lacks {sorted(map(str, missing))}"
+            )
+        if not all(map(math.isfinite, wanted.values())):
+            raise ValueError(f"{name}.labels must be finite, got {wanted}")
+        return wanted
 
     def is_success(
         self, labels: Mapping[str, float], goal_labels: Mapping[str, float], same: bool
@@ -222,6 +242,11 @@ class GoalRules:
         if self.reward == "image":
             return _rewards(equal)
         over = _is_terminated(info) | _is_truncated(info)
+        if over.shape != equal.shape:
+            raise ValueError(
+                f"info must be of as many moments as achieved_goal, {equal.shape or 'one'}, got "
+                f"{over.shape or 'one'}"
+            )
         moments = zip(
             _facts(info, "labels").flat, _facts(info, "goal_labels").flat, equal.flat, strict=True
         )
@@ -229,7 +254,7 @@ class GoalRules:
             self.is_success(labels, goal_labels, bool(same))
             for labels, goal_labels, same in moments
         ]
-        return _rewards(over & np.reshape(success, equal.shape))
+        return _rewards(over & np.array(success, np.bool_).reshape(equal.shape))
 
     def compute_terminated(
         self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any], info: Infos
@@ -286,9 +311,20 @@ class GoalRules:
         return np.asarray((achieved == desired).all(axis=tuple(range(batch, achieved.ndim))))
 
 
-def as_labels(labels: Mapping[str, Any]) -> dict[str, float]:
-    """Return labels as Python floats, since differences of unsigned bytes would wrap around."""
-    return {name: float(value) for name, value in labels.items()}
+def as_labels(labels: Mapping[str, Any], *, name: str = "labels") -> dict[str, float]:
+    """Return labels as Python floats, since differences of unsigned bytes would wrap around.
+
+    Args:
+        labels: label → number.
+        name: name of the argument in error messages.
+
+    Raises:
+        TypeError: `labels` is not a mapping to numbers.
+    """
+    try:
+        return {label: float(value) for label, value in labels.items()}
+    except (AttributeError, TypeError, ValueError):
+        raise TypeError(f"{name} must map names to numbers, got {labels!r}") from None
 
 
 def _facts(info: Infos, key: str) -> NDArray[Any]:
@@ -308,12 +344,16 @@ def _facts(info: Infos, key: str) -> NDArray[Any]:
         ) from None
 
 
+def _flag(info: Infos, key: str) -> NDArray[np.bool_]:
+    return _facts(info, key).astype(np.bool_)  # an empty batch has no type of its own
+
+
 def _is_terminated(info: Infos) -> NDArray[np.bool_]:
-    return np.asarray(_facts(info, "stopped") | _facts(info, "world_terminated"))
+    return np.asarray(_flag(info, "stopped") | _flag(info, "world_terminated"))
 
 
 def _is_truncated(info: Infos) -> NDArray[np.bool_]:
-    cut_off = (_facts(info, "steps_left") <= 0) | _facts(info, "world_truncated")
+    cut_off = (_facts(info, "steps_left") <= 0) | _flag(info, "world_truncated")
     return np.asarray(cut_off & ~_is_terminated(info))
 
 

@@ -13,6 +13,7 @@ import gymnasium as gym
 from gymnasium.utils import RecordConstructorArgs
 
 from glamor_gym.snapshots import Stateless
+from glamor_gym.wrappers.goal_rules import as_labels
 
 
 class EntityLabels(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, Stateless):
@@ -46,4 +47,4 @@ class EntityLabels(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, State
 
     def _labelled(self, info: dict[str, Any]) -> dict[str, Any]:
         labels = self._label_fn(self.env.unwrapped)
-        return {**info, "labels": {name: float(value) for name, value in labels.items()}}
+        return {**info, "labels": as_labels(labels, name="what label_fn returns")}

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
+import numpy as np
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
@@ -19,6 +20,8 @@ from glamor_gym.checks import as_integer
 from glamor_gym.snapshots import Snapshot, restore, snapshot_of
 
 _MOMENT = ("observation", "info")
+
+_IMMUTABLE = (bool, int, float, str, bytes, np.generic, type(None))
 
 
 class StopAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -98,12 +101,19 @@ class StopAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
 
 def _copied(moment: tuple[Any, dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
-    """Return a copy of an observation and its info; info values that cannot be copied are kept."""
+    """Return a copy of an observation and its info; values that cannot be copied are kept."""
     observation, info = moment
-    return copy.deepcopy(observation), {name: _copy_of(value) for name, value in info.items()}
+    return _copy_of(observation), {name: _copy_of(value) for name, value in info.items()}
 
 
 def _copy_of(value: Any) -> Any:
+    # What nearly all values are, many times as fast as `deepcopy`.
+    if isinstance(value, _IMMUTABLE):
+        return value
+    if type(value) is np.ndarray and not value.dtype.hasobject:
+        return value.copy()
+    if type(value) is dict:
+        return {name: _copy_of(entry) for name, entry in value.items()}
     try:
         return copy.deepcopy(value)
     except (TypeError, copy.Error):  # a generator, a lock, a handle of a simulator

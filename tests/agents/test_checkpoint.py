@@ -383,6 +383,12 @@ def test_settings_can_be_changed_on_the_way(agent, tmp_path):
     assert loaded.policy.optimizer.param_groups[0]["lr"] == 1e-5
 
 
+def test_a_wrong_argument_is_not_blamed_on_the_folder(agent, tmp_path):
+    agent.save_checkpoint(tmp_path)
+    with pytest.raises(TypeError, match="policy_kwargs must be a dict"):
+        GlamorAgent.load_checkpoint(tmp_path, policy_kwargs=3)
+
+
 def test_nothing_left_to_resume(agent):
     before = copy.deepcopy(agent)
     assert agent.resume() is agent

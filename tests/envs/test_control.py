@@ -12,7 +12,7 @@ import gymnasium as gym
 import mujoco
 import numpy as np
 import pytest
-from gymnasium.error import ResetNeeded
+from gymnasium.error import ClosedEnvironmentError, ResetNeeded
 
 from glamor_gym.envs.control import ControlWorld
 from glamor_gym.envs.rendering import RenderingError
@@ -413,3 +413,18 @@ def test_the_fast_look_gives_four_times_the_frames(make, task):
 
     paper = frames_per_second(make(task, render_profile="paper"))
     assert frames_per_second(make(task)) > 4 * paper
+
+
+def test_once_closed_it_says_so(make):
+    world = make()
+    world.reset(seed=0)
+    content = world.goal_content()
+    world.close()
+    calls = [
+        world.reset,
+        lambda: world.step(world.action_space.sample()),
+        lambda: world.goal_screen(content),
+    ]
+    for call in calls:
+        with pytest.raises(ClosedEnvironmentError, match="is closed"):
+            call()

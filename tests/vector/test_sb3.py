@@ -147,3 +147,22 @@ def test_observations_may_be_no_dicts(mode):
             if done:
                 assert info["terminal_observation"].shape == (4,)
                 assert abs(info["terminal_observation"][2]) > 0.2
+
+
+def test_a_method_is_called_of_the_environments_asked_for_only():
+    env = as_vec_env(gym.make_vec("glamor/GridWorld-v0", 3, vectorization_mode="sync"))
+    env.reset()
+    for _ in range(3):
+        env.step(np.array([1, 1, 1]))
+    env.env_method("reset", indices=[0])
+    assert [one.unwrapped._steps_left for one in env.env.envs] == [10, 7, 7]
+
+
+def test_a_vector_that_can_only_call_all_refuses_to_call_some():
+    env = as_vec_env(gym.make_vec("glamor/Pong-v0", 2))
+    frames = env.reset()["achieved_goal"]
+    rewards = env.env_method("compute_reward", frames, frames, [{}, {}], indices=[0])
+    assert [reward.tolist() for reward in rewards] == [[1.0, 1.0]]
+    with pytest.raises(ValueError, match="indices must be None for 'reset' of a ThreadedAtari"):
+        env.env_method("reset", indices=[0])
+    env.close()

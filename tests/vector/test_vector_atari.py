@@ -5,7 +5,7 @@ import time
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.error import Error
+from gymnasium.error import ClosedEnvironmentError, Error, ResetNeeded
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from glamor_gym.goals import load_goal_set
@@ -13,6 +13,7 @@ from glamor_gym.vector.atari import (
     ThreadedAtariVectorEnv,
     make_atari_vector_env,
 )
+from glamor_gym.vector.atari_world import ThreadedAtariWorld
 
 NUM_ENVS = 3
 
@@ -138,7 +139,9 @@ def test_what_was_returned_does_not_change_with_the_next_step():
     threaded.close()
 
 
-@pytest.mark.parametrize("mask", [[True, False], np.ones(2, bool), np.ones(3, int), 1])
+@pytest.mark.parametrize(
+    "mask", [[True, False], np.ones(2, bool), np.ones(3, int), 1, np.zeros(3, bool)]
+)
 def test_a_reset_mask_that_is_none_is_refused(mask):
     threaded, _ = pair("Pong")
     with pytest.raises(ValueError, match="reset_mask"):
@@ -300,3 +303,97 @@ def test_attributes_are_those_of_each_environment():
     assert all(map(np.array_equal, threaded, plain))
     for vector in vectors:
         vector.close()
+
+
+class Interrupt(BaseException):
+    """Stands for Ctrl-C at a moment of the test's choice."""
+
+
+@pytest.mark.parametrize("call", ["step", "reset"])
+def test_after_an_interruption_a_reset_begins_as_if_there_had_been_none(call, monkeypatch):
+    threaded, plain = pair("Seaquest")
+    threaded.reset(seed=1)
+
+    def interrupted(*_, **__):
+        raise Interrupt
+
+    with monkeypatch.context() as patch:
+        # While all emulators have an action, or are being reset, and nobody has read the results.
+        patch.setattr(ThreadedAtariWorld, "step", interrupted)
+        patch.setattr(ThreadedAtariVectorEnv, "_end_reset", interrupted)
+        with pytest.raises(Interrupt):
+            threaded.step(np.zeros(NUM_ENVS, int)) if call == "step" else threaded.reset()
+    with pytest.raises(ResetNeeded, match="did not reach its end"):
+        threaded.step(np.zeros(NUM_ENVS, int))
+    assert_same(threaded.reset(seed=5)[0], plain.reset(seed=5)[0])
+    for action in (3, 4, 5):
+        actions = np.full(NUM_ENVS, action)
+        assert_same_step(threaded.step(actions), plain.step(actions))
+    threaded.close()
+    plain.close()
+
+
+def test_a_reset_of_some_after_an_interruption_lets_the_others_follow(monkeypatch):
+    vector = gym.make_vec("glamor/Pong-v0", num_envs=2)
+    vector.reset(seed=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(ThreadedAtariVectorEnv, "_end_reset", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            vector.reset()
+    vector.reset(options={"reset_mask": np.array([True, False])})
+    observation = vector.step(np.zeros(2, int))[0]
+    assert observation["steps_left"][:, 0].tolist() == [49, 50]
+    vector.close()
+
+
+def test_once_closed_it_says_so():
+    vector = gym.make_vec("glamor/Pong-v0", num_envs=1)
+    vector.reset()
+    vector.close()
+    for call in (vector.reset, lambda: vector.step(np.zeros(1, int))):
+        with pytest.raises(ClosedEnvironmentError, match="is closed"):
+            call()
+
+
+def test_shared_attributes_can_be_set():
+    vector = gym.make_vec("glamor/Pong-v0", num_envs=2)
+    goals = load_goal_set("Pong").evaluation[:1]
+    vector.set_attr("goals", [goals, goals])
+    observation, _ = vector.reset()
+    assert np.array_equal(observation["desired_goal"][0], observation["desired_goal"][1])
+    with pytest.raises(AttributeError, match="only goals and render_mode can be set"):
+        vector.set_attr("reward", "labels")
+    with pytest.raises(ValueError, match="goals must be the same for all 2"):
+        vector.set_attr("goals", [goals, list(goals)])
+    vector.close()
+
+
+def test_seeds_and_generators_are_those_of_the_environments():
+    threaded, plain = pair("Pong")
+    for vector in (threaded, plain):
+        vector.reset(seed=5)
+    assert threaded.np_random_seed == plain.np_random_seed == (5, 6, 7)
+    drawn = [[rng.integers(100) for rng in vector.np_random] for vector in (threaded, plain)]
+    assert drawn[0] == drawn[1]
+    threaded.close()
+    plain.close()
+
+
+def test_there_is_no_picture_before_the_first_reset():
+    vector = gym.make_vec("glamor/Pong-v0", num_envs=1, render_mode="rgb_array")
+    with pytest.raises(ResetNeeded, match="no picture"):
+        vector.render()
+    vector.close()
+
+
+def test_minus_one_is_no_limit_as_in_gymnasium():
+    vector = make_atari_vector_env(1, "Pong", max_episode_steps=-1)
+    assert isinstance(vector, ThreadedAtariVectorEnv)
+    vector.close()
+
+
+def test_options_that_are_no_dict_are_refused():
+    vector = gym.make_vec("glamor/Pong-v0", num_envs=1)
+    with pytest.raises(TypeError, match="options must be a dict, got list"):
+        vector.reset(options=[1])
+    vector.close()

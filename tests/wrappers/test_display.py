@@ -40,3 +40,11 @@ def test_pictures_stand_side_by_side_enlarged_by_a_whole_factor():
     assert (both[:, 416:424] == 255).all()
     assert (both[:4, 424:428] == 7).all()
     assert (both[4:, 424:] == 100).all()
+
+
+def test_sides_are_even_as_videos_need_them():
+    both = side_by_side(np.zeros((333, 37, 3), np.uint8), np.zeros((333, 36, 3), np.uint8))
+    assert both.shape == (334, 37 + 8 + 36 + 1, 3)
+    assert (both[333] == 255).all()
+    assert (both[:, -1] == 255).all()
+    assert (both[:333, -37:-1] == 0).all()

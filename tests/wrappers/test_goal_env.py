@@ -474,7 +474,11 @@ def test_rendering_shows_the_frame_beside_the_goal(make):
 
 def test_vector_worlds_draw_themselves():
     env = GoalEnv(
-        GridWorld(), GridWorld().all_goals(), ranges={}, horizon=1, render_mode="rgb_array"
+        GridWorld(),
+        GridWorld().all_goals(),
+        ranges={"x": 6.0, "y": 6.0},
+        horizon=1,
+        render_mode="rgb_array",
     )
     env.reset(options={"goal": Goal(GridWorld().all_goals()[0].content, "frame")})
     both = env.render()
@@ -617,3 +621,55 @@ def test_what_it_renders_takes_no_picture_of_the_world(make):
     env._world.unwrapped.render = lambda: "a dot"
     env.reset()
     assert env.render().dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    ("goal", "error", "message"),
+    [
+        (Goal(np.zeros((1, 3, 3), np.uint8), "frame"), ValueError, r"goals\[1\].content"),
+        (Goal(np.zeros((1, *SIZE), np.uint8), "frame", {"z": 1.0}), ValueError, r"goals\[1\]"),
+        (Goal(np.zeros((1, *SIZE), np.uint8), "frame", [1]), TypeError, r"goals\[1\].labels"),
+        (
+            Goal(np.zeros((1, *SIZE), np.uint8), "frame", {"x": np.nan}),
+            ValueError,
+            r"goals\[1\].labels must be finite",
+        ),
+    ],
+)
+def test_a_faulty_goal_is_found_before_it_is_drawn(make, goal, error, message):
+    fine = Goal(np.zeros((1, *SIZE), np.uint8), "frame")
+    with pytest.raises(error, match=message):
+        make(goals=[fine, goal])
+
+
+@pytest.mark.parametrize("goals", [np.zeros((2, 1, *SIZE), np.uint8), {0: 1}, "eval"])
+def test_what_is_no_sequence_of_goals_is_refused(make, goals):
+    with pytest.raises(TypeError, match="goals must be a sequence of Goal"):
+        make(goals=goals)
+
+
+@pytest.mark.parametrize("labels", [None, {"x": "left"}, {"x": np.zeros(1)}])
+def test_labels_of_the_world_that_are_no_numbers_are_named(make, labels):
+    env = make()
+    env._world.unwrapped.info = lambda: {"labels": labels}
+    with pytest.raises(TypeError, match=r"info\['labels'\] of the world must map names to numbers"):
+        env.reset()
+
+
+@pytest.mark.parametrize("reward", ["image", "labels"])
+def test_an_empty_batch_is_computed_to_empty_batches(make, reward):
+    env = make(reward=reward)
+    goals = np.zeros((0, 1, *SIZE), np.uint8)
+    assert env.compute_reward(goals, goals, []).shape == (0,)
+    assert env.compute_terminated(goals, goals, []).shape == (0,)
+    assert env.compute_truncated(goals, goals, []).shape == (0,)
+
+
+def test_as_many_infos_as_goals_are_needed(make):
+    env = make(reward="labels")
+    _, info = env.reset()
+    goals = np.zeros((2, 1, *SIZE), np.uint8)
+    with pytest.raises(
+        ValueError, match=r"info must be of as many moments as achieved_goal, \(2,\)"
+    ):
+        env.compute_reward(goals, goals, [info])

@@ -1,5 +1,6 @@
 import gymnasium as gym
 import numpy as np
+import pytest
 
 from glamor_gym.wrappers import EntityLabels
 
@@ -15,3 +16,11 @@ def test_labels_are_read_at_the_moment_of_the_observation():
     assert info["labels"] == {"cell": 8.0}
     assert type(info["labels"]["cell"]) is float
     assert "prob" in info  # what the environment says of itself stays
+
+
+def test_labels_that_are_no_mapping_are_named():
+    env = EntityLabels(gym.make("FrozenLake-v1"), lambda lake: None)
+    with pytest.raises(
+        TypeError, match="what label_fn returns must map names to numbers, got None"
+    ):
+        env.reset()

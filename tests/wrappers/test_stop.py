@@ -111,3 +111,19 @@ def test_what_of_an_info_has_no_copies_is_handed_through(dot_world):
     env.snapshot = env.snapshot
     *_, info = env.step(env.stop_action)
     assert info["handle"] is handle
+
+
+def test_values_of_any_kind_are_copied_as_deep_copies_are(dot_world):
+    class Telling(dot_world):
+        def info(self):
+            self.kept = {"deep": {"list": [1, 2]}, "objects": np.array([{"a": 1}], dtype=object)}
+            return {**super().info(), **self.kept, "number": np.float32(3), "none": None}
+
+    env = StopAction(Telling())
+    _, info = env.reset()
+    info["deep"]["list"].append(3)
+    info["objects"][0]["a"] = 2
+    *_, info = env.step(env.stop_action)
+    assert info["deep"] == {"list": [1, 2]}
+    assert info["objects"][0] == {"a": 1}
+    assert (info["number"], info["none"]) == (3, None)
