@@ -73,6 +73,7 @@ def header_of(agent: ImageGoalAgent) -> dict[str, Any]:
         "stop_action": agent.stop_action,
         "horizon": agent.horizon,
         "seed": agent.seed,
+        "stats_window_size": agent._stats_window_size,
         "num_timesteps": agent.num_timesteps,
         "n_updates": agent._n_updates,
         "updates_before": agent._updates_before,
@@ -105,8 +106,8 @@ def build_agent(
         KeyError: the header lacks an entry, or the optimiser state of a parameter is incomplete.
         TypeError: an entry of the header or a setting has the wrong type.
         RuntimeError: the weights do not fit the networks.
-        ValueError: `env` has other spaces or another horizon, or a setting is unknown or out of
-            range.
+        ValueError: `env` has other spaces or another horizon, a setting is unknown or out of
+            range, or `policy_kwargs` builds other networks than those saved.
     """
     _check_names(cls, changes)
     if header.get("agent") != cls.__name__:
@@ -115,6 +116,7 @@ def build_agent(
         **header["settings"],
         "policy_kwargs": header["policy_kwargs"],
         "seed": header["seed"],
+        "stats_window_size": header.get("stats_window_size", 100),  # older files lack it
     }
     arguments |= {"env": env, "device": device, "_init_setup_model": False}
     agent = cls(**{"policy": header["policy"], **arguments, **changes})
@@ -122,7 +124,13 @@ def build_agent(
     overrides = as_instance(header.get("habits", {}), dict, name="habits")
     kept = {name: value for name, value in overrides.items() if name not in changes}
     agent.apply_overrides(kept)
-    if not load_policy(agent, tensors):
+    try:
+        has_weights = load_policy(agent, tensors)
+    except RuntimeError as error:
+        if "policy" in changes or "policy_kwargs" in changes:
+            raise ValueError(f"policy_kwargs must build the saved networks: {error}") from error
+        raise
+    if not has_weights:
         raise AgentFileError("it holds no weights")
     return agent
 

@@ -29,6 +29,11 @@ class Background(Generic[Result]):
             raise RuntimeError("take the job's result before a copy is made")
         return {"_pool": None, "_job": None}
 
+    @property
+    def pending(self) -> bool:
+        """Whether there is a job whose result has not been taken."""
+        return self._job is not None
+
     def begin(self, job: Callable[[], Result]) -> None:
         """Start a job.
 

@@ -19,6 +19,7 @@ from glamor_gym.agents.checkpoint_folder import CheckpointError, CheckpointFolde
 from glamor_gym.agents.continuation import restore_agent, snapshot_agent
 from glamor_gym.agents.learner import TrajectoryLearner
 from glamor_gym.agents.packing import pack, unpack
+from glamor_gym.agents.process import snapshot_process
 from glamor_gym.agents.storage import AgentFileError, load_tensors, save_tensors
 from glamor_gym.checks import as_instance
 from glamor_gym.files import PathOrStream
@@ -125,7 +126,7 @@ class ImageGoalAgent(TrajectoryLearner):
             print_system_info: SB3's; unused.
             force_reset: SB3's; unused, since a loaded agent always starts with a reset.
             **kwargs: settings that replace the saved ones, or `verbose`, `seed`,
-                `tensorboard_log`.
+                `stats_window_size`, `tensorboard_log`.
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -207,8 +208,7 @@ class ImageGoalAgent(TrajectoryLearner):
     def save_checkpoint(self, path: str | Path) -> None:
         """Write everything from which training continues exactly; only new frames are written.
 
-        Call it between two steps, not from a callback's ``_on_step``;
-        :class:`~glamor_gym.agents.CheckpointCallback` does so.
+        Call it between two steps, as :class:`~glamor_gym.agents.CheckpointCallback` does.
 
         Args:
             path: folder of this agent's checkpoints, see
@@ -218,8 +218,14 @@ class ImageGoalAgent(TrajectoryLearner):
             ValueError: the folder holds checkpoints of another agent, or of another state of this
                 one; or the policy class is not one of `policy_aliases`.
             FloatingPointError: a weight is NaN or infinite.
+            RuntimeError: it is called within a step, such as from a callback's ``_on_step``.
             OSError: the checkpoint cannot be written; earlier ones are kept.
         """
+        if self._in_step:
+            raise RuntimeError(
+                "within a step, episodes cannot be saved: use CheckpointCallback in place of "
+                "save_checkpoint in a callback's _on_step"
+            )
         self.finish_updates()
         for name, tensor in tensors_of(self).items():
             if not torch.isfinite(tensor).all():
@@ -282,6 +288,10 @@ class ImageGoalAgent(TrajectoryLearner):
             restore_agent(agent, snapshot)
             folder.read_frames(checkpoint, agent.replay_buffer)
             agent._pending_process_state = snapshot["process"]
+            if "seed" in kwargs:
+                agent.set_random_seed(agent.seed)
+                random = snapshot_process(agent)
+                agent._pending_process_state = {**random, "log": snapshot["process"]["log"]}
         except torch.OutOfMemoryError:  # the device's fault, not the checkpoint's
             raise
         except (AgentFileError, KeyError, TypeError, RuntimeError) as error:

@@ -36,7 +36,12 @@ from glamor_gym.agents.discern_policy import DiscernPolicy
 from glamor_gym.agents.observations import steps_left_of
 from glamor_gym.agents.presets import DISCERN_PRESETS, make_preset
 from glamor_gym.agents.reactive import ReactiveAgent
-from glamor_gym.agents.settings import DiscernSettings, LearningRateSchedule, Precision
+from glamor_gym.agents.settings import (
+    DiscernSettings,
+    LearningRateSchedule,
+    Precision,
+    SettingAttribute,
+)
 from glamor_gym.models.categorical import expectation, project
 from glamor_gym.models.discern import decoy_loss
 from glamor_gym.names import naming_options
@@ -88,6 +93,7 @@ class DiscernAgent(ReactiveAgent):
         tensorboard_log: folder for TensorBoard.
         policy_kwargs: arguments of :class:`~glamor_gym.agents.discern_policy.DiscernPolicy`, such
             as ``{"encoder": "compact"}``.
+        stats_window_size: number of episodes that the logged means of ``rollout/`` are over.
         verbose: 0 or 1.
         seed: of everything.
         device: ``"auto"`` is CUDA if available, else the CPU.
@@ -99,6 +105,7 @@ class DiscernAgent(ReactiveAgent):
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"DiscernPolicy": DiscernPolicy}
     stores_goals = True
+    gamma = SettingAttribute()
     policy: DiscernPolicy
     settings: DiscernSettings
     replay_buffer: DiscernReplay  # type: ignore[assignment]
@@ -132,6 +139,7 @@ class DiscernAgent(ReactiveAgent):
         precision: Precision = _Defaults.precision,
         tensorboard_log: str | None = None,
         policy_kwargs: dict[str, Any] | None = None,
+        stats_window_size: int = 100,
         verbose: int = 0,
         seed: int | None = None,
         device: torch.device | str = "auto",
@@ -145,12 +153,12 @@ class DiscernAgent(ReactiveAgent):
             settings,
             tensorboard_log=tensorboard_log,
             policy_kwargs=policy_kwargs,
+            stats_window_size=stats_window_size,
             verbose=verbose,
             seed=seed,
             device=device,
             _init_setup_model=_init_setup_model,
         )
-        self.gamma = gamma
 
     @staticmethod
     def preset(name: str) -> dict[str, Any]:

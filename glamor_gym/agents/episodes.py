@@ -61,15 +61,38 @@ class EpisodeRecorder:
         self._actions[env].append(action)
         self._append_moment(env, moment)
 
-    def finish(self, env: int) -> Trajectory | None:
-        """Return the episode of one environment; None if it had no action."""
+    def finish(self, env: int, observation: NDArray[Any]) -> Trajectory | None:
+        """Return the episode of one environment; None if it had no action.
+
+        Args:
+            env: index of the environment.
+            observation: the last one of the episode.
+
+        Raises:
+            ValueError: observations are not kept, and this one is no stack of achieved frames.
+        """
         if not self._actions[env]:
             return None
+        if not self.keep_observations:
+            self._check_stack(env, observation)
         return Trajectory(
             achieved=np.stack(self._achieved[env]),
             actions=np.array(self._actions[env], dtype=np.int64),
             observations=np.stack(self._observations[env]) if self.keep_observations else None,
         )
+
+    def _check_stack(self, env: int, observation: NDArray[Any]) -> None:
+        frames = self._achieved[env][-len(observation) :]
+        unfilled = len(observation) - len(frames)
+        if observation[:unfilled].any() or not np.array_equal(
+            observation[unfilled:], np.concatenate(frames)
+        ):
+            raise ValueError(
+                f"observation must be the stack of the last {len(observation)} achieved_goal, "
+                "zeros before the first, as it was in the first episode: only these are stored. "
+                "If it shows something else at times, show it in the first episode, too, for "
+                "example by one more frame that never changes"
+            )
 
     def begin_all(self, moments: Mapping[str, NDArray[Any]], envs: Sequence[int]) -> None:
         """Start new episodes of several environments from a batch of observations."""

@@ -75,6 +75,7 @@ class GCSLAgent(ReactiveAgent):
         tensorboard_log: folder for TensorBoard.
         policy_kwargs: arguments of :class:`~glamor_gym.agents.gcsl_policy.GCSLPolicy`, such as
             ``{"encoder": "compact"}``.
+        stats_window_size: number of episodes that the logged means of ``rollout/`` are over.
         verbose: 0 or 1.
         seed: of everything.
         device: ``"auto"`` is CUDA if available, else the CPU.
@@ -114,6 +115,7 @@ class GCSLAgent(ReactiveAgent):
         precision: Precision = _Defaults.precision,
         tensorboard_log: str | None = None,
         policy_kwargs: dict[str, Any] | None = None,
+        stats_window_size: int = 100,
         verbose: int = 0,
         seed: int | None = None,
         device: torch.device | str = "auto",
@@ -128,6 +130,7 @@ class GCSLAgent(ReactiveAgent):
             settings,
             tensorboard_log=tensorboard_log,
             policy_kwargs=policy_kwargs,
+            stats_window_size=stats_window_size,
             verbose=verbose,
             seed=seed,
             device=device,

@@ -18,6 +18,8 @@ Other presets use arguments that are marked "not in the paper". The largest of t
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, ClassVar
@@ -66,7 +68,8 @@ class GlamorAgent(ImageGoalAgent):
         gamma: γ of Equation 8: each token adds ln γ to a plan's score, so a lower γ prefers
             shorter plans.
         n_trials: number N of candidates for each plan.
-        clip_log_prob: tokens with a lower log p_inv are not expanded (`clip-p-actions`).
+        clip_log_prob: tokens with a lower log p_inv are not expanded (`clip-p-actions`). With
+            more than 22 actions, the default rules out all of them where the model is undecided.
         use_prior: subtract the action prior in planning.
         vote: choose the first action by its total weight, summed over durations
             (``stopping="duration"``) or over candidates, not from the single best candidate. Not
@@ -97,6 +100,7 @@ class GlamorAgent(ImageGoalAgent):
         tensorboard_log: folder for TensorBoard.
         policy_kwargs: arguments of :class:`~glamor_gym.agents.policy.GlamorPolicy`, such as
             ``{"encoder": "compact"}``.
+        stats_window_size: number of episodes that the logged means of ``rollout/`` are over.
         verbose: 0 or 1.
         seed: of everything.
         device: ``"auto"`` is CUDA if available, else the CPU.
@@ -113,6 +117,9 @@ class GlamorAgent(ImageGoalAgent):
 
     Raises:
         ValueError: a setting is out of range, or the environment is not a goal environment.
+
+    Warns:
+        UserWarning: `clip_log_prob` is too high for the number of actions.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"GlamorPolicy": GlamorPolicy}
@@ -153,6 +160,7 @@ class GlamorAgent(ImageGoalAgent):
         precision: Precision = _Defaults.precision,
         tensorboard_log: str | None = None,
         policy_kwargs: dict[str, Any] | None = None,
+        stats_window_size: int = 100,
         verbose: int = 0,
         seed: int | None = None,
         device: torch.device | str = "auto",
@@ -169,12 +177,14 @@ class GlamorAgent(ImageGoalAgent):
             settings,
             tensorboard_log=tensorboard_log,
             policy_kwargs=policy_kwargs,
+            stats_window_size=stats_window_size,
             verbose=verbose,
             seed=seed,
             device=device,
             _init_setup_model=_init_setup_model,
         )
-        self.gamma = gamma
+        if _init_setup_model and not self.policy.elects(self.planner):
+            _warn_of_clipping(clip_log_prob, self.n_actions + 1)
 
     @property
     def planner(self) -> PlannerSettings:
@@ -186,6 +196,15 @@ class GlamorAgent(ImageGoalAgent):
         self._planner = as_instance(planner, PlannerSettings, name="planner")
         if getattr(self, "policy", None) is not None:  # the policy is built once spaces are known
             self.policy.planner = planner
+
+    @property
+    def gamma(self) -> float:
+        """γ of Equation 8, that of `planner`; may be assigned."""
+        return self.planner.gamma
+
+    @gamma.setter
+    def gamma(self, gamma: float) -> None:
+        self.planner = replace(self.planner, gamma=gamma)
 
     def overrides(self) -> dict[str, Any]:
         """Return the planner settings that differ from the constructor's, and `open_loop`."""
@@ -474,6 +493,17 @@ class GlamorAgent(ImageGoalAgent):
     def _policy_arguments(self) -> dict[str, Any]:
         for_planning = {"ema_decay": self.settings.ema_decay, "planner": self.planner}
         return {**super()._policy_arguments(), **for_planning}
+
+
+def _warn_of_clipping(clip_log_prob: float, n_tokens: int) -> None:
+    undecided = -math.log(n_tokens)
+    if undecided < clip_log_prob:
+        warnings.warn(
+            f"clip_log_prob={clip_log_prob} rules out every token where the model is undecided "
+            f"among {n_tokens}, each of log-probability {undecided:.2f}; the shortest plan then "
+            f"wins. Pass a lower one, for example {undecided - 0.2:.2f}",
+            stacklevel=4,
+        )
 
 
 def planner_of(settings: GlamorSettings) -> PlannerSettings:

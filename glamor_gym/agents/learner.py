@@ -28,13 +28,13 @@ from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, RolloutReturn, TrainFreq
-from stable_baselines3.common.utils import check_for_correct_spaces
+from stable_baselines3.common.utils import FloatSchedule, check_for_correct_spaces
 from stable_baselines3.common.vec_env import VecEnv
 
 from glamor_gym.agents.background import Background
 from glamor_gym.agents.episodes import NO_ACTION, EpisodeRecorder
 from glamor_gym.agents.process import restore_log, restore_process
-from glamor_gym.agents.settings import CollectionSettings
+from glamor_gym.agents.settings import CollectionSettings, SettingAttribute
 from glamor_gym.agents.suitability import check_spaces, last_action_of, warn_of_a_shorter_limit
 from glamor_gym.checks import as_instance, as_integer
 from glamor_gym.models.duration import MOST_STEPS
@@ -58,6 +58,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         settings: the agent's hyper-parameters.
         tensorboard_log: folder for TensorBoard; None for no TensorBoard log.
         policy_kwargs: arguments of the policy class.
+        stats_window_size: number of episodes that the logged means of ``rollout/`` are over.
         verbose: 0 for no output, 1 for a log.
         seed: of everything: networks, exploration, replay, planner and environment.
         device: ``"auto"`` is CUDA if available, else the CPU.
@@ -87,6 +88,11 @@ class TrajectoryLearner(OffPolicyAlgorithm):
     stores_goals: ClassVar[bool] = False
     """Whether the replay stores each episode's goal, too."""
 
+    learning_rate = SettingAttribute()
+    buffer_size = SettingAttribute()
+    learning_starts = SettingAttribute()
+    batch_size = SettingAttribute()
+
     replay_buffer: TrajectoryStore[Any]  # type: ignore[assignment]
     observation_space: spaces.Dict
     action_space: spaces.Discrete
@@ -99,6 +105,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         *,
         tensorboard_log: str | None = None,
         policy_kwargs: dict[str, Any] | None = None,
+        stats_window_size: int = 100,
         verbose: int = 0,
         seed: int | None = None,
         device: torch.device | str = "auto",
@@ -118,27 +125,31 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             torch.empty(0, device=None if device == "auto" else device)
         except (RuntimeError, AssertionError, TypeError, ValueError) as error:
             raise ValueError(f"device {device!r} cannot be used here: {error}") from error
+        if env is None and _init_setup_model:
+            raise ValueError("env is missing; only load and load_checkpoint do without")
         vec_env = None if env is None else as_vec_env(env)
+        self.settings = settings
         super().__init__(
             policy,
             vec_env,  # type: ignore[arg-type]
-            learning_rate=settings.scheduled_learning_rate,
+            learning_rate=settings.learning_rate,
             buffer_size=settings.buffer_size,
             learning_starts=settings.learning_starts,
             batch_size=settings.batch_size,
+            gamma=getattr(settings, "gamma", 1.0),
             train_freq=(1, "step"),
             policy_kwargs={
                 name: value.item() if isinstance(value, np.generic) else value  # for JSON
                 for name, value in (policy_kwargs or {}).items()
             },
             tensorboard_log=tensorboard_log,
+            stats_window_size=as_integer(stats_window_size, name="stats_window_size", low=1),
             verbose=verbose,
             device=device,
             support_multi_env=True,
             seed=seed,
             sde_support=False,
         )
-        self.settings = settings
         self.stop_action = -1
         self.horizon = 0
         self.task_id: str | None = None
@@ -146,6 +157,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         self.overlap = self.acts_by_plan and self.device.type == "cuda"
         self._updates: Background[list[Metrics]] = Background()
         self._pending_process_state: Snapshot | None = None  # restored when training continues
+        self._in_step = False  # from before the environments' step until it is stored
         self._dropped_episodes = False  # whether a checkpoint's episodes had no env to continue in
         if vec_env is not None:
             self._adopt_spaces(vec_env.observation_space, vec_env.action_space)
@@ -160,7 +172,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
                 )
             self.task_id = task_id_of(vec_env)
             warn_of_a_shorter_limit(vec_env, self.horizon, stacklevel=3)
-        if _init_setup_model and vec_env is not None:
+        if _init_setup_model:
             self._setup_model()
 
     # ----------------------------------------------------------------------- hooks for subclasses
@@ -238,7 +250,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
 
     def _setup_model(self) -> None:
         """Build the policy, the replay and the random generators."""
-        self._setup_lr_schedule()
+        self.lr_schedule = FloatSchedule(self.settings.scheduled_learning_rate)
         self.replay_buffer = self._make_replay(0)  # the next line seeds it with everything else
         self.set_random_seed(self.seed)
         self.policy = self.policy_class(
@@ -283,7 +295,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         total_timesteps: int = 500_000,
         callback: MaybeCallback = None,
         log_interval: int | None = 100,
-        tb_log_name: str = "",
+        tb_log_name: str | None = None,
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
     ) -> Self:
@@ -293,7 +305,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             total_timesteps: environment steps over all environments.
             callback: an SB3 callback, or several.
             log_interval: episodes between two log entries; None for no entries.
-            tb_log_name: name of the run for TensorBoard; the class's name if empty.
+            tb_log_name: name of the run for TensorBoard; None for the class's name.
             reset_num_timesteps: restart the step count, and with it exploration.
             progress_bar: whether to show a progress bar.
 
@@ -307,7 +319,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             FloatingPointError: a loss is NaN or infinite.
 
         Warns:
-            UserWarning: fewer steps were taken than `learning_starts`, so there was no update.
+            UserWarning: no update fell due, since all steps taken were among the first
+                `learning_starts`, or nearly so.
         """
         given: object = total_timesteps
         if isinstance(given, float) and given.is_integer():
@@ -315,7 +328,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         total_timesteps = as_integer(total_timesteps, name="total_timesteps", low=1)
         if log_interval is not None:
             log_interval = as_integer(log_interval, name="log_interval", low=1)
-        as_instance(tb_log_name, str, name="tb_log_name")
+        if tb_log_name is not None:
+            as_instance(tb_log_name, str, name="tb_log_name")
         if self.env is None:
             raise ValueError("env is missing: call set_env, or pass env to load")
         if self.overlap and not self.acts_by_plan:
@@ -331,10 +345,12 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             )
         finally:
             self.finish_updates()
-        if not self._n_updates and self.num_timesteps < self.settings.learning_starts:
+        if self.settings.replay_ratio and not self.settings.updates_due(self.num_timesteps):
             warnings.warn(
-                "nothing was learned: the first update comes after learning_starts="
-                f"{self.settings.learning_starts} steps, and {self.num_timesteps} were taken",
+                "nothing was learned: updates come after learning_starts="
+                f"{self.settings.learning_starts} steps, and {self.num_timesteps} were taken"
+                + " (reset_num_timesteps=False goes on counting)"
+                * bool(self._n_updates),
                 stacklevel=2,
             )
         return self
@@ -374,7 +390,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         self,
         callback: MaybeCallback = None,
         log_interval: int = 100,
-        tb_log_name: str = "",
+        tb_log_name: str | None = None,
         progress_bar: bool = False,
     ) -> Self:
         """Take the remaining steps of the last call of :meth:`learn`.
@@ -442,20 +458,28 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         If a callback ends the training, SB3 drops the step and skips the updates that fall due;
         here both are done first, so that training can continue as if it had not ended.
         """
-        if self.policy.training:  # the call visits all modules, which is a fifth of a step's time
+        # The call visits all modules, which is a fifth of a step's time. Overlapping updates set
+        # the mode themselves.
+        if self.policy.training and not self._updates.pending:
             self.policy.set_training_mode(False)
         callback.on_rollout_start()
         actions, buffer_actions = self._sample_action(learning_starts, action_noise, env.num_envs)
-        # Set again once the step is stored. If something raises before that, such as a callback or
-        # Ctrl-C, the episodes lack a step; without `_last_obs` the next `learn` begins new ones.
-        self._last_obs = None
-        new_obs, rewards, dones, infos = env.step(actions)
-        # Where a vector resets in the next step, that step only begins an episode.
-        self.num_timesteps += sum(not info.get("reset_step", False) for info in infos)
-        callback.update_locals(locals())
-        goes_on = callback.on_step()
-        self._update_info_buffer(infos, dones)
-        self._store_transition(replay_buffer, buffer_actions, new_obs, rewards, dones, infos)
+        self._in_step = True
+        try:
+            new_obs, rewards, dones, infos = env.step(actions)
+            # Where a vector resets in the next step, that step only begins an episode.
+            self.num_timesteps += sum(not info.get("reset_step", False) for info in infos)
+            callback.update_locals(locals())
+            goes_on = callback.on_step()
+            self._update_info_buffer(infos, dones)
+            self._store_transition(replay_buffer, buffer_actions, new_obs, rewards, dones, infos)
+        except BaseException:
+            # A callback failed, or Ctrl-C: episodes may lack a step. Without `_last_obs` the next
+            # `learn` begins new ones.
+            self._last_obs = None
+            raise
+        finally:
+            self._in_step = False
         self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
         self._on_step()
         n_episodes = int(np.sum(dones))
@@ -487,7 +511,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             moment = info["terminal_observation"] if done else row_of(new_obs, env)
             self._recorder.step(env, int(action), moment)
             if done:
-                trajectory = self._recorder.finish(env)
+                trajectory = self._recorder.finish(env, moment["observation"])
                 if trajectory is not None:
                     self._check_length(trajectory)
                     self._store_episode(env, trajectory)

@@ -69,7 +69,7 @@ class ModelPolicy(BasePolicy):
     def as_tensors(self, observations: Mapping[str, NDArray[Any]]) -> tuple[Tensor, Tensor]:
         """Return checked observations and their desired goals as tensors on the policy's device."""
         observation, goal = (
-            torch.from_numpy(np.ascontiguousarray(observations[key])).to(self.device)
+            torch.from_numpy(np.require(observations[key], requirements=("C", "W"))).to(self.device)
             for key in ("observation", "desired_goal")
         )
         return observation, goal

@@ -147,6 +147,27 @@ class CollectionSettings:
             raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}; got {value!r}")
 
 
+class SettingAttribute:
+    """An attribute of SB3's algorithms that is one of an agent's settings, and read only.
+
+    SB3's constructor assigns what the setting is anyway. A later assignment would change some of
+    what the setting decides and not the rest, so it is refused.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, agent: Any, owner: type | None = None) -> Any:
+        return self if agent is None else getattr(agent.settings, self._name)
+
+    def __set__(self, agent: Any, value: Any) -> None:
+        if value != self.__get__(agent):
+            raise AttributeError(
+                f"{self._name} is fixed at {self.__get__(agent)}: pass {self._name} to the "
+                "constructor, or to load() or load_checkpoint() to continue with another value"
+            )
+
+
 @dataclass(frozen=True)
 class GlamorSettings(CollectionSettings):
     """GLAMOR's hyper-parameters (Fig. 5 of the paper), and what it leaves open.

@@ -20,8 +20,9 @@ def check_spaces(observation_space: Any, action_space: Any) -> None:
     """Check the spaces of a goal environment.
 
     Raises:
-        ValueError: there are no goals or no Discrete actions, ``steps_left`` is not a Box of shape
-            (1,), an entry cannot be described in an agent's file, or pictures have channels last.
+        ValueError: there are no goals or no Discrete actions, desired and achieved goals differ in
+            shape or dtype, ``steps_left`` is not a Box of shape (1,), an entry cannot be described
+            in an agent's file, or pictures have channels last.
     """
     keys = ("observation", "achieved_goal", "desired_goal")
     if not isinstance(observation_space, spaces.Dict) or not all(
@@ -30,6 +31,12 @@ def check_spaces(observation_space: Any, action_space: Any) -> None:
         raise ValueError(
             f"env must have a Dict observation with Boxes {', '.join(keys)}; "
             f"got {observation_space}"
+        )
+    achieved, desired = (observation_space[key] for key in keys[1:])
+    if (achieved.shape, achieved.dtype) != (desired.shape, desired.dtype):
+        raise ValueError(
+            "env must have desired_goal of the shape and dtype of achieved_goal, got "
+            f"{desired} and {achieved}"
         )
     clock = observation_space.spaces.get("steps_left")
     if clock is not None and not (isinstance(clock, spaces.Box) and clock.shape == (1,)):

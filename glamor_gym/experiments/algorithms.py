@@ -227,7 +227,7 @@ class ImageGoalAlgorithm(Algorithm):
 
     def check_values(self, arguments: Mapping[str, Any]) -> None:
         """See :meth:`Algorithm.check_values`; builds the networks for the paper's frame size."""
-        agent = self.agent_class()(None, **arguments)
+        agent = self.agent_class()(None, **arguments, _init_setup_model=False)
         agent.policy_class(_PICTURES, spaces.Discrete(2), lambda _: 1.0, **agent.policy_kwargs)
 
     def _preset(self, name: str, steps: int) -> dict[str, Any]:

@@ -136,7 +136,35 @@ class FrameRing:
         first, now, end = self._spans.locate(rank)
         return first + self.goal_slots, now + self.goal_slots, end + self.goal_slots
 
-    # --------------------------------------------------------------------------- checkpoints
+    # ---------------------------------------------------------------- copies and checkpoints
+
+    def _full_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the attributes that are arrays with one row per slot."""
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if isinstance(value, np.ndarray) and value.shape[:1] == (self.capacity,)
+        }
+
+    def _used_slots(self) -> NDArray[np.int64]:
+        stretches = [np.arange(slots.start, slots.stop) for _, slots in self.slots_since(0)]
+        return np.concatenate([np.zeros(0, np.int64), *stretches])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all attributes for copies and pickles; of arrays, only the slots in use."""
+        used = self._used_slots()
+        rows = {name: array[used] for name, array in self._full_arrays().items()}
+        return {**vars(self), **rows, "used_slots": used, "of_slots": tuple(rows)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Set all attributes, with the rows of slots not in use zero."""
+        state = dict(state)
+        used, names = state.pop("used_slots"), state.pop("of_slots")
+        for name in names:
+            rows = state[name]
+            state[name] = map_array((state["capacity"], *rows.shape[1:]), rows.dtype)
+            state[name][used] = rows
+        vars(self).update(state)
 
     def slot_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays whose slots stay as a run wrote them, as views: (capacity, …)."""
@@ -186,8 +214,14 @@ class FrameRing:
         """
         starts, lengths = snapshot["starts"], snapshot["lengths"]
         fits = starts.shape == lengths.shape and (starts >= 0).all() and (lengths >= 1).all()
-        if not fits or (starts + self._slots_of(lengths) > self.capacity).any():
-            raise ValueError(f"snapshot holds runs that do not fit {self.capacity} slots")
+        if not fits:
+            raise ValueError("snapshot holds runs that no ring has")
+        needed = int((starts + self._slots_of(lengths)).max(initial=0))
+        if needed > self.capacity:
+            raise ValueError(
+                f"capacity (an agent's buffer_size) must be at least {needed}, the number of slots "
+                f"that the snapshot uses, got {self.capacity}"
+            )
         if not snapshot.get("stacked", True):
             self._keep_observations()
         self._spans = SpanQueue.of(starts, lengths)
@@ -221,8 +255,8 @@ class FrameRing:
         """Check the arrays of a run of `moments` frames.
 
         Raises:
-            ValueError: the run does not fit the ring, or an array is missing, not expected, or of
-                another shape or dtype than its space.
+            ValueError: the run does not fit the ring, or an array is missing, not expected, of
+                another shape or dtype than its space, or not finite.
         """
         if moments + self.goal_slots > self.capacity:
             goal_too = " and a goal" if self.goal_slots else ""
@@ -307,6 +341,8 @@ def _check_array(name: str, given: NDArray[Any], space: spaces.Box, moments: int
             f"{name} must be {space.dtype} of shape {expected}, got {given.dtype} of shape "
             f"{given.shape}"
         )
+    if given.dtype.kind == "f" and not np.isfinite(given).all():
+        raise ValueError(f"{name} must be finite, got NaN or infinity")
 
 
 def to_device(device: torch.device | str, array: NDArray[Any]) -> torch.Tensor:

@@ -76,10 +76,15 @@ class GoalBuffer:
         """
         frames = snapshot["frames"]
         own = self._frames
-        if frames.shape[1:] != own.shape[1:] or frames.dtype != own.dtype or len(frames) > len(own):
+        if frames.shape[1:] != own.shape[1:] or frames.dtype != own.dtype:
             raise ValueError(
-                f"frames must be {own.dtype} of shape (n, *{own.shape[1:]}) with n up to "
-                f"{len(own)}, got {frames.dtype} of shape {frames.shape}"
+                f"frames must be {own.dtype} of shape (n, *{own.shape[1:]}), got {frames.dtype} "
+                f"of shape {frames.shape}"
+            )
+        if len(frames) > len(own):
+            raise ValueError(
+                f"capacity (an agent's goal_buffer_size) must be at least {len(frames)}, the "
+                f"number of frames in the snapshot, got {len(own)}"
             )
         self._size = len(frames)
         self.frames[:] = frames

@@ -196,7 +196,7 @@ class HindsightFrameBuffer(ReplayBuffer):
         self._ring.add(
             PlayedEpisode(
                 achieved=achieved,
-                observations=observations if self._ring.wants_observations else None,
+                observations=observations,  # the ring stores them only if they are no stacks
                 actions=np.array(episode.actions, np.int64),
                 rewards=rewards,
                 goal=goal,

@@ -84,7 +84,6 @@ class HindsightRing(FrameRing):
 
     def __init__(self, capacity: int, observation_space: spaces.Dict) -> None:
         super().__init__(capacity, observation_space, keep_goals=True)
-        self._space = observation_space
         self._actions = np.zeros(capacity, np.int64)
         self._rewards = np.zeros(capacity, np.float32)
         # One value per episode, at the slot of its first frame:
@@ -166,7 +165,7 @@ class HindsightRing(FrameRing):
             done=np.where(now == end - 1, self._dones[first], np.float32(0)),
         )
 
-    # ------------------------------------------------------------------------------ copies
+    # ------------------------------------------------------------------------- checkpoints
 
     def slot_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays whose slots stay as a run wrote them, as views: (capacity, …)."""
@@ -178,27 +177,6 @@ class HindsightRing(FrameRing):
             "lasts": self._lasts,
             "dones": self._dones,
         }
-
-    def _used_slots(self) -> NDArray[np.int64]:
-        stretches = [np.arange(slots.start, slots.stop) for _, slots in self.slots_since(0)]
-        return np.concatenate([np.zeros(0, np.int64), *stretches])
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return only the slots in use: SB3 copies and saves replays by pickling them."""
-        used = self._used_slots()
-        return {
-            "arguments": (self.capacity, self._space),
-            "snapshot": self.snapshot(),
-            "used": used,
-            "rows": {name: array[used] for name, array in self.slot_arrays().items()},
-        }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        capacity, space = state["arguments"]
-        HindsightRing.__init__(self, capacity, space)
-        self.restore(state["snapshot"])
-        for name, array in self.slot_arrays().items():
-            array[state["used"]] = state["rows"][name]
 
 
 def equal(achieved: NDArray[Any], goal: NDArray[Any]) -> NDArray[np.float32]:

@@ -389,6 +389,41 @@ def test_a_wrong_argument_is_not_blamed_on_the_folder(agent, tmp_path):
         GlamorAgent.load_checkpoint(tmp_path, policy_kwargs=3)
 
 
+def test_networks_other_than_the_saved_are_not_blamed_on_the_folder(agent, tmp_path):
+    agent.save_checkpoint(tmp_path)
+    with pytest.raises(ValueError, match="policy_kwargs must build the saved networks"):
+        GlamorAgent.load_checkpoint(tmp_path, policy_kwargs={"embedding_size": 16})
+
+
+def test_a_smaller_replay_than_the_saved_is_told_its_size(agent, tmp_path):
+    agent.save_checkpoint(tmp_path)
+    with pytest.raises(ValueError, match=r"capacity \(an agent's buffer_size\) must be at least"):
+        GlamorAgent.load_checkpoint(tmp_path, buffer_size=20)
+
+
+def test_another_seed_makes_another_continuation(agent, tmp_path):
+    agent.save_checkpoint(tmp_path)
+    ends = {}
+    for seed in (7, 8, 7):
+        loaded = GlamorAgent.load_checkpoint(tmp_path, make_grid(), seed=seed)
+        loaded.learn(60, reset_num_timesteps=False)
+        ends.setdefault(seed, []).append(loaded)
+    assert_same_agents(*ends[7])
+    actions = [one.replay_buffer.state()["actions"] for one in (ends[7][0], ends[8][0])]
+    assert not np.array_equal(*actions)
+
+
+def test_within_a_step_no_checkpoint_is_written(tmp_path):
+    class Saving(BaseCallback):
+        def _on_step(self):
+            with pytest.raises(RuntimeError, match="use CheckpointCallback"):
+                self.model.save_checkpoint(tmp_path)
+            return True
+
+    GlamorAgent(make_grid(), **SETTINGS).learn(70, callback=Saving())
+    assert not list(tmp_path.iterdir())
+
+
 def test_nothing_left_to_resume(agent):
     before = copy.deepcopy(agent)
     assert agent.resume() is agent

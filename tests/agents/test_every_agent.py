@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import io
+import pickle
 import warnings
 from typing import Any
 
@@ -702,7 +704,133 @@ def test_steps_that_only_reset_a_vector_are_not_counted(agent_class):
     for mode in (AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP):
         env = SyncVectorEnv([dice, dice], autoreset_mode=mode)
         agent = agent_class(env, learning_starts=1_000, buffer_size=500, seed=0, device="cpu")
-        with pytest.warns(UserWarning, match="the first update comes after learning_starts=1000"):
+        with pytest.warns(UserWarning, match="updates come after learning_starts=1000"):
             agent.learn(100)
         counts.append((agent.num_timesteps, len(agent.replay_buffer)))
     assert counts == [(100, 100), (100, 100)]
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "buffer_size", "learning_starts", "batch_size"])
+def test_settings_under_sb3s_names_are_read_only(agent_class, name):
+    agent = make(agent_class)
+    value = getattr(agent, name)
+    assert value == getattr(agent.settings, name)
+    setattr(agent, name, value)  # as SB3's constructor does
+    with pytest.raises(AttributeError, match=f"{name} is fixed at {value}: pass {name} to the"):
+        setattr(agent, name, value * 2)
+    assert getattr(agent, name) == value
+
+
+def test_goals_that_are_no_achieved_ones_are_refused(agent_class):
+    class Mismatched(gym.ObservationWrapper):
+        def __init__(self, env):
+            super().__init__(env)
+            wide = gym.spaces.Box(0, 1, (50,), np.float32)
+            spaces = {**env.observation_space.spaces, "desired_goal": wide}
+            self.observation_space = gym.spaces.Dict(spaces)
+
+        def observation(self, observation):
+            return {**observation, "desired_goal": np.zeros(50, np.float32)}
+
+    with pytest.raises(ValueError, match="desired_goal of the shape and dtype of achieved_goal"):
+        make(agent_class, Mismatched(make_grid()))
+
+
+def test_an_environment_is_needed(agent_class):
+    with pytest.raises(ValueError, match="env is missing"):
+        agent_class(None)
+
+
+def test_an_agent_that_could_not_learn_yet_says_so(agent_class, trained_agent, tmp_path):
+    with pytest.warns(UserWarning, match="learning_starts=60 steps, and 61 were taken$"):
+        make(agent_class).learn(61)  # the first update comes four steps later
+    trained_agent.save(tmp_path / "agent")
+    loaded = agent_class.load(tmp_path / "agent", make_grid())
+    with pytest.warns(UserWarning, match=r"50 were taken \(reset_num_timesteps=False goes on"):
+        loaded.learn(50)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loaded.learn(30, reset_num_timesteps=False)
+
+
+def test_the_window_of_logged_means_is_kept(agent_class, tmp_path):
+    agent = make(agent_class, stats_window_size=3).learn(70)
+    assert agent.ep_info_buffer.maxlen == 3
+    agent.save(tmp_path / "agent")
+    agent.save_checkpoint(tmp_path / "checkpoint")
+    loaded = [
+        agent_class.load(tmp_path / "agent", make_grid()),
+        agent_class.load_checkpoint(tmp_path / "checkpoint", make_grid()),
+    ]
+    for one in loaded:
+        assert one.learn(10, reset_num_timesteps=False).ep_info_buffer.maxlen == 3
+    with pytest.raises(ValueError, match="stats_window_size must be an integer ≥ 1, got 0"):
+        make(agent_class, stats_window_size=0)
+
+
+def test_a_run_may_have_no_name(agent_class):
+    make(agent_class).learn(70, tb_log_name=None)
+
+
+def test_callbacks_see_the_observations_that_were_acted_on(agent_class):
+    seen = []
+
+    class Looking(BaseCallback):
+        def _on_step(self):
+            seen.append(self.model._last_obs["steps_left"][0, 0])
+            return True
+
+    make(agent_class).learn(70, callback=Looking())
+    assert seen[:3] == [10, 9, 8]
+
+
+def test_observations_that_cannot_be_written_to_are_acted_on_in_silence(trained_agent):
+    seen = observations(2)
+    for array in seen.values():
+        array.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        trained_agent.predict(seen)
+
+
+def test_observations_that_stop_being_stacks_are_told(agent_class):
+    class Fog(gym.ObservationWrapper):
+        """Show the pictures in the first episode, and nothing in later ones."""
+
+        episodes = 0
+
+        def reset(self, **kwargs):
+            self.episodes += 1
+            return super().reset(**kwargs)
+
+        def observation(self, observation):
+            fog = observation["observation"] * (self.episodes == 1)
+            return {**observation, "observation": fog}
+
+    env = Fog(gym.make("glamor/Pong-v0", goals="eval", frame_size=(40, 52), horizon=5))
+    agent = make(agent_class, env, learning_starts=1_000)
+    with pytest.raises(ValueError, match="must be the stack of the last 4 achieved_goal"):
+        agent.learn(12)
+
+
+def test_copies_take_no_more_than_is_stored(agent_class):
+    agent = make(agent_class, buffer_size=1_000_000).learn(70)
+    assert len(pickle.dumps(agent.replay_buffer)) < 20_000_000  # 392 MB are reserved
+    clone = copy.deepcopy(agent.replay_buffer)
+    ours, theirs = (replay.state() for replay in (agent.replay_buffer, clone))
+    assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    agent.learn(30, reset_num_timesteps=False)
+    assert len(clone) == len(ours["actions"]) - clone.n_trajectories  # it does not share memory
+
+
+@pytest.mark.parametrize("key", ["observation", "achieved_goal"])
+def test_observations_that_are_not_finite_are_told_with_their_episode(agent_class, key):
+    class Broken(gym.ObservationWrapper):
+        def observation(self, observation):
+            value = observation[key].copy()
+            value[0] = np.nan if observation["steps_left"][0] == 4 else value[0]
+            return {**observation, key: value}
+
+    name = {"observation": "observations", "achieved_goal": "achieved"}[key]
+    with pytest.raises(ValueError, match=f"{name} must be finite"):
+        make(agent_class, Broken(make_grid()), learning_starts=1_000).learn(20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import gymnasium as gym
@@ -607,3 +608,30 @@ def test_plans_are_made_in_float32_whatever_the_caller_computes_in(stopping):
         agent.predict(batch, deterministic=True)
     assert within.log_score.dtype == torch.float32
     torch.testing.assert_close(within.log_score, alone.log_score)
+
+
+def test_gamma_is_that_of_the_planner_and_may_be_assigned(tmp_path):
+    agent = GlamorAgent(make_grid(), **SMALL)
+    agent.gamma = 0.7
+    assert agent.gamma == agent.planner.gamma == agent.policy.planner.gamma == 0.7
+    agent.save(tmp_path / "agent")
+    assert GlamorAgent.load(tmp_path / "agent").gamma == 0.7
+    with pytest.raises(ValueError, match="gamma"):
+        agent.gamma = 1.5
+
+
+def test_a_clip_that_rules_out_all_actions_is_warned_of():
+    class Many(gym.ActionWrapper):
+        def __init__(self, env):
+            super().__init__(env)
+            self.action_space = gym.spaces.Discrete(40)
+            self.stop_action = 39
+
+        def action(self, action):
+            return self.env.get_wrapper_attr("stop_action") if action == 39 else action % 4
+
+    with pytest.warns(UserWarning, match=r"clip_log_prob=-3.15 .* among 40, .* -3.69; .* -3.89"):
+        GlamorAgent(Many(make_grid()), **SMALL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        GlamorAgent(Many(make_grid()), **SMALL, clip_log_prob=-3.89)

@@ -103,7 +103,7 @@ def test_a_snapshot_gives_the_same_buffer_back():
     for one in (buffer, other):
         one.offer(np.array([20.0], np.float32), Picks(1))
     assert (other.frames == buffer.frames).all()
-    with pytest.raises(ValueError, match="frames must be"):
+    with pytest.raises(ValueError, match=r"goal_buffer_size\) must be at least 3"):
         GoalBuffer(2, (1,), np.dtype(np.float32)).restore(buffer.snapshot())
     with pytest.raises(ValueError, match="capacity"):
         GoalBuffer(0, (1,), np.dtype(np.float32))

@@ -128,8 +128,8 @@ def test_snapshot_of_a_larger_ring():
     replay = TrajectoryReplay(40, SPACE, 4)
     for _ in range(5):
         add(replay, np.random.default_rng(0), 5)
-    with pytest.raises(ValueError, match="do not fit 10 slots"):
+    with pytest.raises(ValueError, match=r"buffer_size\) must be at least .*, got 10"):
         TrajectoryReplay(10, SPACE, 4).restore(replay.snapshot())
     one_frame_too_many = {**replay.snapshot(), "starts": np.array([0]), "lengths": np.array([10])}
-    with pytest.raises(ValueError, match="do not fit 10 slots"):
+    with pytest.raises(ValueError, match=r"buffer_size\) must be at least .*, got 10"):
         TrajectoryReplay(10, SPACE, 4).restore(one_frame_too_many)
