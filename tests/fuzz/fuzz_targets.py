@@ -192,7 +192,8 @@ def one_goal() -> Goal:
 # ------------------------------------------------------------------------------- environments
 
 target(get_task)(constant(name="Pong"))
-target(gym.make, make_goal_env, name="gym.make", fixed=("id",))(
+# Gymnasium itself looks at render_mode first, and fails at what is no string.
+target(gym.make, make_goal_env, name="gym.make", fixed=("id", "render_mode"))(
     constant(
         id=GRID, goals="train", reward="image", frame_size=(80, 104), frame_stack=4, horizon=10,
         sticky=None, render_profile="paper", label_lag=0, render_mode=None,
