@@ -24,7 +24,7 @@ from glamor_gym.wrappers.goal_rules import Reward
 _PACKAGED = {"train": "training", "eval": "evaluation", "held-out": "held_out"}
 """Value of `goals` → attribute of the task's packaged goal set."""
 
-_CHOICES = "'train', 'eval', 'held-out', 'all' or an .npz path"
+_CHOICES = "'train', 'eval', 'held-out', 'all' or an .npz path, ':eval' or ':held-out' after it"
 
 
 @naming_options
@@ -49,8 +49,8 @@ def make_goal_env(
             ``"eval"``, its 30 evaluation goals; ``"held-out"``, up to 30 training goals that are
             not evaluation goals, see :attr:`~glamor_gym.goals.GoalSet.held_out`; ``"all"``, every
             state of a small world; or the path of a goal-set file (``.npz``), whose training
-            goals are used. Pass the path as a string to keep the environment's ``spec``
-            JSON-serialisable.
+            goals are used, or with ``":eval"`` or ``":held-out"`` after it those. Pass the path as
+            a string to keep the environment's ``spec`` JSON-serialisable.
         reward: ``"image"`` or ``"labels"``, see :class:`~glamor_gym.wrappers.GoalEnv`.
         frame_size: (height, width) of the frames, in pixels.
         frame_stack: number of frames in ``observation``.
@@ -120,12 +120,15 @@ def choose_goals(
     if isinstance(goals, str) and goals in _PACKAGED:
         packaged = load_goal_set(task.name)
         return getattr(packaged, _PACKAGED[goals]), packaged.ranges
-    if not (isinstance(goals, os.PathLike) or str(goals).endswith(".npz")):
+    path, colon, part = str(goals).rpartition(".npz:")
+    file, part = (f"{path}.npz", part) if colon else (goals, "train")
+    is_file = isinstance(file, os.PathLike) or file.endswith(".npz")
+    if not is_file or part not in _PACKAGED:
         raise ValueError(f"goals must be {_CHOICES}, got {goals!r}")
-    own = load_goal_set(goals)
+    own = load_goal_set(file)
     if own.task != task.name:
-        raise ValueError(f"goals must be a goal set of {task.name}, got one of {own.task}: {goals}")
-    return own.training, own.ranges
+        raise ValueError(f"goals must be a goal set of {task.name}, got one of {own.task}: {file}")
+    return getattr(own, _PACKAGED[part]), own.ranges
 
 
 def _ranges(goals: Sequence[Goal]) -> dict[str, float]:

@@ -519,3 +519,19 @@ def test_characters_that_a_terminal_does_not_know_end_no_command():
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
     command = [sys.executable, "-m", "glamor_gym", "tasks"]
     assert subprocess.run(command, env=environment, capture_output=True, check=True).stdout
+
+
+def test_an_evaluation_does_not_replace_that_of_a_run(trained, capsys):
+    before = trained.evaluation_file.read_bytes()
+    err = refused(capsys, "evaluate", str(trained.path), "--out", str(trained.path))
+    assert f"--out must not be the folder of a run, with results of its own: {trained.path}" in err
+    assert trained.evaluation_file.read_bytes() == before
+
+
+def test_evaluation_goals_of_a_file_are_played(trained, capsys, tmp_path):
+    load_goal_set("GridWorld").save(tmp_path / "own.npz")
+    goals = f"{tmp_path / 'own.npz'}:eval"
+    code, out, _ = run(capsys, "evaluate", str(trained.path), "--goals", goals)
+    assert code == 0
+    assert str(trained.path / "evaluation-own_eval") in out
+    assert load_result(trained.path / "evaluation-own_eval/evaluation.json").episodes == 30

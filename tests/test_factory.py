@@ -90,3 +90,15 @@ def test_gymnasium_collects_what_is_rendered():
     pictures = env.render()
     assert len(pictures) == 2
     assert all(picture.shape[-1] == 3 for picture in pictures)
+
+
+def test_parts_of_a_file_of_goals(tmp_path):
+    path = str(tmp_path / "own.npz")
+    own = load_goal_set("GridWorld")
+    own.save(path)
+    parts = {"train": own.training, "eval": own.evaluation, "held-out": own.held_out}
+    for part, goals in parts.items():
+        env = gym.make("glamor/GridWorld-v0", goals=f"{path}:{part}").unwrapped
+        assert [goal.labels for goal in env.goals] == [goal.labels for goal in goals]
+    with pytest.raises(ValueError, match="':eval' or ':held-out' after it, got"):
+        make_goal_env("GridWorld", goals=f"{path}:all")

@@ -6,27 +6,43 @@ In: SIGTERM (from a scheduler, for example) or SIGINT (Ctrl-C). Out: a flag that
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
 
-class TrainingInterrupted(KeyboardInterrupt):
-    """A signal ended the training, after a checkpoint of the current step was written.
+class EndedBySignal(KeyboardInterrupt):
+    """A signal ended the program's work.
 
     Args:
         signal_received: the signal.
-        step: environment steps taken.
+        message: what happened.
 
     Attributes:
         exit_code: exit status of a program ended by that signal: 143 for SIGTERM, 130 for SIGINT.
     """
 
-    def __init__(self, signal_received: signal.Signals, step: int) -> None:
-        super().__init__(f"{signal_received.name} at step {step}; a checkpoint was written")
+    def __init__(self, signal_received: signal.Signals, message: str) -> None:
+        super().__init__(message)
         self.exit_code = 128 + int(signal_received)
+
+
+class TrainingInterrupted(EndedBySignal):
+    """A signal ended the training, after a checkpoint of the current step was written.
+
+    Args:
+        signal_received: the signal.
+        step: environment steps taken.
+    """
+
+    def __init__(self, signal_received: signal.Signals, step: int) -> None:
+        super().__init__(
+            signal_received, f"{signal_received.name} at step {step}; a checkpoint was written"
+        )
 
 
 class StopRequest:
@@ -72,3 +88,24 @@ class StopRequest:
             file=sys.stderr,
             flush=True,
         )
+
+
+@contextlib.contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Within this context, SIGTERM raises :class:`EndedBySignal`, as Ctrl-C a KeyboardInterrupt.
+
+    Outside the main thread, where Python handles no signals, the context has no effect.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    received = signal.Signals(number)
+    raise EndedBySignal(received, received.name)

@@ -33,6 +33,10 @@ def evaluate(options: Evaluate) -> int:
     with checking_input():
         saved = find_agent(options.agent, options.task, options.algorithm, options.env)
         folder = options.out or _folder_of(options, saved.home)
+        if RunFolder(folder).holds_a_run():
+            raise ValueError(
+                f"--out must not be the folder of a run, with results of its own: {folder}"
+            )
         check_writable(folder)
         result = glamor_gym.evaluate(
             saved.load(checked_device(options.device), trust=options.trust),
@@ -61,6 +65,6 @@ def _folder_of(options: Evaluate, home: Path) -> Path:
     elsewhere = [*filter(None, [options.task]), *options.env]
     if options.goals == "held-out" and not elsewhere:
         return RunFolder(home).held_out_file.parent
-    goals = [] if options.goals == "eval" else [Path(options.goals).stem]
+    goals = [] if options.goals == "eval" else [Path(options.goals).name.replace(".npz", "")]
     words = (re.sub(r"[^\w=.,-]+", "_", word) for word in (*goals, *elsewhere))
     return home / "-".join(["evaluation", *words])

@@ -138,7 +138,8 @@ class Evaluate:
     trust: Flag = False
     """Allow agents of other libraries, whose files execute code when they are loaded."""
     goals: str = "eval"
-    """eval, held-out (up to 30 others), train, all (small worlds only), or a goal-set file."""
+    """eval, held-out (up to 30 others), train, all (small worlds only), or a goal-set file: its
+    training goals, or with FILE.npz:eval and FILE.npz:held-out those."""
     device: str = "auto"
     """Device for the networks: cpu, cuda, or auto (CUDA if available)."""
     env: Assignments = ()
@@ -166,7 +167,8 @@ class Watch:
     task: Annotated[str | None, _or_else("TASK", "read from the run or the file")] = None
     """Name or id of a task."""
     goals: str = "eval"
-    """eval, held-out (up to 30 others), train, all (small worlds only), or a goal-set file."""
+    """eval, held-out (up to 30 others), train, all (small worlds only), or a goal-set file: its
+    training goals, or with FILE.npz:eval and FILE.npz:held-out those."""
     goal: Annotated[tuple[int, ...], _or_else("K ...", "a few, spread over the set")] = ()
     """Indices of goals in their set, from 0."""
     episodes: Annotated[int | None, _or_else("INT", "one per --goal, otherwise up to 6")] = None
@@ -200,7 +202,7 @@ class Export:
     agent: tyro.conf.Positional[Path]
     """Run folder, its checkpoint/, or the file of a saved agent."""
     out: Annotated[Path | None, _or_else("PATH", "TASK-AGENT.safetensors next to the agent")] = None
-    """Output file, or a folder for it. An existing file is replaced."""
+    """Output file, or an existing folder for it. An existing file is replaced."""
     full: Flag = False
     """Keep the weights in full precision."""
     packed: Flag = False

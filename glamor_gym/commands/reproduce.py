@@ -20,12 +20,14 @@ from glamor_gym.experiments.benchmark import distinct
 from glamor_gym.experiments.paper import (
     REPRODUCTIONS,
     Comparison,
+    DamagedMeasurementError,
     OtherSettingsError,
     Reproduction,
     Scale,
     Workshop,
     write_outcome,
 )
+from glamor_gym.files import check_writable
 from glamor_gym.tasks import get_task
 
 
@@ -40,18 +42,20 @@ def reproduce(options: Reproduce, command: str) -> int:
         The exit code: 0, or 130 after Ctrl-C; finished work is kept.
 
     Raises:
-        InputError: an option is invalid, or an existing run has other settings.
+        InputError: an option is invalid, an existing run has other settings, or a measurement on
+            disk is damaged.
     """
     names = list(REPRODUCTIONS) if options.name == "all" else [options.name]
     with checking_input():
         if options.out.exists() and not options.out.is_dir():
             raise InputError(f"--out must be a folder, and {options.out} is a file")
+        check_writable(options.out)
         planned = [(REPRODUCTIONS[name], _scale(REPRODUCTIONS[name], options)) for name in names]
         device = checked_device(options.device)
     try:
         for reproduction, scale in planned:
             _make(reproduction, scale, options, command, device)
-    except OtherSettingsError as error:
+    except (DamagedMeasurementError, OtherSettingsError) as error:
         raise InputError(str(error)) from error
     except KeyboardInterrupt:
         print(f"interrupted; repeat the command to continue from what is in {options.out}")

@@ -37,7 +37,7 @@ def list_tasks(options: Tasks) -> int:
     table.add_column("id", no_wrap=True)
     table.add_column("T", justify="right")
     for title in ("actions", "labels", "goals", "paper"):
-        table.add_column(title)
+        table.add_column(title, overflow="fold")
     for suite, tasks in groupby(TASKS.values(), key=lambda task: task.suite):
         table.add_section()
         table.add_row(suite, style="bold")

@@ -124,6 +124,23 @@ class Arena:
         """Close the environments; further calls do nothing."""
         self._opened.close()
 
+    def check_agent(self, agent: Any) -> None:
+        """Check that an agent can play here.
+
+        Raises:
+            TypeError: it has no ``predict``.
+            ValueError: it was made for another action space.
+        """
+        if isinstance(agent, type) or not callable(getattr(agent, "predict", None)):
+            got = f"the class {agent.__name__}" if isinstance(agent, type) else type(agent).__name__
+            raise TypeError(f"agent must have a predict method as in Stable-Baselines3, got {got}")
+        trained_for = getattr(agent, "action_space", self._envs[0].action_space)
+        if trained_for != self._envs[0].action_space:
+            raise ValueError(
+                f"agent was made for the actions {trained_for}, {self.task} has "
+                f"{self._envs[0].action_space}"
+            )
+
     def play(
         self, agent: Predictor, *, name: str = "agent", deterministic: bool = True, record: int = 0
     ) -> list[Episode]:
@@ -188,15 +205,7 @@ class Arena:
             ValueError: `agent` was made for another action space, or did not return one valid
                 action per observation.
         """
-        if isinstance(agent, type) or not callable(getattr(agent, "predict", None)):
-            got = f"the class {agent.__name__}" if isinstance(agent, type) else type(agent).__name__
-            raise TypeError(f"agent must have a predict method as in Stable-Baselines3, got {got}")
-        trained_for = getattr(agent, "action_space", self._envs[0].action_space)
-        if trained_for != self._envs[0].action_space:
-            raise ValueError(
-                f"agent was made for the actions {trained_for}, {self.task} has "
-                f"{self._envs[0].action_space}"
-            )
+        self.check_agent(agent)
         # Reading the state of a GPU's generator would initialise CUDA where it is not in use.
         in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
         gpus = range(torch.cuda.device_count()) if in_use else ()

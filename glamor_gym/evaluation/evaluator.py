@@ -92,6 +92,7 @@ def evaluate(
         env_kwargs=env_kwargs,
         progress_bar=progress_bar,
     ) as arena:
+        arena.check_agent(agent)  # before time goes into the baselines
         reference = _baselines(arena, baselines, seed)
         with as_guest(agent, device, seed):
             episodes = arena.play(

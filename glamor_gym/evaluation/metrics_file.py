@@ -33,6 +33,7 @@ class MetricsFile(KVWriter):
 
     Raises:
         OSError: the file cannot be read or written.
+        ValueError: the file is damaged.
     """
 
     def __init__(
@@ -43,7 +44,10 @@ class MetricsFile(KVWriter):
         rows: list[dict[str, Any]] = []
         self._columns = ["step"]
         if self._path.exists():
-            rows = [row for row in self._read() if int(row["step"]) <= resume_at]
+            try:
+                rows = [row for row in self._read() if int(row["step"]) <= resume_at]
+            except (KeyError, ValueError) as error:
+                raise ValueError(f"{self._path} is damaged: {error}") from error
         self._rewrite(rows)
 
     @property

@@ -87,6 +87,8 @@ class RunConfig:
         trained_in: name of the folder, next to this one, of the run whose agent was evaluated
             here; empty if the run trained its own agent.
         planner: planner settings of the evaluation that differ from those of that run.
+        extended_from: the step at which the run was finished before it was last extended, and whose
+            evaluation stays; None if it never was.
     """
 
     task: str
@@ -113,6 +115,7 @@ class RunConfig:
     goals: str = "eval"
     trained_in: str = ""
     planner: dict[str, Any] = field(default_factory=dict)
+    extended_from: int | None = None
 
 
 class RunFolder:

@@ -11,7 +11,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -20,6 +20,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from glamor_gym.agents import CheckpointCallback, StopRequest, TrainingInterrupted
 from glamor_gym.agents.base import ImageGoalAgent
+from glamor_gym.agents.interruption import ended_by_sigterm
 from glamor_gym.evaluation import (
     EvaluationCallback,
     RunConfig,
@@ -148,7 +149,7 @@ class TrainedRun(Run):
         evaluation: EvaluationCallback,
         callbacks: Sequence[BaseCallback],
         progress_bar: bool,
-        is_extended: bool,
+        keep_log: bool,
     ) -> None:
         limits: list[BaseCallback] = []
         self._has_time = True
@@ -186,7 +187,7 @@ class TrainedRun(Run):
         ]
         self._began = time.monotonic()
         self._progress_bar = progress_bar
-        agent.set_logger(folder.logger(agent.num_timesteps, keep_all=is_extended))
+        agent.set_logger(folder.logger(agent.num_timesteps, keep_all=keep_log))
 
     @property
     def steps_taken(self) -> int:
@@ -207,7 +208,7 @@ class TrainedRun(Run):
         keep_freed_memory()
         self._began = time.monotonic()
         try:
-            with self._stop if self._algorithm.resumes else nullcontext():
+            with self._stop if self._algorithm.resumes else ended_by_sigterm():
                 self._learn()
         except KeyboardInterrupt:
             self._save()

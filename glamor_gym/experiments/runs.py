@@ -149,15 +149,26 @@ def prepare_run(
         verbose=verbose,
     )
     # The final evaluation is logged after the last checkpoint. A finished run that is extended
-    # keeps that row of its log; a run that was interrupted during the evaluation logs it again.
+    # keeps that row of its log, also if it is killed before it has another checkpoint; a run that
+    # was interrupted during the evaluation logs it again.
     is_extended = was_finished and agent.num_timesteps < config.steps
+    extended_from = agent.num_timesteps if is_extended else config.extended_from
     config = dataclasses.replace(
         config,
+        extended_from=extended_from,
         hardware=hardware_of(agent),
         train_seconds=config.train_seconds if agent.num_timesteps else 0.0,
     )
     return TrainedRun(
-        config, folder, before, algorithm, agent, evaluation, callbacks, progress_bar, is_extended
+        config,
+        folder,
+        before,
+        algorithm,
+        agent,
+        evaluation,
+        callbacks,
+        progress_bar,
+        keep_log=extended_from == agent.num_timesteps,
     )
 
 

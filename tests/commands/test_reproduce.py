@@ -87,3 +87,11 @@ def test_help_lists_every_experiment(capsys):
     assert code == 0
     for name in REPRODUCTIONS:
         assert f"- {name}: " in out
+
+
+def test_a_folder_below_a_file_is_refused_in_a_line(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, _, err = run(capsys, "appendix-a1", "--quick", "--out", str(tmp_path / "file/below"))
+    assert code == 2
+    assert "file" in err
+    assert "Traceback" not in err

@@ -11,6 +11,7 @@ from players import Oracle, Shifted, Walker
 from stable_baselines3 import DQN
 
 import glamor_gym
+from glamor_gym.agents import GlamorAgent
 from glamor_gym.evaluation import NoopAgent, RandomAgent, evaluate, wilson_interval
 from glamor_gym.goals import load_goal_set
 from glamor_gym.types import Goal
@@ -297,3 +298,9 @@ def test_goals_may_have_labels_of_any_number_or_none(labels, per_label, distance
     assert result.success_rate == 1.0
     assert result.per_label == per_label
     assert result.distances == pytest.approx(distances)
+
+
+def test_an_agent_that_cannot_play_is_refused_before_the_baselines_play(monkeypatch):
+    monkeypatch.setattr("glamor_gym.evaluation.evaluator._baselines", lambda *_: 1 / 0)
+    with pytest.raises(TypeError, match="got the class GlamorAgent"):
+        evaluate(GlamorAgent, ROOM)

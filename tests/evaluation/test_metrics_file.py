@@ -88,3 +88,12 @@ def test_a_row_cut_short_by_the_end_of_a_process_is_dropped(path):
         file.write("20,")
     log(path, 30, resume_at=30, a=3.0)
     assert pd.read_csv(path)["step"].tolist() == [10, 30]
+
+
+def test_a_damaged_file_is_named(path):
+    path.write_text("step,a\nten,1\n")
+    with pytest.raises(ValueError, match=f"{path} is damaged"):
+        MetricsFile(path)
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match=f"{path} is damaged"):
+        MetricsFile(path)

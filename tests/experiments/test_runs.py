@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
 
 import pytest
 from small_runs import SMALL, job_for, player_spec, small_spec
 from stable_baselines3.common.callbacks import BaseCallback
 
 from glamor_gym.agents import GlamorAgent
+from glamor_gym.agents.interruption import EndedBySignal
 from glamor_gym.evaluation import RunFolder, evaluate, save_result
 from glamor_gym.experiments import runs
 from glamor_gym.experiments.run_config import is_finished
@@ -74,6 +77,36 @@ class KillAt(BaseCallback):
 def broken_off(spec, folder, step):
     with pytest.raises(Killed):
         train_run(spec, folder, command="", device="cpu", callbacks=[KillAt(step)])
+
+
+def test_an_extension_that_is_killed_early_keeps_the_evaluation_before_it(tmp_path):
+    folder = RunFolder(tmp_path)
+    train_run(small_spec(), folder, command="first", device="cpu")
+    before = folder.metrics().dropna(subset=["eval/success_rate"])
+    assert before["step"].tolist() == [100, 200]
+    broken_off(small_spec(steps=400), folder, step=230)  # without another checkpoint
+    train_run(small_spec(steps=400), folder, command="again", device="cpu")
+    after = folder.metrics().dropna(subset=["eval/success_rate"])
+    assert after["step"].tolist() == [100, 200, 300, 400]
+    assert after["eval/success_rate"].tolist()[:2] == before["eval/success_rate"].tolist()
+
+
+def test_a_termination_ends_algorithms_without_checkpoints_as_ctrl_c_does(tmp_path):
+    class Terminate(BaseCallback):
+        def _on_step(self):
+            if self.num_timesteps >= 120:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return True
+
+    folder = RunFolder(tmp_path)
+    handler = signal.getsignal(signal.SIGTERM)
+    spec = small_spec(algorithm="dqn-her", overrides={"learning_starts": 50})
+    with pytest.raises(EndedBySignal) as ended:
+        train_run(spec, folder, command="", device="cpu", callbacks=[Terminate()])
+    assert ended.value.exit_code == 143
+    assert folder.library_agent_file.is_file()
+    assert not folder.config().finished
+    assert signal.getsignal(signal.SIGTERM) is handler
 
 
 def test_the_seconds_of_a_process_that_is_killed_are_kept(tmp_path):

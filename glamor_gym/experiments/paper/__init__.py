@@ -22,12 +22,17 @@ from glamor_gym.experiments.paper import (
     table_1,
 )
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
-from glamor_gym.experiments.paper.workshop import OtherSettingsError, Workshop
+from glamor_gym.experiments.paper.workshop import (
+    DamagedMeasurementError,
+    OtherSettingsError,
+    Workshop,
+)
 from glamor_gym.experiments.paper.writing import write_outcome
 
 __all__ = [
     "REPRODUCTIONS",
     "Comparison",
+    "DamagedMeasurementError",
     "OtherSettingsError",
     "Reproduction",
     "Scale",

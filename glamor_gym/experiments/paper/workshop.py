@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
 
+class DamagedMeasurementError(ValueError):
+    """A file of an earlier measurement cannot be read."""
+
+
 class OtherSettingsError(ValueError):
     """An existing run cannot be reused, because its preset has changed since."""
 
@@ -128,6 +132,9 @@ class Workshop:
         Args:
             name: unique name of the measurement.
             measure: takes the measurement; called if there is none of that name.
+
+        Raises:
+            DamagedMeasurementError: the file of an earlier measurement cannot be read.
         """
         file = self.path / "measurements" / f"{name}.csv"
         if not file.is_file():
@@ -135,7 +142,13 @@ class Workshop:
             rows = measure()
             with write_atomically(file) as out:
                 rows.to_csv(out, index=False)
-        return pd.read_csv(file)
+        try:
+            rows = pd.read_csv(file)
+        except ValueError as error:  # includes pandas' parser errors
+            raise DamagedMeasurementError(f"{file} is damaged: {error}; remove it") from error
+        if rows.empty:
+            raise DamagedMeasurementError(f"{file} is damaged: it has no rows; remove it")
+        return rows
 
     def evaluated(self, name: str, measure: Callable[[], EvaluationResult]) -> EvaluationResult:
         """Return an evaluation; make it if it does not exist. See :meth:`measured`."""

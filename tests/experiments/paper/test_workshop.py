@@ -15,6 +15,7 @@ from glamor_gym.evaluation import callback as callback_module
 from glamor_gym.experiments import RunSpec
 from glamor_gym.experiments.paper import workshop as workshop_module
 from glamor_gym.experiments.paper.workshop import (
+    DamagedMeasurementError,
     OtherSettingsError,
     Workshop,
     distinct_name,
@@ -181,3 +182,13 @@ def test_ctrl_c_in_the_last_evaluation_ends_the_command_after_it(shop, monkeypat
     folder = RunFolder(shop.path / "runs" / distinct_name(SPEC, LOOKS))
     assert folder.config().finished
     assert snapshot_file(folder, 80).is_file()
+
+
+@pytest.mark.parametrize("content", ["x\n", "", 'a,b\n1,2,3\n4\n"\n'])
+def test_a_damaged_measurement_is_named(tmp_path, content):
+    workshop = Workshop(tmp_path, command="", device="cpu")
+    file = tmp_path / "measurements" / "one.csv"
+    file.parent.mkdir()
+    file.write_text(content)
+    with pytest.raises(DamagedMeasurementError, match=r"one\.csv is damaged"):
+        workshop.measured("one", lambda: 1 / 0)
