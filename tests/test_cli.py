@@ -360,6 +360,8 @@ def test_a_run_that_has_taken_its_steps_is_evaluated_again(trained, capsys):
         (["--seed", "7"], "holds a run with seed 0, got 7"),
         (["--task", "Dice"], "task glamor/GridWorld-v0, got glamor/Dice-v0"),
         (["--preset", "paper"], "preset small, got paper"),
+        (["--agent", "gcsl"], "agent glamor, got gcsl"),
+        (["--agent", "dqn-her"], "agent glamor, got dqn-her"),
         (["--set", "batch_size=30"], "batch_size 20, got 30"),
         (["--set", "policy_kwargs.embedding_size=8"], "embedding_size 16, got 8"),
         (["--env", "horizon=5"], "horizon None, got 5"),

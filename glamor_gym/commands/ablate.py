@@ -29,10 +29,11 @@ from glamor_gym.experiments.ablation_report import write_ablation_report
 from glamor_gym.experiments.ablation_results import (
     ablation_table,
     mean_rate,
+    paired_rates,
     panel_difference,
     variant_scores,
 )
-from glamor_gym.experiments.benchmark import jobs_to_do
+from glamor_gym.experiments.benchmark import check_holds_no_other, jobs_to_do
 
 
 def ablate(options: Ablate, command: str) -> int:
@@ -46,9 +47,11 @@ def ablate(options: Ablate, command: str) -> int:
         The exit code: 0; 1 if a run is not finished; 130 after Ctrl-C or SIGTERM.
 
     Raises:
-        InputError: an option is invalid, or does not fit the ablation in the folder.
+        InputError: an option is invalid, or does not fit what is in the folder.
     """
     folder = AblationFolder(options.out)
+    with checking_input():
+        check_holds_no_other("--out", folder.path, "an ablation")
     if options.report_only:
         with checking_input():
             print(f"report: {write_ablation_report(folder)}")
@@ -101,23 +104,32 @@ def _change(text: str) -> dict[str, Any]:
 
 
 def _table(folder: AblationFolder, record: AblationRecord) -> Table:
-    """Return a table of each variant's difference from the base over the panel."""
+    """Return a table of each variant's difference from the base over the panel.
+
+    Beside a difference stand the rates of the seeds and tasks that it is based on.
+    """
     scores = variant_scores(folder, ablation_table(folder, record))
     base = scores.get(BASE, {})
     table = Table(
-        "change", "goals reached", "difference", "95 % interval", "tasks",
-        caption=f"means over {', '.join(record.tasks)}",
+        "change", "goals reached", "base", "difference", "95 % interval", "tasks", "seeds",
+        caption=f"means over {', '.join(record.tasks)}; of the seeds that both have finished",
     )  # fmt: skip
     for variant in record.variants:
         ours = scores.get(variant, {})
-        rate = mean_rate(ours, record.tasks)
-        words = ["–" if math.isnan(rate) else f"{rate:.2f}", "", "", ""]
         difference = panel_difference(ours, base, record.tasks)
-        if variant != BASE and difference is not None:
-            words[1:] = [
-                f"{difference.value:+.2f}",
-                f"{difference.low:+.2f} to {difference.high:+.2f}",
-                str(difference.tasks),
-            ]
-        table.add_row(variant, *words)
+        if variant == BASE or difference is None:
+            table.add_row(variant, _in_words(mean_rate(ours, record.tasks)))
+            continue
+        table.add_row(
+            variant,
+            *map(_in_words, paired_rates(ours, base, record.tasks)),
+            f"{difference.value:+.2f}",
+            f"{difference.low:+.2f} to {difference.high:+.2f}",
+            str(difference.tasks),
+            str(difference.seeds),
+        )
     return table
+
+
+def _in_words(rate: float) -> str:
+    return "–" if math.isnan(rate) else f"{rate:.2f}"

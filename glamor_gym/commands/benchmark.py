@@ -18,6 +18,7 @@ from glamor_gym.experiments.benchmark import (
     BenchmarkFolder,
     benchmark_specs,
     check_benchmark,
+    check_holds_no_other,
     jobs_to_do,
 )
 from glamor_gym.experiments.benchmark_figures import title_of
@@ -42,10 +43,11 @@ def benchmark(options: Benchmark, command: str) -> int:
         The exit code: 0; 1 if a run is not finished; 130 after Ctrl-C or SIGTERM.
 
     Raises:
-        InputError: an option is invalid, or does not fit a run in the folder.
+        InputError: an option is invalid, or does not fit what is in the folder.
     """
     with checking_input():
         folder = BenchmarkFolder(options.out)
+        check_holds_no_other("--out", folder.path, "a benchmark")
         specs = _specs(options)
         crew = Crew.of(options)
         jobs = jobs_to_do(specs, folder, command=command, **crew.job_arguments)

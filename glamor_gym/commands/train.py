@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from glamor_gym.agents import TrainingInterrupted
+from glamor_gym.agents.interruption import EndedBySignal
 from glamor_gym.commands.assignments import parse_assignments
 from glamor_gym.commands.device import checked_device
 from glamor_gym.commands.errors import checking_input
@@ -20,6 +20,7 @@ from glamor_gym.commands.tables import result_table, terminal
 from glamor_gym.envs.rendering import RenderingError
 from glamor_gym.evaluation import RunConfig, RunFolder
 from glamor_gym.experiments import RunSpec, get_algorithm
+from glamor_gym.experiments.benchmark import check_holds_no_other
 from glamor_gym.experiments.execution import Run
 from glamor_gym.experiments.runs import prepare_run
 from glamor_gym.report import write_report
@@ -39,12 +40,13 @@ def train(options: Train, command: str) -> int:
         before that.
 
     Raises:
-        InputError: an option is invalid, or does not fit the run in the folder.
+        InputError: an option is invalid, or does not fit what is in the folder.
     """
     with checking_input():
         folder = RunFolder(options.run_dir or _default_folder(options))
         if folder.path.exists() and not folder.path.is_dir():
             raise ValueError(f"--run-dir must be a folder, and {folder.path} is a file")
+        check_holds_no_other("--run-dir", folder.path, "a run")
         run = prepare_run(
             _spec(options, folder),
             folder,
@@ -80,7 +82,7 @@ def _stopped(run: Run, error: BaseException) -> int:
     print(f"{again} with: glamor-gym train --run-dir {shlex.quote(str(run.folder.path))}")
     if isinstance(error, FloatingPointError | OSError | RenderingError):
         return 1
-    return error.exit_code if isinstance(error, TrainingInterrupted) else 130
+    return error.exit_code if isinstance(error, EndedBySignal) else 130
 
 
 def _default_folder(options: Train) -> Path:
@@ -129,6 +131,9 @@ def _spec(options: Train, folder: RunFolder) -> RunSpec:
     }
     if begun is not None:
         kept = named.keys() - _anew(options, begun)
+        if options.agent not in (None, begun.algorithm):
+            # The preset may not be one of the other agent's, and it is the agent that is refused.
+            kept -= {"preset"}
         named |= {name: getattr(begun, name) for name in kept if named[name] is None}
     return RunSpec(
         task=begun.task if begun is not None and options.task is None else _task(options),

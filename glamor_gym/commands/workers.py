@@ -6,16 +6,14 @@ progress on the terminal meanwhile.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from glamor_gym.agents.interruption import ended_by_sigterm
 from glamor_gym.commands.device import checked_device
 from glamor_gym.commands.options import Workers
 from glamor_gym.commands.screen import Screen
@@ -56,7 +54,8 @@ class Crew:
         if not jobs:
             return False
         try:
-            with _ended_by_sigterm(), Screen(jobs, terminal()) as screen:
+            # SIGTERM, too, ends the experiment in order, so that its runs do not outlive it.
+            with ended_by_sigterm(), Screen(jobs, terminal()) as screen:
                 self.engine.carry_out(jobs, screen.update)
         except KeyboardInterrupt:
             print("interrupted; repeat the command to continue")
@@ -78,19 +77,6 @@ def exit_code(jobs: Sequence[Job], interrupted: bool) -> int:
     if interrupted:
         return 130
     return 1 if left else 0
-
-
-@contextlib.contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C, so that runs do not outlive the experiment."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _engine(options: Workers, n_jobs: int) -> Engine:

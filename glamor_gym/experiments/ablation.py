@@ -28,7 +28,13 @@ from glamor_gym.agents.settings import GlamorSettings
 from glamor_gym.evaluation import versions
 from glamor_gym.evaluation.provenance import source_commit
 from glamor_gym.experiments.algorithms import get_algorithm
-from glamor_gym.experiments.benchmark import ExperimentFolder, distinct, run_name
+from glamor_gym.experiments.benchmark import (
+    RECORD_FILES,
+    ExperimentFolder,
+    check_learns,
+    distinct,
+    run_name,
+)
 from glamor_gym.experiments.spec import AlgorithmSpec, RunSpec
 from glamor_gym.files import write_atomically
 from glamor_gym.goals import load_goal_set
@@ -214,7 +220,7 @@ class AblationFolder(ExperimentFolder):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__(path)
-        self.record_file = self.path / "ablation.json"
+        self.record_file = self.path / RECORD_FILES["an ablation"]
 
     def holds_an_ablation(self) -> bool:
         """Return whether the folder holds an ablation."""
@@ -293,8 +299,9 @@ def plan_ablation(
         train agents precede those that only evaluate them.
 
     Raises:
-        ValueError: a name or a number is invalid, a change has no effect, or what all runs have in
-            common would differ from the existing ablation.
+        ValueError: a name or a number is invalid, a change has no effect, an agent would learn
+            nothing in its steps, or what all runs have in common would differ from the existing
+            ablation.
         TypeError: a setting has a value of the wrong type.
     """
     setup = _setup(before, base, settings or {}, budget)
@@ -305,8 +312,11 @@ def plan_ablation(
         if _changes_nothing(variant, setup.arguments):
             raise ValueError(f"change {variant.name} has no effect on the base")
         asked |= {variant.trained.name: variant.trained, variant.name: variant}
+    algorithm = get_algorithm(ALGORITHM)
     for variant in asked.values():
-        get_algorithm(ALGORITHM).check_values(_merged(setup.arguments, variant.settings))
+        arguments = _merged(setup.arguments, variant.settings)
+        algorithm.check_values(arguments)
+        check_learns(algorithm, arguments, setup.steps, setup.n_envs)
     if not changes:
         asked = variants
     panel = _tasks("tasks", tasks) or list(before.tasks if before else PANEL)

@@ -6,9 +6,9 @@ have finished.
 
 - On one task: Newcombe's interval for the difference of two proportions, over all episodes of all
   seeds. It treats episodes as independent, so it describes these agents, not other seeds.
-- Over tasks: the mean of the tasks' differences, with a bootstrap that resamples seeds and goals
-  within each task (Owen's "pigeonhole bootstrap", 2007, as the two are crossed) and keeps the tasks
-  fixed.
+- Over several tasks: the mean of the tasks' differences, with a bootstrap that resamples seeds and
+  goals within each task (Owen's "pigeonhole bootstrap", 2007, as the two are crossed) and keeps the
+  tasks fixed.
 """
 
 from __future__ import annotations
@@ -167,16 +167,30 @@ def task_difference(variant: Scores | None, base: Scores | None) -> Difference |
 def panel_difference(
     variant: ScoresByTask, base: ScoresByTask, tasks: Sequence[str]
 ) -> Difference | None:
-    """Return the mean difference over the tasks on which both have finished a seed, if any."""
-    pairs = [_paired(variant.get(task), base.get(task)) for task in tasks]
-    tables = [
-        pair[0].rates.to_numpy() - pair[1].rates.to_numpy() for pair in pairs if pair is not None
-    ]
-    if not tables:
+    """Return the mean difference over the tasks on which both have finished a seed, if any.
+
+    For a single such task it is that of :func:`task_difference`, including the interval.
+    """
+    pairs = _pairs(variant, base, tasks)
+    if not pairs:
         return None
+    if len(pairs) == 1:
+        return task_difference(*pairs[0])
+    tables = [ours.rates.to_numpy() - theirs.rates.to_numpy() for ours, theirs in pairs]
     value = float(np.mean([table.mean() for table in tables]))
     low, high = bootstrap_interval(tables)
     return Difference(value, low, high, len(tables), seeds=min(len(table) for table in tables))
+
+
+def paired_rates(
+    variant: ScoresByTask, base: ScoresByTask, tasks: Sequence[str]
+) -> tuple[float, float]:
+    """Return the mean rates of both over what :func:`panel_difference` compares; NaN if nothing."""
+    pairs = _pairs(variant, base, tasks)
+    if not pairs:
+        return math.nan, math.nan
+    ours, theirs = np.mean([[ours.rate, theirs.rate] for ours, theirs in pairs], axis=0)
+    return float(ours), float(theirs)
 
 
 def bootstrap_interval(
@@ -204,6 +218,14 @@ def mean_rate(scores: ScoresByTask, tasks: Sequence[str]) -> float:
     """Return the mean rate over those of the tasks that have scores; NaN if none has."""
     rates = [scores[task].rate for task in tasks if task in scores]
     return sum(rates) / len(rates) if rates else math.nan
+
+
+def _pairs(
+    variant: ScoresByTask, base: ScoresByTask, tasks: Sequence[str]
+) -> list[tuple[Scores, Scores]]:
+    """Return both scores of each task on which they have common seeds, restricted to those."""
+    pairs = (_paired(variant.get(task), base.get(task)) for task in tasks)
+    return [pair for pair in pairs if pair is not None]
 
 
 def _paired(variant: Scores | None, base: Scores | None) -> tuple[Scores, Scores] | None:

@@ -10,8 +10,9 @@ In: names of algorithms and tasks, seeds and a budget. Out: a folder::
     report.html                 all of it on one page
 
 Finished runs are not repeated: the same command continues an interrupted benchmark, and a larger
-benchmark reuses the runs of a smaller one in the same folder. Runs of the same algorithm and preset
-may differ only in task and seed; all of them together can be extended to more steps.
+benchmark reuses the runs of a smaller one in the same folder. All runs have the same budget and the
+same evaluations, except that agents that do not learn need no steps; runs of the same algorithm and
+preset may differ only in task and seed. All of them together can be extended to more steps.
 """
 
 from __future__ import annotations
@@ -22,17 +23,23 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from glamor_gym.evaluation import RunFolder, versions
 from glamor_gym.evaluation.provenance import source_commit
-from glamor_gym.experiments.algorithms import get_algorithm
+from glamor_gym.experiments.algorithms import Algorithm, ImageGoalAlgorithm, get_algorithm
 from glamor_gym.experiments.run_config import check_alike, is_finished
 from glamor_gym.experiments.spec import AlgorithmSpec, RunSpec
 from glamor_gym.experiments.worker import Job
 from glamor_gym.files import write_atomically
 from glamor_gym.tasks import get_task
 from glamor_gym.untrusted import read_json
+
+RECORD_FILES: Mapping[str, str] = MappingProxyType(
+    {"a run": "config.json", "a benchmark": "benchmark.json", "an ablation": "ablation.json"}
+)
+"""What a folder can hold → the file that says so."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,25 @@ class ExperimentFolder:
         return [RunFolder(path) for path in sorted(self.runs.iterdir()) if path.is_dir()]
 
 
+def check_holds_no_other(option: str, path: Path, kind: str) -> None:
+    """Check that a folder does not hold another kind of result, which would be overwritten.
+
+    Args:
+        option: name of the option that names the folder, for the error message.
+        path: the folder, which need not exist.
+        kind: what may be in the folder: a key of :data:`RECORD_FILES`.
+
+    Raises:
+        ValueError: the folder holds something else.
+    """
+    for other, file in RECORD_FILES.items():
+        if other != kind and (path / file).is_file():
+            raise ValueError(
+                f"{option} must be a new folder or that of {kind}, and {path} holds {other} "
+                f"({file}), whose results would be overwritten"
+            )
+
+
 class BenchmarkFolder(ExperimentFolder):
     """The folder of a benchmark.
 
@@ -83,7 +109,7 @@ class BenchmarkFolder(ExperimentFolder):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__(path)
-        self.record_file = self.path / "benchmark.json"
+        self.record_file = self.path / RECORD_FILES["a benchmark"]
         self.curves_file = self.path / "curves.csv"
         self.table_file = self.path / "table.md"
 
@@ -147,7 +173,8 @@ def benchmark_specs(
 
     Raises:
         ValueError: there are no tasks, algorithms or seeds, or one is unknown or given twice; no
-            algorithm has the preset; there is no such setting; or a number is out of range.
+            algorithm has the preset; there is no such setting; a number is out of range; or a run
+            would learn nothing, see :func:`check_learns`.
         TypeError: a setting has a value of the wrong type.
     """
     tasks = distinct("tasks", [get_task(task).name for task in tasks])
@@ -163,6 +190,12 @@ def benchmark_specs(
             f"settings must begin with the name of an agent that is run "
             f"({', '.join(algorithms)}), got {', '.join(sorted(unknown))}"
         )
+    for name, settings in overrides.items():
+        if not isinstance(settings, Mapping):
+            raise ValueError(
+                f"--set must be AGENT.NAME=VALUE, for example {name}.gamma=0.9, "
+                f"got {name}={settings}"
+            )
     settled = [
         AlgorithmSpec(name, preset if preset in presets[name] else None, overrides.get(name, {}))
         for name in algorithms
@@ -176,8 +209,40 @@ def benchmark_specs(
     # One per algorithm and preset: the others differ only in task and seed.
     for spec in {(spec.algorithm, spec.chosen_preset): spec for spec in specs}.values():
         algorithm = get_algorithm(spec.algorithm)
-        algorithm.check_values(algorithm.arguments(spec.chosen_preset, spec.overrides, spec.steps))
+        arguments = algorithm.arguments(spec.chosen_preset, spec.overrides, spec.steps)
+        algorithm.check_values(arguments)
+        check_learns(algorithm, arguments, spec.steps, spec.n_envs)
     return specs
+
+
+def check_learns(
+    algorithm: Algorithm, arguments: Mapping[str, Any], steps: int, n_envs: int
+) -> None:
+    """Check that a run of an algorithm of this library makes at least one update.
+
+    Other algorithms are not checked, nor those whose ``replay_ratio`` of 0 asks for no updates.
+
+    Args:
+        algorithm: the algorithm.
+        arguments: return value of :meth:`~glamor_gym.experiments.algorithms.Algorithm.arguments`,
+            with valid values.
+        steps: environment steps of the run.
+        n_envs: number of its environments.
+
+    Raises:
+        ValueError: all steps are taken before the first update.
+    """
+    if not isinstance(algorithm, ImageGoalAlgorithm):
+        return
+    settings = algorithm.agent_class()(None, **arguments, _init_setup_model=False).settings
+    taken = -(-steps // n_envs) * n_envs  # all environments step at once
+    if settings.replay_ratio and not settings.updates_due(taken):
+        raise ValueError(
+            f"{algorithm.name} would learn nothing: its first update comes "
+            f"batch_size / replay_ratio = {settings.batch_size / settings.replay_ratio:g} steps "
+            f"after learning_starts={settings.learning_starts}, got --steps {steps}; give more "
+            "steps, or set a smaller learning_starts"
+        )
 
 
 def jobs_to_do(specs: Sequence[RunSpec], folder: ExperimentFolder, **arguments: Any) -> list[Job]:
@@ -203,7 +268,8 @@ def check_benchmark(specs: Sequence[RunSpec], folder: ExperimentFolder) -> None:
     """Check that the requested runs are comparable with the existing ones.
 
     Args:
-        specs: specs of all requested runs; those that exist may have fewer steps so far.
+        specs: specs of all requested runs; those that exist may have another budget so far, since
+            they will be given the requested one.
         folder: folder of the benchmark.
 
     Raises:
@@ -214,9 +280,11 @@ def check_benchmark(specs: Sequence[RunSpec], folder: ExperimentFolder) -> None:
     for run in folder.run_folders():
         if not run.holds_a_run():
             continue
+        config = run.config()
+        names = ("steps", "minutes", "eval_every", "episodes_per_goal")
+        kept = {name: getattr(config, name) for name in names} if run.path in asked else {}
         for spec in kinds.values():
-            steps = run.config().steps if run.path in asked else spec.steps
-            check_alike(dataclasses.replace(spec, steps=steps), run)
+            check_alike(dataclasses.replace(spec, **kept), run)
 
 
 def distinct(name: str, values: Iterable[Any]) -> list[Any]:

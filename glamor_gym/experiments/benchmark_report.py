@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from glamor_gym.evaluation import RunFolder, wilson_interval
-from glamor_gym.experiments.algorithms import ALGORITHMS
+from glamor_gym.experiments.algorithms import ALGORITHMS, ImageGoalAlgorithm
 from glamor_gym.experiments.benchmark import BenchmarkFolder, BenchmarkRecord
 from glamor_gym.experiments.benchmark_figures import (
     distance_curves,
@@ -116,6 +116,7 @@ def render_benchmark(
         finished=len(finished),
         runs=len(results),
         failures=results[results["state"] == "failed"].to_dict("records"),
+        untrained=_without_update(finished),
         common=common,
         seeds_of_bars=_seeds_in_words(scores),
         left_out=int(finished["task"].isin(common).sum())
@@ -125,6 +126,8 @@ def render_benchmark(
         bars=estimate_bars(final_estimates(scores)) if scores else None,
         overall=learning_curves(overall) if not overall.empty else None,
         panels=task_panels(by_task, _published_glamor(by_task)) if by_task else None,
+        ends_differ=sorted({name for table in by_task.values() for name in _ends_apart(table)}),
+        overall_ends_differ=_ends_apart(overall),
         distances=distance_curves({agent: found for agent, found in by_agent.items() if found}),
         table=[_table_row(task, agents, finished) for task in tasks],
         methods=METHODS,
@@ -164,10 +167,24 @@ def _budget(results: pd.DataFrame) -> str:
     return f"{most:,}" if most - least <= 0.01 * most else f"{least:,} to {most:,}"
 
 
+def _without_update(finished: pd.DataFrame) -> list[str]:
+    """Return the names of the runs of this library's algorithms that made no update."""
+    own = [name for name, row in ALGORITHMS.items() if isinstance(row, ImageGoalAlgorithm)]
+    chosen = finished["agent"].isin(own) & (finished["updates"] == 0)
+    return list(finished.loc[chosen, "folder"])
+
+
 def _caution(scores: Mapping[str, pd.DataFrame]) -> str:
     """Return a caution about intervals over seeds; empty if there are enough seeds."""
     few = any(1 < len(table) < ENOUGH_SEEDS for table in scores.values())
     return f", too narrow with fewer than {ENOUGH_SEEDS} of them" if few else ""
+
+
+def _ends_apart(estimates: pd.DataFrame) -> list[str]:
+    """Return the titles of agents whose curves end with evaluations made at different steps."""
+    if estimates.empty:
+        return []
+    return [title_of(agent) for agent in estimates.loc[estimates["steps_differ"], "agent"]]
 
 
 def _seeds_in_words(scores: Mapping[str, pd.DataFrame]) -> str:

@@ -268,19 +268,26 @@ def final_estimates(
     return estimates
 
 
+ESTIMATE_COLUMNS = ("step", "value", "low", "high", "steps_differ")
+
+
 def curve_estimates(curves: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
     """Return the learning curve of each algorithm over seeds and tasks.
 
     Only seeds that an algorithm has on all tasks are used. For one seed on one task, the interval
     is the Wilson interval of its episodes; for one seed on several tasks, there is no interval.
+    Only steps at which all runs were evaluated are used. If that leaves out the last evaluation of
+    every run, since a time limit ended each at another step, these are averaged as well, at the
+    fewest of their steps.
 
     Args:
         curves: return value of :func:`curves_table`.
         tasks: tasks to average over; algorithms that lack one of them are skipped.
 
     Returns:
-        One row per algorithm and step, with ``agent``, ``step``, ``value``, ``low`` and ``high``.
-        An agent that does not learn has two rows, at step 0 and at the last step of any agent.
+        One row per algorithm and step, with ``agent``, ``step``, ``value``, ``low``, ``high``, and
+        ``steps_differ``, True if the row averages evaluations made at different steps. An agent
+        that does not learn has two rows, at step 0 and at the last step of any agent.
     """
     chosen = curves[curves["task"].isin(tasks)]
     last = chosen["step"].max()
@@ -294,30 +301,39 @@ def curve_estimates(curves: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
         if part["step"].tolist() == [0]:
             part = pd.concat([part, part.assign(step=last)])
         parts.append(part)
-    columns = ["agent", "step", "value", "low", "high"]
+    columns = ["agent", *ESTIMATE_COLUMNS]
     if not parts:
         return pd.DataFrame(columns=pd.Index(columns))
     return pd.concat(parts, ignore_index=True)[columns]
 
 
 def _curve_estimate(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return ``step``, ``value``, ``low`` and ``high`` for the runs of one algorithm."""
+    """Return the columns :data:`ESTIMATE_COLUMNS` for the runs of one algorithm."""
     if rows[["task", "seed"]].drop_duplicates().shape[0] == 1:
         names = {"success_rate": "value", "success_low": "low", "success_high": "high"}
-        return rows.rename(columns=names)[["step", *names.values()]]
+        return rows.rename(columns=names).assign(steps_differ=False)[list(ESTIMATE_COLUMNS)]
     tables = [
         task_rows.pivot_table(index="seed", columns="step", values="success_rate")
         for _, task_rows in rows.groupby("task")
     ]
     seeds = sorted(set.intersection(*(set(table.index) for table in tables)))
+    if not seeds:
+        return pd.DataFrame(columns=pd.Index(ESTIMATE_COLUMNS))
+    tables = [table.loc[seeds] for table in tables]
     # While runs are in progress, the curve ends where the run with the fewest steps is.
-    whole = [table.loc[seeds].dropna(axis=1) for table in tables]
+    whole = [table.dropna(axis=1) for table in tables]
     steps = sorted(set.intersection(*(set(table.columns) for table in whole)))
-    if not (seeds and steps):
-        return pd.DataFrame(columns=pd.Index(["step", "value", "low", "high"]))
     scores = np.stack([table[steps].to_numpy() for table in whole], axis=1)
+    fewest = min(table.loc[seed].last_valid_index() for table in tables for seed in seeds)
+    steps_differ = [False] * len(steps)
+    if fewest not in steps:
+        last = np.stack([table.ffill(axis=1).iloc[:, -1:].to_numpy() for table in tables], axis=1)
+        scores = np.concatenate([scores, last], axis=-1)
+        steps, steps_differ = [*steps, fewest], [*steps_differ, True]
     value, low, high = interquartile_means(scores)
-    return pd.DataFrame({"step": steps, "value": value, "low": low, "high": high})
+    return pd.DataFrame(
+        {"step": steps, "value": value, "low": low, "high": high, "steps_differ": steps_differ}
+    )
 
 
 def complete_scores(

@@ -111,9 +111,11 @@ def is_closed(spec: RunSpec, config: RunConfig) -> bool:
 
 
 def check_alike(spec: RunSpec, folder: RunFolder) -> None:
-    """Check that a run is comparable with an existing one: only task and seed may differ.
+    """Check that a run is comparable with an existing one.
 
-    Runs of different algorithms or presets are not compared.
+    Runs of the same algorithm and preset may differ only in task and seed. Other runs have
+    settings of their own, but the same budget: the same episodes per goal, and if both learn, the
+    same steps, minutes and steps between evaluations.
 
     Args:
         spec: the complete run; nothing is taken from the folder.
@@ -123,17 +125,23 @@ def check_alike(spec: RunSpec, folder: RunFolder) -> None:
         ValueError: the runs differ; the message names the difference.
     """
     config = folder.config()
+    budget: list[tuple[str, Any, Any]] = [
+        ("episodes_per_goal", spec.episodes_per_goal, config.episodes_per_goal)
+    ]
+    if all(get_algorithm(name).learns for name in (spec.algorithm, config.algorithm)):
+        budget = [
+            ("steps", spec.steps, config.steps),
+            ("minutes", spec.minutes, config.minutes),
+            ("eval_every", spec.evaluation_interval, config.eval_every),
+            *budget,
+        ]
+    _check_same(folder, budget)
     if (config.algorithm, config.preset) != (spec.algorithm, spec.chosen_preset):
         return
     wanted = new_config(spec)
     _check_same(
         folder,
         [
-            *(
-                [("steps", spec.steps, config.steps)]
-                if get_algorithm(spec.algorithm).learns
-                else []
-            ),
             ("n_envs", spec.n_envs, config.n_envs),
             *_all_beside(wanted.env_kwargs, config.env_kwargs),
             *_all_beside(wanted.settings, config.settings),

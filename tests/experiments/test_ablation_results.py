@@ -10,6 +10,7 @@ import pytest
 from small_runs import SMALL, blank_pages
 
 from glamor_gym.cli import main
+from glamor_gym.commands import ablate
 from glamor_gym.evaluation import RunFolder, newcombe_interval
 from glamor_gym.experiments.ablation import AblationFolder, plan_ablation
 from glamor_gym.experiments.ablation_report import write_ablation_report
@@ -17,6 +18,7 @@ from glamor_gym.experiments.ablation_results import (
     Scores,
     ablation_table,
     bootstrap_interval,
+    paired_rates,
     panel_difference,
     task_difference,
     variant_scores,
@@ -72,6 +74,28 @@ def test_over_tasks_it_is_the_mean_of_the_tasks_that_both_have():
     assert difference.value == pytest.approx((0.25 - 1 / 3) / 2)
     assert difference.tasks == 2
     assert panel_difference(variant, base, ["Skiing"]) is None
+
+
+def test_over_one_task_the_interval_is_that_of_the_task():
+    # No goal differs, but four episodes cannot tell that none ever would.
+    same = scores({0: [1.0, 0.0]})
+    difference = panel_difference({"Pong": same}, {"Pong": same, "Qbert": same}, ["Pong", "Qbert"])
+    assert difference == task_difference(same, same)
+    assert difference.low < 0 < difference.high
+
+
+def test_rates_beside_a_difference_are_those_of_the_seeds_that_both_have():
+    variant = {"Pong": scores({1: [1.0, 0.5], 2: [0.0, 0.0]}), "Qbert": scores({0: [0.5, 0.5]})}
+    base = {
+        "Pong": scores({0: [0.0, 0.0], 1: [0.5, 0.0]}),
+        "Qbert": scores({0: [0.0, 0.5]}),
+        "Skiing": scores({0: [1.0]}),
+    }
+    ours, theirs = paired_rates(variant, base, ["Pong", "Qbert", "Skiing"])
+    assert (ours, theirs) == (pytest.approx((0.75 + 0.5) / 2), pytest.approx((0.25 + 0.25) / 2))
+    difference = panel_difference(variant, base, ["Pong", "Qbert", "Skiing"])
+    assert difference.value == pytest.approx(ours - theirs)
+    assert np.isnan(paired_rates(variant, base, ["Skiing"])).all()
 
 
 def test_the_interval_over_tasks_is_that_of_drawn_seeds_and_goals():
@@ -253,6 +277,21 @@ def test_a_run_that_fails_gives_exit_code_1_and_is_kept(capsys, tmp_path):
     assert pd.read_csv(tmp_path / "results.csv")["state"].tolist() == ["finished", "failed"]
 
 
+def test_the_terminal_shows_the_rates_that_are_compared(folder, monkeypatch):
+    compared = {
+        "base": {"GridWorld": scores({0: [0.0, 0.0], 1: [0.5, 0.0]})},
+        "gamma=0.5": {"GridWorld": scores({1: [1.0, 0.5], 2: [0.0, 0.0]})},
+    }
+    monkeypatch.setattr(ablate, "variant_scores", lambda *_: compared)
+    table = ablate._table(folder, folder.record())
+    names, *columns = (list(column.cells) for column in table.columns)
+    rows = pd.DataFrame(columns, columns=names)
+    low, high = newcombe_interval((3, 4), (1, 4))
+    interval = f"{low:+.2f} to {high:+.2f}"
+    assert rows["gamma=0.5"].tolist() == ["0.75", "0.25", "+0.50", interval, "1", "1"]
+    assert rows["base"].tolist() == ["0.12", "", "", "", "", ""]
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -261,6 +300,8 @@ def test_a_run_that_fails_gives_exit_code_1_and_is_kept(capsys, tmp_path):
         (["--set", "gama=0.5"], "did you mean gamma"),
         (["--base", "papre"], "did you mean paper"),
         (["--change", "policy_kwargs.embedding_size=-1"], "embedding_size must be an integer"),
+        (["--steps", "1000"], "learning_starts=2000, got --steps 1000"),
+        (["--steps", "3000", "--change", "learning_starts=3000"], "learning_starts=3000, got"),
         (["--held-out", "GridWorld"], "held_out must differ from tasks"),
         (["--jobs", "0"], "--jobs must be at least 1"),
         (["--report-only"], "holds no ablation"),

@@ -58,7 +58,7 @@ def test_specs_are_every_combination_the_first_seed_first():
         [3, 4],
         preset="paper",
         overrides={"glamor": {"n_trials": 7}},
-        steps=100,
+        steps=60_000,
     )
     assert [(spec.task, spec.algorithm, spec.seed) for spec in specs] == [
         (task, agent, seed)
@@ -67,7 +67,7 @@ def test_specs_are_every_combination_the_first_seed_first():
         for agent in ("glamor", "ppo")
     ]
     assert {(spec.algorithm, spec.preset) for spec in specs} == {("glamor", "paper"), ("ppo", None)}
-    assert all(spec.steps == 100 for spec in specs)
+    assert all(spec.steps == 60_000 for spec in specs)
     assert specs[0].overrides == {"n_trials": 7}
     assert specs[1].overrides == {}
 
@@ -85,10 +85,15 @@ def test_specs_are_every_combination_the_first_seed_first():
         ),
         (["--set", "ppo.gamma=1"], "agent that is run (glamor), got ppo"),
         (["--set", "n_trials=3"], "settings must begin with the name of an agent"),
+        (
+            ["--set", "glamor=3"],
+            "--set must be AGENT.NAME=VALUE, for example glamor.gamma=0.9, got",
+        ),
         (["--set", "glamor.n_trails=1"], "did you mean n_trials"),
         (["--set", "glamor.gamma=7"], "gamma must be a number"),
         (["--set", "glamor.policy_kwargs.encoder=huge"], "encoder must be one of"),
         (["--steps", "0"], "steps must be at least 1"),
+        (["--steps", "400"], "learning_starts=500, got --steps 400"),
         (["--jobs", "0"], "--jobs must be at least 1, got 0"),
         (["--address", "auto"], "--address applies only to --engine ray"),
         (["--device", "abacus"], "abacus"),
@@ -153,6 +158,9 @@ def test_a_benchmark_is_made_once_and_goes_on(capsys, tmp_path, in_process):
         (["--set", "ppo.n_steps=10"], "n_steps 20, got 10"),
         (["--env", "horizon=5"], "horizon None, got 5"),
         (["--steps", "120"], "steps 60, got 120"),
+        (["--minutes", "1"], "minutes None, got 1.0"),
+        (["--eval-every", "20"], "eval_every 12, got 20"),
+        (["--episodes-per-goal", "2"], "episodes_per_goal 1, got 2"),
     ],
 )
 def test_runs_of_an_algorithm_in_one_folder_differ_in_task_and_seed_alone(
@@ -163,6 +171,56 @@ def test_runs_of_an_algorithm_in_one_folder_differ_in_task_and_seed_alone(
     assert code == 2
     assert f"holds a run with {told}; choose another folder" in err
     assert len(BenchmarkFolder(folder).record().commands) == 1
+
+
+def test_another_algorithm_in_a_folder_has_the_same_steps(benchmark_of_one, capsys):
+    _, folder = benchmark_of_one
+    words = ["benchmark", "--tasks", "Dice", "--agents", "dqn-her", "--episodes-per-goal", "1"]
+    code, _, err = run(capsys, *words, "--steps", "120", "--out", str(folder))
+    assert code == 2
+    assert "holds a run with steps 60, got 120; choose another folder" in err
+
+
+@pytest.mark.parametrize(
+    ("steps", "settings", "learns"),
+    [
+        (500, {}, False),
+        (500, {"learning_starts": 0}, True),
+        (500, {"replay_ratio": 0}, True),  # asked for
+        (541, {"batch_size": 40, "replay_ratio": 1, "learning_starts": 505}, False),
+        # The eight environments take 544 steps, 40 of them after the first 504.
+        (541, {"batch_size": 40, "replay_ratio": 1, "learning_starts": 504}, True),
+    ],
+)
+def test_a_benchmark_that_would_learn_nothing_is_refused(steps, settings, learns):
+    given = {"preset": "small", "overrides": {"glamor": settings}, "steps": steps}
+    if learns:
+        assert benchmark_specs(["GridWorld"], ["glamor"], [0], **given)
+        return
+    with pytest.raises(ValueError, match=f"learn nothing: .* got --steps {steps}"):
+        benchmark_specs(["GridWorld"], ["glamor"], [0], **given)
+
+
+@pytest.mark.parametrize(
+    ("words", "file", "told"),
+    [
+        (["train", "--task", "Dice", "--run-dir"], "benchmark.json", "--run-dir .* a benchmark"),
+        (["train", "--task", "Dice", "--run-dir"], "ablation.json", "--run-dir .* an ablation"),
+        (["benchmark", "--tasks", "Dice", "--out"], "config.json", "--out .* a run"),
+        (["benchmark", "--tasks", "Dice", "--out"], "ablation.json", "--out .* an ablation"),
+        (["ablate", "--tasks", "Dice", "--out"], "config.json", "--out .* a run"),
+        (["ablate", "--tasks", "Dice", "--out"], "benchmark.json", "--out .* a benchmark"),
+        (["ablate", "--report-only", "--out"], "benchmark.json", "--out .* a benchmark"),
+    ],
+)
+def test_a_folder_of_another_kind_is_left_alone(capsys, tmp_path, words, file, told):
+    (tmp_path / file).write_text("{}")
+    code, out, err = run(capsys, *words, str(tmp_path))
+    assert (code, out) == (2, "")
+    kind = told.replace("--out .* ", "").replace("--run-dir .* ", "")
+    assert re.search(rf"{told} \({re.escape(file)}\)", err)
+    assert f"{tmp_path} holds {kind} ({file}), whose results would be overwritten" in err
+    assert [path.name for path in tmp_path.iterdir()] == [file]
 
 
 def test_what_is_left_out_counts_as_well(benchmark_of_one, capsys):

@@ -189,6 +189,22 @@ def test_distances_are_those_of_the_runs_that_are_compared(monkeypatch):
     assert rates == {"glamor": [0.4, 0.6], "gcsl": [0.2, 0.3], "random": [0.1]}
 
 
+def test_ends_at_different_steps_are_told(page):
+    told = "Runs of GLAMOR ended at different steps: the last point averages"
+    assert told not in page
+    late = (CURVES["agent"] == "glamor") & (CURVES["seed"] == 1) & (CURVES["step"] == 1_000)
+    curves = CURVES.assign(step=CURVES["step"].mask(late, 900))
+    assert told in render_benchmark(RECORD, RESULTS, curves, RUNS, PAGES)
+
+
+def test_runs_without_an_update_are_told(page):
+    told = "their agents learned nothing: Pong-glamor-0."
+    assert told not in page
+    first = RESULTS["folder"] == "Pong-glamor-0"
+    results = RESULTS.assign(updates=[0 if it else 7 for it in first])
+    assert told in render_benchmark(RECORD, results, CURVES, RUNS, PAGES)
+
+
 def test_one_seed_is_said_to_be_one():
     first = RESULTS[RESULTS["seed"] == 0]
     page = render_benchmark(RECORD, first, CURVES[CURVES["seed"] == 0], RUNS, {})

@@ -156,12 +156,29 @@ def test_an_agent_that_does_not_learn_is_a_level():
 
 
 @pytest.mark.filterwarnings("error")
-def test_runs_without_a_step_in_common_have_no_curve():
+def test_runs_that_ended_at_different_steps_meet_at_the_fewest():
     curves = pd.DataFrame(
-        [point("Pong", "gcsl", seed, 10 + seed, 0.5) for seed in (0, 1)]
-        + [point("Pong", "glamor", 0, 10, 0.5)]
+        [point("Pong", "gcsl", seed, 11 - seed, 0.2 + 0.2 * seed) for seed in (0, 1)]
+        + [point("Pong", "glamor", 0, step, step / 100) for step in (10, 20, 30, 37)]
+        + [point("Pong", "glamor", 1, step, step / 100) for step in (10, 20, 23)]
     )
     estimates = curve_estimates(curves, ["Pong"])
+    found = [(row.agent, row.step, row.value, row.steps_differ) for row in estimates.itertuples()]
+    assert found == [
+        ("gcsl", 10, pytest.approx(0.3), True),
+        ("glamor", 10, pytest.approx(0.1), False),
+        ("glamor", 20, pytest.approx(0.2), False),
+        ("glamor", 23, pytest.approx(0.3), True),
+    ]
+
+
+@pytest.mark.filterwarnings("error")
+def test_runs_without_a_seed_in_common_have_no_curve():
+    curves = pd.DataFrame(
+        [point("Pong", "gcsl", 0, 10, 0.5), point("Qbert", "gcsl", 1, 10, 0.5)]
+        + [point(task, "glamor", 0, 10, 0.5) for task in ("Pong", "Qbert")]
+    )
+    estimates = curve_estimates(curves, ["Pong", "Qbert"])
     assert estimates[["agent", "step", "value"]].to_numpy().tolist() == [["glamor", 10, 0.5]]
 
 

@@ -76,6 +76,9 @@ def test_a_run_is_finished_once_it_says_so_and_has_its_evaluation(folder):
     ("changes", "told"),
     [
         ({"steps": 300}, "steps 200, got 300"),
+        ({"minutes": 5.0}, r"minutes None, got 5\.0"),
+        ({"eval_every": 50}, "eval_every 100, got 50"),
+        ({"episodes_per_goal": 3}, "episodes_per_goal 1, got 3"),
         ({"n_envs": 1}, "n_envs 2, got 1"),
         ({"env_kwargs": {"horizon": 5}}, "horizon None, got 5"),
         ({"overrides": {**SMALL, "batch_size": 30}}, "batch_size 20, got 30"),
@@ -84,6 +87,28 @@ def test_a_run_is_finished_once_it_says_so_and_has_its_evaluation(folder):
 def test_runs_of_a_kind_stand_beside_each_other_and_no_others(folder, changes, told):
     check_alike(small_spec(seed=7), folder)
     check_alike(small_spec(task="Dice"), folder)
-    check_alike(player_spec(), folder)  # another algorithm may have its own numbers
+    check_alike(player_spec(n_envs=1), folder)  # another algorithm may have its own settings
     with pytest.raises(ValueError, match=told):
         check_alike(small_spec(**changes), folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"steps": 300, "eval_every": 100}, "steps 200, got 300"),
+        ({"minutes": 5.0}, r"minutes None, got 5\.0"),
+        ({"eval_every": 50}, "eval_every 100, got 50"),
+        ({"episodes_per_goal": 3}, "episodes_per_goal 1, got 3"),
+    ],
+)
+def test_all_algorithms_that_learn_have_the_same_budget(folder, changes, told):
+    other = {"algorithm": "ppo", "overrides": {}, "n_envs": 1}
+    check_alike(small_spec(**other), folder)
+    with pytest.raises(ValueError, match=told):
+        check_alike(small_spec(**other, **changes), folder)
+
+
+def test_agents_that_do_not_learn_need_no_steps_but_are_evaluated_as_often(folder):
+    check_alike(player_spec(steps=300, eval_every=50, minutes=5.0), folder)
+    with pytest.raises(ValueError, match="episodes_per_goal 1, got 3"):
+        check_alike(player_spec(episodes_per_goal=3), folder)
