@@ -107,7 +107,7 @@ def _copied(moment: tuple[Any, dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
 
 
 def _copy_of(value: Any) -> Any:
-    # What nearly all values are, many times as fast as `deepcopy`.
+    # What nearly all values are, in half the time of `deepcopy`.
     if isinstance(value, _IMMUTABLE):
         return value
     if type(value) is np.ndarray and not value.dtype.hasobject:
