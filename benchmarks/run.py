@@ -20,6 +20,7 @@ from rich.table import Table
 
 from benchmarks.machine import describe_machine
 from benchmarks.timing import Comparison
+from glamor_gym.experiments.allocator import keep_freed_memory
 from glamor_gym.report.markdown import markdown_table
 
 Name = Literal["planner", "acting", "replay", "update", "collection", "gridworld", "training"]
@@ -64,6 +65,7 @@ def main(
             return 2
         names = tuple(name for name in names if name in ON_GPU)
         options, arguments, output = f" --device {device}", {"device": device}, output / device
+    keep_freed_memory()  # as glamor-gym does where it trains; both sides of a comparison gain
     command = f"python -m benchmarks.run {' '.join(names)}{options}"
     machine = {"command": command, **describe_machine(device)}
     rows: list[Comparison] = []

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.timing import Comparison, compare
+from glamor_gym.agents.model_policy import multiplies_bfloat16
 from glamor_gym.models import ActionDecoder, GlamorModel, Packing, log_probs
-from glamor_gym.models.encoders import EncoderName
+from glamor_gym.models.encoders import EncoderName, Normalise
 from glamor_gym.types import SegmentBatch
 
 N_ACTIONS, HORIZON, BATCH = 18, 50, 200
@@ -60,6 +61,8 @@ def plain_layers(layer: nn.Module, x: Tensor) -> Tensor:
         for part in layer:
             x = plain_layers(part, x)
         return x
+    if isinstance(layer, Normalise):
+        return x.float() / 256
     for kind in (nn.Conv2d, nn.MaxPool2d):
         if isinstance(layer, kind):
             return kind.forward(layer, x)
@@ -83,9 +86,10 @@ def plain_loss(model: GlamorModel, batch: SegmentBatch) -> Tensor:
 
 
 def fast_loss(model: GlamorModel, batch: SegmentBatch) -> Tensor:
-    """Return the same loss as the agent computes it."""
+    """Return the same loss as the agent computes it, in the precision that it chooses by itself."""
     packing = Packing.of(batch.length, batch.tokens.shape[1])
-    with torch.autocast(batch.observation.device.type, torch.bfloat16):
+    device = batch.observation.device
+    with torch.autocast(device.type, torch.bfloat16, enabled=multiplies_bfloat16(device)):
         folded = model.fold(batch.observation, batch.goal)
     inverse, prior = log_probs(folded, batch.tokens, packing)
     return -inverse.mean() - prior.mean()
@@ -120,6 +124,7 @@ def steps(
 def run(batch_size: int = BATCH, device: str = "cpu") -> Iterator[Comparison]:
     """Compare updates with the paper's encoder and the compact one."""
     batch = make_batch(batch_size, device)
+    precision = "bfloat16" if multiplies_bfloat16(torch.device(device)) else "float32"
     encoders: tuple[tuple[EncoderName, float, int], ...] = (
         ("residual", 3.0, 3),
         ("compact", 2.0, 7),
@@ -137,6 +142,6 @@ def run(batch_size: int = BATCH, device: str = "cpu") -> Iterator[Comparison]:
             target=target,
             turns=turns,
             fast_repeats=1,
-            note=f"losses {loss:.4f} (bfloat16) and {reference_loss:.4f}",
+            note=f"losses {loss:.4f} ({precision}) and {reference_loss:.4f}",
             device=device,
         )

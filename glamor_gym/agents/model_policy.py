@@ -101,13 +101,14 @@ class ModelPolicy(BasePolicy):
             return self.precision == "bfloat16"
         # Measured: it is faster for pictures if the device multiplies bfloat16, not for vectors.
         has_pictures = any(isinstance(module, nn.Conv2d) for module in self.model.modules())
-        return has_pictures and _multiplies_bfloat16(self.device)
+        return has_pictures and multiplies_bfloat16(self.device)
 
 
-def _multiplies_bfloat16(device: torch.device) -> bool:
+def multiplies_bfloat16(device: torch.device) -> bool:
     """Return whether a device has instructions for bfloat16 multiplication."""
     if device.type == "cuda":
         with torch.cuda.device(device):
             return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    # PyTorch reports CPU capabilities since 2.6, and not on every platform.
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -215,10 +215,10 @@ def check_processor() -> Finding:
     """Compare PyTorch's threads with the processor's cores, and look for bfloat16."""
     import torch
 
+    from glamor_gym.agents.model_policy import multiplies_bfloat16
+
     threads, cores = torch.get_num_threads(), os.cpu_count() or 1
-    # PyTorch reports CPU capabilities since 2.6, and not on every platform.
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    bfloat16 = "with" if capabilities.get("avx512_bf16") else "without"
+    bfloat16 = "with" if multiplies_bfloat16(torch.device("cpu")) else "without"
     detail = f"{cores} cores {bfloat16} bfloat16 instructions, PyTorch uses {threads} threads"
     if threads > cores:
         return Finding("warn", "processor", detail, f"set OMP_NUM_THREADS={cores}")

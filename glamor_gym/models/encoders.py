@@ -22,7 +22,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from glamor_gym.checks import as_instance, as_integer
-from glamor_gym.models.layouts import ChannelsLastConv2d, ChannelsLastMaxPool2d
+from glamor_gym.models.layouts import ChannelsLastConv2d, ChannelsLastMaxPool2d, picture_layout
 
 EncoderName = Literal["residual", "compact", "tiny", "mlp", "auto"]
 
@@ -36,15 +36,14 @@ SMALLEST_PICTURE = 36
 def as_floats(pictures: UInt8[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
     """Return a float copy of uint8 pictures, values 0 to 255, in the dtype the encoder computes in.
 
-    That is autocast's where autocast is on: whole numbers up to 256 are exact in bfloat16. On CUDA
-    the copy is channels-last, for the first convolution; on a CPU the layers choose
-    (:mod:`~glamor_gym.models.layouts`).
+    That is autocast's where autocast is on: whole numbers up to 256 are exact in bfloat16. The copy
+    is in the layout of the first convolution (:mod:`~glamor_gym.models.layouts`).
     """
-    device = pictures.device.type
-    is_picture_on_gpu = pictures.dim() == 4 and device == "cuda"
-    layout = torch.channels_last if is_picture_on_gpu else torch.contiguous_format
-    mixed = torch.is_autocast_enabled(device)
-    dtype = torch.get_autocast_dtype(device) if mixed else torch.float32
+    device = pictures.device
+    mixed = torch.is_autocast_enabled(device.type)
+    dtype = torch.get_autocast_dtype(device.type) if mixed else torch.float32
+    is_picture = pictures.dim() == 4
+    layout = picture_layout(device, dtype) if is_picture else torch.contiguous_format
     return pictures.to(dtype=dtype, memory_format=layout)
 
 
