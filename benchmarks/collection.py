@@ -1,26 +1,31 @@
 """Collecting Atari steps, compared with bare emulators that play the same kind of episodes.
 
 The reference has no goals, resized frames or frame stacks: it repeats each action for the frame
-skip and fetches one screen per step. It starts an episode like the task (a reset of the console,
-then no-ops) and ends it at the task's horizon. With two threads, it is two processes that play half
-of the steps each. The vector environment is also compared with ALE's own, which scales and stacks
-frames but has no goals.
+skip and fetches one screen per step. Resizing that screen is a fixed part of every step's work, so
+a row's note says what ratio it alone would leave. The reference starts an episode like the task (a
+reset of the console, then no-ops) and ends it at the task's horizon. With two threads, it is two
+processes that play half of the steps each. The vector environment is also compared with ALE's own,
+which scales and stacks frames but has no goals.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from multiprocessing.connection import Connection
 
+import cv2
 import gymnasium as gym
 import numpy as np
 from ale_py import ALEInterface, LoggerMode, roms
 from ale_py.vector_env import AtariVectorEnv
 
 import glamor_gym  # noqa: F401  (registers the environments)
-from benchmarks.timing import Comparison, compare
+from benchmarks.timing import Comparison, compare, seconds
 from glamor_gym.tasks import Task, get_task
+from glamor_gym.vector.atari_world import SCREEN_SIZE
 from glamor_gym.wrappers import FRAME_SIZE
 
 N_STEPS = 1_000
@@ -52,7 +57,7 @@ def run(n_steps: int = N_STEPS) -> Iterator[Comparison]:
         (f"a vector of {N_ENVS}", several, 2, 0.8),
     ):
         with BareEmulators(task.name, threads) as bare:
-            yield compare(
+            comparison = compare(
                 f"collect {n_steps} steps of Pong, {name}",
                 f"bare emulator on {threads} thread{'s' * (threads > 1)}, the same episodes",
                 work,
@@ -61,6 +66,16 @@ def run(n_steps: int = N_STEPS) -> Iterator[Comparison]:
                 fast_repeats=1,
                 turns=9,
             )
+            resized, played = (
+                1e6 * seconds(part) / n_steps
+                for part in (partial(resize_screens, n_steps), partial(bare.play, n_steps))
+            )
+        played *= threads  # what one step takes on its thread
+        note = (
+            f"a bare step takes {played:.0f} µs, resizing its screen {resized:.0f} µs: with no more "
+            f"than that, {played / (played + resized):.2f}×"
+        )
+        yield replace(comparison, note=note)
     plain = make_plain_vector(task)
 
     def several_plain() -> None:
@@ -79,6 +94,13 @@ def run(n_steps: int = N_STEPS) -> Iterator[Comparison]:
     single.close()
     vector.close()
     plain.close()
+
+
+def resize_screens(number: int) -> None:
+    """Resize that many screens to the frames of the task, as every environment of it has to."""
+    screen = np.random.default_rng(0).integers(0, 256, SCREEN_SIZE, dtype=np.uint8)
+    for _ in range(number):
+        cv2.resize(screen, FRAME_SIZE[::-1], interpolation=cv2.INTER_AREA)
 
 
 def make_plain_vector(task: Task) -> AtariVectorEnv:

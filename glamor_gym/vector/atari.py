@@ -322,13 +322,14 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
         """Take one action in each of the worlds `rows`; return which of them lost a life."""
         lost = np.zeros(self.num_envs, np.bool_)
         self._intact = False
+        chosen = actions.tolist()
         for k in rows:
-            self._worlds[k].begin_step(int(actions[k]))
+            self._worlds[k].begin_step(chosen[k])
+        self._stacks[rows, :-1] = self._stacks[rows, 1:]  # while the emulators run
         for k in rows:
-            frame, _, lost[k], _, info = self._worlds[k].step(int(actions[k]))
-            self._stacks[k, :-1] = self._stacks[k, 1:]
-            self._stacks[k, -1:] = frame
-            self._lives[k] = info["lives"]
+            world = self._worlds[k]
+            self._stacks[k, -1:], _, lost[k] = world.end_step()
+            self._lives[k] = world.lives
         return lost
 
     def _begin_reset(
@@ -360,7 +361,8 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
 
     def _end_reset(self, begun: Sequence[tuple[int, NDArray[Any], Future[Any]]]) -> None:
         """Wait for resets, and set the environments to the start of their episodes."""
-        wait(reset for *_, reset in begun)  # for all of them, even if one fails
+        if begun:
+            wait(reset for *_, reset in begun)  # for all of them, even if one fails
         for k, desired, reset in begun:
             frame, info = reset.result()
             self._stacks[k] = 0

@@ -1,7 +1,7 @@
 """One Atari world whose emulator runs in a C++ thread, so that several can step in parallel.
 
 In: actions, started with :meth:`ThreadedAtariWorld.begin_step` and awaited by
-:meth:`ThreadedAtariWorld.step`. Out: frames, equal to those of a wrapped
+:meth:`ThreadedAtariWorld.end_step`. Out: frames, equal to those of a wrapped
 :class:`~glamor_gym.envs.atari.AtariWorld` for the same seed, but no labels.
 """
 
@@ -30,6 +30,9 @@ from glamor_gym.wrappers.frames import to_frame
 SCREEN_SIZE = (210, 160)
 """Height and width of the console's screen for all games of the task table."""
 
+_PADDLE = np.ones(1, np.float32)
+"""Strength of the paddle, which discrete actions use in full."""
+
 _RESET = 255
 """Marks a reset among the actions of a journal."""
 
@@ -39,12 +42,14 @@ _NO_END = 2**31 - 1  # emulator frames; the goal environment truncates episodes
 class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
     """:class:`~glamor_gym.envs.atari.AtariWorld` as frames, emulated in a C++ thread of its own.
 
-    :meth:`begin_step` starts the step that the next :meth:`step` waits for, so that several worlds
-    can step in parallel. The same seed gives the same frames as an `AtariWorld` in a
-    `ScreenToFrame`.
+    :meth:`step` is :meth:`begin_step` and :meth:`end_step`, so that several worlds can step in
+    parallel. The same seed gives the same frames as an `AtariWorld` in a `ScreenToFrame`.
 
     Observation: uint8 (1, height, width). Info: ``lives``; no labels. A game over raises an error,
     as its screen is not available (ALE returns the one before it).
+
+    Attributes:
+        lives: number of lives left.
     """
 
     goal_kind: GoalKind = "screen"
@@ -89,7 +94,8 @@ class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
             use_fire_reset=False,
         )
         self._most_noops = most_noops
-        self._lives = 0
+        self._action = np.zeros(1, np.int32)
+        self.lives = 0
         self.restart()
         self._screens = spaces.Box(0, 255, SCREEN_SIZE, np.uint8)
         self.observation_space = spaces.Box(0, 255, (1, *self._frame_size), np.uint8)
@@ -108,9 +114,31 @@ class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
         self._stepping = False
 
     def begin_step(self, action: int) -> None:
-        """Start a step, which the next call of :meth:`step`, with the same action, completes."""
-        self._console.send(np.array([action]))
+        """Start to hold an action for `frame_skip` frames; :meth:`end_step` waits for it."""
+        self._journal.append(action)
+        self._action[0] = action
+        # Not through AtariVectorEnv, whose checks take longer than the call.
+        self._console.ale.send(self._action, _PADDLE)
         self._stepping = True
+
+    def end_step(self) -> tuple[NDArray[np.uint8], float, bool]:
+        """Wait for the step that was started.
+
+        Returns:
+            Frame, reward, and whether a life was lost.
+
+        Raises:
+            RuntimeError: the game is over, and its last screen is not available.
+        """
+        self._stepping = False
+        frames, rewards, game_over, _, info = self._console.ale.recv()
+        if game_over[0]:
+            raise RuntimeError(
+                "the game is over, and ALE's threads do not provide its last screen; make the "
+                "environment with vectorization_mode='sync' or 'async'"
+            )
+        lives_before, self.lives = self.lives, int(info["lives"][0])
+        return frames[0], float(rewards[0]), self.lives < lives_before
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -146,27 +174,18 @@ class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
                 "this build of ale-py draws no-ops in an unexpected way; make the environment with "
                 "vectorization_mode='sync' or 'async'"
             )
-        self._lives = int(info["lives"][0])
+        self.lives = int(info["lives"][0])
         return frames[0], self._info()
 
     def step(self, action: Any) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
-        """Hold an action for `frame_skip` frames, or wait for the step that was started with it.
+        """Hold an action for `frame_skip` frames.
 
         Raises:
             RuntimeError: the game is over, and its last screen is not available.
         """
-        if not self._stepping:
-            self.begin_step(int(action))
-        self._journal.append(int(action))
-        frames, rewards, game_over, _, info = self._finish_step()
-        if game_over[0]:
-            raise RuntimeError(
-                "the game is over, and ALE's threads do not provide its last screen; make the "
-                "environment with vectorization_mode='sync' or 'async'"
-            )
-        lives_before, self._lives = self._lives, int(info["lives"][0])
-        terminated = self._lives < lives_before
-        return frames[0], float(rewards[0]), terminated, False, self._info()
+        self.begin_step(int(action))
+        frame, reward, lost = self.end_step()
+        return frame, reward, lost, False, self._info()
 
     def goal_screen(self, content: NDArray[Any]) -> NDArray[np.uint8]:
         """Return the frame of a screen that was stored as a goal, uint8 (1, height, width).
@@ -206,11 +225,11 @@ class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
         """Wait for a step in progress; the thread ends with the object."""
         self._finish_step()
 
-    def _finish_step(self) -> Any:
+    def _finish_step(self) -> None:
+        """Wait for a step in progress, and drop what it returns."""
         if self._stepping:
             self._stepping = False
-            return self._console.recv()
-        return None
+            self._console.recv()
 
     def _info(self) -> dict[str, Any]:
-        return {"lives": self._lives}
+        return {"lives": self.lives}
