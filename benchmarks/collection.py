@@ -72,8 +72,8 @@ def run(n_steps: int = N_STEPS) -> Iterator[Comparison]:
             )
         played *= threads  # what one step takes on its thread
         note = (
-            f"a bare step takes {played:.0f} µs, resizing its screen {resized:.0f} µs: with no more "
-            f"than that, {played / (played + resized):.2f}×"
+            f"a bare step takes {played:.0f} µs, resizing its screen {resized:.0f} µs: "
+            f"with no more than that, {played / (played + resized):.2f}×"
         )
         yield replace(comparison, note=note)
     plain = make_plain_vector(task)

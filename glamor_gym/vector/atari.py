@@ -9,7 +9,7 @@ there are no labels.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from types import MappingProxyType
@@ -40,7 +40,7 @@ from glamor_gym.vector.atari_world import ThreadedAtariWorld
 from glamor_gym.wrappers import FRAME_SIZE
 from glamor_gym.wrappers.display import side_by_side, to_picture
 from glamor_gym.wrappers.frames import MOST_FRAMES
-from glamor_gym.wrappers.goal_rules import GoalRules, Reward, goal_observations
+from glamor_gym.wrappers.goal_rules import GoalRules, Reward, as_goals, goal_observations
 
 _REMEMBERED = ("_running", "_steps_left", "_lives", "_stacks", "_desired")
 """A vector's state of its episodes, one row per environment."""
@@ -48,8 +48,10 @@ _REMEMBERED = ("_running", "_steps_left", "_lives", "_stacks", "_desired")
 _SPACES = ("action_space", "observation_space")
 """Attributes of one environment that a vector has under the name ``single_…``."""
 
-_SETTABLE = ("goals", "render_mode")
-"""Attributes that :meth:`ThreadedAtariVectorEnv.set_attr` can set."""
+_SETTABLE: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+    {"goals": as_goals, "render_mode": as_render_mode}
+)
+"""Attributes that :meth:`ThreadedAtariVectorEnv.set_attr` can set, and how a value is checked."""
 
 
 class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
@@ -237,7 +239,9 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
 
         Raises:
             AttributeError: the environments share no such attribute, or it cannot be set.
-            ValueError: the values differ, or their number is not that of the environments.
+            ValueError: the values differ, their number is not that of the environments, or the
+                attribute cannot have this value.
+            TypeError: the goals are not a sequence.
         """
         if name not in _SETTABLE:
             raise AttributeError(
@@ -248,7 +252,7 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
             values = [values] * self.num_envs
         if len(values) != self.num_envs or any(value is not values[0] for value in values):
             raise ValueError(f"{name} must be the same for all {self.num_envs} environments")
-        setattr(self, name, values[0])
+        setattr(self, name, _SETTABLE[name](values[0]))
 
     @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]

@@ -61,6 +61,22 @@ def goal_observations(
     )
 
 
+def as_goals(value: Any) -> Sequence[Goal]:
+    """Return `value` if it can be what goals are drawn from; the goals themselves are not read.
+
+    Raises:
+        TypeError: it is not a sequence, or an array, a mapping or a string.
+        ValueError: it is empty.
+    """
+    is_sequence = hasattr(value, "__len__") and hasattr(value, "__getitem__")
+    if not is_sequence or isinstance(value, np.ndarray | Mapping | str):
+        raise TypeError(f"goals must be a sequence of Goal, got {type(value).__name__}")
+    if len(value) == 0:
+        raise ValueError("goals must hold at least one goal, got none")
+    goals: Sequence[Goal] = value
+    return goals
+
+
 class GoalRules:
     """Which goal an episode has and when it is reached; a base class of goal environments.
 
@@ -95,15 +111,10 @@ class GoalRules:
             TypeError: an argument has the wrong type.
         """
         as_instance(ranges, Mapping, name="ranges")  # type: ignore[type-abstract]
-        is_sequence = hasattr(goals, "__len__") and hasattr(goals, "__getitem__")
-        if not is_sequence or isinstance(goals, np.ndarray | Mapping | str):
-            raise TypeError(f"goals must be a sequence of Goal, got {type(goals).__name__}")
-        if len(goals) == 0:
-            raise ValueError("goals must hold at least one goal, got none")
         for name, extent in ranges.items():
             if as_number(extent, name=f"ranges[{name!r}]") < 0:
                 raise ValueError(f"ranges[{name!r}] must be finite and ≥ 0, got {extent!r}")
-        self.goals = goals
+        self.goals = as_goals(goals)
         self.ranges = dict(ranges)
         self.reward: Reward = as_choice(reward, get_args(Reward), name="reward")
         self.label_lag = as_choice(label_lag, (0, 1), name="label_lag")

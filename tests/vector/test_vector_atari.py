@@ -365,6 +365,14 @@ def test_shared_attributes_can_be_set():
         vector.set_attr("reward", "labels")
     with pytest.raises(ValueError, match="goals must be the same for all 2"):
         vector.set_attr("goals", [goals, list(goals)])
+    with pytest.raises(ValueError, match="goals must hold at least one goal"):
+        vector.set_attr("goals", ([],) * 2)
+    with pytest.raises(TypeError, match="goals must be a sequence of Goal, got Goal"):
+        vector.set_attr("goals", [goals[0], goals[0]])
+    with pytest.raises(ValueError, match="render_mode must be"):
+        vector.set_attr("render_mode", "ascii")
+    assert vector.goals is goals
+    assert vector.render_mode is None
     vector.close()
 
 
