@@ -52,5 +52,11 @@ class Background(Generic[Result]):
         Raises:
             Exception: whatever the job raised.
         """
-        job, self._job = self._job, None
-        return None if job is None else job.result()
+        job = self._job
+        if job is None:
+            return None
+        try:
+            return job.result()
+        finally:
+            if job.done():  # not where Ctrl-C ended the waiting: the job goes on
+                self._job = None

@@ -25,6 +25,9 @@ from glamor_gym.checks import as_instance
 from glamor_gym.files import PathOrStream
 from glamor_gym.vector.sb3 import AnyEnv, as_vec_env
 
+NEVER_SAVED = frozenset({"env", "logger", "replay_buffer"})
+"""Parts of an agent that its file never holds."""
+
 
 class ImageGoalAgent(TrajectoryLearner):
     """An agent that learns to reach goals from whole trajectories, and that can be saved.
@@ -67,7 +70,8 @@ class ImageGoalAgent(TrajectoryLearner):
         Args:
             path: the file; ``.safetensors`` is appended if it is missing, and replaces the
                 ``.zip`` that SB3's callbacks append. Or a binary stream.
-            exclude: names of parts to leave out; only ``"optimizer"`` is possible.
+            exclude: names of parts to leave out: ``"optimizer"``. Parts that are never in the file,
+                such as ``"replay_buffer"``, may be named as well.
             include: SB3's; must be empty or None.
             half: store numbers in half precision, which is enough for acting and takes half the
                 space. The optimiser is then left out: the small numbers that it divides by would
@@ -83,7 +87,7 @@ class ImageGoalAgent(TrajectoryLearner):
                 precision.
             OSError: the file cannot be written.
         """
-        left_out = set(() if exclude is None else exclude)
+        left_out = set(() if exclude is None else exclude) - NEVER_SAVED
         if left_out - {"optimizer"} or (include is not None and list(include)):
             raise ValueError(
                 f"exclude may only hold 'optimizer' and include nothing, got "

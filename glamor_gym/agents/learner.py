@@ -159,21 +159,25 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         self._pending_process_state: Snapshot | None = None  # restored when training continues
         self._in_step = False  # from before the environments' step until it is stored
         self._dropped_episodes = False  # whether a checkpoint's episodes had no env to continue in
+        self._left_at: tuple[Any, ...] = ()  # where the last call of `learn` left the environments
         if vec_env is not None:
             self._adopt_spaces(vec_env.observation_space, vec_env.action_space)
             self.stop_action = last_action_of(vec_env)
             self.horizon = as_integer(horizon_of(vec_env), name="horizon", low=1, high=MOST_STEPS)
-            needed = self.horizon + 1 + self.stores_goals
-            if self.buffer_size < needed:
-                raise ValueError(
-                    f"buffer_size must be at least {needed}, for the frames of an episode of "
-                    f"{self.horizon} steps{' and its goal' * self.stores_goals}, "
-                    f"got {self.buffer_size}"
-                )
+            self._check_buffer_size()
             self.task_id = task_id_of(vec_env)
             warn_of_a_shorter_limit(vec_env, self.horizon, stacklevel=3)
         if _init_setup_model:
             self._setup_model()
+
+    def _check_buffer_size(self) -> None:
+        needed = self.horizon + 1 + self.stores_goals
+        if self.buffer_size < needed:
+            raise ValueError(
+                f"buffer_size must be at least {needed}, for the frames of an episode of "
+                f"{self.horizon} steps{' and its goal' * self.stores_goals}, "
+                f"got {self.buffer_size}"
+            )
 
     # ----------------------------------------------------------------------- hooks for subclasses
 
@@ -345,6 +349,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             )
         finally:
             self.finish_updates()
+            self._left_at = _resets_of(self.env)
         if self.settings.replay_ratio and not self.settings.updates_due(self.num_timesteps):
             warnings.warn(
                 "nothing was learned: updates come after learning_starts="
@@ -363,6 +368,10 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         tb_log_name: str = "run",
         progress_bar: bool = False,
     ) -> tuple[int, BaseCallback]:
+        assert self.env is not None
+        left, now = self._left_at, _resets_of(self.env)
+        if left and left[0] is now[0] and any(a is not b for a, b in zip(left, now, strict=True)):
+            self._last_obs = None  # reset by somebody else, such as SB3's evaluate_policy
         fresh_episodes = reset_num_timesteps or self._last_obs is None
         if reset_num_timesteps:
             self._updates_before = self._n_updates
@@ -596,8 +605,9 @@ class TrajectoryLearner(OffPolicyAlgorithm):
                 was left in, with the same number of environments.
 
         Raises:
-            ValueError: `env` has other spaces or another horizon, its last action is not STOP, or
-                `force_reset` is False and it has another number of environments.
+            ValueError: `env` has other spaces or another horizon, its last action is not STOP,
+                `force_reset` is False and it has another number of environments, or the replay is
+                too small for one of its episodes.
 
         Warns:
             UserWarning: the agent comes from a checkpoint with unfinished episodes, which only
@@ -609,6 +619,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         if horizon_of(vec_env) != self.horizon:
             raise ValueError(f"env must have horizon {self.horizon}, got {horizon_of(vec_env)}")
         check_for_correct_spaces(vec_env, self.observation_space, self.action_space)
+        self._check_buffer_size()
         if force_reset or self.env is None:
             self.n_envs = vec_env.num_envs
         if vec_env.num_envs != self.n_envs:
@@ -626,3 +637,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
                 stacklevel=2,
             )
             self._dropped_episodes = False
+
+
+def _resets_of(env: VecEnv | None) -> tuple[Any, ...]:
+    """Return the innermost vector and what its environments were last reset to, by identity."""
+    return () if env is None else (env.unwrapped, *env.unwrapped.reset_infos)

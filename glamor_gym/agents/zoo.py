@@ -11,6 +11,7 @@ These commands take the options of ``python -m rl_zoo3.train`` and ``python -m r
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import io
 import sys
@@ -105,12 +106,13 @@ def register_zoo() -> dict[str, Path]:
 
 def with_conf_file(arguments: Sequence[str], files: dict[str, Path]) -> list[str]:
     """Return the arguments with ``--conf-file`` for the named agent, unless it is given already."""
-    given = list(arguments)
-    if "--algo" not in given or {"-conf", "--conf-file"} & set(given):
-        return given
-    algorithm = given[given.index("--algo") + 1 :][:1]
-    conf_file = [str(files[name]) for name in algorithm if name in files]
-    return [*given, "--conf-file", *conf_file] if conf_file else given
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--algo")
+    parser.add_argument("-conf", "--conf-file")
+    known, _ = parser.parse_known_args(arguments)
+    if known.algo not in files or known.conf_file is not None:
+        return list(arguments)
+    return [*arguments, "--conf-file", str(files[known.algo])]
 
 
 def main() -> None:

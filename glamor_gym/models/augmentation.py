@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from glamor_gym.models.layouts import layout_of
+
 
 def shift_together(
     observation: Tensor, goal: Tensor, pixels: int, generator: torch.Generator
@@ -23,7 +25,7 @@ def shift_together(
         generator: source of the offsets, on the pictures' device.
 
     Returns:
-        Pictures of the same shapes and dtype.
+        Pictures of the same shapes, dtype and memory layout.
     """
     if pixels == 0 or (observation.dim() != 4 and goal.dim() != 4):
         return observation, goal
@@ -47,9 +49,17 @@ def shift_together(
 
 
 def _padded(pictures: Tensor, pixels: int) -> Tensor:
-    """Repeat the edges outwards, in any dtype (PyTorch's own padding knows only floats)."""
+    """Repeat the edges outwards, in any dtype (PyTorch's own padding knows only floats).
+
+    The copy keeps the memory layout, in which the encoder goes on.
+    """
     *rows, height, width = pictures.shape
-    padded = pictures.new_empty(*rows, height + 2 * pixels, width + 2 * pixels)
+    padded = torch.empty(
+        (*rows, height + 2 * pixels, width + 2 * pixels),
+        dtype=pictures.dtype,
+        device=pictures.device,
+        memory_format=layout_of(pictures),
+    )
     lines = padded[..., pixels:-pixels, :]
     lines[..., pixels:-pixels] = pictures
     lines[..., :pixels], lines[..., -pixels:] = pictures[..., :1], pictures[..., -1:]

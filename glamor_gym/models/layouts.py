@@ -40,6 +40,14 @@ def picture_layout(device: torch.device, dtype: torch.dtype) -> torch.memory_for
     return _trunk_layout(dtype) if device.type == "cpu" else torch.contiguous_format
 
 
+def layout_of(x: Tensor) -> torch.memory_format:
+    """Return a picture's layout by its strides, which is what the layers that follow go by.
+
+    Of one channel, `is_contiguous` says that it is in both.
+    """
+    return torch.channels_last if x.stride(1) == 1 else torch.contiguous_format
+
+
 def _trunk_layout(dtype: torch.dtype) -> torch.memory_format:
     """Return the layout on a CPU outside convolutions and pooling."""
     is_short = dtype in (torch.bfloat16, torch.float16)
@@ -64,18 +72,10 @@ class ChannelsLastMaxPool2d(nn.MaxPool2d):
 
 def _laid_out(x: Tensor, layout: torch.memory_format) -> Tensor:
     """Return `x` in that layout if it is on a CPU."""
-    if x.device.type != "cpu" or _layout_of(x) == layout:
+    if x.device.type != "cpu" or layout_of(x) == layout:
         return x
     converted: Tensor = _Converted.apply(x, layout)  # type: ignore[no-untyped-call]
     return converted
-
-
-def _layout_of(x: Tensor) -> torch.memory_format:
-    """Return a picture's layout by its strides, which is what the layers that follow go by.
-
-    Of one channel, `is_contiguous` says that it is in both.
-    """
-    return torch.channels_last if x.stride(1) == 1 else torch.contiguous_format
 
 
 class _Converted(torch.autograd.Function):
@@ -87,7 +87,7 @@ class _Converted(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, layout: torch.memory_format) -> Tensor:
-        ctx.layout = _layout_of(x)
+        ctx.layout = layout_of(x)
         # A copy: `contiguous` returns pictures of one channel as they are.
         return torch.empty_like(x, memory_format=layout).copy_(x)
 

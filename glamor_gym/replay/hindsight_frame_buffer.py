@@ -150,7 +150,8 @@ class HindsightFrameBuffer(ReplayBuffer):
             done: (n_envs,).
             infos: one per environment; ``TimeLimit.truncated``, ``stopped`` and ``reset_step`` are
                 read. A step with ``reset_step`` only began an episode: it is left out, and the
-                episode in progress is dropped.
+                episode in progress is dropped. So is the first step after somebody else has reset
+                the environment, such as SB3's ``evaluate_policy``: it does not follow from `obs`.
 
         Raises:
             ValueError: the goal changed within an episode; or transitions are to be relabelled,
@@ -163,6 +164,9 @@ class HindsightFrameBuffer(ReplayBuffer):
                 self._running[env] = None
                 continue
             before, after = row_of(obs, env), row_of(next_obs, env)
+            if _begins_anew(before, after):
+                self._running[env] = None
+                continue
             episode = self._running[env]
             if episode is None or not _same(episode.moments[-1], before):
                 # The first step, or the environment was reset before the episode had ended.
@@ -251,6 +255,14 @@ class HindsightFrameBuffer(ReplayBuffer):
 def _copied(moment: Moment) -> dict[str, NDArray[Any]]:
     """Return a copy of an observation: vector environments reuse their arrays."""
     return {key: value.copy() for key, value in moment.items()}
+
+
+def _begins_anew(before: Moment, after: Moment) -> bool:
+    """Return whether two moments are of different episodes, by whole numbers of steps left."""
+    if "steps_left" not in before:
+        return False
+    passed = before["steps_left"] - after["steps_left"]
+    return bool((passed % 1 == 0).all() and (passed != 1).any())
 
 
 def _same(one: Moment, other: Moment) -> bool:

@@ -3,6 +3,8 @@
 import copy
 import threading
 import time
+from concurrent.futures import Future
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -29,6 +31,19 @@ def test_what_a_job_raised_is_raised_where_its_result_is_taken():
     background.begin(lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         background.take()
+
+
+def test_a_job_outlives_the_interruption_of_its_waiting(monkeypatch):
+    background, go_on = Background(), threading.Event()
+    background.begin(lambda: go_on.wait(10) and "done")
+    with monkeypatch.context() as patch:
+        patch.setattr(Future, "result", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            background.take()
+    assert background.pending
+    go_on.set()
+    assert background.take() == "done"
+    assert not background.pending
 
 
 def trained(overlap, image_shift=0):

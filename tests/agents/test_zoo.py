@@ -108,5 +108,8 @@ def test_the_command_line_gets_the_agents_own_file():
     files = register_zoo()
     given = ["--algo", "gcsl", "--env", GRID]
     assert with_conf_file(given, files) == [*given, "--conf-file", str(files["gcsl"])]
-    for kept in (["--algo", "ppo"], [*given, "-conf", "mine.yml"], []):
+    joined = ["--algo=gcsl", "-f", "logs"]
+    assert with_conf_file(joined, files) == [*joined, "--conf-file", str(files["gcsl"])]
+    own = (["-conf", "mine.yml"], ["--conf-file", "mine.yml"], ["--conf-file=mine.yml"])
+    for kept in (["--algo", "ppo"], [], *([*given, *words] for words in own)):
         assert with_conf_file(kept, files) == kept

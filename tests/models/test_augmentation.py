@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from glamor_gym.models.augmentation import _padded, shift_together
@@ -41,6 +42,18 @@ def test_a_picture_is_shifted_beside_a_goal_that_is_none():
         for before, after in zip(arguments, moved, strict=True):
             assert before.shape == after.shape
             assert torch.equal(before, after) == (before is vector)
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_the_memory_layout_is_kept(channels, layout):
+    pictures = torch.empty(3, channels, 8, 10, memory_format=layout).copy_(
+        torch.rand(3, channels, 8, 10)
+    )
+    moved, _ = shift_together(pictures, pictures, 2, torch.Generator().manual_seed(0))
+    assert moved.stride() == pictures.stride()
+    plain, _ = shift_together(pictures.contiguous(), pictures, 2, torch.Generator().manual_seed(0))
+    assert torch.equal(moved, plain)
 
 
 def test_edges_are_repeated_outwards():
