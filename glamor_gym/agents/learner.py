@@ -476,7 +476,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         self._in_step = True
         try:
             new_obs, rewards, dones, infos = env.step(actions)
-            # Where a vector resets in the next step, that step only begins an episode.
+            # The step in which a failed worker is replaced only begins an episode.
             self.num_timesteps += sum(not info.get("reset_step", False) for info in infos)
             callback.update_locals(locals())
             goes_on = callback.on_step()
@@ -516,7 +516,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
                 self._recorder.begin(env, row_of(new_obs, env))
                 self._starts[env] = True
                 continue
-            self._starts[env] = done and not info.get("awaits_reset")
+            self._starts[env] = done
             moment = info["terminal_observation"] if done else row_of(new_obs, env)
             self._recorder.step(env, int(action), moment)
             if done:

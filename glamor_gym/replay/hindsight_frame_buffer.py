@@ -32,11 +32,18 @@ Moment = Mapping[str, NDArray[Any]]
 
 @dataclass
 class _Running:
-    """An episode in progress: its observations so far, one more than its actions."""
+    """An episode in progress: its observations so far, one more than its actions.
+
+    One whose beginning was not seen has no observations, and is left out to its end.
+    """
 
     moments: list[dict[str, NDArray[Any]]]
     actions: list[int] = field(default_factory=list)
     rewards: list[float] = field(default_factory=list)
+
+    def follows(self, before: Moment) -> bool:
+        """Return whether a step from there is the episode's next one."""
+        return not self.moments or _same(self.moments[-1], before)
 
 
 class HindsightFrameBuffer(ReplayBuffer):
@@ -150,8 +157,9 @@ class HindsightFrameBuffer(ReplayBuffer):
             done: (n_envs,).
             infos: one per environment; ``TimeLimit.truncated``, ``stopped`` and ``reset_step`` are
                 read. A step with ``reset_step`` only began an episode: it is left out, and the
-                episode in progress is dropped. So is the first step after somebody else has reset
-                the environment, such as SB3's ``evaluate_policy``: it does not follow from `obs`.
+                episode in progress is dropped. Where a step does not follow from `obs`, because
+                somebody else has reset the environment (SB3's ``evaluate_policy``), the episode in
+                progress is dropped, and the new one left out.
 
         Raises:
             ValueError: the goal changed within an episode; or transitions are to be relabelled,
@@ -164,23 +172,29 @@ class HindsightFrameBuffer(ReplayBuffer):
                 self._running[env] = None
                 continue
             before, after = row_of(obs, env), row_of(next_obs, env)
-            if _begins_anew(before, after):
-                self._running[env] = None
-                continue
             episode = self._running[env]
-            if episode is None or not _same(episode.moments[-1], before):
-                # The first step, or the environment was reset before the episode had ended.
-                episode = self._running[env] = _Running([_copied(before)])
-            if not np.array_equal(before["desired_goal"], after["desired_goal"]):
+            # If it does not follow, the environment was reset before the episode had ended.
+            is_first = episode is None or not episode.follows(before)
+            has_new_goal = not np.array_equal(before["desired_goal"], after["desired_goal"])
+            passed = _steps_passed(before, after)
+            if passed not in (None, 1) or (has_new_goal and is_first and passed == 1):
+                self._running[env] = None if ends else _Running([])
+                continue
+            if has_new_goal:
                 raise ValueError(
                     "desired_goal must stay the same within an episode, but changed (VecNormalize "
                     "with norm_obs=True changes it)"
                 )
+            if episode is None or is_first:
+                episode = self._running[env] = _Running([_copied(before)])
+            if ends:
+                self._running[env] = None
+            if not episode.moments:
+                continue
             episode.moments.append(_copied(after))
             episode.actions.append(int(act))
             episode.rewards.append(float(paid))
             if ends:
-                self._running[env] = None
                 self._store(episode, info)
 
     def _store(self, episode: _Running, info: Mapping[str, Any]) -> None:
@@ -257,12 +271,12 @@ def _copied(moment: Moment) -> dict[str, NDArray[Any]]:
     return {key: value.copy() for key, value in moment.items()}
 
 
-def _begins_anew(before: Moment, after: Moment) -> bool:
-    """Return whether two moments are of different episodes, by whole numbers of steps left."""
+def _steps_passed(before: Moment, after: Moment) -> int | None:
+    """Return how many steps the clock says lie between; None if it counts in no whole numbers."""
     if "steps_left" not in before:
-        return False
-    passed = before["steps_left"] - after["steps_left"]
-    return bool((passed % 1 == 0).all() and (passed != 1).any())
+        return None
+    passed = float(np.squeeze(before["steps_left"] - after["steps_left"]))
+    return int(passed) if passed.is_integer() else None
 
 
 def _same(one: Moment, other: Moment) -> bool:

@@ -132,16 +132,15 @@ class GymnasiumVecEnv(VecEnv):
     """A Gymnasium vector environment with the interface of an SB3 one.
 
     SB3 resets an environment in the same step that ended its episode. Gymnasium's vectors do so
-    with ``AutoresetMode.SAME_STEP``; with ``NEXT_STEP``, their default, the step after the end
-    ignores its action and returns the first observation of the next episode. That step is marked
-    by ``info["reset_step"] = True``; the step before it, which ended the episode and returns its
-    last observation, by ``info["awaits_reset"] = True``.
+    with ``AutoresetMode.SAME_STEP``; with ``NEXT_STEP``, their default, they would in the step
+    after, and are reset here in time, with ``options={"reset_mask": …}``.
 
     Args:
         env: the vector environment, with either mode.
 
     Raises:
-        ValueError: the vector environment does not reset its environments automatically.
+        ValueError: the vector environment does not reset its environments automatically; or, when
+            it is stepped, it resets more of them than the mask selects.
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
@@ -153,7 +152,6 @@ class GymnasiumVecEnv(VecEnv):
             )
         self._resets_next_step = mode == AutoresetMode.NEXT_STEP
         self._seed: int | None = None
-        self._was_done = np.zeros(env.num_envs, dtype=bool)
         self._returns = np.zeros(env.num_envs)
         self._lengths = np.zeros(env.num_envs, dtype=np.int64)
         self._started = time.time()
@@ -174,7 +172,6 @@ class GymnasiumVecEnv(VecEnv):
         observations, infos = self.env.reset(seed=self._seed, options=options or None)
         self._seed = None
         self._reset_options()
-        self._was_done[:] = False
         self._returns[:] = 0.0
         self._lengths[:] = 0
         self.reset_infos = _split(infos, self.num_envs)
@@ -200,17 +197,12 @@ class GymnasiumVecEnv(VecEnv):
             for index, row in enumerate(_split(final_infos, self.num_envs)):
                 if dones[index]:
                     self.reset_infos[index], rows[index] = rows[index], row
-        reset_step = self._was_done & self._resets_next_step
-        self._returns += np.where(reset_step, 0.0, rewards)
-        self._lengths += ~reset_step
-        for index in map(int, np.flatnonzero(reset_step)):
-            self.reset_infos[index] = dict(rows[index])
-            rows[index]["reset_step"] = True
+        self._returns += rewards
+        self._lengths += 1
         for index in map(int, np.flatnonzero(dones)):
             rows[index]["terminal_observation"] = (
                 copy.deepcopy(row_of(observations, index)) if final is None else final[index]
             )
-            rows[index]["awaits_reset"] = self._resets_next_step
             rows[index]["TimeLimit.truncated"] = bool(truncated[index] and not terminated[index])
             rows[index]["episode"] = {
                 "r": float(self._returns[index]),
@@ -218,21 +210,33 @@ class GymnasiumVecEnv(VecEnv):
                 "t": time.time() - self._started,
             }
             self._returns[index], self._lengths[index] = 0.0, 0
-        self._was_done = dones
+        if self._resets_next_step and dones.any():
+            observations = self._begin_anew(dones, observations)
         return observations, np.asarray(rewards, dtype=np.float32), dones, rows
+
+    def _begin_anew(self, ended: NDArray[np.bool_], observations: VecEnvObs) -> VecEnvObs:
+        """Reset the environments whose episodes have ended; return the observations of all."""
+        begun, infos = self.env.reset(options={"reset_mask": ended.copy()})
+        if not _same_rows(observations, begun, ~ended):
+            raise ValueError(
+                "env must reset the environments of options['reset_mask'] only: make it with "
+                "AutoresetMode.SAME_STEP"
+            )
+        for index, info in enumerate(_split(infos, self.num_envs)):
+            if ended[index]:
+                self.reset_infos[index] = info
+        return begun  # type: ignore[no-any-return]
 
     @property
     def episodes(self) -> dict[str, NDArray[Any]]:
         """The state of the running episodes, arrays (num_envs,) in copies; can be set."""
         return {
-            "awaits_reset": self._was_done & self._resets_next_step,
             "returns": self._returns.copy(),
             "lengths": self._lengths.copy(),
         }
 
     @episodes.setter
     def episodes(self, episodes: Mapping[str, NDArray[Any]]) -> None:
-        self._was_done = episodes["awaits_reset"].copy()
         self._returns[:], self._lengths[:] = episodes["returns"], episodes["lengths"]
 
     def close(self) -> None:
@@ -307,6 +311,12 @@ class GymnasiumVecEnv(VecEnv):
     ) -> list[bool]:
         """Return False for each environment: wrappers within a Gymnasium vector are not visible."""
         return [False for _ in self._get_indices(indices)]
+
+
+def _same_rows(one: Any, other: Any, rows: NDArray[np.bool_]) -> bool:
+    """Return whether some rows of two batches of observations are equal."""
+    pairs = [(one[key], other[key]) for key in one] if isinstance(one, dict) else [(one, other)]
+    return all(np.array_equal(a[rows], b[rows]) for a, b in pairs)
 
 
 def _split(infos: dict[str, Any], n_envs: int) -> list[dict[str, Any]]:

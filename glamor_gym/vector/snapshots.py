@@ -13,10 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
-from numpy.typing import NDArray
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecCheckNan, VecEnv, VecMonitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
@@ -118,7 +116,6 @@ def _restore_gymnasium(env: GymnasiumVecEnv, snapshot: Mapping[str, Any]) -> Non
         env.env.snapshot = snapshot["envs"]  # type: ignore[attr-defined]
     else:
         _check_kind(snapshot, list)
-        _end_episodes(env.env, env.get_attr("stop_action")[0], snapshot["awaits_reset"])
         env.env.set_attr("snapshot", list(snapshot["envs"]))  # type: ignore[attr-defined]
     env.episodes = {name: snapshot[name] for name in env.episodes}
 
@@ -131,15 +128,6 @@ def _check_kind(snapshot: Mapping[str, Any], kind: type[list[Any] | dict[str, An
     """
     if not isinstance(snapshot["envs"], kind):
         raise ValueError("env is another kind of vector than the one in the snapshot")
-
-
-def _end_episodes(env: VectorEnv[Any, Any, Any], stop: int, ended: NDArray[np.bool_]) -> None:
-    """End some episodes of a vector, so that its next step resets them."""
-    if not ended.any():
-        return
-    _, _, terminated, truncated, _ = env.step(np.where(ended, stop, 0))
-    if not np.array_equal(terminated | truncated, ended):
-        raise ValueError(f"{env} cannot be restored: an episode ended after one action")
 
 
 def _all_offer(env: VecEnv) -> bool:

@@ -386,6 +386,56 @@ def test_a_clock_of_another_shape_is_refused(agent_class):
         make(agent_class, Scalar(make_grid()))
 
 
+def test_an_environment_that_an_evaluation_has_reset_begins_anew(agent_class):
+    env = make_vec_env(GRID, 2, env_kwargs={"goals": "all"})
+    agent = make(agent_class, env).learn(206)  # ends within an episode
+    stored: list[np.ndarray] = []
+    agent._store_episode = lambda _, episode: stored.append(episode.achieved.reshape(-1, 49))
+    evaluate_policy(agent, env, n_eval_episodes=3)
+    agent.learn(100, reset_num_timesteps=False)
+    assert stored
+    for frames in stored:
+        assert frames[0].argmax() == 24, "every trajectory begins in the centre"
+        rows, columns = np.divmod(frames.argmax(-1), 7)
+        assert (np.abs(np.diff(rows)) + np.abs(np.diff(columns)) <= 1).all()
+
+
+def test_an_environment_that_nobody_has_reset_goes_on(agent_class):
+    env = make_vec_env(GRID, 2, env_kwargs={"goals": "all"})
+    agent = make(agent_class, env).learn(206)
+    before = agent._last_obs
+    agent._setup_learn(100, reset_num_timesteps=False)
+    assert agent._last_obs is before
+
+
+def test_evaluate_policy_sees_whole_episodes_of_a_gymnasium_vector(agent_class):
+    agent = make(agent_class, gym.make_vec(GRID, 2, goals="all")).learn(200)
+    agent.policy.set_training_mode(False)
+    lengths = {}
+    for name, env in (
+        ("vector", agent.get_env()),
+        ("single", make_vec_env(GRID, 2, env_kwargs={"goals": "all"})),
+    ):
+        _, lengths[name] = evaluate_policy(agent, env, 12, return_episode_rewards=True)
+    # STOP ends an episode within its first steps only where the goal is near.
+    assert np.mean(np.array(lengths["vector"]) > 2) >= 0.75, lengths
+
+
+def test_a_replay_too_small_for_an_episode_is_found_when_the_environment_is_set(
+    trained_agent, tmp_path
+):
+    trained_agent.save(tmp_path / "agent")
+    small = type(trained_agent).load(tmp_path / "agent", buffer_size=5)
+    with pytest.raises(ValueError, match=r"buffer_size must be at least 1[12], for"):
+        small.set_env(make_grid())
+    assert small.env is None
+
+
+def test_parts_that_are_never_in_a_file_may_be_left_out_of_it(trained_agent, tmp_path):
+    trained_agent.save(tmp_path / "agent", exclude=["replay_buffer", "optimizer"])
+    assert not type(trained_agent).load(tmp_path / "agent").policy.optimizer.state
+
+
 def test_a_file_in_half_precision_can_be_learned_from(trained_agent, tmp_path):
     trained_agent.save(tmp_path / "agent", half=True)
     header_and_weights = (tmp_path / "agent.safetensors").stat().st_size
@@ -696,7 +746,7 @@ def test_a_misspelt_setting_is_told_the_nearest(agent_class):
         make(agent_class, batchsize=3)
 
 
-def test_steps_that_only_reset_a_vector_are_not_counted(agent_class):
+def test_steps_are_counted_alike_whenever_a_vector_resets(agent_class):
     def dice():
         return gym.make("glamor/Dice-v0")
 

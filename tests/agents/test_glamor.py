@@ -67,7 +67,6 @@ def test_sb3_vectors_are_taken(vec_env_cls):
 def test_gymnasium_vectors_are_taken_in_both_reset_modes(mode, kind):
     env = gym.make_vec(GRID, 2, kind, vector_kwargs={"autoreset_mode": mode}, goals="all")
     agent = make_agent(env).learn(220)
-    # With NEXT_STEP, resets take a step of the vector, which is not counted.
     assert agent.replay_buffer.n_trajectories == 22
     assert (agent.replay_buffer.state()["lengths"] == 10).all()
     frames = agent.replay_buffer.state()["achieved"].reshape(-1, 11, 49).argmax(-1)

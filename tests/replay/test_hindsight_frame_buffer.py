@@ -12,6 +12,7 @@ import pytest
 from gymnasium import spaces
 from stable_baselines3 import DQN, HerReplayBuffer
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.evaluation import evaluate_policy
 
 import glamor_gym  # noqa: F401  (registers the environments)
 from glamor_gym.replay import HindsightFrameBuffer
@@ -162,8 +163,11 @@ def test_what_it_cannot_relabel_truly_is_refused():
     obs, after = moment(1, 0, 10), moment(2, 1, 9)
     with pytest.raises(ValueError, match="other rewards"):
         buffer.add(obs, after, np.array([0]), np.array([1.0]), [True], [{}])
+    # At the beginning of an episode, somebody may have reset the environment; then nobody has.
+    other = moment(2, 1, 9, goal=3)
+    buffer.add(obs, other, np.array([0]), np.array([0.0]), [False], [{}])
     with pytest.raises(ValueError, match="desired_goal"):
-        buffer.add(obs, moment(2, 1, 9, goal=3), np.array([0]), np.array([0.0]), [False], [{}])
+        buffer.add(other, moment(3, 2, 8), np.array([0]), np.array([0.0]), [False], [{}])
     as_paid = make_buffer(n_sampled_goal=0)
     as_paid.add(obs, after, np.array([0]), np.array([0.5]), [True], [{}])
     assert as_paid.sample(5).rewards.unique().tolist() == [0.5]
@@ -310,13 +314,46 @@ def test_sb3_saves_and_loads_it(tmp_path):
 
 
 def test_a_step_that_only_began_an_episode_is_left_out():
-    """So ends the episode of a worker that failed, and so begins the next of some vectors."""
+    """So ends the episode of a worker that failed."""
     buffer = make_buffer()
     first, second = moment(1, 0, 10), moment(GOAL, 1, 9)
     buffer.add(first, second, np.array([0]), np.array([1.0]), [False], [{}])
     fault = {"reset_step": True, "TimeLimit.truncated": True}
     # The goal is shown again, and nothing was paid for it: no step was taken.
     buffer.add(second, second, np.array([1]), np.array([0.0]), [True], [fault])
+    assert buffer.size() == 0
+    play(buffer, [1, 2, 3], [0, 1])
+    assert buffer.size() == 2
+
+
+def test_an_environment_that_an_evaluation_has_reset_begins_anew():
+    env = make_vec_env("glamor/GridWorld-v0", 1, env_kwargs={"goals": "all"}, seed=0)
+    agent = DQN(
+        "MultiInputPolicy",
+        env,
+        replay_buffer_class=HindsightFrameBuffer,
+        learning_starts=1_000,
+        buffer_size=1_000,
+        seed=0,
+        device="cpu",
+    ).learn(205)
+    evaluate_policy(agent, env, n_eval_episodes=3)
+    agent.learn(200, reset_num_timesteps=False)
+    batch = agent.replay_buffer.sample(1_000)
+    before, after = (
+        np.divmod(moments["achieved_goal"].reshape(-1, 49).argmax(-1).numpy(), 7)
+        for moments in (batch.observations, batch.next_observations)
+    )
+    assert (np.abs(before[0] - after[0]) + np.abs(before[1] - after[1]) <= 1).all()
+    assert agent.replay_buffer.size() > 350
+
+
+def test_an_episode_whose_beginning_was_not_seen_is_left_out_to_its_end():
+    buffer = make_buffer()
+    none = (np.array([0]), np.array([0.0]))
+    buffer.add(moment(1, 0, 10), moment(2, 1, 9), *none, [False], [{}])
+    buffer.add(moment(2, 1, 9), moment(5, 4, 6), *none, [False], [{}])  # of another episode
+    buffer.add(moment(5, 4, 6), moment(6, 5, 5), *none, [True], [{"TimeLimit.truncated": True}])
     assert buffer.size() == 0
     play(buffer, [1, 2, 3], [0, 1])
     assert buffer.size() == 2

@@ -116,14 +116,46 @@ def test_the_infos_of_resets_that_a_vector_makes_by_itself_are_kept(mode):
     first = list(env.reset_infos)
     observations, *_, infos = env.step(np.array([0, 4]))  # the second stops
     assert infos[1]["stopped"]
-    if mode == AutoresetMode.NEXT_STEP:
-        assert env.reset_infos == first
-        observations, *_ = env.step(np.array([0, 0]))
     assert env.reset_infos[0] == first[0]
     again = env.reset_infos[1]
     assert not again["stopped"]
     assert again["steps_left"] == observations["steps_left"][1, 0] == 10
     assert again["goal_labels"] != first[1]["goal_labels"]
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_vectors_of_both_reset_modes_play_the_same_episodes(kind):
+    played = []
+    for mode in (AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP):
+        vector_kwargs = {"autoreset_mode": mode}
+        env = as_vec_env(gym.make_vec("glamor/GridWorld-v0", 3, kind, vector_kwargs=vector_kwargs))
+        env.seed(0)
+        env.reset()
+        rng = np.random.default_rng(0)
+        steps = [env.step(rng.integers(0, 5, 3)) for _ in range(40)]
+        assert sum(dones.sum() for _, _, dones, _ in steps) > 10
+        played.append(steps)
+        env.close()
+    for (one, *numbers, infos), (other, *its_numbers, its_infos) in zip(*played, strict=True):
+        np.testing.assert_equal(one, other)
+        np.testing.assert_equal(numbers, its_numbers)
+        for info, its in zip(infos, its_infos, strict=True):
+            last, its_last = info.get("terminal_observation"), its.get("terminal_observation")
+            np.testing.assert_equal(last, its_last)
+            if last is not None:
+                assert info["episode"]["l"] == its["episode"]["l"]
+
+
+def test_a_vector_that_resets_more_than_it_is_asked_to_is_refused():
+    class Forgetful(SyncVectorEnv):
+        def reset(self, *, seed=None, options=None):
+            return super().reset(seed=seed)
+
+    env = as_vec_env(Forgetful([lambda: gym.make("glamor/GridWorld-v0")] * 2))
+    env.reset()
+    env.step(np.array([0, 0]))
+    with pytest.raises(ValueError, match=r"options\['reset_mask'\] only: make it with"):
+        env.step(np.array([0, 4]))
 
 
 def test_an_attribute_is_set_to_one_value_for_all():
