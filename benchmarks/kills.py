@@ -22,6 +22,7 @@ import struct
 import sys
 import tempfile
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -248,6 +249,9 @@ def _begin(spec: RunSpec, folder: Path, shared: Shared) -> int:
         shared.put(began_at=run.steps_taken)
         run.complete()
         code = 0
+    except BaseException:
+        traceback.print_exc()
+        raise
     finally:
         os._exit(code)
 

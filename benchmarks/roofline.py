@@ -36,7 +36,16 @@ from benchmarks.machine import describe_machine
 from benchmarks.plotting import COLOUR, INK, SECOND, STYLE, save
 from benchmarks.run import Device
 from benchmarks.timing import seconds
-from benchmarks.update import BATCH, N_ACTIONS, SPACE, descend, fast_loss, make_batch
+from benchmarks.update import (
+    BATCH,
+    N_ACTIONS,
+    SPACE,
+    descend,
+    fast_loss,
+    make_batch,
+    mixed_precision,
+    precision_of,
+)
 from glamor_gym.models import GlamorModel
 from glamor_gym.report.markdown import markdown_table
 from glamor_gym.types import SegmentBatch
@@ -82,10 +91,17 @@ class Work:
 
 @dataclass(frozen=True)
 class Peaks:
-    """Peak rates of a device: bfloat16 operations and copied bytes, in billions per second."""
+    """Peak rates of a device: operations and copied bytes, in billions per second.
+
+    Attributes:
+        gflops: of a matrix product in `precision`.
+        bandwidth: of a copy.
+        precision: of the update.
+    """
 
     gflops: float
     bandwidth: float
+    precision: str
 
     def attainable(self, intensity: float) -> float:
         """Return the highest rate, in billions of operations per second, at an intensity."""
@@ -118,9 +134,10 @@ def count(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def measure_peaks(device: Device) -> Peaks:
-    """Measure a device's fastest bfloat16 matrix product and copy."""
+    """Measure a device's fastest matrix product, in the precision of the update, and copy."""
     side, megabytes = PEAK_SIZES[device]
-    a = torch.randn(side, side, device=device).bfloat16()
+    precision = precision_of(device)
+    a = torch.randn(side, side, device=device).to(precision)
     source = torch.ones(megabytes * 2**20, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
 
@@ -129,7 +146,8 @@ def measure_peaks(device: Device) -> Peaks:
         return min(seconds(work, 1, device) for _ in range(9))
 
     product, copy = best(lambda: a @ a), best(lambda: target.copy_(source))
-    return Peaks(2e-9 * side**3 / product, 2e-9 * source.numel() / copy)
+    name = str(precision).removeprefix("torch.")
+    return Peaks(2e-9 * side**3 / product, 2e-9 * source.numel() / copy, name)
 
 
 def profile(model: GlamorModel, batch: SegmentBatch, repeats: int) -> list[Work]:
@@ -195,7 +213,7 @@ def kind_of(layer: nn.Module) -> str:
 
 def repeat(calls: list[Call], device: str) -> None:
     """Repeat recorded calls of layers in the precision of the update."""
-    with torch.no_grad(), torch.autocast(device, torch.bfloat16):
+    with torch.no_grad(), mixed_precision(device):
         for layer, inputs in calls:
             layer(*inputs)
 
@@ -244,7 +262,7 @@ def write(works: list[Work], peaks: Peaks, machine: dict[str, str | int], folder
     columns = ("work", "ms", "GFLOP", "GB", "GFLOP/s", "of the peak", "GB/s", "of a copy's")
     lines = [
         markdown_table(columns, (_cells(work, peaks) for work in works)),
-        f"peaks: {peaks.gflops:.0f} GFLOP/s (bfloat16 product), "
+        f"peaks: {peaks.gflops:.0f} GFLOP/s ({peaks.precision} product), "
         f"{peaks.bandwidth:.0f} GB/s (copy)  ",
         *(f"{key}: {value}  " for key, value in machine.items()),
     ]

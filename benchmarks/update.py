@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from benchmarks.timing import Comparison, compare
 from glamor_gym.agents.model_policy import multiplies_bfloat16
-from glamor_gym.models import ActionDecoder, GlamorModel, Packing, log_probs
+from glamor_gym.models import ActionDecoder, GlamorModel
 from glamor_gym.models.encoders import EncoderName, Normalise
 from glamor_gym.types import SegmentBatch
 
@@ -85,14 +85,22 @@ def plain_loss(model: GlamorModel, batch: SegmentBatch) -> Tensor:
     return -inverse.mean() - plain_log_probs(model.prior, state, tokens, length).mean()
 
 
+def precision_of(device: str) -> torch.dtype:
+    """Return the precision that an agent chooses by itself for pictures."""
+    return torch.bfloat16 if multiplies_bfloat16(torch.device(device)) else torch.float32
+
+
+def mixed_precision(device: str) -> torch.autocast:
+    """Return the autocast context of an agent's update."""
+    uses_bfloat16 = precision_of(device) == torch.bfloat16
+    return torch.autocast(device, torch.bfloat16, enabled=uses_bfloat16)
+
+
 def fast_loss(model: GlamorModel, batch: SegmentBatch) -> Tensor:
-    """Return the same loss as the agent computes it, in the precision that it chooses by itself."""
-    packing = Packing.of(batch.length, batch.tokens.shape[1])
-    device = batch.observation.device
-    with torch.autocast(device.type, torch.bfloat16, enabled=multiplies_bfloat16(device)):
-        folded = model.fold(batch.observation, batch.goal)
-    inverse, prior = log_probs(folded, batch.tokens, packing)
-    return -inverse.mean() - prior.mean()
+    """Return the same loss as the agent computes it."""
+    with mixed_precision(batch.observation.device.type):
+        losses = model.losses(batch.observation, batch.goal, batch.tokens, batch.length)
+    return losses.inverse + losses.prior
 
 
 def plain_optimizer(model: GlamorModel, learning_rate: float) -> torch.optim.Optimizer:
@@ -124,7 +132,7 @@ def steps(
 def run(batch_size: int = BATCH, device: str = "cpu") -> Iterator[Comparison]:
     """Compare updates with the paper's encoder and the compact one."""
     batch = make_batch(batch_size, device)
-    precision = "bfloat16" if multiplies_bfloat16(torch.device(device)) else "float32"
+    precision = str(precision_of(device)).removeprefix("torch.")
     encoders: tuple[tuple[EncoderName, float, int], ...] = (
         ("residual", 3.0, 3),
         ("compact", 2.0, 7),

@@ -377,7 +377,7 @@ class GlamorAgent(ImageGoalAgent):
             state: what the last call returned; None at the start.
             episode_start: (B,) flags of the rows that begin an episode, whose state is reset.
             deterministic: plan with noise that depends only on the number of steps taken, summed
-                over all rows, so that the same calls return the same actions.
+                over the rows that make a new plan, so that the same calls return the same actions.
             n_trials: see :meth:`plan`.
             stop: see :meth:`plan`.
             guided: see :meth:`plan`.

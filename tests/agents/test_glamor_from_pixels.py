@@ -36,3 +36,20 @@ def test_a_whitened_agent_is_the_same_after_saving(tmp_path, preset):
     mine, its = agent.plan(batch, deterministic=True), loaded.plan(batch, deterministic=True)
     assert torch.equal(mine.tokens, its.tokens)
     torch.testing.assert_close(mine.log_score, its.log_score)
+
+
+@pytest.mark.parametrize("preset", ["compact", "compact-control"])
+def test_in_float32_an_update_runs_channels_last_from_pictures_to_the_last_convolution(preset):
+    """Whitened and shifted pictures included: another layout costs a third of the time."""
+    settings = GlamorAgent.preset(preset) | {"buffer_size": 500, "precision": "float32"}
+    agent = GlamorAgent(PONG, **settings, seed=0, device="cpu")
+    with pytest.warns(UserWarning, match="nothing was learned"):
+        agent.learn(60)
+    batch = agent.replay_buffer.sample(8)
+    agent.policy.model.measure_once(batch.observation, batch.goal)
+    strides = []
+    for layer in agent.policy.model.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.register_forward_hook(lambda _, inputs, __: strides.append(inputs[0].stride(1)))
+    agent.update(batch)
+    assert strides == [1] * 6

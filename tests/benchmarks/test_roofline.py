@@ -19,7 +19,7 @@ def test_operations_and_bytes_are_a_hand_count():
 
 
 def test_the_roof_is_the_lower_of_both_peaks():
-    peaks = Peaks(gflops=100.0, bandwidth=20.0)
+    peaks = Peaks(gflops=100.0, bandwidth=20.0, precision="float32")
     assert [peaks.attainable(x) for x in (1.0, 5.0, 50.0)] == [20.0, 100.0, 100.0]
 
 
