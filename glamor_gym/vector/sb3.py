@@ -309,8 +309,11 @@ class GymnasiumVecEnv(VecEnv):
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
     ) -> list[bool]:
-        """Return False for each environment: wrappers within a Gymnasium vector are not visible."""
-        return [False for _ in self._get_indices(indices)]
+        """Return whether each environment is wrapped: in SB3's ``Monitor``, as far as can be told.
+
+        Its ``info["episode"]`` is given here; wrappers within a Gymnasium vector are not visible.
+        """
+        return [wrapper_class is Monitor for _ in self._get_indices(indices)]
 
 
 def _same_rows(one: Any, other: Any, rows: NDArray[np.bool_]) -> bool:

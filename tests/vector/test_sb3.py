@@ -13,6 +13,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 import glamor_gym  # noqa: F401
 from glamor_gym.vector.sb3 import GymnasiumVecEnv, as_vec_env, horizon_of
+from glamor_gym.wrappers import StopAction
 
 VECTORS = {
     "dummy": DummyVecEnv,
@@ -144,6 +145,12 @@ def test_vectors_of_both_reset_modes_play_the_same_episodes(kind):
             np.testing.assert_equal(last, its_last)
             if last is not None:
                 assert info["episode"]["l"] == its["episode"]["l"]
+
+
+def test_it_counts_as_monitored_since_episodes_are_told():
+    env = as_vec_env(gym.make_vec("glamor/GridWorld-v0", 2))
+    assert env.env_is_wrapped(Monitor) == [True, True]
+    assert env.env_is_wrapped(StopAction, indices=[0]) == [False]
 
 
 def test_a_vector_that_resets_more_than_it_is_asked_to_is_refused():
