@@ -48,7 +48,7 @@ def find_env_id(name: str) -> str:
     if module:
         try:
             importlib.import_module(module)
-        except ImportError as error:
+        except (ImportError, TypeError, ValueError) as error:  # e.g. of a relative name
             raise ValueError(f"{module!r} of {name!r} cannot be imported: {error}") from error
     return env_id if env_id in gym.registry else get_task(name).id
 

@@ -12,6 +12,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import rich.console
 import torch
 from PIL import Image
 
@@ -178,10 +179,24 @@ def test_goals_that_are_damaged_are_told(capsys, tmp_path):
         (["verify", "Pnog"], "did you mean Pong"),
         (["show", "missing.npz"], "missing.npz"),
         (["build", "Seaquest", "--episodes", "-1", "--out", "never.npz"], "episodes"),
+        (["build", "Dice", "--out", "goals.zip"], "--out must end in .npz, got goals.zip"),
     ],
 )
 def test_goals_that_are_not_there_are_refused(capsys, words, told):
     assert told in refused(capsys, "goals", *words)
+
+
+@pytest.mark.parametrize(
+    ("command", "out", "work"),
+    [("build", "file/new/x.npz", "build_goal_set"), ("report", "file/new", "measure_aliasing")],
+)
+def test_where_goals_cannot_be_written_is_told_before_anything_is_played(
+    capsys, tmp_path, monkeypatch, command, out, work
+):
+    monkeypatch.setattr(f"glamor_gym.commands.goals.{work}", lambda *_, **__: pytest.fail("played"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("in the way")
+    assert "Not a directory" in refused(capsys, "goals", command, "Dice", "--out", out)
 
 
 def test_a_goal_file_is_not_overwritten(capsys, tmp_path):
@@ -537,3 +552,26 @@ def test_evaluation_goals_of_a_file_are_played(trained, capsys, tmp_path):
     assert code == 0
     assert str(trained.path / "evaluation-own_eval") in out
     assert load_result(trained.path / "evaluation-own_eval/evaluation.json").episodes == 30
+
+
+def test_an_evaluation_is_kept_though_standard_output_is_closed(
+    trained, capsys, tmp_path, monkeypatch
+):
+    def closed(self, *_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(rich.console.Console, "print", closed)
+    monkeypatch.setattr("os.dup2", lambda *_: None)  # capsys has no file to close
+    monkeypatch.setattr("sys.stdout.fileno", lambda: 1)
+    code, _, _ = run(capsys, "evaluate", str(trained.path), "--out", str(tmp_path))
+    assert code == 1
+    assert load_result(tmp_path / "evaluation.json").episodes > 0
+    assert list(tmp_path.glob("goal-*.webp"))
+
+
+def test_a_folder_with_brackets_is_named_as_it_is(trained, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(trained.path, "[old]/[/red]")
+    code, out, _ = run(capsys, "evaluate", "[old]/[/red]", "--episodes-per-goal", "1")
+    assert code == 0
+    assert "│ [old]/[/red] │" in out

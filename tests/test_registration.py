@@ -231,3 +231,5 @@ def test_an_environment_is_found_by_its_id_a_short_name_or_its_module(tmp_path, 
         find_env_id("Pongg")
     with pytest.raises(ValueError, match="'no_worlds' of 'no_worlds:a/B-v0' cannot be imported"):
         find_env_id("no_worlds:a/B-v0")
+    with pytest.raises(ValueError, match=r"'\.worlds' of '\.worlds:a/B-v0' cannot be imported"):
+        find_env_id(".worlds:a/B-v0")

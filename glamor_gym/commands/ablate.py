@@ -11,12 +11,13 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from glamor_gym.commands.assignments import parse_assignments
+from glamor_gym.commands.console import terminal
 from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Ablate
-from glamor_gym.commands.tables import terminal
 from glamor_gym.commands.workers import Crew, exit_code
 from glamor_gym.experiments import RunSpec
 from glamor_gym.experiments.ablation import (
@@ -118,10 +119,10 @@ def _table(folder: AblationFolder, record: AblationRecord) -> Table:
         ours = scores.get(variant, {})
         difference = panel_difference(ours, base, record.tasks)
         if variant == BASE or difference is None:
-            table.add_row(variant, _in_words(mean_rate(ours, record.tasks)))
+            table.add_row(escape(variant), _in_words(mean_rate(ours, record.tasks)))
             continue
         table.add_row(
-            variant,
+            escape(variant),
             *map(_in_words, paired_rates(ours, base, record.tasks)),
             f"{difference.value:+.2f}",
             f"{difference.low:+.2f} to {difference.high:+.2f}",

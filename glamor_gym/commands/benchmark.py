@@ -9,9 +9,9 @@ from __future__ import annotations
 from rich.table import Table
 
 from glamor_gym.commands.assignments import parse_assignments
+from glamor_gym.commands.console import terminal
 from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Benchmark
-from glamor_gym.commands.tables import terminal
 from glamor_gym.commands.workers import Crew, exit_code
 from glamor_gym.experiments import RunSpec
 from glamor_gym.experiments.benchmark import (

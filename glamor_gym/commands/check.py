@@ -18,10 +18,10 @@ from rich.table import Table
 
 from glamor_gym.agents.storage import file_named
 from glamor_gym.commands.assignments import parse_assignments
+from glamor_gym.commands.console import terminal
 from glamor_gym.commands.errors import InputError, checking_input
 from glamor_gym.commands.options import Check
 from glamor_gym.commands.saved_agent import find_agent
-from glamor_gym.commands.tables import terminal
 from glamor_gym.conformance import CheckReport, check_agent, check_goal_env
 from glamor_gym.registration import find_env_id
 from glamor_gym.vector.sb3 import as_vec_env

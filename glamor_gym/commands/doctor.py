@@ -25,9 +25,9 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from rich.text import Text
 
+from glamor_gym.commands.console import terminal
 from glamor_gym.commands.errors import InputError
 from glamor_gym.commands.options import Doctor
-from glamor_gym.commands.tables import terminal
 from glamor_gym.tasks import TASKS
 
 Status = Literal["ok", "warn", "fail"]
@@ -97,11 +97,20 @@ def findings(buffer_size: int) -> Iterator[Finding]:
     yield check_disk(buffer_size, shutil.disk_usage(Path.cwd()).free)
     if any(finding.status == "fail" for finding in libraries):
         return
-    yield check_opengl()
-    yield check_roms()
-    yield check_goals()
-    yield check_processor()
-    yield check_cuda()
+    checks = {
+        "OpenGL": check_opengl,
+        "Atari ROMs": check_roms,
+        "goals": check_goals,
+        "processor": check_processor,
+        "CUDA": check_cuda,
+    }
+    for subject, check in checks.items():
+        try:
+            finding = check()
+        except ImportError as error:  # installed, but broken
+            fix = f"reinstall {error.name or DISTRIBUTION}"
+            finding = Finding("fail", subject, f"a library cannot be imported: {error}", fix)
+        yield finding
 
 
 def check_python(version: str, supported: str) -> Finding:

@@ -11,11 +11,12 @@ import sys
 from pathlib import Path
 
 import glamor_gym
+from glamor_gym.commands.console import terminal
 from glamor_gym.commands.device import checked_device
 from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Evaluate
 from glamor_gym.commands.saved_agent import find_agent
-from glamor_gym.commands.tables import result_table, terminal
+from glamor_gym.commands.tables import result_table
 from glamor_gym.evaluation import RunFolder, save_result
 from glamor_gym.files import check_writable
 from glamor_gym.report import write_pictures
@@ -49,9 +50,10 @@ def evaluate(options: Evaluate) -> int:
             record=PICTURES,
             progress_bar=sys.stderr.isatty(),
         )
-        terminal().print(result_table(result, name=str(options.agent)))
         save_result(result, folder / "evaluation.json")
         write_pictures(result.frames, folder)
+    # Last, because printing fails if standard output has been closed.
+    terminal().print(result_table(result, name=str(options.agent)))
     print(f"results, pictures and videos: {folder}")
     return 0
 

@@ -13,13 +13,14 @@ from pathlib import Path
 from rich.table import Table
 from tqdm.auto import tqdm
 
+from glamor_gym.commands.console import terminal
 from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import BuildGoals, ReportGoals, ShowGoals, VerifyGoals
-from glamor_gym.commands.tables import terminal
 from glamor_gym.evaluation import versions
 from glamor_gym.evaluation.provenance import source_commit
 from glamor_gym.experiments.aliasing import Aliasing, measure_aliasing
 from glamor_gym.experiments.aliasing_report import write_aliasing_report
+from glamor_gym.files import check_writable
 from glamor_gym.goals import (
     GoalSet,
     GoalSetError,
@@ -58,6 +59,9 @@ def build(options: BuildGoals) -> int:
         out = options.out or Path(f"{task.name}.npz")
         if out.exists():
             raise ValueError(f"{out} already exists; choose another file with --out")
+        if out.suffix != ".npz":  # by which files of goals are told from names of tasks
+            raise ValueError(f"--out must end in .npz, got {out}")
+        check_writable(out.parent)
         with _playing(task, options.episodes) as progress:
             goal_set = build_goal_set(
                 task, seed=options.seed, episodes=options.episodes, progress=progress
@@ -118,6 +122,7 @@ def report(options: ReportGoals, command: str) -> int:
     with checking_input():
         named = [get_task(name) for name in options.tasks]
         tasks = named or [task for task in TASKS.values() if task.suite == "atari"]
+        check_writable(options.out)
         rows = [_aliasing(task, options) for task in tasks]
         details = {
             "Command": command,

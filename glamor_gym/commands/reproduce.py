@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from glamor_gym.commands.console import terminal
 from glamor_gym.commands.device import checked_device
 from glamor_gym.commands.errors import InputError, checking_input
 from glamor_gym.commands.options import Reproduce
-from glamor_gym.commands.tables import terminal
 from glamor_gym.experiments import ALGORITHMS, get_algorithm
 from glamor_gym.experiments.benchmark import distinct
 from glamor_gym.experiments.paper import (

@@ -86,10 +86,10 @@ class Screen:
         self._known = {job.name: Progression("waiting") for job in jobs}
         self._attempts = {job.name: read_status(job.folder).attempts for job in jobs}
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
             console=console,
             disable=not console.is_terminal,

@@ -1,29 +1,18 @@
-"""Tables that commands print, and the console to print them on.
+"""Tables that commands print.
 
-In: results. Out: tables, as wide as the terminal or of fixed width if output goes to a file.
+In: results. Out: tables for the console.
 """
 
 from __future__ import annotations
 
 import math
 
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from glamor_gym.report import published_rates
 from glamor_gym.tasks import TASKS
 from glamor_gym.types import EvaluationResult
-
-FILE_WIDTH = 160
-"""Width in columns of output to a file or a pipe, which has no width of its own."""
-
-
-def terminal() -> Console:
-    """Return the console of standard output."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = FILE_WIDTH
-    return console
 
 
 def result_table(result: EvaluationResult, name: str) -> Table:
@@ -39,7 +28,7 @@ def result_table(result: EvaluationResult, name: str) -> Table:
     table.add_column("95 % interval")
     table.add_column("")
     table.add_row(
-        name,
+        escape(name),
         f"{result.success_rate:.2f}",
         _interval(result.confidence_interval),
         f"{result.episodes} episodes; within reach at some step {result.reached_rate:.2f}, "

@@ -12,8 +12,8 @@ from types import MappingProxyType
 
 from rich.table import Table
 
+from glamor_gym.commands.console import terminal
 from glamor_gym.commands.options import Tasks
-from glamor_gym.commands.tables import terminal
 from glamor_gym.goals import GoalSetError, load_goal_set
 from glamor_gym.report.published import METHODS, published_rates
 from glamor_gym.tasks import TASKS, ActionSet, Task

@@ -13,10 +13,11 @@ from typing import Any
 
 from glamor_gym.agents.interruption import EndedBySignal
 from glamor_gym.commands.assignments import parse_assignments
+from glamor_gym.commands.console import terminal
 from glamor_gym.commands.device import checked_device
 from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Train
-from glamor_gym.commands.tables import result_table, terminal
+from glamor_gym.commands.tables import result_table
 from glamor_gym.envs.rendering import RenderingError
 from glamor_gym.evaluation import RunConfig, RunFolder
 from glamor_gym.experiments import RunSpec, get_algorithm
@@ -70,8 +71,9 @@ def train(options: Train, command: str) -> int:
             return _stopped(run, error)
     result = folder.evaluation()
     assert result is not None  # every run ends with an evaluation
+    report = write_report(folder)
     terminal().print(result_table(result, name="this run"))
-    print(f"report: {write_report(folder)}")
+    print(f"report: {report}")
     return 0
 
 

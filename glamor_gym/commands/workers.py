@@ -14,10 +14,10 @@ from typing import Any
 import torch
 
 from glamor_gym.agents.interruption import ended_by_sigterm
+from glamor_gym.commands.console import terminal
 from glamor_gym.commands.device import checked_device
 from glamor_gym.commands.options import Workers
 from glamor_gym.commands.screen import Screen
-from glamor_gym.commands.tables import terminal
 from glamor_gym.experiments.engines import Engine, LocalEngine
 from glamor_gym.experiments.status import read_status
 from glamor_gym.experiments.worker import Job

@@ -125,16 +125,16 @@ class EvaluationCallback(BaseCallback):
         self.results[step] = result
         record_result(self.logger, result)
         self.logger.dump(step)
-        if self.verbose:
+        if self._run_folder is not None:
+            self._run_folder.save_evaluation(result)
+            self._run_folder.save_agent(self.model)
+        if self.verbose:  # last, because printing fails if standard output has been closed
             low, high = result.confidence_interval
             print(
                 f"step {step:,}: {result.success_rate:.2f} of the goals reached "
                 f"({low:.2f} to {high:.2f})",
                 flush=True,
             )
-        if self._run_folder is not None:
-            self._run_folder.save_evaluation(result)
-            self._run_folder.save_agent(self.model)
         return result
 
     def _on_training_start(self) -> None:

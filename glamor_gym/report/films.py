@@ -10,8 +10,10 @@ import contextlib
 import itertools
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -146,7 +148,7 @@ def _encode(
     try:
         import imageio_ffmpeg
 
-        imageio_ffmpeg.get_ffmpeg_exe()  # some builds of the package come without FFmpeg
+        program = imageio_ffmpeg.get_ffmpeg_exe()  # some builds of the package come without FFmpeg
     except (ImportError, RuntimeError) as error:
         raise OSError(f"a film needs imageio-ffmpeg with its FFmpeg program: {error}") from error
 
@@ -154,23 +156,46 @@ def _encode(
     first = next(remaining, None)
     if first is None:
         raise ValueError("frames must hold at least one frame, got none")
-    encoder = imageio_ffmpeg.write_frames(
-        file,
-        first.shape[1::-1],
-        fps=fps,
-        codec=encoding.codec,
-        pix_fmt_in="gray" if first.ndim == 2 else "rgb24",
-        pix_fmt_out=encoding.pixels,
-        macro_block_size=2,
-        quality=None,
-        ffmpeg_log_level="error",
-        output_params=[*encoding.options, "-threads", "1"],
-    )
-    with contextlib.closing(encoder):
-        encoder.send(None)
-        for frame in itertools.chain([first], remaining):
-            if frame.shape != first.shape:
-                raise ValueError(
-                    f"frames must all be of one size, got {first.shape} and {frame.shape}"
-                )
-            encoder.send(np.ascontiguousarray(frame))
+    height, width = first.shape[:2]
+    command = [
+        program, "-y", "-v", "error",
+        "-f", "rawvideo", "-vcodec", "rawvideo", "-s", f"{width}x{height}",
+        "-pix_fmt", "gray" if first.ndim == 2 else "rgb24",
+        "-r", str(Fraction(fps).limit_denominator()), "-i", "-", "-an",
+        "-vcodec", encoding.codec, "-pix_fmt", encoding.pixels, *encoding.options,
+        "-threads", "1", str(file),
+    ]  # fmt: skip
+    # `imageio_ffmpeg.write_frames` would not tell that FFmpeg failed.
+    with tempfile.TemporaryFile() as log:
+        encoder = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            process_group=0,  # Ctrl-C is for this process, which then ends FFmpeg
+        )
+        assert encoder.stdin is not None
+        took_all = True
+        try:
+            for frame in itertools.chain([first], remaining):
+                if frame.shape != first.shape:
+                    raise ValueError(
+                        f"frames must all be of one size, got {first.shape} and {frame.shape}"
+                    )
+                try:
+                    encoder.stdin.write(np.ascontiguousarray(frame).data)
+                    encoder.stdin.flush()
+                except OSError:  # FFmpeg has ended; its log tells why
+                    took_all = False
+                    break
+        except BaseException:
+            encoder.kill()
+            raise
+        finally:
+            with contextlib.suppress(OSError):
+                encoder.stdin.close()
+            encoder.wait()
+        if encoder.returncode or not took_all:
+            log.seek(0)
+            told = log.read().decode(errors="replace").strip() or "no message"
+            raise OSError(f"FFmpeg failed with exit code {encoder.returncode}: {told}")

@@ -68,6 +68,7 @@ def test_a_file_that_executes_code_needs_trust(capsys, tmp_path):
     [
         (["Nope"], "unknown task 'Nope'"),
         (["glamor/Nope-v0"], "neither a file nor an environment"),
+        ([".foo:bar"], "'.foo' of '.foo:bar' cannot be imported"),
         (["no_such_module:Nope-v0"], "No module named 'no_such_module'"),
         ([DICE, "--seed", "-1"], "seed must be an integer ≥ 0, got -1"),
         ([DICE, "--env", "reward=none"], "reward must be one of"),

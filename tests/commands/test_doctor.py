@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import subprocess
 import sys
+from importlib import metadata
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from glamor_gym.commands import doctor
 from glamor_gym.commands.doctor import Finding
@@ -137,3 +141,50 @@ def test_where_a_library_is_missing_nothing_that_needs_it_is_tried(monkeypatch):
     assert statuses["no-such-library"] == "fail"
     assert "memory" in statuses
     assert "OpenGL" not in statuses
+
+
+def test_a_library_that_is_broken_is_a_finding(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ale_py", None)
+    for name in ("check_opengl", "check_goals", "check_processor", "check_cuda"):
+        monkeypatch.setattr(doctor, name, lambda: Finding("ok", "other", "fine"))
+    (fault,) = (found for found in doctor.findings(1000) if found.subject == "Atari ROMs")
+    assert fault.status == "fail"
+    assert "ale_py" in fault.detail
+    assert fault.fix.startswith("reinstall ale_py")
+
+
+NEEDED = {"gymnasium", "numpy", "packaging", "rich", "tyro", "typing_extensions"}
+"""Modules without which the program itself does not start."""
+
+
+def modules_of_libraries():
+    """The modules of the libraries that the package requires, without those in NEEDED."""
+    names = {
+        canonicalize_name(requirement.name)
+        for requirement in map(Requirement, metadata.requires(doctor.DISTRIBUTION))
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    }
+    return {
+        module
+        for module, owners in metadata.packages_distributions().items()
+        if names & set(map(canonicalize_name, owners)) and module not in NEEDED
+    }
+
+
+def test_the_doctor_comes_whatever_is_missing():
+    blocked = modules_of_libraries()
+    assert {"torch", "stable_baselines3", "pandas", "matplotlib", "jinja2", "PIL"} <= blocked
+    lines = (
+        "import sys",
+        "class Blocked:",  # None in sys.modules would do, but tyro looks at what is in there
+        "    def find_spec(name, path, target=None):",
+        f"        if name in {sorted(blocked)}:",
+        "            raise ModuleNotFoundError(f'no {name}', name=name)",
+        "sys.meta_path.insert(0, Blocked)",
+        "from glamor_gym.cli import main; main(['doctor'])",
+    )
+    code = "\n".join(lines)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 1
+    assert "CUDA: a library cannot be imported: no torch → reinstall torch" in done.stdout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from rich.console import Console
 
@@ -50,3 +52,11 @@ def test_a_run_waits_until_it_is_begun_once_more(job, capsys, state):
         f"{job.name}: running, 0 steps",
         f"{job.name}: finished",
     ]
+
+
+def test_an_error_with_brackets_is_shown_as_it_is(job):
+    console = Console(force_terminal=True, width=200, file=io.StringIO())
+    with Screen([job], console) as screen:
+        write_status(job.folder, Status("failed", attempts=1, error="[/old] and [red] are words"))
+        screen.update()
+    assert "[/old] and [red] are words" in console.file.getvalue()

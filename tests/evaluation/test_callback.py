@@ -131,3 +131,18 @@ def test_the_clock_ends_a_training():
 def test_no_time_at_all_is_refused(minutes):
     with pytest.raises(ValueError, match="minutes must be"):
         StopAfter(minutes)
+
+
+def test_results_are_kept_though_standard_output_is_closed(tmp_path, monkeypatch):
+    def closed(*_, **__):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("builtins.print", closed)
+    run = RunFolder(tmp_path)
+    callback = EvaluationCallback(ROOM, 50, goals="all", record=0, run_folder=run, verbose=1)
+    agent = learner()
+    agent.set_logger(run.logger())
+    with pytest.raises(BrokenPipeError):
+        agent.learn(100, callback)
+    assert run.evaluation().per_goal == callback.results[50].per_goal
+    assert run.library_agent_file.is_file()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import sys
 
 import cv2
@@ -154,3 +155,30 @@ def test_a_film_in_a_file_needs_an_encoder(tmp_path, monkeypatch, take_away):
     with pytest.raises(OSError, match="needs imageio-ffmpeg"):
         write_film(colours_changing(1), tmp_path / "film.mp4", fps=5)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in is a shell script")
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ("echo half > $last; cat > /dev/null; echo no space >&2; exit 3", 3),
+        ("echo no space >&2", 0),
+    ],
+    ids=["at the end", "before it has read all"],
+)
+def test_an_encoder_that_fails_leaves_what_was_there(tmp_path, monkeypatch, script, code):
+    package = pytest.importorskip("imageio_ffmpeg", reason="no encoder of videos")
+    program = tmp_path / "ffmpeg"
+    program.write_text(f"#!/bin/sh\nfor last; do :; done\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(package, "get_ffmpeg_exe", lambda: str(program))
+    path = tmp_path / "films" / "film.mp4"
+    path.parent.mkdir()
+    path.write_bytes(b"precious")
+    with pytest.raises(OSError, match=f"FFmpeg failed with exit code {code}: no space") as failed:
+        write_film([*colours_changing(5)] * 50, path, fps=5)  # more than a pipe holds
+    # That would mean that standard output was closed.
+    assert not isinstance(failed.value, BrokenPipeError)
+    assert path.read_bytes() == b"precious"
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert not film(square_moving(4)).is_video

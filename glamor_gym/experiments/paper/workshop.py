@@ -151,12 +151,23 @@ class Workshop:
         return rows
 
     def evaluated(self, name: str, measure: Callable[[], EvaluationResult]) -> EvaluationResult:
-        """Return an evaluation; make it if it does not exist. See :meth:`measured`."""
+        """Return an evaluation; make it if it, or the file of its pictures, does not exist.
+
+        Args:
+            name: unique name of the evaluation.
+            measure: makes the evaluation; called if there is none of that name.
+
+        Raises:
+            DamagedMeasurementError: the file of an earlier evaluation cannot be read.
+        """
         file = self.path / "measurements" / f"{name}.json"
-        if not file.is_file():
+        if not (file.is_file() and file.with_suffix(".npz").is_file()):
             print(f"evaluating {name}", flush=True)
             save_result(measure(), file)
-        return load_result(file)
+        try:
+            return load_result(file)
+        except ValueError as error:
+            raise DamagedMeasurementError(f"{file} is damaged: {error}; remove it") from error
 
 
 def _is_done(folder: RunFolder, looks: Sequence[int]) -> bool:

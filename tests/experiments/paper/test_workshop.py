@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from glamor_gym.agents import GlamorAgent, TrainingInterrupted
-from glamor_gym.evaluation import RunFolder
+from glamor_gym.evaluation import RandomAgent, RunFolder, evaluate
 from glamor_gym.evaluation import callback as callback_module
 from glamor_gym.experiments import RunSpec
 from glamor_gym.experiments.paper import workshop as workshop_module
@@ -192,3 +192,33 @@ def test_a_damaged_measurement_is_named(tmp_path, content):
     file.write_text(content)
     with pytest.raises(DamagedMeasurementError, match=r"one\.csv is damaged"):
         workshop.measured("one", lambda: 1 / 0)
+
+
+@pytest.fixture(scope="module")
+def result():
+    return evaluate(RandomAgent(4), "GridWorld", baselines=False, record=0)
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1"])
+def test_a_damaged_evaluation_is_named(shop, tmp_path, result, content):
+    shop.evaluated("one", lambda: result)
+    (tmp_path / "measurements" / "one.json").write_text(content)
+    with pytest.raises(DamagedMeasurementError, match=r"one\.json is damaged: .*; remove it"):
+        shop.evaluated("one", lambda: 1 / 0)
+
+
+@pytest.mark.parametrize("lost", ["one.json", "one.npz"])
+def test_an_evaluation_of_which_a_file_is_missing_is_made_again(shop, tmp_path, result, lost):
+    made = []
+
+    def measure():
+        made.append(1)
+        return result
+
+    for _ in range(2):
+        assert shop.evaluated("one", measure).per_goal == result.per_goal
+    assert len(made) == 1
+    (tmp_path / "measurements" / lost).unlink()
+    shop.evaluated("one", measure)
+    assert len(made) == 2
+    assert (tmp_path / "measurements" / lost).is_file()
