@@ -68,7 +68,8 @@ def ablate(options: Ablate, command: str) -> int:
     interrupted = crew.carry_out(training)
     if not interrupted:
         interrupted = crew.carry_out([job for job in jobs if job.spec.trained_in])
-    print(f"report: {write_ablation_report(folder)}")
+    with checking_input():
+        print(f"report: {write_ablation_report(folder)}")
     terminal().print(_table(folder, record))
     return exit_code(jobs, interrupted)
 

@@ -57,12 +57,16 @@ def save_result(result: EvaluationResult, path: str | os.PathLike[str]) -> None:
         file.write(json.dumps(_nan_as_null(figures), indent=2, allow_nan=False).encode())
 
 
-def load_result(path: str | os.PathLike[str]) -> EvaluationResult:
+def load_result(path: str | os.PathLike[str], *, frames: bool = True) -> EvaluationResult:
     """Read a result that :func:`save_result` wrote.
 
+    Args:
+        path: the JSON file.
+        frames: whether to read the frames, which may take many megabytes.
+
     Returns:
-        The result; its ``frames`` are empty if the ``.npz`` is missing or belongs to another
-        result.
+        The result; its ``frames`` are empty if they are not to be read, or the ``.npz`` is
+        missing or belongs to another result.
 
     Raises:
         OSError: a file cannot be read.
@@ -72,14 +76,14 @@ def load_result(path: str | os.PathLike[str]) -> EvaluationResult:
     try:
         figures = read_json(path)
         rows, digest = figures.pop("frames"), figures.pop("frames_sha256", None)
-        frames = _episodes(path.with_suffix(".npz"), rows, digest)
+        episodes = _episodes(path.with_suffix(".npz"), rows, digest) if frames else []
         result = EvaluationResult(
             per_goal=_by_goal(figures.pop("per_goal")),
             distances=_by_goal(figures.pop("distances", {})),
             per_label=figures.pop("per_label"),
             goals=figures.pop("goals", None),
             env_kwargs=figures.pop("env_kwargs", None),
-            frames=frames,
+            frames=episodes,
             **{name: _as_read(value) for name, value in figures.items()},
         )
         _check_kinds(result)

@@ -231,21 +231,29 @@ class RunFolder:
         """Save `result` as the last evaluation."""
         save_result(result, self.evaluation_file)
 
-    def evaluation(self) -> EvaluationResult | None:
+    def evaluation(self, *, frames: bool = True) -> EvaluationResult | None:
         """Return the last evaluation; None if there is none yet.
 
+        Args:
+            frames: whether to read its frames, see :func:`~glamor_gym.evaluation.load_result`.
+
         Raises:
             ValueError: its file is damaged.
         """
-        return load_result(self.evaluation_file) if self.evaluation_file.is_file() else None
+        file = self.evaluation_file
+        return load_result(file, frames=frames) if file.is_file() else None
 
-    def held_out(self) -> EvaluationResult | None:
+    def held_out(self, *, frames: bool = True) -> EvaluationResult | None:
         """Return the evaluation on the held-out goals; None if there is none.
 
+        Args:
+            frames: whether to read its frames, see :func:`~glamor_gym.evaluation.load_result`.
+
         Raises:
             ValueError: its file is damaged.
         """
-        return load_result(self.held_out_file) if self.held_out_file.is_file() else None
+        file = self.held_out_file
+        return load_result(file, frames=frames) if file.is_file() else None
 
     def forget_held_out(self) -> None:
         """Remove the evaluation on the held-out goals, if any, as further training outdates it.

@@ -23,7 +23,7 @@ from glamor_gym.experiments.ablation_results import (
     task_difference,
     variant_scores,
 )
-from glamor_gym.experiments.results import counted, run_pages
+from glamor_gym.experiments.results import DECIDING, counted, run_pages
 from glamor_gym.files import write_atomically
 from glamor_gym.report.rendering import listed, render
 from glamor_gym.report.style import AGENT, CHANCE, SECOND, Plot, canvas, plot, styled
@@ -39,13 +39,12 @@ def write_ablation_report(folder: AblationFolder) -> Path:
         Path of the report.
 
     Raises:
-        ValueError: there is no ablation, or a file is damaged.
+        ValueError: there is no ablation, a file is damaged, or runs of a task were judged on
+            different goals.
         OSError: a file cannot be written.
     """
     record = folder.record()
     table = ablation_table(folder, record)
-    with write_atomically(folder.results_file) as stream:
-        stream.write(table.to_csv(index=False).encode())
     page = render_ablation(
         record,
         table,
@@ -53,6 +52,8 @@ def write_ablation_report(folder: AblationFolder) -> Path:
         other_goals=variant_scores(folder, table, "held-out"),
         pages=run_pages(folder.run_folders(), folder.path),
     )
+    with write_atomically(folder.results_file) as stream:
+        stream.write(table.to_csv(index=False).encode())
     with write_atomically(folder.report_file) as stream:
         stream.write(page.encode())
     return folder.report_file
@@ -93,6 +94,7 @@ def render_ablation(
         setup=record.setup,
         n_changes=len(record.variants) - 1,
         seeds=sorted(int(seed) for seed in table["seed"].unique()),
+        deciding=DECIDING,
         finished=len(finished),
         runs=len(table),
         failures=_records(table[table["state"] == "failed"]),

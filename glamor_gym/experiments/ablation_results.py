@@ -5,7 +5,8 @@ In: the folder of an ablation. Out: its table, and differences in the share of g
 have finished.
 
 - On one task: Newcombe's interval for the difference of two proportions, over all episodes of all
-  seeds. It treats episodes as independent, so it describes these agents, not other seeds.
+  seeds. It treats episodes as independent, so it describes these agents, not other seeds; a
+  verdict also needs Welch's interval over seeds.
 - Over several tasks: the mean of the tasks' differences, with a bootstrap that resamples seeds and
   goals within each task (Owen's "pigeonhole bootstrap", 2007, as the two are crossed) and keeps the
   tasks fixed.
@@ -24,7 +25,14 @@ from numpy.typing import NDArray
 from glamor_gym.evaluation import newcombe_interval
 from glamor_gym.experiments.ablation import AblationFolder, AblationRecord, AblationRun
 from glamor_gym.experiments.benchmark import run_name
-from glamor_gym.experiments.results import BOOTSTRAP_REPETITIONS, results_table
+from glamor_gym.experiments.results import (
+    BOOTSTRAP_REPETITIONS,
+    Verdict,
+    check_same_goals,
+    rates_verdict,
+    results_table,
+    verdict_of,
+)
 
 ABLATION_COLUMNS = (
     "variant",
@@ -109,14 +117,18 @@ def variant_scores(
         folder: folder of the ablation.
         table: return value of :func:`ablation_table`.
         goals: ``"eval"`` or ``"held-out"``.
+
+    Raises:
+        ValueError: runs of a task were judged on different goals.
     """
     evaluations = {run.path.name: run for run in folder.run_folders()}
     finished = table[(table["state"] == "finished") & (table["goals"] == goals)]
+    check_same_goals(finished)
     scores: dict[str, dict[str, Scores]] = {}
     for (variant, task), rows in finished.groupby(["variant", "task"], sort=False):
         rates = {}
         for row in rows.sort_values("seed").itertuples():
-            result = evaluations[str(row.folder)].evaluation()
+            result = evaluations[str(row.folder)].evaluation(frames=False)
             assert result is not None  # every finished run has an evaluation
             rates[row.seed] = result.per_goal
             tries = result.episodes // len(result.per_goal)  # the same in all of them
@@ -135,6 +147,9 @@ class Difference:
         high: upper end of its 95 % interval.
         tasks: number of tasks that it is based on.
         seeds: smallest number of seeds per task that it is based on.
+        verdict: ``"better"`` or ``"worse"`` if that is decided, else empty; always empty with fewer
+            than :data:`~glamor_gym.experiments.results.DECIDING` seeds, since agents with the same
+            settings may differ as much.
     """
 
     value: float
@@ -142,26 +157,23 @@ class Difference:
     high: float
     tasks: int
     seeds: int
-
-    @property
-    def verdict(self) -> str:
-        """``"better"`` or ``"worse"`` if the interval excludes 0, else empty.
-
-        Empty for a single seed: two agents with the same settings may differ as much.
-        """
-        if self.seeds < 2:
-            return ""
-        return "better" if self.low > 0 else "worse" if self.high < 0 else ""
+    verdict: Verdict
 
 
 def task_difference(variant: Scores | None, base: Scores | None) -> Difference | None:
-    """Return the difference on one task; None if no seed is finished by both."""
+    """Return the difference on one task; None if no seed is finished by both.
+
+    Its verdict is that of :func:`~glamor_gym.experiments.results.rates_verdict`: the interval does
+    not know how agents of other seeds differ.
+    """
     pair = _paired(variant, base)
     if pair is None:
         return None
     ours, theirs = pair
-    low, high = newcombe_interval(ours.counts(), theirs.counts())
-    return Difference(ours.rate - theirs.rate, low, high, tasks=1, seeds=len(ours.rates))
+    counts = ours.counts(), theirs.counts()
+    low, high = newcombe_interval(*counts)
+    verdict = rates_verdict(ours.rates.mean(axis=1), theirs.rates.mean(axis=1), *counts)
+    return Difference(ours.rate - theirs.rate, low, high, 1, len(ours.rates), verdict)
 
 
 def panel_difference(
@@ -169,7 +181,7 @@ def panel_difference(
 ) -> Difference | None:
     """Return the mean difference over the tasks on which both have finished a seed, if any.
 
-    For a single such task it is that of :func:`task_difference`, including the interval.
+    For a single such task it is that of :func:`task_difference`, including interval and verdict.
     """
     pairs = _pairs(variant, base, tasks)
     if not pairs:
@@ -179,7 +191,8 @@ def panel_difference(
     tables = [ours.rates.to_numpy() - theirs.rates.to_numpy() for ours, theirs in pairs]
     value = float(np.mean([table.mean() for table in tables]))
     low, high = bootstrap_interval(tables)
-    return Difference(value, low, high, len(tables), seeds=min(len(table) for table in tables))
+    seeds = min(len(table) for table in tables)
+    return Difference(value, low, high, len(tables), seeds, verdict_of(low, high, seeds))
 
 
 def paired_rates(

@@ -8,6 +8,7 @@ paper's authors released), which holds even for an agent that reproduces every p
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
@@ -25,11 +26,13 @@ from glamor_gym.goals import load_goal_set
 from glamor_gym.tasks import Task, get_task
 from glamor_gym.wrappers import label_tolerance, make_pipeline
 
-HASH_SEED = 20201204
-"""Seed of the multipliers of :func:`hash_frames`; arbitrary, but fixed."""
 
-_CHUNK = 256
-"""Frames hashed at a time: a few megabytes of 64-bit pixels."""
+class Rate(NamedTuple):
+    """A proportion of cases that depend on each other, which gives no interval."""
+
+    rate: float
+    of: int
+    """Number of cases."""
 
 
 class Share(NamedTuple):
@@ -88,8 +91,8 @@ class Aliasing:
     full_length: int
     frames: int
     pictures: int
-    aliased: Share
-    ambiguous: Share
+    aliased: Rate
+    ambiguous: Rate
     pairs_differ: float
     random: Share
     noop: Share
@@ -141,8 +144,9 @@ def measure_aliasing(
         full_length=len(play.last_steps),
         frames=len(play.frames),
         pictures=counts.pictures,
-        aliased=_share(counts.aliased),
-        ambiguous=_share(counts.ambiguous),
+        # Moments of an episode depend on each other, and more moments alias more: no interval.
+        aliased=Rate(float(counts.aliased.mean()), len(play.frames)),
+        ambiguous=Rate(float(counts.ambiguous.mean()), len(play.frames)),
         pairs_differ=counts.pairs_differ,
         random=random,
         noop=noop,
@@ -171,26 +175,17 @@ class Counts(NamedTuple):
 
 
 def hash_frames(frames: NDArray[Any]) -> NDArray[np.uint64]:
-    """Return a 128-bit hash of each frame; equal frames have equal hashes.
-
-    Each half is the sum modulo 2⁶⁴ of all bytes, each multiplied by its own random odd 64-bit
-    number (multilinear hashing; Dietzfelbinger, 1996). Two different frames have the same hash
-    with a probability below 2⁻¹¹².
+    """Return a 128-bit hash of each frame (BLAKE2b); equal frames have equal hashes.
 
     Args:
-        frames: (n, …), of any fixed-size dtype.
+        frames: (n, …), of any fixed-size dtype, n ≥ 1.
 
     Returns:
         (n, 2) uint64.
     """
-    rows = np.ascontiguousarray(frames).reshape(len(frames), -1).view(np.uint8)
-    rng = np.random.default_rng(HASH_SEED)
-    multipliers = rng.integers(2**64, size=(rows.shape[1], 2), dtype=np.uint64) | np.uint64(1)
-    parts = [
-        rows[first : first + _CHUNK].astype(np.uint64) @ multipliers
-        for first in range(0, len(rows), _CHUNK)
-    ]
-    return np.concatenate(parts)
+    rows = np.ascontiguousarray(frames).reshape(len(frames), -1)
+    digests = [hashlib.blake2b(row.data, digest_size=16).digest() for row in rows]
+    return np.frombuffer(b"".join(digests), np.uint64).reshape(-1, 2)
 
 
 def count_aliases(

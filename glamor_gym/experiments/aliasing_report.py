@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from glamor_gym.experiments.aliasing import Aliasing, Share
+from glamor_gym.experiments.aliasing import Aliasing, Rate, Share
 from glamor_gym.files import write_atomically
 from glamor_gym.report.rendering import render
 from glamor_gym.report.style import (
@@ -71,7 +71,7 @@ def write_aliasing_report(
 
 
 def aliasing_table(rows: Sequence[Aliasing]) -> pd.DataFrame:
-    """Return one row per task: counts, and each share with its interval and number of cases."""
+    """Return one row per task: counts, and each rate with its cases and its interval, if any."""
     return pd.DataFrame([_flat(row) for row in rows])
 
 
@@ -97,14 +97,12 @@ def _flat(row: Aliasing) -> dict[str, Any]:
         "pairs_differ": row.pairs_differ,
     }
     for name in _SHARES:
-        share: Share | None = getattr(row, name)
+        share: Share | Rate | None = getattr(row, name)
         if share is not None:
-            flat |= {
-                name: share.rate,
-                f"{name}_low": share.low,
-                f"{name}_high": share.high,
-                f"{name}_of": share.of,
-            }
+            flat[name] = share.rate
+            if isinstance(share, Share):
+                flat |= {f"{name}_low": share.low, f"{name}_high": share.high}
+            flat[f"{name}_of"] = share.of
     return flat
 
 
@@ -152,17 +150,19 @@ def _draw_chance(axes: Axes, rows: Sequence[Aliasing]) -> None:
     axes.set_xlabel("goals reached")
 
 
-def _bars(axes: Axes, shares: Sequence[Share], colour: str, label: str, *, offset: float) -> None:
+def _bars(
+    axes: Axes, shares: Sequence[Share | Rate], colour: str, label: str, *, offset: float
+) -> None:
+    """Draw one bar per task; those of a :class:`Share` with their intervals."""
+    known = [share for share in shares if isinstance(share, Share)]
+    ends = [[s.rate - s.low for s in known], [s.high - s.rate for s in known]]
     axes.barh(
         [y + offset for y in range(len(shares))],
         [share.rate for share in shares],
         height=0.36,
         color=colour,
         label=label,
-        xerr=[
-            [share.rate - share.low for share in shares],
-            [share.high - share.rate for share in shares],
-        ],
+        xerr=ends if known else None,
         error_kw={"ecolor": INK, "elinewidth": 1},
     )
 

@@ -26,13 +26,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import pandas as pd
+
 from glamor_gym.evaluation import RunFolder, versions
 from glamor_gym.evaluation.provenance import source_commit
 from glamor_gym.experiments.algorithms import Algorithm, ImageGoalAlgorithm, get_algorithm
+from glamor_gym.experiments.results import check_same_goals, results_table
 from glamor_gym.experiments.run_config import check_alike, is_finished
 from glamor_gym.experiments.spec import AlgorithmSpec, RunSpec
 from glamor_gym.experiments.worker import Job
 from glamor_gym.files import write_atomically
+from glamor_gym.goals import load_goal_set
 from glamor_gym.tasks import get_task
 from glamor_gym.untrusted import read_json
 
@@ -267,13 +271,16 @@ def jobs_to_do(specs: Sequence[RunSpec], folder: ExperimentFolder, **arguments: 
 def check_benchmark(specs: Sequence[RunSpec], folder: ExperimentFolder) -> None:
     """Check that the requested runs are comparable with the existing ones.
 
+    Runs that will be evaluated (again) are compared by the goals that their task has now.
+
     Args:
         specs: specs of all requested runs; those that exist may have another budget so far, since
             they will be given the requested one.
         folder: folder of the benchmark.
 
     Raises:
-        ValueError: an existing run has other settings, another environment or another budget.
+        ValueError: an existing run has other settings, another environment or another budget, or
+            was judged on other goals than another run of its task.
     """
     kinds = {(spec.algorithm, spec.chosen_preset): spec for spec in specs}
     asked = {folder.run(spec).path for spec in specs}
@@ -285,6 +292,18 @@ def check_benchmark(specs: Sequence[RunSpec], folder: ExperimentFolder) -> None:
         kept = {name: getattr(config, name) for name in names} if run.path in asked else {}
         for spec in kinds.values():
             check_alike(dataclasses.replace(spec, **kept), run)
+    due = [
+        {
+            "task": get_task(spec.task).name,
+            "folder": run_name(spec),
+            "goals_hash": load_goal_set(spec.task).hash,
+        }
+        for spec in specs
+        if spec.goals == "eval" and not is_finished(spec, folder.run(spec))
+    ]
+    there = results_table(folder.run_folders())
+    there = there[~there["folder"].isin([row["folder"] for row in due])]
+    check_same_goals(pd.DataFrame([*there.to_dict("records"), *due], columns=there.columns))
 
 
 def distinct(name: str, values: Iterable[Any]) -> list[Any]:

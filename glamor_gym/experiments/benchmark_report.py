@@ -6,7 +6,7 @@ In: the folder of a benchmark. Out: its ``results.csv``, ``curves.csv``, ``table
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,9 @@ from glamor_gym.types import EpisodeFrames, EvaluationResult
 FILMS = 1
 """Number of goals per task for which videos of every algorithm are shown."""
 
+FramesReader = Callable[[str, str, int], Sequence[EpisodeFrames]]
+"""Task, algorithm and seed → the recorded episodes of that run."""
+
 
 def write_benchmark_report(folder: BenchmarkFolder) -> Path:
     """Write the tables and the report of a benchmark from the runs so far.
@@ -66,7 +69,12 @@ def write_benchmark_report(folder: BenchmarkFolder) -> Path:
         folder.curves_file: curves.to_csv(index=False),
         folder.table_file: benchmark_table(results, held_out),
         folder.report_file: render_benchmark(
-            record, results, curves, last_evaluations(runs), run_pages(runs, folder.path)
+            record,
+            results,
+            curves,
+            last_evaluations(runs),
+            run_pages(runs, folder.path),
+            frames_reader(runs),
         ),
     }
     for file, text in texts.items():
@@ -81,6 +89,7 @@ def render_benchmark(
     curves: pd.DataFrame,
     evaluations: Mapping[tuple[str, str, int], EvaluationResult],
     pages: Mapping[str, str],
+    frames_of: FramesReader | None = None,
 ) -> str:
     """Return the report as HTML.
 
@@ -90,7 +99,13 @@ def render_benchmark(
         curves: one row per evaluation, see :func:`~glamor_gym.experiments.results.curves_table`.
         evaluations: (task, algorithm, seed) → final evaluation of that run.
         pages: see :func:`~glamor_gym.experiments.results.run_pages`.
+        frames_of: return value of :func:`frames_reader`; None if `evaluations` have their frames.
     """
+    if frames_of is None:
+
+        def frames_of(task: str, agent: str, seed: int) -> Sequence[EpisodeFrames]:
+            return evaluations[task, agent, seed].frames
+
     tasks = [task for task in TASKS if task in set(results["task"])]
     agents = [agent for agent in ALGORITHMS if agent in set(results["agent"])]
     scores, common = complete_scores(results)
@@ -132,7 +147,7 @@ def render_benchmark(
         table=[_table_row(task, agents, finished) for task in tasks],
         methods=METHODS,
         source=SOURCE,
-        films=[row for task in tasks for row in _films(task, agents, evaluations)],
+        films=[row for task in tasks for row in _films(task, agents, evaluations, frames_of)],
         rows=results.to_dict("records"),
         pages=pages,
         title_of=title_of,
@@ -146,12 +161,42 @@ def render_benchmark(
 
 
 def last_evaluations(runs: Sequence[RunFolder]) -> dict[tuple[str, str, int], EvaluationResult]:
-    """Return the final evaluation of each run that has one, by task, algorithm and seed."""
+    """Return the final evaluation of each run that has one, by task, algorithm and seed.
+
+    Their frames are left out: those of all runs may not fit into memory; see :func:`frames_reader`.
+    """
+    found = {}
+    for key, run in _by_key(runs).items():
+        if (result := run.evaluation(frames=False)) is not None:
+            found[key] = result
+    return found
+
+
+def frames_reader(runs: Sequence[RunFolder]) -> FramesReader:
+    """Return a function that reads the recorded episodes of one run's final evaluation.
+
+    It takes task, algorithm and seed, and returns no episode if the run has none or their file is
+    damaged: without them, only videos are missing.
+    """
+    folders = _by_key(runs)
+
+    def read(task: str, agent: str, seed: int) -> Sequence[EpisodeFrames]:
+        try:
+            result = folders[task, agent, seed].evaluation()
+        except ValueError:
+            return []
+        return [] if result is None else result.frames
+
+    return read
+
+
+def _by_key(runs: Sequence[RunFolder]) -> dict[tuple[str, str, int], RunFolder]:
+    """Return the readable runs by task, algorithm and seed."""
     found = {}
     for run in runs:
-        if is_readable(run) and (result := run.evaluation()) is not None:
+        if is_readable(run):
             config = run.config()
-            found[get_task(config.task).name, config.algorithm, config.seed] = result
+            found[get_task(config.task).name, config.algorithm, config.seed] = run
     return found
 
 
@@ -271,13 +316,14 @@ def _films(
     task: str,
     agents: Sequence[str],
     evaluations: Mapping[tuple[str, str, int], EvaluationResult],
+    frames_of: FramesReader,
 ) -> list[FilmRow]:
     """Choose the goals of a task on which the algorithms' first seeds differ most."""
     episodes: dict[str, dict[int, EpisodeFrames]] = {}
     for agent in agents:
         seeds = sorted(seed for name, other, seed in evaluations if (name, other) == (task, agent))
         if seeds:
-            frames = evaluations[task, agent, seeds[0]].frames
+            frames = frames_of(task, agent, seeds[0])
             episodes[agent] = {episode.goal_index: episode for episode in frames}
     if not episodes:
         return []

@@ -200,9 +200,16 @@ class TrainedRun(Run):
         return not self._has_time and self.steps_taken < self.config.steps
 
     def complete(self) -> EvaluationResult:
-        """Train for the remaining steps, with evaluations on the way and at the end."""
+        """Train for the remaining steps, with evaluations on the way and at the end.
+
+        Afterwards the agent's environments are closed.
+        """
         with self.lock:
-            return self._complete()
+            try:
+                return self._complete()
+            finally:
+                if (env := self._agent.get_env()) is not None:
+                    env.close()
 
     def _complete(self) -> EvaluationResult:
         keep_freed_memory()

@@ -12,14 +12,15 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from rliable import library
+from scipy.stats import ttest_ind
 
-from glamor_gym.evaluation import RunConfig, RunFolder
+from glamor_gym.evaluation import RunConfig, RunFolder, newcombe_interval
 from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.experiments.status import Status, has_status, read_status
 from glamor_gym.tasks import get_task
@@ -57,7 +58,7 @@ def results_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
     ``state`` is that of :class:`~glamor_gym.experiments.status.Status`; rates are missing if a run
     has not been evaluated yet. ``steps`` and ``updates`` are taken from the last row of the log; if
     the agent is that of another run, they and ``train_minutes`` are that run's. A run with damaged
-    files counts as failed.
+    files counts as failed; pictures are not read.
 
     Args:
         folders: run folders; those of runs that were not started are skipped.
@@ -86,6 +87,28 @@ def curves_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
 def is_readable(folder: RunFolder) -> bool:
     """Return whether a folder holds a run whose files can be read and that has not failed."""
     return folder.holds_a_run() and _result(folder)["state"] != "failed"
+
+
+def check_same_goals(results: pd.DataFrame) -> None:
+    """Check that all runs of a task were judged on the same goals.
+
+    Args:
+        results: one row per run, with ``task``, ``folder`` and ``goals_hash``, see
+            :func:`results_table`; runs without a hash are not compared.
+
+    Raises:
+        ValueError: a task has several goal sets; the message names the runs of each.
+    """
+    for task, rows in results.dropna(subset=["goals_hash"]).groupby("task", sort=False):
+        if rows["goals_hash"].nunique() > 1:
+            sets = "; ".join(
+                f"{', '.join(same['folder'])} on {str(goals_hash)[:12]}"
+                for goals_hash, same in rows.groupby("goals_hash", sort=False)
+            )
+            raise ValueError(
+                f"all runs of {task} must have the same goals to be compared, got {sets}; "
+                "repeat the older ones in a new folder"
+            )
 
 
 def run_pages(folders: Iterable[RunFolder], beside: Path) -> dict[str, str]:
@@ -140,7 +163,7 @@ def _row(folder: RunFolder, status: Status) -> dict[str, Any]:
     Raises:
         ValueError: a file is missing or damaged, or names an unknown agent or task.
     """
-    config, result = folder.config(), folder.evaluation()
+    config, result = folder.config(), folder.evaluation(frames=False)
     if config.finished and result is None:
         raise ValueError(f"{folder.path} holds a finished run without {folder.evaluation_file}")
     trainer = folder.trainer_of(config)
@@ -250,6 +273,59 @@ def _numpy_seeded(seed: int) -> Iterator[None]:
         yield
     finally:
         np.random.set_state(before)  # noqa: NPY002
+
+
+DECIDING = 3
+"""Smallest number of seeds at which two success rates are said to differ."""
+
+Verdict = Literal["better", "worse", ""]
+
+
+def verdict_of(low: float, high: float, seeds: int) -> Verdict:
+    """Return what the interval of a difference over seeds says.
+
+    Args:
+        low: lower end of the interval.
+        high: upper end of the interval.
+        seeds: number of seeds that it is based on.
+
+    Returns:
+        ``"better"`` or ``"worse"`` if the interval excludes 0; empty if it does not, or if there
+        are fewer than :data:`DECIDING` seeds.
+    """
+    if seeds < DECIDING:
+        return ""
+    return "better" if low > 0 else "worse" if high < 0 else ""
+
+
+def rates_verdict(
+    ours: pd.Series[float],
+    theirs: pd.Series[float],
+    counted: tuple[int, int],
+    compared: tuple[int, int],
+) -> Verdict:
+    """Return whether one agent's success rate is better than another's, over episodes and seeds.
+
+    Newcombe's interval over episodes and Welch's over seeds must both exclude 0, since few seeds
+    or few episodes can agree by chance.
+
+    Args:
+        ours: rate of each seed.
+        theirs: the same of the agent that it is compared with.
+        counted: number of successes and of episodes behind `ours`.
+        compared: the same behind `theirs`.
+
+    Returns:
+        See :func:`verdict_of`; the smaller number of seeds counts.
+    """
+    seeds = min(len(ours), len(theirs))
+    if seeds < DECIDING:
+        return ""
+    low, high = newcombe_interval(counted, compared)
+    if max(np.std(ours), np.std(theirs)) > 1e-9:  # equal rates give no interval over seeds
+        of_seeds = ttest_ind(ours, theirs, equal_var=False).confidence_interval()
+        low, high = min(low, of_seeds.low), max(high, of_seeds.high)
+    return verdict_of(low, high, seeds)
 
 
 def final_estimates(

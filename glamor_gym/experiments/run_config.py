@@ -61,7 +61,7 @@ def config_of(spec: RunSpec, folder: RunFolder) -> RunConfig:
         ("n_envs", spec.n_envs, config.n_envs),
         ("goals", spec.goals, config.goals),
         ("trained_in", spec.trained_in, config.trained_in),
-        ("planner", dict(spec.planner), config.planner),
+        ("planner", _as_kept(spec.planner), config.planner),
         *_beside(spec.env_kwargs, config.env_kwargs),
         *_beside(overrides, config.settings),
         *_beside(policy_kwargs, config.policy_kwargs, "policy_kwargs."),
@@ -167,14 +167,19 @@ def _check_same(folder: RunFolder, asked: Iterable[tuple[str, Any, Any]]) -> Non
 def _beside(
     wanted: Mapping[str, Any], there: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[tuple[str, Any, Any]]:
-    """Yield (name, requested value, existing value) for each name in `wanted`."""
-    for name, value in wanted.items():
+    """Yield (name, requested value as kept, existing value) for each name in `wanted`."""
+    for name, value in _as_kept(wanted).items():
         yield prefix + name, value, there.get(name)
 
 
 def _all_beside(
     wanted: Mapping[str, Any], there: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the same for each name in either mapping, with `wanted` converted as by JSON."""
-    as_kept = json.loads(json.dumps(dict(wanted)))
-    return _beside({**dict.fromkeys(there), **as_kept}, there, prefix)
+    """Yield the same for each name in either mapping."""
+    return _beside({**dict.fromkeys(there), **wanted}, there, prefix)
+
+
+def _as_kept(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values as a configuration file keeps them: JSON has no tuples."""
+    kept: dict[str, Any] = json.loads(json.dumps(dict(values)))
+    return kept

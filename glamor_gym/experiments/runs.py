@@ -9,11 +9,14 @@ algorithm.
 from __future__ import annotations
 
 import dataclasses
+import gc
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any, cast
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv
 
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.evaluation import (
@@ -59,15 +62,18 @@ def train_run(
             is finished if the signal came after the last step.
         FloatingPointError: a loss or a weight became NaN; the last checkpoint before that is kept.
     """
-    return prepare_run(
-        spec,
-        folder,
-        command=command,
-        callbacks=callbacks,
-        device=device,
-        verbose=verbose,
-        progress_bar=progress_bar,
-    ).complete()
+    try:
+        return prepare_run(
+            spec,
+            folder,
+            command=command,
+            callbacks=callbacks,
+            device=device,
+            verbose=verbose,
+            progress_bar=progress_bar,
+        ).complete()
+    finally:
+        gc.collect()  # a run is part of cycles, which would keep its agent and replay in memory
 
 
 def prepare_run(
@@ -131,57 +137,61 @@ def prepare_run(
             f"{folder.path} holds a finished run of {before.steps} steps, and runs of "
             f"{algorithm.name} cannot resume; choose another folder for a new run"
         )
-    agent = _agent(algorithm, config, folder, device)
-    if agent.num_timesteps >= config.steps + config.n_envs:  # all environments step at once
-        raise ValueError(
-            f"steps must be at least the {agent.num_timesteps} that the run in {folder.path} has "
-            f"already taken, got {config.steps}"
+    with ExitStack() as opened:
+        env = make_collector(
+            config.task,
+            config.n_envs,
+            kind=cast(CollectorKind, config.collect),
+            **{**config.env_kwargs, **algorithm.env_kwargs},
         )
-    evaluation = EvaluationCallback(
-        config.task,
-        config.eval_every,
-        final_episodes_per_goal=config.episodes_per_goal,
-        seed=config.seed,
-        goals=config.goals,
-        env_kwargs=config.env_kwargs,
-        record=PICTURES,
-        run_folder=folder,
-        verbose=verbose,
-    )
-    # The final evaluation is logged after the last checkpoint. A finished run that is extended
-    # keeps that row of its log, also if it is killed before it has another checkpoint; a run that
-    # was interrupted during the evaluation logs it again.
-    is_extended = was_finished and agent.num_timesteps < config.steps
-    extended_from = agent.num_timesteps if is_extended else config.extended_from
-    config = dataclasses.replace(
-        config,
-        extended_from=extended_from,
-        hardware=hardware_of(agent),
-        train_seconds=config.train_seconds if agent.num_timesteps else 0.0,
-    )
-    return TrainedRun(
-        config,
-        folder,
-        before,
-        algorithm,
-        agent,
-        evaluation,
-        callbacks,
-        progress_bar,
-        keep_log=extended_from == agent.num_timesteps,
-    )
+        opened.callback(env.close)  # unless the run takes it over
+        agent = _agent(algorithm, config, folder, env, device)
+        if agent.num_timesteps >= config.steps + config.n_envs:  # all environments step at once
+            raise ValueError(
+                f"steps must be at least the {agent.num_timesteps} that the run in {folder.path} "
+                f"has already taken, got {config.steps}"
+            )
+        evaluation = EvaluationCallback(
+            config.task,
+            config.eval_every,
+            final_episodes_per_goal=config.episodes_per_goal,
+            seed=config.seed,
+            goals=config.goals,
+            env_kwargs=config.env_kwargs,
+            record=PICTURES,
+            run_folder=folder,
+            verbose=verbose,
+        )
+        # The final evaluation is logged after the last checkpoint. A finished run that is extended
+        # keeps that row of its log, also if it is killed before it has another checkpoint; a run
+        # that was interrupted during the evaluation logs it again.
+        is_extended = was_finished and agent.num_timesteps < config.steps
+        extended_from = agent.num_timesteps if is_extended else config.extended_from
+        config = dataclasses.replace(
+            config,
+            extended_from=extended_from,
+            hardware=hardware_of(agent),
+            train_seconds=config.train_seconds if agent.num_timesteps else 0.0,
+        )
+        run = TrainedRun(
+            config,
+            folder,
+            before,
+            algorithm,
+            agent,
+            evaluation,
+            callbacks,
+            progress_bar,
+            keep_log=extended_from == agent.num_timesteps,
+        )
+        opened.pop_all()
+        return run
 
 
 def _agent(
-    algorithm: Algorithm, config: RunConfig, folder: RunFolder, device: str
+    algorithm: Algorithm, config: RunConfig, folder: RunFolder, env: VecEnv, device: str
 ) -> BaseAlgorithm:
     """Return a new agent, or the one in the run's checkpoint, including its replay."""
-    env = make_collector(
-        config.task,
-        config.n_envs,
-        kind=cast(CollectorKind, config.collect),
-        **{**config.env_kwargs, **algorithm.env_kwargs},
-    )
     if isinstance(algorithm, ImageGoalAlgorithm) and folder.holds_a_checkpoint():
         return algorithm.load_checkpoint(folder.checkpoint_folder, env=env, device=device)
     arguments = config.settings | {"policy_kwargs": config.policy_kwargs}

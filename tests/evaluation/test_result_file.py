@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from players import Walker
 
-from glamor_gym.evaluation import evaluate, load_result, save_result
+from glamor_gym.evaluation import RunFolder, evaluate, load_result, save_result
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,21 @@ def test_a_result_can_be_kept_without_its_pictures(result, tmp_path):
     back = load_result(tmp_path / "evaluation.json")
     assert figures(back) == figures(result)
     assert back.frames == []
+
+
+def test_a_result_can_be_read_without_its_pictures(result, tmp_path):
+    run = RunFolder(tmp_path)
+    run.save_evaluation(result)
+    save_result(result, run.held_out_file)
+    run.evaluation_file.with_suffix(".npz").write_bytes(b"never opened")
+    for back in (
+        load_result(run.evaluation_file, frames=False),
+        run.evaluation(frames=False),
+        run.held_out(frames=False),
+    ):
+        assert figures(back) == figures(result)
+        assert back.frames == []
+    assert len(run.held_out().frames) == len(result.frames)
 
 
 def replace_pictures(path, **pictures):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import numpy as np
@@ -11,6 +12,7 @@ from small_runs import SMALL, blank_pages
 
 from glamor_gym.cli import main
 from glamor_gym.commands import ablate
+from glamor_gym.commands.console import terminal
 from glamor_gym.evaluation import RunFolder, newcombe_interval
 from glamor_gym.experiments.ablation import AblationFolder, plan_ablation
 from glamor_gym.experiments.ablation_report import write_ablation_report
@@ -45,11 +47,43 @@ def test_on_one_task_it_is_newcombes_interval_of_all_episodes():
     difference = task_difference(variant, base)
     assert difference.value == pytest.approx(12 / 16 - 6 / 16)
     assert (difference.low, difference.high) == newcombe_interval((12, 16), (6, 16))
-    assert (difference.tasks, difference.seeds, difference.verdict) == (1, 2, "better")
-    assert task_difference(base, variant).verdict == "worse"
-    one = scores({0: [1.0] * 4}), scores({0: [0.0] * 4})
-    assert task_difference(*one).low > 0
-    assert task_difference(*one).verdict == ""  # two agents differ, whatever was changed
+    assert (difference.tasks, difference.seeds) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("variant", "base", "verdict"),
+    [
+        ([1.0, 0.9, 1.0], [0.1, 0.0, 0.1], "better"),
+        ([1.0, 1.0, 1.0], [0.1, 0.1, 0.1], "better"),  # without any spread over seeds
+        ([1.0, 1.0], [0.0, 0.0], ""),  # agents with the same settings may differ as much
+        ([1.0, 0.2, 1.0], [0.0, 0.8, 0.2], ""),  # enough episodes: but seeds disagree
+    ],
+)
+def test_better_is_what_episodes_and_seeds_agree_on(variant, base, verdict):
+    ours, theirs = (
+        scores({seed: [rate] * 4 for seed, rate in enumerate(rates)}, tries=10)
+        for rates in (variant, base)
+    )
+    difference = task_difference(ours, theirs)
+    assert difference.low > 0  # by episodes alone, every one of them is
+    assert difference.verdict == verdict
+    opposite = {"better": "worse", "": ""}[verdict]
+    assert task_difference(theirs, ours).verdict == opposite
+    panel = panel_difference({"Pong": ours}, {"Pong": theirs}, ["Pong", "Qbert"])
+    assert panel == difference
+
+
+def test_over_tasks_too_few_seeds_decide_nothing():
+    def both(seeds):
+        variant, base = (
+            {task: scores({seed: [rate] * 4 for seed in range(seeds)}) for task in ("a", "b")}
+            for rate in (1.0, 0.0)
+        )
+        return panel_difference(variant, base, ["a", "b"])
+
+    assert both(2).low > 0
+    assert both(2).verdict == ""
+    assert both(3).verdict == "better"
 
 
 def test_only_seeds_that_both_have_finished_are_compared():
@@ -193,6 +227,16 @@ def test_rates_are_those_of_the_evaluations(folder):
     assert found.counts() == (round(60 * result.success_rate), 60)
 
 
+def test_runs_on_other_goals_are_not_compared(folder):
+    table = ablation_table(folder, folder.record())
+    of_base = table["folder"] == "Dice-base-0"
+    table["goals_hash"] = table["goals_hash"].mask(of_base, "0123456789abcdef")
+    with pytest.raises(ValueError, match=r"runs of Dice .* Dice-base-0 on 0123456789ab; Dice-pl"):
+        variant_scores(folder, table)
+    table["goals_hash"] = table["goals_hash"].mask(of_base)
+    assert set(variant_scores(folder, table)["base"]) == {"GridWorld", "Dice"}
+
+
 def test_the_page_tells_all_of_it(folder, page):
     words = re.sub(r"\s+", " ", re.sub(r"<style>.*</style>|<[^>]*>", " ", page, flags=re.DOTALL))
     found = variant_scores(folder, ablation_table(folder, folder.record()))
@@ -201,6 +245,7 @@ def test_the_page_tells_all_of_it(folder, page):
     low, high = newcombe_interval(other.counts(), base.counts())
     for told in (
         "compact, and 3 changes to it",
+        "with fewer than 3 of them, none is called better or worse",
         "1 task, 120 environment steps each, seed 0; 4 of 8 runs finished",
         "learning_rate=1e+38: GridWorld, seed 0 FloatingPointError: inverse_loss is nan",
         "Tasks held out",
@@ -313,3 +358,17 @@ def test_what_cannot_be_is_refused_before_anything_is_written(capsys, tmp_path, 
     assert (code, printed) == (2, "")
     assert told in err
     assert not out.exists()
+
+
+def test_changes_with_brackets_are_shown_as_they_are(capsys, monkeypatch):
+    record, _ = plan_ablation(None, changes=[{"gamma": 0.5}], settings=SMALL, tasks=["GridWorld"])
+    compared = {
+        name: {"GridWorld": scores({0: [0.0, 0.0], 1: [0.5, 0.0]})}
+        for name in ("base", "name=[/old]", "name=[red]")
+    }
+    record = dataclasses.replace(record, variants={name: {} for name in (*compared, "name=[/new]")})
+    monkeypatch.setattr(ablate, "ablation_table", lambda *_: None)
+    monkeypatch.setattr(ablate, "variant_scores", lambda *_: compared)
+    terminal().print(ablate._table(AblationFolder("unused"), record))
+    told = capsys.readouterr().out
+    assert all(f"name=[{word}] " in told for word in ("/old", "red", "/new"))

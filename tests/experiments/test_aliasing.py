@@ -90,6 +90,9 @@ def test_a_game_without_a_ball_in_sight_hides_where_it_is():
     row = aliasing_table([found]).iloc[0]
     assert row["aliased"] == pytest.approx(found.aliased.rate)
     assert row["aliased_of"] == found.frames
+    # Its moments depend on each other, unlike the episodes of the random agent.
+    assert "aliased_low" not in row
+    assert row["random_low"] < row["random"]
 
 
 def test_the_same_seed_counts_the_same():

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import re
+import shutil
 
 import pandas as pd
 import pytest
@@ -247,6 +249,25 @@ def test_another_preset_may_differ_from_what_is_there(tmp_path):
     jobs = jobs_to_do(specs, folder, command="")
     check_benchmark(specs, folder)
     assert len(jobs) == 4  # the one that is there is evaluated twice a goal now
+
+
+def test_runs_on_goals_that_have_changed_are_not_added_to(tmp_path):
+    folder = BenchmarkFolder(tmp_path)
+    jobs = jobs_to_do([player_spec(seed=seed) for seed in (0, 1)], folder, command="")
+    for job in jobs:
+        carry_out(job)
+    check_benchmark([player_spec(seed=2)], folder)
+    file = RunFolder(jobs[0].folder).evaluation_file
+    old = json.loads(file.read_text()) | {"goals_hash": "0123456789abcdef"}
+    file.write_text(json.dumps(old))
+    told = "runs of GridWorld must .* GridWorld-random-0 on 0123456789ab; GridWorld-random-1"
+    with pytest.raises(ValueError, match=told):
+        check_benchmark([player_spec(seed=1)], folder)
+    shutil.rmtree(jobs[1].folder)
+    check_benchmark([player_spec()], folder)  # nothing is added
+    with pytest.raises(ValueError, match=told):
+        check_benchmark([player_spec(), player_spec(seed=1)], folder)
+    check_benchmark([player_spec(episodes_per_goal=2)], folder)  # it is evaluated again
 
 
 def test_a_run_that_fails_is_reported_and_stops_no_other(capsys, tmp_path, in_process):

@@ -8,7 +8,7 @@ import pytest
 from rliable import metrics
 from small_runs import player_spec, small_spec
 
-from glamor_gym.evaluation import RunFolder, wilson_interval
+from glamor_gym.evaluation import RunFolder, result_file, wilson_interval
 from glamor_gym.experiments.benchmark import BenchmarkFolder
 from glamor_gym.experiments.benchmark_report import write_benchmark_report
 from glamor_gym.experiments.results import (
@@ -246,6 +246,27 @@ def test_a_run_without_one_of_its_files_has_failed(tmp_path, file, text, told):
     assert told in table.loc[1, "error"]
     page = write_benchmark_report(benchmark).read_text()
     assert '<th scope="row">b</th>' in page
+
+
+def test_pictures_are_read_only_of_the_runs_whose_films_are_shown(tmp_path, monkeypatch):
+    benchmark = BenchmarkFolder(tmp_path)
+    benchmark.add_command("typed")
+    for spec in (player_spec(), player_spec(seed=1)):
+        train_run(spec, benchmark.run(spec), command="")
+    opened = []
+    original = result_file.open_npz
+    monkeypatch.setattr(
+        result_file,
+        "open_npz",
+        lambda path, **limits: opened.append(path.parent.name) or original(path, **limits),
+    )
+    page = write_benchmark_report(benchmark).read_text()
+    assert opened == ["GridWorld-random-0"]
+    assert "GridWorld, goal" in page
+    pictures = benchmark.run(player_spec()).evaluation_file.with_suffix(".npz")
+    pictures.write_bytes(b"damaged")
+    assert "GridWorld, goal" not in write_benchmark_report(benchmark).read_text()
+    assert results_table(benchmark.run_folders())["state"].tolist() == ["finished", "finished"]
 
 
 def test_a_row_an_evaluation_at_the_step_that_was_planned(folders):

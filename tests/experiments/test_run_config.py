@@ -35,6 +35,18 @@ def test_the_same_again_is_the_run_that_is_there(folder):
     assert config_of(small_spec(), folder) == folder.config()
 
 
+def test_a_tuple_is_what_the_file_keeps_it_as(tmp_path):
+    folder = RunFolder(tmp_path)
+    spec = player_spec(
+        env_kwargs={"frame_size": (64, 64)}, planner={"lengths": (1, 2)}, trained_in="other"
+    )
+    folder.write_config(new_config(spec))
+    assert config_of(spec, folder) == folder.config()
+    other = dataclasses.replace(spec, env_kwargs={"frame_size": (64, 65)})
+    with pytest.raises(ValueError, match=r"frame_size \[64, 64\], got \[64, 65\]"):
+        config_of(other, folder)
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 import signal
+import weakref
 
 import pytest
 from small_runs import SMALL, job_for, player_spec, small_spec
@@ -57,6 +59,62 @@ def test_a_finished_run_goes_on_to_more_steps(tmp_path):
     assert folder.metrics()["step"].max() == 300
     with pytest.raises(ValueError, match="a run of 300 steps, more than 200"):
         is_finished(small_spec(), folder)
+
+
+@pytest.fixture
+def agents(monkeypatch):
+    """Weak references to the agents that runs make, and the states of their environments."""
+    made, closed = [], []
+    agent_of, collector_of = runs._agent, runs.make_collector
+
+    def make_agent(*arguments):
+        agent = agent_of(*arguments)
+        made.append(weakref.ref(agent))
+        return agent
+
+    def make_collector(*arguments, **named):
+        env = collector_of(*arguments, **named)
+        number, close = len(closed), env.close
+        closed.append(0)
+
+        def closing():
+            closed[number] += 1
+            close()
+
+        env.close = closing
+        return env
+
+    monkeypatch.setattr(runs, "_agent", make_agent)
+    monkeypatch.setattr(runs, "make_collector", make_collector)
+    return made, closed
+
+
+@pytest.mark.parametrize("algorithm", ["glamor", "dqn-her"])
+def test_nothing_of_a_run_stays_in_memory(tmp_path, agents, algorithm):
+    made, closed = agents
+    overrides = SMALL if algorithm == "glamor" else {"learning_starts": 50}
+    spec = small_spec(algorithm=algorithm, overrides=overrides)
+    gc.disable()  # or chance may free it
+    try:
+        result = train_run(spec, RunFolder(tmp_path), command="", device="cpu")
+        freed = [agent() is None for agent in made]
+    finally:
+        gc.enable()
+    assert result.episodes == 30
+    assert freed == [True]
+    assert closed == [1]
+
+
+def test_the_environments_of_a_run_that_breaks_off_are_closed(tmp_path, finished, agents):
+    _, closed = agents
+    broken_off(small_spec(), RunFolder(tmp_path / "a"), step=80)
+    assert closed == [1]
+    with pytest.raises(ValueError, match="n_trials"):
+        prepare_run(small_spec(overrides={"n_trials": 0}), RunFolder(tmp_path / "b"), command="")
+    assert closed == [1, 1]
+    with pytest.raises(ValueError, match="steps must be at least"):
+        prepare_run(small_spec(steps=100), finished, command="", device="cpu")
+    assert closed == [1, 1, 1]
 
 
 class Killed(BaseException):

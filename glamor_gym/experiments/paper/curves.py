@@ -12,17 +12,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import ttest_ind
 
-from glamor_gym.evaluation import evaluate, newcombe_interval, wilson_interval
+from glamor_gym.evaluation import evaluate, wilson_interval
 from glamor_gym.experiments import RunSpec, get_algorithm
 from glamor_gym.experiments.paper.reproduction import Comparison, Scale, Verdict
 from glamor_gym.experiments.paper.workshop import Trained, Workshop
+from glamor_gym.experiments.results import rates_verdict
 from glamor_gym.experiments.runs import planned_by
 from glamor_gym.tasks import get_task
-
-DECIDING = 3
-"""Smallest number of seeds per variant at which a comparison is decided."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +180,7 @@ def better(
 
     Returns:
         The comparison. `agrees` is ``"undecided"`` if an interval of the difference contains 0, or
-        if there are fewer than :data:`DECIDING` seeds.
+        if there are fewer than :data:`~glamor_gym.experiments.results.DECIDING` seeds.
     """
     last = rows[rows["step"] == rows["step"].max()]
     if task != "all":
@@ -199,19 +196,11 @@ def better(
 
 
 def _verdict(above: pd.DataFrame, below: pd.DataFrame) -> Verdict:
-    """Return whether the rates of one variant are above those of another.
-
-    Both the interval over episodes and the one over seeds must decide, since few seeds or few
-    episodes can agree by chance.
-    """
+    """Return whether the rates of one variant are above those of another."""
     ours, theirs = _rates_of_seeds(above), _rates_of_seeds(below)
-    if min(len(ours), len(theirs)) < DECIDING:
-        return "undecided"
-    low, high = newcombe_interval(_counts(above), _counts(below))
-    if max(ours.std(), theirs.std()) > 1e-9:  # equal rates give no interval over seeds
-        of_seeds = ttest_ind(ours, theirs, equal_var=False).confidence_interval()
-        low, high = min(low, of_seeds.low), max(high, of_seeds.high)
-    return "yes" if low > 0 else "no" if high < 0 else "undecided"
+    found = rates_verdict(ours, theirs, _counts(above), _counts(below))
+    verdicts: dict[str, Verdict] = {"better": "yes", "worse": "no", "": "undecided"}
+    return verdicts[found]
 
 
 def _counts(rows: pd.DataFrame) -> tuple[int, int]:

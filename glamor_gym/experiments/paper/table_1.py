@@ -13,7 +13,11 @@ from glamor_gym.evaluation import versions
 from glamor_gym.evaluation.provenance import source_commit
 from glamor_gym.experiments import get_algorithm
 from glamor_gym.experiments.benchmark import BenchmarkRecord
-from glamor_gym.experiments.benchmark_report import last_evaluations, render_benchmark
+from glamor_gym.experiments.benchmark_report import (
+    frames_reader,
+    last_evaluations,
+    render_benchmark,
+)
 from glamor_gym.experiments.paper.curves import Variant, in_words, over_seeds, run_spec
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.scales import QUICK, TABLE
@@ -115,6 +119,7 @@ def page(runs: Sequence[Trained], command: str, folder: Path) -> str:
         curves_table(folders),
         last_evaluations(folders),
         run_pages(folders, folder),
+        frames_reader(folders),
     )
 
 
