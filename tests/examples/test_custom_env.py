@@ -18,12 +18,17 @@ def example():
     sys.path.remove(str(EXAMPLES))
 
 
-def test_the_script_learns_to_reach_its_goals(example, capsys):
-    success_rate = example.main()
+def test_the_script_runs_to_its_end(example, capsys):
+    success_rate = example.main(steps=600)
     printed = capsys.readouterr().out
     assert "(4, 36, 36)" in printed
     assert "scripted agent: 100% of the goals reached" in printed
-    assert success_rate >= 0.5  # at random 0.05
+    assert f"GLAMOR: {success_rate:.0%}, random: " in printed
+
+
+@pytest.mark.slow
+def test_the_script_learns_to_reach_its_goals(example):
+    assert example.main() >= 0.5  # at random 0.05
 
 
 @pytest.mark.filterwarnings("error")
