@@ -34,7 +34,7 @@ def make_batch(batch_size: int, device: str = "cpu") -> SegmentBatch:
         torch.from_numpy(rng.integers(0, 256, (batch_size, channels, 80, 104), dtype=np.uint8))
         for channels in (4, 1)
     )
-    return SegmentBatch(*(part.to(device) for part in (observation, goal, tokens, length)))
+    return SegmentBatch(*(part.to(device) for part in (observation, goal, tokens)), length)
 
 
 def plain_log_probs(

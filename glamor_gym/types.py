@@ -125,7 +125,8 @@ class SegmentBatch:
         observation: (B, *observation.shape), dtype as stored (uint8 pictures stay uint8).
         goal: (B, *achieved_goal.shape), the achieved goal k steps later.
         tokens: (B, K) int64: k actions, one STOP, then padding to the longest row of the batch.
-        length: (B,) int64, number of tokens before the padding: k + 1.
+        length: (B,) int64, number of tokens before the padding: k + 1; on the CPU, where packing
+            needs it.
     """
 
     observation: torch.Tensor

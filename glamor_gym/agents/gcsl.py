@@ -161,7 +161,8 @@ class GCSLAgent(ReactiveAgent):
 
     def update(self, batch: SegmentBatch) -> dict[str, torch.Tensor]:
         """Descend the gradient of Equation 10: the mean of −log π(a | s, g, t) over the batch."""
-        action, steps_left = batch.tokens[:, 0], batch.length - 1  # the last token is STOP
+        action = batch.tokens[:, 0]
+        steps_left = (batch.length - 1).to(action.device, non_blocking=True)  # less STOP
         self.policy.model.measure_once(batch.observation, batch.goal)
         with self.policy.autocast():
             pictures = self.policy.model.whitened(batch.observation, batch.goal)

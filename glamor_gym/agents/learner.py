@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import warnings
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -30,6 +30,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, RolloutReturn, TrainFreq
 from stable_baselines3.common.utils import FloatSchedule, check_for_correct_spaces
 from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor
 
 from glamor_gym.agents.background import Background
 from glamor_gym.agents.episodes import NO_ACTION, EpisodeRecorder
@@ -553,12 +554,12 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         numbers = range(self._n_updates + 1, due + 1)
         if self.overlap:
             batches = [self.replay_buffer.sample(batch_size, self.device) for _ in numbers]
-            self._updates.begin(lambda: list(map(self._make_update, numbers, batches)))
+            self._updates.begin(lambda: self._make_updates(numbers, batches))
             self._n_updates = due  # counted as done: finish_updates waits for them
         else:
             for number in numbers:
                 batch = self.replay_buffer.sample(batch_size, self.device)
-                self._record(self._make_update(number, batch))
+                self._record(self._make_updates([number], [batch]))
                 self._n_updates = number
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/exploration_rate", self.exploration_rate)
@@ -569,32 +570,36 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         Raises:
             FloatingPointError: a loss is NaN or infinite.
         """
-        for metrics in self._updates.take() or ():
-            self._record(metrics)
+        self._record(self._updates.take() or ())
 
-    def _make_update(self, number: int, batch: Any) -> Metrics:
-        """Make one update and return the values to log.
+    def _make_updates(self, numbers: Sequence[int], batches: Sequence[Any]) -> list[Metrics]:
+        """Make an update on each batch and return the values to log.
 
         Raises:
             FloatingPointError: a loss is NaN or infinite.
         """
         self.policy.set_training_mode(True)
-        values = self.update(batch)
-        # In one transfer: each transfer from a GPU waits for it.
-        numbers = torch.stack([value.float() for value in values.values()]).tolist()
-        metrics = dict(zip(values, numbers, strict=True))
+        made = [self.update(batch) for batch in batches]
         self.policy.set_training_mode(False)
-        for name, value in metrics.items():
-            if not math.isfinite(value):
-                raise FloatingPointError(
-                    f"{name} is {value} at update {number} (step {self.num_timesteps}): either "
-                    "observations are not finite, or the learning rate is too high"
-                )
+        # In one transfer: each transfer from a GPU waits for all work before it.
+        values = torch.stack([torch.stack([*map(Tensor.float, each.values())]) for each in made])
+        metrics = [
+            dict(zip(each, row, strict=True))
+            for each, row in zip(made, values.tolist(), strict=True)
+        ]
+        for number, each in zip(numbers, metrics, strict=True):
+            for name, value in each.items():
+                if not math.isfinite(value):
+                    raise FloatingPointError(
+                        f"{name} is {value} at update {number} (step {self.num_timesteps}): either "
+                        "observations are not finite, or the learning rate is too high"
+                    )
         return metrics
 
-    def _record(self, metrics: Metrics) -> None:
-        for name, value in metrics.items():
-            self.logger.record_mean(f"train/{name}", value)
+    def _record(self, metrics: Iterable[Metrics]) -> None:
+        for each in metrics:
+            for name, value in each.items():
+                self.logger.record_mean(f"train/{name}", value)
 
     def set_env(self, env: AnyEnv, force_reset: bool = True) -> None:
         """Train in another environment from now on.

@@ -113,14 +113,14 @@ class DurationModel(PairEncoder):
             observation: (B, …).
             goal: (B, …).
             tokens: sequences of actions, STOP last, in order of falling length.
-            length: number of tokens that count, STOP included: k + 1.
+            length: number of tokens that count, STOP included: k + 1; on the CPU.
 
         Returns:
             (2, N) for the N = Σ k actions, packed by time; (2, B) for the durations.
         """
-        duration = length - 1
-        packing = Packing.of(duration, tokens.shape[1] - 1)
+        packing = Packing.of(length - 1, tokens.shape[1] - 1, tokens.device)
         n_plans = packing.n_sequences  # the others, which come last, have k = 0
+        duration = (length - 1).to(tokens.device, non_blocking=True)
         k, actions = duration[:n_plans], tokens[:n_plans, :-1]
         previous = functional.pad(actions[:, :-1], (1, 0), value=self.n_actions)
         left = (k[:, None] - torch.arange(actions.shape[1], device=k.device)).clamp(min=0)

@@ -131,18 +131,19 @@ class Packing(NamedTuple):
         return self.batch_sizes[0] if self.batch_sizes else 0
 
     @classmethod
-    def of(cls, length: Int[Tensor, "b"], longest: int) -> Self:
+    def of(cls, length: Int[Tensor, "b"], longest: int, device: torch.device | str) -> Self:
         """Return the packing of sequences in order of falling length.
 
-        On a GPU this waits for the lengths: call it before there is other work in the queue.
-
         Args:
-            length: (B,) number of tokens of each sequence.
+            length: (B,) number of tokens of each sequence, on the CPU as in PyTorch's
+                ``pack_padded_sequence``: from a GPU, each call would wait for all work before it.
             longest: at least the largest of them.
+            device: where the sequences are.
         """
-        in_time = torch.arange(longest, device=length.device)[:, None] < length
+        in_time = torch.arange(longest)[:, None] < length
         time, sequence = in_time.nonzero(as_tuple=True)
-        return cls(in_time.sum(dim=1).tolist(), sequence, time)
+        indices = torch.stack((sequence, time)).to(device, non_blocking=True)
+        return cls(in_time.sum(dim=1).tolist(), *indices)
 
     def pack(self, tokens: Int[Tensor, "b k"]) -> Int[Tensor, "n"]:
         """Return the tokens that count, packed."""
@@ -254,9 +255,10 @@ class GlamorModel(PairEncoder):
     ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"]]:
         """Return log p of every token that counts, under (inverse dynamics, prior).
 
-        Sequences must come in order of falling length; the result is packed by time.
+        Sequences must come in order of falling length, with `length` on the CPU; the result is
+        packed by time.
         """
-        packing = Packing.of(length, tokens.shape[1])
+        packing = Packing.of(length, tokens.shape[1], tokens.device)
         inverse, prior = log_probs(self.fold(observation, goal), tokens, packing)
         return inverse, prior
 

@@ -67,7 +67,7 @@ class TrajectoryReplay(TrajectoryStore[SegmentBatch]):
 
         Args:
             batch_size: number B of tuples.
-            device: device of the tensors.
+            device: device of the tensors, except for the lengths, which stay on the CPU.
 
         Returns:
             Tuples in order of descending length, as required for packing by the model.
@@ -109,5 +109,5 @@ class TrajectoryReplay(TrajectoryStore[SegmentBatch]):
             observation=to_device(device, self._observe(first, now)),
             goal=to_device(device, np.take(self._achieved, now + k, axis=0)),
             tokens=to_device(device, tokens),
-            length=to_device(device, k + 1),
+            length=torch.from_numpy(k + 1),
         )

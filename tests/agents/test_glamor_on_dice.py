@@ -61,7 +61,7 @@ def test_the_ratio_of_the_dice_at_goal_one_is_six_to_one_whatever_the_data_polic
     with torch.no_grad():
         for a in (FAIR, LOADED):
             folded = agent.policy.model.fold(start, goal)
-            packing = Packing.of(torch.tensor([2]), 2)
+            packing = Packing.of(torch.tensor([2]), 2, "cpu")
             inverse, prior = log_probs(folded, torch.tensor([[a, STOP]]), packing)
             ratio[a] = (inverse[0] - prior[0]).exp().item()
     learned = ratio[LOADED] / ratio[FAIR]

@@ -41,7 +41,7 @@ def test_folding_changes_no_probability():
     sequences = [[0, 1, 2, STOP], [2, 2, STOP], [1, STOP], [0, STOP], [STOP]]
     length = torch.tensor([len(sequence) for sequence in sequences])
     tokens = torch.tensor([s + [STOP + 1] * (4 - len(s)) for s in sequences])
-    packed = log_probs(fold(decoders, contexts), tokens, Packing.of(length, tokens.shape[1]))
+    packed = log_probs(fold(decoders, contexts), tokens, Packing.of(length, tokens.shape[1], "cpu"))
     row = (torch.arange(4)[:, None] < length).nonzero()[:, 1]
     for model in range(2):
         for index, sequence in enumerate(sequences):
@@ -50,12 +50,12 @@ def test_folding_changes_no_probability():
 
 
 def test_sequences_are_packed_by_time():
-    packing = Packing.of(torch.tensor([3, 2, 0]), 3)
+    packing = Packing.of(torch.tensor([3, 2, 0]), 3, "cpu")
     assert packing.batch_sizes == [2, 2, 1]
     assert packing.n_sequences == 2
     tokens = torch.tensor([[10, 11, 12], [20, 21, 99], [99, 99, 99]])
     assert packing.pack(tokens).tolist() == [10, 20, 11, 21, 12]
-    assert Packing.of(torch.tensor([0]), 0).n_sequences == 0
+    assert Packing.of(torch.tensor([0]), 0, "cpu").n_sequences == 0
 
 
 def test_decoders_are_folded_in_float32_whatever_encoders_compute_in():
