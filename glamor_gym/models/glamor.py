@@ -28,7 +28,7 @@ from torch.nn import functional
 from glamor_gym.checks import as_integer
 from glamor_gym.models.encoders import MOST_UNITS
 from glamor_gym.models.pair_encoder import PairEncoder, PairOptions
-from glamor_gym.models.recurrence import lstm_packed
+from glamor_gym.models.recurrence import lstm
 
 
 class Folded(NamedTuple):
@@ -188,7 +188,7 @@ def log_probs_after(
         # index_select's gradient is several times as fast as that of square brackets.
         gate_inputs = folded.constant.index_select(1, packing.sequence)
         gate_inputs = gate_inputs + folded.table.index_select(1, packing.pack(entries))
-        hidden = lstm_packed(gate_inputs, folded.h, folded.c, folded.recurrent, packing.batch_sizes)
+        hidden = lstm(gate_inputs, folded.h, folded.c, folded.recurrent, packing.batch_sizes)
         logits = torch.baddbmm(folded.head_bias, hidden, folded.head)
         targets = packing.pack(tokens).expand(len(folded.table), -1)
         return logits.log_softmax(dim=-1).gather(-1, targets.unsqueeze(-1)).squeeze(-1)

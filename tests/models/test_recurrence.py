@@ -1,18 +1,21 @@
-"""The packed LSTM against its textbook form and against PyTorch's own."""
+"""The fast LSTMs against their textbook form and against PyTorch's own."""
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from glamor_gym.models.recurrence import lstm_packed, lstm_plain
+from glamor_gym.models.recurrence import lstm, lstm_library, lstm_packed, lstm_plain
 
 HIDDEN = 5
 
 
-def random_inputs(batch_sizes: list[int], n_models: int = 2) -> list[torch.Tensor]:
+def random_inputs(
+    batch_sizes: list[int], n_models: int = 2, device: str = "cpu"
+) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(sum(batch_sizes))
     shapes = [
         (n_models, sum(batch_sizes), 4 * HIDDEN),
@@ -21,23 +24,35 @@ def random_inputs(batch_sizes: list[int], n_models: int = 2) -> list[torch.Tenso
         (n_models, HIDDEN, 4 * HIDDEN),
     ]
     return [
-        torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
+        torch.randn(shape, generator=generator, dtype=torch.float64).to(device).requires_grad_()
         for shape in shapes
     ]
 
 
+def outputs_and_gradients(run, inputs, batch_sizes):
+    outputs = run(*inputs, batch_sizes)
+    weights = torch.linspace(-1, 1, outputs.numel(), dtype=torch.float64).view_as(outputs.cpu())
+    loss = (outputs * weights.to(outputs.device)).sum()
+    return [outputs, *torch.autograd.grad(loss, inputs)]
+
+
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.integers(1, 6), min_size=1, max_size=8))
-def test_outputs_and_all_gradients_equal_the_textbook_form(sizes):
-    batch_sizes = sorted(sizes, reverse=True)
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=8), st.integers(0, 2))
+def test_outputs_and_all_gradients_equal_the_textbook_form(sizes, n_empty):
+    batch_sizes = sorted(sizes, reverse=True) + [0] * n_empty
     inputs = random_inputs(batch_sizes)
-    results = []
-    for lstm in (lstm_packed, lstm_plain):
-        outputs = lstm(*inputs, batch_sizes)
-        weights = torch.linspace(-1, 1, outputs.numel(), dtype=torch.float64).view_as(outputs)
-        results.append([outputs, *torch.autograd.grad((outputs * weights).sum(), inputs)])
-    for packed, plain in zip(*results, strict=True):
-        torch.testing.assert_close(packed, plain)
+    expected = outputs_and_gradients(lstm_plain, inputs, batch_sizes)
+    for run in (lstm, lstm_packed, lstm_library):
+        found = outputs_and_gradients(run, inputs, batch_sizes)
+        torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_it_is_the_same():
+    batch_sizes = [6, 6, 3, 1]
+    expected = outputs_and_gradients(lstm_plain, random_inputs(batch_sizes), batch_sizes)
+    found = outputs_and_gradients(lstm, random_inputs(batch_sizes, device="cuda"), batch_sizes)
+    torch.testing.assert_close([each.cpu() for each in found], expected)
 
 
 def test_it_is_the_lstm_that_pytorch_has():
