@@ -162,7 +162,9 @@ def test_small_worlds_agree_with_the_paper_at_the_quick_scale(name, tmp_path):
     row = REPRODUCTIONS[name]
     rows = row.collect(row.quick, Workshop(tmp_path, command="", device="cpu"))
     verdicts = {comparison.statement: comparison.agrees for comparison in row.compare(rows)}
-    assert set(verdicts.values()) <= {"yes", ""}, verdicts
+    # Where one trial reaches nearly all goals already, more of them prove nothing.
+    assert "yes" in verdicts.values(), verdicts
+    assert "no" not in verdicts.values(), verdicts
 
 
 @pytest.mark.slow
