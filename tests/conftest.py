@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from pathlib import Path
 
 import pytest
 
 # Before torch is imported anywhere; workers of vector environments inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+# Kernels are interpreted where there is no GPU; Triton asks when it is imported.
+if not Path("/dev/nvidiactl").exists():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 # SB3's workers too begin with everything imported, once for all of them.
 multiprocessing.set_forkserver_preload(["__main__", "glamor_gym.vector.collector"])

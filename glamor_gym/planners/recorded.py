@@ -1,6 +1,7 @@
-"""Planning on a GPU by recorded programs: the hundreds of small kernels of a plan in one launch.
+"""Planning on a GPU by recorded programs: the thousands of small kernels of a plan in one launch.
 
-In and out as :func:`glamor_gym.planners.plan`, with the same plans from the same noise.
+In and out as :func:`glamor_gym.planners.plan`, with the same plans from the same noise. It is for
+what :mod:`~glamor_gym.planners.fused` does not take.
 
 A CUDA graph replays exactly the kernels that it recorded, on the same memory. So each program is
 recorded for a number of observations and a number of slots, both rounded up so that few programs
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Self
 
 import torch
 from jaxtyping import Int
@@ -39,25 +40,6 @@ Recorder = Callable[[Callable[[], Plan]], Callable[[], Plan]]
 plan."""
 
 _LOG = logging.getLogger(__name__)
-
-
-class Planner(Protocol):
-    """The signature shared by :func:`~glamor_gym.planners.plan` and :class:`RecordedPlanner`."""
-
-    def __call__(
-        self,
-        folded: Folded,
-        max_actions: Int[Tensor, "b"],
-        settings: PlannerSettings,
-        generator: torch.Generator,
-    ) -> Plan:
-        """Find the best of N candidate plans for each of B observations."""
-        ...
-
-
-def planner_for(device: torch.device) -> Planner:
-    """Return the planner that is fastest on a device."""
-    return RecordedPlanner(CudaGraphs(device)) if device.type == "cuda" else plan
 
 
 class RecordedPlanner:

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from glamor_gym.agents.background import Background
-from glamor_gym.planners import recorded
+from glamor_gym.planners import fastest
 from glamor_gym.types import Plan
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
@@ -221,7 +221,8 @@ def pretend(monkeypatch: Any) -> PretendedGPU:
     }.items():
         monkeypatch.setattr(torch.cuda, name, lambda *_, value=value, **__: value)
     monkeypatch.setattr(torch, "Generator", Generator)
-    monkeypatch.setattr(recorded, "CudaGraphs", Repeats)
+    monkeypatch.setattr(fastest, "CudaGraphs", Repeats)
+    monkeypatch.setattr(fastest, "find_spec", lambda _: None)  # kernels need a real device
     autocast = torch.autocast
     monkeypatch.setattr(
         torch, "autocast", lambda kind, *args, **options: autocast("cpu", *args, **options)

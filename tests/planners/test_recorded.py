@@ -15,7 +15,7 @@ from glamor_gym.models import ActionDecoder, Folded, fold
 from glamor_gym.planners import PlannerSettings, plan
 from glamor_gym.planners import recorded as module
 from glamor_gym.planners.random_shooting import roll_out, sampling_noise
-from glamor_gym.planners.recorded import CudaGraphs, RecordedPlanner, planner_for
+from glamor_gym.planners.recorded import CudaGraphs, RecordedPlanner
 from glamor_gym.types import Plan
 
 N_ACTIONS = 4
@@ -159,11 +159,6 @@ def test_where_nothing_can_be_recorded_plans_are_made_all_the_same(caplog):
 def test_a_horizon_of_zero_is_refused():
     with pytest.raises(ValueError, match="max_actions"):
         RecordedPlanner(Recorder())(folded_rows(2), torch.tensor([0, 3]), SETTINGS, noise(0))
-
-
-def test_a_cpu_has_nothing_to_record():
-    assert planner_for(torch.device("cpu")) is plan
-    assert isinstance(planner_for(torch.device("cuda")), RecordedPlanner)
 
 
 def test_a_recording_that_fails_leaves_no_trace_on_the_streams_of_its_device(monkeypatch):
