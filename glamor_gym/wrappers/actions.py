@@ -103,7 +103,7 @@ class DiscretizeActions(
         self.table: NDArray[Any] = np.select(
             [self._signs < 0, self._signs > 0],
             [space.low, space.high],
-            (space.high + space.low) / 2,
+            space.high / 2 + space.low / 2,  # halved first, so that no sum overflows
         )
         self.action_space = spaces.Discrete(len(self.table))
 

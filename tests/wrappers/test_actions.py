@@ -71,6 +71,12 @@ def test_no_action_is_rounded_out_of_the_box(dtype):
     assert all(map(env.env.action_space.contains, env.table))
 
 
+def test_the_middle_of_the_largest_box_is_finite():
+    low, high = np.finfo(np.float32).max * np.array([[0.5], [1.0]])
+    env = DiscretizeActions(Sum(low, high, np.float32))
+    assert all(map(env.env.action_space.contains, env.table))
+
+
 def test_actions_are_named_by_their_signs():
     cartesian = DiscretizeActions(Sum([0, -3], [1, 1]), "cartesian").get_action_meanings()
     assert cartesian[::4] == ["-1 -1", "0 0", "+1 +1"]
