@@ -64,7 +64,9 @@ class _WithArrays:
             return NotImplemented
         pairs = ((getattr(self, name), getattr(other, name)) for name in vars(self))
         return all(
-            np.array_equal(one, its) if isinstance(one, np.ndarray) else one == its
+            np.array_equal(one, its)
+            if isinstance(one, np.ndarray) or isinstance(its, np.ndarray)
+            else one == its
             for one, its in pairs
         )
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from glamor_gym.goals import load_goal_set
-from glamor_gym.types import Goal, Plan
+from glamor_gym.types import Goal, Plan, Trajectory
 
 
 def make_plan() -> Plan:
@@ -39,6 +39,13 @@ def test_goals_are_equal_where_their_contents_and_labels_are():
     assert make() != make(labels=None)
     assert make() != "a goal"
     assert make(index=3) in [make(), make(index=3)]
+
+
+def test_an_array_is_not_equal_to_its_absence():
+    achieved, actions = np.zeros((2, 4)), np.zeros(1, np.int64)
+    one, other = Trajectory(achieved, actions), Trajectory(achieved, actions, goal=np.zeros(4))
+    assert one != other
+    assert other != one
 
 
 def test_goals_are_found_in_the_sets_of_the_package():
