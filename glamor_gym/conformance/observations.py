@@ -112,15 +112,16 @@ def hides_its_labels(subject: GoalEnvSubject) -> None:
 
     Fix: return entity labels only in ``info``; observations show what a camera would show.
     """
-    tables = [moment.info.get("labels") for moment in subject.moments]
+    tables: list[Any] = [moment.info.get("labels") for moment in subject.moments]
     if not all(tables):
         raise NotApplicableError("the info has no labels")
     for key in subject.recordings[0][0].observation:
         values = np.array([np.ravel(moment.observation[key]) for moment in subject.moments])
         if not np.issubdtype(values.dtype, np.floating):
             continue
-        for name in tables[0] or ():
-            label = np.array([table[name] for table in tables if table], values.dtype)
+        # Only labels of every moment: an entity may be out of sight.
+        for name in sorted(set.intersection(*map(set, tables))):
+            label = np.array([table[name] for table in tables], values.dtype)
             if len(set(label.tolist())) < _FEWEST_VALUES:
                 continue
             if shown := np.flatnonzero((values == label[:, None]).all(axis=0)).tolist():

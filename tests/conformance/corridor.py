@@ -213,6 +213,14 @@ class Telltale(Corridor):
         return observation | {"observation": told}
 
 
+class OutOfSight(Corridor):
+    """Keeps every rule: a label may be missing while its entity is out of sight."""
+
+    def inform(self, stopped):
+        labels = {"x": float(self.x)} | ({"goal": float(self.goal)} if self.left > 3 else {})
+        return super().inform(stopped) | {"labels": labels}
+
+
 class GoalsOnTop(gym.Wrapper):
     """A corridor whose goals are put there by a wrapper."""
 

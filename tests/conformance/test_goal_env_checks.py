@@ -75,6 +75,10 @@ def test_the_time_limit_of_gymnasium_and_entries_that_are_no_arrays_break_no_rul
     assert (told["ends_at_its_horizon"], told["stops"]) == ("pass", "skip")
 
 
+def test_a_label_may_come_and_go():
+    assert check_goal_env(corridor.OutOfSight()).passed
+
+
 def test_a_clock_without_a_horizon_cannot_be_checked():
     results = {one.name: one for one in check_goal_env(made("UnboundedClock")).results}
     assert results["counts_its_steps"].status == "skip"
