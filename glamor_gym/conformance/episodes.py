@@ -53,27 +53,28 @@ def counts_its_steps(subject: GoalEnvSubject) -> None:
 def ends_at_its_horizon(subject: GoalEnvSubject) -> None:
     """An episode that does not end earlier is truncated, not terminated, after T steps.
 
+    Gymnasium's time limit may truncate it before.
+
     Fix: return ``truncated=True`` from the T-th step; T is the bound of ``steps_left``, the
     attribute ``horizon``, or ``max_episode_steps`` of the registration.
     """
     if subject.horizon is None:
         raise NotApplicableError("the horizon is unknown")
+    most = min(subject.horizon, subject.time_limit or subject.horizon)
+    limit = f"the horizon is {subject.horizon}"
+    if most < subject.horizon:
+        limit += f", the time limit {most}"
     for episode in subject.recordings:
         last = episode[-1]
         steps = len(episode) - 1
         if not last.over:
-            raise CheckFailedError(
-                f"an episode continues after {steps} steps; the horizon is {subject.horizon}"
-            )
-        if steps > subject.horizon:
-            raise CheckFailedError(
-                f"an episode took {steps} steps; the horizon is {subject.horizon}"
-            )
-        if last.truncated and steps < subject.horizon:
-            raise CheckFailedError(
-                f"truncated after {steps} steps; the horizon is {subject.horizon}"
-            )
-        if last.terminated and last.truncated:
+            raise CheckFailedError(f"an episode continues after {steps} steps; {limit}")
+        if steps > most:
+            raise CheckFailedError(f"an episode took {steps} steps; {limit}")
+        if last.truncated and steps < most:
+            raise CheckFailedError(f"truncated after {steps} steps; {limit}")
+        # Gymnasium's time limit truncates even an episode that is terminated at the same step.
+        if last.terminated and last.truncated and steps != subject.time_limit:
             raise CheckFailedError(f"both terminated and truncated after {steps} steps")
 
 
@@ -92,7 +93,8 @@ def stops(subject: GoalEnvSubject) -> None:
         )
     for episode in _stopped(subject):
         before, after = episode[-2:]
-        if after.truncated or not after.terminated:
+        cut_off = after.truncated and len(episode) - 1 != subject.time_limit
+        if cut_off or not after.terminated:
             raise CheckFailedError(
                 f"STOP returned terminated={after.terminated}, truncated={after.truncated}"
             )

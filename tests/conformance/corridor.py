@@ -213,6 +213,16 @@ class Telltale(Corridor):
         return observation | {"observation": told}
 
 
+class ShortWalk(Corridor):
+    """Keeps every rule: the world ends after three steps."""
+
+    def compute_terminated(self, achieved_goal, desired_goal, info):
+        return self.each(info, lambda one: one["stopped"] or one["left"] <= T - 3)
+
+    def compute_truncated(self, achieved_goal, desired_goal, info):
+        return self.each(info, lambda one: False)
+
+
 class OutOfSight(Corridor):
     """Keeps every rule: a label may be missing while its entity is out of sight."""
 

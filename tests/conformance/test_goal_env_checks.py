@@ -75,6 +75,12 @@ def test_the_time_limit_of_gymnasium_and_entries_that_are_no_arrays_break_no_rul
     assert (told["ends_at_its_horizon"], told["stops"]) == ("pass", "skip")
 
 
+@pytest.mark.parametrize("kind", ["Corridor", "ShortWalk"])
+def test_a_time_limit_may_be_shorter_than_the_horizon(kind):
+    report = check_goal_env(gym.make(f"corridor/{kind}-v0", max_episode_steps=3))
+    assert report.passed, str(report)
+
+
 def test_a_label_may_come_and_go():
     assert check_goal_env(corridor.OutOfSight()).passed
 
