@@ -104,10 +104,13 @@ def test_copies_keep_what_was_set_after_they_were_made(copied):
     env.action_space.seed(3)
     env.unwrapped.goals = env.unwrapped.goals[:2]
     env.unwrapped.reward = "labels"
+    env.unwrapped.label_lag = 1
+    env.unwrapped.horizon = 4
     other = copied(env)
     assert other.unwrapped.np_random_seed == 42
     assert len(other.unwrapped.goals) == 2
     assert other.unwrapped.reward == "labels"
+    assert (other.unwrapped.label_lag, other.unwrapped.horizon) == (1, 4)
     drawn = [[one.action_space.sample() for _ in range(9)] for one in (env, other)]
     assert drawn[0] == drawn[1]
 

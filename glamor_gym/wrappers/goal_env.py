@@ -281,13 +281,14 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         """Copy and pickle an environment made by ``gym.make`` as its spec and a snapshot.
 
         Emulators and renderers cannot be copied; instead, a new environment is made and set to the
-        state of this one. Seed, reward, goals and action space, which may have been changed since
-        this one was made, are carried over.
+        state of this one. Seed, reward, label lag, horizon, goals and action space, which may have
+        been changed since this one was made, are carried over.
         """
         if self.spec is None:
             return super().__reduce_ex__(protocol)
         snapshot = self.snapshot
-        kept = {name: getattr(self, name) for name in ("reward", "action_space", "_np_random_seed")}
+        names = ("reward", "label_lag", "horizon", "action_space", "_np_random_seed")
+        kept = {name: getattr(self, name) for name in names}
         if self.goals is not self._made_with:  # else they are made again too: they may be many
             kept["goals"] = self.goals
         return _made_again, (self.spec, snapshot, kept)
