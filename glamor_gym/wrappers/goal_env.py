@@ -42,7 +42,8 @@ class Pictures(NamedTuple):
     """A moment for display; each picture is uint8 (H, W, 3) with its own height and width.
 
     Attributes:
-        world: the world's own rendering, in colour; same as `achieved` if there is none.
+        world: the world's own rendering, in colour; same as `achieved` unless the world's
+            render mode is ``"rgb_array"``.
         goal: the goal, as the agent sees it.
         achieved: the newest frame, as the agent sees it.
     """
@@ -237,7 +238,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
     def pictures(self) -> Pictures:
         """Return pictures of the world, the goal and the newest frame, as fresh arrays."""
         achieved = self._draw(self._achieved)
-        rendered = None if self._world.render_mode is None else self._world.render()
+        rendered = self._world.render() if self._world.render_mode == "rgb_array" else None
         return Pictures(
             world=achieved.copy() if rendered is None else np.array(rendered, np.uint8),
             goal=self._draw(self._desired),

@@ -530,6 +530,15 @@ def test_a_moment_is_told_by_three_pictures(make):
     assert not (env.pictures().world == 7).any()
 
 
+@pytest.mark.parametrize(("mode", "rendered"), [("ansi", "a dot"), ("rgb_array_list", [])])
+def test_a_world_that_renders_no_single_picture_is_shown_as_the_agent_sees_it(make, mode, rendered):
+    env = make()
+    env._world.unwrapped.render_mode = mode
+    env._world.unwrapped.render = lambda: rendered
+    env.reset()
+    assert np.array_equal(env.pictures().world, env.pictures().achieved)
+
+
 @pytest.mark.parametrize(("task", "shape"), [("Pong", (210, 160, 3)), ("Dice", (40, 40, 3))])
 def test_a_world_that_renders_is_shown_as_it_renders(task, shape):
     env = make_goal_env(task, render_mode="rgb_array")
