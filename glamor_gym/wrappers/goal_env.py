@@ -141,7 +141,9 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         # Outermost, so that it stores seed and actions and no info, which may hold anything.
         self._world = stopping if offers_snapshots(world) else EpisodeJournal(stopping)
         self._newest = slice(-self._goal_space.shape[0], None)
-        self._draw = getattr(world.unwrapped, "draw_observation", to_picture)
+        self._draw = to_picture
+        if world.observation_space == world.unwrapped.observation_space:
+            self._draw = getattr(world.unwrapped, "draw_observation", to_picture)
         self.action_space = stopping.action_space
         self.observation_space = goal_observations(
             stopping.observation_space, self._goal_space, self.horizon

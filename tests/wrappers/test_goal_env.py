@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box, Discrete
+from gymnasium.wrappers import TransformObservation
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -485,6 +486,17 @@ def test_vector_worlds_draw_themselves():
     width = (both.shape[1] - 8) // 2
     assert both.shape[0] >= 320
     assert not np.array_equal(both[:, :width], both[:, -width:])
+
+
+def test_what_wrappers_made_of_a_worlds_observations_is_not_drawn_by_it():
+    space = Box(0, 1, (2,), np.float32)
+    place = TransformObservation(
+        GridWorld(), lambda cells: np.divide(divmod(cells.argmax(), 7), 6, dtype=np.float32), space
+    )
+    goals = [Goal(np.ones(2, np.float32), "frame")]
+    env = GoalEnv(place, goals, ranges={}, horizon=3, render_mode="rgb_array")
+    env.reset(options={"goal": 0})
+    assert (env.render()[:, -320:] == 255).all()  # two white cells
 
 
 def test_a_users_own_method_is_not_taken_for_the_hook_that_draws(dot_world):
