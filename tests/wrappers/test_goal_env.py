@@ -531,6 +531,22 @@ def test_a_vector_that_the_world_goes_on_writing_to_is_copied():
     assert np.array_equal(seen["observation"], kept)
 
 
+@pytest.mark.parametrize(
+    ("shown", "error", "message"),
+    [
+        (np.zeros(6), TypeError, "dtype float32, got dtype float64"),
+        ([0.0] * 6, TypeError, r"got \[0.0, "),
+        (np.zeros(7, np.float32), ValueError, r"shape \(6,\).*got shape \(7,\)"),
+        (np.full(6, np.nan, np.float32), ValueError, "NaN"),
+    ],
+)
+def test_a_vector_outside_the_worlds_own_space_is_refused(shown, error, message):
+    world = TransformObservation(Dice(), lambda _: shown, Dice().observation_space)
+    env = GoalEnv(world, Dice().all_goals(), ranges={"face": 5.0}, horizon=1)
+    with pytest.raises(error, match=rf"the world's observation must .*{message}"):
+        env.reset()
+
+
 def test_a_moment_is_told_by_three_pictures(make):
     env = make()  # a world without a render mode is shown as the agent sees it
     env.reset(options={"goal": 3})
