@@ -48,6 +48,9 @@ _REMEMBERED = ("_running", "_steps_left", "_lives", "_stacks", "_desired")
 _SPACES = ("action_space", "observation_space")
 """Attributes of one environment that a vector has under the name ``single_…``."""
 
+_OWN = ("np_random", "np_random_seed")
+"""Attributes that a vector has as a tuple, one entry per environment."""
+
 _SETTABLE: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
     {"goals": as_goals, "render_mode": as_render_mode}
 )
@@ -110,8 +113,9 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
 
         self._worlds = worlds
-        self._rngs = [seeding.np_random()[0] for _ in worlds]
-        self._seeds: list[int | None] = [None] * self.num_envs
+        seeded = [seeding.np_random() for _ in worlds]
+        self._rngs = [rng for rng, _ in seeded]
+        self._seeds = [seed for _, seed in seeded]
         self._pool = ThreadPoolExecutor(self.num_envs, thread_name_prefix="atari-reset")
         self._resets: list[Future[Any]] = []
         self._intact = True  # False from when emulators are moved until all of them have answered
@@ -219,15 +223,18 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
         """Call a method that the environments share, and return its result once for each.
 
         An attribute of that name is returned instead of called, as in Gymnasium. Spaces are those
-        of a single environment; ``render`` returns each environment's own picture.
+        of a single environment; pictures (``render``), generators and seeds are each
+        environment's own.
         """
         if name == "render":
             return self.render() or (None,) * self.num_envs
+        if name in _OWN:
+            return getattr(self, name)  # type: ignore[no-any-return]
         value = getattr(self, f"single_{name}" if name in _SPACES else name)
         return (value(*args, **kwargs) if callable(value) else value,) * self.num_envs
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
-        """Return an attribute that the environments share, once for each; see :meth:`call`."""
+        """Return an attribute of each environment; see :meth:`call`."""
         return self.call(name)
 
     def set_attr(self, name: str, values: Any) -> None:
@@ -260,8 +267,8 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
         return tuple(self._rngs)
 
     @property
-    def np_random_seed(self) -> tuple[int | None, ...]:  # type: ignore[override]
-        """The seed that each environment was last reset with; None if it never had one."""
+    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
+        """The seed of each environment: of its last seeded reset, else drawn when it was made."""
         return tuple(self._seeds)
 
     def has_wrapper_attr(self, name: str) -> bool:

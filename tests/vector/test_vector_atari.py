@@ -6,6 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.error import ClosedEnvironmentError, Error, ResetNeeded
+from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from glamor_gym.goals import load_goal_set
@@ -381,10 +382,22 @@ def test_seeds_and_generators_are_those_of_the_environments():
     for vector in (threaded, plain):
         vector.reset(seed=5)
     assert threaded.np_random_seed == plain.np_random_seed == (5, 6, 7)
+    for vector in (threaded, plain):
+        assert vector.get_attr("np_random_seed") == (5, 6, 7)
+        assert vector.get_attr("np_random") == vector.np_random
     drawn = [[rng.integers(100) for rng in vector.np_random] for vector in (threaded, plain)]
     assert drawn[0] == drawn[1]
     threaded.close()
     plain.close()
+
+
+def test_seeds_that_were_drawn_are_told():
+    vector = gym.make_vec("glamor/Pong-v0", num_envs=2)
+    again = [seeding.np_random(seed)[0] for seed in vector.get_attr("np_random_seed")]
+    drawn, expected = ([rng.random() for rng in rngs] for rngs in (vector.np_random, again))
+    assert drawn == expected
+    assert drawn[0] != drawn[1]
+    vector.close()
 
 
 def test_there_is_no_picture_before_the_first_reset():
