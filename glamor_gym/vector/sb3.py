@@ -257,10 +257,11 @@ class GymnasiumVecEnv(VecEnv):
         rows = self._get_indices(indices)
         if attr_name == "task_id":
             return [None if self.env.spec is None else self.env.spec.id for _ in rows]
-        # An attribute that a vector's environments share is one of the vector's class; num_envs
-        # and the like are never requested here.
+        # An attribute that a vector's environments share is one of the vector's class, except for
+        # its generators and their seeds; num_envs and the like are never requested here.
         base: Any = self.env.unwrapped  # vector wrappers do not forward attributes
-        if attr_name in ("spec", "render_mode") or hasattr(type(base), attr_name):
+        is_shared = hasattr(type(base), attr_name) and not attr_name.startswith("np_random")
+        if attr_name in ("spec", "render_mode") or is_shared:
             return [getattr(base, attr_name) for _ in rows]
         if hasattr(base, "get_attr"):
             # Checked first: asking for a missing attribute ends Gymnasium's worker processes.

@@ -188,6 +188,14 @@ def test_observations_may_be_no_dicts(mode):
                 assert abs(info["terminal_observation"][2]) > 0.2
 
 
+def test_generators_and_seeds_are_each_environments_own():
+    env = as_vec_env(gym.make_vec("glamor/GridWorld-v0", 3, vectorization_mode="sync"))
+    env.seed(5)
+    env.reset()
+    assert env.get_attr("np_random_seed") == [5, 6, 7]
+    assert env.get_attr("np_random", indices=[2, 0]) == [env.env.np_random[k] for k in (2, 0)]
+
+
 def test_a_method_is_called_of_the_environments_asked_for_only():
     env = as_vec_env(gym.make_vec("glamor/GridWorld-v0", 3, vectorization_mode="sync"))
     env.reset()
