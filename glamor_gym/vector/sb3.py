@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
+from gymnasium.wrappers.vector import DictInfoToList
 from numpy.typing import NDArray
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, unwrap_vec_normalize
@@ -139,8 +140,9 @@ class GymnasiumVecEnv(VecEnv):
         env: the vector environment, with either mode.
 
     Raises:
-        ValueError: the vector environment does not reset its environments automatically; or, when
-            it is stepped, it resets more of them than the mask selects.
+        ValueError: the vector environment does not reset its environments automatically, or is
+            wrapped in ``DictInfoToList``; or, when it is stepped, it resets more environments than
+            the mask selects.
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
@@ -149,6 +151,10 @@ class GymnasiumVecEnv(VecEnv):
         if mode == AutoresetMode.DISABLED:
             raise ValueError(
                 "env has autoreset_mode DISABLED; make it with AutoresetMode.SAME_STEP"
+            )
+        if any(isinstance(wrapper, DictInfoToList) for wrapper in _wrappers(env)):
+            raise ValueError(
+                "env must tell its infos as a dict of arrays: leave out the wrapper DictInfoToList"
             )
         self._resets_next_step = mode == AutoresetMode.NEXT_STEP
         self._seed: int | None = None
@@ -315,6 +321,13 @@ class GymnasiumVecEnv(VecEnv):
         Its ``info["episode"]`` is given here; wrappers within a Gymnasium vector are not visible.
         """
         return [wrapper_class is Monitor for _ in self._get_indices(indices)]
+
+
+def _wrappers(env: VectorEnv[Any, Any, Any]) -> Iterator[VectorWrapper[Any, Any, Any, Any, Any]]:
+    """Return the wrappers around a vector environment, the outermost first."""
+    while isinstance(env, VectorWrapper):
+        yield env
+        env = env.env
 
 
 def _same_rows(one: Any, other: Any, rows: NDArray[np.bool_]) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from gymnasium import spaces
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TimeLimit
+from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
@@ -163,6 +164,12 @@ def test_a_vector_that_resets_more_than_it_is_asked_to_is_refused():
     env.step(np.array([0, 0]))
     with pytest.raises(ValueError, match=r"options\['reset_mask'\] only: make it with"):
         env.step(np.array([0, 4]))
+
+
+def test_infos_in_a_list_are_refused():
+    vector = RecordEpisodeStatistics(DictInfoToList(gym.make_vec("glamor/GridWorld-v0", 2)))
+    with pytest.raises(ValueError, match="leave out the wrapper DictInfoToList"):
+        as_vec_env(vector)
 
 
 def test_an_attribute_is_set_to_one_value_for_all():
