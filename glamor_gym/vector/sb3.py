@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -134,7 +134,8 @@ class GymnasiumVecEnv(VecEnv):
 
     SB3 resets an environment in the same step that ended its episode. Gymnasium's vectors do so
     with ``AutoresetMode.SAME_STEP``; with ``NEXT_STEP``, their default, they would in the step
-    after, and are reset here in time, with ``options={"reset_mask": …}``.
+    after, and are reset here in time, with ``options={"reset_mask": …}``; so that wrappers see
+    these options, too, one that copies them is put between them and the vector itself.
 
     Args:
         env: the vector environment, with either mode.
@@ -152,11 +153,14 @@ class GymnasiumVecEnv(VecEnv):
             raise ValueError(
                 "env has autoreset_mode DISABLED; make it with AutoresetMode.SAME_STEP"
             )
-        if any(isinstance(wrapper, DictInfoToList) for wrapper in _wrappers(env)):
+        wrappers = _wrappers(env)
+        if any(isinstance(wrapper, DictInfoToList) for wrapper in wrappers):
             raise ValueError(
                 "env must tell its infos as a dict of arrays: leave out the wrapper DictInfoToList"
             )
         self._resets_next_step = mode == AutoresetMode.NEXT_STEP
+        if self._resets_next_step and wrappers and not isinstance(wrappers[-1], _OwnOptions):
+            wrappers[-1].env = _OwnOptions(wrappers[-1].env)
         self._seed: int | None = None
         self._returns = np.zeros(env.num_envs)
         self._lengths = np.zeros(env.num_envs, dtype=np.int64)
@@ -323,11 +327,23 @@ class GymnasiumVecEnv(VecEnv):
         return [wrapper_class is Monitor for _ in self._get_indices(indices)]
 
 
-def _wrappers(env: VectorEnv[Any, Any, Any]) -> Iterator[VectorWrapper[Any, Any, Any, Any, Any]]:
+class _OwnOptions(VectorWrapper[Any, Any, Any, Any, Any]):
+    """Gives the vector environment that it wraps a copy of the options of a reset.
+
+    Gymnasium's vectors remove ``reset_mask`` from the options that they are given. Wrappers such as
+    ``RecordEpisodeStatistics`` look for it afterwards, and would count from 0 again in all
+    environments.
+    """
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        return super().reset(seed=seed, options=None if options is None else dict(options))
+
+
+def _wrappers(env: VectorEnv[Any, Any, Any]) -> list[VectorWrapper[Any, Any, Any, Any, Any]]:
     """Return the wrappers around a vector environment, the outermost first."""
-    while isinstance(env, VectorWrapper):
-        yield env
-        env = env.env
+    return [env, *_wrappers(env.env)] if isinstance(env, VectorWrapper) else []
 
 
 def _same_rows(one: Any, other: Any, rows: NDArray[np.bool_]) -> bool:

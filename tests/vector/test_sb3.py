@@ -148,6 +148,20 @@ def test_vectors_of_both_reset_modes_play_the_same_episodes(kind):
                 assert info["episode"]["l"] == its["episode"]["l"]
 
 
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_statistics_of_a_wrapper_are_those_of_the_episodes(kind):
+    wrapper = RecordEpisodeStatistics(gym.make_vec("glamor/GridWorld-v0", 2, kind))
+    as_vec_env(wrapper)  # no harm in twice
+    env = as_vec_env(wrapper)
+    env.reset()
+    lengths = []
+    for step in range(20):
+        _, _, dones, infos = env.step(np.array([0, 4 if step % 4 == 3 else 0]))  # 4 stops
+        lengths += [info["episode"]["l"] for done, info in zip(dones, infos, strict=True) if done]
+    env.close()
+    assert lengths == list(wrapper.length_queue) == [4, 4, 10, 4, 4, 10, 4]
+
+
 def test_it_counts_as_monitored_since_episodes_are_told():
     env = as_vec_env(gym.make_vec("glamor/GridWorld-v0", 2))
     assert env.env_is_wrapped(Monitor) == [True, True]
