@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from glamor_gym.checks import as_integer, as_size
 from glamor_gym.snapshots import Snapshot, Stateless, restore, snapshot_of
+from glamor_gym.wrappers.goal_screens import check_goal_screens, show_goal
 
 MOST_FRAMES = 1_000
 """Maximum number of frames in a stack."""
@@ -66,7 +67,8 @@ class ScreenToFrame(
             frame_size: (height, width) of the frames, in pixels.
 
         Raises:
-            ValueError: `env` has other observations, or `frame_size` is not two positive integers.
+            ValueError: `env` has other observations, a wrapper in it changes observations in a way
+                in which goals cannot be changed, or `frame_size` is not two positive integers.
         """
         RecordConstructorArgs.__init__(self, frame_size=frame_size)
         gym.ObservationWrapper.__init__(self, env)
@@ -79,6 +81,7 @@ class ScreenToFrame(
             raise ValueError(
                 f"env must show screens, uint8 (H, W), (H, W, 1) or (H, W, 3), got {space}"
             )
+        check_goal_screens(env)
         self._frame_size = as_size(frame_size, name="frame_size")
         self.observation_space = spaces.Box(0, 255, (1, *self._frame_size), np.uint8)
 
@@ -88,7 +91,7 @@ class ScreenToFrame(
 
     def goal_screen(self, content: NDArray[Any]) -> NDArray[Any]:
         """Return the frame of a goal as the world shows it, uint8 (1, height, width)."""
-        return self.observation(self.env.get_wrapper_attr("goal_screen")(content))
+        return self.observation(show_goal(self.env, content))
 
 
 class StackFrames(

@@ -33,6 +33,7 @@ from glamor_gym.wrappers.display import side_by_side, to_picture
 from glamor_gym.wrappers.episode_journal import EpisodeJournal, offers_snapshots
 from glamor_gym.wrappers.frames import MOST_FRAMES, StackFrames
 from glamor_gym.wrappers.goal_rules import GoalRules, Reward, as_labels, goal_observations
+from glamor_gym.wrappers.goal_screens import check_goal_screens
 from glamor_gym.wrappers.stop import StopAction
 
 Observation = dict[str, Any]
@@ -108,7 +109,8 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
             world: an environment whose observation is one frame, uint8 (C, H, W), or a vector,
                 float32 (d,), and whose actions are ``Discrete(n)``. ``info["labels"]``, if
                 present, holds the entity labels. Goals of a kind other than ``"frame"`` require
-                its method ``goal_screen`` (see :class:`glamor_gym.types.World`).
+                its method ``goal_screen`` (see :class:`glamor_gym.types.World`), and are passed
+                through the observation wrappers around the world.
             goals: at least one; may be a sequence that loads lazily.
             ranges: feasible range of every label that a goal has, in the label's unit.
             horizon: T, the maximum number of steps in an episode.
@@ -129,6 +131,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         if type(goals) in (list, tuple):
             for index, goal in enumerate(goals):
                 self._check_goal(goal, name=f"goals[{index}]")
+        check_goal_screens(world)
         self.horizon = as_integer(horizon, name="horizon", low=1)
         self.render_mode = as_render_mode(render_mode)
 
@@ -138,6 +141,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         frame_stack = as_integer(frame_stack, name="frame_stack", low=1, high=MOST_FRAMES)
         stopping = StopAction(StackFrames(world, frame_stack) if pictures else world)
         self.stop_action = stopping.stop_action
+        self._source = world
         # Outermost, so that it stores seed and actions and no info, which may hold anything.
         self._world = stopping if offers_snapshots(world) else EpisodeJournal(stopping)
         self._newest = slice(-self._goal_space.shape[0], None)
@@ -194,7 +198,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         if len(self._goal_space.shape) == 1:  # frames are cast when they are stacked
             as_element(observation, self._goal_space, name="the world's observation")
         # After the reset: the goal is shown as it looks in this episode's world.
-        self._desired = self.picture_of(goal, self._world)
+        self._desired = self.picture_of(goal, self._source)
         self._steps_left = self.horizon
         self._running = True
         return self._observe(observation), self._inform(info)

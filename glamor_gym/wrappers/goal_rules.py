@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from glamor_gym.checks import as_choice, as_element, as_instance, as_integer, as_number
 from glamor_gym.types import Goal
+from glamor_gym.wrappers.goal_screens import goal_kind, show_goal
 
 Reward = Literal["image", "labels"]
 Infos = Mapping[str, Any] | Sequence[Mapping[str, Any]] | NDArray[np.object_]
@@ -170,12 +171,10 @@ class GoalRules:
         """
         if goal.kind == "frame":
             return as_element(goal.content, self._goal_space, name="Goal.content").copy()
-        has_kind = world.has_wrapper_attr("goal_kind")
-        kind = world.get_wrapper_attr("goal_kind") if has_kind else "frame"
-        if goal.kind != kind:
+        if goal.kind != (kind := goal_kind(world)):
             allowed = " or ".join(map(repr, dict.fromkeys(("frame", kind))))
             raise ValueError(f"Goal.kind must be {allowed} here, got {goal.kind!r}")
-        shown = world.get_wrapper_attr("goal_screen")(goal.content)
+        shown = show_goal(world, goal.content)
         return as_element(shown, self._goal_space, name="goal_screen(Goal.content)").copy()
 
     def labels_of(self, goal: Goal, *, name: str = "goal") -> dict[str, float]:
