@@ -271,17 +271,8 @@ class GoalRules:
     ) -> bool | NDArray[np.bool_]:
         """Return whether STOP or the world ended the episode; the goals are not used.
 
-        Args:
-            achieved_goal: one achieved goal, or a batch (B, …) of them.
-            desired_goal: one desired goal, or a batch (B, …) of them.
-            info: what ``step`` returned; for a batch, a list or array of B infos.
-
-        Returns:
-            A bool; for a batch, bool (B,).
-
-        Raises:
-            ValueError: `info` lacks a required entry.
-            TypeError: `info` is neither a mapping nor a sequence of mappings.
+        Arguments, and errors about `info`, are those of :meth:`compute_reward`; a batch gives
+        bool (B,).
         """
         return _flags(_is_terminated(info))
 
@@ -290,17 +281,8 @@ class GoalRules:
     ) -> bool | NDArray[np.bool_]:
         """Return whether the horizon or the world truncated the episode; the goals are not used.
 
-        Args:
-            achieved_goal: one achieved goal, or a batch (B, …) of them.
-            desired_goal: one desired goal, or a batch (B, …) of them.
-            info: what ``step`` returned; for a batch, a list or array of B infos.
-
-        Returns:
-            A bool; for a batch, bool (B,).
-
-        Raises:
-            ValueError: `info` lacks a required entry.
-            TypeError: `info` is neither a mapping nor a sequence of mappings.
+        Arguments, and errors about `info`, are those of :meth:`compute_reward`; a batch gives
+        bool (B,).
         """
         return _flags(_is_truncated(info))
 
