@@ -32,8 +32,8 @@ def snapshot_agent(agent: ImageGoalAgent) -> Snapshot:
     """Return a snapshot of an agent between two steps.
 
     Warns:
-        UserWarning: the environments offer no snapshots, so that new episodes will begin when
-            training continues.
+        UserWarning: the environments offer no snapshots, or were reset by somebody else, so that
+            new episodes will begin when training continues.
     """
     return {
         "header": header_of(agent),
@@ -100,6 +100,13 @@ def _snapshot_episodes(agent: ImageGoalAgent) -> Snapshot | None:
     """Return the unfinished episodes; None if there are none or no snapshots can be taken."""
     if agent.env is None or agent._last_obs is None:
         return None
+    if agent._were_reset_by_others():
+        warnings.warn(
+            "env was reset within an episode (by evaluate_policy?): training continued from this "
+            "checkpoint will begin new episodes",
+            stacklevel=4,
+        )
+        return None
     env = snapshot_vector(agent.env)
     if env is None:
         warnings.warn(
@@ -137,3 +144,4 @@ def _restore_episodes(agent: ImageGoalAgent, episodes: Mapping[str, Any] | None)
     agent._recorder.restore(episodes["recorder"])
     agent._begin_collection()
     agent._load_episode_state(episodes["carried"])
+    agent._leave_environments()

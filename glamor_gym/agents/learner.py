@@ -16,6 +16,7 @@ import math
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from operator import is_not
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -160,7 +161,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         self._pending_process_state: Snapshot | None = None  # restored when training continues
         self._in_step = False  # from before the environments' step until it is stored
         self._dropped_episodes = False  # whether a checkpoint's episodes had no env to continue in
-        self._left_at: tuple[Any, ...] = ()  # where the last call of `learn` left the environments
+        self._left_at: tuple[Any, ...] = ()  # the last resets when the agent left the environments
         if vec_env is not None:
             self._adopt_spaces(vec_env.observation_space, vec_env.action_space)
             self.stop_action = last_action_of(vec_env)
@@ -350,7 +351,6 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             )
         finally:
             self.finish_updates()
-            self._left_at = _resets_of(self.env)
         if self.settings.replay_ratio and not self.settings.updates_due(self.num_timesteps):
             warnings.warn(
                 "nothing was learned: updates come after learning_starts="
@@ -369,10 +369,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         tb_log_name: str = "run",
         progress_bar: bool = False,
     ) -> tuple[int, BaseCallback]:
-        assert self.env is not None
-        left, now = self._left_at, _resets_of(self.env)
-        if left and left[0] is now[0] and any(a is not b for a, b in zip(left, now, strict=True)):
-            self._last_obs = None  # reset by somebody else, such as SB3's evaluate_policy
+        if self._were_reset_by_others():
+            self._last_obs = None
         fresh_episodes = reset_num_timesteps or self._last_obs is None
         if reset_num_timesteps:
             self._updates_before = self._n_updates
@@ -381,14 +379,33 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )
         if fresh_episodes:
-            self._recorder = EpisodeRecorder(self.n_envs, self.replay_buffer.wants_observations)
-            self._recorder.begin_all(self._last_observations, range(self.n_envs))
-            self._starts = np.ones(self.n_envs, dtype=bool)
-            self._begin_collection()
+            self._begin_recording()
         if self._pending_process_state is not None:
             restore_process(self, self._pending_process_state)
             self._pending_process_state = None
         return result
+
+    def _begin_recording(self) -> None:
+        """Begin an episode in each environment; they have just been reset."""
+        self._recorder = EpisodeRecorder(self.n_envs, self.replay_buffer.wants_observations)
+        self._recorder.begin_all(self._last_observations, range(self.n_envs))
+        self._starts = np.ones(self.n_envs, dtype=bool)
+        self._begin_collection()
+        self._leave_environments()
+
+    def _leave_environments(self) -> None:
+        """Remember the environments' last resets, to recognise those made by others."""
+        assert self.env is not None
+        self._left_at = _resets_of(self.env)
+
+    def _were_reset_by_others(self) -> bool:
+        """Return whether the environments were reset since the agent left them.
+
+        SB3's `evaluate_policy` does so. The unfinished episodes are lost then.
+        """
+        assert self.env is not None
+        left, now = self._left_at, _resets_of(self.env)
+        return left[:1] == now[:1] and any(map(is_not, left, now))
 
     def set_logger(self, logger: Logger) -> None:
         """Log to `logger`, see SB3; it receives the entries that a checkpoint had yet to log."""
@@ -465,6 +482,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
     ) -> RolloutReturn:
         """Take one step in every environment, see SB3.
 
+        If a callback has reset the environments, new episodes begin.
+
         If a callback ends the training, SB3 drops the step and skips the updates that fall due;
         here both are done first, so that training can continue as if it had not ended.
         """
@@ -473,10 +492,14 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         if self.policy.training and not self._updates.pending:
             self.policy.set_training_mode(False)
         callback.on_rollout_start()
+        if self._were_reset_by_others():  # by a callback
+            self._last_obs = env.reset()  # type: ignore[assignment]
+            self._begin_recording()
         actions, buffer_actions = self._sample_action(learning_starts, action_noise, env.num_envs)
         self._in_step = True
         try:
             new_obs, rewards, dones, infos = env.step(actions)
+            self._leave_environments()
             # The step in which a failed worker is replaced only begins an episode.
             self.num_timesteps += sum(not info.get("reset_step", False) for info in infos)
             callback.update_locals(locals())
@@ -644,6 +667,6 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             self._dropped_episodes = False
 
 
-def _resets_of(env: VecEnv | None) -> tuple[Any, ...]:
-    """Return the innermost vector and what its environments were last reset to, by identity."""
-    return () if env is None else (env.unwrapped, *env.unwrapped.reset_infos)
+def _resets_of(env: VecEnv) -> tuple[Any, ...]:
+    """Return the innermost vector and what its last resets returned, to be compared by identity."""
+    return (env.unwrapped, *env.unwrapped.reset_infos)

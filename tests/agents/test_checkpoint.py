@@ -13,6 +13,7 @@ import torch
 from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecMonitor
 
@@ -177,6 +178,35 @@ def test_unwrapped_foreign_vector_begins_new_episodes_aloud(tmp_path):
         loaded = GlamorAgent.load_checkpoint(tmp_path, env(), device="cpu")
     loaded.learn(10, reset_num_timesteps=False)
     assert loaded.num_timesteps == 80
+
+
+def stored_from_here(agent):
+    """Return a list to which the agent will add the cells of each episode that it stores."""
+    stored = []
+    agent._store_episode = lambda _, episode: stored.append(episode.achieved.argmax(-1).tolist())
+    return stored
+
+
+def test_loaded_environments_that_an_evaluation_has_reset_begin_anew(tmp_path):
+    GlamorAgent(make_grid(), **SETTINGS).learn(104).save_checkpoint(tmp_path)
+    loaded = GlamorAgent.load_checkpoint(tmp_path, make_grid(), device="cpu")
+    evaluate_policy(loaded, loaded.get_env(), n_eval_episodes=1)
+    stored = stored_from_here(loaded)
+    loaded.learn(20, reset_num_timesteps=False)
+    assert [(len(cells), cells[0]) for cells in stored] == [(11, 24)] * 2  # from the centre
+
+
+def test_a_checkpoint_has_no_episodes_that_an_evaluation_has_reset(tmp_path):
+    agent = GlamorAgent(make_grid(), **SETTINGS).learn(104)
+    evaluate_policy(agent, agent.get_env(), n_eval_episodes=1)
+    with pytest.warns(UserWarning, match="env was reset within an episode") as caught:
+        agent.save_checkpoint(tmp_path)
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match="new ones begin"):
+        loaded = GlamorAgent.load_checkpoint(tmp_path, make_grid(), device="cpu")
+    stored = stored_from_here(loaded)
+    loaded.learn(20, reset_num_timesteps=False)
+    assert [(len(cells), cells[0]) for cells in stored] == [(11, 24)] * 2
 
 
 @pytest.mark.filterwarnings("ignore:env offers no snapshots", "ignore:the checkpoint has no epis")

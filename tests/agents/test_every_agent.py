@@ -63,6 +63,15 @@ class WithOneEntryMore(gym.ObservationWrapper):
         return {**observation, "more": 0}
 
 
+def assert_walks(episodes: list[np.ndarray]) -> None:
+    """Check that there are episodes, and that each is a walk of single steps from the centre."""
+    assert episodes
+    for frames in episodes:
+        assert frames[0].argmax() == 24
+        rows, columns = np.divmod(frames.argmax(-1), 7)
+        assert (np.abs(np.diff(rows)) + np.abs(np.diff(columns)) <= 1).all()
+
+
 def weights(agent: ImageGoalAgent) -> list[torch.Tensor]:
     return list(agent.policy.state_dict().values())
 
@@ -393,11 +402,38 @@ def test_an_environment_that_an_evaluation_has_reset_begins_anew(agent_class):
     agent._store_episode = lambda _, episode: stored.append(episode.achieved.reshape(-1, 49))
     evaluate_policy(agent, env, n_eval_episodes=3)
     agent.learn(100, reset_num_timesteps=False)
-    assert stored
-    for frames in stored:
-        assert frames[0].argmax() == 24, "every trajectory begins in the centre"
-        rows, columns = np.divmod(frames.argmax(-1), 7)
-        assert (np.abs(np.diff(rows)) + np.abs(np.diff(columns)) <= 1).all()
+    assert_walks(stored)
+
+
+def test_an_environment_that_a_callback_has_reset_begins_anew(agent_class):
+    env = make_vec_env(GRID, 2, env_kwargs={"goals": "all"})
+    agent = make(agent_class, env, learning_starts=20, replay_ratio=1.0)
+    stored: list[np.ndarray] = []
+    agent._store_episode = lambda _, episode: stored.append(episode.achieved.reshape(-1, 49))
+    evaluations = []
+
+    class Evaluating(BaseCallback):
+        def evaluate_at(self, step: int) -> bool:
+            if self.num_timesteps == step:
+                evaluations.append(evaluate_policy(agent, env, n_eval_episodes=3))
+            return True
+
+        def _on_training_start(self) -> None:
+            self.evaluate_at(0)
+
+        def _on_rollout_start(self) -> None:
+            self.evaluate_at(16)  # within an episode
+
+        def _on_step(self) -> bool:
+            return self.evaluate_at(26)
+
+        def _on_rollout_end(self) -> None:
+            self.evaluate_at(36)
+
+    agent.learn(80, callback=Evaluating())
+    assert len(evaluations) == 4
+    assert len(stored) == 4
+    assert_walks(stored)
 
 
 def test_an_environment_that_nobody_has_reset_goes_on(agent_class):
