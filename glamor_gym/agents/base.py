@@ -325,7 +325,7 @@ class ImageGoalAgent(TrajectoryLearner):
         Raises:
             TypeError: `path` is neither a path nor a binary stream.
             ValueError: the file is not a saved replay, is one of other spaces, or holds more than
-                fits the replay.
+                fits the replay or trajectories longer than the agent's horizon.
             OSError: the file cannot be read.
         """
         self.replay_buffer.load(path)

@@ -487,6 +487,7 @@ class GlamorAgent(ImageGoalAgent):
             stay_fraction=self.settings.stay_fraction,
             near_fraction=self.settings.near_fraction,
             far_fraction=self.settings.far_fraction,
+            horizon=self.horizon,
             seed=seed,
         )
 

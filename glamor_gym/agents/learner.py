@@ -231,7 +231,13 @@ class TrajectoryLearner(OffPolicyAlgorithm):
 
     def _make_replay(self, seed: int) -> TrajectoryStore[Any]:
         """Build the replay from which :meth:`update` gets its batches."""
-        return TrajectoryReplay(self.buffer_size, self.observation_space, self.n_actions, seed=seed)
+        return TrajectoryReplay(
+            self.buffer_size,
+            self.observation_space,
+            self.n_actions,
+            horizon=self.horizon,
+            seed=seed,
+        )
 
     def _policy_arguments(self) -> dict[str, Any]:
         """Return the arguments of the policy that follow from the settings."""

@@ -104,8 +104,9 @@ class DiscernReplay(TrajectoryStore[TransitionBatch]):
         priority_exponent: float = 0.6,
         seed: int | None = None,
     ) -> None:
-        super().__init__(capacity, observation_space, n_actions, keep_goals=True, seed=seed)
-        self.horizon = as_integer(horizon, name="horizon", low=1)
+        super().__init__(
+            capacity, observation_space, n_actions, keep_goals=True, horizon=horizon, seed=seed
+        )
         self.n_steps = as_integer(n_steps, name="n_steps", low=1)
         self.relabelled_share = as_probability(relabelled_share, name="relabelled_share")
         self.priority_exponent = as_probability(priority_exponent, name="priority_exponent")
@@ -118,8 +119,7 @@ class DiscernReplay(TrajectoryStore[TransitionBatch]):
         """Store one trajectory with its goal; its steps get the highest priority set so far.
 
         Raises:
-            ValueError: see :meth:`TrajectoryStore.add`; also, the trajectory has no goal or is
-                longer than the horizon.
+            ValueError: see :meth:`TrajectoryStore.add`; also, the trajectory has no goal.
             TypeError: see :meth:`TrajectoryStore.add`.
         """
         super().add(trajectory)
@@ -127,13 +127,6 @@ class DiscernReplay(TrajectoryStore[TransitionBatch]):
         first = last - len(trajectory)
         self._firsts[first:last], self._lasts[first:last] = first, last
         self._tree.set(np.arange(first, last), self._highest)
-
-    def _check(self, trajectory: Trajectory) -> None:
-        super()._check(trajectory)
-        if len(trajectory) > self.horizon:
-            raise ValueError(
-                f"trajectory of {len(trajectory)} actions is longer than the horizon {self.horizon}"
-            )
 
     def _drop_oldest(self) -> None:
         first = int(self._spans.starts[0]) + self.goal_slots

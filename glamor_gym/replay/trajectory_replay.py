@@ -40,6 +40,7 @@ class TrajectoryReplay(TrajectoryStore[SegmentBatch]):
             left. Otherwise k = 1 is forty times as frequent as k = 90 for L = 100. 0 in the paper.
             Near, far and stay fractions are drawn in that order, each overriding the one before:
             the actual near share is near · (1 − far) · (1 − stay).
+        horizon: maximum number T of actions per trajectory; None for as many as fit.
         seed: seed of the sampling.
 
     Raises:
@@ -55,9 +56,10 @@ class TrajectoryReplay(TrajectoryStore[SegmentBatch]):
         stay_fraction: float = 0.0,
         near_fraction: float = 0.0,
         far_fraction: float = 0.0,
+        horizon: int | None = None,
         seed: int | None = None,
     ) -> None:
-        super().__init__(capacity, observation_space, n_actions, seed=seed)
+        super().__init__(capacity, observation_space, n_actions, horizon=horizon, seed=seed)
         self.stay_fraction = as_probability(stay_fraction, name="stay_fraction")
         self.near_fraction = as_probability(near_fraction, name="near_fraction")
         self.far_fraction = as_probability(far_fraction, name="far_fraction")

@@ -38,6 +38,7 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
         observation_space: see :class:`~glamor_gym.replay.frame_ring.FrameRing`.
         n_actions: number of actions A.
         keep_goals: whether each trajectory comes with the goal that it pursued.
+        horizon: maximum number T of actions per trajectory; None for as many as fit.
         seed: seed of the sampling.
 
     Raises:
@@ -51,9 +52,11 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
         n_actions: int,
         *,
         keep_goals: bool = False,
+        horizon: int | None = None,
         seed: int | None = None,
     ) -> None:
         super().__init__(capacity, observation_space, keep_goals=keep_goals)
+        self.horizon = capacity if horizon is None else as_integer(horizon, name="horizon", low=1)
         n_actions = as_integer(n_actions, name="n_actions", low=1)
         self.n_actions = n_actions
         if seed is not None:
@@ -89,8 +92,9 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
         """Store one trajectory, dropping the oldest ones to make room.
 
         Raises:
-            ValueError: the trajectory is empty, longer than the ring, of another shape or dtype
-                than the spaces, or holds an invalid action; nothing is stored or dropped then.
+            ValueError: the trajectory is empty, longer than the ring or the horizon, of another
+                shape or dtype than the spaces, or holds an invalid action; nothing is stored or
+                dropped then.
             TypeError: `trajectory` is not a :class:`~glamor_gym.types.Trajectory`.
         """
         self._check(trajectory)
@@ -107,6 +111,10 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
         self._check_moments(
             trajectory.achieved, trajectory.observations, n_actions + 1, trajectory.goal
         )
+        if n_actions > self.horizon:
+            raise ValueError(
+                f"trajectory of {n_actions} actions is longer than the horizon {self.horizon}"
+            )
         actions = np.asarray(trajectory.actions)
         if actions.shape != (n_actions,) or actions.dtype.kind not in "iu":
             raise ValueError(
@@ -193,7 +201,7 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
         Raises:
             OSError: the file cannot be read.
             ValueError: the file is not a saved replay, has other spaces or actions than this
-                replay, or holds more frames than fit.
+                replay, or holds more frames than fit or trajectories longer than the horizon.
         """
         # A trajectory of L actions takes L + 1 slots and one length; headers of arrays are small.
         slot_bytes = self._slot_bytes + np.dtype(np.int64).itemsize

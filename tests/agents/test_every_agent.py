@@ -281,6 +281,14 @@ def test_its_replay_is_saved_and_loaded_apart(trained_agent, tmp_path):
     assert all((theirs[name] == ours[name]).all() for name in theirs)
 
 
+def test_a_replay_of_longer_episodes_is_refused(trained_agent, tmp_path):
+    trained_agent.save_replay_buffer(tmp_path / "replay.npz")
+    other = make(type(trained_agent), make_grid(horizon=9))
+    with pytest.raises(ValueError, match=r"path .*replay.npz.* 10 actions .* the horizon 9"):
+        other.load_replay_buffer(tmp_path / "replay.npz")
+    assert not len(other.replay_buffer)
+
+
 def test_streams_take_and_give_what_files_do(trained_agent):
     agent, replay = io.BytesIO(), io.BytesIO()
     trained_agent.save(agent)

@@ -328,6 +328,7 @@ def test_a_file_of_which_a_part_is_bad_changes_nothing(tmp_path, arrays, message
     [
         (picture_trajectory(0, []), "at least one action"),
         (picture_trajectory(0, [0] * 12), "does not fit"),
+        (picture_trajectory(0, [0] * 9), "9 actions is longer than the horizon 8"),
         (picture_trajectory(0, [0, STOP]), "actions must lie in"),
         (replace(picture_trajectory(0, [0, 0]), actions=np.array([[0], [0]])), "actions must be"),
         (replace(picture_trajectory(0, [0, 0]), actions=np.array([0.9, 1])), "actions must be int"),
@@ -340,7 +341,7 @@ def test_a_file_of_which_a_part_is_bad_changes_nothing(tmp_path, arrays, message
     ],
 )
 def test_what_cannot_be_stored_is_refused(trajectory, message):
-    replay = TrajectoryReplay(10, picture_space(), N_ACTIONS)
+    replay = TrajectoryReplay(10, picture_space(), N_ACTIONS, horizon=8)
     kept = picture_trajectory(1, [0] * 8)
     replay.add(kept)
     with pytest.raises(ValueError, match=message):
