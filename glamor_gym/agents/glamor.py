@@ -32,7 +32,7 @@ from stable_baselines3.common.policies import BasePolicy
 from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.agents.episodes import NO_ACTION
 from glamor_gym.agents.observations import as_batch, steps_left_of
-from glamor_gym.agents.plan_state import PlanState, padded
+from glamor_gym.agents.plan_state import PlanState, lengths_of, padded
 from glamor_gym.agents.policy import GlamorPolicy
 from glamor_gym.agents.presets import GLAMOR_PRESETS, make_preset
 from glamor_gym.agents.settings import DataPolicy, GlamorSettings, LearningRateSchedule, Precision
@@ -307,7 +307,7 @@ class GlamorAgent(ImageGoalAgent):
             return np.full(len(starts), NO_ACTION)
         if self.settings.data_policy == "closed_loop":
             make = self._beginnings if self.policy.elects(self.planner) else self._whole_plans
-            made, _ = make(observations, self._recorder.lengths, self.planner, False)
+            made, *_ = make(observations, self._recorder.lengths, self.planner, False)
             return np.where(made[:, 0] == self.stop_action, NO_ACTION, made[:, 0])
         if starts.any():
             first = {key: value[starts] for key, value in observations.items()}
@@ -414,7 +414,7 @@ class GlamorAgent(ImageGoalAgent):
             rows = {key: value[needs] for key, value in batch.items()}
             make = self._beginnings if elects else self._whole_plans
             made = make(rows, plans.steps[needs], planner, deterministic)
-            plans.tokens[needs], plans.log_score[needs] = made
+            plans.tokens[needs], plans.length[needs], plans.log_score[needs] = made
             plans.cursor[needs] = 0
         actions = plans.next_tokens
         return (actions if is_batch else actions[0]), plans.advanced()
@@ -425,10 +425,11 @@ class GlamorAgent(ImageGoalAgent):
         steps: NDArray[np.int64],
         planner: PlannerSettings,
         deterministic: bool,
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return plans for these observations in the form of a state: tokens and log scores."""
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Return plans for these observations, as in a state: tokens, lengths and log scores."""
         plans = self._plan(rows, steps, planner, self._noise(deterministic, steps))
-        return self._padded(plans.tokens), plans.log_score.double().cpu().numpy()
+        tokens = self._padded(plans.tokens)
+        return tokens, lengths_of(tokens), plans.log_score.double().cpu().numpy()
 
     def _beginnings(
         self,
@@ -436,19 +437,19 @@ class GlamorAgent(ImageGoalAgent):
         steps: NDArray[np.int64],
         planner: PlannerSettings,
         deterministic: bool,
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         """Return the beginnings of plans in the same form; whole plans if `plans_ahead` is set."""
         self.finish_updates()
         steps_left = steps_left_of(rows, self.horizon, steps)
         begun = self.policy.next_tokens(rows, steps_left, planner)
         tokens = self._padded(begun)
         if not self.plans_ahead:
-            return tokens, np.full(len(tokens), np.nan)
-        whole, log_score = self._whole_plans(rows, steps, planner, deterministic)
+            return tokens, lengths_of(tokens), np.full(len(tokens), np.nan)
+        whole, length, log_score = self._whole_plans(rows, steps, planner, deterministic)
         # A one-action plan stops next only if the goal was found to be one step away.
         happens = (whole[:, 1] == self.stop_action) & (tokens[:, 1] != self.stop_action)
         whole[happens, 1] = NO_ACTION
-        return whole, log_score
+        return whole, length, log_score
 
     def _plan(
         self,

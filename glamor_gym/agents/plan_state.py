@@ -21,8 +21,11 @@ class PlanState(NamedTuple):
     Attributes:
         steps: (B,) int64, number of steps taken in the episode.
         tokens: (B, T + 1) int64, the latest plan, padded with `NO_ACTION`. Of a plan that was not
-            completed, only the first token, and a STOP that follows it directly.
+            completed, only the first token, and a STOP that follows it directly. A second token
+            STOP is left out if the agent looks again before it stops.
         cursor: (B,) int64, number of the plan's tokens that have been taken.
+        length: (B,) int64, number of the plan's tokens, STOP included; 0 before there is a plan,
+            and the number of known tokens for one that was not completed.
         log_score: (B,) float64, the plan's score (Eq. 8); NaN before there is a plan, and for one
             that was not completed.
     """
@@ -30,13 +33,8 @@ class PlanState(NamedTuple):
     steps: NDArray[np.int64]
     tokens: NDArray[np.int64]
     cursor: NDArray[np.int64]
+    length: NDArray[np.int64]
     log_score: NDArray[np.float64]
-
-    @property
-    def length(self) -> NDArray[np.int64]:
-        """(B,) int64, number of the plan's tokens, STOP included; 0 before there is one."""
-        lengths: NDArray[np.int64] = (self.tokens != NO_ACTION).sum(axis=1)
-        return lengths
 
     @property
     def next_tokens(self) -> NDArray[np.int64]:
@@ -47,8 +45,8 @@ class PlanState(NamedTuple):
     def before_the_first(cls, n_rows: int, horizon: int) -> Self:
         """Return the state of `n_rows` environments before there are plans."""
         tokens = np.full((n_rows, horizon + 1), NO_ACTION)
-        steps, cursor = np.zeros((2, n_rows), dtype=np.int64)
-        return cls(steps, tokens, cursor, np.full(n_rows, np.nan))
+        steps, cursor, length = np.zeros((3, n_rows), dtype=np.int64)
+        return cls(steps, tokens, cursor, length, np.full(n_rows, np.nan))
 
     @classmethod
     def copied(
@@ -77,8 +75,8 @@ class PlanState(NamedTuple):
             return empty
         try:
             *counts, log_score = state
-            steps, tokens, cursor = (np.array(part, dtype=np.int64) for part in counts)
-            copy = cls(steps, tokens, cursor, np.array(log_score, dtype=np.float64))
+            steps, tokens, cursor, length = (np.array(part, dtype=np.int64) for part in counts)
+            copy = cls(steps, tokens, cursor, length, np.array(log_score, dtype=np.float64))
         except (TypeError, ValueError) as error:
             raise ValueError(f"state must be what predict returned, got {state!r}") from error
         shapes = [part.shape for part in copy]
@@ -100,6 +98,12 @@ class PlanState(NamedTuple):
 def tokens_at(tokens: NDArray[np.int64], cursor: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return each row's token at its cursor, (B,)."""
     return np.take_along_axis(tokens, cursor[:, None], axis=1)[:, 0]
+
+
+def lengths_of(tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the number of tokens in each row before the padding, (B,)."""
+    lengths: NDArray[np.int64] = (tokens != NO_ACTION).sum(axis=1)
+    return lengths
 
 
 def padded(plans: torch.Tensor, stop_action: int, horizon: int) -> NDArray[np.int64]:

@@ -363,6 +363,19 @@ def test_where_the_goal_is_one_step_away_it_takes_that_step_and_stops(plans_ahea
     assert (agent.predict(batch)[0] == STOP).all()
 
 
+def test_a_plan_of_one_action_keeps_its_length_where_the_agent_looks_again():
+    policy_kwargs = {**SMALL["policy_kwargs"], "stopping": "duration"}
+    agent = make_agent(
+        stay_fraction=0.2, vote=True, arrival_probability=1.0, policy_kwargs=policy_kwargs
+    )
+    agent.plans_ahead = True
+    last = {**observations(2), "steps_left": np.ones((2, 1), np.float32)}
+    action, state = agent.predict(last)
+    assert (action != STOP).all()
+    assert state.length.tolist() == agent.plan(last).length.tolist() == [2, 2]
+    assert (agent.predict(last, state)[0] != STOP).all()
+
+
 def test_an_agent_that_cannot_look_again_needs_whole_plans():
     policy_kwargs = {**SMALL["policy_kwargs"], "stopping": "duration"}
     agent = make_agent(vote=True, policy_kwargs=policy_kwargs)

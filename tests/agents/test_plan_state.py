@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from glamor_gym.agents.episodes import NO_ACTION
-from glamor_gym.agents.plan_state import PlanState, padded, tokens_at
+from glamor_gym.agents.plan_state import PlanState, lengths_of, padded, tokens_at
 
 HORIZON = 3
 STOP = 4
@@ -16,12 +16,13 @@ STOP = 4
 def two_plans() -> PlanState:
     """Two environments: one before the second of two actions, one before its STOP."""
     tokens = np.array([[0, 1, STOP, NO_ACTION], [2, STOP, NO_ACTION, NO_ACTION]])
-    return PlanState(np.array([1, 5]), tokens, np.array([1, 1]), np.array([0.5, -0.25]))
+    steps, cursor, length = np.array([1, 5]), np.array([1, 1]), np.array([3, 2])
+    return PlanState(steps, tokens, cursor, length, np.array([0.5, -0.25]))
 
 
 def test_before_the_first_plan_there_is_no_token():
     state = PlanState.before_the_first(2, HORIZON)
-    assert [part.shape for part in state] == [(2,), (2, HORIZON + 1), (2,), (2,)]
+    assert [part.shape for part in state] == [(2,), (2, HORIZON + 1), (2,), (2,), (2,)]
     assert state.next_tokens.tolist() == [NO_ACTION, NO_ACTION]
     assert state.length.tolist() == [0, 0]
     assert state.steps.tolist() == state.cursor.tolist() == [0, 0]
@@ -33,7 +34,6 @@ def test_before_the_first_plan_there_is_no_token():
 def test_the_token_under_the_cursor_is_next():
     state = two_plans()
     assert state.next_tokens.tolist() == [1, STOP]
-    assert state.length.tolist() == [3, 2]
     assert tokens_at(state.tokens, np.array([0, 2])).tolist() == [0, NO_ACTION]
 
 
@@ -88,4 +88,6 @@ def test_flags_of_other_environments_are_refused(state):
 def test_plans_are_padded_to_the_horizon():
     plans = torch.tensor([[0, STOP, STOP + 1], [3, 1, STOP]])
     expected = [[0, STOP, NO_ACTION, NO_ACTION], [3, 1, STOP, NO_ACTION]]
-    assert padded(plans, STOP, HORIZON).tolist() == expected
+    tokens = padded(plans, STOP, HORIZON)
+    assert tokens.tolist() == expected
+    assert lengths_of(tokens).tolist() == [2, 3]
