@@ -59,7 +59,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             spaces are loaded from a file.
         settings: the agent's hyper-parameters.
         tensorboard_log: folder for TensorBoard; None for no TensorBoard log.
-        policy_kwargs: arguments of the policy class.
+        policy_kwargs: arguments of the policy class, without those that follow from the settings
+            and the environment.
         stats_window_size: number of episodes that the logged means of ``rollout/`` are over.
         verbose: 0 for no output, 1 for a log.
         seed: of everything: networks, exploration, replay, planner and environment.
@@ -77,7 +78,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
 
     Raises:
         ValueError: the environment has no goals, no Discrete actions, or no known horizon; there
-            is no such policy or device; or the seed or a setting is out of range.
+            is no such policy or device; the seed or a setting is out of range; or `policy_kwargs`
+            holds an argument that follows from the settings or the environment.
         TypeError: an argument is of the wrong type.
     """
 
@@ -162,6 +164,12 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         self._in_step = False  # from before the environments' step until it is stored
         self._dropped_episodes = False  # whether a checkpoint's episodes had no env to continue in
         self._left_at: tuple[Any, ...] = ()  # the last resets when the agent left the environments
+        for name in self._policy_arguments():
+            if name in self.policy_kwargs:
+                raise ValueError(
+                    f"policy_kwargs must not hold {name!r}, which the agent derives from its own "
+                    "arguments and its environment"
+                )
         if vec_env is not None:
             self._adopt_spaces(vec_env.observation_space, vec_env.action_space)
             self.stop_action = last_action_of(vec_env)
@@ -269,7 +277,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             self.observation_space,
             self.action_space,
             self.lr_schedule,
-            **{**self._policy_arguments(), **self.policy_kwargs},
+            **self._policy_arguments(),
+            **self.policy_kwargs,
         ).to(self.device)
         self._convert_train_freq()
 

@@ -737,6 +737,12 @@ def test_an_argument_that_the_policy_does_not_take_is_told_what_it_does(agent_cl
         make(agent_class, policy_kwargs={"embeding_size": 64})
 
 
+def test_what_the_agent_tells_its_policy_is_no_argument_of_the_policy(agent_class):
+    for name in make(agent_class)._policy_arguments():
+        with pytest.raises(ValueError, match=f"policy_kwargs must not hold '{name}', which the"):
+            make(agent_class, policy_kwargs={name: 0.5})
+
+
 def test_it_learns_from_the_pictures_that_were_shown(agent_class):
     env = Colours()
     kwargs = {"encoder": "tiny", "embedding_size": 16}
