@@ -22,7 +22,7 @@ def check_spaces(observation_space: Any, action_space: Any) -> None:
     Raises:
         ValueError: there are no goals or no Discrete actions, desired and achieved goals differ in
             shape or dtype, ``steps_left`` is not a Box of shape (1,), an entry cannot be described
-            in an agent's file, or pictures have channels last.
+            in an agent's file or has shape (), or pictures have channels last.
     """
     keys = ("observation", "achieved_goal", "desired_goal")
     if not isinstance(observation_space, spaces.Dict) or not all(
@@ -48,6 +48,8 @@ def check_spaces(observation_space: Any, action_space: Any) -> None:
             raise ValueError(  # an agent's file could not describe it
                 f"env must have observations of Box, Discrete or Dict, got {space} for {key!r}"
             )
+        if key in keys and space.shape == ():
+            raise ValueError(f"env must have {key} as a Box of one axis or more, got {space}")
         if _has_channels_last(space):
             raise ValueError(
                 f"env must have pictures with channels first, got {space} for {key!r}: see "

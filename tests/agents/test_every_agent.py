@@ -403,6 +403,18 @@ def test_a_clock_of_another_shape_is_refused(agent_class):
         make(agent_class, Scalar(make_grid()))
 
 
+def test_goals_without_an_axis_are_refused(agent_class):
+    class Cell(gym.ObservationWrapper):
+        def __init__(self, env):
+            super().__init__(env)
+            cell = gym.spaces.Box(0, 48, (), np.float32)
+            goals = {"achieved_goal": cell, "desired_goal": cell}
+            self.observation_space = gym.spaces.Dict({**env.observation_space.spaces, **goals})
+
+    with pytest.raises(ValueError, match="achieved_goal as a Box of one axis or more, got Box"):
+        make(agent_class, Cell(make_grid()))
+
+
 def test_an_environment_that_an_evaluation_has_reset_begins_anew(agent_class):
     env = make_vec_env(GRID, 2, env_kwargs={"goals": "all"})
     agent = make(agent_class, env).learn(206)  # ends within an episode
