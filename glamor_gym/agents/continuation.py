@@ -22,7 +22,11 @@ from glamor_gym.snapshots import (
     random_state,
     set_random_state,
 )
-from glamor_gym.vector.snapshots import restore_vector, snapshot_vector
+from glamor_gym.vector.snapshots import (
+    restore_vector,
+    snapshot_vector,
+    wrapper_without_snapshots,
+)
 
 if TYPE_CHECKING:
     from glamor_gym.agents.base import ImageGoalAgent
@@ -109,9 +113,11 @@ def _snapshot_episodes(agent: ImageGoalAgent) -> Snapshot | None:
         return None
     env = snapshot_vector(agent.env)
     if env is None:
+        wrapper = wrapper_without_snapshots(agent.env)
+        reason = f"because of {wrapper}" if wrapper else "see glamor_gym.wrappers.EpisodeJournal"
         warnings.warn(
-            "env offers no snapshots (see glamor_gym.wrappers.EpisodeJournal): training continued "
-            "from this checkpoint will begin new episodes",
+            f"env offers no snapshots ({reason}): training continued from this checkpoint will "
+            "begin new episodes",
             stacklevel=4,
         )
         return None

@@ -51,6 +51,16 @@ def snapshot_vector(env: VecEnv) -> Snapshot | None:
     }
 
 
+def wrapper_without_snapshots(env: VecEnv) -> str | None:
+    """Return the class name of the outermost vector wrapper that offers none; None without one."""
+    while isinstance(env, VecEnvWrapper):
+        if not isinstance(env, VecMonitor | VecCheckNan):
+            return type(env).__name__
+        env = env.venv
+    inner = env.env if isinstance(env, GymnasiumVecEnv) else env
+    return type(inner).__name__ if isinstance(inner, VectorWrapper) else None
+
+
 def restore_vector(env: VecEnv, snapshot: Mapping[str, Any]) -> None:
     """Restore what :func:`snapshot_vector` returned, in a vector made in the same way.
 

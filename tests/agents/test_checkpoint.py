@@ -11,11 +11,18 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.logger import KVWriter, Logger
-from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecMonitor
+from stable_baselines3.common.vec_env import (
+    DummyVecEnv,
+    SubprocVecEnv,
+    VecCheckNan,
+    VecMonitor,
+    VecNormalize,
+)
 
 from glamor_gym.agents import DiscernAgent, GCSLAgent, GlamorAgent
 from glamor_gym.agents.checkpoint_folder import CheckpointError, CheckpointFolder
@@ -172,12 +179,26 @@ def test_unwrapped_foreign_vector_begins_new_episodes_aloud(tmp_path):
         return DummyVecEnv([lambda: StopAction(Walk())])
 
     agent = GlamorAgent(env(), **SETTINGS).learn(70)
-    with pytest.warns(UserWarning, match="env offers no snapshots"):
+    with pytest.warns(UserWarning, match=r"env offers no snapshots \(see .*EpisodeJournal"):
         agent.save_checkpoint(tmp_path)
     with pytest.warns(UserWarning, match="new ones begin"):
         loaded = GlamorAgent.load_checkpoint(tmp_path, env(), device="cpu")
     loaded.learn(10, reset_num_timesteps=False)
     assert loaded.num_timesteps == 80
+
+
+@pytest.mark.parametrize(
+    ("wrap", "name"),
+    [
+        (lambda: VecCheckNan(VecNormalize(vector("dummy"), norm_obs=False)), "VecNormalize"),
+        (lambda: RecordEpisodeStatistics(vector("same step")), "RecordEpisodeStatistics"),
+    ],
+)
+def test_a_wrapper_without_snapshots_is_named(wrap, name, tmp_path):
+    agent = GlamorAgent(wrap(), **SETTINGS)
+    agent._setup_learn(9)
+    with pytest.warns(UserWarning, match=rf"env offers no snapshots \(because of {name}\)"):
+        agent.save_checkpoint(tmp_path)
 
 
 def stored_from_here(agent):
