@@ -100,6 +100,9 @@ class TrajectoryLearner(OffPolicyAlgorithm):
     replay_buffer: TrajectoryStore[Any]  # type: ignore[assignment]
     observation_space: spaces.Dict
     action_space: spaces.Discrete
+    stop_action: int = -1
+    horizon: int = 0
+    task_id: str | None = None
 
     def __init__(
         self,
@@ -115,24 +118,14 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         device: torch.device | str = "auto",
         _init_setup_model: bool = True,
     ) -> None:
-        if not isinstance(policy_kwargs, Mapping | None):
-            raise TypeError(f"policy_kwargs must be a dict, got {type(policy_kwargs).__name__}")
+        self.settings = settings
+        policy_kwargs = {} if policy_kwargs is None else policy_kwargs
+        self._check_arguments(policy, policy_kwargs, device)
         if seed is not None:
             seed = as_integer(seed, name="seed", low=0, high=2**32 - 1)
-        is_class = isinstance(policy, type) and issubclass(policy, BasePolicy)
-        if not is_class and policy not in self.policy_aliases:
-            raise ValueError(
-                f"policy must be {' or '.join(self.policy_aliases)}, or a policy class, got "
-                f"{policy!r}; the environment comes first: {type(self).__name__}(env, policy)"
-            )
-        try:
-            torch.empty(0, device=None if device == "auto" else device)
-        except (RuntimeError, AssertionError, TypeError, ValueError) as error:
-            raise ValueError(f"device {device!r} cannot be used here: {error}") from error
         if env is None and _init_setup_model:
             raise ValueError("env is missing; only load and load_checkpoint do without")
         vec_env = None if env is None else as_vec_env(env)
-        self.settings = settings
         super().__init__(
             policy,
             vec_env,  # type: ignore[arg-type]
@@ -144,7 +137,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             train_freq=(1, "step"),
             policy_kwargs={
                 name: value.item() if isinstance(value, np.generic) else value  # for JSON
-                for name, value in (policy_kwargs or {}).items()
+                for name, value in policy_kwargs.items()
             },
             tensorboard_log=tensorboard_log,
             stats_window_size=as_integer(stats_window_size, name="stats_window_size", low=1),
@@ -154,9 +147,6 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             seed=seed,
             sde_support=False,
         )
-        self.stop_action = -1
-        self.horizon = 0
-        self.task_id: str | None = None
         self._updates_before = 0
         self.overlap = self.acts_by_plan and self.device.type == "cuda"
         self._updates: Background[list[Metrics]] = Background()
@@ -164,21 +154,44 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         self._in_step = False  # from before the environments' step until it is stored
         self._dropped_episodes = False  # whether a checkpoint's episodes had no env to continue in
         self._left_at: tuple[Any, ...] = ()  # the last resets when the agent left the environments
+        if vec_env is not None:
+            self._adopt_env(vec_env)
+        if _init_setup_model:
+            self._setup_model()
+
+    def _check_arguments(
+        self,
+        policy: str | type[BasePolicy],
+        policy_kwargs: Mapping[str, Any],
+        device: torch.device | str,
+    ) -> None:
+        if not isinstance(policy_kwargs, Mapping):
+            raise TypeError(f"policy_kwargs must be a dict, got {type(policy_kwargs).__name__}")
         for name in self._policy_arguments():
-            if name in self.policy_kwargs:
+            if name in policy_kwargs:
                 raise ValueError(
                     f"policy_kwargs must not hold {name!r}, which the agent derives from its own "
                     "arguments and its environment"
                 )
-        if vec_env is not None:
-            self._adopt_spaces(vec_env.observation_space, vec_env.action_space)
-            self.stop_action = last_action_of(vec_env)
-            self.horizon = as_integer(horizon_of(vec_env), name="horizon", low=1, high=MOST_STEPS)
-            self._check_buffer_size()
-            self.task_id = task_id_of(vec_env)
-            warn_of_a_shorter_limit(vec_env, self.horizon, stacklevel=3)
-        if _init_setup_model:
-            self._setup_model()
+        is_class = isinstance(policy, type) and issubclass(policy, BasePolicy)
+        if not is_class and policy not in self.policy_aliases:
+            raise ValueError(
+                f"policy must be {' or '.join(self.policy_aliases)}, or a policy class, got "
+                f"{policy!r}; the environment comes first: {type(self).__name__}(env, policy)"
+            )
+        try:
+            torch.empty(0, device=None if device == "auto" else device)
+        except (RuntimeError, AssertionError, TypeError, ValueError) as error:
+            raise ValueError(f"device {device!r} cannot be used here: {error}") from error
+
+    def _adopt_env(self, env: VecEnv) -> None:
+        """Take from the first environment what every other one must agree with."""
+        self._adopt_spaces(env.observation_space, env.action_space)
+        self.stop_action = last_action_of(env)
+        self.horizon = as_integer(horizon_of(env), name="horizon", low=1, high=MOST_STEPS)
+        self._check_buffer_size()
+        self.task_id = task_id_of(env)
+        warn_of_a_shorter_limit(env, self.horizon, stacklevel=5)  # where the agent is made
 
     def _check_buffer_size(self) -> None:
         needed = self.horizon + 1 + self.stores_goals

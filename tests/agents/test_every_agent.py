@@ -775,8 +775,9 @@ def test_pictures_with_channels_last_are_refused_unless_they_are_too_small_to_co
 
 
 def test_a_limit_that_episodes_do_not_count_on_is_warned_of(agent_class):
-    with pytest.warns(UserWarning, match=r"max_episode_steps=4 truncates .* horizon=4 to"):
+    with pytest.warns(UserWarning, match=r"max_episode_steps=4 truncates .* horizon=4 to") as made:
         make(agent_class, make_grid(max_episode_steps=4))
+    assert made[0].filename == __file__
     with warnings.catch_warnings(action="error"):
         agent = make(agent_class, make_grid(max_episode_steps=10))
         make(agent_class, make_grid(horizon=4))
