@@ -71,9 +71,8 @@ class GlamorAgent(ImageGoalAgent):
         clip_log_prob: tokens with a lower log p_inv are not expanded (`clip-p-actions`). With
             more than 22 actions, the default rules out all of them where the model is undecided.
         use_prior: subtract the action prior in planning.
-        vote: choose the first action by its total weight, summed over durations
-            (``stopping="duration"``) or over candidates, not from the single best candidate. Not
-            in the paper.
+        vote: choose the first action by its value (``stopping="duration"``), or by the votes of all
+            candidates, instead of taking the single best candidate's. Not in the paper.
         prior_coef: α of Equation 9.
         exploration_final_eps: final ε, the share of random actions.
         exploration_steps: environment steps over which ε falls linearly from 1.
@@ -183,7 +182,7 @@ class GlamorAgent(ImageGoalAgent):
             device=device,
             _init_setup_model=_init_setup_model,
         )
-        if _init_setup_model and not self.policy.elects(self.planner):
+        if _init_setup_model and not self.policy.acts_by_value(self.planner):
             _warn_of_clipping(clip_log_prob, self.n_actions + 1)
 
     @property
@@ -306,7 +305,8 @@ class GlamorAgent(ImageGoalAgent):
         if self.settings.data_policy == "random":
             return np.full(len(starts), NO_ACTION)
         if self.settings.data_policy == "closed_loop":
-            make = self._beginnings if self.policy.elects(self.planner) else self._whole_plans
+            by_value = self.policy.acts_by_value(self.planner)
+            make = self._beginnings if by_value else self._whole_plans
             made, *_ = make(observations, self._recorder.lengths, self.planner, False)
             return np.where(made[:, 0] == self.stop_action, NO_ACTION, made[:, 0])
         if starts.any():
@@ -398,12 +398,13 @@ class GlamorAgent(ImageGoalAgent):
         plans = PlanState.copied(state, episode_start, n_rows, self.horizon)
 
         stops_next = plans.next_tokens == self.stop_action
+        # Can the first action be chosen by its value, without candidates?
         looks_again = planner.may_stop_first or planner.stop == "never"
-        elects = looks_again and not follows and self.policy.elects(planner)
+        by_value = looks_again and not follows and self.policy.acts_by_value(planner)
         # Which rows keep the plan that they have? The others make a new one.
         if follows:
             keeps = plans.next_tokens != NO_ACTION
-        elif planner.may_stop_first and not elects:
+        elif planner.may_stop_first and not by_value:
             keeps = np.zeros(n_rows, dtype=bool)  # STOP is taken if a new plan begins with it
         else:
             keeps = stops_next.copy()  # the plan's only action has been taken
@@ -412,7 +413,7 @@ class GlamorAgent(ImageGoalAgent):
         if not keeps.all():
             needs = ~keeps
             rows = {key: value[needs] for key, value in batch.items()}
-            make = self._beginnings if elects else self._whole_plans
+            make = self._beginnings if by_value else self._whole_plans
             made = make(rows, plans.steps[needs], planner, deterministic)
             plans.tokens[needs], plans.length[needs], plans.log_score[needs] = made
             plans.cursor[needs] = 0

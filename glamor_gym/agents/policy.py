@@ -26,7 +26,7 @@ from glamor_gym.models.encoders import EncoderName
 from glamor_gym.models.pair_encoder import Fusion
 from glamor_gym.names import naming_options
 from glamor_gym.planners import Planner, PlannerSettings, plan_by_duration, planner_for
-from glamor_gym.planners.election import elects, next_tokens_by_duration
+from glamor_gym.planners.action_values import acts_by_value, next_tokens_by_duration
 from glamor_gym.types import Plan
 
 Stopping = Literal["token", "duration"]
@@ -158,9 +158,9 @@ class GlamorPolicy(ModelPolicy):
         """Return a context without autocast, even if the caller has turned it on."""
         return torch.autocast(self.device.type, enabled=False)
 
-    def elects(self, settings: PlannerSettings) -> bool:
+    def acts_by_value(self, settings: PlannerSettings) -> bool:
         """Return whether the beginning of a plan can be computed without the rest."""
-        return isinstance(self.model, DurationModel) and elects(settings)
+        return isinstance(self.model, DurationModel) and acts_by_value(settings)
 
     @torch.inference_mode()
     def next_tokens(
@@ -169,7 +169,7 @@ class GlamorPolicy(ModelPolicy):
         max_actions: NDArray[np.int64],
         settings: PlannerSettings,
     ) -> Int[Tensor, "b 2"]:
-        """Return how plans begin, see :mod:`glamor_gym.planners.election`."""
+        """Return how plans begin, see :mod:`glamor_gym.planners.action_values`."""
         model = self.planning_model
         assert isinstance(model, DurationModel)
         with self.autocast():
@@ -195,7 +195,7 @@ class GlamorPolicy(ModelPolicy):
         """
         assert isinstance(observation, dict)
         arrays, steps_left = self.arrays_and_clock(observation)
-        if self.elects(self.planner):
+        if self.acts_by_value(self.planner):
             return self.next_tokens(arrays, steps_left, self.planner)[:, 0]
         generator = torch.Generator(self.device)
         if not deterministic:

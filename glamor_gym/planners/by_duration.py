@@ -7,8 +7,8 @@ z of STOP is the log-ratio of the candidate's duration, log p(k | s, g) − log 
 are drawn first, from softmax(log-ratio + k · ln γ). All lengths are then known before the first
 action is sampled, and no candidate is extended beyond its end.
 
-Two choices are made without candidates, see :mod:`~glamor_gym.planners.election`: with `vote` and
-`guided`, the first action; with `stop_first`, whether the goal is near.
+Two choices are made without candidates, see :mod:`~glamor_gym.planners.action_values`: with `vote`
+and `guided`, the first action; with `stop_first`, whether the goal is near.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from glamor_gym.models.duration import EncodedPairs
-from glamor_gym.planners.candidates import sample
-from glamor_gym.planners.election import (
+from glamor_gym.planners.action_values import (
+    acts_by_value,
     arrival,
     best_first_action,
     decoder_step,
     duration_probabilities,
     duration_ratio,
-    elects,
 )
+from glamor_gym.planners.candidates import sample
 from glamor_gym.planners.random_shooting import best_of, sampling_noise
 from glamor_gym.planners.settings import PlannerSettings
 from glamor_gym.types import Plan
@@ -60,7 +60,7 @@ def plan_by_duration(
     chance = duration_probabilities(duration_z, max_actions, settings, one_step_away)
     duration = draw_durations(chance, settings, generator)
     row = torch.arange(len(duration), device=duration.device) // settings.n_trials
-    first = best_first_action(encoded, chance, settings)[row] if elects(settings) else None
+    first = best_first_action(encoded, chance, settings)[row] if acts_by_value(settings) else None
     order = duration.argsort(descending=True, stable=True)
     tokens, token_z = sample_actions(
         encoded,

@@ -29,10 +29,11 @@ class PlannerSettings:
             Needs a model trained to recognise that it has arrived (`stay_fraction`), which the
             paper's was not.
         guided: sample candidates from softmax(z); else uniformly, as in Fig. 4.
-        vote: each candidate votes for its first token with weight exp(score), and the best
-            candidate that begins with the elected token is taken; the best of all, as in the
-            paper, is partly best by luck. With a model that predicts durations, and `guided`, the
-            first action is found without candidates, see :mod:`~glamor_gym.planners.election`.
+        vote: do not take the best of all candidates, as in the paper, which is partly best by luck.
+            With a model that predicts durations, and `guided`, the first action is the one of
+            highest value, found without candidates, see
+            :mod:`~glamor_gym.planners.action_values`. Else each candidate votes for its first token
+            with weight exp(score), and the best one that begins with the elected token is taken.
         arrival_probability: with a model that predicts durations and `stop_first`, the goal is
             near if it is at most one step away with at least this probability. The plan is then
             STOP alone if zero steps are as likely as one or likelier, else one action and STOP.

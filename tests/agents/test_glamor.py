@@ -136,7 +136,7 @@ def test_closed_loop_data_are_what_the_agent_would_do_in_earnest(stopping):
     seen = observations(3)
     chosen = agent.collect(seen, np.zeros(3, dtype=bool))
     in_earnest, _ = agent.predict(seen)
-    if stopping == "duration":  # elected, without noise
+    if stopping == "duration":  # by value, without noise
         assert (np.where(chosen == NO_ACTION, STOP, chosen) == in_earnest).all()
     assert set(chosen.tolist()) <= {NO_ACTION, 0, 1, 2, 3}
     # Another observation within the episode, another plan.
@@ -314,7 +314,7 @@ def test_the_state_tells_length_and_score_of_the_plan_that_is_followed(trained):
     np.testing.assert_array_equal(later.log_score[1:], state.log_score[1:])
 
 
-def test_an_elected_action_is_taken_without_the_rest_of_its_plan(monkeypatch):
+def test_an_action_is_chosen_by_its_value_without_the_rest_of_its_plan(monkeypatch):
     policy_kwargs = {**SMALL["policy_kwargs"], "stopping": "duration"}
     agent = make_agent(
         stay_fraction=0.2, vote=True, arrival_probability=1.0, policy_kwargs=policy_kwargs

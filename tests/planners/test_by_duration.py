@@ -23,7 +23,7 @@ from small_duration_model import (
 
 from glamor_gym.models import EncodedPairs
 from glamor_gym.planners import PlannerSettings, plan_by_duration
-from glamor_gym.planners.election import next_tokens_by_duration
+from glamor_gym.planners.action_values import next_tokens_by_duration
 
 
 @torch.no_grad()
@@ -138,12 +138,12 @@ def test_a_limit_below_one_action_is_an_error():
 
 
 @torch.no_grad()
-def test_what_follows_an_elected_action_is_scored_like_any_other_plan():
+def test_what_follows_an_action_chosen_by_value_is_scored_like_any_other_plan():
     encoded = encode(make_model(), 1)
-    elects = replace(FREE, vote=True)
+    by_value = replace(FREE, vote=True)
     limit = torch.tensor([HORIZON])
-    (first,) = next_tokens_by_duration(encoded, limit, elects)[:, 0].tolist()
-    plan = plan_by_duration(encoded, limit, elects, torch.Generator().manual_seed(0))
+    (first,) = next_tokens_by_duration(encoded, limit, by_value)[:, 0].tolist()
+    plan = plan_by_duration(encoded, limit, by_value, torch.Generator().manual_seed(0))
     actions = tuple(plan.actions())
     assert actions[0] == first
-    assert plan.log_score[0].item() == pytest.approx(score_of(encoded, actions, elects), abs=1e-3)
+    assert plan.log_score[0].item() == pytest.approx(score_of(encoded, actions, by_value), abs=1e-3)

@@ -34,7 +34,7 @@ NEGLIGIBLE = 1e-5
 """Durations of at most this probability are left out of the sum over k."""
 
 
-def elects(settings: PlannerSettings) -> bool:
+def acts_by_value(settings: PlannerSettings) -> bool:
     """Return whether plans begin with the action of highest value, not with a candidate's."""
     return settings.vote and settings.guided
 

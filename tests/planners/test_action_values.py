@@ -20,11 +20,11 @@ from small_duration_model import (
 )
 
 from glamor_gym.planners import plan_by_duration
-from glamor_gym.planners.election import next_tokens_by_duration
+from glamor_gym.planners.action_values import next_tokens_by_duration
 
 
 @torch.no_grad()
-def test_the_first_action_is_elected_by_its_worth_over_all_durations():
+def test_the_first_action_is_the_one_worth_most_over_all_durations():
     model, n_rows = make_model(), 6
     for decoder in (model.inverse_dynamics, model.prior):
         decoder.context_in.weight.mul_(20.0)  # what is seen is to decide, not biases
@@ -42,12 +42,12 @@ def test_the_first_action_is_elected_by_its_worth_over_all_durations():
     assert (worth.max(dim=1).values > 1.05 * runner_up).all(), "luck could decide"
     assert len(best.unique()) > 1, "the rows could be mixed up"
 
-    elects = replace(FREE, vote=True, n_trials=2)  # candidates have no say
+    by_value = replace(FREE, vote=True, n_trials=2)  # candidates have no say
     encoded = model.encode(observation, goal)
     limits = torch.full((n_rows,), HORIZON)
-    plan = plan_by_duration(encoded, limits, elects, torch.Generator().manual_seed(0))
+    plan = plan_by_duration(encoded, limits, by_value, torch.Generator().manual_seed(0))
     assert plan.tokens[:, 0].tolist() == best.tolist()
-    assert next_tokens_by_duration(encoded, limits, elects)[:, 0].tolist() == best.tolist()
+    assert next_tokens_by_duration(encoded, limits, by_value)[:, 0].tolist() == best.tolist()
 
 
 @torch.no_grad()
