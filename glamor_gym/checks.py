@@ -49,38 +49,53 @@ def as_integer(value: Any, *, name: str, low: int, high: int | None = None) -> i
     return number
 
 
-def as_probability(value: Any, *, name: str) -> float:
-    """Return `value` as a float in [0, 1].
+def as_number(
+    value: Any,
+    *,
+    name: str,
+    above: float = -math.inf,
+    below: float = math.inf,
+    low: float = -math.inf,
+    high: float = math.inf,
+) -> float:
+    """Return `value` as a finite float with above < value < below and low ≤ value ≤ high.
 
-    Raises:
-        ValueError: `value` is not a number in [0, 1].
-    """
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
-        raise ValueError(f"{name} must be a number in [0, 1], got {_describe(value)}")
-    number = float(value)
-    if not 0.0 <= number <= 1.0:  # also refuses NaN
-        raise ValueError(f"{name} must be a number in [0, 1], got {number}")
-    return number
-
-
-def as_number(value: Any, *, name: str) -> float:
-    """Return `value` as a finite float.
+    Args:
+        value: a Python or NumPy integer or float.
+        name: name of the argument in error messages.
+        above: lower bound that is not allowed itself.
+        below: upper bound that is not allowed itself.
+        low: smallest value allowed.
+        high: largest value allowed.
 
     Raises:
         TypeError: `value` is not a number (but e.g. a bool, a string or an array).
-        ValueError: `value` is NaN or infinite.
+        ValueError: `value` is out of range, NaN or infinite.
     """
+    bounds = {"above": above, "below": below, "at least": low, "at most": high}
+    limits = [f"{text} {bound:g}" for text, bound in bounds.items() if math.isfinite(bound)]
+    allowed = f"a finite number {' and '.join(limits)}".rstrip()
     if isinstance(value, bool | np.bool_) or not isinstance(
         value, int | float | np.integer | np.floating
     ):
-        raise TypeError(f"{name} must be a number, got {_describe(value)}")
+        raise TypeError(f"{name} must be {allowed}, got {_describe(value)}")
     try:
         number = float(value)
     except OverflowError:  # an integer too large for a float
         number = math.inf
-    if not math.isfinite(number):
-        raise ValueError(f"{name} must be finite, got {value}")
+    if not (above < number < below and low <= number <= high and math.isfinite(number)):
+        raise ValueError(f"{name} must be {allowed}, got {value}")
     return number
+
+
+def as_probability(value: Any, *, name: str) -> float:
+    """Return `value` as a float in [0, 1].
+
+    Raises:
+        TypeError: `value` is not a number.
+        ValueError: `value` is out of range or NaN.
+    """
+    return as_number(value, name=name, low=0, high=1)
 
 
 def as_path(value: str | os.PathLike[str], *, name: str) -> Path:

@@ -4,7 +4,14 @@ from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glamor_gym.checks import as_choice, as_element, as_integer, as_probability, as_size
+from glamor_gym.checks import (
+    as_choice,
+    as_element,
+    as_integer,
+    as_number,
+    as_probability,
+    as_size,
+)
 
 
 @given(st.integers(-50, 50), st.integers(-50, 50))
@@ -30,10 +37,35 @@ def test_probabilities_pass(value):
     assert as_probability(np.float32(value), name="p") == np.float32(value)
 
 
-@pytest.mark.parametrize("value", [-1e-9, 1.0000001, np.nan, np.inf, True, "0.5", None])
+@pytest.mark.parametrize("value", [-1e-9, 1.0000001, np.nan, np.inf, 10**400])
 def test_other_numbers_are_no_probabilities(value):
-    with pytest.raises(ValueError, match=r"p must be a number in \[0, 1\], got"):
+    with pytest.raises(ValueError, match="p must be a finite number at least 0 and at most 1, got"):
         as_probability(value, name="p")
+
+
+@pytest.mark.parametrize("value", [True, np.True_, "0.5", None, 1j, np.complex64(1), np.ones(1)])
+def test_only_numbers_are_numbers(value):
+    with pytest.raises(TypeError, match="x must be a finite number, got"):
+        as_number(value, name="x")
+    with pytest.raises(TypeError, match="p must be a finite number at least 0 and at most 1, got"):
+        as_probability(value, name="p")
+
+
+@pytest.mark.parametrize(
+    ("bounds", "inside", "outside", "told"),
+    [
+        ({}, [-1e300, 0], [np.nan, np.inf, -np.inf, -(10**400)], ""),
+        ({"above": 0, "high": 1}, [1e-9, 1], [0, 1.01], " above 0 and at most 1"),
+        ({"below": 0.5, "low": -2}, [-2, 0.49], [-2.01, 0.5], " below 0.5 and at least -2"),
+    ],
+)
+def test_numbers_pass_within_their_bounds(bounds, inside, outside, told):
+    for value in inside:
+        number = as_number(value, name="x", **bounds)
+        assert (number, type(number)) == (value, float)
+    for value in outside:
+        with pytest.raises(ValueError, match=f"x must be a finite number{told}, got {value}"):
+            as_number(value, name="x", **bounds)
 
 
 def test_a_size_may_come_as_a_list():

@@ -392,9 +392,9 @@ def test_a_run_that_goes_on_does_not_change(trained, capsys, words, told):
     [
         (["--task", "Pnog"], "unknown task 'Pnog'; did you mean Pong?"),
         ([], "--task is needed"),
-        (["--task", "Dice", "--steps", "0"], "steps must be at least 1, got 0"),
-        (["--task", "Dice", "--n-envs", "-2"], "n_envs must be at least 1, got -2"),
-        (["--task", "Dice", "--minutes", "0"], "minutes must be greater than 0"),
+        (["--task", "Dice", "--steps", "0"], "steps must be an integer ≥ 1, got 0"),
+        (["--task", "Dice", "--n-envs", "-2"], "n_envs must be an integer ≥ 1, got -2"),
+        (["--task", "Dice", "--minutes", "0"], "minutes must be a finite number above 0"),
         (["--task", "Dice", "--set", "n_trails=3"], "did you mean n_trials"),
         (["--task", "Dice", "--set", "n_trials=0"], "n_trials must be"),
         (["--task", "Dice", "--set", "n_trials"], "--set takes NAME=VALUE"),

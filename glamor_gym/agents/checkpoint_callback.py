@@ -15,6 +15,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.agents.interruption import StopRequest, TrainingInterrupted
+from glamor_gym.checks import as_integer, as_number
 from glamor_gym.files import lock_folder
 
 
@@ -48,7 +49,8 @@ class CheckpointCallback(BaseCallback):
         seconds: time spent on writing them, in seconds.
 
     Raises:
-        ValueError: `every_minutes` or `every_steps` is not positive.
+        ValueError: `every_minutes` or `every_steps` is not positive and finite.
+        TypeError: `every_minutes` is not a number, or `every_steps` is not an integer.
     """
 
     model: ImageGoalAgent
@@ -62,10 +64,9 @@ class CheckpointCallback(BaseCallback):
         stop: StopRequest | None = None,
     ) -> None:
         super().__init__()
-        if not every_minutes > 0:
-            raise ValueError(f"every_minutes must be more than 0, got {every_minutes}")
-        if every_steps is not None and every_steps < 1:
-            raise ValueError(f"every_steps must be at least 1, got {every_steps}")
+        every_minutes = as_number(every_minutes, name="every_minutes", above=0)
+        if every_steps is not None:
+            every_steps = as_integer(every_steps, name="every_steps", low=1)
         self.n_written = 0
         self.seconds = 0.0
         self._path = Path(path)

@@ -12,6 +12,7 @@ from itertools import chain, islice
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from glamor_gym.checks import as_integer
 from glamor_gym.envs.dice import OUTCOMES
 
 
@@ -64,9 +65,9 @@ def dice_recursion(iterations: int) -> NDArray[np.float64]:
 
     Raises:
         ValueError: `iterations` is negative.
+        TypeError: `iterations` is not an integer.
     """
-    if iterations < 0:
-        raise ValueError(f"iterations must be 0 or more, got {iterations}")
+    iterations = as_integer(iterations, name="iterations", low=0)
     n_dice, n_faces = OUTCOMES.shape
     first = np.full((n_faces, n_dice), 1 / n_dice)
     goals = np.full(n_faces, 1 / n_faces)

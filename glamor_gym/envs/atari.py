@@ -98,7 +98,8 @@ class AtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
 
         Raises:
             ValueError: an argument is out of range, or there is no such ROM.
-            TypeError: `frame_skip`, a label index or a value of `noops` is not an integer.
+            TypeError: `frame_skip`, a label index or a value of `noops` is not an integer, or
+                `sticky` is not a number.
         """
         rom = roms.get_rom_path(game) if game in roms.get_all_rom_ids() else None
         if rom is None:

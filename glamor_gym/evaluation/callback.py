@@ -168,9 +168,7 @@ class StopAfter(BaseCallback):
 
     def __init__(self, minutes: float) -> None:
         super().__init__()
-        if not as_number(minutes, name="minutes") > 0:
-            raise ValueError(f"minutes must be more than 0, got {minutes}")
-        self._seconds = 60.0 * minutes
+        self._seconds = 60.0 * as_number(minutes, name="minutes", above=0)
 
     def _on_training_start(self) -> None:
         self._end = time.monotonic() + self._seconds

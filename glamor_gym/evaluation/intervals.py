@@ -28,11 +28,8 @@ def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tu
         TypeError: an argument is of the wrong type.
     """
     trials = as_integer(trials, name="trials", low=1)
-    successes = as_integer(successes, name="successes", low=0)
-    if successes > trials:
-        raise ValueError(f"successes must be at most trials, got {successes} of {trials}")
-    if not 0.0 < as_number(confidence, name="confidence") < 1.0:
-        raise ValueError(f"confidence must be in (0, 1), got {confidence}")
+    successes = as_integer(successes, name="successes", low=0, high=trials)
+    confidence = as_number(confidence, name="confidence", above=0, below=1)
     interval = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
 

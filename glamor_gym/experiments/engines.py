@@ -17,6 +17,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
 
+from glamor_gym.checks import as_integer
 from glamor_gym.experiments.status import read_status, write_status
 from glamor_gym.experiments.worker import Job, carry_out
 from glamor_gym.tasks import get_task
@@ -95,11 +96,10 @@ def check_numbers(jobs: int, retries: int) -> None:
 
     Raises:
         ValueError: `jobs` is below 1, or `retries` below 0.
+        TypeError: one of them is not an integer.
     """
-    if jobs < 1:
-        raise ValueError(f"jobs must be at least 1, got {jobs}")
-    if retries < 0:
-        raise ValueError(f"retries must be at least 0, got {retries}")
+    as_integer(jobs, name="jobs", low=1)
+    as_integer(retries, name="retries", low=0)
 
 
 def mark_dead(job: Job, cause: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
+from glamor_gym.checks import as_number
 from glamor_gym.experiments.engines import TICK_SECONDS, check_numbers, mark_dead
 from glamor_gym.experiments.worker import Job, carry_out
 
@@ -29,18 +30,17 @@ class RayEngine:
 
     Raises:
         ValueError: a number is too small.
+        TypeError: a number is of the wrong type.
     """
 
     def __init__(
         self, jobs: int = 1, *, address: str | None = None, retries: int = 1, gpus: float = 0.0
     ) -> None:
         check_numbers(jobs, retries)
-        if gpus < 0:
-            raise ValueError(f"gpus must be at least 0, got {gpus}")
         self._jobs = jobs
         self._address = address
         self._retries = retries
-        self._gpus = gpus
+        self._gpus = as_number(gpus, name="gpus", low=0)
 
     def carry_out(self, jobs: Sequence[Job], tick: Callable[[], object]) -> None:
         """See :meth:`~glamor_gym.experiments.engines.Engine.carry_out`."""

@@ -5,12 +5,11 @@ In: names, settings and numbers. Out: the same as records, validated on construc
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from glamor_gym.checks import as_choice
+from glamor_gym.checks import as_choice, as_integer, as_number
 from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.tasks import get_task
 from glamor_gym.vector import CollectorKind
@@ -121,9 +120,8 @@ class RunSpec:
             ("eval_every", 1),
             ("episodes_per_goal", 1),
         ):
-            number = getattr(self, name)
-            if number is not None and number < least:
-                raise ValueError(f"{name} must be at least {least}, got {number}")
+            if getattr(self, name) is not None:
+                as_integer(getattr(self, name), name=name, low=least)
         as_choice(self.collect, get_args(CollectorKind), name="collect")
         if "goals" in self.env_kwargs:
             raise ValueError(
@@ -131,9 +129,8 @@ class RunSpec:
                 f"goals={self.env_kwargs['goals']!r}"
             )
         for name in ("minutes", "checkpoint_minutes"):
-            number = getattr(self, name)
-            if number is not None and not 0 < number < math.inf:
-                raise ValueError(f"{name} must be greater than 0 and finite, got {number}")
+            if getattr(self, name) is not None:
+                as_number(getattr(self, name), name=name, above=0)
         if self.planner and not self.trained_in:
             raise ValueError(
                 "planner must be empty unless trained_in names another run, "

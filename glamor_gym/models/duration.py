@@ -73,9 +73,7 @@ class DurationModel(PairEncoder):
         self.n_actions = n_actions
         self.horizon = as_integer(horizon, name="horizon", low=1, high=MOST_STEPS)
         self.duration_gradient = as_probability(duration_gradient, name="duration_gradient")
-        self.first_action_weight = as_number(first_action_weight, name="first_action_weight")
-        if self.first_action_weight < 0:
-            raise ValueError(f"first_action_weight must not be negative, got {first_action_weight}")
+        self.first_action_weight = as_number(first_action_weight, name="first_action_weight", low=0)
         n_durations = self.horizon + 1
         width = self.embedding_size
         sizes = (n_actions, width, token_size, hidden_size)

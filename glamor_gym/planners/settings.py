@@ -53,24 +53,19 @@ class PlannerSettings:
         """Check the ranges.
 
         Raises:
-            ValueError: a setting is out of range, or `arrival_probability` is not a number; the
-                message names it.
-            TypeError: another setting has the wrong type.
+            ValueError: a setting is out of range; the message names it.
+            TypeError: a setting has the wrong type.
         """
         numbers = {
             "n_trials": as_integer(self.n_trials, name="n_trials", low=1, high=MOST_TRIALS),
-            "clip_log_prob": as_number(self.clip_log_prob, name="clip_log_prob"),
-            "gamma": as_number(self.gamma, name="gamma"),
+            "clip_log_prob": as_number(self.clip_log_prob, name="clip_log_prob", below=0),
+            "gamma": as_number(self.gamma, name="gamma", above=0, high=1),
             "arrival_probability": as_probability(
                 self.arrival_probability, name="arrival_probability"
             ),
         }
         for name, number in numbers.items():  # Python's numbers instead of NumPy's, for JSON
             object.__setattr__(self, name, number)
-        if not 0.0 < self.gamma <= 1.0:
-            raise ValueError(f"gamma must lie in (0, 1], got {self.gamma}")
-        if not self.clip_log_prob < 0.0:
-            raise ValueError(f"clip_log_prob must be below 0, got {self.clip_log_prob}")
         as_choice(self.stop, get_args(StopRule), name="stop")
         for name in ("use_prior", "stop_first", "guided", "vote"):
             as_instance(getattr(self, name), bool, name=name)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glamor_gym.checks import as_integer
 from glamor_gym.snapshots import Snapshot
 
 _ROWS = 16  # frames compared at a time, few enough to stay in a core's cache
@@ -30,11 +31,11 @@ class GoalBuffer:
 
     Raises:
         ValueError: `capacity` is below 1.
+        TypeError: `capacity` is not an integer.
     """
 
     def __init__(self, capacity: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        if capacity < 1:
-            raise ValueError(f"capacity must be 1 or more, got {capacity}")
+        capacity = as_integer(capacity, name="capacity", low=1)
         self._frames = np.zeros((capacity, *shape), dtype)
         self._size = 0
 

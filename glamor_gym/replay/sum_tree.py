@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from glamor_gym.checks import as_integer
+
 
 class SumTree:
     """Priorities of n slots; setting or finding k of them takes O(k log n) operations.
@@ -19,13 +21,12 @@ class SumTree:
 
     Raises:
         ValueError: `capacity` is below 1.
+        TypeError: `capacity` is not an integer.
     """
 
     def __init__(self, capacity: int) -> None:
-        if capacity < 1:
-            raise ValueError(f"capacity must be 1 or more, got {capacity}")
-        self.capacity = capacity
-        self._depth = (capacity - 1).bit_length()
+        self.capacity = as_integer(capacity, name="capacity", low=1)
+        self._depth = (self.capacity - 1).bit_length()
         self._leaves = 1 << self._depth
         # Node i has the children 2i and 2i + 1; the root is 1, the leaves come last.
         self._sums = np.zeros(2 * self._leaves)

@@ -76,6 +76,7 @@ class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
 
         Raises:
             ValueError: `frame_size` or `sticky` is out of range.
+            TypeError: `sticky` is not a number.
         """
         self._frame_size = as_size(frame_size, name="frame_size")
         self._make_console = partial(

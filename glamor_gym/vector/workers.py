@@ -107,9 +107,7 @@ class WorkerVecEnv(VecEnv):
         """
         if not makers:
             raise ValueError("makers must hold at least one function, got none")
-        self.timeout = as_number(timeout, name="timeout")
-        if self.timeout <= 0:
-            raise ValueError(f"timeout must be a number of seconds above 0, got {timeout!r}")
+        self.timeout = as_number(timeout, name="timeout", above=0)
         self.max_restarts = as_integer(max_restarts, name="max_restarts", low=0)
         self.restarts = 0
         with contextlib.closing(makers[0]()) as example:

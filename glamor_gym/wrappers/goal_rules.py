@@ -113,8 +113,7 @@ class GoalRules:
         """
         as_instance(ranges, Mapping, name="ranges")  # type: ignore[type-abstract]
         for name, extent in ranges.items():
-            if as_number(extent, name=f"ranges[{name!r}]") < 0:
-                raise ValueError(f"ranges[{name!r}] must be finite and ≥ 0, got {extent!r}")
+            as_number(extent, name=f"ranges[{name!r}]", low=0)
         self.goals = as_goals(goals)
         self.ranges = dict(ranges)
         self.reward: Reward = as_choice(reward, get_args(Reward), name="reward")

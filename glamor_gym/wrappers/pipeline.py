@@ -43,7 +43,7 @@ def make_pipeline(
 
     Raises:
         ValueError: there is no such task, or an argument is out of range.
-        TypeError: `frame_stack` is not an integer.
+        TypeError: `frame_stack` is not an integer, or `sticky` is not a number.
     """
     if not isinstance(task, Task):
         task = get_task(task)

@@ -170,12 +170,16 @@ def test_another_agents_folder_is_refused_before_the_first_step(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
-    [({"every_steps": 0}, "every_steps must be at least 1, got 0"),
-     ({"every_minutes": 0}, "every_minutes must be more than 0, got 0")],
-)  # fmt: skip
-def test_bad_numbers(tmp_path, arguments, told):
-    with pytest.raises(ValueError, match=told):
+    ("arguments", "error", "told"),
+    [
+        ({"every_steps": 0}, ValueError, "every_steps must be an integer ≥ 1, got 0"),
+        ({"every_steps": 2.5}, TypeError, "every_steps must be an integer ≥ 1, got 2.5"),
+        ({"every_minutes": 0}, ValueError, "every_minutes must be a finite number above 0, got 0"),
+        ({"every_minutes": "2"}, TypeError, "every_minutes must be a finite number above 0, got"),
+    ],
+)
+def test_bad_numbers(tmp_path, arguments, error, told):
+    with pytest.raises(error, match=told):
         CheckpointCallback(tmp_path, **arguments)
 
 

@@ -219,9 +219,9 @@ def test_the_actions_are_the_games_minimal_set():
         ({"frame_skip": 0}, ValueError, "frame_skip must be an integer ≥ 1, got 0"),
         ({"noops": (5, 4)}, ValueError, r"noops\[1\] must be an integer ≥ 5, got 4"),
         ({"noops": (-1, 4)}, ValueError, r"noops\[0\]"),
-        ({"sticky": 1.5}, ValueError, r"sticky must be a number in \[0, 1\], got 1.5"),
+        ({"sticky": 1.5}, ValueError, "sticky must be a finite number at least 0 and"),
         ({"sticky": float("nan")}, ValueError, "sticky"),
-        ({"sticky": "much"}, ValueError, r"sticky .*'much'"),
+        ({"sticky": "much"}, TypeError, r"sticky .*'much'"),
         ({"render_mode": "human"}, ValueError, r"render_mode .*'human'"),
     ],
 )

@@ -94,7 +94,7 @@ def test_specs_are_every_combination_the_first_seed_first():
         (["--set", "glamor.n_trails=1"], "did you mean n_trials"),
         (["--set", "glamor.gamma=7"], "gamma must be a number"),
         (["--set", "glamor.policy_kwargs.encoder=huge"], "encoder must be one of"),
-        (["--steps", "0"], "steps must be at least 1"),
+        (["--steps", "0"], "steps must be an integer ≥ 1"),
         (["--steps", "400"], "learning_starts=500, got --steps 400"),
         (["--jobs", "0"], "--jobs must be at least 1, got 0"),
         (["--address", "auto"], "--address applies only to --engine ray"),

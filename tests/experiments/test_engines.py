@@ -114,7 +114,7 @@ def test_a_benchmark_in_the_background_takes_its_runs_with_it(tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
-    [({"jobs": 0}, "jobs must be at least 1, got 0"), ({"retries": -1}, "retries must be")],
+    [({"jobs": 0}, "jobs must be an integer ≥ 1, got 0"), ({"retries": -1}, "retries must be")],
 )
 def test_numbers_that_make_no_sense_are_refused(arguments, told):
     with pytest.raises(ValueError, match=told):

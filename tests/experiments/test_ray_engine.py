@@ -31,7 +31,7 @@ def test_a_run_whose_ray_worker_is_killed_is_taken_up_and_finishes(tmp_path, mon
 def test_numbers_that_make_no_sense_are_refused():
     from glamor_gym.experiments.ray_engine import RayEngine
 
-    with pytest.raises(ValueError, match="gpus must be at least 0"):
+    with pytest.raises(ValueError, match="gpus must be a finite number at least 0"):
         RayEngine(gpus=-1.0)
-    with pytest.raises(ValueError, match="jobs must be at least 1"):
+    with pytest.raises(ValueError, match="jobs must be an integer ≥ 1"):
         RayEngine(0)

@@ -51,7 +51,7 @@ def test_a_stack_of_one_is_the_bare_frame():
     ("kwargs", "message"),
     [
         ({"task": "Pongg"}, "unknown task 'Pongg'; did you mean Pong"),
-        ({"sticky": -0.1}, r"sticky must be a number in \[0, 1\], got -0.1"),
+        ({"sticky": -0.1}, "sticky must be a finite number at least 0 and at most 1, got -0.1"),
         (
             {"task": "GridWorld", "sticky": 0.1},
             "sticky is for Atari tasks only, got 0.1 for GridWorld",
