@@ -121,7 +121,7 @@ def build_agent(
     arguments |= {"env": env, "device": device, "_init_setup_model": False}
     agent = cls(**{"policy": header["policy"], **arguments, **changes})
     _restore(agent, header)
-    overrides = as_instance(header.get("habits", {}), dict, name="habits")
+    overrides = as_instance(header["habits"], dict, name="habits")
     kept = {name: value for name, value in overrides.items() if name not in changes}
     agent.apply_overrides(kept)
     try:
@@ -169,7 +169,7 @@ def _restore(agent: ImageGoalAgent, header: Mapping[str, Any]) -> None:
     agent.stop_action = int(header["stop_action"])
     agent.horizon = horizon
     agent._setup_model()
-    agent.task_id = agent.task_id or as_instance(header.get("task", ""), str, name="task") or None
+    agent.task_id = agent.task_id or as_instance(header["task"], str, name="task") or None
     agent.num_timesteps = int(header["num_timesteps"])
     agent._n_updates = int(header["n_updates"])
     agent._updates_before = int(header["updates_before"])

@@ -73,9 +73,7 @@ def restore_agent(agent: ImageGoalAgent, snapshot: Mapping[str, Any]) -> None:
         UserWarning: training will not continue exactly like the uninterrupted run.
     """
     agent.replay_buffer.restore(snapshot["replay"])
-    episodes = snapshot["episodes"]
-    # Older checkpoints hold the extra state in the entry of the episodes, if there are any.
-    agent._load_extra_state(snapshot.get("learned", episodes["carried"] if episodes else {}))
+    agent._load_extra_state(snapshot["learned"])
     agent._total_timesteps = snapshot["total_timesteps"]
     agent._current_progress_remaining = snapshot["progress_remaining"]
     window = agent._stats_window_size
@@ -92,6 +90,7 @@ def restore_agent(agent: ImageGoalAgent, snapshot: Mapping[str, Any]) -> None:
             f"{agent.device.type}: its random numbers will differ from here on",
             stacklevel=4,
         )
+    episodes = snapshot["episodes"]
     agent._dropped_episodes = agent.env is None and episodes is not None
     if agent.env is not None:
         _restore_episodes(agent, episodes)

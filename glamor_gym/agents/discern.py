@@ -300,8 +300,7 @@ class DiscernAgent(ReactiveAgent):
         return {"goal_buffer": self.goal_buffer.snapshot()}
 
     def _load_extra_state(self, learned: Mapping[str, Any]) -> None:
-        if "goal_buffer" in learned:  # older checkpoints without episodes lack it
-            self.goal_buffer.restore(learned["goal_buffer"])
+        self.goal_buffer.restore(learned["goal_buffer"])
 
     def _make_replay(self, seed: int) -> DiscernReplay:
         settings = self.settings

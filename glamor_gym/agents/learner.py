@@ -74,7 +74,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             read `policy` itself. True by default for agents that act by plans, on CUDA; may be
             assigned.
         task_id: id of the environment that the agent was trained in; None if that was not made by
-            ``gym.make``, and in older files.
+            ``gym.make``.
 
     Raises:
         ValueError: the environment has no goals, no Discrete actions, or no known horizon; there

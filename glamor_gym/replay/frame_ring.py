@@ -222,7 +222,7 @@ class FrameRing:
                 f"capacity (an agent's buffer_size) must be at least {needed}, the number of slots "
                 f"that the snapshot uses, got {self.capacity}"
             )
-        if not snapshot.get("stacked", True):
+        if not snapshot["stacked"]:
             self._keep_observations()
         self._spans = SpanQueue.of(starts, lengths)
         self._head = snapshot["head"]

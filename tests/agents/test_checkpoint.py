@@ -26,7 +26,6 @@ from stable_baselines3.common.vec_env import (
 
 from glamor_gym.agents import DiscernAgent, GCSLAgent, GlamorAgent
 from glamor_gym.agents.checkpoint_folder import CheckpointError, CheckpointFolder
-from glamor_gym.agents.continuation import restore_agent, snapshot_agent
 from glamor_gym.vector.collector import make_collector
 from tests.agents.sameness import assert_same, assert_same_agents
 from tests.agents.small_agents import GRID, SMALL, make_grid
@@ -244,16 +243,6 @@ def test_goals_that_an_agent_found_outlive_its_episodes(with_env, tmp_path):
     loaded = agent_class.load_checkpoint(tmp_path, env() if with_env else None, device="cpu")
     assert len(loaded.goal_buffer) == 5
     assert_same(loaded.goal_buffer.snapshot(), agent.goal_buffer.snapshot())
-
-
-def test_a_checkpoint_of_old_has_its_goals_among_the_episodes(tmp_path):
-    agent_class, settings = KINDS["discern"]
-    agent = agent_class(make_grid(), **settings).learn(70)
-    snapshot = snapshot_agent(agent)
-    snapshot["episodes"]["carried"] |= snapshot.pop("learned")
-    other = agent_class(make_grid(), **settings)
-    restore_agent(other, snapshot)
-    assert_same(other.goal_buffer.snapshot(), agent.goal_buffer.snapshot())
 
 
 def test_episodes_that_no_environment_was_given_for_are_left_aloud(agent, tmp_path):
