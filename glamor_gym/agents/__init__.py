@@ -10,8 +10,8 @@ Read ``glamor``, ``gcsl`` and ``discern`` first: each holds one method's ``updat
 * ``settings``, ``presets``: hyper-parameters;
 * ``episodes``, ``plan_state``, ``observations``, ``suitability``, ``background``: helpers;
 * ``agent_file``, ``storage``, ``packing``: agents as single files;
-* ``checkpoint_callback``, ``continuation``, ``process``, ``snapshot_file``, ``checkpoint_folder``,
-  ``interruption``: checkpoints, from which training continues exactly;
+* ``checkpoint_callback``, ``checkpoint_folder``, ``agent_snapshot``, ``snapshot_file``,
+  ``process``, ``interruption``: checkpoints, from which training continues exactly;
 * ``zoo``: use from RL Zoo.
 """
 

@@ -15,8 +15,8 @@ from typing import Any, Self
 import torch
 
 from glamor_gym.agents.agent_file import as_half, build_agent, header_of, load_policy, tensors_of
+from glamor_gym.agents.agent_snapshot import restore_agent, snapshot_agent
 from glamor_gym.agents.checkpoint_folder import CheckpointError, CheckpointFolder
-from glamor_gym.agents.continuation import restore_agent, snapshot_agent
 from glamor_gym.agents.learner import TrajectoryLearner
 from glamor_gym.agents.packing import pack, unpack
 from glamor_gym.agents.process import snapshot_process
