@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from glamor_gym.agents import GCSLAgent
-from glamor_gym.agents.exact_cloning import dice_recursion
 from glamor_gym.envs.dice import LOADED
+from glamor_gym.experiments.paper.exact_cloning import dice_recursion
 from glamor_gym.types import Trajectory
 
 ROLLS = 3_000

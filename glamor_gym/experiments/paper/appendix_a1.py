@@ -20,9 +20,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from glamor_gym.agents import GCSLAgent, GlamorAgent
-from glamor_gym.agents.exact_cloning import dice_recursion
 from glamor_gym.envs.dice import FACES, FAIR, LOADED, Dice
 from glamor_gym.experiments.paper.curves import Variant, run_spec
+from glamor_gym.experiments.paper.exact_cloning import dice_recursion
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale, Verdict
 from glamor_gym.experiments.paper.workshop import Trained, Workshop
 from glamor_gym.report.style import AGENT, CHANCE, PUBLISHED, SECOND

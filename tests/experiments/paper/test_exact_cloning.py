@@ -7,8 +7,8 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from glamor_gym.agents.exact_cloning import clone_exactly, dice_recursion
 from glamor_gym.envs.dice import FAIR, LOADED, OUTCOMES
+from glamor_gym.experiments.paper.exact_cloning import clone_exactly, dice_recursion
 
 
 def test_the_dice_forget_the_loaded_one():
