@@ -122,19 +122,3 @@ class EpisodeRecorder:
         self._achieved[env].append(np.array(moment["achieved_goal"]))
         if self.keep_observations:
             self._observations[env].append(np.array(moment["observation"]))
-
-
-def as_starts(episode_start: NDArray[np.bool_] | None, n_rows: int) -> NDArray[np.bool_]:
-    """Return (B,) flags: which rows begin an episode.
-
-    Args:
-        episode_start: flags of the rows; a single flag applies to all rows, None means none.
-        n_rows: number of rows B.
-
-    Raises:
-        ValueError: `episode_start` has neither one flag nor `n_rows`.
-    """
-    flags = np.asarray(False if episode_start is None else episode_start, dtype=bool)
-    if flags.shape not in {(), (1,), (n_rows,)}:
-        raise ValueError(f"episode_start must be of shape ({n_rows},), got {flags.shape}")
-    return np.broadcast_to(flags, (n_rows,))

@@ -1,4 +1,4 @@
-"""Checks of observations: arrays from a user in, checked batches out.
+"""Checks of what `predict` is given: arrays from a user in, checked batches out.
 
 Networks accept anything of the right shape: a float picture would be scaled down twice and a NaN
 would lead to meaningless plans, both silently. Here they raise an error that names the entry.
@@ -57,6 +57,22 @@ def steps_left_of(
     """Return (B,) steps left, from 1 to `horizon`; without an entry, `horizon` minus `taken`."""
     left = batch["steps_left"][:, 0] if "steps_left" in batch else horizon - taken
     return np.clip(left, 1, horizon).astype(np.int64)
+
+
+def as_starts(episode_start: NDArray[np.bool_] | None, n_rows: int) -> NDArray[np.bool_]:
+    """Return (B,) flags: which rows begin an episode.
+
+    Args:
+        episode_start: flags of the rows; a single flag applies to all rows, None means none.
+        n_rows: number of rows B.
+
+    Raises:
+        ValueError: `episode_start` has neither one flag nor `n_rows`.
+    """
+    flags = np.asarray(False if episode_start is None else episode_start, dtype=bool)
+    if flags.shape not in {(), (1,), (n_rows,)}:
+        raise ValueError(f"episode_start must be of shape ({n_rows},), got {flags.shape}")
+    return np.broadcast_to(flags, (n_rows,))
 
 
 def _check_entry(key: str, value: Any, box: spaces.Box) -> tuple[NDArray[Any], int | None]:

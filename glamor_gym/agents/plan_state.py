@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from glamor_gym.agents.episodes import NO_ACTION, as_starts
+from glamor_gym.agents.episodes import NO_ACTION
+from glamor_gym.agents.observations import as_starts
 
 
 class PlanState(NamedTuple):

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glamor_gym.agents.base import ImageGoalAgent
-from glamor_gym.agents.episodes import as_starts
-from glamor_gym.agents.observations import as_batch, steps_left_of
+from glamor_gym.agents.observations import as_batch, as_starts, steps_left_of
 
 
 class ClockState(NamedTuple):
