@@ -39,6 +39,7 @@ from glamor_gym.agents.process import restore_log, restore_process
 from glamor_gym.agents.settings import CollectionSettings, SettingAttribute
 from glamor_gym.agents.suitability import check_spaces, last_action_of, warn_of_a_shorter_limit
 from glamor_gym.checks import as_instance, as_integer
+from glamor_gym.devices import checking_device
 from glamor_gym.models.duration import MOST_STEPS
 from glamor_gym.replay import TrajectoryReplay
 from glamor_gym.replay.trajectory_store import TrajectoryStore
@@ -179,10 +180,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
                 f"policy must be {' or '.join(self.policy_aliases)}, or a policy class, got "
                 f"{policy!r}; the environment comes first: {type(self).__name__}(env, policy)"
             )
-        try:
+        with checking_device(device):
             torch.empty(0, device=None if device == "auto" else device)
-        except (RuntimeError, AssertionError, TypeError, ValueError) as error:
-            raise ValueError(f"device {device!r} cannot be used here: {error}") from error
 
     def _adopt_env(self, env: VecEnv) -> None:
         """Take from the first environment what every other one must agree with."""

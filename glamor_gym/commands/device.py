@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from glamor_gym.devices import checking_device
+
 
 def checked_device(name: str) -> str:
     """Return the name of a device after checking that PyTorch can use it.
@@ -16,8 +18,6 @@ def checked_device(name: str) -> str:
     """
     if name == "auto":
         return name
-    try:
+    with checking_device(name, name="--device"):
         torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"--device {name}: {error}") from error
     return name

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from glamor_gym.devices import checking_device
+
 
 @contextlib.contextmanager
 def as_guest(agent: Any, device: str | torch.device | None, seed: int) -> Iterator[None]:
@@ -44,12 +46,8 @@ def as_guest(agent: Any, device: str | torch.device | None, seed: int) -> Iterat
             on_exit.callback(_set_modes, {part: part.training for part in policy.modules()})
             if device is not None:
                 on_exit.callback(_move, agent, next(policy.parameters()).device)
-                try:
+                with checking_device(device):
                     _move(agent, device)
-                except torch.OutOfMemoryError:  # the device is available
-                    raise
-                except (RuntimeError, AssertionError) as error:
-                    raise ValueError(f"device {device!r} cannot be used here: {error}") from error
         own = getattr(agent, "generator", None)
         if isinstance(own, torch.Generator):
             on_exit.callback(setattr, agent, "generator", own)

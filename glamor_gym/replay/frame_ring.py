@@ -20,6 +20,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from glamor_gym.checks import as_integer
+from glamor_gym.devices import checking_device
 from glamor_gym.replay.spans import SpanQueue
 from glamor_gym.snapshots import Snapshot
 
@@ -351,9 +352,5 @@ def to_device(device: torch.device | str, array: NDArray[Any]) -> torch.Tensor:
     Raises:
         ValueError: the device is not available.
     """
-    try:
+    with checking_device(device):
         return torch.from_numpy(array).to(device, non_blocking=True)
-    except torch.OutOfMemoryError:  # the device is available
-        raise
-    except (RuntimeError, AssertionError, TypeError, ValueError) as error:
-        raise ValueError(f"device {device!r} cannot be used here: {error}") from error

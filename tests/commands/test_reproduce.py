@@ -26,7 +26,7 @@ def run(capsys, *words):
         (["appendix-a1", "--tasks", "Pong"], "--tasks must be Dice for appendix-a1, got Pong"),
         (["figure-4", "--steps", "0"], "--steps must be at least 20, got 0"),
         (["figure-4", "--seeds", "-1"], "--seeds must be at least 0, got -1"),
-        (["figure-4", "--device", "quantum"], "--device quantum"),
+        (["figure-4", "--device", "quantum"], "--device 'quantum' cannot be used here"),
         (["figure-4", "--seeds", "1", "1"], "--seeds must differ, got 1, 1"),
         (["figure-4", "--tasks", "Pong", "glamor/Pong-v0"], "--tasks must differ, got Pong, Pong"),
         (["table-1", "--agents", "gcsl", "gcsl"], "--agents must differ, got gcsl, gcsl"),

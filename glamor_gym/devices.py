@@ -1,0 +1,31 @@
+"""The check whether PyTorch can use a device.
+
+In: what is done on the device. Out: the same, or an error that names the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def checking_device(device: torch.device | str, *, name: str = "device") -> Iterator[None]:
+    """Return a context for the first use of a device, whose errors say that it cannot be used.
+
+    Args:
+        device: the device.
+        name: name of the argument in error messages.
+
+    Raises:
+        ValueError: PyTorch does not know the device, or cannot use it here.
+        torch.OutOfMemoryError: the device can be used, but its memory is full.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, AssertionError, TypeError, ValueError) as error:
+        raise ValueError(f"{name} {device!r} cannot be used here: {error}") from error
