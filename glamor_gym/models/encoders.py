@@ -21,7 +21,7 @@ from gymnasium import spaces
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from glamor_gym.checks import as_instance, as_integer
+from glamor_gym.checks import as_choice, as_instance, as_integer
 from glamor_gym.models.layouts import ChannelsLastConv2d, ChannelsLastMaxPool2d, picture_layout
 
 EncoderName = Literal["residual", "compact", "tiny", "mlp", "auto"]
@@ -154,8 +154,7 @@ def make_encoder(space: spaces.Box, name: EncoderName = "auto", size: int = 512)
     """
     as_instance(space, spaces.Box, name="space")
     size = as_integer(size, name="size", low=1, high=MOST_UNITS)
-    if not isinstance(name, str) or name not in get_args(EncoderName):
-        raise ValueError(f"encoder must be one of {', '.join(get_args(EncoderName))}; got {name!r}")
+    as_choice(name, get_args(EncoderName), name="encoder")
     is_picture = len(space.shape) == 3 and min(space.shape[1:]) >= SMALLEST_PICTURE
     if name == "mlp" or not is_picture:
         trunk = mlp_trunk(math.prod(space.shape))
