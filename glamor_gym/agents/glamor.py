@@ -82,9 +82,9 @@ class GlamorAgent(ImageGoalAgent):
             not in the paper.
         stay_fraction: share of training tuples with k = 0; with it the agent plans again before
             it stops. Not in the paper.
-        arrival_probability: with `stay_fraction` > 0 and ``stopping="duration"``, the probability
-            that the goal is at most one step away from which on the agent finishes. Not in the
-            paper.
+        arrival_probability: with `stay_fraction` > 0 and ``stopping="duration"``: if the goal is at
+            most one step away with at least this probability, the agent finishes, by STOP or by one
+            action and STOP. Not in the paper.
         near_fraction: share of training tuples with a goal at most 10 steps away. Neither in the
             paper nor in any preset.
         far_fraction: share of training tuples with k uniform over a whole episode. Neither in the

@@ -153,7 +153,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         self._updates: Background[list[Metrics]] = Background()
         self._pending_process_state: Snapshot | None = None  # restored when training continues
         self._in_step = False  # from before the environments' step until it is stored
-        self._dropped_episodes = False  # whether a checkpoint's episodes had no env to continue in
+        # True if a checkpoint with unfinished episodes was loaded without an environment.
+        self._dropped_episodes = False
         self._left_at: tuple[Any, ...] = ()  # the last resets when the agent left the environments
         if vec_env is not None:
             self._adopt_env(vec_env)

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from glamor_gym.models.encoders import as_floats
 
 SMALLEST_SPREAD = 0.05
-"""Lower bound on a pixel's standard deviation, for brightness from 0 to 1: what first appears where
-nothing moved before is to stand out, not to drown everything else."""
+"""Lower bound on a pixel's standard deviation (brightness 0 to 1). Without it, something new at a
+pixel that never changed would outweigh everything else."""
 
 
 class Whitening(nn.Module):

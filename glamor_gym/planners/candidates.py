@@ -17,7 +17,8 @@ from glamor_gym.models.glamor import Folded
 from glamor_gym.planners.settings import PlannerSettings
 
 CLIPPED_Z = -20.0
-"""z of a token below `clip_log_prob`: hardly ever sampled, and ruinous to the score if it is."""
+"""z of a token below `clip_log_prob`: so low that softmax(z) hardly ever samples it, and a plan
+with it only wins where every candidate has one."""
 
 KEEP_ALL = 0.8
 """Ended candidates are carried along until the share of unfinished ones falls below this."""

@@ -34,7 +34,8 @@ Moment = Mapping[str, NDArray[Any]]
 class _Running:
     """An episode in progress: its observations so far, one more than its actions.
 
-    One whose beginning was not seen has no observations, and is left out to its end.
+    If the buffer did not see an episode's beginning, `moments` is empty and the episode is not
+    stored.
     """
 
     moments: list[dict[str, NDArray[Any]]]
@@ -58,9 +59,9 @@ class HindsightFrameBuffer(ReplayBuffer):
         buffer_size: number of frames kept over all environments; an episode of N steps takes N + 2,
             its goal included.
         observation_space: a Dict with ``observation``, ``achieved_goal``, ``desired_goal`` and,
-            optionally, ``steps_left``. Without ``steps_left``, an episode broken off by a reset is
-            stored as one with the next if that has the same goal and starts with the observation
-            at which the former broke off.
+            optionally, ``steps_left``. Without ``steps_left`` the buffer cannot always see that a
+            reset ended an episode early: if the next episode has the same goal and starts at the
+            very observation where the last one stopped, both are stored as one.
         action_space: Discrete.
         device: device of the samples.
         n_envs: number of environments.
