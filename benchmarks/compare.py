@@ -19,10 +19,17 @@ from rich.table import Table
 Verdict = Literal["slower", "faster", "as before", "only in the old", "only in the new"]
 
 
+class Work(NamedTuple):
+    """What identifies a row of a result file: the work, and what it was compared with."""
+
+    name: str
+    reference: str
+
+
 class Change(NamedTuple):
     """The change of one benchmark; None stands for a ratio that is missing from a file."""
 
-    name: str
+    work: Work
     before: float | None
     after: float | None
     verdict: Verdict
@@ -46,34 +53,39 @@ def main(
     except (OSError, ValueError) as error:
         console.print(f"error: {error}", style="red", markup=False)
         return 2
-    table = Table("work", "before", "after", "verdict")
+    table = Table("work", "against", "before", "after", "verdict")
     for change in changes:
         ratios = ("–" if x is None else f"{x:.1f}×" for x in (change.before, change.after))
-        table.add_row(change.name, *ratios, change.verdict)
+        table.add_row(*change.work, *ratios, change.verdict)
     console.print(table)
-    slower = [change.name for change in changes if change.verdict == "slower"]
+    slower = [" against ".join(change.work) for change in changes if change.verdict == "slower"]
     console.print(f"slower: {'; '.join(slower) or 'nothing'}", markup=False)
     return int(bool(slower))
 
 
-def read_ratios(path: Path) -> dict[str, float]:
-    """Return the ratios of a ``benchmarks.json`` by name.
+def read_ratios(path: Path) -> dict[Work, float]:
+    """Return the ratios of a ``benchmarks.json`` by work.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is not a result file.
+        ValueError: it is not a result file, or two of its rows have the same work.
     """
+    ratios: dict[Work, float] = {}
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
-        return {row["name"]: float(row["ratio"]) for row in rows}
+        for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
+            work = Work(row["name"], row["reference"])
+            if work in ratios:
+                raise ValueError(f"two rows have {' against '.join(work)}")
+            ratios[work] = float(row["ratio"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not a result file of benchmarks.run: {error!r}") from error
+    return ratios
 
 
 def compare_ratios(
-    before: Mapping[str, float], after: Mapping[str, float], tolerance: float
+    before: Mapping[Work, float], after: Mapping[Work, float], tolerance: float
 ) -> Iterator[Change]:
-    """Compare ratios by name, in the order of the old file, followed by new names.
+    """Compare ratios by work, in the order of the old file, followed by new work.
 
     Args:
         before: ratios of the old file.
@@ -85,18 +97,18 @@ def compare_ratios(
     """
     if not 0.0 <= tolerance < 1.0:
         raise ValueError(f"tolerance must lie in [0, 1), got {tolerance}")
-    for name, ratio in before.items():
-        if name not in after:
-            yield Change(name, ratio, None, "only in the old")
-        elif after[name] < ratio * (1 - tolerance):
-            yield Change(name, ratio, after[name], "slower")
-        elif after[name] > ratio * (1 + tolerance):
-            yield Change(name, ratio, after[name], "faster")
+    for work, ratio in before.items():
+        if work not in after:
+            yield Change(work, ratio, None, "only in the old")
+        elif after[work] < ratio * (1 - tolerance):
+            yield Change(work, ratio, after[work], "slower")
+        elif after[work] > ratio * (1 + tolerance):
+            yield Change(work, ratio, after[work], "faster")
         else:
-            yield Change(name, ratio, after[name], "as before")
-    for name, ratio in after.items():
-        if name not in before:
-            yield Change(name, None, ratio, "only in the new")
+            yield Change(work, ratio, after[work], "as before")
+    for work, ratio in after.items():
+        if work not in before:
+            yield Change(work, None, ratio, "only in the new")
 
 
 if __name__ == "__main__":
