@@ -312,6 +312,13 @@ def test_a_folder_that_cannot_be_written_to_is_told_before_anything_is_played(
     assert "Not a directory" in told
 
 
+def test_a_window_needs_its_library(trained, capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pygame", None)  # as if it were not installed
+    words = ["--env", "render_mode=human", "--out", str(tmp_path / "new")]
+    assert "pygame is not installed" in refused(capsys, "evaluate", str(trained.path), *words)
+    assert not (tmp_path / "new").exists()
+
+
 def test_what_comes_of_an_agent_in_a_file_goes_into_a_folder_of_its_own(trained, capsys, tmp_path):
     for name in ("one", "two"):
         shutil.copy(trained.agent_file, tmp_path / f"{name}.safetensors")
@@ -399,6 +406,7 @@ def test_a_run_that_goes_on_does_not_change(trained, capsys, words, told):
         (["--task", "Dice", "--set", "n_trials=0"], "n_trials must be"),
         (["--task", "Dice", "--set", "n_trials"], "--set takes NAME=VALUE"),
         (["--task", "Dice", "--env", "speed=3"], "speed"),
+        (["--task", "Dice", "--env", "render_mode=human"], "must not contain render_mode"),
         (["--task", "Dice", "--device", "abacus"], "abacus"),
     ],
 )

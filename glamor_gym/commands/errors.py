@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from gymnasium.error import DependencyNotInstalled
+
 from glamor_gym.envs.rendering import RenderingError
 
 
@@ -25,11 +27,11 @@ def checking_input() -> Iterator[None]:
 
     Raises:
         InputError: a ``ValueError``, ``TypeError``, ``OSError`` or ``RenderingError`` was raised
-            inside.
+            inside, or a ``DependencyNotInstalled`` of Gymnasium's wrappers.
     """
     try:
         yield
     except BrokenPipeError:  # standard output was closed: not the input's fault
         raise
-    except (ValueError, TypeError, OSError, RenderingError) as error:
+    except (ValueError, TypeError, OSError, RenderingError, DependencyNotInstalled) as error:
         raise InputError(str(error)) from error

@@ -89,7 +89,8 @@ class RunSpec:
 
     Raises:
         ValueError: there is no such task, algorithm or preset, a number is out of range,
-            `env_kwargs` contains ``goals``, or `planner` is given without `trained_in`.
+            `env_kwargs` contains ``goals`` or ``render_mode``, or `planner` is given without
+            `trained_in`.
     """
 
     task: str
@@ -123,11 +124,15 @@ class RunSpec:
             if getattr(self, name) is not None:
                 as_integer(getattr(self, name), name=name, low=least)
         as_choice(self.collect, get_args(CollectorKind), name="collect")
-        if "goals" in self.env_kwargs:
-            raise ValueError(
-                "env_kwargs must not contain goals, since all runs use the same ones; got "
-                f"goals={self.env_kwargs['goals']!r}"
-            )
+        for name, reason in (
+            ("goals", "all runs use the same ones"),
+            ("render_mode", "runs are not shown"),
+        ):
+            if name in self.env_kwargs:
+                raise ValueError(
+                    f"env_kwargs must not contain {name}, since {reason}; got "
+                    f"{name}={self.env_kwargs[name]!r}"
+                )
         for name in ("minutes", "checkpoint_minutes"):
             if getattr(self, name) is not None:
                 as_number(getattr(self, name), name=name, above=0)

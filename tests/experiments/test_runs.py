@@ -265,6 +265,7 @@ def test_a_run_cannot_have_fewer_steps_than_it_has_taken(finished):
         ({"checkpoint_minutes": float("nan")}, "checkpoint_minutes must be a finite number"),
         ({"planner": {"n_trials": 1}}, "planner must be empty unless trained_in"),
         ({"env_kwargs": {"goals": "eval"}}, "env_kwargs must not contain goals"),
+        ({"env_kwargs": {"render_mode": None}}, "not contain render_mode, .* got render_mode=None"),
     ],
 )
 def test_a_spec_is_checked_when_it_is_made(changes, told):
