@@ -97,7 +97,9 @@ def _print(report: CheckReport) -> None:
         table.add_row(result.status, result.name, told, style=_COLOURS[result.status])
     console = terminal()
     console.print(table)
-    n_failed, n_skipped = (
-        sum(result.status == status for result in report.results) for status in ("fail", "skip")
+    n_skipped = sum(result.status == "skip" for result in report.results)
+    n_not_run = len(report.not_run)
+    console.print(
+        f"{len(report.failed)} of {len(report.results)} checks failed, "
+        f"{n_skipped - n_not_run} do not apply" + (f", {n_not_run} not run" if n_not_run else "")
     )
-    console.print(f"{n_failed} of {len(report.results)} checks failed, {n_skipped} do not apply")

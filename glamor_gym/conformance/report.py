@@ -20,6 +20,7 @@ Status = Literal["pass", "fail", "skip"]
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _MOST_CHARACTERS = 600
+_NOT_RUN = "not run, because"
 
 
 class CheckFailedError(Exception):
@@ -36,7 +37,7 @@ class CheckResult:
 
     Attributes:
         name: name of the check.
-        status: ``"pass"``, ``"fail"``, or ``"skip"`` if it does not apply.
+        status: ``"pass"``, ``"fail"``, or ``"skip"`` if it does not apply or was not run.
         claim: what holds if the check passes.
         detail: what was found: the fault, the reason for skipping, or warnings.
         fix: how to fix the subject, so that the claim holds.
@@ -70,6 +71,11 @@ class CheckReport:
     def failed(self) -> tuple[str, ...]:
         """Names of the checks that failed."""
         return tuple(result.name for result in self.results if result.status == "fail")
+
+    @property
+    def not_run(self) -> tuple[str, ...]:
+        """Names of the checks that were not run, because another one failed."""
+        return tuple(one.name for one in self.results if one.detail.startswith(_NOT_RUN))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as values that JSON can represent."""
@@ -108,7 +114,7 @@ def run_checks(
     missing = ""
     for check_name, check in checks.items():
         if missing:
-            result = _result(check_name, check, "skip", f"not run, because {missing} failed")
+            result = _result(check_name, check, "skip", f"{_NOT_RUN} {missing} failed")
         else:
             result = _carry_out(check_name, check, subject)
         if result.status == "fail" and check_name in foundations:

@@ -40,6 +40,7 @@ def test_an_environment_without_goals_fails(capsys):
     assert code == 1
     assert "has_goals" in out
     assert "fix:" in out
+    assert "1 of 24 checks failed, 0 do not apply, 23 not run" in out
 
 
 def test_an_agent_file_that_passes(capsys, tmp_path):
