@@ -22,14 +22,18 @@ MOST = 3
 def nearest_names(name: str, known: Iterable[str]) -> str:
     """Return ``"did you mean A or B?"`` or, if no name is near, ``"known: A, B, C"``.
 
+    If no names exist at all, it is ``"there are none"``.
+
     Args:
         name: the name that was given; case is ignored.
-        known: every existing name, at least one; ``A.B`` also matches names near B alone.
+        known: every existing name; ``A.B`` also matches names near B alone.
     """
     by_spelling: dict[str, str] = {}
     for entry in known:
         for spelling in (entry.lower(), entry.lower().rpartition(".")[2]):
             by_spelling.setdefault(spelling, entry)
+    if not by_spelling:
+        return "there are none"
     near = difflib.get_close_matches(name.lower(), by_spelling, n=MOST, cutoff=0.6)
     if near:
         return f"did you mean {' or '.join(dict.fromkeys(map(by_spelling.__getitem__, near)))}?"

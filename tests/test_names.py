@@ -18,6 +18,10 @@ def test_the_nearest_names_are_told(name, told):
     assert nearest_names(name, ["Pong", "Pond", "Qbert"]) == told
 
 
+def test_where_there_are_no_names_none_is_listed():
+    assert nearest_names("gamma", []) == "there are none"
+
+
 def test_the_last_part_of_a_name_is_near_as_well():
     known = ["batch_size", "policy_kwargs.token_size"]
     assert nearest_names("token_sise", known).startswith("did you mean policy_kwargs.token_size")

@@ -63,7 +63,7 @@ def test_overrides_replace_settings_one_by_one():
         ("glamor", None, {"n_trails": 3}, "did you mean n_trials"),
         ("ppo", None, {"seed": 3}, "ppo has no setting 'seed'"),
         ("dqn-her", None, {"replay_buffer_class": "x"}, "has no setting 'replay_buffer_class'"),
-        ("random", None, {"speed": 3}, "random has no setting 'speed'"),
+        ("random", None, {"speed": 3}, "random has no setting 'speed'; there are none"),
         ("glamor", None, {"policy_kwargs": {"encodr": "tiny"}}, "no policy_kwargs 'encodr'; did"),
         ("gcsl", None, {"policy_kwargs": {"hidden_size": 8}}, "gcsl has no policy_kwargs"),
         # A setting of the agent, which hands it to its policy itself.
