@@ -7,7 +7,7 @@ follow Paster, McIlraith & Ba (2020), §4, and the code they released.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -211,8 +211,12 @@ TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for task in _TASKS
 """Every task by name, in the order of the paper's Table 1, followed by the small worlds."""
 
 
-def get_task(name: str) -> Task:
+def get_task(name: str, *, beside: Iterable[str] = ()) -> Task:
     """Return the task with a name or id: ``"Pong"`` and ``"glamor/Pong-v0"`` are the same.
+
+    Args:
+        name: the name or id.
+        beside: what else could have been given instead, to be suggested too.
 
     Raises:
         ValueError: there is no such task; the message suggests the nearest names.
@@ -225,5 +229,5 @@ def get_task(name: str) -> Task:
     try:
         return TASKS[short]
     except KeyError:
-        hint = nearest_names(short, TASKS)
+        hint = nearest_names(short, [*beside, *TASKS])
         raise ValueError(f"unknown task {name!r}; {hint}") from None

@@ -6,6 +6,8 @@ In: :class:`~glamor_gym.commands.options.Benchmark`. Out: the folder of the benc
 
 from __future__ import annotations
 
+from typing import get_args
+
 from rich.table import Table
 
 from glamor_gym.commands.assignments import parse_assignments
@@ -29,7 +31,7 @@ from glamor_gym.experiments.results import (
     final_estimates,
     results_table,
 )
-from glamor_gym.tasks import TASKS
+from glamor_gym.tasks import TASKS, Suite, get_task
 
 
 def benchmark(options: Benchmark, command: str) -> int:
@@ -100,5 +102,12 @@ def _specs(options: Benchmark) -> list[RunSpec]:
 
 
 def _tasks(asked: str) -> list[str]:
-    """Return the tasks of a suite; if the name is not a suite's, the name itself."""
-    return [task.name for task in TASKS.values() if task.suite == asked] or [asked]
+    """Return the names of a suite's tasks, or of the one task asked for.
+
+    Raises:
+        ValueError: there is no such suite or task.
+    """
+    suites = get_args(Suite)
+    if asked in suites:
+        return [task.name for task in TASKS.values() if task.suite == asked]
+    return [get_task(asked, beside=suites).name]

@@ -78,6 +78,8 @@ def test_specs_are_every_combination_the_first_seed_first():
     ("words", "told"),
     [
         (["--tasks", "Pnog"], "did you mean Pong?"),
+        (["--tasks", "smal"], "did you mean small?"),
+        (["--tasks", "xyz"], "known: atari, control, small, Bowling"),
         (["--agents", "glamro"], "did you mean glamor?"),
         (["--seeds", "1", "1"], "seeds must differ, got 1, 1"),
         (["--tasks", "Pong", "glamor/Pong-v0"], "tasks must differ"),
