@@ -35,7 +35,7 @@ from glamor_gym.experiments.benchmark import (
     distinct,
     run_name,
 )
-from glamor_gym.experiments.spec import AlgorithmSpec, RunSpec
+from glamor_gym.experiments.spec import RunSpec
 from glamor_gym.files import write_atomically
 from glamor_gym.goals import load_goal_set
 from glamor_gym.names import nearest_names
@@ -195,15 +195,13 @@ class AblationRecord:
         """
         variant = self.variants[run.variant]
         source = AblationRun(variant.trained.name, run.task, run.seed)
-        algorithm = AlgorithmSpec(
-            ALGORITHM,
-            self.setup.base,
-            _merged(self.setup.arguments, variant.settings),
+        return RunSpec(
+            task=run.task,
+            algorithm=ALGORITHM,
+            preset=self.setup.base,
+            overrides=_merged(self.setup.arguments, variant.settings),
+            seed=run.seed,
             variant=folder_name(run.variant),
-        )
-        return algorithm.on(
-            run.task,
-            run.seed,
             goals=run.goals,
             trained_in="" if run == source else run_name(self.spec(source)),
             planner=dict(variant.planner),

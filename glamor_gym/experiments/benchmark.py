@@ -33,7 +33,7 @@ from glamor_gym.evaluation.provenance import source_commit
 from glamor_gym.experiments.algorithms import Algorithm, ImageGoalAlgorithm, get_algorithm
 from glamor_gym.experiments.results import check_same_goals, results_table
 from glamor_gym.experiments.run_config import check_alike, is_finished
-from glamor_gym.experiments.spec import AlgorithmSpec, RunSpec
+from glamor_gym.experiments.spec import RunSpec
 from glamor_gym.experiments.worker import Job
 from glamor_gym.files import write_atomically
 from glamor_gym.goals import load_goal_set
@@ -200,15 +200,18 @@ def benchmark_specs(
                 f"--set must be AGENT.NAME=VALUE, for example {name}.gamma=0.9, "
                 f"got {name}={settings}"
             )
-    settled = [
-        AlgorithmSpec(name, preset if preset in presets[name] else None, overrides.get(name, {}))
-        for name in algorithms
-    ]
     specs = [
-        algorithm.on(task, seed, **budget)
+        RunSpec(
+            task=task,
+            algorithm=name,
+            preset=preset if preset in presets[name] else None,
+            overrides=dict(overrides.get(name, {})),
+            seed=seed,
+            **budget,
+        )
         for seed in seeds
         for task in tasks
-        for algorithm in settled
+        for name in algorithms
     ]
     # One per algorithm and preset: the others differ only in task and seed.
     for spec in {(spec.algorithm, spec.chosen_preset): spec for spec in specs}.values():

@@ -1,6 +1,6 @@
-"""Specifications of runs: an :class:`AlgorithmSpec` on a task with a seed makes a :class:`RunSpec`.
+"""The specification of a run: an algorithm on a task with a seed and a budget of steps.
 
-In: names, settings and numbers. Out: the same as records, validated on construction.
+In: names, settings and numbers. Out: the same as a record, validated on construction.
 """
 
 from __future__ import annotations
@@ -16,46 +16,6 @@ from glamor_gym.vector import CollectorKind
 
 EVALUATIONS = 5
 """Number of evaluations of a run if `eval_every` is None."""
-
-
-@dataclass(frozen=True)
-class AlgorithmSpec:
-    """An algorithm with its settings, independent of task and seed.
-
-    Attributes:
-        algorithm: a name in :data:`~glamor_gym.experiments.ALGORITHMS`.
-        preset: preset of the algorithm; None for the default.
-        overrides: settings of the agent that differ from the preset's; ``policy_kwargs`` is a
-            nested mapping.
-        variant: name in run folders that distinguishes variants of one algorithm; empty for the
-            algorithm's own name.
-    """
-
-    algorithm: str
-    preset: str | None = None
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-    variant: str = ""
-
-    def on(self, task: str, seed: int, **budget: Any) -> RunSpec:
-        """Return the run of this algorithm on a task.
-
-        Args:
-            task: name or id.
-            seed: random seed of the run.
-            **budget: the other fields of :class:`RunSpec`.
-
-        Raises:
-            ValueError: there is no such task, algorithm or preset, or a number is out of range.
-        """
-        return RunSpec(
-            task=task,
-            algorithm=self.algorithm,
-            preset=self.preset,
-            overrides=dict(self.overrides),
-            variant=self.variant,
-            seed=seed,
-            **budget,
-        )
 
 
 @dataclass(frozen=True)
@@ -80,7 +40,8 @@ class RunSpec:
             resume.
         collect: where environments are stepped, a `kind` of
             :func:`~glamor_gym.vector.collector.make_collector`; the episodes do not depend on it.
-        variant: see :class:`AlgorithmSpec`.
+        variant: name in run folders that distinguishes variants of one algorithm; empty for the
+            algorithm's own name.
         goals: goals for evaluation, as in :func:`~glamor_gym.evaluate`.
         trained_in: name of a sibling folder with a finished run, whose agent is evaluated instead
             of training one; empty to train one.
