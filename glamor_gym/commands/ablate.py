@@ -34,7 +34,7 @@ from glamor_gym.experiments.ablation_results import (
     panel_difference,
     variant_scores,
 )
-from glamor_gym.experiments.benchmark import check_holds_no_other, jobs_to_do
+from glamor_gym.experiments.folders import check_holds_no_other, jobs_to_do
 
 
 def ablate(options: Ablate, command: str) -> int:

@@ -16,15 +16,10 @@ from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Benchmark
 from glamor_gym.commands.workers import Crew, exit_code
 from glamor_gym.experiments import RunSpec
-from glamor_gym.experiments.benchmark import (
-    BenchmarkFolder,
-    benchmark_specs,
-    check_benchmark,
-    check_holds_no_other,
-    jobs_to_do,
-)
+from glamor_gym.experiments.benchmark import BenchmarkFolder, benchmark_specs, check_benchmark
 from glamor_gym.experiments.benchmark_figures import title_of
 from glamor_gym.experiments.benchmark_report import write_benchmark_report
+from glamor_gym.experiments.folders import check_holds_no_other, jobs_to_do
 from glamor_gym.experiments.results import (
     ENOUGH_SEEDS,
     complete_scores,

@@ -16,7 +16,6 @@ from glamor_gym.commands.device import checked_device
 from glamor_gym.commands.errors import InputError, checking_input
 from glamor_gym.commands.options import Reproduce
 from glamor_gym.experiments import ALGORITHMS, get_algorithm
-from glamor_gym.experiments.benchmark import distinct
 from glamor_gym.experiments.paper import (
     REPRODUCTIONS,
     Comparison,
@@ -27,6 +26,7 @@ from glamor_gym.experiments.paper import (
     Workshop,
     write_outcome,
 )
+from glamor_gym.experiments.spec import distinct
 from glamor_gym.files import check_writable
 from glamor_gym.tasks import get_task
 

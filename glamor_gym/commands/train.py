@@ -21,8 +21,8 @@ from glamor_gym.commands.tables import result_table
 from glamor_gym.envs.rendering import RenderingError
 from glamor_gym.evaluation import RunConfig, RunFolder
 from glamor_gym.experiments import RunSpec, get_algorithm
-from glamor_gym.experiments.benchmark import check_holds_no_other
 from glamor_gym.experiments.execution import Run
+from glamor_gym.experiments.folders import check_holds_no_other
 from glamor_gym.experiments.runs import prepare_run
 from glamor_gym.report import write_report
 from glamor_gym.tasks import get_task

@@ -28,14 +28,8 @@ from glamor_gym.agents.settings import GlamorSettings
 from glamor_gym.evaluation import versions
 from glamor_gym.evaluation.provenance import source_commit
 from glamor_gym.experiments.algorithms import get_algorithm
-from glamor_gym.experiments.benchmark import (
-    RECORD_FILES,
-    ExperimentFolder,
-    check_learns,
-    distinct,
-    run_name,
-)
-from glamor_gym.experiments.spec import RunSpec
+from glamor_gym.experiments.folders import RECORD_FILES, ExperimentFolder, run_name
+from glamor_gym.experiments.spec import RunSpec, check_learns, distinct
 from glamor_gym.files import write_atomically
 from glamor_gym.goals import load_goal_set
 from glamor_gym.names import nearest_names

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from glamor_gym.evaluation import newcombe_interval
 from glamor_gym.experiments.ablation import AblationFolder, AblationRecord, AblationRun
-from glamor_gym.experiments.benchmark import run_name
+from glamor_gym.experiments.folders import run_name
 from glamor_gym.experiments.results import (
     BOOTSTRAP_REPETITIONS,
     Verdict,

@@ -22,28 +22,21 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
-from glamor_gym.evaluation import RunFolder, versions
+from glamor_gym.evaluation import versions
 from glamor_gym.evaluation.provenance import source_commit
-from glamor_gym.experiments.algorithms import Algorithm, ImageGoalAlgorithm, get_algorithm
+from glamor_gym.experiments.algorithms import get_algorithm
+from glamor_gym.experiments.folders import RECORD_FILES, ExperimentFolder, run_name
 from glamor_gym.experiments.results import check_same_goals, results_table
 from glamor_gym.experiments.run_config import check_alike, is_finished
-from glamor_gym.experiments.spec import RunSpec
-from glamor_gym.experiments.worker import Job
+from glamor_gym.experiments.spec import RunSpec, check_learns, distinct
 from glamor_gym.files import write_atomically
 from glamor_gym.goals import load_goal_set
 from glamor_gym.tasks import get_task
 from glamor_gym.untrusted import read_json
-
-RECORD_FILES: Mapping[str, str] = MappingProxyType(
-    {"a run": "config.json", "a benchmark": "benchmark.json", "an ablation": "ablation.json"}
-)
-"""What a folder can hold → the file that says so."""
 
 
 @dataclass(frozen=True)
@@ -59,49 +52,6 @@ class BenchmarkRecord:
     commands: list[str]
     commit: str
     versions: dict[str, str]
-
-
-class ExperimentFolder:
-    """The folder of an experiment, and the paths of its files.
-
-    Args:
-        path: the folder, which need not exist.
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        self.runs = self.path / "runs"
-        self.results_file = self.path / "results.csv"
-        self.report_file = self.path / "report.html"
-
-    def run(self, spec: RunSpec) -> RunFolder:
-        """Return the folder of a run."""
-        return RunFolder(self.runs / run_name(spec))
-
-    def run_folders(self) -> list[RunFolder]:
-        """Return the folders of all runs that were started, sorted by name."""
-        if not self.runs.is_dir():
-            return []
-        return [RunFolder(path) for path in sorted(self.runs.iterdir()) if path.is_dir()]
-
-
-def check_holds_no_other(option: str, path: Path, kind: str) -> None:
-    """Check that a folder does not hold another kind of result, which would be overwritten.
-
-    Args:
-        option: name of the option that names the folder, for the error message.
-        path: the folder, which need not exist.
-        kind: what may be in the folder: a key of :data:`RECORD_FILES`.
-
-    Raises:
-        ValueError: the folder holds something else.
-    """
-    for other, file in RECORD_FILES.items():
-        if other != kind and (path / file).is_file():
-            raise ValueError(
-                f"{option} must be a new folder or that of {kind}, and {path} holds {other} "
-                f"({file}), whose results would be overwritten"
-            )
 
 
 class BenchmarkFolder(ExperimentFolder):
@@ -149,12 +99,6 @@ class BenchmarkFolder(ExperimentFolder):
             file.write(json.dumps(record, indent=2).encode())
 
 
-def run_name(spec: RunSpec) -> str:
-    """Return the name of a run within its experiment: the name of its folder."""
-    name = f"{get_task(spec.task).name}-{spec.variant or spec.algorithm}-{spec.seed}"
-    return name if spec.goals == "eval" else f"{name}-{spec.goals}"
-
-
 def benchmark_specs(
     tasks: Iterable[str],
     algorithms: Iterable[str],
@@ -178,7 +122,7 @@ def benchmark_specs(
     Raises:
         ValueError: there are no tasks, algorithms or seeds, or one is unknown or given twice; no
             algorithm has the preset; there is no such setting; a number is out of range; or a run
-            would learn nothing, see :func:`check_learns`.
+            would learn nothing, see :func:`~glamor_gym.experiments.spec.check_learns`.
         TypeError: a setting has a value of the wrong type.
     """
     tasks = distinct("tasks", [get_task(task).name for task in tasks])
@@ -222,55 +166,6 @@ def benchmark_specs(
     return specs
 
 
-def check_learns(
-    algorithm: Algorithm, arguments: Mapping[str, Any], steps: int, n_envs: int
-) -> None:
-    """Check that a run of an algorithm of this library makes at least one update.
-
-    Other algorithms are not checked, nor those whose ``replay_ratio`` of 0 asks for no updates.
-
-    Args:
-        algorithm: the algorithm.
-        arguments: return value of :meth:`~glamor_gym.experiments.algorithms.Algorithm.arguments`,
-            with valid values.
-        steps: environment steps of the run.
-        n_envs: number of its environments.
-
-    Raises:
-        ValueError: all steps are taken before the first update.
-    """
-    if not isinstance(algorithm, ImageGoalAlgorithm):
-        return
-    settings = algorithm.agent_class()(None, **arguments, _init_setup_model=False).settings
-    taken = -(-steps // n_envs) * n_envs  # all environments step at once
-    if settings.replay_ratio and not settings.updates_due(taken):
-        raise ValueError(
-            f"{algorithm.name} would learn nothing: its first update comes "
-            f"batch_size / replay_ratio = {settings.batch_size / settings.replay_ratio:g} steps "
-            f"after learning_starts={settings.learning_starts}, got --steps {steps}; give more "
-            "steps, or set a smaller learning_starts"
-        )
-
-
-def jobs_to_do(specs: Sequence[RunSpec], folder: ExperimentFolder, **arguments: Any) -> list[Job]:
-    """Return a job for each run that is not finished or has no report.
-
-    Args:
-        specs: specs of all runs.
-        folder: folder of the experiment.
-        **arguments: the other fields of :class:`~glamor_gym.experiments.worker.Job`.
-
-    Raises:
-        ValueError: an existing run differs from the requested one.
-    """
-    runs = [(spec, folder.run(spec)) for spec in specs]
-    return [
-        Job(spec, run.path.resolve(), **arguments)
-        for spec, run in runs
-        if not (is_finished(spec, run) and run.report_file.is_file())
-    ]
-
-
 def check_benchmark(specs: Sequence[RunSpec], folder: ExperimentFolder) -> None:
     """Check that the requested runs are comparable with the existing ones.
 
@@ -307,17 +202,3 @@ def check_benchmark(specs: Sequence[RunSpec], folder: ExperimentFolder) -> None:
     there = results_table(folder.run_folders())
     there = there[~there["folder"].isin([row["folder"] for row in due])]
     check_same_goals(pd.DataFrame([*there.to_dict("records"), *due], columns=there.columns))
-
-
-def distinct(name: str, values: Iterable[Any]) -> list[Any]:
-    """Return the values as a list after checking that there is at least one and none is repeated.
-
-    Raises:
-        ValueError: there is none, or one is repeated.
-    """
-    listed = list(values)
-    if not listed:
-        raise ValueError(f"{name} must not be empty")
-    if len(set(listed)) < len(listed):
-        raise ValueError(f"{name} must differ, got {', '.join(map(str, listed))}")
-    return listed

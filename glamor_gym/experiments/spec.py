@@ -1,16 +1,17 @@
 """The specification of a run: an algorithm on a task with a seed and a budget of steps.
 
-In: names, settings and numbers. Out: the same as a record, validated on construction.
+In: names, settings and numbers. Out: the same as a record, validated on construction. Experiments
+with many runs check by :func:`distinct` and :func:`check_learns` what they make their specs of.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from glamor_gym.checks import as_choice, as_integer, as_number
-from glamor_gym.experiments.algorithms import get_algorithm
+from glamor_gym.experiments.algorithms import Algorithm, ImageGoalAlgorithm, get_algorithm
 from glamor_gym.tasks import get_task
 from glamor_gym.vector import CollectorKind
 
@@ -112,3 +113,47 @@ class RunSpec:
     def evaluation_interval(self) -> int:
         """Environment steps between two evaluations."""
         return self.eval_every or max(1, self.steps // EVALUATIONS)
+
+
+def check_learns(
+    algorithm: Algorithm, arguments: Mapping[str, Any], steps: int, n_envs: int
+) -> None:
+    """Check that a run of an algorithm of this library makes at least one update.
+
+    Other algorithms are not checked, nor those whose ``replay_ratio`` of 0 asks for no updates.
+
+    Args:
+        algorithm: the algorithm.
+        arguments: return value of :meth:`~glamor_gym.experiments.algorithms.Algorithm.arguments`,
+            with valid values.
+        steps: environment steps of the run.
+        n_envs: number of its environments.
+
+    Raises:
+        ValueError: all steps are taken before the first update.
+    """
+    if not isinstance(algorithm, ImageGoalAlgorithm):
+        return
+    settings = algorithm.agent_class()(None, **arguments, _init_setup_model=False).settings
+    taken = -(-steps // n_envs) * n_envs  # all environments step at once
+    if settings.replay_ratio and not settings.updates_due(taken):
+        raise ValueError(
+            f"{algorithm.name} would learn nothing: its first update comes "
+            f"batch_size / replay_ratio = {settings.batch_size / settings.replay_ratio:g} steps "
+            f"after learning_starts={settings.learning_starts}, got --steps {steps}; give more "
+            "steps, or set a smaller learning_starts"
+        )
+
+
+def distinct(name: str, values: Iterable[Any]) -> list[Any]:
+    """Return the values as a list after checking that there is at least one and none is repeated.
+
+    Raises:
+        ValueError: there is none, or one is repeated.
+    """
+    listed = list(values)
+    if not listed:
+        raise ValueError(f"{name} must not be empty")
+    if len(set(listed)) < len(listed):
+        raise ValueError(f"{name} must differ, got {', '.join(map(str, listed))}")
+    return listed

@@ -17,7 +17,7 @@ from glamor_gym.experiments.ablation import (
     folder_name,
     plan_ablation,
 )
-from glamor_gym.experiments.benchmark import run_name
+from glamor_gym.experiments.folders import run_name
 from glamor_gym.planners import PlannerSettings
 
 

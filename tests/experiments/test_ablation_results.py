@@ -25,7 +25,7 @@ from glamor_gym.experiments.ablation_results import (
     task_difference,
     variant_scores,
 )
-from glamor_gym.experiments.benchmark import jobs_to_do
+from glamor_gym.experiments.folders import jobs_to_do
 from glamor_gym.experiments.worker import carry_out
 
 WORDS = ["--tasks", "Dice", "--steps", "120", "--n-envs", "2", "--episodes-per-goal", "1"]

@@ -12,12 +12,8 @@ from small_runs import blank_pages, player_spec
 from glamor_gym.cli import main
 from glamor_gym.commands.screen import Screen
 from glamor_gym.evaluation import RunFolder
-from glamor_gym.experiments.benchmark import (
-    BenchmarkFolder,
-    benchmark_specs,
-    check_benchmark,
-    jobs_to_do,
-)
+from glamor_gym.experiments.benchmark import BenchmarkFolder, benchmark_specs, check_benchmark
+from glamor_gym.experiments.folders import jobs_to_do
 from glamor_gym.experiments.worker import carry_out
 
 pytestmark = pytest.mark.usefixtures("blank_pages")
@@ -203,28 +199,6 @@ def test_a_benchmark_that_would_learn_nothing_is_refused(steps, settings, learns
         return
     with pytest.raises(ValueError, match=f"learn nothing: .* got --steps {steps}"):
         benchmark_specs(["GridWorld"], ["glamor"], [0], **given)
-
-
-@pytest.mark.parametrize(
-    ("words", "file", "told"),
-    [
-        (["train", "--task", "Dice", "--run-dir"], "benchmark.json", "--run-dir .* a benchmark"),
-        (["train", "--task", "Dice", "--run-dir"], "ablation.json", "--run-dir .* an ablation"),
-        (["benchmark", "--tasks", "Dice", "--out"], "config.json", "--out .* a run"),
-        (["benchmark", "--tasks", "Dice", "--out"], "ablation.json", "--out .* an ablation"),
-        (["ablate", "--tasks", "Dice", "--out"], "config.json", "--out .* a run"),
-        (["ablate", "--tasks", "Dice", "--out"], "benchmark.json", "--out .* a benchmark"),
-        (["ablate", "--report-only", "--out"], "benchmark.json", "--out .* a benchmark"),
-    ],
-)
-def test_a_folder_of_another_kind_is_left_alone(capsys, tmp_path, words, file, told):
-    (tmp_path / file).write_text("{}")
-    code, out, err = run(capsys, *words, str(tmp_path))
-    assert (code, out) == (2, "")
-    kind = told.replace("--out .* ", "").replace("--run-dir .* ", "")
-    assert re.search(rf"{told} \({re.escape(file)}\)", err)
-    assert f"{tmp_path} holds {kind} ({file}), whose results would be overwritten" in err
-    assert [path.name for path in tmp_path.iterdir()] == [file]
 
 
 def test_what_is_left_out_counts_as_well(benchmark_of_one, capsys):

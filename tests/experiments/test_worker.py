@@ -10,7 +10,7 @@ import pytest
 from small_runs import job_for, player_spec, small_spec
 
 from glamor_gym.evaluation import RunFolder, callback
-from glamor_gym.experiments.benchmark import ExperimentFolder, jobs_to_do
+from glamor_gym.experiments.folders import ExperimentFolder, jobs_to_do
 from glamor_gym.experiments.status import Attempt, Status, read_status, write_status
 from glamor_gym.experiments.worker import carry_out
 

@@ -1,0 +1,91 @@
+"""The folder of an experiment: its runs, and which of them are still to be executed.
+
+In: specs of runs. Out: the folders of the runs, and jobs for those to be executed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from glamor_gym.evaluation import RunFolder
+from glamor_gym.experiments.run_config import is_finished
+from glamor_gym.experiments.spec import RunSpec
+from glamor_gym.experiments.worker import Job
+from glamor_gym.tasks import get_task
+
+RECORD_FILES: Mapping[str, str] = MappingProxyType(
+    {"a run": "config.json", "a benchmark": "benchmark.json", "an ablation": "ablation.json"}
+)
+"""What a folder can hold → the file that says so."""
+
+
+class ExperimentFolder:
+    """The folder of an experiment, and the paths of its files.
+
+    Args:
+        path: the folder, which need not exist.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.runs = self.path / "runs"
+        self.results_file = self.path / "results.csv"
+        self.report_file = self.path / "report.html"
+
+    def run(self, spec: RunSpec) -> RunFolder:
+        """Return the folder of a run."""
+        return RunFolder(self.runs / run_name(spec))
+
+    def run_folders(self) -> list[RunFolder]:
+        """Return the folders of all runs that were started, sorted by name."""
+        if not self.runs.is_dir():
+            return []
+        return [RunFolder(path) for path in sorted(self.runs.iterdir()) if path.is_dir()]
+
+
+def run_name(spec: RunSpec) -> str:
+    """Return the name of a run within its experiment: the name of its folder."""
+    name = f"{get_task(spec.task).name}-{spec.variant or spec.algorithm}-{spec.seed}"
+    return name if spec.goals == "eval" else f"{name}-{spec.goals}"
+
+
+def jobs_to_do(specs: Sequence[RunSpec], folder: ExperimentFolder, **arguments: Any) -> list[Job]:
+    """Return a job for each run that is not finished or has no report.
+
+    Args:
+        specs: specs of all runs.
+        folder: folder of the experiment.
+        **arguments: the other fields of :class:`~glamor_gym.experiments.worker.Job`.
+
+    Raises:
+        ValueError: an existing run differs from the requested one.
+    """
+    runs = [(spec, folder.run(spec)) for spec in specs]
+    return [
+        Job(spec, run.path.resolve(), **arguments)
+        for spec, run in runs
+        if not (is_finished(spec, run) and run.report_file.is_file())
+    ]
+
+
+def check_holds_no_other(option: str, path: Path, kind: str) -> None:
+    """Check that a folder does not hold another kind of result, which would be overwritten.
+
+    Args:
+        option: name of the option that names the folder, for the error message.
+        path: the folder, which need not exist.
+        kind: what may be in the folder: a key of :data:`RECORD_FILES`.
+
+    Raises:
+        ValueError: the folder holds something else.
+    """
+    for other, file in RECORD_FILES.items():
+        if other != kind and (path / file).is_file():
+            raise ValueError(
+                f"{option} must be a new folder or that of {kind}, and {path} holds {other} "
+                f"({file}), whose results would be overwritten"
+            )

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from glamor_gym.cli import main
+
+
+@pytest.mark.parametrize(
+    ("words", "file", "told"),
+    [
+        (["train", "--task", "Dice", "--run-dir"], "benchmark.json", "--run-dir .* a benchmark"),
+        (["train", "--task", "Dice", "--run-dir"], "ablation.json", "--run-dir .* an ablation"),
+        (["benchmark", "--tasks", "Dice", "--out"], "config.json", "--out .* a run"),
+        (["benchmark", "--tasks", "Dice", "--out"], "ablation.json", "--out .* an ablation"),
+        (["ablate", "--tasks", "Dice", "--out"], "config.json", "--out .* a run"),
+        (["ablate", "--tasks", "Dice", "--out"], "benchmark.json", "--out .* a benchmark"),
+        (["ablate", "--report-only", "--out"], "benchmark.json", "--out .* a benchmark"),
+    ],
+)
+def test_a_folder_of_another_kind_is_left_alone(capsys, tmp_path, words, file, told):
+    (tmp_path / file).write_text("{}")
+    with pytest.raises(SystemExit) as ended:
+        main([*words, str(tmp_path)])
+    out, err = capsys.readouterr()
+    assert (ended.value.code, out) == (2, "")
+    kind = told.replace("--out .* ", "").replace("--run-dir .* ", "")
+    assert re.search(rf"{told} \({re.escape(file)}\)", err)
+    assert f"{tmp_path} holds {kind} ({file}), whose results would be overwritten" in err
+    assert [path.name for path in tmp_path.iterdir()] == [file]
