@@ -19,13 +19,9 @@ from glamor_gym.experiments import RunSpec
 from glamor_gym.experiments.benchmark import BenchmarkFolder, benchmark_specs, check_benchmark
 from glamor_gym.experiments.benchmark_figures import title_of
 from glamor_gym.experiments.benchmark_report import write_benchmark_report
+from glamor_gym.experiments.estimates import ENOUGH_SEEDS, complete_scores, final_estimates
 from glamor_gym.experiments.folders import check_holds_no_other, jobs_to_do
-from glamor_gym.experiments.results import (
-    ENOUGH_SEEDS,
-    complete_scores,
-    final_estimates,
-    results_table,
-)
+from glamor_gym.experiments.results import results_table
 from glamor_gym.tasks import TASKS, Suite, get_task
 
 

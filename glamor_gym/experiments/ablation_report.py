@@ -23,7 +23,8 @@ from glamor_gym.experiments.ablation_results import (
     task_difference,
     variant_scores,
 )
-from glamor_gym.experiments.results import DECIDING, counted, run_pages
+from glamor_gym.experiments.estimates import DECIDING
+from glamor_gym.experiments.results import counted, run_pages
 from glamor_gym.files import write_atomically
 from glamor_gym.report.rendering import listed, render
 from glamor_gym.report.style import AGENT, CHANCE, SECOND, Plot, canvas, plot, styled

@@ -24,15 +24,14 @@ from numpy.typing import NDArray
 
 from glamor_gym.evaluation import newcombe_interval
 from glamor_gym.experiments.ablation import AblationFolder, AblationRecord, AblationRun
-from glamor_gym.experiments.folders import run_name
-from glamor_gym.experiments.results import (
+from glamor_gym.experiments.estimates import (
     BOOTSTRAP_REPETITIONS,
     Verdict,
-    check_same_goals,
     rates_verdict,
-    results_table,
     verdict_of,
 )
+from glamor_gym.experiments.folders import run_name
+from glamor_gym.experiments.results import check_same_goals, results_table
 
 ABLATION_COLUMNS = (
     "variant",
@@ -148,8 +147,8 @@ class Difference:
         tasks: number of tasks that it is based on.
         seeds: smallest number of seeds per task that it is based on.
         verdict: ``"better"`` or ``"worse"`` if that is decided, else empty; always empty with fewer
-            than :data:`~glamor_gym.experiments.results.DECIDING` seeds, since agents with the same
-            settings may differ as much.
+            than :data:`~glamor_gym.experiments.estimates.DECIDING` seeds, since agents with the
+            same settings may differ as much.
     """
 
     value: float
@@ -163,8 +162,8 @@ class Difference:
 def task_difference(variant: Scores | None, base: Scores | None) -> Difference | None:
     """Return the difference on one task; None if no seed is finished by both.
 
-    Its verdict is that of :func:`~glamor_gym.experiments.results.rates_verdict`: the interval does
-    not know how agents of other seeds differ.
+    Its verdict is that of :func:`~glamor_gym.experiments.estimates.rates_verdict`: the interval
+    does not know how agents of other seeds differ.
     """
     pair = _paired(variant, base)
     if pair is None:

@@ -1,6 +1,6 @@
 """The figures of a benchmark's report, drawn with Matplotlib.
 
-In: estimates from :mod:`glamor_gym.experiments.results`. Out: figures for light and for dark pages.
+In: estimates from :mod:`glamor_gym.experiments.estimates`. Out: figures for light and dark pages.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def learning_curves(estimates: pd.DataFrame) -> Plot:
     """Plot the curves of all algorithms in one panel.
 
     Args:
-        estimates: return value of :func:`~glamor_gym.experiments.results.curve_estimates`.
+        estimates: return value of :func:`~glamor_gym.experiments.estimates.curve_estimates`.
     """
     with styled():
         figure, axes = canvas(height=3.6)

@@ -24,13 +24,15 @@ from glamor_gym.experiments.benchmark_figures import (
     title_of,
 )
 from glamor_gym.experiments.benchmark_table import benchmark_table, held_out_results
-from glamor_gym.experiments.results import (
+from glamor_gym.experiments.estimates import (
     ENOUGH_SEEDS,
     complete_scores,
-    counted,
     curve_estimates,
-    curves_table,
     final_estimates,
+)
+from glamor_gym.experiments.results import (
+    counted,
+    curves_table,
     is_readable,
     results_table,
     run_pages,

@@ -15,9 +15,9 @@ import pandas as pd
 
 from glamor_gym.evaluation import evaluate, wilson_interval
 from glamor_gym.experiments import RunSpec, get_algorithm
+from glamor_gym.experiments.estimates import rates_verdict
 from glamor_gym.experiments.paper.reproduction import Comparison, Scale, Verdict
 from glamor_gym.experiments.paper.workshop import Trained, Workshop
-from glamor_gym.experiments.results import rates_verdict
 from glamor_gym.experiments.runs import planned_by
 from glamor_gym.tasks import get_task
 
@@ -180,7 +180,7 @@ def better(
 
     Returns:
         The comparison. `agrees` is ``"undecided"`` if an interval of the difference contains 0, or
-        if there are fewer than :data:`~glamor_gym.experiments.results.DECIDING` seeds.
+        if there are fewer than :data:`~glamor_gym.experiments.estimates.DECIDING` seeds.
     """
     last = rows[rows["step"] == rows["step"].max()]
     if task != "all":

@@ -1,0 +1,240 @@
+"""Success rates over tasks and seeds, with intervals, and whether two of them differ.
+
+In: tables of the results of many runs, see :mod:`glamor_gym.experiments.results`. Out: the
+interquartile mean over tasks and seeds with its stratified bootstrap interval (Agarwal et al.,
+"Deep Reinforcement Learning at the Edge of the Statistical Precipice", 2021), as computed by
+rliable; and verdicts on differences.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from rliable import library
+from scipy.stats import ttest_ind
+
+from glamor_gym.evaluation import newcombe_interval
+
+BOOTSTRAP_REPETITIONS = 2000
+
+
+class Estimate(NamedTuple):
+    """Interquartile means with 95 % intervals from a stratified bootstrap over seeds.
+
+    With a single seed, the ends of the intervals are NaN: it says nothing about other seeds.
+    """
+
+    value: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+ENOUGH_SEEDS = 5
+"""With fewer seeds, bootstrap intervals contain the true value far less often than 95 % of the
+time: about half of the time for one task with two seeds."""
+
+
+def interquartile_means(scores: NDArray[np.float64], *, seed: int = 0) -> Estimate:
+    """Return the interquartile means of scores over seeds and tasks.
+
+    Args:
+        scores: (seeds, tasks, K), each dimension at least 1.
+        seed: random seed of the bootstrap.
+
+    Returns:
+        Arrays of shape (K,): the means and the ends of their intervals.
+    """
+    if len(scores) == 1:
+        unknown = np.full(scores.shape[-1], np.nan)
+        return Estimate(_middle_mean(scores), unknown, unknown)
+    with _numpy_seeded(seed):  # rliable always draws from the global generator
+        values, intervals = library.get_interval_estimates(
+            {"scores": scores}, _middle_mean, reps=BOOTSTRAP_REPETITIONS
+        )
+    return Estimate(values["scores"], *intervals["scores"])
+
+
+def _middle_mean(sample: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (K,) rliable's ``aggregate_iqm`` of each column, computed for all columns at once."""
+    ordered = np.sort(sample.reshape(-1, sample.shape[-1]), axis=0)
+    cut = len(ordered) // 4
+    return np.asarray(ordered[cut : len(ordered) - cut].mean(axis=0))
+
+
+@contextlib.contextmanager
+def _numpy_seeded(seed: int) -> Iterator[None]:
+    """Seed NumPy's global generator within the context, and restore its state afterwards."""
+    before = np.random.get_state()  # noqa: NPY002
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
+
+
+DECIDING = 3
+"""Smallest number of seeds at which two success rates are said to differ."""
+
+Verdict = Literal["better", "worse", ""]
+
+
+def verdict_of(low: float, high: float, seeds: int) -> Verdict:
+    """Return what the interval of a difference over seeds says.
+
+    Args:
+        low: lower end of the interval.
+        high: upper end of the interval.
+        seeds: number of seeds that it is based on.
+
+    Returns:
+        ``"better"`` or ``"worse"`` if the interval excludes 0; empty if it does not, or if there
+        are fewer than :data:`DECIDING` seeds.
+    """
+    if seeds < DECIDING:
+        return ""
+    return "better" if low > 0 else "worse" if high < 0 else ""
+
+
+def rates_verdict(
+    ours: pd.Series[float],
+    theirs: pd.Series[float],
+    counted: tuple[int, int],
+    compared: tuple[int, int],
+) -> Verdict:
+    """Return whether one agent's success rate is better than another's, over episodes and seeds.
+
+    Newcombe's interval over episodes and Welch's over seeds must both exclude 0, since few seeds
+    or few episodes can agree by chance.
+
+    Args:
+        ours: rate of each seed.
+        theirs: the same of the agent that it is compared with.
+        counted: number of successes and of episodes behind `ours`.
+        compared: the same behind `theirs`.
+
+    Returns:
+        See :func:`verdict_of`; the smaller number of seeds counts.
+    """
+    seeds = min(len(ours), len(theirs))
+    if seeds < DECIDING:
+        return ""
+    low, high = newcombe_interval(counted, compared)
+    if max(np.std(ours), np.std(theirs)) > 1e-9:  # equal rates give no interval over seeds
+        of_seeds = ttest_ind(ours, theirs, equal_var=False).confidence_interval()
+        low, high = min(low, of_seeds.low), max(high, of_seeds.high)
+    return verdict_of(low, high, seeds)
+
+
+def final_estimates(
+    scores: Mapping[str, pd.DataFrame],
+) -> dict[str, tuple[float, float, float]]:
+    """Return the interquartile mean of each algorithm and the ends of its interval.
+
+    Args:
+        scores: algorithm → table with one row per seed and one column per task; see
+            :func:`complete_scores`.
+    """
+    estimates = {}
+    for name, table in scores.items():
+        value, low, high = interquartile_means(table.to_numpy()[:, :, np.newaxis])
+        estimates[name] = float(value[0]), float(low[0]), float(high[0])
+    return estimates
+
+
+ESTIMATE_COLUMNS = ("step", "value", "low", "high", "steps_differ")
+
+
+def curve_estimates(curves: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
+    """Return the learning curve of each algorithm over seeds and tasks.
+
+    Only seeds that an algorithm has on all tasks are used. For one seed on one task, the interval
+    is the Wilson interval of its episodes; for one seed on several tasks, there is no interval.
+    Only steps at which all runs were evaluated are used. If that leaves out the last evaluation of
+    every run, since a time limit ended each at another step, these are averaged as well, at the
+    fewest of their steps.
+
+    Args:
+        curves: return value of :func:`~glamor_gym.experiments.results.curves_table`.
+        tasks: tasks to average over; algorithms that lack one of them are skipped.
+
+    Returns:
+        One row per algorithm and step, with ``agent``, ``step``, ``value``, ``low``, ``high``, and
+        ``steps_differ``, True if the row averages evaluations made at different steps. An agent
+        that does not learn has two rows, at step 0 and at the last step of any agent.
+    """
+    chosen = curves[curves["task"].isin(tasks)]
+    last = chosen["step"].max()
+    parts = []
+    for agent, rows in chosen.groupby("agent", sort=False):
+        if set(rows["task"]) != set(tasks):
+            continue
+        part = _curve_estimate(rows).assign(agent=agent)
+        if part.empty:
+            continue
+        if part["step"].tolist() == [0]:
+            part = pd.concat([part, part.assign(step=last)])
+        parts.append(part)
+    columns = ["agent", *ESTIMATE_COLUMNS]
+    if not parts:
+        return pd.DataFrame(columns=pd.Index(columns))
+    return pd.concat(parts, ignore_index=True)[columns]
+
+
+def _curve_estimate(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns :data:`ESTIMATE_COLUMNS` for the runs of one algorithm."""
+    if rows[["task", "seed"]].drop_duplicates().shape[0] == 1:
+        names = {"success_rate": "value", "success_low": "low", "success_high": "high"}
+        return rows.rename(columns=names).assign(steps_differ=False)[list(ESTIMATE_COLUMNS)]
+    tables = [
+        task_rows.pivot_table(index="seed", columns="step", values="success_rate")
+        for _, task_rows in rows.groupby("task")
+    ]
+    seeds = sorted(set.intersection(*(set(table.index) for table in tables)))
+    if not seeds:
+        return pd.DataFrame(columns=pd.Index(ESTIMATE_COLUMNS))
+    tables = [table.loc[seeds] for table in tables]
+    # While runs are in progress, the curve ends where the run with the fewest steps is.
+    whole = [table.dropna(axis=1) for table in tables]
+    steps = sorted(set.intersection(*(set(table.columns) for table in whole)))
+    scores = np.stack([table[steps].to_numpy() for table in whole], axis=1)
+    fewest = min(table.loc[seed].last_valid_index() for table in tables for seed in seeds)
+    steps_differ = [False] * len(steps)
+    if fewest not in steps:
+        last = np.stack([table.ffill(axis=1).iloc[:, -1:].to_numpy() for table in tables], axis=1)
+        scores = np.concatenate([scores, last], axis=-1)
+        steps, steps_differ = [*steps, fewest], [*steps_differ, True]
+    value, low, high = interquartile_means(scores)
+    return pd.DataFrame(
+        {"step": steps, "value": value, "low": low, "high": high, "steps_differ": steps_differ}
+    )
+
+
+def complete_scores(
+    results: pd.DataFrame, tasks: Sequence[str] | None = None
+) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """Return the success rates on the tasks that all algorithms have finished.
+
+    Args:
+        results: return value of :func:`~glamor_gym.experiments.results.results_table`.
+        tasks: tasks to consider; None for all.
+
+    Returns:
+        Algorithm → table with one row per seed that it has finished on all common tasks, and one
+        column per task (algorithms without such a seed are missing); and the list of common tasks,
+        which may be empty.
+    """
+    ended = results[results["state"] == "finished"].dropna(subset=["success_rate"])
+    seeds = ended.pivot_table(index="task", columns="agent", values="seed", aggfunc="count")
+    wanted = list(ended["task"].unique()) if tasks is None else list(tasks)
+    common = [task for task in wanted if task in seeds.index and seeds.loc[task].notna().all()]
+    scores = {}
+    for agent, rows in ended[ended["task"].isin(common)].groupby("agent", sort=False):
+        table = rows.pivot_table(index="seed", columns="task", values="success_rate").dropna()
+        if len(table):
+            scores[str(agent)] = table[common]
+    return scores, common
