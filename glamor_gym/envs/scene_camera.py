@@ -46,15 +46,13 @@ antialiasing, and is 8 to 27 times as fast in software rendering.
 
 
 class SceneCamera:
-    """Renders one model as seen by one of its fixed cameras.
+    """Renders one model as seen by its first fixed camera.
 
     It gives the same pixels as ``dm_control.mujoco.Physics.render``, but reuses its scene from
     picture to picture, and can show other data than the running simulation's.
     """
 
-    def __init__(
-        self, physics: Physics, size: tuple[int, int], look: Look, camera: int = 0
-    ) -> None:
+    def __init__(self, physics: Physics, size: tuple[int, int], look: Look) -> None:
         """Set up the scene and, if `physics` has none yet, the OpenGL context.
 
         Args:
@@ -63,7 +61,6 @@ class SceneCamera:
                 smaller than `size`.
             size: (height, width) of the pictures, in pixels.
             look: the rendering style.
-            camera: index of the camera in the model.
 
         Raises:
             RenderingError: OpenGL does not work; the message names the backend.
@@ -93,7 +90,7 @@ class SceneCamera:
         self._perturbation = mujoco.MjvPerturb()
         self._camera = mujoco.MjvCamera()
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
-        self._camera.fixedcamid = camera
+        self._camera.fixedcamid = 0
         self._viewport = mujoco.MjrRect(0, 0, width, height)
         self._pixels = np.empty((height, width, 3), np.uint8)
 

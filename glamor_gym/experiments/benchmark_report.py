@@ -91,7 +91,7 @@ def render_benchmark(
     curves: pd.DataFrame,
     evaluations: Mapping[tuple[str, str, int], EvaluationResult],
     pages: Mapping[str, str],
-    frames_of: FramesReader | None = None,
+    frames_of: FramesReader,
 ) -> str:
     """Return the report as HTML.
 
@@ -101,13 +101,8 @@ def render_benchmark(
         curves: one row per evaluation, see :func:`~glamor_gym.experiments.results.curves_table`.
         evaluations: (task, algorithm, seed) → final evaluation of that run.
         pages: see :func:`~glamor_gym.experiments.results.run_pages`.
-        frames_of: return value of :func:`frames_reader`; None if `evaluations` have their frames.
+        frames_of: return value of :func:`frames_reader`.
     """
-    if frames_of is None:
-
-        def frames_of(task: str, agent: str, seed: int) -> Sequence[EpisodeFrames]:
-            return evaluations[task, agent, seed].frames
-
     tasks = [task for task in TASKS if task in set(results["task"])]
     agents = [agent for agent in ALGORITHMS if agent in set(results["agent"])]
     scores, common = complete_scores(results)

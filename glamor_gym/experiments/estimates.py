@@ -39,12 +39,11 @@ ENOUGH_SEEDS = 5
 time: about half of the time for one task with two seeds."""
 
 
-def interquartile_means(scores: NDArray[np.float64], *, seed: int = 0) -> Estimate:
+def interquartile_means(scores: NDArray[np.float64]) -> Estimate:
     """Return the interquartile means of scores over seeds and tasks.
 
     Args:
         scores: (seeds, tasks, K), each dimension at least 1.
-        seed: random seed of the bootstrap.
 
     Returns:
         Arrays of shape (K,): the means and the ends of their intervals.
@@ -52,7 +51,7 @@ def interquartile_means(scores: NDArray[np.float64], *, seed: int = 0) -> Estima
     if len(scores) == 1:
         unknown = np.full(scores.shape[-1], np.nan)
         return Estimate(_middle_mean(scores), unknown, unknown)
-    with _numpy_seeded(seed):  # rliable always draws from the global generator
+    with _numpy_seeded(0):  # rliable always draws from the global generator
         values, intervals = library.get_interval_estimates(
             {"scores": scores}, _middle_mean, reps=BOOTSTRAP_REPETITIONS
         )
@@ -214,14 +213,11 @@ def _curve_estimate(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def complete_scores(
-    results: pd.DataFrame, tasks: Sequence[str] | None = None
-) -> tuple[dict[str, pd.DataFrame], list[str]]:
+def complete_scores(results: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """Return the success rates on the tasks that all algorithms have finished.
 
     Args:
         results: return value of :func:`~glamor_gym.experiments.results.results_table`.
-        tasks: tasks to consider; None for all.
 
     Returns:
         Algorithm → table with one row per seed that it has finished on all common tasks, and one
@@ -230,8 +226,7 @@ def complete_scores(
     """
     ended = results[results["state"] == "finished"].dropna(subset=["success_rate"])
     seeds = ended.pivot_table(index="task", columns="agent", values="seed", aggfunc="count")
-    wanted = list(ended["task"].unique()) if tasks is None else list(tasks)
-    common = [task for task in wanted if task in seeds.index and seeds.loc[task].notna().all()]
+    common = [task for task in ended["task"].unique() if seeds.loc[task].notna().all()]
     scores = {}
     for agent, rows in ended[ended["task"].isin(common)].groupby("agent", sort=False):
         table = rows.pivot_table(index="seed", columns="task", values="success_rate").dropna()

@@ -97,9 +97,13 @@ CURVES = pd.DataFrame(
 PAGES = {"Pong-glamor-1": "../runs/Pong-glamor-1/report.html"}
 
 
+def rendered(results=RESULTS, curves=CURVES, runs=RUNS, pages=PAGES):
+    return render_benchmark(RECORD, results, curves, runs, pages, lambda *run: runs[run].frames)
+
+
 @pytest.fixture(scope="module")
 def page():
-    return render_benchmark(RECORD, RESULTS, CURVES, RUNS, PAGES)
+    return rendered()
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +162,7 @@ def test_the_page_needs_nothing_but_itself(page):
 
 def test_nothing_that_failed_is_drawn():
     only_failed = RESULTS[RESULTS["state"] == "failed"]
-    page = render_benchmark(RECORD, only_failed, CURVES.iloc[:0], {}, {})
+    page = rendered(only_failed, CURVES.iloc[:0], {}, {})
     assert "Final success rates" not in page
     assert "MemoryError" in page
 
@@ -176,7 +180,7 @@ def test_the_page_renders_and_its_films_play(tmp_path, page):
 def test_runs_of_seeds_that_are_not_on_all_tasks_are_counted():
     more = RESULTS[(RESULTS["state"] == "finished") & (RESULTS["agent"] == "glamor")]
     qbert = more[more["seed"] == 1].assign(task="Qbert")
-    page = render_benchmark(RECORD, pd.concat([more, qbert]), CURVES.iloc[:0], {}, {})
+    page = rendered(pd.concat([more, qbert]), CURVES.iloc[:0], {}, {})
     assert "(seeds: 1; 1 finished run of other seeds left out)" in page
 
 
@@ -184,7 +188,7 @@ def test_distances_are_those_of_the_runs_that_are_compared(monkeypatch):
     drawn = {}
     monkeypatch.setattr(benchmark_report, "distance_curves", lambda found: drawn.update(found))
     others = {("Qbert", "glamor", 0): result(0.0, {}), ("Pong", "glamor", 7): result(0.0, {})}
-    render_benchmark(RECORD, RESULTS, CURVES, {**RUNS, **others}, {})
+    rendered(runs={**RUNS, **others})
     rates = {agent: [each.success_rate for each in found] for agent, found in drawn.items()}
     assert rates == {"glamor": [0.4, 0.6], "gcsl": [0.2, 0.3], "random": [0.1]}
 
@@ -194,7 +198,7 @@ def test_ends_at_different_steps_are_told(page):
     assert told not in page
     late = (CURVES["agent"] == "glamor") & (CURVES["seed"] == 1) & (CURVES["step"] == 1_000)
     curves = CURVES.assign(step=CURVES["step"].mask(late, 900))
-    assert told in render_benchmark(RECORD, RESULTS, curves, RUNS, PAGES)
+    assert told in rendered(curves=curves)
 
 
 def test_runs_without_an_update_are_told(page):
@@ -202,10 +206,10 @@ def test_runs_without_an_update_are_told(page):
     assert told not in page
     first = RESULTS["folder"] == "Pong-glamor-0"
     results = RESULTS.assign(updates=[0 if it else 7 for it in first])
-    assert told in render_benchmark(RECORD, results, CURVES, RUNS, PAGES)
+    assert told in rendered(results)
 
 
 def test_one_seed_is_said_to_be_one():
     first = RESULTS[RESULTS["seed"] == 0]
-    page = render_benchmark(RECORD, first, CURVES[CURVES["seed"] == 0], RUNS, {})
+    page = rendered(first, CURVES[CURVES["seed"] == 0], RUNS, {})
     assert "one seed each, which gives no interval over seeds" in page

@@ -30,9 +30,9 @@ def styles_of(names: Sequence[str]) -> Styles:
     return MappingProxyType({name: (COLOURS[i % 8], "-") for i, name in enumerate(names)})
 
 
-def panel_figure(n_panels: int, columns: int = 4) -> tuple[Figure, list[Axes]]:
-    """Return a figure with `n_panels` panels of equal size, at most `columns` per row."""
-    columns = min(columns, n_panels)
+def panel_figure(n_panels: int) -> tuple[Figure, list[Axes]]:
+    """Return a figure with `n_panels` panels of equal size, at most four per row."""
+    columns = min(4, n_panels)
     n_rows = math.ceil(n_panels / columns)
     width = (4.6 if n_panels == 1 else 2.9 * columns) + 2.0
     figure = Figure(figsize=(width, 2.5 * n_rows + 0.8), layout="constrained")
