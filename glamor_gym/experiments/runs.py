@@ -51,7 +51,6 @@ def train_run(
     callbacks: Sequence[BaseCallback] = (),
     device: str = "auto",
     verbose: int = 0,
-    progress_bar: bool = False,
 ) -> EvaluationResult:
     """Execute a run, or the rest of an interrupted one; see :func:`prepare_run` for the arguments.
 
@@ -70,7 +69,6 @@ def train_run(
             callbacks=callbacks,
             device=device,
             verbose=verbose,
-            progress_bar=progress_bar,
         ).complete()
     finally:
         gc.collect()  # a run is part of cycles, which would keep its agent and replay in memory
@@ -109,25 +107,7 @@ def prepare_run(
     """
     algorithm = get_algorithm(spec.algorithm)
     before = folder.config() if folder.holds_a_run() else None
-    if before is None and folder.holds_a_checkpoint():
-        raise ValueError(
-            f"{folder.path} holds a checkpoint but no config.json, so that its settings are "
-            "unknown; choose another folder, or continue it with load_checkpoint in a program"
-        )
-    was_finished = before is not None and before.finished
-    config = dataclasses.replace(
-        new_config(spec) if before is None else config_of(spec, folder),
-        steps=spec.steps,
-        eval_every=spec.evaluation_interval,
-        episodes_per_goal=spec.episodes_per_goal,
-        minutes=spec.minutes,
-        checkpoint_minutes=spec.checkpoint_minutes,
-        collect=spec.collect,
-        versions=versions(),
-        commit=source_commit(),
-        finished=False,
-    )
-    config = dataclasses.replace(config, commands=[*config.commands, command])
+    config = _requested(spec, folder, before, command)
     if isinstance(algorithm, Player):
         return PlayedRun(config, folder, before, _player(algorithm, config))
     if config.trained_in:
@@ -146,46 +126,90 @@ def prepare_run(
         )
         opened.callback(env.close)  # unless the run takes it over
         agent = _agent(algorithm, config, folder, env, device)
-        if agent.num_timesteps >= config.steps + config.n_envs:  # all environments step at once
-            raise ValueError(
-                f"steps must be at least the {agent.num_timesteps} that the run in {folder.path} "
-                f"has already taken, got {config.steps}"
-            )
-        evaluation = EvaluationCallback(
-            config.task,
-            config.eval_every,
-            final_episodes_per_goal=config.episodes_per_goal,
-            seed=config.seed,
-            goals=config.goals,
-            env_kwargs=config.env_kwargs,
-            record=PICTURES,
-            run_folder=folder,
-            verbose=verbose,
-        )
-        # The final evaluation is logged after the last checkpoint. A finished run that is extended
-        # keeps that row of its log, also if it is killed before it has another checkpoint; a run
-        # that was interrupted during the evaluation logs it again.
-        is_extended = was_finished and agent.num_timesteps < config.steps
-        extended_from = agent.num_timesteps if is_extended else config.extended_from
-        config = dataclasses.replace(
-            config,
-            extended_from=extended_from,
-            hardware=hardware_of(agent),
-            train_seconds=config.train_seconds if agent.num_timesteps else 0.0,
-        )
+        config = _continued(config, folder, before, agent)
         run = TrainedRun(
             config,
             folder,
             before,
             algorithm,
             agent,
-            evaluation,
+            _evaluation(config, folder, verbose),
             callbacks,
             progress_bar,
-            keep_log=extended_from == agent.num_timesteps,
+            keep_log=config.extended_from == agent.num_timesteps,
         )
         opened.pop_all()
         return run
+
+
+def _requested(
+    spec: RunSpec, folder: RunFolder, before: RunConfig | None, command: str
+) -> RunConfig:
+    """Return the configuration of the requested run: a new one, or the folder's with changes.
+
+    Raises:
+        ValueError: a setting is invalid, or does not fit the run in the folder.
+    """
+    if before is None and folder.holds_a_checkpoint():
+        raise ValueError(
+            f"{folder.path} holds a checkpoint but no config.json, so that its settings are "
+            "unknown; choose another folder, or continue it with load_checkpoint in a program"
+        )
+    config = new_config(spec) if before is None else config_of(spec, folder)
+    return dataclasses.replace(
+        config,
+        steps=spec.steps,
+        eval_every=spec.evaluation_interval,
+        episodes_per_goal=spec.episodes_per_goal,
+        minutes=spec.minutes,
+        checkpoint_minutes=spec.checkpoint_minutes,
+        collect=spec.collect,
+        versions=versions(),
+        commit=source_commit(),
+        finished=False,
+        commands=[*config.commands, command],
+    )
+
+
+def _continued(
+    config: RunConfig, folder: RunFolder, before: RunConfig | None, agent: BaseAlgorithm
+) -> RunConfig:
+    """Return the configuration with what is known once there is an agent to train.
+
+    The final evaluation is logged after the last checkpoint. A finished run that is extended keeps
+    that row of its log, also if it is killed before it has another checkpoint; a run that was
+    interrupted during the evaluation logs it again. ``extended_from`` tells the two apart.
+
+    Raises:
+        ValueError: the agent has already taken more steps than requested.
+    """
+    taken = agent.num_timesteps
+    if taken >= config.steps + config.n_envs:  # all environments step at once
+        raise ValueError(
+            f"steps must be at least the {taken} that the run in {folder.path} "
+            f"has already taken, got {config.steps}"
+        )
+    is_extended = before is not None and before.finished and taken < config.steps
+    return dataclasses.replace(
+        config,
+        extended_from=taken if is_extended else config.extended_from,
+        hardware=hardware_of(agent),
+        train_seconds=config.train_seconds if taken else 0.0,
+    )
+
+
+def _evaluation(config: RunConfig, folder: RunFolder, verbose: int) -> EvaluationCallback:
+    return EvaluationCallback(
+        config.task,
+        config.eval_every,
+        final_episodes_per_goal=config.episodes_per_goal,
+        seed=config.seed,
+        goals=config.goals,
+        env_kwargs=config.env_kwargs,
+        record=PICTURES,
+        run_folder=folder,
+        verbose=verbose,
+    )
 
 
 def _agent(
