@@ -27,7 +27,7 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from benchmarks.machine import describe_machine
 from glamor_gym.agents import GlamorAgent
-from glamor_gym.files import write_atomically
+from glamor_gym.files import write_text
 from glamor_gym.report.markdown import markdown_table
 from glamor_gym.types import Trajectory
 
@@ -200,8 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             cost = measure(preset, frames, different, every_steps, Path(folder) / "checkpoint")
         table = as_table(cost)
         for suffix, content in ((".json", json.dumps(asdict(cost), indent=1)), (".md", table)):
-            with write_atomically(out / f"checkpoints-{preset}{suffix}") as file:
-                file.write(content.encode())
+            write_text(out / f"checkpoints-{preset}{suffix}", content)
         print(table)
         return 0
 

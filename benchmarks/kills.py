@@ -42,7 +42,7 @@ from glamor_gym.agents.snapshot_file import encode
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments import RunSpec
 from glamor_gym.experiments.runs import prepare_run
-from glamor_gym.files import write_atomically
+from glamor_gym.files import write_text
 
 World = Literal["GridWorld", "Pong"]
 
@@ -350,8 +350,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"equal to the one left alone; {outcome.seconds:.0f} s"
         )
         content = json.dumps({"verdict": verdict, **asdict(outcome)}, indent=2)
-        with write_atomically(out / f"kills-{world}.json") as file:
-            file.write(content.encode())
+        write_text(out / f"kills-{world}.json", content)
         print(verdict)
         return 0 if outcome.is_clean else 1
 

@@ -38,7 +38,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.plotting import COLOUR, SECOND, STYLE, save
 from benchmarks.timing import torch_threads
 from glamor_gym.agents import GlamorAgent
-from glamor_gym.files import write_atomically
+from glamor_gym.files import write_text
 
 ID = "glamor/GridWorld-v0"
 PROC = Path("/proc/self")
@@ -286,8 +286,7 @@ def main(
         "is_as_small": verdict.is_as_small,
         "machine": describe_machine(),
     }
-    with write_atomically(output / "soak.json") as file:
-        file.write((json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
+    write_text(output / "soak.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     Console().print(str(verdict), highlight=False)
     return 0 if verdict.is_as_fast and verdict.is_as_small else 1
 

@@ -72,6 +72,17 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     _sync_folder(target.parent)
 
 
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text file in UTF-8 as :func:`write_atomically` does.
+
+    Raises:
+        ValueError: `path` is not a valid path.
+        OSError: the file cannot be written, e.g. because the disk is full.
+    """
+    with write_atomically(path) as file:
+        file.write(text.encode())
+
+
 def check_writable(folder: str | os.PathLike[str]) -> None:
     """Check that files can be created in a folder, before the work that produces them.
 

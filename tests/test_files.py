@@ -20,6 +20,7 @@ from glamor_gym.files import (
     content_of,
     lock_folder,
     write_atomically,
+    write_text,
     writing_to,
 )
 
@@ -45,6 +46,14 @@ def test_a_failed_write_leaves_no_folder_that_it_made_unless_others_use_it(tmp_p
         with pytest.raises(RuntimeError):
             fail(tmp_path / name, shared=name == "shared")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["shared", "theirs"]
+
+
+def test_a_text_is_written_in_utf_8_with_the_ends_of_its_lines(tmp_path):
+    write_text(tmp_path / "new" / "file", "π\n\r\n")
+    assert (tmp_path / "new" / "file").read_bytes() == b"\xcf\x80\n\r\n"
+    with pytest.raises(UnicodeEncodeError):
+        write_text(tmp_path / "new" / "file", "\ud800")
+    assert (tmp_path / "new" / "file").read_bytes() == b"\xcf\x80\n\r\n"
 
 
 def test_a_stream_is_written_to_as_it_is_and_a_path_beside(tmp_path):

@@ -16,7 +16,7 @@ from typing import Any
 
 from stable_baselines3.common.logger import KVWriter
 
-from glamor_gym.files import write_atomically
+from glamor_gym.files import write_text
 from glamor_gym.snapshots import Snapshot
 
 
@@ -96,6 +96,5 @@ class MetricsFile(KVWriter):
         writer = csv.DictWriter(table, self._columns)
         writer.writeheader()
         writer.writerows(rows)
-        with write_atomically(self._path) as file:
-            file.write(table.getvalue().encode())
+        write_text(self._path, table.getvalue())
         self._n_rows = len(rows)

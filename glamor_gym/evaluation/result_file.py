@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glamor_gym.files import write_atomically
+from glamor_gym.files import write_atomically, write_text
 from glamor_gym.types import EpisodeFrames, EvaluationResult
 from glamor_gym.untrusted import open_npz, read_json
 
@@ -53,8 +53,7 @@ def save_result(result: EvaluationResult, path: str | os.PathLike[str]) -> None:
     figures["frames_sha256"] = hashlib.sha256(archive.getbuffer()).hexdigest()
     with write_atomically(path.with_suffix(".npz")) as file:
         file.write(archive.getbuffer())
-    with write_atomically(path) as file:
-        file.write(json.dumps(_nan_as_null(figures), indent=2, allow_nan=False).encode())
+    write_text(path, json.dumps(_nan_as_null(figures), indent=2, allow_nan=False))
 
 
 def load_result(path: str | os.PathLike[str], *, frames: bool = True) -> EvaluationResult:

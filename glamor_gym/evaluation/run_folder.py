@@ -32,7 +32,7 @@ from glamor_gym.agents.checkpoint_folder import CheckpointFolder
 from glamor_gym.checks import as_instance, as_integer, as_number
 from glamor_gym.evaluation.metrics_file import MetricsFile
 from glamor_gym.evaluation.result_file import load_result, save_result
-from glamor_gym.files import write_atomically
+from glamor_gym.files import write_atomically, write_text
 from glamor_gym.types import EvaluationResult
 from glamor_gym.untrusted import read_json
 
@@ -163,9 +163,8 @@ class RunFolder:
             ValueError: a number is not finite.
             OSError: the file cannot be written.
         """
-        with write_atomically(self.config_file) as file:
-            text = json.dumps(dataclasses.asdict(config), indent=2, allow_nan=False)
-            file.write(text.encode())
+        text = json.dumps(dataclasses.asdict(config), indent=2, allow_nan=False)
+        write_text(self.config_file, text)
 
     def config(self) -> RunConfig:
         """Return the configuration of the run.

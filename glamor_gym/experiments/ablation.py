@@ -30,7 +30,7 @@ from glamor_gym.evaluation.provenance import source_commit
 from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.experiments.folders import RECORD_FILES, ExperimentFolder, run_name
 from glamor_gym.experiments.spec import RunSpec, check_learns, distinct
-from glamor_gym.files import write_atomically
+from glamor_gym.files import write_text
 from glamor_gym.goals import load_goal_set
 from glamor_gym.names import nearest_names
 from glamor_gym.planners import PlannerSettings
@@ -255,8 +255,7 @@ class AblationFolder(ExperimentFolder):
             commit=source_commit(),
             versions=versions(),
         )
-        with write_atomically(self.record_file) as file:
-            file.write(json.dumps(dataclasses.asdict(signed), indent=2).encode())
+        write_text(self.record_file, json.dumps(dataclasses.asdict(signed), indent=2))
 
 
 def plan_ablation(

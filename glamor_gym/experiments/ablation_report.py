@@ -25,7 +25,7 @@ from glamor_gym.experiments.ablation_results import (
 )
 from glamor_gym.experiments.estimates import DECIDING
 from glamor_gym.experiments.results import counted, run_pages
-from glamor_gym.files import write_atomically
+from glamor_gym.files import write_text
 from glamor_gym.report.rendering import listed, render
 from glamor_gym.report.style import AGENT, CHANCE, SECOND, Plot, canvas, plot, styled
 
@@ -53,10 +53,8 @@ def write_ablation_report(folder: AblationFolder) -> Path:
         other_goals=variant_scores(folder, table, "held-out"),
         pages=run_pages(folder.run_folders(), folder.path),
     )
-    with write_atomically(folder.results_file) as stream:
-        stream.write(table.to_csv(index=False).encode())
-    with write_atomically(folder.report_file) as stream:
-        stream.write(page.encode())
+    write_text(folder.results_file, table.to_csv(index=False))
+    write_text(folder.report_file, page)
     return folder.report_file
 
 

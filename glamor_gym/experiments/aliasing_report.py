@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from glamor_gym.experiments.aliasing import Aliasing, Rate, Share
-from glamor_gym.files import write_atomically
+from glamor_gym.files import write_atomically, write_text
 from glamor_gym.report.rendering import render
 from glamor_gym.report.style import (
     AGENT,
@@ -54,8 +54,7 @@ def write_aliasing_report(
         OSError: a file cannot be written.
     """
     folder = Path(folder)
-    with write_atomically(folder / "aliasing.csv") as file:
-        file.write(aliasing_table(rows).to_csv(index=False).encode())
+    write_text(folder / "aliasing.csv", aliasing_table(rows).to_csv(index=False))
     with styled(), write_atomically(folder / "aliasing.png") as file:
         figure = Figure(figsize=(2 * WIDTH, _height(rows)), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
@@ -65,8 +64,7 @@ def write_aliasing_report(
         figure.savefig(picture, format="png", dpi=PNG_DPI)
         file.write(picture.getvalue())
     page = folder / "aliasing.html"
-    with write_atomically(page) as file:
-        file.write(render_aliasing(rows, details).encode())
+    write_text(page, render_aliasing(rows, details))
     return page
 
 

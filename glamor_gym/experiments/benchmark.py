@@ -33,7 +33,7 @@ from glamor_gym.experiments.folders import RECORD_FILES, ExperimentFolder, run_n
 from glamor_gym.experiments.results import check_same_goals, results_table
 from glamor_gym.experiments.run_config import check_alike, is_finished
 from glamor_gym.experiments.spec import RunSpec, check_learns, distinct
-from glamor_gym.files import write_atomically
+from glamor_gym.files import write_text
 from glamor_gym.goals import load_goal_set
 from glamor_gym.tasks import get_task
 from glamor_gym.untrusted import read_json
@@ -95,8 +95,7 @@ class BenchmarkFolder(ExperimentFolder):
             "commit": source_commit(),
             "versions": versions(),
         }
-        with write_atomically(self.record_file) as file:
-            file.write(json.dumps(record, indent=2).encode())
+        write_text(self.record_file, json.dumps(record, indent=2))
 
 
 def benchmark_specs(

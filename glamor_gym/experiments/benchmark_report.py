@@ -37,7 +37,7 @@ from glamor_gym.experiments.results import (
     results_table,
     run_pages,
 )
-from glamor_gym.files import write_atomically
+from glamor_gym.files import write_text
 from glamor_gym.report.published import METHODS, SOURCE, Rate, published_rates
 from glamor_gym.report.rendering import listed, render
 from glamor_gym.tasks import TASKS, get_task
@@ -80,8 +80,7 @@ def write_benchmark_report(folder: BenchmarkFolder) -> Path:
         ),
     }
     for file, text in texts.items():
-        with write_atomically(file) as stream:
-            stream.write(text.encode())
+        write_text(file, text)
     return folder.report_file
 
 

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Literal, Self, get_args
 
 from glamor_gym.experiments.spec import RunSpec
-from glamor_gym.files import write_atomically
+from glamor_gym.files import write_text
 from glamor_gym.tasks import get_task
 from glamor_gym.untrusted import read_json
 
@@ -90,8 +90,7 @@ def write_status(folder: Path, status: Status) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    with write_atomically(_file(folder)) as file:
-        file.write(json.dumps(dataclasses.asdict(status), indent=2).encode())
+    write_text(_file(folder), json.dumps(dataclasses.asdict(status), indent=2))
 
 
 class Attempt:

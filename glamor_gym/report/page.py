@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from glamor_gym.evaluation.run_folder import RunConfig, RunFolder
-from glamor_gym.files import write_atomically
+from glamor_gym.files import write_text
 from glamor_gym.report.figures import (
     Bar,
     distance_bars,
@@ -53,8 +53,7 @@ def write_report(run: RunFolder) -> Path:
     known = trainer.holds_a_run()  # the folder may have been copied without it
     training = _training(trainer.config(), trainer.metrics()) if known else None
     page = render_page(config, result, run.metrics(), training)
-    with write_atomically(run.report_file) as file:
-        file.write(page.encode())
+    write_text(run.report_file, page)
     return run.report_file
 
 

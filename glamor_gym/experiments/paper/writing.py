@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.workshop import Trained
-from glamor_gym.files import write_atomically
+from glamor_gym.files import write_atomically, write_text
 from glamor_gym.report.markdown import markdown_table
 from glamor_gym.report.style import SOFT, STYLE
 
@@ -64,7 +64,7 @@ def write_outcome(
         OSError: a file cannot be written.
     """
     table = rows.drop(columns=[column for column in PICTURES if column in rows])
-    _write(folder / "data.csv", table.to_csv(index=False))
+    write_text(folder / "data.csv", table.to_csv(index=False))
     budget = _budget(scale, reproduction)
     with mpl.rc_context(STYLE):
         figure = reproduction.draw(rows)
@@ -72,14 +72,14 @@ def write_outcome(
         _write_figure(figure, folder / reproduction.name, budget)
     comparisons = reproduction.compare(rows)
     records = pd.DataFrame([dataclasses.asdict(comparison) for comparison in comparisons])
-    _write(folder / "comparison.csv", records.to_csv(index=False))
-    _write(folder / "comparison.md", comparison_table(comparisons))
-    _write(
+    write_text(folder / "comparison.csv", records.to_csv(index=False))
+    write_text(folder / "comparison.md", comparison_table(comparisons))
+    write_text(
         folder / "README.md",
         _page(reproduction, comparisons, scale, command, runs),
     )
     if reproduction.page is not None:
-        _write(folder / f"{reproduction.name}.html", reproduction.page(runs, command, folder))
+        write_text(folder / f"{reproduction.name}.html", reproduction.page(runs, command, folder))
     return comparisons
 
 
@@ -137,8 +137,3 @@ def _write_figure(figure: Figure, stem: Path, footnote: str) -> None:
         )
         with write_atomically(stem.with_suffix(suffix)) as file:
             file.write(data.getvalue())
-
-
-def _write(path: Path, text: str) -> None:
-    with write_atomically(path) as file:
-        file.write(text.encode())
