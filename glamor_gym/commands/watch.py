@@ -25,8 +25,8 @@ from glamor_gym.commands.options import Watch
 from glamor_gym.commands.saved_agent import find_agent
 from glamor_gym.evaluation.arena import Arena
 from glamor_gym.evaluation.filming import Camera, Scene
-from glamor_gym.evaluation.guest import as_guest
-from glamor_gym.evaluation.rollout import Episode, Errand
+from glamor_gym.evaluation.isolation import isolated
+from glamor_gym.evaluation.rollout import Episode, EpisodeKey
 from glamor_gym.report.films import FORMATS, write_film
 from glamor_gym.report.scenes import frames_of
 
@@ -62,20 +62,20 @@ def watch(options: Watch) -> int:
                 n_envs=1,
                 env_kwargs=saved.env_kwargs | {"render_mode": "rgb_array"},
             ) as arena,
-            as_guest(agent, None, options.seed),
+            isolated(agent, None, options.seed),
         ):
-            errands = choose_errands(options.goal, options.episodes, n_goals=len(arena.errands))
+            keys = choose_episodes(options.goal, options.episodes, n_goals=len(arena.episode_keys))
 
             def frames() -> Iterator[NDArray[np.uint8]]:
-                playing = arena.episodes(agent, errands, on_moment=camera)
+                playing = arena.episodes(agent, keys, on_moment=camera)
                 hidden = not sys.stderr.isatty()
-                for episode in tqdm(playing, "episodes", len(errands), leave=False, disable=hidden):
-                    scenes = camera.take_out(episode.errand)
+                for episode in tqdm(playing, "episodes", len(keys), leave=False, disable=hidden):
+                    scenes = camera.take_out(episode.key)
                     table.add_row(*_row(episode, scenes))
                     yield from frames_of(
                         scenes,
                         task=saved.task,
-                        goal=episode.errand.goal,
+                        goal=episode.key.goal,
                         success=episode.success,
                         fps=options.fps,
                     )
@@ -106,7 +106,9 @@ def film_path(out: Path | None, *, home: Path) -> Path:
     return out
 
 
-def choose_errands(named: Sequence[int], episodes: int | None, *, n_goals: int) -> list[Errand]:
+def choose_episodes(
+    named: Sequence[int], episodes: int | None, *, n_goals: int
+) -> list[EpisodeKey]:
     """Return the episodes to play.
 
     Args:
@@ -126,7 +128,7 @@ def choose_errands(named: Sequence[int], episodes: int | None, *, n_goals: int) 
     spread = np.linspace(0, n_goals - 1, min(episodes, n_goals)).round().astype(int).tolist()
     goals = list(named) or spread
     turns = [divmod(index, len(goals)) for index in range(episodes)]
-    return [Errand(goals[position], repeat) for repeat, position in turns]
+    return [EpisodeKey(goals[position], repeat) for repeat, position in turns]
 
 
 def _table(task: str) -> Table:
@@ -142,4 +144,4 @@ def _row(episode: Episode, scenes: Sequence[Scene]) -> tuple[str, ...]:
     plan = scenes[0].plan
     planned = ("", "") if plan is None else (str(plan.length - 1), f"{plan.log_score:.2f}")
     reached = "yes" if episode.success else "no"
-    return str(episode.errand.goal), str(episode.length), *planned, reached
+    return str(episode.key.goal), str(episode.length), *planned, reached

@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from glamor_gym.checks import as_integer
 from glamor_gym.evaluation.baselines import Predictor
-from glamor_gym.evaluation.rollout import Episode, Errand, Moment, Observation, play
+from glamor_gym.evaluation.rollout import Episode, EpisodeKey, Moment, Observation, play
 from glamor_gym.goals import load_goal_set
 from glamor_gym.registration import find_env_id
 from glamor_gym.tasks import TASKS
@@ -50,7 +50,7 @@ class Arena:
 
     Attributes:
         task: the full id.
-        errands: the episodes that each agent plays, goal by goal.
+        episode_keys: the episodes that each agent plays, goal by goal.
         ranges: label → feasible range, from which the tolerance of success is computed.
         goals: which goals these are: ``"eval"``, ``"held-out"``, … or the name of a goal-set file.
         goals_hash: hash of the goal set if these are its evaluation or training goals; otherwise
@@ -100,12 +100,12 @@ class Arena:
             played: Sequence[Goal] = first.get_wrapper_attr("goals")
             self.goals = os.path.basename(goals)
             self.goals_hash = _goals_hash(self.task, goals, played)
-            self.errands = [
-                Errand(goal, repeat)
+            self.episode_keys = [
+                EpisodeKey(goal, repeat)
                 for goal in range(len(played))
                 for repeat in range(episodes_per_goal)
             ]
-            others = min(n_envs, len(self.errands)) - 1
+            others = min(n_envs, len(self.episode_keys)) - 1
             self._envs = [first, *(make_env() for _ in range(others))]
             self._opened = opened.pop_all()
 
@@ -148,7 +148,7 @@ class Arena:
 
         PyTorch's global generators are seeded with the arena's seed and restored afterwards, so
         that an evaluation does not affect the training run around it. (Generators of the agent's
-        own are not touched; see :func:`~glamor_gym.evaluation.guest.as_guest`.)
+        own are not touched; see :func:`~glamor_gym.evaluation.isolation.isolated`.)
 
         Args:
             agent: anything with the ``predict`` of Stable-Baselines3.
@@ -158,31 +158,32 @@ class Arena:
                 first episode are kept.
 
         Returns:
-            One episode for each of ``errands``, in the same order.
+            One episode for each of ``episode_keys``, in the same order.
 
         Raises:
             TypeError: `agent` has no ``predict``.
             ValueError: `agent` was made for another action space, or did not return one valid
                 action per observation.
         """
-        first_tries = [errand for errand in self.errands if errand.repeat == 0]
+        first_tries = [key for key in self.episode_keys if key.repeat == 0]
         shown = np.linspace(0, len(first_tries) - 1, min(record, len(first_tries))).round()
         playing = self.episodes(
             agent,
-            self.errands,
+            self.episode_keys,
             deterministic=deterministic,
             record={first_tries[int(position)] for position in shown},
         )
-        bar = tqdm(playing, name, len(self.errands), leave=False, disable=not self._progress_bar)
-        return sorted(bar, key=lambda episode: episode.errand)
+        total, hidden = len(self.episode_keys), not self._progress_bar
+        bar = tqdm(playing, name, total, leave=False, disable=hidden)
+        return sorted(bar, key=lambda episode: episode.key)
 
     def episodes(
         self,
         agent: Predictor,
-        errands: Sequence[Errand],
+        keys: Sequence[EpisodeKey],
         *,
         deterministic: bool = True,
-        record: Collection[Errand] = (),
+        record: Collection[EpisodeKey] = (),
         on_moment: Callable[[Moment], object] | None = None,
     ) -> Iterator[Episode]:
         """Play some episodes with an agent, and yield each one when it ends.
@@ -192,9 +193,9 @@ class Arena:
 
         Args:
             agent: anything with the ``predict`` of Stable-Baselines3.
-            errands: the episodes to play, at least as many as there are environments.
+            keys: the episodes to play, at least as many as there are environments.
             deterministic: passed to ``agent.predict``.
-            record: the errands whose frames are kept.
+            record: the episodes whose frames are kept.
             on_moment: called at every time step of every episode, and once when it is over.
 
         Yields:
@@ -214,7 +215,7 @@ class Arena:
             yield from play(
                 agent,
                 self._envs,
-                errands,
+                keys,
                 seed=self._seed,
                 deterministic=deterministic,
                 record=record,

@@ -19,8 +19,8 @@ import torch
 from glamor_gym.checks import as_integer
 from glamor_gym.evaluation.arena import Arena
 from glamor_gym.evaluation.baselines import NoopAgent, Predictor, RandomAgent
-from glamor_gym.evaluation.guest import as_guest
 from glamor_gym.evaluation.intervals import wilson_interval
+from glamor_gym.evaluation.isolation import isolated
 from glamor_gym.evaluation.rollout import Episode
 from glamor_gym.types import EvaluationResult
 from glamor_gym.wrappers import label_tolerance
@@ -94,7 +94,7 @@ def evaluate(
     ) as arena:
         arena.check_agent(agent)  # before time goes into the baselines
         reference = _baselines(arena, baselines, seed)
-        with as_guest(agent, device, seed):
+        with isolated(agent, device, seed):
             episodes = arena.play(
                 agent,
                 name=type(agent).__name__,
@@ -169,7 +169,7 @@ def _check_same_episodes(arena: Arena, given: EvaluationResult, seed: int) -> No
         "goals": arena.goals,
         "env_kwargs": arena.env_kwargs,
         "seed": seed,
-        "episodes": len(arena.errands),
+        "episodes": len(arena.episode_keys),
     }
     for name, value in wanted.items():
         there = getattr(given, name)
@@ -190,7 +190,7 @@ def _share(episodes: Sequence[Episode], holds: Callable[[Episode], bool]) -> flo
 
 
 def _per_goal(episodes: Sequence[Episode]) -> dict[int, float]:
-    return _means((episode.errand.goal, episode.success) for episode in episodes)
+    return _means((episode.key.goal, episode.success) for episode in episodes)
 
 
 def _distances(episodes: Sequence[Episode], ranges: Mapping[str, float]) -> dict[int, float]:
@@ -206,7 +206,7 @@ def _distances(episodes: Sequence[Episode], ranges: Mapping[str, float]) -> dict
         )
 
     return _means(
-        (episode.errand.goal, distance(episode)) for episode in episodes if episode.goal_labels
+        (episode.key.goal, distance(episode)) for episode in episodes if episode.goal_labels
     )
 
 

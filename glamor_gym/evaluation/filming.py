@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from glamor_gym.agents import PlanState
-from glamor_gym.evaluation.rollout import Errand, Moment
+from glamor_gym.evaluation.rollout import EpisodeKey, Moment
 from glamor_gym.wrappers.goal_env import Pictures
 
 
@@ -51,12 +51,12 @@ class Camera:
     """Records the scenes of episodes; passed as ``on_moment`` to :meth:`Arena.episodes`."""
 
     def __init__(self) -> None:
-        self._scenes: defaultdict[Errand, list[Scene]] = defaultdict(list)
+        self._scenes: defaultdict[EpisodeKey, list[Scene]] = defaultdict(list)
 
     def __call__(self, moment: Moment) -> None:
         """Record one moment."""
         names = moment.env.get_wrapper_attr("get_action_meanings")()
-        scenes = self._scenes[moment.errand]
+        scenes = self._scenes[moment.key]
         stopped = bool(scenes) and scenes[-1].action == names[-1]  # STOP does not step the world
         scenes.append(
             Scene(
@@ -68,13 +68,13 @@ class Camera:
             )
         )
 
-    def take_out(self, errand: Errand) -> list[Scene]:
+    def take_out(self, key: EpisodeKey) -> list[Scene]:
         """Remove the scenes of an episode and return them in order.
 
         Raises:
             KeyError: no moment of that episode was recorded.
         """
-        return self._scenes.pop(errand)
+        return self._scenes.pop(key)
 
 
 def _current_plan(moment: Moment) -> PlanInMind | None:

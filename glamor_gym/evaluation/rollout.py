@@ -1,9 +1,9 @@
 """Play a list of episodes with one agent and several environments in parallel.
 
-In: an agent, goal environments and a list of :class:`Errand`. Out: an :class:`Episode` for each
-errand. ``agent.predict`` is called once per step with the whole batch, whose size never changes:
-an environment whose episode has ended starts the next errand at once, and when no errands are left
-its row keeps the last observation and its actions are ignored.
+In: an agent, goal environments and a list of :class:`EpisodeKey`. Out: an :class:`Episode` for each
+key. ``agent.predict`` is called once per step with the whole batch, whose size never changes: an
+environment whose episode has ended starts the next one at once, and when none is left its row keeps
+the last observation and its actions are ignored.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from glamor_gym.wrappers.goal_rules import as_labels
 Observation = dict[str, NDArray[Any]]
 
 
-class Errand(NamedTuple):
-    """One evaluation episode: goal index and repeat."""
+class EpisodeKey(NamedTuple):
+    """What identifies an evaluation episode: goal index and repeat."""
 
     goal: int
     repeat: int
@@ -36,7 +36,7 @@ class Episode:
     """The outcome of one evaluation episode.
 
     Attributes:
-        errand: goal index and repeat.
+        key: goal index and repeat.
         success: ``info["is_success"]`` at the end: whether every label was within its tolerance.
         arrival: number of environment steps until that first held; None if it never did.
         image_match: whether the last frame equals the goal picture.
@@ -47,7 +47,7 @@ class Episode:
         frames: the frames, if they were recorded.
     """
 
-    errand: Errand
+    key: EpisodeKey
     success: bool
     arrival: int | None
     image_match: bool
@@ -67,49 +67,49 @@ class Moment(NamedTuple):
     """One time step of an evaluation episode, passed to `on_moment`.
 
     Attributes:
-        errand: goal index and repeat of the episode.
+        key: goal index and repeat of the episode.
         env: its environment, before `action` is taken.
         action: the agent's action; None if the episode is over.
         state: the state that ``agent.predict`` returned with it, for the whole batch.
         row: row of `state` that belongs to this episode.
     """
 
-    errand: Errand
+    key: EpisodeKey
     env: gym.Env[Observation, np.int64]
     action: int | None
     state: Any
     row: int
 
 
-def episode_seed(seed: int, errand: Errand) -> int:
+def episode_seed(seed: int, key: EpisodeKey) -> int:
     """Return the seed of one episode, an integer in [0, 2³²).
 
     It depends only on the arguments, so that every agent gets the same starts, whatever the number
     of environments and the order in which episodes end.
     """
-    return int(np.random.SeedSequence((seed, errand.goal, errand.repeat)).generate_state(1)[0])
+    return int(np.random.SeedSequence((seed, key.goal, key.repeat)).generate_state(1)[0])
 
 
 def play(
     agent: Predictor,
     envs: Sequence[gym.Env[Observation, np.int64]],
-    errands: Sequence[Errand],
+    keys: Sequence[EpisodeKey],
     *,
     seed: int,
     deterministic: bool = True,
-    record: Collection[Errand] = (),
+    record: Collection[EpisodeKey] = (),
     on_moment: Callable[[Moment], object] | None = None,
 ) -> Iterator[Episode]:
-    """Play every errand, and yield its episode when it ends.
+    """Play every episode, and yield it when it ends.
 
     Args:
         agent: anything with the ``predict`` of Stable-Baselines3.
-        envs: goal environments with the same spaces, at most as many as there are errands. They
-            are reset here and left open.
-        errands: the episodes to play.
+        envs: goal environments with the same spaces, at most as many as there are episodes.
+            They are reset here and left open.
+        keys: the episodes to play.
         seed: seed from which the seed of each episode is derived.
         deterministic: passed to ``agent.predict``.
-        record: the errands whose frames are kept.
+        record: the episodes whose frames are kept.
         on_moment: called at every time step of every episode, and once when it is over.
 
     Yields:
@@ -118,11 +118,11 @@ def play(
     Raises:
         ValueError: the agent did not return one valid action per observation.
     """
-    waiting = iter(errands)
+    waiting = iter(keys)
     running = [_RunningEpisode(env, seed, record) for env in envs]
     observations = cast(Observation, create_empty_array(envs[0].observation_space, len(envs)))
-    for row, errand in zip(range(len(envs)), waiting, strict=False):
-        _put(observations, row, running[row].start(errand))
+    for row, key in zip(range(len(envs)), waiting, strict=False):
+        _put(observations, row, running[row].start(key))
 
     n_actions = int(cast(gym.spaces.Discrete, envs[0].action_space).n)
     episode_start = np.ones(len(envs), np.bool_)
@@ -136,11 +136,11 @@ def play(
         episode_start = np.zeros(len(envs), np.bool_)
         for row in sorted(busy):
             if on_moment is not None:
-                on_moment(Moment(running[row].errand, envs[row], int(actions[row]), state, row))
+                on_moment(Moment(running[row].key, envs[row], int(actions[row]), state, row))
             observation = running[row].step(actions[row])
             if running[row].done:
                 if on_moment is not None:
-                    on_moment(Moment(running[row].errand, envs[row], None, state, row))
+                    on_moment(Moment(running[row].key, envs[row], None, state, row))
                 yield running[row].episode()
                 following = next(waiting, None)
                 if following is None:
@@ -155,17 +155,17 @@ class _RunningEpisode:
     """One environment of the batch, and the episode that is running in it."""
 
     def __init__(
-        self, env: gym.Env[Observation, np.int64], seed: int, record: Collection[Errand]
+        self, env: gym.Env[Observation, np.int64], seed: int, record: Collection[EpisodeKey]
     ) -> None:
         self._env = env
         self._seed = seed
         self._record = record
         self._stop = int(env.get_wrapper_attr("stop_action"))
 
-    def start(self, errand: Errand) -> Observation:
-        self.errand = errand
+    def start(self, key: EpisodeKey) -> Observation:
+        self.key = key
         self._observation, self._info = self._env.reset(
-            seed=episode_seed(self._seed, errand), options={"goal": errand.goal}
+            seed=episode_seed(self._seed, key), options={"goal": key.goal}
         )
         self._start_labels = self._labels("labels")
         self._length = 0
@@ -179,7 +179,7 @@ class _RunningEpisode:
         self.done = terminated or truncated
         if action != self._stop:
             self._length += 1
-            if self.errand in self._record:
+            if self.key in self._record:
                 self._frames.append(self._observation["achieved_goal"])
         if self._arrival is None and self._info["is_success"]:
             self._arrival = self._length
@@ -190,15 +190,15 @@ class _RunningEpisode:
         goal = self._observation["desired_goal"]
         success = bool(self._info["is_success"])
         frames = None
-        if self.errand in self._record:
+        if self.key in self._record:
             frames = EpisodeFrames(
-                goal_index=self.errand.goal,
+                goal_index=self.key.goal,
                 goal=_picture(goal),
                 frames=np.stack([_picture(frame) for frame in self._frames]),
                 success=success,
             )
         return Episode(
-            errand=self.errand,
+            key=self.key,
             success=success,
             arrival=self._arrival,
             image_match=np.array_equal(achieved, goal),

@@ -13,9 +13,9 @@ import pytest
 from glamor_gym.agents import DiscernAgent, GCSLAgent, GlamorAgent
 from glamor_gym.cli import main
 from glamor_gym.commands.saved_agent import find_agent
-from glamor_gym.commands.watch import choose_errands
+from glamor_gym.commands.watch import choose_episodes
 from glamor_gym.evaluation import RunConfig, RunFolder
-from glamor_gym.evaluation.rollout import Errand, episode_seed
+from glamor_gym.evaluation.rollout import EpisodeKey, episode_seed
 from glamor_gym.report.pictures import MISSED, REACHED
 
 TINY = {"buffer_size": 60, "device": "cpu", "seed": 0, "policy_kwargs": {"embedding_size": 8}}
@@ -83,7 +83,8 @@ def test_the_film_and_the_table_are_of_the_goals_named(saved, capsys, tmp_path):
     agent, env = GlamorAgent.load(file), gym.make(ROOM, goals="eval")
     told, n_frames = rows(out), 0
     for goal, (number, steps, actions, log_score, reached) in zip((3, 19), told, strict=True):
-        observation, _ = env.reset(seed=episode_seed(0, Errand(goal, 0)), options={"goal": goal})
+        seed = episode_seed(0, EpisodeKey(goal, 0))
+        observation, _ = env.reset(seed=seed, options={"goal": goal})
         plan = agent.plan(observation, deterministic=True)
         assert (number, actions) == (str(goal), str(int(plan.length[0]) - 1))
         assert float(log_score) == pytest.approx(float(plan.log_score[0]), abs=0.006)
@@ -154,7 +155,7 @@ def test_a_file_tells_its_algorithm_and_its_task(saved):
 
 
 @pytest.mark.parametrize(
-    ("named", "episodes", "errands"),
+    ("named", "episodes", "keys"),
     [
         ((3, 7), None, [(3, 0), (7, 0)]),
         ((3, 7), 5, [(3, 0), (7, 0), (3, 1), (7, 1), (3, 2)]),
@@ -162,13 +163,13 @@ def test_a_file_tells_its_algorithm_and_its_task(saved):
         ((), 1, [(0, 0)]),
     ],
 )
-def test_goals_take_turns(named, episodes, errands):
-    assert choose_errands(named, episodes, n_goals=30) == errands
+def test_goals_take_turns(named, episodes, keys):
+    assert choose_episodes(named, episodes, n_goals=30) == keys
 
 
 def test_of_few_goals_each_is_played():
-    assert choose_errands((), None, n_goals=2) == [(0, 0), (1, 0)]
-    assert choose_errands((), 3, n_goals=2) == [(0, 0), (1, 0), (0, 1)]
+    assert choose_episodes((), None, n_goals=2) == [(0, 0), (1, 0)]
+    assert choose_episodes((), 3, n_goals=2) == [(0, 0), (1, 0), (0, 1)]
 
 
 def test_the_film_is_opened_on_request(saved, capsys, tmp_path, monkeypatch):

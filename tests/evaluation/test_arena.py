@@ -6,15 +6,17 @@ import torch
 from players import Walker
 
 from glamor_gym.evaluation.arena import Arena
-from glamor_gym.evaluation.rollout import Errand
+from glamor_gym.evaluation.rollout import EpisodeKey
 from glamor_gym.goals import load_goal_set
 
 ROOM = "glamor/GridWorld-v0"
 
 
-def test_jobs_are_every_goal_as_often_as_asked():
+def test_episodes_are_every_goal_as_often_as_asked():
     with Arena(ROOM, goals="all", episodes_per_goal=3, n_envs=1) as arena:
-        assert arena.errands == [Errand(goal, repeat) for goal in range(49) for repeat in range(3)]
+        assert arena.episode_keys == [
+            EpisodeKey(goal, repeat) for goal in range(49) for repeat in range(3)
+        ]
         assert arena.stop_action == 4
         assert arena.ranges == {"x": 6.0, "y": 6.0}
 
@@ -32,15 +34,15 @@ def test_the_hash_is_that_of_the_goal_set(tmp_path):
         assert arena.goals_hash == packaged.hash
     with Arena(ROOM, goals=tmp_path / "own.npz", n_envs=1) as arena:
         assert arena.goals_hash == packaged.hash
-        assert len(arena.errands) == 1000
+        assert len(arena.episode_keys) == 1000
 
 
 def test_some_episodes_come_out_as_they_do_among_all():
     with Arena(ROOM, goals="all", n_envs=3) as arena:
-        among_all = {episode.errand: episode for episode in arena.play(Walker())}
-        alone = list(arena.episodes(Walker(), [Errand(7, 0), Errand(40, 0), Errand(3, 0)]))
-    assert {episode.errand.goal for episode in alone} == {3, 7, 40}
-    assert all(episode == among_all[episode.errand] for episode in alone)
+        among_all = {episode.key: episode for episode in arena.play(Walker())}
+        alone = list(arena.episodes(Walker(), [EpisodeKey(goal, 0) for goal in (7, 40, 3)]))
+    assert {episode.key.goal for episode in alone} == {3, 7, 40}
+    assert all(episode == among_all[episode.key] for episode in alone)
 
 
 def test_goals_that_are_of_no_set_have_a_hash_of_their_own():
@@ -76,7 +78,7 @@ def test_environments_are_closed_at_the_end_and_on_the_way(monkeypatch):
 def test_episodes_come_back_in_order():
     with Arena(ROOM, goals="all", episodes_per_goal=2, n_envs=7) as arena:
         episodes = arena.play(Walker())
-        assert [episode.errand for episode in episodes] == arena.errands
+        assert [episode.key for episode in episodes] == arena.episode_keys
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_episodes_come_back_in_order():
 def test_recorded_goals_are_spread_over_all(record, goals):
     with Arena(ROOM, goals="all", episodes_per_goal=2) as arena:
         recorded = [
-            episode.errand for episode in arena.play(Walker(), record=record) if episode.frames
+            episode.key for episode in arena.play(Walker(), record=record) if episode.frames
         ]
     assert recorded == [(goal, 0) for goal in goals]
 

@@ -7,23 +7,23 @@ from players import Walker
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.evaluation.arena import Arena
 from glamor_gym.evaluation.filming import Camera
-from glamor_gym.evaluation.rollout import Errand
+from glamor_gym.evaluation.rollout import EpisodeKey
 
 ROOM = "glamor/GridWorld-v0"
 TINY = {"buffer_size": 100, "device": "cpu", "seed": 0, "policy_kwargs": {"embedding_size": 8}}
 
 
-def filmed(agent, errands, **options):
+def filmed(agent, keys, **options):
     camera = Camera()
     with Arena(ROOM, goals="all", n_envs=1, **options) as arena:
         episodes = {}
-        for episode in arena.episodes(agent, errands, on_moment=camera):
-            episodes[episode.errand] = (episode, camera.take_out(episode.errand))
+        for episode in arena.episodes(agent, keys, on_moment=camera):
+            episodes[episode.key] = (episode, camera.take_out(episode.key))
     return episodes
 
 
 def test_every_moment_of_an_episode_is_a_scene():
-    corner = Errand(48, 0)  # three cells to the right and three down from the middle
+    corner = EpisodeKey(48, 0)  # three cells to the right and three down from the middle
     episode, scenes = filmed(Walker(), [corner])[corner]
     walk = ["right"] * 3 + ["down"] * 3
     assert [scene.action for scene in scenes] == [*walk, "STOP", None]
@@ -34,15 +34,15 @@ def test_every_moment_of_an_episode_is_a_scene():
 
 
 def test_the_last_step_counts_where_nobody_stops():
-    errand = Errand(24, 0)
-    _, scenes = filmed(Walker(stops=False), [errand])[errand]
+    key = EpisodeKey(24, 0)
+    _, scenes = filmed(Walker(stops=False), [key])[key]
     assert [scene.step for scene in scenes] == list(range(11))
     assert [scene.action is None for scene in scenes] == [False] * 10 + [True]
 
 
 def test_pictures_are_of_the_moment():
-    errand = Errand(48, 0)
-    _, scenes = filmed(Walker(), [errand], env_kwargs={"render_mode": "rgb_array"})[errand]
+    key = EpisodeKey(48, 0)
+    _, scenes = filmed(Walker(), [key], env_kwargs={"render_mode": "rgb_array"})[key]
     for scene in scenes:
         np.testing.assert_array_equal(scene.pictures.goal, scenes[-1].pictures.achieved)
         np.testing.assert_array_equal(scene.pictures.world, scene.pictures.achieved)
@@ -60,9 +60,9 @@ def test_the_plan_is_the_one_that_the_agent_acts_on():
 
     agent = Watched(ROOM, **TINY)
     agent.plans = []
-    errands = [Errand(3, 0), Errand(40, 0)]
-    episodes = filmed(agent, errands)
-    told = [scene for errand in errands for scene in episodes[errand][1] if scene.plan is not None]
+    keys = [EpisodeKey(3, 0), EpisodeKey(40, 0)]
+    episodes = filmed(agent, keys)
+    told = [scene for key in keys for scene in episodes[key][1] if scene.plan is not None]
     names = ["up", "right", "down", "left", "STOP"]
     made = iter(agent.plans)
     for scene in told:
@@ -72,18 +72,18 @@ def test_the_plan_is_the_one_that_the_agent_acts_on():
         assert scene.plan.length == int(plan.length[0])
         assert scene.plan.log_score == pytest.approx(float(plan.log_score[0]))
     assert next(made, None) is None
-    assert len(told) == sum(len(episodes[errand][1]) - 1 for errand in errands)
+    assert len(told) == sum(len(episodes[key][1]) - 1 for key in keys)
 
 
 def test_scenes_are_kept_apart_and_taken_out_once():
-    errands = [Errand(0, 0), Errand(6, 0), Errand(42, 1)]
+    keys = [EpisodeKey(0, 0), EpisodeKey(6, 0), EpisodeKey(42, 1)]
     camera = Camera()
     with Arena(ROOM, goals="all", n_envs=2) as arena:
         lengths = {
-            episode.errand: episode.length
-            for episode in arena.episodes(Walker(), errands, on_moment=camera)
+            episode.key: episode.length
+            for episode in arena.episodes(Walker(), keys, on_moment=camera)
         }
-    for errand in errands:
-        assert camera.take_out(errand)[-1].step == lengths[errand] == 6
+    for key in keys:
+        assert camera.take_out(key)[-1].step == lengths[key] == 6
         with pytest.raises(KeyError):
-            camera.take_out(errand)
+            camera.take_out(key)

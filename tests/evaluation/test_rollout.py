@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from glamor_gym.evaluation.rollout import Errand, episode_seed, play
+from glamor_gym.evaluation.rollout import EpisodeKey, episode_seed, play
 
 GO, STOP = 0, 1
 
@@ -75,30 +75,30 @@ class Scripted:
         return np.where(stops, STOP, GO), counts + 1
 
 
-def rollout(agent, n_envs, errands, **options):
+def rollout(agent, n_envs, keys, **options):
     envs = [Countdown() for _ in range(n_envs)]
-    episodes = list(play(agent, envs, errands, seed=3, **options))
-    return {episode.errand: episode for episode in episodes}, envs
+    episodes = list(play(agent, envs, keys, seed=3, **options))
+    return {episode.key: episode for episode in episodes}, envs
 
 
-ERRANDS = [Errand(goal, repeat) for goal in range(4) for repeat in range(2)]
+KEYS = [EpisodeKey(goal, repeat) for goal in range(4) for repeat in range(2)]
 
 
 def test_every_job_is_played_once_from_its_own_seed():
-    episodes, envs = rollout(Scripted(), 3, ERRANDS)
-    assert set(episodes) == set(ERRANDS)
+    episodes, envs = rollout(Scripted(), 3, KEYS)
+    assert set(episodes) == set(KEYS)
     started = [reset for env in envs for reset in env.resets]
-    assert sorted(started) == sorted((episode_seed(3, errand), errand.goal) for errand in ERRANDS)
+    assert sorted(started) == sorted((episode_seed(3, key), key.goal) for key in KEYS)
 
 
 def test_episodes_do_not_depend_on_how_many_run_side_by_side():
     outcomes = []
     for n_envs in (1, 3, 8):
-        episodes, _ = rollout(Scripted(), n_envs, ERRANDS, record=ERRANDS)
+        episodes, _ = rollout(Scripted(), n_envs, KEYS, record=KEYS)
         outcomes.append(
             {
-                errand: (episode.length, episode.success, episode.frames.frames.tolist())
-                for errand, episode in episodes.items()
+                key: (episode.length, episode.success, episode.frames.frames.tolist())
+                for key, episode in episodes.items()
             }
         )
     assert outcomes[0] == outcomes[1] == outcomes[2]
@@ -108,7 +108,7 @@ def test_a_finished_environment_takes_the_next_job_at_once():
     agent = Scripted()
     # Steps an episode: 1, 1, 2, 2, 3, 3, 4, 4. By hand, the rows of two environments:
     # row 0: 1 + 2 + 3 + 4 steps, row 1: the same, so no row ever waits.
-    rollout(agent, 2, ERRANDS)
+    rollout(agent, 2, KEYS)
     assert len(agent.calls) == 1 + 2 + 3 + 4
     starts = [call["start"].tolist() for call in agent.calls]
     assert [index for index, start in enumerate(starts) if all(start)] == [0, 1, 3, 6]
@@ -117,8 +117,8 @@ def test_a_finished_environment_takes_the_next_job_at_once():
 
 def test_the_batch_keeps_its_size_when_there_is_no_work_left():
     agent = Scripted()
-    episodes, envs = rollout(agent, 2, [Errand(0, 0), Errand(3, 0)])
-    assert {errand: episode.length for errand, episode in episodes.items()} == {
+    episodes, envs = rollout(agent, 2, [EpisodeKey(0, 0), EpisodeKey(3, 0)])
+    assert {key: episode.length for key, episode in episodes.items()} == {
         (0, 0): 1,
         (3, 0): 4,
     }
@@ -128,7 +128,7 @@ def test_the_batch_keeps_its_size_when_there_is_no_work_left():
 
 def test_state_goes_round_and_is_forgotten_at_the_start_of_an_episode():
     agent = Scripted()
-    rollout(agent, 3, ERRANDS)
+    rollout(agent, 3, KEYS)
     # While a row has work, its count of steps agrees with the environment's own.
     for call in agent.calls[:4]:
         np.testing.assert_array_equal(call["counts"], call["steps"])
@@ -138,66 +138,62 @@ def test_every_moment_is_shown_before_its_step_and_after_the_last_one():
     seen = []
 
     def look(moment):
-        seen.append((moment.errand, moment.env.step_count, moment.action, moment.state[moment.row]))
+        seen.append((moment.key, moment.env.step_count, moment.action, moment.state[moment.row]))
 
-    rollout(Scripted(stop_at=2), 2, [Errand(0, 0), Errand(3, 0)], on_moment=look)
-    by_errand = {
-        errand: [entry[1:] for entry in seen if entry[0] == errand] for errand in ((0, 0), (3, 0))
-    }
-    assert by_errand[0, 0] == [(0, GO, 1), (1, None, 1)]
-    assert by_errand[3, 0] == [(0, GO, 1), (1, GO, 2), (2, STOP, 3), (2, None, 3)]
+    rollout(Scripted(stop_at=2), 2, [EpisodeKey(0, 0), EpisodeKey(3, 0)], on_moment=look)
+    by_key = {key: [entry[1:] for entry in seen if entry[0] == key] for key in ((0, 0), (3, 0))}
+    assert by_key[0, 0] == [(0, GO, 1), (1, None, 1)]
+    assert by_key[3, 0] == [(0, GO, 1), (1, GO, 2), (2, STOP, 3), (2, None, 3)]
 
 
 def test_outcomes_are_those_of_the_last_moment():
-    episodes, _ = rollout(Scripted(), 4, ERRANDS)
-    for errand, episode in episodes.items():
-        assert episode.length == errand.goal + 1
+    episodes, _ = rollout(Scripted(), 4, KEYS)
+    for key, episode in episodes.items():
+        assert episode.length == key.goal + 1
         assert not episode.success  # one step too far
         assert episode.reached
         assert episode.start_labels == {"step": 0.0}
-        assert episode.labels == {"step": errand.goal + 1.0}
-        assert episode.goal_labels == {"step": float(errand.goal)}
-        assert episode.image_match == (errand.goal == 1)
+        assert episode.labels == {"step": key.goal + 1.0}
+        assert episode.goal_labels == {"step": float(key.goal)}
+        assert episode.image_match == (key.goal == 1)
 
 
 def test_stop_ends_an_episode_and_is_not_counted_as_a_step():
-    episodes, _ = rollout(Scripted(stop_at=2), 4, ERRANDS, record=ERRANDS)
-    assert {errand.goal: episode.length for errand, episode in episodes.items()} == {
+    episodes, _ = rollout(Scripted(stop_at=2), 4, KEYS, record=KEYS)
+    assert {key.goal: episode.length for key, episode in episodes.items()} == {
         0: 1,
         1: 2,
         2: 2,
         3: 2,
     }
-    stopped = episodes[Errand(2, 0)]
+    stopped = episodes[EpisodeKey(2, 0)]
     assert stopped.success
     assert stopped.image_match
     assert stopped.frames.frames[:, 1].tolist() == [0, 1, 2]
-    assert not episodes[Errand(3, 0)].reached
+    assert not episodes[EpisodeKey(3, 0)].reached
 
 
 def test_only_what_was_asked_for_is_recorded():
-    episodes, _ = rollout(Scripted(), 2, ERRANDS, record={Errand(3, 1)})
-    assert [errand for errand, episode in episodes.items() if episode.frames is not None] == [
-        (3, 1)
-    ]
-    frames = episodes[Errand(3, 1)].frames
+    episodes, _ = rollout(Scripted(), 2, KEYS, record={EpisodeKey(3, 1)})
+    assert [key for key, episode in episodes.items() if episode.frames is not None] == [(3, 1)]
+    frames = episodes[EpisodeKey(3, 1)].frames
     assert frames.goal_index == 3
     assert frames.frames[:, 1].tolist() == [0, 1, 2, 3, 4]
-    assert frames.goal.tolist() == [episode_seed(3, Errand(3, 1)) % 1000, 2]
+    assert frames.goal.tolist() == [episode_seed(3, EpisodeKey(3, 1)) % 1000, 2]
 
 
 @pytest.mark.parametrize("deterministic", [True, False])
 def test_deterministic_is_handed_on(deterministic):
     agent = Scripted()
-    rollout(agent, 1, ERRANDS[:1], deterministic=deterministic)
+    rollout(agent, 1, KEYS[:1], deterministic=deterministic)
     assert agent.calls[0]["deterministic"] is deterministic
 
 
 def test_seeds_differ_between_goals_repeats_and_seeds():
     seeds = {
-        episode_seed(seed, Errand(goal, repeat)) for seed in range(5) for goal, repeat in ERRANDS
+        episode_seed(seed, EpisodeKey(goal, repeat)) for seed in range(5) for goal, repeat in KEYS
     }
-    assert len(seeds) == 5 * len(ERRANDS)
+    assert len(seeds) == 5 * len(KEYS)
 
 
 class Returns:
@@ -221,4 +217,4 @@ class Returns:
 )
 def test_anything_but_one_allowed_action_a_row_is_refused(actions, message):
     with pytest.raises(ValueError, match=message):
-        rollout(Returns(actions), 2, ERRANDS)
+        rollout(Returns(actions), 2, KEYS)

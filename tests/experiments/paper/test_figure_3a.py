@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from glamor_gym.evaluation.rollout import Episode, Errand
+from glamor_gym.evaluation.rollout import Episode, EpisodeKey
 from glamor_gym.experiments.paper import figure_3a
 from glamor_gym.experiments.paper.figure_3a import TRIALS, collect, compare, draw
 from glamor_gym.experiments.paper.reproduction import Scale
@@ -15,7 +15,8 @@ from glamor_gym.experiments.paper.workshop import Workshop
 def episode(success, arrival, length, goal=(5, 3)):
     start = {"x": 3.0, "y": 3.0}
     goal_labels = {"x": float(goal[0]), "y": float(goal[1])}
-    return Episode(Errand(0, 0), success, arrival, success, length, start, start, goal_labels, None)
+    key = EpisodeKey(0, 0)
+    return Episode(key, success, arrival, success, length, start, start, goal_labels, None)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from glamor_gym.devices import checking_device
 
 
 @contextlib.contextmanager
-def as_guest(agent: Any, device: str | torch.device | None, seed: int) -> Iterator[None]:
+def isolated(agent: Any, device: str | torch.device | None, seed: int) -> Iterator[None]:
     """Move an agent to `device`, with separately seeded generators; restore both on exit.
 
     An agent's own ``torch.Generator`` and NumPy generator (its attributes ``generator`` and

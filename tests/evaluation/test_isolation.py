@@ -1,4 +1,4 @@
-"""Whatever happens to an agent while it is a guest, afterwards everything is where it was."""
+"""Whatever happens to an agent while it is isolated, afterwards everything is where it was."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from glamor_gym import GlamorAgent, evaluate
-from glamor_gym.evaluation.guest import as_guest
+from glamor_gym.evaluation.isolation import isolated
 
 ROOM = "glamor/GridWorld-v0"
 
@@ -27,12 +27,12 @@ class Drawing:
         return torch.rand(3, generator=self.generator, device=self.device).tolist()
 
 
-def test_its_own_random_numbers_are_untouched_and_those_of_the_visit_follow_the_seed():
+def test_its_own_random_numbers_are_untouched_and_those_within_follow_the_seed():
     agent, other = Drawing(), Drawing()
     own = agent.generator
     drawn = []
     for seed in (1, 1, 2):
-        with as_guest(agent, None, seed):
+        with isolated(agent, None, seed):
             drawn.append(agent.draw())
     assert drawn[0] == drawn[1] != drawn[2]
     assert agent.generator is own
@@ -43,7 +43,7 @@ def test_its_own_random_numbers_are_untouched_and_those_of_the_visit_follow_the_
 def test_it_comes_back_in_the_mode_in_which_it_went(training):
     agent = Drawing()
     agent.policy.train(training)
-    with as_guest(agent, "cpu", 0):
+    with isolated(agent, "cpu", 0):
         agent.policy.train(not training)
     assert agent.policy.training is training
 
@@ -51,7 +51,7 @@ def test_it_comes_back_in_the_mode_in_which_it_went(training):
 def test_networks_device_and_generator_come_back_also_from_an_error():
     agent = Drawing()
     own, weights = agent.generator, agent.policy.weight.tolist()
-    with contextlib.suppress(KeyError), as_guest(agent, "cpu", 0):
+    with contextlib.suppress(KeyError), isolated(agent, "cpu", 0):
         agent.device, agent.generator = torch.device("meta"), None
         raise KeyError
     assert (agent.device, agent.policy.weight.device) == (torch.device("cpu"),) * 2
@@ -60,10 +60,10 @@ def test_networks_device_and_generator_come_back_also_from_an_error():
 
 
 @pytest.mark.gpu
-def test_a_visit_to_another_device_ends_at_home():
+def test_networks_on_another_device_come_back():
     agent = Drawing()
     own = agent.generator
-    with as_guest(agent, "cuda", 0):
+    with isolated(agent, "cuda", 0):
         kinds = agent.policy.weight.device, agent.device, agent.generator.device
         assert {device.type for device in kinds} == {"cuda"}
         agent.draw()
@@ -90,7 +90,7 @@ def test_numpy_numbers_of_its_own_are_untouched_too():
     state = agent.rng.bit_generator.state
     drawn = []
     for _ in range(2):
-        with as_guest(agent, None, seed=3):
+        with isolated(agent, None, seed=3):
             drawn.append(agent.rng.random())
     assert drawn[0] == drawn[1]
     assert agent.rng.bit_generator.state == state
@@ -100,6 +100,6 @@ def test_every_part_comes_back_in_its_own_mode():
     agent = Drawing()
     agent.policy = torch.nn.ModuleList([torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)])
     agent.policy[1].train(mode=False)  # a target beside its network, as DQN of SB3 has it
-    with as_guest(agent, "cpu", 0):
+    with isolated(agent, "cpu", 0):
         agent.policy.train(mode=False)
     assert [part.training for part in agent.policy] == [True, False]
