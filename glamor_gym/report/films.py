@@ -145,30 +145,15 @@ def _encode(
         ValueError: there are no frames, or their sizes differ.
         OSError: the encoder is not installed, or failed.
     """
-    try:
-        import imageio_ffmpeg
-
-        program = imageio_ffmpeg.get_ffmpeg_exe()  # some builds of the package come without FFmpeg
-    except (ImportError, RuntimeError) as error:
-        raise OSError(f"a film needs imageio-ffmpeg with its FFmpeg program: {error}") from error
-
+    program = _ffmpeg()
     remaining = iter(frames)
     first = next(remaining, None)
     if first is None:
         raise ValueError("frames must hold at least one frame, got none")
-    height, width = first.shape[:2]
-    command = [
-        program, "-y", "-v", "error",
-        "-f", "rawvideo", "-vcodec", "rawvideo", "-s", f"{width}x{height}",
-        "-pix_fmt", "gray" if first.ndim == 2 else "rgb24",
-        "-r", str(Fraction(fps).limit_denominator()), "-i", "-", "-an",
-        "-vcodec", encoding.codec, "-pix_fmt", encoding.pixels, *encoding.options,
-        "-threads", "1", str(file),
-    ]  # fmt: skip
     # `imageio_ffmpeg.write_frames` would not tell that FFmpeg failed.
     with tempfile.TemporaryFile() as log:
         encoder = subprocess.Popen(
-            command,
+            [program, *_arguments(first, file, encoding, fps)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=log,
@@ -199,3 +184,33 @@ def _encode(
             log.seek(0)
             told = log.read().decode(errors="replace").strip() or "no message"
             raise OSError(f"FFmpeg failed with exit code {encoder.returncode}: {told}")
+
+
+def _ffmpeg() -> str:
+    """Return the path of the FFmpeg program.
+
+    Raises:
+        OSError: it is not installed.
+    """
+    try:
+        import imageio_ffmpeg
+
+        program: str = imageio_ffmpeg.get_ffmpeg_exe()  # some builds come without FFmpeg
+    except (ImportError, RuntimeError) as error:
+        raise OSError(f"a film needs imageio-ffmpeg with its FFmpeg program: {error}") from error
+    return program
+
+
+def _arguments(
+    first: NDArray[np.uint8], file: Path, encoding: Encoding, fps: float
+) -> tuple[str, ...]:
+    """Return FFmpeg's arguments for encoding frames like `first`, read from its standard input."""
+    height, width = first.shape[:2]
+    return (
+        "-y", "-v", "error",
+        "-f", "rawvideo", "-vcodec", "rawvideo", "-s", f"{width}x{height}",
+        "-pix_fmt", "gray" if first.ndim == 2 else "rgb24",
+        "-r", str(Fraction(fps).limit_denominator()), "-i", "-", "-an",
+        "-vcodec", encoding.codec, "-pix_fmt", encoding.pixels, *encoding.options,
+        "-threads", "1", str(file),
+    )  # fmt: skip
