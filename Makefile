@@ -11,7 +11,7 @@ endif
 LIMIT := $(if $(MINUTES),--minutes $(MINUTES))
 RUN_DIR ?= runs/$(TASK)-seed$(SEED)
 
-.PHONY: train test test-slow lint types check bench gpu wheel clean
+.PHONY: train test test-slow lint types check bench gpu kernels wheel clean
 
 # The stamp is newer than what it was made from, or the environment is brought up to date.
 $(VENV)/.ready: pyproject.toml constraints.txt
@@ -34,6 +34,10 @@ gpu: $(VENV)/.ready  ## what needs a CUDA device
 	@$(BIN)/python -c 'import sys, torch; \
 		sys.exit(None if torch.cuda.is_available() else f"PyTorch {torch.__version__} sees no CUDA device")'
 	$(BIN)/pytest -m gpu
+
+kernels: $(VENV)/.ready  ## a GPU's kernels without a GPU: interpreted, and compiled for one
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'triton>=3.2'
+	$(BIN)/pytest -m 'triton and not gpu'
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

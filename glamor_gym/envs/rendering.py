@@ -8,8 +8,10 @@ display. :func:`choose_backend` therefore has to run first, and this module impo
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import ctypes.util
+import importlib
 import os
 import sys
 from typing import Any
@@ -30,11 +32,16 @@ class RenderingError(RuntimeError):
 def probe_backends() -> dict[str, str | None]:
     """Find out which OpenGL backends work here without a display.
 
-    Takes a few milliseconds and does not disturb an OpenGL context already in use.
+    Takes a few milliseconds, more where Triton is installed, and does not disturb an OpenGL context
+    already in use.
 
     Returns:
         Backend → None if it works, else what is missing and the fix; in order of preference.
     """
+    # Triton and Mesa's software renderer each bring an LLVM. If Mesa's is loaded first, importing
+    # Triton kills the process, and PyTorch's CUDA builds import it when an optimiser is made.
+    with contextlib.suppress(ImportError):
+        importlib.import_module("triton")
     return {"egl": _missing_for_egl(), "osmesa": _missing_for_osmesa()}
 
 

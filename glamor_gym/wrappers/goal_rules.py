@@ -270,8 +270,11 @@ class GoalRules:
     ) -> bool | NDArray[np.bool_]:
         """Return whether STOP or the world ended the episode; the goals are not used.
 
-        Arguments, and errors about `info`, are those of :meth:`compute_reward`; a batch gives
-        bool (B,).
+        Arguments are those of :meth:`compute_reward`; a batch gives bool (B,).
+
+        Raises:
+            ValueError: `info` lacks a required entry.
+            TypeError: `info` is neither a mapping nor a sequence of mappings.
         """
         return _flags(_is_terminated(info))
 
@@ -280,8 +283,11 @@ class GoalRules:
     ) -> bool | NDArray[np.bool_]:
         """Return whether the horizon or the world truncated the episode; the goals are not used.
 
-        Arguments, and errors about `info`, are those of :meth:`compute_reward`; a batch gives
-        bool (B,).
+        Arguments are those of :meth:`compute_reward`; a batch gives bool (B,).
+
+        Raises:
+            ValueError: `info` lacks a required entry.
+            TypeError: `info` is neither a mapping nor a sequence of mappings.
         """
         return _flags(_is_truncated(info))
 

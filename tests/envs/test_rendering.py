@@ -155,3 +155,16 @@ def test_a_process_of_its_own_ends_up_with_a_backend_that_draws():
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
     )
     assert run.stdout.split() in (["egl", "True"], ["osmesa", "True"])
+
+
+@pytest.mark.triton
+def test_pytorch_may_import_triton_after_a_picture_was_drawn():
+    pytest.importorskip("triton")
+    drawn = (
+        "import gymnasium, glamor_gym\n"
+        "gymnasium.make('glamor/pendulum-swingup-v0').reset(seed=0)\n"
+        "import triton\n"
+        "print('alive')"
+    )
+    done = subprocess.run([sys.executable, "-c", drawn], capture_output=True, text=True)
+    assert done.stdout == "alive\n", (done.returncode, done.stderr)

@@ -18,6 +18,7 @@ from glamor_gym.models import ActionDecoder, Folded, fold
 from glamor_gym.planners import PlannerSettings, plan
 
 fused = pytest.importorskip("glamor_gym.planners.fused", exc_type=ImportError)
+pytestmark = pytest.mark.triton
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SETTINGS = PlannerSettings(n_trials=6, clip_log_prob=-3.0, gamma=0.9)
@@ -128,7 +129,6 @@ print("mma" in kernel.asm["ptx"], len(kernel.asm["cubin"]) > 0)
 """
 
 
-@pytest.mark.slow
 def test_it_compiles_for_a_gpu_without_one(tmp_path):
     environment = {**os.environ, "TRITON_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.getcwd()}
     environment.pop("TRITON_INTERPRET", None)
