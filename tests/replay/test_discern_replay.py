@@ -94,6 +94,17 @@ def test_steps_are_drawn_in_proportion_to_their_errors():
     assert newest.mean() == pytest.approx(12 / 18, abs=0.01)
 
 
+def test_a_new_step_is_as_likely_as_the_most_surprising_one_ever_was():
+    replay = make(priority_exponent=1.0)
+    replay.add(episode(10, 2))
+    slots = np.unique(replay.sample(50).slots)
+    replay.set_errors(slots, np.array([9.0, 9.0]))
+    replay.set_errors(slots, np.array([1.0, 1.0]))  # learned since
+    replay.add(episode(50, 2))
+    newest = replay.sample(2_000).observation[:, 1, 0, 0].numpy() >= 50
+    assert newest.mean() == pytest.approx(18 / 20, abs=0.03)
+
+
 def test_what_was_overwritten_is_never_drawn():
     replay = make(capacity=17)  # two episodes of 5 actions and their goals, and a rest
     rng = np.random.default_rng(0)

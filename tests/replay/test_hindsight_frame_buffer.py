@@ -359,6 +359,25 @@ def test_an_episode_whose_beginning_was_not_seen_is_left_out_to_its_end():
     assert buffer.size() == 2
 
 
+def test_a_step_after_which_as_many_are_left_is_of_another_episode():
+    buffer = make_buffer()
+    none = (np.array([0]), np.array([0.0]))
+    buffer.add(moment(1, 0, 10), moment(2, 1, 9), *none, [False], [{}])
+    # Somebody has reset the environment and taken one step in it, as was done before.
+    buffer.add(moment(2, 1, 9), moment(5, 4, 9), *none, [False], [{}])
+    buffer.add(moment(5, 4, 9), moment(6, 5, 8), *none, [True], [{"TimeLimit.truncated": True}])
+    assert buffer.size() == 0
+
+
+def test_the_episode_after_one_of_which_only_the_end_was_seen_is_kept():
+    buffer = make_buffer()
+    none = (np.array([0]), np.array([0.0]))
+    buffer.add(moment(1, 0, 10), moment(2, 1, 9), *none, [False], [{}])
+    buffer.add(moment(2, 1, 9), moment(5, 4, 6), *none, [True], [{"TimeLimit.truncated": True}])
+    play(buffer, [1, 2, 3], [0, 1])
+    assert buffer.size() == 2
+
+
 def test_observations_that_are_no_stacks_come_back_as_they_were_shown():
     buffer = make_buffer()
     rng = np.random.default_rng(0)

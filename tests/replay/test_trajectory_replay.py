@@ -136,6 +136,13 @@ def test_a_share_of_far_goals_leaves_the_others_as_they_are():
     assert abs((k == 4).mean() - 0.8 * (0.5 * 0.25 + 0.5 * remaining)) < 0.01
 
 
+def test_only_what_is_in_the_way_is_dropped():
+    replay = TrajectoryReplay(8, picture_space(), N_ACTIONS, seed=0)
+    for first in (10, 20, 30):  # four frames each: two fill the ring
+        replay.add(picture_trajectory(first, [0, 1, 2]))
+    assert {goal // 10 for _, goal, _ in as_tuples(replay, 200)} == {2, 3}
+
+
 def test_wrapping_drops_the_oldest_and_never_mixes_trajectories():
     replay = TrajectoryReplay(10, picture_space(), N_ACTIONS, seed=0)
     replay.add(picture_trajectory(10, [0, 0, 0]))  # slots 0–3
