@@ -44,6 +44,14 @@ def test_no_weight_is_further_off_than_half_a_step(rows, columns, spread, seed):
     assert ((there - matrix).abs() <= bound).all()
 
 
+def test_weights_are_rounded_to_steps_of_the_scale_as_it_is_stored():
+    matrix = torch.randn(200, 10 * GROUP, generator=torch.Generator().manual_seed(0))
+    packed, scales = pack_matrix(matrix)
+    steps = scales.float().repeat_interleave(GROUP, dim=1)
+    off = (unpack_matrix(packed, scales, matrix.shape) - matrix).abs() / steps
+    assert off.max() <= 0.5 + 1e-5
+
+
 def test_zeros_stay_zeros():
     packed, scales = pack_matrix(torch.zeros(2, 40))
     assert torch.equal(unpack_matrix(packed, scales, torch.Size((2, 40))), torch.zeros(2, 40))

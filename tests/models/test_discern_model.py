@@ -27,12 +27,13 @@ def test_values_are_distributions_for_each_action():
     assert log_probs.exp().sum(-1).detach().numpy() == pytest.approx(np.ones((4, 3)), abs=1e-5)
 
 
-def test_a_dueling_network_does_not_see_a_constant_advantage():
+def test_a_dueling_network_does_not_see_an_advantage_that_all_actions_share():
     q = QNetwork(SPACE, 3, 10, n_atoms=5, embedding_size=16)
     inputs = (torch.rand(4, 6), torch.rand(4, 6), torch.tensor([1, 2, 9, 10]))
     before = q(*inputs)
     with torch.no_grad():
-        q.advantage.bias += 7.0
+        # One for each atom, and not the same for all atoms: a softmax would hide that in any case.
+        q.advantage.bias += torch.arange(5.0).repeat(3)
     torch.testing.assert_close(q(*inputs), before)
 
 

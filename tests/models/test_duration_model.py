@@ -94,6 +94,15 @@ def test_losses_are_means_over_actions_and_over_durations():
     torch.testing.assert_close(torch.stack(losses), expected)
 
 
+def test_the_loss_of_a_single_action_is_its_own():
+    model = make_model()
+    observation, goal = torch.rand(2, 4), torch.rand(2, 4)
+    tokens, length = torch.tensor([[1, STOP], [STOP, 3]]), torch.tensor([2, 1])
+    of_actions, of_durations = model(observation, goal, tokens, length)
+    losses = torch.stack(model.losses(observation, goal, tokens, length))
+    torch.testing.assert_close(losses, -(of_actions[:, 0] + of_durations.mean(dim=1)))
+
+
 def test_first_actions_count_once_more_by_their_weight():
     plain, weighted = make_model(), make_model(first_action_weight=0.5)  # the same first weights
     observation, goal = torch.rand(3, 4), torch.rand(3, 4)
