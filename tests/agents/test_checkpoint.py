@@ -453,6 +453,16 @@ def test_another_seed_makes_another_continuation(agent, tmp_path):
     assert not np.array_equal(*actions)
 
 
+def test_the_generator_of_the_action_space_and_the_window_of_means_go_on(tmp_path):
+    agent = GlamorAgent(make_grid(), **SMALL, stats_window_size=3).learn(70)
+    agent.action_space.sample()
+    agent.save_checkpoint(tmp_path)
+    loaded = load(tmp_path)
+    drawn, drawn_again = ([one.action_space.sample() for _ in range(20)] for one in (agent, loaded))
+    assert drawn == drawn_again
+    assert loaded.ep_info_buffer.maxlen == loaded.ep_success_buffer.maxlen == 3
+
+
 def test_within_a_step_no_checkpoint_is_written(tmp_path):
     class Saving(BaseCallback):
         def _on_step(self):

@@ -11,6 +11,7 @@ from small_agents import make_grid, observations
 
 from glamor_gym.agents import DiscernAgent, DiscernSettings
 from glamor_gym.models.categorical import expectation
+from glamor_gym.types import Trajectory
 
 
 def make(**changes) -> DiscernAgent:
@@ -149,6 +150,33 @@ def test_it_sets_itself_goals_among_the_frames_it_achieved(trained):
     theirs = make(goal_buffer_size=0).learn(120)
     assert not len(theirs.goal_buffer)
     assert len(theirs.replay_buffer.state()["goals"]) == 12
+
+
+def test_goals_are_frames_that_were_reached_not_where_an_episode_began(monkeypatch):
+    agent = make()
+    agent._setup_learn(100)
+    offered = []
+    monkeypatch.setattr(
+        agent.goal_buffer, "offer", lambda frame, rng: offered.append(int(frame.argmax()))
+    )
+    frames = np.eye(49, dtype=np.float32)[[7, 8, 9]]
+    for _ in range(40):
+        agent._store_episode(0, Trajectory(frames, np.array([0, 1]), observations=frames))
+    assert set(offered) == {8, 9}
+
+
+def test_no_decoy_is_the_rows_own_goal(monkeypatch):
+    agent = make(n_decoys=3)
+    seen = []
+    monkeypatch.setattr(
+        "glamor_gym.agents.discern.decoy_loss",
+        lambda achieved, goals, decoys: seen.append(decoys) or torch.zeros(()),
+    )
+    for n_pairs in (2, 4, 16):
+        agent.discriminator_loss(_pairs(torch.eye(49)[:n_pairs]))
+        assert seen[-1].shape == (n_pairs, min(3, n_pairs - 1))
+        for row, decoys in enumerate(seen[-1].tolist()):
+            assert len({row, *decoys}) == 1 + len(decoys)
 
 
 def test_while_collecting_it_acts_towards_its_own_goal(trained):

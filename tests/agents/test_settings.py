@@ -65,6 +65,7 @@ def test_the_learning_rate_falls_along_half_a_cosine():
     assert settings.scheduled_learning_rate(1.0) == pytest.approx(1.0)
     assert settings.scheduled_learning_rate(0.5) == pytest.approx(0.505)
     assert settings.scheduled_learning_rate(0.0) == pytest.approx(0.01)
+    assert settings.scheduled_learning_rate(-0.5) == settings.scheduled_learning_rate(0.0)
     assert GlamorSettings(learning_rate=0.3).scheduled_learning_rate(0.1) == 0.3
 
 
