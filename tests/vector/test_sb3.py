@@ -162,6 +162,25 @@ def test_statistics_of_a_wrapper_are_those_of_the_episodes(kind):
     assert lengths == list(wrapper.length_queue) == [4, 4, 10, 4, 4, 10, 4]
 
 
+def test_each_episode_is_counted_by_itself_and_an_end_is_no_time_limit():
+    def make():
+        return TimeLimit(gym.make("glamor/GridWorld-v0"), 3)
+
+    env = GymnasiumVecEnv(SyncVectorEnv([make], autoreset_mode=AutoresetMode.SAME_STEP))
+    env.reset()
+    ends = []
+    for action in (0, 0, 4, 0, 4, 0, 0, 0):  # 4 is STOP, at first in the limit's last step
+        *_, dones, infos = env.step(np.array([action]))
+        if dones[0]:
+            ends.append((infos[0]["episode"]["l"], infos[0]["TimeLimit.truncated"]))
+    assert ends == [(3, False), (2, False), (3, True)]
+    env.step(np.array([0]))
+    env.reset()
+    for _ in range(3):
+        *_, infos = env.step(np.array([0]))
+    assert infos[0]["episode"]["l"] == 3
+
+
 def test_it_counts_as_monitored_since_episodes_are_told():
     env = as_vec_env(gym.make_vec("glamor/GridWorld-v0", 2))
     assert env.env_is_wrapped(Monitor) == [True, True]

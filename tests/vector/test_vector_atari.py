@@ -88,6 +88,17 @@ def test_frames_rewards_and_ends_are_those_of_single_environments(task, end, mod
     plain.close()
 
 
+def test_stop_in_the_last_step_is_no_truncation():
+    env = gym.make_vec("glamor/Pong-v0", num_envs=2, horizon=2)
+    stop = env.single_action_space.n - 1
+    env.reset(seed=0)
+    env.step(np.array([2, 2]))
+    _, _, terminated, truncated, _ = env.step(np.array([stop, 2]))
+    assert terminated.tolist() == [True, False]
+    assert truncated.tolist() == [False, True]
+    env.close()
+
+
 def test_one_environment_may_be_reset_by_itself():
     threaded, plain = pair("Pong", AutoresetMode.DISABLED)
     stop = threaded.single_action_space.n - 1

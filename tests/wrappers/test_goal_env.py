@@ -118,6 +118,7 @@ def test_stop_terminates_at_the_first_step_and_at_the_last(make, steps):
     last, _, terminated, truncated, info = env.step(env.stop_action)
     assert (terminated, truncated) == (True, False)
     assert info["stopped"] is True
+    assert info["world_terminated"] is False
     assert info["is_success"] is True
     assert np.array_equal(last["observation"], observation["observation"])
     assert last["steps_left"].tolist() == [3 - steps - 1]
@@ -130,8 +131,9 @@ def test_stop_terminates_at_the_first_step_and_at_the_last(make, steps):
 def test_where_the_world_ends_it_is_terminated(make, horizon):
     env = make(ends_at=2, horizon=horizon)
     env.reset()
-    ends = [env.step(0)[2:4] for _ in range(min(horizon, 2))]
-    assert ends[-1] == ((False, True) if horizon == 1 else (True, False))
+    *_, (*_, terminated, truncated, info) = [env.step(0) for _ in range(min(horizon, 2))]
+    assert (terminated, truncated) == ((False, True) if horizon == 1 else (True, False))
+    assert info["world_terminated"] is terminated
 
 
 def test_where_the_world_cuts_off_it_is_truncated(make):
