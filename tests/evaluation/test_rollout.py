@@ -173,6 +173,16 @@ def test_stop_ends_an_episode_and_is_not_counted_as_a_step():
     assert not episodes[EpisodeKey(3, 0)].reached
 
 
+def test_it_arrives_where_it_is_first_at_its_goal():
+    class Passing(Countdown):
+        def _moment(self):
+            observation, info = super()._moment()
+            return observation, {**info, "is_success": self.step_count in (1, 3)}
+
+    (episode,) = play(Scripted(), [Passing()], [Errand(4, 0)], seed=0)
+    assert (episode.length, episode.arrival) == (5, 1)
+
+
 def test_only_what_was_asked_for_is_recorded():
     episodes, _ = rollout(Scripted(), 2, KEYS, record={EpisodeKey(3, 1)})
     assert [key for key, episode in episodes.items() if episode.frames is not None] == [(3, 1)]
