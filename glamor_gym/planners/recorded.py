@@ -123,8 +123,6 @@ class _Program:
         for own, given in zip(self._folded[3:], folded[3:], strict=True):
             own.copy_(given)
         self._max_actions[:n_rows].copy_(max_actions, non_blocking=True)
-        # Surplus rows may hold limits of an earlier plan: have them end within these slots, too.
-        self._max_actions.clamp_(max=n_slots - 1)
         self._uniforms[:n_slots, :n_candidates].copy_(uniforms)
         found = self._repeat()
         return Plan(
