@@ -15,7 +15,7 @@ import glamor_gym
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.evaluation import NoopAgent, RandomAgent, evaluate, wilson_interval
 from glamor_gym.evaluation.evaluator import _distances, _per_label
-from glamor_gym.evaluation.rollout import Errand
+from glamor_gym.evaluation.rollout import EpisodeKey
 from glamor_gym.goals import load_goal_set
 from glamor_gym.types import Goal
 
@@ -58,7 +58,7 @@ def test_distances_are_those_of_the_label_with_farthest_to_go():
 
 def test_a_label_is_judged_as_success_is_and_measured_in_its_range():
     labels = {"labels": {"x": 1.0}, "start_labels": {"x": 0.5}, "goal_labels": {"x": 0.0}}
-    episodes = [SimpleNamespace(errand=Errand(0, 0), **labels)]
+    episodes = [SimpleNamespace(key=EpisodeKey(0, 0), **labels)]
     assert _per_label(episodes, {"x": 10.0}) == {"x": 0.0}  # a tenth of the range is too far
     assert _per_label(episodes, {"x": 10.1}) == {"x": 1.0}
     assert _distances(episodes, {"x": 5.0}) == {0: 0.1}

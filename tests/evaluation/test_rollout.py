@@ -179,7 +179,7 @@ def test_it_arrives_where_it_is_first_at_its_goal():
             observation, info = super()._moment()
             return observation, {**info, "is_success": self.step_count in (1, 3)}
 
-    (episode,) = play(Scripted(), [Passing()], [Errand(4, 0)], seed=0)
+    (episode,) = play(Scripted(), [Passing()], [EpisodeKey(4, 0)], seed=0)
     assert (episode.length, episode.arrival) == (5, 1)
 
 
