@@ -328,11 +328,11 @@ def test_pictures_are_learnt_from_as_well(agent_class):
 
 
 def test_from_a_checkpoint_it_goes_on_as_if_never_interrupted(agent_class, tmp_path):
-    whole = make(agent_class).learn(200).learn(150, reset_num_timesteps=False)
-    half = make(agent_class).learn(200)
+    whole = make(agent_class).learn(100).learn(60, reset_num_timesteps=False)
+    half = make(agent_class).learn(100)
     half.save_checkpoint(tmp_path)
     rest = agent_class.load_checkpoint(tmp_path, env=make_grid(), device="cpu")
-    rest.learn(150, reset_num_timesteps=False)
+    rest.learn(60, reset_num_timesteps=False)
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(rest), strict=True))
     theirs, ours = whole.replay_buffer.state(), rest.replay_buffer.state()
     assert all((theirs[name] == ours[name]).all() for name in theirs)
@@ -668,7 +668,7 @@ def test_plans_wait_for_the_reset_of_a_vector_that_makes_it_in_the_next_step(age
 
 
 @pytest.mark.parametrize(
-    "changes", [{"replay_ratio": 64.0}, {"batch_size": 2}, {"replay_ratio": 1}]
+    "changes", [{"replay_ratio": 16.0}, {"batch_size": 8}, {"replay_ratio": 1}]
 )
 def test_another_replay_ratio_counts_from_where_the_agent_is_loaded(
     agent_class, trained_agent, tmp_path, changes

@@ -392,7 +392,7 @@ def test_an_agent_that_knows_when_it_has_arrived_may_stop_at_once(stopping):
     policy_kwargs = {**SMALL["policy_kwargs"], "stopping": stopping}
     agent = make_agent(stay_fraction=0.2, policy_kwargs=policy_kwargs)
     assert agent.planner.stop_first
-    agent.learn(600 if stopping == "token" else 2000)
+    agent.learn(400 if stopping == "token" else 1000)
     arrived = observations(1)
     arrived["desired_goal"] = arrived["achieved_goal"]
     assert agent.predict(arrived)[0] == STOP
