@@ -58,14 +58,20 @@ def trained(overlap, image_shift=0):
         return update(batch)
 
     agent.update = spied
-    agent.learn(400)
+    agent.learn(280)
     assert threads
     assert (threading.get_ident() in threads) is not overlap
     return agent
 
 
-def test_updates_beside_the_steps_come_to_the_same_agent():
-    plain, twin, overlapping = trained(False), trained(True), trained(True)
+@pytest.fixture(scope="module")
+def overlapped():
+    """An agent whose updates were made beside the steps, for tests that do not train it."""
+    return trained(True)
+
+
+def test_updates_beside_the_steps_come_to_the_same_agent(overlapped):
+    plain, twin, overlapping = trained(False), trained(True), overlapped
     assert plain._n_updates == overlapping._n_updates > 50
     for other in (twin, overlapping):
         assert other.policy.state_dict().keys() == plain.policy.state_dict().keys()
@@ -74,8 +80,8 @@ def test_updates_beside_the_steps_come_to_the_same_agent():
         assert torch.equal(plain.generator.get_state(), other.generator.get_state())
 
 
-def test_whoever_takes_or_gives_parameters_waits_for_the_update_that_is_going_on():
-    agent = trained(True)
+def test_whoever_takes_or_gives_parameters_waits_for_the_update_that_is_going_on(overlapped):
+    agent = overlapped
     for look in (agent.get_parameters, lambda: agent.set_parameters(agent.get_parameters())):
         done = threading.Event()
 
