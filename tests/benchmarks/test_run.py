@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from functools import partial
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ import tyro
 
 from benchmarks import collection, gridworld, planner, replay, run, update
 from benchmarks.machine import processor_model
-from benchmarks.timing import Comparison
+from benchmarks.timing import Comparison, compare
 from glamor_gym.planners.recorded import RecordedPlanner
 
 
@@ -109,6 +110,20 @@ def test_processor_is_read_from_linux_or_asked_of_python(tmp_path):
     assert processor_model(tmp_path / "missing")
 
 
+@pytest.fixture
+def briefly(monkeypatch, small_replay):
+    """Time each side twice in few environments, and look at GridWorld's agents early."""
+    for module in (planner, replay, update, collection):
+        monkeypatch.setattr(
+            module,
+            "compare",
+            lambda *what, **how: compare(*what, **{**how, "turns": 2, "fast_repeats": 1}),
+        )
+    monkeypatch.setattr(collection, "N_ENVS", 2)
+    monkeypatch.setattr(gridworld, "train", partial(gridworld.train, every=40))
+
+
+@pytest.mark.usefixtures("briefly")
 @pytest.mark.parametrize(
     ("rows", "number"),
     [

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks import training
-from benchmarks.training import ROUND, SETTINGS, PhaseClock, PlainTraining, measure
+from benchmarks.training import HORIZON, SETTINGS, PhaseClock, PlainTraining, measure
 
 LITTLE = replace(SETTINGS, batch_size=8, replay_ratio=0.08, n_trials=5)
 
@@ -38,10 +38,14 @@ def test_clock_tells_phases_from_the_rest(monkeypatch):
     assert "update 40.0%" in str(clock)
 
 
-def test_both_loops_do_the_same_work():
-    comparison, project, plain = measure(LITTLE, turns=1, encoder="tiny")
+def test_both_loops_do_the_same_work(monkeypatch):
+    steps = 2 * HORIZON
+    monkeypatch.setattr(training, "N_ENVS", 2)
+    monkeypatch.setattr(training, "ROUND", steps)
+    settings = replace(LITTLE, learning_starts=steps)
+    comparison, project, plain = measure(settings, turns=1, encoder="tiny")
     for clock in (project, plain):
-        assert clock.steps == 2 * ROUND  # the call that does not count, and one turn
+        assert clock.steps == 2 * steps  # the call that does not count, and one turn
         assert all(clock.seconds[phase] > 0 for phase in ("collect", "plan", "sample", "update"))
         assert 0 <= clock.shares()["other"] < 0.5
     assert comparison.fast_ms > 0
