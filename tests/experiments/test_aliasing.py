@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from glamor_gym.cli import main
+from glamor_gym.experiments import aliasing
 from glamor_gym.experiments.aliasing import count_aliases, hash_frames, measure_aliasing
 from glamor_gym.experiments.aliasing_report import aliasing_table
 
@@ -79,7 +81,9 @@ def test_a_room_whose_picture_is_its_state_hides_nothing():
     assert found.lag_ceiling_goals.rate == 1.0
 
 
-def test_a_game_without_a_ball_in_sight_hides_where_it_is():
+def test_a_game_without_a_ball_in_sight_hides_where_it_is(monkeypatch):
+    # One console soon knows how to seed itself; ten would each load the game again for a while.
+    monkeypatch.setattr(aliasing, "Arena", partial(aliasing.Arena, n_envs=1))
     found = measure_aliasing("Breakout", episodes=12, episodes_per_goal=1)
     assert 0 < found.ambiguous.rate <= found.aliased.rate < 1
     assert found.full_length < found.episodes
@@ -92,7 +96,7 @@ def test_a_game_without_a_ball_in_sight_hides_where_it_is():
     assert row["aliased_of"] == found.frames
     # Its moments depend on each other, unlike the episodes of the random agent.
     assert "aliased_low" not in row
-    assert row["random_low"] < row["random"]
+    assert row["random_low"] <= row["random"] < row["random_high"]
 
 
 def test_the_same_seed_counts_the_same():
