@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -24,6 +25,7 @@ from glamor_gym.commands.doctor import Finding
 from glamor_gym.evaluation import RunFolder, load_result
 from glamor_gym.goals import load_goal_set
 from glamor_gym.tasks import TASKS
+from tests.experiments import small_runs
 
 SMALL = ["--task", "GridWorld", "--steps", "300", "--n-envs", "2", "--episodes-per-goal", "1"]
 SMALL += ["--set", "learning_starts=50", "--set", "batch_size=20", "--set", "replay_ratio=1"]
@@ -243,6 +245,13 @@ def trained(tmp_path_factory):
     return RunFolder(folder)
 
 
+@pytest.fixture
+def blank_pages():
+    """See :func:`small_runs.blank_pages`."""
+    with small_runs.blank_pages():
+        yield
+
+
 def test_a_run_leaves_everything_in_its_folder(trained):
     config = trained.config()
     assert config.task == "glamor/GridWorld-v0"
@@ -330,6 +339,7 @@ def test_what_comes_of_an_agent_in_a_file_goes_into_a_folder_of_its_own(trained,
             assert (tmp_path / name / folder / "evaluation.json").is_file()
 
 
+@pytest.mark.usefixtures("blank_pages")
 def test_a_run_goes_on_from_its_checkpoint(trained, capsys):
     before = trained.metrics()
     code, out, _ = run(capsys, "train", "--run-dir", str(trained.path), "--steps", "420")
@@ -342,6 +352,7 @@ def test_a_run_goes_on_from_its_checkpoint(trained, capsys):
     assert len(trained.config().commands) == 2
 
 
+@pytest.mark.usefixtures("blank_pages")
 def test_what_no_option_names_stays_as_it_was(tmp_path, capsys):
     words = [*SMALL[2:], "--task", "Dice", "--steps", "20"]
     words += ["--minutes", "5", "--checkpoint-minutes", "0.5", "--collect", "workers"]
@@ -353,6 +364,7 @@ def test_what_no_option_names_stays_as_it_was(tmp_path, capsys):
     assert kept == (5.0, 0.5, "workers")
 
 
+@pytest.mark.usefixtures("blank_pages")
 def test_more_steps_are_taken_though_an_earlier_commands_minutes_are_spent(tmp_path, capsys):
     words = [*SMALL[2:], "--task", "Dice", "--run-dir", str(tmp_path), "--minutes", "1e-9"]
     code, out, _ = run(capsys, "train", *words, "--steps", "100")
@@ -368,6 +380,7 @@ def test_more_steps_are_taken_though_an_earlier_commands_minutes_are_spent(tmp_p
     assert (config.minutes, config.eval_every) == (None, 40)
 
 
+@pytest.mark.usefixtures("blank_pages")
 def test_a_run_that_has_taken_its_steps_is_evaluated_again(trained, capsys):
     steps = trained.config().steps
     code, out, _ = run(capsys, "train", "--run-dir", str(trained.path), "--episodes-per-goal", "2")
@@ -437,6 +450,7 @@ def test_an_archive_of_stable_baselines3_needs_to_be_told_what_it_is(capsys, tmp
     assert "--algorithm, --task and --trust are needed" in err
 
 
+@pytest.mark.usefixtures("blank_pages")
 def test_the_default_folder_names_task_preset_and_seed(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, _, _ = run(capsys, "train", *SMALL[2:], "--task", "Dice", "--steps", "20", "--seed", "5")
@@ -501,6 +515,7 @@ def test_a_folder_in_use_is_refused(capsys, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lock"]
 
 
+@pytest.mark.usefixtures("blank_pages")
 def test_a_run_killed_after_its_last_evaluation_comes_out_the_same(capsys, tmp_path):
     # All is done, and then the process ends before it could say so.
     words = ["train", *SMALL, "--run-dir", str(tmp_path)]
@@ -540,10 +555,13 @@ def test_a_full_disk_ends_a_run_with_the_command_that_resumes_it(capsys, tmp_pat
     assert out.endswith(f"resume with: glamor-gym train --run-dir '{folder}'\n")
 
 
-def test_characters_that_a_terminal_does_not_know_end_no_command():
-    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
-    command = [sys.executable, "-m", "glamor_gym", "tasks"]
-    assert subprocess.run(command, env=environment, capture_output=True, check=True).stdout
+def test_characters_that_a_terminal_does_not_know_end_no_command(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="latin-1"))
+    with pytest.raises(SystemExit) as ended:
+        main(["tasks"])
+    assert ended.value.code == 0
+    assert b"{?1, 0, 1}^A" in written.getvalue()  # a minus sign that latin-1 lacks
 
 
 def test_an_evaluation_does_not_replace_that_of_a_run(trained, capsys):
