@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import importlib
 import multiprocessing
+from collections.abc import Iterable
 
 import gymnasium as gym
 
-from glamor_gym.tasks import TASKS, get_task
+from glamor_gym.tasks import NAMESPACE, TASKS, find_task, get_task
 
 _VECTOR_ENTRY_POINTS = {"atari": "glamor_gym.vector.atari:make_atari_vector_env"}
 """Suites with a vector environment that is faster than stepping environments one by one."""
@@ -34,12 +35,13 @@ def register_envs() -> None:
             )
 
 
-def find_env_id(name: str) -> str:
+def find_env_id(name: str, *, beside: Iterable[str] = ()) -> str:
     """Return the registered id for an environment id or the short name of a task.
 
     Args:
         name: ``"glamor/Pong-v0"``, ``"Pong"``, or ``"MODULE:ID"``, for which the module that
             registers the id is imported first, as ``gym.make`` does.
+        beside: what else could have been given instead, to be suggested too.
 
     Raises:
         ValueError: there is no such environment, or the module cannot be imported.
@@ -50,7 +52,30 @@ def find_env_id(name: str) -> str:
             importlib.import_module(module)
         except (ImportError, TypeError, ValueError) as error:  # e.g. of a relative name
             raise ValueError(f"{module!r} of {name!r} cannot be imported: {error}") from error
-    return env_id if env_id in gym.registry else get_task(name).id
+    if env_id in gym.registry:
+        return env_id
+    if find_task(env_id) is None:
+        if module:
+            raise ValueError(f"{module!r} registers no environment {env_id!r}")
+        if "/" in env_id and not env_id.startswith(f"{NAMESPACE}/"):
+            raise ValueError(
+                f"there is no environment {name!r}; if a module registers it, give MODULE:{name}"
+            )
+    return get_task(env_id if module else name, beside=beside).id
+
+
+def name_of_env(name: str, *, beside: Iterable[str] = ()) -> str:
+    """Return what a run's `task` is: the short name of a task, or another id as it is given.
+
+    Args:
+        name: see :func:`find_env_id`.
+        beside: see :func:`find_env_id`.
+
+    Raises:
+        ValueError: see :func:`find_env_id`.
+    """
+    task = find_task(find_env_id(name, beside=beside))
+    return name if task is None else task.name
 
 
 def register_in_workers(*modules: str) -> None:

@@ -223,11 +223,41 @@ def get_task(name: str, *, beside: Iterable[str] = ()) -> Task:
     """
     if not isinstance(name, str):
         raise ValueError(f"task must be a string such as 'Pong', got {type(name).__name__}")
-    short = (
+    task = find_task(name)
+    if task is None:
+        hint = nearest_names(_without_affixes(name), [*beside, *TASKS])
+        raise ValueError(f"unknown task {name!r}; {hint}")
+    return task
+
+
+def find_task(name: str) -> Task | None:
+    """Return the task with a name or id; None for the id of any other environment."""
+    return TASKS.get(_without_affixes(name))
+
+
+def short_name(name: str) -> str:
+    """Return what tables call an environment: a task by its name, others by id without module.
+
+    Args:
+        name: a task's name or id, or ``"ID"`` or ``"MODULE:ID"`` of another environment.
+    """
+    task = find_task(name)
+    return name.rpartition(":")[2] if task is None else task.name
+
+
+def file_name(name: str) -> str:
+    """Return the short name of an environment with dashes for what separates folders."""
+    return short_name(name).replace("/", "-")
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return short names, each once: tasks in the order of the table, and then all others."""
+    given = dict.fromkeys(names)
+    known = [name for name in TASKS if name in given]
+    return list(dict.fromkeys([*known, *given]))
+
+
+def _without_affixes(name: str) -> str:
+    return (
         name.removeprefix("glamor_gym:").removeprefix(f"{NAMESPACE}/").removesuffix(f"-v{VERSION}")
     )
-    try:
-        return TASKS[short]
-    except KeyError:
-        hint = nearest_names(short, [*beside, *TASKS])
-        raise ValueError(f"unknown task {name!r}; {hint}") from None

@@ -1,12 +1,18 @@
-"""One thread a process: the suite runs in several, and threads that wait for each other crawl."""
+"""One thread a process: the suite runs in several, and threads that wait for each other crawl.
+
+And an environment of another module, for tests of what finds it.
+"""
 
 from __future__ import annotations
 
 import gc
 import multiprocessing
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import gymnasium as gym
 import pytest
 
 # Before torch is imported anywhere; workers of vector environments inherit it.
@@ -36,3 +42,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Have garbage collections pass over all that was imported: each run of an agent makes one."""
     gc.freeze()
+
+
+@pytest.fixture
+def own_room(tmp_path: Path) -> Iterator[str]:
+    """The id of an environment that the module `rooms` in `tmp_path` registers."""
+    (tmp_path / "rooms.py").write_text(
+        "import gymnasium as gym\n"
+        "entry_point, task = 'glamor_gym.factory:make_goal_env', {'task': 'GridWorld'}\n"
+        "gym.register('own/Room-v0', entry_point=entry_point, kwargs=task)\n"
+    )
+    yield "rooms:own/Room-v0"
+    gym.registry.pop("own/Room-v0", None)
+    sys.modules.pop("rooms", None)

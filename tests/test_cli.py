@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import rich.console
@@ -288,6 +290,36 @@ def test_a_saved_agent_is_evaluated_on_its_task(trained, capsys, tmp_path):
     assert code == 0
     assert load_result(tmp_path / "evaluation.json").episodes == 49
     assert "made for the actions" in refused(capsys, *words, "--task", "Dice")
+
+
+def test_an_environment_of_another_module_is_learnt_evaluated_and_exported(
+    own_room, tmp_path, capsys, monkeypatch, blank_pages
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    words = [*SMALL[2:], "--task", own_room, "--steps", "1.5e2", "--preset", "small"]
+    code, out, err = run(capsys, "train", *words)
+    assert code == 0, err
+    folder = RunFolder(Path("runs/own-Room-v0-small-0"))
+    assert (folder.config().task, folder.config().steps) == (own_room, 150)
+    assert "own/Room-v0: goals reached" in out
+
+    code, _, _ = run(capsys, "train", "--run-dir", str(folder.path), "--steps", "170")
+    assert (code, folder.config().steps) == (0, 170)
+    assert run(capsys, "evaluate", str(folder.path))[0] == 0
+    assert run(capsys, "export", str(folder.path))[0] == 0
+    exported = folder.path / "own-Room-v0-glamor.safetensors"
+    del gym.registry["own/Room-v0"], sys.modules["rooms"]  # as in a process that begins here
+    assert "give MODULE:own/Room-v0" in refused(capsys, "evaluate", str(exported))
+    code, _, _ = run(capsys, "evaluate", str(exported), "--task", own_room)
+    assert code == 0
+
+
+@pytest.mark.parametrize("steps", ["1.5", "many", "1e400", "nan"])
+def test_steps_are_a_whole_number(steps, capsys):
+    code, _, err = run(capsys, "train", "--task", "Dice", "--steps", steps)
+    assert code == 2
+    assert f"expected a whole number, got {steps}" in err
 
 
 def test_what_held_out_goals_say_of_a_run_is_kept_beside_it(trained, capsys):

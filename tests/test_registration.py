@@ -12,7 +12,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 import glamor_gym
-from glamor_gym.registration import find_env_id, register_envs
+from glamor_gym.registration import find_env_id, name_of_env, register_envs
 from glamor_gym.tasks import TASKS
 
 IDS = [task.id for task in TASKS.values()]
@@ -226,7 +226,15 @@ def test_an_environment_is_found_by_its_id_a_short_name_or_its_module(tmp_path, 
     monkeypatch.syspath_prepend(tmp_path)
     assert find_env_id("Pong") == find_env_id("glamor/Pong-v0") == "glamor/Pong-v0"
     assert find_env_id("other_worlds:other/Grid-v0") == "other/Grid-v0"
+    assert name_of_env("glamor/Pong-v0") == "Pong"
+    assert name_of_env("other_worlds:other/Grid-v0") == "other_worlds:other/Grid-v0"
+    with pytest.raises(ValueError, match="'other_worlds' registers no environment 'other/Gird-v0'"):
+        find_env_id("other_worlds:other/Gird-v0")
     del gym.registry["other/Grid-v0"]
+    with pytest.raises(ValueError, match="registers it, give MODULE:other/Grid-v0"):
+        find_env_id("other/Grid-v0")
+    with pytest.raises(ValueError, match="unknown task 'glamor/Pongg-v0'; did you mean Pong"):
+        find_env_id("glamor/Pongg-v0")
     with pytest.raises(ValueError, match="unknown task 'Pongg'"):
         find_env_id("Pongg")
     with pytest.raises(ValueError, match="'no_worlds' of 'no_worlds:a/B-v0' cannot be imported"):

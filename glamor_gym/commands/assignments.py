@@ -11,7 +11,7 @@ def parse_assignments(option: str, assignments: Iterable[str]) -> dict[str, Any]
     """Parse assignments into a dictionary; ``a.b=1`` sets key ``b`` of a nested dictionary ``a``.
 
     A value is parsed as JSON if possible (``200``, ``true``, ``[80, 104]``), and is a string
-    otherwise.
+    otherwise. ``1e5`` is an integer.
 
     Args:
         option: name of the option, for error messages.
@@ -40,6 +40,11 @@ def parse_assignments(option: str, assignments: Iterable[str]) -> dict[str, Any]
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, parse_float=_number)
     except json.JSONDecodeError:
         return text
+
+
+def _number(text: str) -> int | float:
+    number = float(text)
+    return int(number) if "." not in text and number.is_integer() else number

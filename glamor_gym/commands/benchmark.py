@@ -22,7 +22,8 @@ from glamor_gym.experiments.benchmark_report import write_benchmark_report
 from glamor_gym.experiments.estimates import ENOUGH_SEEDS, complete_scores, final_estimates
 from glamor_gym.experiments.folders import check_holds_no_other, jobs_to_do
 from glamor_gym.experiments.results import results_table
-from glamor_gym.tasks import TASKS, Suite, get_task
+from glamor_gym.registration import name_of_env
+from glamor_gym.tasks import TASKS, Suite
 
 
 def benchmark(options: Benchmark, command: str) -> int:
@@ -101,4 +102,4 @@ def _tasks(asked: str) -> list[str]:
     suites = get_args(Suite)
     if asked in suites:
         return [task.name for task in TASKS.values() if task.suite == asked]
-    return [get_task(asked, beside=suites).name]
+    return [name_of_env(asked, beside=suites)]

@@ -11,7 +11,7 @@ from glamor_gym.agents.storage import with_suffix
 from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Export
 from glamor_gym.commands.saved_agent import find_agent
-from glamor_gym.tasks import get_task
+from glamor_gym.tasks import file_name
 
 
 def export(options: Export) -> int:
@@ -34,7 +34,7 @@ def export(options: Export) -> int:
         beside = saved.home if options.agent.is_dir() else options.agent.parent
         path = beside if options.out is None else options.out
         if path.is_dir():
-            path /= f"{get_task(saved.task).name}-{saved.algorithm.name}"
+            path /= f"{file_name(saved.task)}-{saved.algorithm.name}"
         path = with_suffix(path)
         if path.resolve() in (saved.file.resolve(), with_suffix(saved.file).resolve()):
             raise ValueError(f"--out must differ from the agent's own file, got {path}")

@@ -8,11 +8,13 @@ The option parser keeps line breaks of attribute docstrings in ``--help``.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 import tyro
+from tyro.constructors import PrimitiveConstructorSpec
 
 from glamor_gym.experiments import RunSpec
 from glamor_gym.vector import CollectorKind
@@ -42,6 +44,23 @@ def _or_else(metavar: str, default: object) -> object:
     return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {default})")
 
 
+def _as_count(words: list[str]) -> int:
+    with contextlib.suppress(ValueError):
+        number = float(words[0])
+        if number.is_integer():
+            return int(number)
+    raise ValueError(f"expected a whole number, got {words[0]}")
+
+
+_COUNT = PrimitiveConstructorSpec(
+    nargs=1,
+    metavar="INT",
+    instance_from_str=_as_count,
+    is_instance=lambda value: isinstance(value, int | None),
+    str_from_instance=lambda value: [str(value)],
+)
+"""Reads a whole number, which may be written ``5e5``."""
+
 Flag = tyro.conf.FlagCreatePairsOff[bool]
 """A switch that is off by default."""
 
@@ -69,10 +88,11 @@ class Train:
     """
 
     task: Annotated[str | None, _or_else("TASK", "that of the resumed run")] = None
-    """Name or id of a task, e.g. Seaquest."""
+    """Name or id of a task, e.g. Seaquest. MODULE:ID is a goal environment that MODULE registers;
+    its evaluation goals are those that it has with goals="eval"."""
     agent: Annotated[str | None, _or_else("AGENT", RunSpec.algorithm)] = None
     """Algorithm: glamor, gcsl, discern, dqn-her, ppo, qrdqn; random and noop are only evaluated."""
-    steps: Annotated[int | None, _or_else("INT", RunSpec.steps)] = None
+    steps: Annotated[int | None, _COUNT, _or_else("INT", RunSpec.steps)] = None
     """Total number of environment steps."""
     preset: Annotated[str | None, _or_else("PRESET", "chosen by task")] = None
     """Settings to start from; --set changes single ones.
@@ -88,7 +108,7 @@ class Train:
     """Number of environments in which data is collected."""
     run_dir: Annotated[Path | None, _or_else("DIR", "runs/TASK[-AGENT]-PRESET-SEED")] = None
     """Folder of the run, new or to be resumed."""
-    eval_every: Annotated[int | None, _or_else("INT", "a fifth of --steps")] = None
+    eval_every: Annotated[int | None, _COUNT, _or_else("INT", "a fifth of --steps")] = None
     """Environment steps between evaluations. A resumed run keeps its own unless --steps changes."""
     episodes_per_goal: Annotated[int | None, _or_else("INT", RunSpec.episodes_per_goal)] = None
     """Episodes per goal in the final evaluation; earlier evaluations run one per goal."""
@@ -243,7 +263,7 @@ class Reproduce:
     """Agents to compare instead; table-1 and figure-2 only."""
     seeds: Annotated[tuple[int, ...], _or_else("[INT ...]", "as in the chosen scale")] = ()
     """Random seeds to use instead; one training run each."""
-    steps: Annotated[int | None, _or_else("INT", "as in the chosen scale")] = None
+    steps: Annotated[int | None, _COUNT, _or_else("INT", "as in the chosen scale")] = None
     """Environment steps per training run."""
     device: str = "auto"
     """Device for the networks: cpu, cuda, or auto (CUDA if available)."""
@@ -279,20 +299,21 @@ class Benchmark(Workers):
     """
 
     tasks: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TASK ...")]
-    """Names or ids of tasks; atari, control and small stand for all tasks of a suite."""
+    """Names or ids of tasks, or MODULE:ID; atari, control and small stand for all tasks of a
+    suite."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder of the benchmark, new or to be continued."""
     agents: Annotated[tuple[str, ...], tyro.conf.arg(metavar="AGENT ...")] = ("glamor",)
     """Algorithms, from glamor, gcsl, discern, dqn-her, ppo, qrdqn, random and noop."""
     seeds: Annotated[tuple[int, ...], tyro.conf.arg(metavar="INT ...")] = (RunSpec.seed,)
     """Random seeds; one run each."""
-    steps: int = RunSpec.steps
+    steps: Annotated[int, _COUNT] = RunSpec.steps
     """Environment steps per run."""
     preset: Annotated[str | None, _or_else("PRESET", "chosen by task")] = None
     """Preset for the agents that have it; the others use their default."""
     n_envs: int = RunSpec.n_envs
     """Number of environments in which data is collected."""
-    eval_every: Annotated[int | None, _or_else("INT", "a fifth of --steps")] = None
+    eval_every: Annotated[int | None, _COUNT, _or_else("INT", "a fifth of --steps")] = None
     """Environment steps from one evaluation to the next."""
     episodes_per_goal: int = RunSpec.episodes_per_goal
     """Episodes per goal in the final evaluation; earlier evaluations run one per goal."""
@@ -332,20 +353,20 @@ class Ablate(Workers):
     set: Assignments = ()
     """Setting in which the base differs from its preset, e.g. learning_starts=1000."""
     tasks: Annotated[tuple[str, ...], _or_else("[TASK ...]", "seven that train quickly")] = ()
-    """Names or ids of the tasks on which variants are compared."""
+    """Names or ids of the tasks on which variants are compared, or MODULE:ID."""
     held_out: Annotated[tuple[str, ...], _or_else("[TASK ...]", "none")] = ()
     """Further tasks, which are reported separately."""
     held_out_goals: Flag = False
     """Also evaluate every agent on up to 30 held-out goals, and report those separately."""
     seeds: Annotated[tuple[int, ...], _or_else("[INT ...]", RunSpec.seed)] = ()
     """Random seeds; one run each."""
-    steps: Annotated[int | None, _or_else("INT", 30_000)] = None
+    steps: Annotated[int | None, _COUNT, _or_else("INT", 30_000)] = None
     """Environment steps per run."""
     minutes: Annotated[float | None, _or_else("FLOAT", "no limit")] = None
     """Stop the training of each run after this many minutes, even if steps are left."""
     n_envs: Annotated[int | None, _or_else("INT", RunSpec.n_envs)] = None
     """Number of environments in which data is collected."""
-    eval_every: Annotated[int | None, _or_else("INT", "only at the end")] = None
+    eval_every: Annotated[int | None, _COUNT, _or_else("INT", "only at the end")] = None
     """Environment steps from one evaluation to the next."""
     episodes_per_goal: Annotated[int | None, _or_else("INT", RunSpec.episodes_per_goal)] = None
     """Episodes per goal in the final evaluation; earlier evaluations run one per goal."""
@@ -440,7 +461,7 @@ class Doctor:
     Each line is ok, warn or fail. The exit code is 1 if any line is fail.
     """
 
-    buffer_size: int = 1_000_000
+    buffer_size: Annotated[int, _COUNT] = 1_000_000
     """Size in frames of the replay buffer that has to fit into memory."""
 
 

@@ -25,7 +25,7 @@ from glamor_gym.experiments.execution import Run
 from glamor_gym.experiments.folders import check_holds_no_other
 from glamor_gym.experiments.runs import prepare_run
 from glamor_gym.report import write_report
-from glamor_gym.tasks import get_task
+from glamor_gym.tasks import file_name
 
 
 def train(options: Train, command: str) -> int:
@@ -88,12 +88,11 @@ def _stopped(run: Run, error: BaseException) -> int:
 
 
 def _default_folder(options: Train) -> Path:
-    algorithm = get_algorithm(options.agent or RunSpec.algorithm)
-    task = get_task(_task(options))
-    preset = algorithm.checked_preset(options.preset, task.suite)
+    spec = RunSpec(_task(options), options.agent or RunSpec.algorithm, options.preset)
     seed = RunSpec.seed if options.seed is None else options.seed
-    own = () if algorithm.name == RunSpec.algorithm else (algorithm.name,)
-    return Path("runs") / "-".join([task.name, *own, preset, str(seed)])
+    own = () if spec.algorithm == RunSpec.algorithm else (spec.algorithm,)
+    parts = [file_name(spec.task), *own, spec.chosen_preset, str(seed)]
+    return Path("runs") / "-".join(parts)
 
 
 def _task(options: Train) -> str:

@@ -24,7 +24,7 @@ from glamor_gym.evaluation.baselines import Predictor
 from glamor_gym.evaluation.rollout import Episode, EpisodeKey, Moment, Observation, play
 from glamor_gym.goals import load_goal_set
 from glamor_gym.registration import find_env_id
-from glamor_gym.tasks import TASKS
+from glamor_gym.tasks import find_task
 from glamor_gym.types import Goal
 from glamor_gym.wrappers.goal_rules import as_labels
 
@@ -247,7 +247,7 @@ def _make(
 
 
 def _goals_hash(task: str, goals: str | os.PathLike[str], played: Sequence[Goal]) -> str:
-    if goals in ("train", "eval") and task in {row.id for row in TASKS.values()}:
+    if goals in ("train", "eval") and find_task(task) is not None:
         return load_goal_set(task).hash
     if isinstance(goals, os.PathLike) or goals.endswith(".npz"):
         return load_goal_set(goals).hash

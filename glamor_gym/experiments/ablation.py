@@ -34,7 +34,7 @@ from glamor_gym.files import write_text
 from glamor_gym.goals import load_goal_set
 from glamor_gym.names import nearest_names
 from glamor_gym.planners import PlannerSettings
-from glamor_gym.tasks import get_task
+from glamor_gym.registration import name_of_env
 from glamor_gym.untrusted import DamagedFileError, read_json
 
 ALGORITHM = "glamor"
@@ -384,7 +384,7 @@ def _merged(arguments: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[st
 
 
 def _tasks(name: str, given: Iterable[str]) -> list[str]:
-    named = [get_task(task).name for task in given]
+    named = [name_of_env(task) for task in given]
     return distinct(name, named) if named else []
 
 

@@ -35,7 +35,8 @@ from glamor_gym.experiments.run_config import check_alike, is_finished
 from glamor_gym.experiments.spec import RunSpec, check_learns, distinct
 from glamor_gym.files import write_text
 from glamor_gym.goals import load_goal_set
-from glamor_gym.tasks import get_task
+from glamor_gym.registration import name_of_env
+from glamor_gym.tasks import find_task, short_name
 from glamor_gym.untrusted import read_json
 
 
@@ -124,7 +125,7 @@ def benchmark_specs(
             would learn nothing, see :func:`~glamor_gym.experiments.spec.check_learns`.
         TypeError: a setting has a value of the wrong type.
     """
-    tasks = distinct("tasks", [get_task(task).name for task in tasks])
+    tasks = distinct("tasks", [name_of_env(task) for task in tasks])
     algorithms = distinct("agents", algorithms)
     seeds = distinct("seeds", seeds)
     overrides = overrides or {}
@@ -191,12 +192,12 @@ def check_benchmark(specs: Sequence[RunSpec], folder: ExperimentFolder) -> None:
             check_alike(dataclasses.replace(spec, **kept), run)
     due = [
         {
-            "task": get_task(spec.task).name,
+            "task": short_name(spec.task),
             "folder": run_name(spec),
             "goals_hash": load_goal_set(spec.task).hash,
         }
         for spec in specs
-        if spec.goals == "eval" and not is_finished(spec, folder.run(spec))
+        if spec.goals == "eval" and find_task(spec.task) and not is_finished(spec, folder.run(spec))
     ]
     there = results_table(folder.run_folders())
     there = there[~there["folder"].isin([row["folder"] for row in due])]

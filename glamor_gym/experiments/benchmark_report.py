@@ -40,7 +40,7 @@ from glamor_gym.experiments.results import (
 from glamor_gym.files import write_text
 from glamor_gym.report.published import METHODS, SOURCE, Rate, published_rates
 from glamor_gym.report.rendering import listed, render
-from glamor_gym.tasks import TASKS, get_task
+from glamor_gym.tasks import in_order, short_name
 from glamor_gym.types import EpisodeFrames, EvaluationResult
 
 FILMS = 1
@@ -102,7 +102,7 @@ def render_benchmark(
         pages: see :func:`~glamor_gym.experiments.results.run_pages`.
         frames_of: return value of :func:`frames_reader`.
     """
-    tasks = [task for task in TASKS if task in set(results["task"])]
+    tasks = in_order(results["task"])
     agents = [agent for agent in ALGORITHMS if agent in set(results["agent"])]
     scores, common = complete_scores(results)
     by_task = {task: curve_estimates(curves, [task]) for task in tasks}
@@ -192,7 +192,7 @@ def _by_key(runs: Sequence[RunFolder]) -> dict[tuple[str, str, int], RunFolder]:
     for run in runs:
         if is_readable(run):
             config = run.config()
-            found[get_task(config.task).name, config.algorithm, config.seed] = run
+            found[short_name(config.task), config.algorithm, config.seed] = run
     return found
 
 

@@ -14,7 +14,7 @@ from glamor_gym.experiments.algorithms import ALGORITHMS
 from glamor_gym.experiments.benchmark_figures import title_of
 from glamor_gym.report.markdown import markdown_table
 from glamor_gym.report.published import Rate, published_rates
-from glamor_gym.tasks import TASKS
+from glamor_gym.tasks import in_order
 from glamor_gym.types import EvaluationResult
 
 COLUMNS = (
@@ -60,7 +60,7 @@ def benchmark_table(results: pd.DataFrame, held_out: Mapping[str, EvaluationResu
     finished = results[results["state"] == "finished"]
     rows = [
         _row(task, agent, runs, [held_out[name] for name in runs["folder"] if name in held_out])
-        for task in TASKS
+        for task in in_order(finished["task"])
         for agent in ALGORITHMS
         if len(runs := finished[(finished["task"] == task) & (finished["agent"] == agent)])
     ]

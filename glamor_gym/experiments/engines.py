@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from glamor_gym.checks import as_integer
 from glamor_gym.experiments.status import read_status, write_status
 from glamor_gym.experiments.worker import Job, carry_out
-from glamor_gym.tasks import get_task
+from glamor_gym.tasks import short_name
 
 TICK_SECONDS = 0.5
 """Longest time in seconds that an engine waits for an event before it calls `tick`."""
@@ -109,7 +109,7 @@ def mark_dead(job: Job, cause: str) -> None:
         state="failed",
         error=cause,
         # The process may have died before it wrote these.
-        task=get_task(job.spec.task).name,
+        task=short_name(job.spec.task),
         agent=job.spec.algorithm,
         seed=job.spec.seed,
     )

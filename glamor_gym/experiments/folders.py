@@ -15,7 +15,7 @@ from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments.run_config import is_finished
 from glamor_gym.experiments.spec import RunSpec
 from glamor_gym.experiments.worker import Job
-from glamor_gym.tasks import get_task
+from glamor_gym.tasks import file_name
 
 RECORD_FILES: Mapping[str, str] = MappingProxyType(
     {"a run": "config.json", "a benchmark": "benchmark.json", "an ablation": "ablation.json"}
@@ -49,7 +49,7 @@ class ExperimentFolder:
 
 def run_name(spec: RunSpec) -> str:
     """Return the name of a run within its experiment: the name of its folder."""
-    name = f"{get_task(spec.task).name}-{spec.variant or spec.algorithm}-{spec.seed}"
+    name = f"{file_name(spec.task)}-{spec.variant or spec.algorithm}-{spec.seed}"
     return name if spec.goals == "eval" else f"{name}-{spec.goals}"
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 from glamor_gym.evaluation import RunConfig, RunFolder
 from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.experiments.status import Status, has_status, read_status
-from glamor_gym.tasks import get_task
+from glamor_gym.tasks import short_name
 
 FIGURES = ("success_rate", "reached_rate", "image_match_rate", "mean_length", "random", "noop")
 
@@ -162,7 +162,7 @@ def _row(folder: RunFolder, status: Status) -> dict[str, Any]:
     progress = trainer.metrics().reindex(columns=["step", "train/n_updates"]).max()
     progress = progress.astype(float).fillna(0)
     row: dict[str, Any] = {
-        "task": get_task(config.task).name,
+        "task": short_name(config.task),
         "agent": get_algorithm(config.algorithm).name,
         "preset": config.preset,
         "seed": config.seed,
@@ -190,7 +190,7 @@ def _curve(folder: RunFolder) -> pd.DataFrame:
     points = table.dropna(subset=["eval/success_rate"])
     curve = pd.DataFrame(
         {
-            "task": get_task(config.task).name,
+            "task": short_name(config.task),
             "agent": config.algorithm,
             "seed": config.seed,
             "step": [_planned_step(step, config) for step in points["step"]],

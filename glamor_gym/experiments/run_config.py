@@ -13,7 +13,6 @@ from typing import Any
 from glamor_gym.evaluation import RunConfig, RunFolder
 from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.experiments.spec import RunSpec
-from glamor_gym.tasks import get_task
 
 
 def new_config(spec: RunSpec) -> RunConfig:
@@ -21,7 +20,7 @@ def new_config(spec: RunSpec) -> RunConfig:
     algorithm = get_algorithm(spec.algorithm)
     settings = algorithm.arguments(spec.chosen_preset, spec.overrides, spec.steps)
     return RunConfig(
-        task=get_task(spec.task).id,
+        task=spec.env_id,
         algorithm=algorithm.name,
         agent=algorithm.agent_class().__name__,
         preset=spec.chosen_preset,
@@ -54,7 +53,7 @@ def config_of(spec: RunSpec, folder: RunFolder) -> RunConfig:
     overrides = dict(spec.overrides)
     policy_kwargs = overrides.pop("policy_kwargs", {})
     asked: list[tuple[str, Any, Any]] = [
-        ("task", get_task(spec.task).id, config.task),
+        ("task", spec.env_id, config.task),
         ("agent", spec.algorithm, config.algorithm),
         ("preset", spec.chosen_preset, config.preset),
         ("seed", spec.seed, config.seed),

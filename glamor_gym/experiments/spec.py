@@ -12,7 +12,8 @@ from typing import Any, get_args
 
 from glamor_gym.checks import as_choice, as_integer, as_number
 from glamor_gym.experiments.algorithms import Algorithm, ImageGoalAlgorithm, get_algorithm
-from glamor_gym.tasks import get_task
+from glamor_gym.registration import find_env_id
+from glamor_gym.tasks import find_task
 from glamor_gym.vector import CollectorKind
 
 EVALUATIONS = 5
@@ -24,7 +25,8 @@ class RunSpec:
     """One algorithm on one task with one seed.
 
     Attributes:
-        task: name or id of a task.
+        task: name or id of a task, or id of another goal environment, ``"MODULE:ID"`` if importing
+            a module registers it.
         algorithm: a name in :data:`~glamor_gym.experiments.ALGORITHMS`.
         preset: preset of the algorithm; None for the default for this task.
         overrides: settings of the agent that differ from the preset's; ``policy_kwargs`` is a
@@ -74,7 +76,7 @@ class RunSpec:
     planner: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        get_task(self.task)
+        find_env_id(self.task)
         get_algorithm(self.algorithm).checked_preset(self.preset)
         for name, least in (
             ("seed", 0),
@@ -107,7 +109,15 @@ class RunSpec:
     @property
     def chosen_preset(self) -> str:
         """Name of the preset: `preset`, or if that is None, the default for the task."""
-        return get_algorithm(self.algorithm).checked_preset(self.preset, get_task(self.task).suite)
+        task = find_task(self.task)
+        suite = None if task is None else task.suite
+        return get_algorithm(self.algorithm).checked_preset(self.preset, suite)
+
+    @property
+    def env_id(self) -> str:
+        """The full id of a task, or that of another environment as it is given."""
+        task = find_task(self.task)
+        return self.task if task is None else task.id
 
     @property
     def evaluation_interval(self) -> int:

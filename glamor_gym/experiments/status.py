@@ -18,7 +18,7 @@ from typing import Literal, Self, get_args
 
 from glamor_gym.experiments.spec import RunSpec
 from glamor_gym.files import write_text
-from glamor_gym.tasks import get_task
+from glamor_gym.tasks import short_name
 from glamor_gym.untrusted import read_json
 
 State = Literal["waiting", "running", "finished", "failed", "interrupted"]
@@ -110,7 +110,7 @@ class Attempt:
             attempts=read_status(folder).attempts + 1,
             host=socket.gethostname(),
             process=os.getpid(),
-            task=get_task(spec.task).name,
+            task=short_name(spec.task),
             agent=spec.algorithm,
             seed=spec.seed,
         )

@@ -13,7 +13,7 @@ from importlib import resources
 from types import MappingProxyType
 from typing import NamedTuple
 
-from glamor_gym.tasks import get_task
+from glamor_gym.tasks import short_name
 
 SOURCE = (
     "Table 1 of Paster, McIlraith & Ba, “Planning from Pixels using Inverse Dynamics Models” "
@@ -39,11 +39,8 @@ def published_rates(task: str) -> Mapping[str, Rate]:
 
     Args:
         task: a task's name or id, e.g. ``"Pong"`` or ``"glamor/Pong-v0"``.
-
-    Raises:
-        ValueError: `task` is not a known task.
     """
-    return _table().get(get_task(task).name, MappingProxyType({}))
+    return _table().get(short_name(task), MappingProxyType({}))
 
 
 @functools.cache

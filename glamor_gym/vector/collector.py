@@ -17,7 +17,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from glamor_gym.checks import as_choice, as_integer
 from glamor_gym.registration import find_env_id
-from glamor_gym.tasks import get_task
+from glamor_gym.tasks import find_task
 from glamor_gym.vector import CollectorKind
 from glamor_gym.vector.sb3 import GymnasiumVecEnv
 from glamor_gym.vector.workers import WorkerVecEnv
@@ -77,8 +77,8 @@ def _fastest(id: str) -> CollectorKind:
     spec = gym.spec(id)
     if spec.vector_entry_point is not None:
         return "threads"
-    is_control = spec.kwargs.get("task") is not None and get_task(id).suite == "control"
-    return "workers" if is_control else "in-process"
+    task = find_task(id)
+    return "workers" if task is not None and task.suite == "control" else "in-process"
 
 
 def _threads(

@@ -12,6 +12,7 @@ from glamor_gym.commands.assignments import parse_assignments
         (["n=200"], {"n": 200}),
         (["rate=5e-4", "on=true", "off=null"], {"rate": 5e-4, "on": True, "off": None}),
         (["size=[80, 104]"], {"size": [80, 104]}),
+        (["n=1e5", "x=1e-1", "y=2.0"], {"n": 100_000, "x": 0.1, "y": 2.0}),
         (["profile=fast"], {"profile": "fast"}),
         (["text=a=b"], {"text": "a=b"}),
         (["text="], {"text": ""}),
@@ -20,7 +21,9 @@ from glamor_gym.commands.assignments import parse_assignments
     ],
 )
 def test_assignments_are_read(assignments, parsed):
-    assert parse_assignments("--set", assignments) == parsed
+    found = parse_assignments("--set", assignments)
+    assert found == parsed
+    assert list(map(type, found.values())) == list(map(type, parsed.values()))
 
 
 @pytest.mark.parametrize("assignment", ["n", "=3", ""])

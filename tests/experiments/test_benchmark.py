@@ -13,7 +13,9 @@ from glamor_gym.cli import main
 from glamor_gym.commands.screen import Screen
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments.benchmark import BenchmarkFolder, benchmark_specs, check_benchmark
+from glamor_gym.experiments.benchmark_table import benchmark_table
 from glamor_gym.experiments.folders import jobs_to_do
+from glamor_gym.experiments.results import results_table
 from glamor_gym.experiments.worker import carry_out
 
 pytestmark = pytest.mark.usefixtures("blank_pages")
@@ -225,6 +227,24 @@ def test_another_preset_may_differ_from_what_is_there(tmp_path):
     jobs = jobs_to_do(specs, folder, command="")
     check_benchmark(specs, folder)
     assert len(jobs) == 4  # the one that is there is evaluated twice a goal now
+
+
+def test_environments_of_other_modules_are_compared_too(own_room, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    specs = benchmark_specs([own_room, "GridWorld"], ["random"], [0], episodes_per_goal=1)
+    assert [spec.task for spec in specs] == [own_room, "GridWorld"]
+    assert specs[0].env_id == own_room
+    folder = BenchmarkFolder(tmp_path / "out")
+    check_benchmark(specs, folder)
+    for job in jobs_to_do(specs, folder, command=""):
+        carry_out(job)
+    check_benchmark(specs, folder)
+    assert [run.path.name for run in folder.run_folders()] == [
+        "GridWorld-random-0", "own-Room-v0-random-0",
+    ]  # fmt: skip
+    *_, grid, own = benchmark_table(results_table(folder.run_folders()), {}).splitlines()
+    # The same world and goals, after those of the paper.
+    assert grid.replace("GridWorld", "own/Room-v0") == own
 
 
 def test_runs_on_goals_that_have_changed_are_not_added_to(tmp_path):

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import pytest
+
+from glamor_gym.tasks import TASKS, file_name, find_task, in_order, short_name
+
+
+@pytest.mark.parametrize("name", ["Pong", "glamor/Pong-v0", "glamor_gym:glamor/Pong-v0"])
+def test_a_task_has_one_name(name):
+    assert find_task(name) is TASKS["Pong"]
+    assert short_name(name) == file_name(name) == "Pong"
+
+
+@pytest.mark.parametrize("name", ["own/Room-v0", "rooms:own/Room-v0", "a.rooms:own/Room-v0"])
+def test_another_environment_is_called_by_its_id(name):
+    assert find_task(name) is None
+    assert short_name(name) == "own/Room-v0"
+    assert file_name(name) == "own-Room-v0"
+
+
+def test_tasks_come_in_the_order_of_the_table_and_others_after_them():
+    names = ["b/Room-v0", "Dice", "Pong", "a/Room-v0", "Bowling", "Pong"]
+    assert in_order(names) == ["Bowling", "Pong", "Dice", "b/Room-v0", "a/Room-v0"]
