@@ -47,4 +47,5 @@ def _value(text: str) -> Any:
 
 def _number(text: str) -> int | float:
     number = float(text)
-    return int(number) if "." not in text and number.is_integer() else number
+    is_count = "." not in text and number.is_integer() and abs(number) < 2**53
+    return int(number) if is_count else number

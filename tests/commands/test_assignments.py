@@ -12,7 +12,7 @@ from glamor_gym.commands.assignments import parse_assignments
         (["n=200"], {"n": 200}),
         (["rate=5e-4", "on=true", "off=null"], {"rate": 5e-4, "on": True, "off": None}),
         (["size=[80, 104]"], {"size": [80, 104]}),
-        (["n=1e5", "x=1e-1", "y=2.0"], {"n": 100_000, "x": 0.1, "y": 2.0}),
+        (["n=1e5", "x=1e-1", "y=2.0", "z=1e38"], {"n": 100_000, "x": 0.1, "y": 2.0, "z": 1e38}),
         (["profile=fast"], {"profile": "fast"}),
         (["text=a=b"], {"text": "a=b"}),
         (["text="], {"text": ""}),
