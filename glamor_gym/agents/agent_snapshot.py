@@ -145,7 +145,9 @@ def _restore_episodes(agent: ImageGoalAgent, episodes: Mapping[str, Any] | None)
     agent._last_obs = dict(episodes["last_obs"])
     agent._last_episode_starts = np.zeros(n_envs, dtype=bool)
     agent._starts = episodes["starts"]
-    agent._recorder = EpisodeRecorder(n_envs, keep_observations=False)
+    agent._recorder = EpisodeRecorder(
+        agent._last_observations, agent.horizon, keep_observations=True
+    )
     agent._recorder.restore(episodes["recorder"])
     agent._begin_collection()
     agent._load_episode_state(episodes["carried"])

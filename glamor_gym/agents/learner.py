@@ -45,7 +45,6 @@ from glamor_gym.replay import TrajectoryReplay
 from glamor_gym.replay.trajectory_store import TrajectoryStore
 from glamor_gym.snapshots import Snapshot
 from glamor_gym.types import Trajectory
-from glamor_gym.vector.rows import row_of
 from glamor_gym.vector.sb3 import AnyEnv, as_vec_env, horizon_of, task_id_of
 
 Metrics = dict[str, float]
@@ -415,8 +414,11 @@ class TrajectoryLearner(OffPolicyAlgorithm):
 
     def _begin_recording(self) -> None:
         """Begin an episode in each environment; they have just been reset."""
-        self._recorder = EpisodeRecorder(self.n_envs, self.replay_buffer.wants_observations)
-        self._recorder.begin_all(self._last_observations, range(self.n_envs))
+        self._recorder = EpisodeRecorder(
+            self._last_observations,
+            self.horizon,
+            keep_observations=self.replay_buffer.wants_observations,
+        )
         self._starts = np.ones(self.n_envs, dtype=bool)
         self._begin_collection()
         self._leave_environments()
@@ -563,29 +565,22 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         infos: list[dict[str, Any]],
     ) -> None:
         """Append a step to each unfinished episode; store those that ended."""
-        for env, (action, done, info) in enumerate(zip(buffer_action, dones, infos, strict=True)):
-            if info.get("reset_step"):  # the step ignored its action and began a new episode
-                self._recorder.begin(env, row_of(new_obs, env))
-                self._starts[env] = True
-                continue
-            self._starts[env] = done
-            moment = info["terminal_observation"] if done else row_of(new_obs, env)
-            self._recorder.step(env, int(action), moment)
-            if done:
-                trajectory = self._recorder.finish(env, moment["observation"])
-                if trajectory is not None:
-                    self._check_length(trajectory)
-                    self._store_episode(env, trajectory)
-                    self._recorder.keep_observations = self.replay_buffer.wants_observations
-                self._recorder.begin(env, row_of(new_obs, env))
+        begun = np.array([bool(info.get("reset_step")) for info in infos])  # took no action
+        ended = np.flatnonzero(dones & ~begun).tolist()
+        moments = new_obs
+        if ended:  # SB3's vectors return the first moment of the next episode instead
+            moments = {key: new_obs[key].copy() for key in ("achieved_goal", "observation")}
+            for env in ended:
+                for key, values in moments.items():
+                    values[env] = infos[env]["terminal_observation"][key]
+        self._recorder.step(np.flatnonzero(~begun), buffer_action, moments)
+        for env in ended:
+            self._store_episode(env, self._recorder.finish(env, moments["observation"][env]))
+        if not self.replay_buffer.wants_observations:
+            self._recorder.drop_observations()
+        self._starts = dones | begun
+        self._recorder.begin(np.flatnonzero(self._starts), new_obs)
         self._last_obs = new_obs
-
-    def _check_length(self, trajectory: Trajectory) -> None:
-        if len(trajectory) > self.horizon:
-            raise ValueError(
-                f"env must end its episodes after {self.horizon} steps, its horizon, "
-                f"got one of {len(trajectory)} steps"
-            )
 
     def train(self, gradient_steps: int, batch_size: int) -> None:
         """Make the updates that are due by the replay ratio.

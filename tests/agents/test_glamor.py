@@ -132,8 +132,8 @@ def test_closed_loop_data_are_what_the_agent_would_do_in_earnest(stopping):
         policy_kwargs={**SMALL["policy_kwargs"], "stopping": stopping},
     ).learn(150)
     agent._begin_collection()
-    agent._recorder = EpisodeRecorder(3, keep_observations=True)
     seen = observations(3)
+    agent._recorder = EpisodeRecorder(seen, agent.horizon, keep_observations=True)
     chosen = agent.collect(seen, np.zeros(3, dtype=bool))
     in_earnest, _ = agent.predict(seen)
     if stopping == "duration":  # by value, without noise
