@@ -17,7 +17,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from glamor_gym.checks import as_choice, as_integer
 from glamor_gym.registration import find_env_id
-from glamor_gym.tasks import find_task
+from glamor_gym.tasks import TASKS
 from glamor_gym.vector import CollectorKind
 from glamor_gym.vector.sb3 import GymnasiumVecEnv
 from glamor_gym.vector.workers import WorkerVecEnv
@@ -74,11 +74,10 @@ def make_collector(
 
 def _fastest(id: str) -> CollectorKind:
     """Return the kind with the fastest steps for a task; in-process for other environments."""
-    spec = gym.spec(id)
-    if spec.vector_entry_point is not None:
+    if gym.spec(id).vector_entry_point is not None:
         return "threads"
-    task = find_task(id)
-    return "workers" if task is not None and task.suite == "control" else "in-process"
+    is_control = any(task.id == id and task.suite == "control" for task in TASKS.values())
+    return "workers" if is_control else "in-process"
 
 
 def _threads(

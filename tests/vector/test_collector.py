@@ -6,9 +6,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from gymnasium.envs.registration import EnvSpec
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from glamor_gym.agents import GlamorAgent
+from glamor_gym.factory import make_goal_env
 from glamor_gym.vector.collector import make_collector
 from glamor_gym.vector.sb3 import GymnasiumVecEnv
 from glamor_gym.vector.snapshots import restore_vector, snapshot_vector
@@ -49,10 +51,14 @@ def test_every_kind_plays_the_same_episodes(id, kind, cls):
         (False, "Pong", DummyVecEnv),
         (True, "Pong", GymnasiumVecEnv),
         (True, "glamor/GridWorld-v0", DummyVecEnv),
+        (True, "other/Grid-v0", DummyVecEnv),
     ],
 )
 def test_what_is_fastest_depends_on_what_the_updates_run_on(monkeypatch, cuda, id, cls):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    # The argument `task` of other environments need not name one of ours.
+    others = EnvSpec("other/Grid-v0", make_goal_env, kwargs={"task": "GridWorld"})
+    monkeypatch.setitem(gym.registry, others.id, others)
     env = make_collector(id, 1)
     assert type(env) is cls
     env.close()
