@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box, Discrete
-from gymnasium.wrappers import TransformObservation
+from gymnasium.wrappers import TransformAction, TransformObservation
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -596,6 +596,12 @@ def test_actions_have_names(task, names):
 
 def test_actions_of_a_world_that_names_none_are_numbered(make):
     assert make().get_action_meanings() == ["0", "1", "STOP"]
+
+
+def test_actions_that_a_wrapper_has_replaced_are_numbered():
+    few = TransformAction(GridWorld(), lambda action: 2 * action, Discrete(2))
+    env = GoalEnv(few, GridWorld().all_goals(), ranges={"x": 6.0, "y": 6.0}, horizon=10)
+    assert env.get_action_meanings() == ["0", "1", "STOP"]
 
 
 def test_rendering_keeps_the_worlds_pace(make):
