@@ -7,6 +7,7 @@ In: an id, a Gymnasium environment or vector environment, or an SB3 one. Out: a 
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -106,6 +107,7 @@ def horizon_of(env: VecEnv) -> int:
     """
     space = env.observation_space
     told = set(env.get_attr("horizon")) if env.has_attr("horizon") else set()
+    told -= {None, math.inf}  # how some environments say that they have none
     if len(told) > 1:
         raise ValueError(f"env must have environments with the same horizon, got {sorted(told)}")
     if isinstance(space, spaces.Dict) and "steps_left" in space.spaces:

@@ -1,5 +1,6 @@
 """Whatever vector a user may hold: what it lacks is said, and it lives on."""
 
+import math
 from functools import partial
 
 import gymnasium as gym
@@ -96,6 +97,13 @@ def test_a_tasks_name_is_told_its_id(name):
     told = f"'{name}' cannot be made: .* id is 'glamor/GridWorld-v0'"
     with pytest.raises(ValueError, match=told):
         as_vec_env(name)
+
+
+@pytest.mark.parametrize("horizon", [None, math.inf])
+def test_an_attribute_horizon_may_say_that_there_is_none(horizon):
+    env = limited()
+    env.unwrapped.horizon = horizon
+    assert horizon_of(as_vec_env(env)) == 7
 
 
 def limited():
