@@ -222,7 +222,12 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
 
     @property
     def snapshot(self) -> Snapshot:
-        """The physics, the episode's targets, the generators and the last picture; can be set."""
+        """The physics, the episode's targets, the generators and the last picture; can be set.
+
+        Raises:
+            ClosedEnvironmentError: after :meth:`close`.
+        """
+        self._check_open()
         model = self._physics.model
         return {
             "random": random_state(self.np_random),

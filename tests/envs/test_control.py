@@ -424,6 +424,7 @@ def test_once_closed_it_says_so(make):
         world.reset,
         lambda: world.step(world.action_space.sample()),
         lambda: world.goal_screen(content),
+        lambda: world.snapshot,
     ]
     for call in calls:
         with pytest.raises(ClosedEnvironmentError, match="is closed"):
