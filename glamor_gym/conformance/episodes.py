@@ -134,13 +134,14 @@ def takes_goals_by_number(subject: GoalEnvSubject) -> None:
 
 def _stopped(subject: GoalEnvSubject) -> list[Episode]:
     """Play an episode that is stopped at once, and one that is stopped after a few steps."""
-    if subject.stop_action is None:
+    stop = subject.stop_action
+    if stop is None or not subject.env.action_space.contains(stop):
         return []
     episodes = []
     for steps in (0, _STEPS_BEFORE_STOP):
         choose = subject.random_actions()
-        actions = [*map(choose, range(steps)), subject.stop_action]
+        actions = [*map(choose, range(steps)), stop]
         episode = play(subject.env, actions.__getitem__, seed=subject.seed, most=len(actions))
-        if episode[-1].action == subject.stop_action:  # the world may have ended it earlier
+        if episode[-1].action == stop:  # the world may have ended it earlier
             episodes.append(episode)
     return episodes

@@ -140,8 +140,9 @@ class GoalEnvSubject:
         """Return a newly seeded source of random actions other than STOP."""
         space = copy.deepcopy(self.env.action_space)
         space.seed(self.seed)
-        if self.stop_action is None or not isinstance(space, spaces.Discrete):
+        stop = self.stop_action
+        if stop is None or not isinstance(space, spaces.Discrete) or not space.contains(stop):
             return lambda _: space.sample()
         allowed = np.ones(int(space.n), np.int8)
-        allowed[self.stop_action - int(space.start)] = 0
+        allowed[stop - int(space.start)] = 0
         return lambda _: space.sample(mask=allowed)

@@ -330,6 +330,10 @@ class MovingStop(Corridor):
         return super().step(action)
 
 
+class StopOutOfReach(Corridor):
+    stop_action = STOP + 1
+
+
 class DeafToGoals(Corridor):
     goals = ("a", "b", "c")
 

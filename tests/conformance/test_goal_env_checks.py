@@ -29,7 +29,7 @@ BROKEN = {
     "tells_success": ["NumpySuccess"],
     "counts_its_steps": ["SlowClock"],
     "ends_at_its_horizon": ["Hasty"],
-    "stops": ["MovingStop"],
+    "stops": ["MovingStop", "StopOutOfReach"],
     "takes_goals_by_number": ["DeafToGoals"],
     "repeats_itself": ["UnseededGoals"],
     "leaves_global_randomness_alone": ["GlobalDice"],
@@ -83,6 +83,13 @@ def test_a_time_limit_may_be_shorter_than_the_horizon(kind):
 
 def test_a_label_may_come_and_go():
     assert check_goal_env(corridor.OutOfSight()).passed
+
+
+def test_a_horizon_of_none_is_an_unknown_one():
+    env = made("LeavesTimeToGymnasium")
+    env.unwrapped.horizon = None
+    report = check_goal_env(env)
+    assert report.passed, str(report)
 
 
 def test_a_clock_without_a_horizon_cannot_be_checked():
