@@ -23,6 +23,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium.error import ClosedEnvironmentError, ResetNeeded
+from gymnasium.spaces import Dict
 from gymnasium.vector.utils import (
     CloudpickleWrapper,
     create_shared_memory,
@@ -94,14 +95,15 @@ class WorkerVecEnv(VecEnv):
         """Start a worker for each environment.
 
         Args:
-            makers: functions that make the environments; they are sent to the workers.
+            makers: functions that make the environments, whose observations are arrays or dicts of
+                arrays; they are sent to the workers.
             timeout: time limit for a step or a reset in seconds, after which a worker counts as
                 hung.
             max_restarts: maximum number of workers to replace in total.
             name: name of the environments in messages; by default the id of the first.
 
         Raises:
-            ValueError: an argument is out of range.
+            ValueError: an argument is out of range, or the observations are of another kind.
             TypeError: `timeout` is not a number, or `max_restarts` is not an integer.
             WorkerError: a worker did not start.
         """
@@ -113,6 +115,11 @@ class WorkerVecEnv(VecEnv):
         with contextlib.closing(makers[0]()) as example:
             spec = example.spec
             spaces = example.observation_space, example.action_space
+        shown = spaces[0].values() if isinstance(spaces[0], Dict) else [spaces[0]]
+        if any(part.shape is None for part in shown):
+            raise ValueError(
+                f"makers must make environments that show arrays or dicts of them, got {spaces[0]}"
+            )
         self.name = name or (spec.id if spec is not None else "an environment without an id")
         self._makers = makers
         # A worker that has to import PyTorch and SB3 itself takes seconds to start, and all others

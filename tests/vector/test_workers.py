@@ -9,6 +9,7 @@ from functools import partial
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium import spaces
 from gymnasium.error import ClosedEnvironmentError, ResetNeeded
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.monitor import Monitor
@@ -89,6 +90,19 @@ def test_observations_are_fresh_arrays(tmp_path):
     env.step(np.zeros(1, int))
     assert seen(first) == [[SEED, 1, 0]]
     env.close()
+
+
+def test_observations_within_observations_are_refused():
+    cell = spaces.Box(0, 1, (1,), np.float32)
+    for shown in (spaces.Tuple((cell, cell)), spaces.Dict(a=spaces.Dict(b=cell))):
+        with pytest.raises(ValueError, match=r"makers must .*, got (Dict|Tuple)\("):
+            WorkerVecEnv([partial(showing, shown)])
+
+
+def showing(space):
+    env = gym.make("glamor/GridWorld-v0")
+    env.observation_space = space
+    return env
 
 
 @pytest.mark.parametrize(
