@@ -302,6 +302,7 @@ class GoalSet:
         The file is replaced atomically: a reader sees either the old file or the whole new one.
 
         Raises:
+            GoalSetError: a part of the set is larger than :meth:`load` accepts.
             OSError: the file cannot be written.
             ValueError: `path` is not a valid path.
         """
@@ -312,6 +313,8 @@ class GoalSet:
             members["background"] = _background(members["training_content"])
             members |= {name: members[name] - members["background"] for name in packed}
         members["header"] = np.frombuffer(_canonical_json(header), np.uint8)
+        for name, array in members.items():
+            _check_size(name, array.nbytes)
         with write_atomically(path) as stream:
             _write_npz(stream, members)
 
@@ -439,7 +442,7 @@ class _Archive:
     @functools.cached_property
     def header(self) -> dict[str, Any]:
         """The file's header, checked against its own hash."""
-        stored = self._read("header", "|u1", None, _MAX_HEADER_BYTES)
+        stored = self._read("header", "|u1", None)
         header: dict[str, Any] = parse_json(stored.tobytes(), name="its header")
         if header["format"] != FORMAT:
             raise GoalSetError(f"its format is {header['format']}, this version reads {FORMAT}")
@@ -483,24 +486,19 @@ class _Archive:
         if described["dtype"] not in dtypes:
             raise GoalSetError(f"{name} has dtype {described['dtype']}, not one of {dtypes}")
         shape = tuple(described["shape"])
-        array = self._read(name, described["dtype"], shape, _MAX_MEMBER_BYTES)
+        array = self._read(name, described["dtype"], shape)
         if name in _packed(self.header["kind"]):
-            array = array + self._read("background", "|u1", shape[1:], _MAX_MEMBER_BYTES)
+            array = array + self._read("background", "|u1", shape[1:])
         if hashlib.sha256(array.data).hexdigest() != described["sha256"]:
             raise GoalSetError(f"{name} does not have the hash that the header states")
         array.setflags(write=False)
         return array
 
-    def _read(
-        self, name: str, dtype: str, shape: tuple[int, ...] | None, limit: int
-    ) -> NDArray[Any]:
+    def _read(self, name: str, dtype: str, shape: tuple[int, ...] | None) -> NDArray[Any]:
         """Decompress one array after checking that its size, dtype and shape are as expected."""
         with open_npz(self.data, max_bytes=_MAX_ARCHIVE_BYTES) as archive:
             stored = archive.header(name)
-            if stored.nbytes > limit:
-                raise GoalSetError(
-                    f"{name} claims {stored.nbytes} bytes, more than the maximum of {limit}"
-                )
+            _check_size(name, stored.nbytes)
             if stored.dtype.str != dtype:
                 raise GoalSetError(
                     f"{name} has dtype {stored.dtype.str}, but the header says {dtype}"
@@ -508,6 +506,12 @@ class _Archive:
             if shape is not None and stored.shape != shape:
                 raise GoalSetError(f"{name} has shape {stored.shape}, but the header says {shape}")
             return archive.read(name)
+
+
+def _check_size(name: str, n_bytes: int) -> None:
+    limit = _MAX_HEADER_BYTES if name == "header" else _MAX_MEMBER_BYTES
+    if n_bytes > limit:
+        raise GoalSetError(f"{name} has {n_bytes} bytes, more than the maximum of {limit}")
 
 
 def _packed(kind: GoalKind) -> tuple[str, ...]:

@@ -242,7 +242,7 @@ def rewritten(saved, path, **members):
         ({"header": np.zeros(4, np.uint8)}, "not a readable goal set"),
         ({"header": np.frombuffer(b"[1]", np.uint8)}, "not a readable goal set"),
         ({"header": np.frombuffer(b'{"format": 99}', np.uint8)}, "format is 99"),
-        ({"header": np.zeros(2 * 2**20, np.uint8)}, "claims"),
+        ({"header": np.zeros(2 * 2**20, np.uint8)}, "header has 2097152 bytes"),
         ({"background": np.zeros((6, 4), np.uint8)}, "header says"),
         ({"background": np.zeros((6, 5), np.uint8)}, "hash"),
         ({"evaluation_labels": np.zeros((3, 2))}, "hash"),
@@ -317,6 +317,15 @@ def test_a_failed_save_leaves_the_old_file_alone(tmp_path, monkeypatch):
         goal_set(version=9).save(path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_set_that_could_not_be_loaded_again_is_not_saved(tmp_path, monkeypatch):
+    with pytest.raises(GoalSetError, match=r"header has .* more than the maximum of 1048576"):
+        goal_set(provenance={"note": "long" * 2**18}).save(tmp_path / "toy.npz")
+    monkeypatch.setattr("glamor_gym.goals.goal_set._MAX_MEMBER_BYTES", 8 * 6 * 5 - 1)
+    with pytest.raises(GoalSetError, match="training_content has 240 bytes"):
+        goal_set().save(tmp_path / "toy.npz")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_set_is_found_by_path(saved):
