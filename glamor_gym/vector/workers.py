@@ -179,12 +179,15 @@ class WorkerVecEnv(VecEnv):
         """Send each worker its action.
 
         Raises:
+            ValueError: there are not as many actions as environments.
             ResetNeeded: no episode has begun.
             ClosedEnvironmentError: the vector was closed.
         """
         self._check_open()
         if self._seen is None:
             raise ResetNeeded("call reset() first: no episode has begun")
+        if len(actions) != self.num_envs:
+            raise ValueError(f"actions must be {self.num_envs}, one each, got {len(actions)}")
         for worker, action in zip(self._workers, actions, strict=True):
             worker.send("step", action)
 

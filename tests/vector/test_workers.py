@@ -92,6 +92,16 @@ def test_observations_are_fresh_arrays(tmp_path):
     env.close()
 
 
+@pytest.mark.parametrize("actions", [[0], [0, 0, 0]])
+def test_other_numbers_of_actions_move_no_environment(tmp_path, actions):
+    env = workers(tmp_path)
+    env.reset()
+    with pytest.raises(ValueError, match=f"actions must be 2, one each, got {len(actions)}"):
+        env.step(np.array(actions))
+    assert seen(env.step(np.zeros(2, int))[0]) == [[SEED, 1, 1], [SEED + 1, 1, 1]]
+    env.close()
+
+
 def test_observations_within_observations_are_refused():
     cell = spaces.Box(0, 1, (1,), np.float32)
     for shown in (spaces.Tuple((cell, cell)), spaces.Dict(a=spaces.Dict(b=cell))):
