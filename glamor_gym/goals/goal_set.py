@@ -93,6 +93,9 @@ class GoalList(Sequence[Goal]):
             raise GoalSetError(f"kind must be one of {tuple(_CONTENT_DTYPES)}, got {kind!r}")
         self.kind = kind
         self.label_names = tuple(label_names)
+        named = {name for name in self.label_names if isinstance(name, str)}
+        if len(named) < len(self.label_names):
+            raise GoalSetError(f"label_names must be distinct strings, got {self.label_names}")
         self.labels = _table("labels", labels)
         self.lagged_labels = _table("lagged_labels", lagged_labels)
         expected = (len(self.labels), len(self.label_names))

@@ -181,6 +181,8 @@ def test_a_set_stays_as_it_is_when_the_arrays_it_was_made_of_change(tmp_path):
         ({"content": np.zeros((2, 6, 5), np.uint8)}, "3 entries, got 2"),
         ({"labels": np.zeros((3, 1))}, "labels must have shape"),
         ({"lagged_labels": np.zeros((2, 2))}, "lagged_labels must have shape"),
+        ({"label_names": ("x", "x")}, "label_names must be distinct strings"),
+        ({"label_names": ("x", 1)}, "label_names must be distinct strings"),
     ],
 )
 def test_lists_that_do_not_fit_are_refused(change, message):
