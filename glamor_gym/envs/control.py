@@ -194,13 +194,13 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
         self._check_open()
         size = mujoco.mj_stateSize(self._physics.model.ptr, _STATE)
         if (
-            content.shape != (size,)
+            not isinstance(content, np.ndarray)
+            or content.shape != (size,)
             or content.dtype != np.float64
             or not np.isfinite(content).all()
         ):
             raise ValueError(
-                f"content must be finite float64 of shape ({size},), "
-                f"got {content.dtype} of shape {content.shape}: {content!r}"
+                f"content must be a finite float64 array of shape ({size},), got {content!r}"
             )
         mujoco.mj_setState(self._physics.model.ptr, self._goal_data, content, _STATE)
         mujoco.mj_forward(self._physics.model.ptr, self._goal_data)

@@ -303,12 +303,12 @@ def test_a_step_before_the_first_reset_is_refused(make):
 
 @pytest.mark.parametrize(
     "content",
-    [np.zeros(3), np.zeros(2, np.float32), np.array([0, np.nan]), np.array([np.inf, 0])],
+    [[0, 0], np.zeros(3), np.zeros(2, np.float32), np.array([0, np.nan]), np.array([np.inf, 0])],
 )
 def test_goals_that_are_no_state_of_the_task_are_refused(make, content):
     world = make()
     world.reset(seed=0)
-    with pytest.raises(ValueError, match="content must be finite"):
+    with pytest.raises(ValueError, match="content must be a finite float64 array"):
         world.goal_screen(content)
 
 
