@@ -139,6 +139,7 @@ class WorkerVecEnv(VecEnv):
         self._entropy = int(np.random.SeedSequence().entropy)  # type: ignore[arg-type]
         self._seen: Any = None  # the last observations
         self._env_seeds: list[int | None] = [None] * len(makers)
+        self._attributes: list[dict[str, Any]] = [{} for _ in makers]  # those that were set
         self._workers = [self._start(index) for index in range(len(makers))]
         try:
             super().__init__(len(makers), *spaces)
@@ -239,12 +240,14 @@ class WorkerVecEnv(VecEnv):
         return self._ask(indices, "get_wrapper_attr", attr_name)
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Set an attribute of some environments.
+        """Set an attribute of some environments, and of those that replace them.
 
         Raises:
             WorkerError: a worker failed.
         """
         self._ask(indices, "set_wrapper_attr", attr_name, value)
+        for index in self._get_indices(indices):
+            self._attributes[index][attr_name] = value
 
     def env_method(
         self,
@@ -310,6 +313,8 @@ class WorkerVecEnv(VecEnv):
             self._env_seeds[index] = seed
             self._workers[index] = worker = self._start(index)
             try:
+                for name, value in self._attributes[index].items():
+                    worker.send("set_wrapper_attr", name, value)
                 worker.send("reset", seed, options or {})
                 info: dict[str, Any] = worker.receive(time.monotonic(), self.timeout)
             except _Fault as another:

@@ -151,6 +151,19 @@ def test_a_worker_that_fails_is_named_and_replaced_and_the_others_go_on(
     env.close()
 
 
+def test_what_was_set_holds_for_the_worker_that_replaces_another(tmp_path):
+    break_at(tmp_path, SEED + 1, "kill")
+    env = workers(tmp_path)
+    env.set_attr("at", 1)
+    env.set_attr("horizon", 9, indices=1)
+    env.reset()
+    env.step(np.zeros(2, int))
+    assert env.restarts == 1
+    assert env.get_attr("at") == [1, 1]
+    assert env.get_attr("horizon") == [HORIZON, 9]
+    env.close()
+
+
 def test_workers_that_hang_together_are_each_said_to_have_had_the_whole_timeout(tmp_path):
     for index in range(2):
         break_at(tmp_path, SEED + index, "hang")
