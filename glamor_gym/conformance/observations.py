@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from glamor_gym.checks import as_element
 from glamor_gym.conformance.recording import GOAL_KEYS, GoalEnvSubject, Moment
 from glamor_gym.conformance.report import CheckFailedError, NotApplicableError
+from glamor_gym.vector.rows import check_arrays
 
 _FEW_STEPS = 5
 _FEWEST_VALUES = 3  # a label with fewer distinct values may equal an entry by chance
@@ -21,6 +22,7 @@ def has_goals(subject: GoalEnvSubject) -> None:
     """Observations are a Dict with observation, achieved_goal and desired_goal, all of them Boxes.
 
     Both goals have the same space, so that they can be compared and one can replace the other.
+    Other entries are arrays or numbers, as vector environments require.
 
     Fix: use a ``spaces.Dict`` with these three keys; give both goals the same Box.
     """
@@ -34,6 +36,7 @@ def has_goals(subject: GoalEnvSubject) -> None:
         raise CheckFailedError(
             f"achieved_goal is {space['achieved_goal']}, desired_goal {space['desired_goal']}"
         )
+    check_arrays(space, name="the environment")
 
 
 def can_be_played(subject: GoalEnvSubject) -> None:

@@ -23,7 +23,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, unwrap_vec_nor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from glamor_gym.tasks import TASKS, VERSION
-from glamor_gym.vector.rows import row_of
+from glamor_gym.vector.rows import check_arrays, row_of
 from glamor_gym.wrappers import EpisodeJournal, StopAction, offers_snapshots
 
 AnyEnv = str | gym.Env[Any, Any] | VectorEnv[Any, Any, Any] | VecEnv
@@ -39,8 +39,8 @@ def as_vec_env(env: AnyEnv) -> VecEnv:
             SB3 one.
 
     Raises:
-        ValueError: `env` is none of these, or a vector environment that lacks STOP or normalises
-            its observations.
+        ValueError: `env` is none of these, shows something else than arrays, or is a vector
+            environment that lacks STOP or normalises its observations.
     """
     if isinstance(env, VecEnv):
         normaliser = unwrap_vec_normalize(env)
@@ -54,6 +54,7 @@ def as_vec_env(env: AnyEnv) -> VecEnv:
         vec_env = GymnasiumVecEnv(env)
     elif isinstance(env, gym.Env | str):
         single = _made(env) if isinstance(env, str) else env
+        check_arrays(single.observation_space, name="env")
         is_monitored = isinstance(single, Monitor) and _made_whole(single.env) is single.env
         monitored = single if is_monitored else Monitor(_made_whole(single))
         return DummyVecEnv([lambda: monitored])

@@ -23,7 +23,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium.error import ClosedEnvironmentError, ResetNeeded
-from gymnasium.spaces import Dict
 from gymnasium.vector.utils import (
     CloudpickleWrapper,
     create_shared_memory,
@@ -37,7 +36,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 
 from glamor_gym.checks import as_integer, as_number
 from glamor_gym.registration import register_in_workers
-from glamor_gym.vector.rows import row_of
+from glamor_gym.vector.rows import check_arrays, row_of
 
 _logger = logging.getLogger(__name__)
 
@@ -115,11 +114,7 @@ class WorkerVecEnv(VecEnv):
         with contextlib.closing(makers[0]()) as example:
             spec = example.spec
             spaces = example.observation_space, example.action_space
-        shown = spaces[0].values() if isinstance(spaces[0], Dict) else [spaces[0]]
-        if any(part.shape is None for part in shown):
-            raise ValueError(
-                f"makers must make environments that show arrays or dicts of them, got {spaces[0]}"
-            )
+        check_arrays(spaces[0], name="an environment of makers")
         self.name = name or (spec.id if spec is not None else "an environment without an id")
         self._makers = makers
         # A worker that has to import PyTorch and SB3 itself takes seconds to start, and all others

@@ -135,6 +135,15 @@ class TwoGoalSpaces(Corridor):
         self.observation_space.spaces["desired_goal"] = spaces.Box(0, 2, (CELLS,), np.float32)
 
 
+class Spoken(Corridor):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.observation_space.spaces["mission"] = spaces.Text(8)
+
+    def observe(self):
+        return {**super().observe(), "mission": "walk"}
+
+
 class Crashing(Corridor):
     def step(self, action):
         if self.left < 4:

@@ -92,6 +92,13 @@ def test_who_watches_an_environment_changes_none_of_its_goals():
     assert goals[0] == goals[1]
 
 
+def test_an_entry_that_is_no_array_is_named():
+    env = Clockless(stop=True)
+    env.observation_space = spaces.Dict({**env.observation_space.spaces, "mission": spaces.Text(3)})
+    with pytest.raises(ValueError, match=r"env must show .* got Text\(.* for 'mission'"):
+        as_vec_env(env)
+
+
 @pytest.mark.parametrize("name", ["GridWorld", "GridWorld-v0"])
 def test_a_tasks_name_is_told_its_id(name):
     told = f"'{name}' cannot be made: .* id is 'glamor/GridWorld-v0'"

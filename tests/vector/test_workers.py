@@ -105,7 +105,7 @@ def test_other_numbers_of_actions_move_no_environment(tmp_path, actions):
 def test_observations_within_observations_are_refused():
     cell = spaces.Box(0, 1, (1,), np.float32)
     for shown in (spaces.Tuple((cell, cell)), spaces.Dict(a=spaces.Dict(b=cell))):
-        with pytest.raises(ValueError, match=r"makers must .*, got (Dict|Tuple)\("):
+        with pytest.raises(ValueError, match=r"of makers must .*, got (Dict|Tuple)\("):
             WorkerVecEnv([partial(showing, shown)])
 
 
