@@ -5,7 +5,9 @@ In: an id and a number of environments. Out: a Stable-Baselines3 ``VecEnv``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, get_args
 
 import gymnasium as gym
@@ -21,6 +23,9 @@ from glamor_gym.tasks import TASKS
 from glamor_gym.vector import CollectorKind
 from glamor_gym.vector.sb3 import GymnasiumVecEnv
 from glamor_gym.vector.workers import WorkerVecEnv
+
+_FASTEST: Mapping[str, CollectorKind] = MappingProxyType({"atari": "threads", "control": "workers"})
+"""Suite of tasks → the kind with the fastest steps, where that is not in this process."""
 
 
 def make_collector(
@@ -74,10 +79,8 @@ def make_collector(
 
 def _fastest(id: str) -> CollectorKind:
     """Return the kind with the fastest steps for a task; in-process for other environments."""
-    if gym.spec(id).vector_entry_point is not None:
-        return "threads"
-    is_control = any(task.id == id and task.suite == "control" for task in TASKS.values())
-    return "workers" if is_control else "in-process"
+    suite = next((task.suite for task in TASKS.values() if task.id == id), "other")
+    return _FASTEST.get(suite, "in-process")
 
 
 def _threads(

@@ -56,8 +56,9 @@ def test_every_kind_plays_the_same_episodes(id, kind, cls):
 )
 def test_what_is_fastest_depends_on_what_the_updates_run_on(monkeypatch, cuda, id, cls):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    # The argument `task` of other environments need not name one of ours.
+    # Others may have an argument `task`, too, and vectors that take other arguments than ours.
     others = EnvSpec("other/Grid-v0", make_goal_env, kwargs={"task": "GridWorld"})
+    others.vector_entry_point = "gymnasium.vector:SyncVectorEnv"
     monkeypatch.setitem(gym.registry, others.id, others)
     env = make_collector(id, 1)
     assert type(env) is cls
