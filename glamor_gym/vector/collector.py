@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 import gymnasium as gym
 import torch
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.monitor import Monitor
@@ -71,7 +72,9 @@ def make_collector(
     if kind == "threads":
         vector = GymnasiumVecEnv(_threads(id, n_envs, env_kwargs))
     else:
-        vector = WorkerVecEnv([partial(_make_monitored, id, env_kwargs)] * n_envs, name=id)
+        # As a spec: the worker may not have imported the module that registers the id.
+        make = partial(_make_monitored, gym.spec(id), env_kwargs)
+        vector = WorkerVecEnv([make] * n_envs, name=id)
     if seed is not None:
         vector.seed(seed)
     return vector
@@ -91,5 +94,5 @@ def _threads(
     return gym.make_vec(id, num_envs=n_envs, autoreset_mode=AutoresetMode.SAME_STEP, **env_kwargs)
 
 
-def _make_monitored(id: str, env_kwargs: dict[str, Any]) -> gym.Env[Any, Any]:
-    return Monitor(gym.make(id, **env_kwargs))
+def _make_monitored(spec: EnvSpec, env_kwargs: dict[str, Any]) -> gym.Env[Any, Any]:
+    return Monitor(gym.make(spec, **env_kwargs))

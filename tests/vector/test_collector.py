@@ -18,10 +18,19 @@ from glamor_gym.vector.workers import WorkerVecEnv
 from tests.vector.faulty import HORIZON, Faulty, break_at
 
 
+@pytest.fixture
+def others(monkeypatch):
+    """Register an environment in this process only, which takes a `task` and has its own vector."""
+    spec = EnvSpec("other/Grid-v0", make_goal_env, kwargs={"task": "GridWorld"})
+    spec.vector_entry_point = "gymnasium.vector:SyncVectorEnv"
+    monkeypatch.setitem(gym.registry, spec.id, spec)
+
+
 @pytest.mark.parametrize(
     ("id", "kind", "cls"),
-    [("Pong", "threads", GymnasiumVecEnv), ("glamor/GridWorld-v0", "workers", WorkerVecEnv)],
+    [("Pong", "threads", GymnasiumVecEnv), ("other/Grid-v0", "workers", WorkerVecEnv)],
 )
+@pytest.mark.usefixtures("others")
 def test_every_kind_plays_the_same_episodes(id, kind, cls):
     plain = make_collector(id, 2, seed=4, kind="in-process", horizon=3)
     env = make_collector(id, 2, seed=4, kind=kind, horizon=3)
@@ -54,12 +63,9 @@ def test_every_kind_plays_the_same_episodes(id, kind, cls):
         (True, "other/Grid-v0", DummyVecEnv),
     ],
 )
+@pytest.mark.usefixtures("others")
 def test_what_is_fastest_depends_on_what_the_updates_run_on(monkeypatch, cuda, id, cls):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    # Others may have an argument `task`, too, and vectors that take other arguments than ours.
-    others = EnvSpec("other/Grid-v0", make_goal_env, kwargs={"task": "GridWorld"})
-    others.vector_entry_point = "gymnasium.vector:SyncVectorEnv"
-    monkeypatch.setitem(gym.registry, others.id, others)
     env = make_collector(id, 1)
     assert type(env) is cls
     env.close()
