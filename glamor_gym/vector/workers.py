@@ -310,6 +310,7 @@ class WorkerVecEnv(VecEnv):
             try:
                 for name, value in self._attributes[index].items():
                     worker.send("set_wrapper_attr", name, value)
+                    worker.receive(time.monotonic(), self.timeout)
                 worker.send("reset", seed, options or {})
                 info: dict[str, Any] = worker.receive(time.monotonic(), self.timeout)
             except _Fault as another:

@@ -164,6 +164,25 @@ def test_what_was_set_holds_for_the_worker_that_replaces_another(tmp_path):
     env.close()
 
 
+def make_once(folder):
+    """Make an environment, the first two times: as an example and in the first worker."""
+    for mark in ("example", "worker"):
+        if not (folder / mark).exists():
+            (folder / mark).touch()
+            return Faulty(str(folder))
+    raise ValueError("no third time")
+
+
+def test_why_a_worker_could_not_be_replaced_is_told_whatever_was_set(tmp_path):
+    break_at(tmp_path, SEED, "kill")
+    env = WorkerVecEnv([partial(make_once, tmp_path)], max_restarts=1)
+    env.seed(SEED)
+    env.set_attr("at", 1)
+    env.reset()
+    with pytest.raises(WorkerError, match="no third time"):
+        env.step(np.zeros(1, int))
+
+
 def test_workers_that_hang_together_are_each_said_to_have_had_the_whole_timeout(tmp_path):
     for index in range(2):
         break_at(tmp_path, SEED + index, "hang")
