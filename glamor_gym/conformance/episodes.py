@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from glamor_gym.checks import as_instance
 from glamor_gym.conformance.recording import Episode, GoalEnvSubject, play
 from glamor_gym.conformance.report import CheckFailedError, NotApplicableError
+from glamor_gym.types import Goal
 
 _STEPS_BEFORE_STOP = 2
 
@@ -110,7 +112,8 @@ def takes_goals_by_number(subject: GoalEnvSubject) -> None:
 
     This is how evaluation gives every agent the same goals.
 
-    Fix: read ``options["goal"]`` in ``reset``, and choose at random only if it is missing.
+    Fix: read ``options["goal"]`` in ``reset``, and choose at random only if it is missing; keep the
+    goals as records, ``glamor_gym.types.Goal``.
     """
     if not subject.env.has_wrapper_attr("goals"):
         raise NotApplicableError("the environment has no list of goals")
@@ -123,7 +126,8 @@ def takes_goals_by_number(subject: GoalEnvSubject) -> None:
             raise CheckFailedError(
                 f"desired_goal of goal {number} differs between two resets with the same seed"
             )
-        labels, goal = info.get("goal_labels"), goals[number]
+        labels = info.get("goal_labels")
+        goal = as_instance(goals[number], Goal, name=f"goals[{number}]")
         # Success may depend on the labels one step after the picture, as in the authors' code.
         known = [dict(some) for some in (goal.labels, goal.lagged_labels) if some is not None]
         if labels and known and labels not in known:

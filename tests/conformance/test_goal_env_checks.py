@@ -92,6 +92,14 @@ def test_a_horizon_of_none_is_an_unknown_one():
     assert report.passed, str(report)
 
 
+def test_goals_that_are_no_records_are_named():
+    env = corridor.Corridor()
+    env.goals = [env.picture(cell) for cell in range(corridor.CELLS)]
+    report = check_goal_env(env)
+    assert report.failed == ("takes_goals_by_number",), str(report)
+    assert "goals[0] must be a Goal, got an array of shape" in str(report)
+
+
 def test_a_clock_without_a_horizon_cannot_be_checked():
     results = {one.name: one for one in check_goal_env(made("UnboundedClock")).results}
     assert results["counts_its_steps"].status == "skip"
