@@ -225,14 +225,16 @@ def get_task(name: str, *, beside: Iterable[str] = ()) -> Task:
         raise ValueError(f"task must be a string such as 'Pong', got {type(name).__name__}")
     task = find_task(name)
     if task is None:
-        hint = nearest_names(_without_affixes(name), [*beside, *TASKS])
+        short = name.rpartition("/")[2].removesuffix(f"-v{VERSION}")
+        hint = nearest_names(short, [*beside, *TASKS])
         raise ValueError(f"unknown task {name!r}; {hint}")
     return task
 
 
 def find_task(name: str) -> Task | None:
     """Return the task with a name or id; None for the id of any other environment."""
-    return TASKS.get(_without_affixes(name))
+    name = name.removeprefix("glamor_gym:")
+    return TASKS.get(name) or next((task for task in TASKS.values() if task.id == name), None)
 
 
 def short_name(name: str) -> str:
@@ -255,9 +257,3 @@ def in_order(names: Iterable[str]) -> list[str]:
     given = dict.fromkeys(names)
     known = [name for name in TASKS if name in given]
     return list(dict.fromkeys([*known, *given]))
-
-
-def _without_affixes(name: str) -> str:
-    return (
-        name.removeprefix("glamor_gym:").removeprefix(f"{NAMESPACE}/").removesuffix(f"-v{VERSION}")
-    )

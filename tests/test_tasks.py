@@ -14,6 +14,7 @@ def test_a_task_has_one_name(name):
 @pytest.mark.parametrize("name", ["own/Room-v0", "rooms:own/Room-v0", "a.rooms:own/Room-v0"])
 def test_another_environment_is_called_by_its_id(name):
     assert find_task(name) is None
+    assert find_task("Pong-v0") is None  # an id of ALE's
     assert short_name(name) == "own/Room-v0"
     assert file_name(name) == "own-Room-v0"
 

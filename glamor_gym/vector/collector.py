@@ -20,7 +20,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from glamor_gym.checks import as_choice, as_integer
 from glamor_gym.registration import find_env_id
-from glamor_gym.tasks import TASKS
+from glamor_gym.tasks import find_task
 from glamor_gym.vector import CollectorKind
 from glamor_gym.vector.sb3 import GymnasiumVecEnv
 from glamor_gym.vector.workers import WorkerVecEnv
@@ -82,8 +82,8 @@ def make_collector(
 
 def _fastest(id: str) -> CollectorKind:
     """Return the kind with the fastest steps for a task; in-process for other environments."""
-    suite = next((task.suite for task in TASKS.values() if task.id == id), "other")
-    return _FASTEST.get(suite, "in-process")
+    task = find_task(id)
+    return "in-process" if task is None else _FASTEST.get(task.suite, "in-process")
 
 
 def _threads(
