@@ -7,6 +7,7 @@ training loop itself is in :mod:`~glamor_gym.agents.learner`.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -191,11 +192,16 @@ class ImageGoalAgent(TrajectoryLearner):
         Raises:
             FileNotFoundError: there is no such file.
             AgentFileError: the file is not a saved agent, or holds one with other networks.
-            ValueError: the dict does not match.
+            RuntimeError: the dict holds the weights of other networks.
+            ValueError: the dict does not match in another way.
         """
         if isinstance(load_path_or_dict, dict):
             self.finish_updates()
-            super().set_parameters(load_path_or_dict, exact_match, device)
+            parts = dict(load_path_or_dict)
+            if (optimizer := parts.get("policy.optimizer")) is not None:
+                # PyTorch would share its tensors with the agent that they come from.
+                parts["policy.optimizer"] = copy.deepcopy(optimizer)
+            super().set_parameters(parts, exact_match, device)
             return
         tensors, _ = load_tensors(load_path_or_dict)
         current = tensors_of(self)

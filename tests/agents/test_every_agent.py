@@ -15,6 +15,7 @@ import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
+from sameness import assert_same
 from small_agents import GRID, make_grid, observations
 from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback, EvalCallback
 from stable_baselines3.common.env_util import make_vec_env
@@ -549,6 +550,14 @@ def test_parameters_go_into_a_dict_and_back_with_the_optimiser(agent_class, trai
     assert all(
         torch.equal(*pair) for pair in zip(weights(other), weights(trained_agent), strict=True)
     )
+
+
+def test_an_agent_that_gave_its_parameters_to_another_keeps_its_own(agent_class):
+    giver, taker = make(agent_class).learn(80), make(agent_class, seed=1)
+    taker.set_parameters(giver.get_parameters())
+    before = copy.deepcopy(giver.get_parameters())
+    taker.learn(80)
+    assert_same(giver.get_parameters(), before)
 
 
 def test_an_optimiser_of_other_networks_is_refused_and_nothing_is_taken(
