@@ -117,6 +117,8 @@ class HindsightFrameBuffer(ReplayBuffer):
         self._ring = HindsightRing(buffer_size, observation_space)
         self._has_clock = "steps_left" in observation_space.spaces
         self._running: list[_Running | None] = [None] * n_envs
+        # Whether a step has changed an environment's goal, with no end of an episode since.
+        self._had_new_goal = [False] * n_envs
         if seed is None:
             seed = int(np.random.randint(2**31 - 1))  # noqa: NPY002
         self.rng = np.random.default_rng(seed)
@@ -136,6 +138,7 @@ class HindsightFrameBuffer(ReplayBuffer):
         super().reset()
         self._ring = HindsightRing(self.buffer_size, self.observation_space)
         self._running = [None] * self.n_envs
+        self._had_new_goal = [False] * self.n_envs
 
     # ------------------------------------------------------------------------------- writing
 
@@ -163,8 +166,8 @@ class HindsightFrameBuffer(ReplayBuffer):
                 progress is dropped, and the new one left out.
 
         Raises:
-            ValueError: the goal changed within an episode; or transitions are to be relabelled,
-                and the environment's rewards are not equality of pictures.
+            ValueError: the goal changed twice within an episode; or transitions are to be
+                relabelled, and the environment's rewards are not equality of pictures.
         """
         for env, (act, paid, ends, info) in enumerate(
             zip(np.reshape(action, -1), reward, done, infos, strict=True)
@@ -177,15 +180,15 @@ class HindsightFrameBuffer(ReplayBuffer):
             # If it does not follow, the environment was reset before the episode had ended.
             is_first = episode is None or not episode.follows(before)
             has_new_goal = not np.array_equal(before["desired_goal"], after["desired_goal"])
-            passed = _steps_passed(before, after)
-            if passed not in (None, 1) or (has_new_goal and is_first and passed == 1):
-                self._running[env] = None if ends else _Running([])
-                continue
-            if has_new_goal:
+            if has_new_goal and self._had_new_goal[env]:  # the first may have been due to a reset
                 raise ValueError(
                     "desired_goal must stay the same within an episode, but changed (VecNormalize "
                     "with norm_obs=True changes it)"
                 )
+            self._had_new_goal[env] = has_new_goal or (self._had_new_goal[env] and not ends)
+            if has_new_goal or _steps_passed(before, after) not in (None, 1):
+                self._running[env] = None if ends else _Running([])
+                continue
             if episode is None or is_first:
                 episode = self._running[env] = _Running([_copied(before)])
             if ends:

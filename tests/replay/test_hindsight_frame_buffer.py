@@ -369,6 +369,30 @@ def test_a_step_after_which_as_many_are_left_is_of_another_episode():
     assert buffer.size() == 0
 
 
+@pytest.mark.parametrize("has_clock", [True, False])
+def test_a_step_to_another_goal_is_of_another_episode(has_clock):
+    buffer = make_buffer()
+    none = (np.array([0]), np.array([0.0]))
+    moments = [moment(1, 0, 10), moment(2, 1, 9), moment(5, 4, 8, 3), moment(6, 5, 7, 3)]
+    if not has_clock:
+        space = {key: box for key, box in PICTURES.items() if key != "steps_left"}
+        buffer = HindsightFrameBuffer(100, spaces.Dict(space), spaces.Discrete(3), device="cpu")
+        moments = [{key: each[key] for key in space} for each in moments]
+    buffer.add(*moments[:2], *none, [False], [{}])
+    # Somebody has left the environment in another episode with as many steps left.
+    buffer.add(*moments[1:3], *none, [False], [{}])
+    buffer.add(*moments[2:], *none, [True], [{"TimeLimit.truncated": True}])
+    assert buffer.size() == 0
+    buffer.add(*moments[:2], *none, [True], [{"TimeLimit.truncated": True}])
+    assert buffer.size() == 1
+    buffer.add(*moments[:2], *none, [False], [{}])
+    buffer.add(*moments[1:3], *none, [False], [{}])
+    with pytest.raises(ValueError, match="desired_goal must stay the same"):
+        buffer.add(
+            moments[2], {**moments[3], "desired_goal": picture(4)[None]}, *none, [False], [{}]
+        )
+
+
 def test_the_episode_after_one_of_which_only_the_end_was_seen_is_kept():
     buffer = make_buffer()
     none = (np.array([0]), np.array([0.0]))
