@@ -257,7 +257,8 @@ class FrameRing:
 
         Raises:
             ValueError: the run does not fit the ring, or an array is missing, not expected, of
-                another shape or dtype than its space, or not finite.
+                another shape than its space, of a dtype that is not safely cast to its space's, or
+                not finite.
         """
         if moments + self.goal_slots > self.capacity:
             goal_too = " and a goal" if self.goal_slots else ""
@@ -337,7 +338,8 @@ def map_array(shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> NDArray[An
 
 def _check_array(name: str, given: NDArray[Any], space: spaces.Box, moments: int) -> None:
     expected = (moments, *space.shape)
-    if given.shape != expected or given.dtype != space.dtype:
+    # As in `Box.contains`: not every vector environment converts what its environments return.
+    if given.shape != expected or not np.can_cast(given.dtype, space.dtype):
         raise ValueError(
             f"{name} must be {space.dtype} of shape {expected}, got {given.dtype} of shape "
             f"{given.shape}"

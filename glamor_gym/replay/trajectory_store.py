@@ -92,8 +92,8 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
         """Store one trajectory, dropping the oldest ones to make room.
 
         Raises:
-            ValueError: the trajectory is empty, longer than the ring or the horizon, of another
-                shape or dtype than the spaces, or holds an invalid action; nothing is stored or
+            ValueError: the trajectory is empty, longer than the ring or the horizon, does not fit
+                the spaces in shape or dtype, or holds an invalid action; nothing is stored or
                 dropped then.
             TypeError: `trajectory` is not a :class:`~glamor_gym.types.Trajectory`.
         """

@@ -206,6 +206,18 @@ def test_vectors_keep_observations_beside_goals():
         np.testing.assert_array_equal(batch.goal[row].numpy(), achieved[first + k])
 
 
+def test_numbers_are_stored_as_their_space_has_them():
+    replay = TrajectoryReplay(10, vector_space(), N_ACTIONS)
+    observations = np.linspace(-1, 1, 15).reshape(3, 5).astype(np.float16)
+    achieved = observations[:, :2]
+    replay.add(Trajectory(achieved, np.array([0, 2]), observations))
+    batch = replay.sample(50)
+    assert batch.observation.dtype == batch.goal.dtype == torch.float32
+    assert {*batch.goal[:, 0].tolist()} == {*achieved[1:, 0].tolist()}
+    with pytest.raises(ValueError, match="achieved must be float32 of shape"):
+        replay.add(Trajectory(achieved.astype(np.float64), np.array([0, 2]), observations))
+
+
 def test_a_frame_takes_its_pixels_and_little_more():
     space = spaces.Dict(
         observation=spaces.Box(0, 255, (4, 80, 104), np.uint8),
