@@ -43,7 +43,7 @@ class QNetwork(TimedPairEncoder):
     ) -> None:
         super().__init__(observation_space, horizon, **options)
         self.n_actions = as_integer(n_actions, name="n_actions", low=1, high=MOST_UNITS)
-        self.n_atoms = as_integer(n_atoms, name="n_atoms", low=2)
+        self.n_atoms = as_integer(n_atoms, name="n_atoms", low=2, high=MOST_UNITS)
         self.value = nn.Linear(self.embedding_size, n_atoms)
         self.advantage = nn.Linear(self.embedding_size, n_actions * n_atoms)
 
@@ -68,6 +68,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, embedding_size: int, size: int) -> None:
         super().__init__()
+        size = as_integer(size, name="discriminator_size", low=1, high=MOST_UNITS)
         self.layer = nn.Linear(embedding_size, size)
 
     def forward(self, embedding: Float[Tensor, "b d"]) -> Float[Tensor, "b e"]:

@@ -218,7 +218,7 @@ def test_a_replay_has_room_for_an_episode_and_its_goal():
 
 
 def test_a_value_of_a_single_atom_is_refused():
-    with pytest.raises(ValueError, match="n_atoms must be an integer ≥ 2, got 1"):
+    with pytest.raises(ValueError, match="n_atoms must be an integer from 2 to 8192, got 1"):
         make(policy_kwargs={"embedding_size": 32, "n_atoms": 1})
 
 

@@ -74,6 +74,12 @@ def test_numbers_out_of_range_are_refused_by_name(model, name, value):
         model(SPACE, **{"n_actions": 3, "horizon": 10, name: value})
 
 
+@pytest.mark.parametrize(("name", "value"), [("n_atoms", 9_000), ("discriminator_size", 0)])
+def test_sizes_out_of_range_are_refused_by_name(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be an integer"):
+        DiscernModel(SPACE, 3, 10, **{name: value})
+
+
 @pytest.mark.parametrize("fusion", ["early", "late"])
 def test_an_unknown_encoder_of_the_prior_is_named(fusion):
     with pytest.raises(ValueError, match="prior_encoder must be one of None, 'residual'"):
