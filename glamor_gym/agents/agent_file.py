@@ -29,6 +29,9 @@ Agent = TypeVar("Agent", bound="ImageGoalAgent")
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 """What AdamW stores for each parameter."""
 
+NETWORK_ARGUMENTS = ("policy", "policy_kwargs", "ema_decay")
+"""Arguments that determine which weights there are; averaged ones need an `ema_decay` above 0."""
+
 
 def tensors_of(agent: ImageGoalAgent) -> dict[str, torch.Tensor]:
     """Return weights and optimiser state by name, as :func:`load_policy` takes them."""
@@ -107,7 +110,7 @@ def build_agent(
         TypeError: an entry of the header or a setting has the wrong type.
         RuntimeError: the weights do not fit the networks.
         ValueError: `env` has other spaces or another horizon, a setting is unknown or out of
-            range, or `policy_kwargs` builds other networks than those saved.
+            range, or one of `NETWORK_ARGUMENTS` builds other networks than those saved.
     """
     _check_names(cls, changes)
     if header.get("agent") != cls.__name__:
@@ -127,8 +130,9 @@ def build_agent(
     try:
         has_weights = load_policy(agent, tensors)
     except RuntimeError as error:
-        if "policy" in changes or "policy_kwargs" in changes:
-            raise ValueError(f"policy_kwargs must build the saved networks: {error}") from error
+        if blamed := [name for name in NETWORK_ARGUMENTS if name in changes]:
+            names = " and ".join(blamed)
+            raise ValueError(f"{names} must build the saved networks: {error}") from error
         raise
     if not has_weights:
         raise AgentFileError("it holds no weights")

@@ -479,6 +479,8 @@ def test_averaged_weights_plan_and_are_saved(tmp_path):
         averaged.parameters(), loaded.policy.planning_model.parameters(), strict=True
     ):
         assert torch.equal(mine, its)
+    with pytest.raises(ValueError, match="ema_decay must build the saved networks"):
+        GlamorAgent.load(tmp_path / "agent", device="cpu", ema_decay=0.0)
 
 
 class Bandit(gym.Env):
