@@ -301,6 +301,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             seed: of everything; None leaves the generators that SB3 seeds alone, and draws the
                 agent's seeds from the operating system.
         """
+        self.finish_updates()
         super().set_random_seed(seed)
         seeds = np.random.SeedSequence(seed).generate_state(3)
         self.rng = np.random.default_rng(int(seeds[0]))
@@ -617,6 +618,11 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             FloatingPointError: a loss is NaN or infinite.
         """
         self._record(self._updates.take() or ())
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all attributes for copies and pickles, once running updates have finished."""
+        self.finish_updates()
+        return vars(self)
 
     def _make_updates(self, numbers: Sequence[int], batches: Sequence[Any]) -> list[Metrics]:
         """Make an update on each batch and return the values to log.

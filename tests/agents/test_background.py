@@ -80,9 +80,14 @@ def test_updates_beside_the_steps_come_to_the_same_agent(overlapped):
         assert torch.equal(plain.generator.get_state(), other.generator.get_state())
 
 
-def test_whoever_takes_or_gives_parameters_waits_for_the_update_that_is_going_on(overlapped):
-    agent = overlapped
-    for look in (agent.get_parameters, lambda: agent.set_parameters(agent.get_parameters())):
+def test_whoever_looks_at_an_agent_or_changes_it_waits_for_the_update_that_is_going_on(overlapped):
+    agent = copy.deepcopy(overlapped)
+    for look in (
+        agent.get_parameters,
+        lambda: agent.set_parameters(agent.get_parameters()),
+        lambda: agent.set_random_seed(1),
+        lambda: copy.deepcopy(agent),
+    ):
         done = threading.Event()
 
         def job(done=done):
