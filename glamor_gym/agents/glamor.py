@@ -182,8 +182,8 @@ class GlamorAgent(ImageGoalAgent):
             device=device,
             _init_setup_model=_init_setup_model,
         )
-        if _init_setup_model and not self.policy.acts_by_value(self.planner):
-            _warn_of_clipping(clip_log_prob, self.n_actions + 1)
+        if _init_setup_model:
+            _warn_of_clipping(clip_log_prob, self.policy.model.inverse_dynamics.head.out_features)
 
     @property
     def planner(self) -> PlannerSettings:
@@ -503,8 +503,8 @@ def _warn_of_clipping(clip_log_prob: float, n_tokens: int) -> None:
     if undecided < clip_log_prob:
         warnings.warn(
             f"clip_log_prob={clip_log_prob} rules out every token where the model is undecided "
-            f"among {n_tokens}, each of log-probability {undecided:.2f}; the shortest plan then "
-            f"wins. Pass a lower one, for example {undecided - 0.2:.2f}",
+            f"among {n_tokens}, each of log-probability {undecided:.2f}; the goal then has no say "
+            f"in which is taken. Pass a lower one, for example {undecided - 0.2:.2f}",
             stacklevel=4,
         )
 

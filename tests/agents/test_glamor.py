@@ -646,6 +646,10 @@ def test_a_clip_that_rules_out_all_actions_is_warned_of():
 
     with pytest.warns(UserWarning, match=r"clip_log_prob=-3.15 .* among 40, .* -3.69; .* -3.89"):
         GlamorAgent(Many(make_grid()), **SMALL)
+    by_value = {**SMALL, "vote": True, "policy_kwargs": {"stopping": "duration"}}
+    with pytest.warns(UserWarning, match=r"clip_log_prob=-3.15 .* among 39, .* -3.66; .* -3.86"):
+        GlamorAgent(Many(make_grid()), **by_value)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         GlamorAgent(Many(make_grid()), **SMALL, clip_log_prob=-3.89)
+        GlamorAgent(Many(make_grid()), **by_value, clip_log_prob=-3.86)
