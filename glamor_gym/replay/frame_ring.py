@@ -317,8 +317,15 @@ def _stack_size(observation: spaces.Box, achieved: spaces.Box) -> int:
     return observation.shape[0] if is_stack else 0
 
 
-def map_array(shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> NDArray[Any]:
+def map_array(
+    shape: tuple[int, ...], dtype: np.dtype[Any] | None, setting: str = "buffer_size"
+) -> NDArray[Any]:
     """Return an array of zeros whose memory pages are allocated only when first written.
+
+    Args:
+        shape: (capacity, …).
+        dtype: of the array.
+        setting: the agent's setting that gives the capacity, for the error message.
 
     Raises:
         ValueError: an array of this size cannot be mapped.
@@ -332,7 +339,7 @@ def map_array(shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> NDArray[An
         return np.frombuffer(mmap.mmap(-1, n_bytes, flags=flags), dtype, count).reshape(shape)
     except (MemoryError, OSError, OverflowError, ValueError) as error:
         raise ValueError(
-            f"capacity (an agent's buffer_size) of {shape[0]} needs {n_bytes} bytes: {error}"
+            f"capacity (an agent's {setting}) of {shape[0]} needs {n_bytes} bytes: {error}"
         ) from error
 
 

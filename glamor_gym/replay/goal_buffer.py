@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glamor_gym.checks import as_integer
+from glamor_gym.replay.frame_ring import map_array
 from glamor_gym.snapshots import Snapshot
 
 _ROWS = 16  # frames compared at a time, few enough to stay in a core's cache
@@ -30,13 +31,13 @@ class GoalBuffer:
         dtype: dtype of a frame.
 
     Raises:
-        ValueError: `capacity` is below 1.
+        ValueError: `capacity` is below 1, or too large for an array of frames.
         TypeError: `capacity` is not an integer.
     """
 
     def __init__(self, capacity: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         capacity = as_integer(capacity, name="capacity", low=1)
-        self._frames = np.zeros((capacity, *shape), dtype)
+        self._frames = map_array((capacity, *shape), dtype, setting="goal_buffer_size")
         self._size = 0
 
     def __len__(self) -> int:

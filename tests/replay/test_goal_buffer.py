@@ -109,6 +109,11 @@ def test_a_snapshot_gives_the_same_buffer_back():
         GoalBuffer(0, (1,), np.dtype(np.float32))
 
 
+def test_more_slots_than_there_is_room_for_are_refused_by_name():
+    with pytest.raises(ValueError, match=r"goal_buffer_size\) of 1000000000000000 needs"):
+        GoalBuffer(10**15, (3,), np.dtype(np.float32))
+
+
 def test_a_single_slot_takes_every_frame():
     buffer, rng = GoalBuffer(1, (1, 2, 3), np.dtype(np.uint8)), np.random.default_rng(0)
     for value in (1, 2, 3):
