@@ -7,25 +7,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-COLOUR, SECOND, INK = "#0f766e", "#b45309", "#334155"
-"""Colours of a first curve, a second curve, and text."""
+from glamor_gym.report import style
 
-STYLE: dict[Any, Any] = {
-    "font.size": 10,
-    "axes.titlesize": 10,
+STYLE: dict[Any, Any] = style.STYLE | {
     "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#94a3b8",
-    "axes.labelcolor": INK,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": "#e2e8f0",
-    "text.color": "#0f172a",
-    "xtick.color": "#475569",
-    "ytick.color": "#475569",
-    "legend.frameon": False,
     "savefig.dpi": 150,
     "svg.hashsalt": "benchmarks",  # the same numbers make the same file
 }

@@ -33,7 +33,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import describe_machine
-from benchmarks.plotting import COLOUR, INK, SECOND, STYLE, save
+from benchmarks.plotting import STYLE, save
 from benchmarks.run import Device
 from benchmarks.timing import seconds
 from benchmarks.update import (
@@ -48,6 +48,7 @@ from benchmarks.update import (
 )
 from glamor_gym.models import GlamorModel
 from glamor_gym.report.markdown import markdown_table
+from glamor_gym.report.style import AGENT, SECOND, TEXT
 from glamor_gym.types import SegmentBatch
 
 PEAK_SIZES = {"cpu": (2048, 64), "cuda": (8192, 2048)}
@@ -226,16 +227,16 @@ def draw(works: list[Work], peaks: Peaks, machine: dict[str, str | int]) -> Figu
     ridge = peaks.gflops / peaks.bandwidth
     roof = [min(ridge, *(work.intensity for work in points)) / 3, ridge]
     roof.append(max(ridge, *(work.intensity for work in points)) * 3)
-    axes.plot(roof, [peaks.attainable(x) for x in roof], color=INK, label="measured peaks")
+    axes.plot(roof, [peaks.attainable(x) for x in roof], color=TEXT, label="measured peaks")
     for work in points:
-        colour = SECOND if work.name in ("update", "forward pass") else COLOUR
+        colour = SECOND if work.name in ("update", "forward pass") else AGENT
         axes.plot(work.intensity, work.gflops, "o", color=colour)
         axes.annotate(
             f"{work.name}: {EngFormatter(places=1)(work.ms / 1e3)}s",
             (work.intensity, work.gflops),
             textcoords="offset points",
             xytext=(6, -10),
-            color=INK,
+            color=TEXT,
             fontsize=8,
         )
     axes.set(

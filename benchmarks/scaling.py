@@ -39,11 +39,12 @@ from benchmarks.planner import (
     make_decoders,
     plan_fast,
 )
-from benchmarks.plotting import COLOUR, INK, STYLE, save
+from benchmarks.plotting import STYLE, save
 from benchmarks.replay import BATCH, make_replay, random_trajectories
 from benchmarks.update import N_ACTIONS, SPACE, make_batch, steps
 from glamor_gym.models import GlamorModel
 from glamor_gym.planners import PlannerSettings
+from glamor_gym.report.style import AGENT, TEXT
 
 N_TRIALS, ENV_STEPS = 50, 200
 
@@ -224,7 +225,7 @@ def draw(table: pd.DataFrame, machine: dict[str, str | int]) -> Figure:
         _draw_curve(panel, curve, table[table["curve"] == curve.name])
     facts = ["median and quartiles", *(f"{key}: {value}" for key, value in machine.items())]
     lines = textwrap.wrap("; ".join(facts), 180)
-    figure.supxlabel("\n".join(lines), x=0.01, ha="left", color=INK, fontsize=8)
+    figure.supxlabel("\n".join(lines), x=0.01, ha="left", color=TEXT, fontsize=8)
     return figure
 
 
@@ -233,11 +234,11 @@ def _draw_curve(axes: Axes, curve: Curve, points: pd.DataFrame) -> None:
         points["size"],
         points["low_ms"],
         points["high_ms"],
-        color=COLOUR,
+        color=AGENT,
         alpha=0.2,
         linewidth=0,
     )
-    axes.plot(points["size"], points["median_ms"], "o-", color=COLOUR, markersize=4)
+    axes.plot(points["size"], points["median_ms"], "o-", color=AGENT, markersize=4)
     axes.set(title=curve.title, xlabel=curve.x_label, ylabel=curve.y_label)
     axes.set_xscale("log")
     axes.set_yscale("log")

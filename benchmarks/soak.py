@@ -35,10 +35,11 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 import glamor_gym  # noqa: F401  (registers the environments)
 from benchmarks.machine import describe_machine
-from benchmarks.plotting import COLOUR, SECOND, STYLE, save
+from benchmarks.plotting import STYLE, save
 from benchmarks.timing import torch_threads
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.files import write_text
+from glamor_gym.report.style import AGENT, SECOND
 
 ID = "glamor/GridWorld-v0"
 PROC = Path("/proc/self")
@@ -232,14 +233,14 @@ def draw(records: Sequence[Record]) -> Figure:
     table = pd.DataFrame([asdict(record) for record in records])
     figure = Figure(figsize=(7.0, 6.4), layout="constrained")
     speed, memory, handles = figure.subplots(3, 1, sharex=True)
-    speed.plot(table["step"], table["steps_per_cpu_second"], color=COLOUR, label="processor's")
+    speed.plot(table["step"], table["steps_per_cpu_second"], color=AGENT, label="processor's")
     speed.plot(table["step"], table["steps_per_second"], color=SECOND, label="on the wall")
     speed.set(title="Speed, training included", ylabel="steps per second")
-    memory.plot(table["step"], table["resident"] / 2**20, color=COLOUR, label="all")
+    memory.plot(table["step"], table["resident"] / 2**20, color=AGENT, label="all")
     beyond = (table["resident"] - table["buffer"]) / 2**20
     memory.plot(table["step"], beyond, color=SECOND, label="without the buffer")
     memory.set(title="Resident memory", ylabel="MiB")
-    handles.plot(table["step"], table["threads"], color=COLOUR, label="threads")
+    handles.plot(table["step"], table["threads"], color=AGENT, label="threads")
     handles.plot(table["step"], table["files"], color=SECOND, label="open files")
     handles.set(title="Threads and open files", xlabel="environment steps")
     for axes in (speed, memory, handles):
