@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
@@ -31,6 +32,11 @@ def describe_machine(device: str = "cpu") -> dict[str, str | int]:
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
+
+
+def machine_lines(machine: Mapping[str, object]) -> str:
+    """Return the facts about a machine as Markdown, each on a line of its own."""
+    return "".join(f"{key}: {value}  \n" for key, value in machine.items())
 
 
 def processor_model(cpu_info: Path = CPU_INFO) -> str:

@@ -15,7 +15,7 @@ import json
 import statistics
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -32,7 +32,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, machine_lines
 from benchmarks.plotting import STYLE, save
 from benchmarks.run import Device
 from benchmarks.timing import seconds
@@ -46,6 +46,7 @@ from benchmarks.update import (
     mixed_precision,
     precision_of,
 )
+from glamor_gym.files import write_text
 from glamor_gym.models import GlamorModel
 from glamor_gym.report.markdown import markdown_table
 from glamor_gym.report.style import AGENT, SECOND, TEXT
@@ -162,29 +163,35 @@ def profile(model: GlamorModel, batch: SegmentBatch, repeats: int) -> list[Work]
     device = batch.observation.device.type
     optimizer = torch.optim.AdamW(model.parameters(), 1e-9, fused=True)
 
-    def update() -> float:
+    def update() -> object:
         return descend(model, optimizer, fast_loss(model, batch))
 
-    def forward() -> Tensor:
+    def forward() -> object:
         with torch.no_grad():
             return fast_loss(model, batch)
 
-    whole = []
-    for name, work in (("update", update), ("forward pass", forward)):
-        work()
-        times = [seconds(work, 1, device) for _ in range(repeats)]
-        whole.append(Work(name, 1e3 * statistics.median(times), *count(work)))
-    return [*whole, *layers(model, forward, repeats, device)]
+    works = [
+        measure("update", update, repeats, device),
+        measure("forward pass", forward, repeats, device),
+    ]
+    for kind, calls in encoder_calls(model, forward).items():
+        works.append(measure(kind, partial(repeat, calls, device), repeats, device))
+    return works
 
 
-def layers(
-    model: GlamorModel, forward: Callable[[], object], repeats: int, device: str
-) -> Iterator[Work]:
-    """Measure the layers of the encoders in a forward pass, by kind."""
-    calls: list[Call] = []
+def measure(name: str, work: Callable[[], object], repeats: int, device: str) -> Work:
+    """Measure the median time of a piece of work, and count what it does, after a warm-up call."""
+    work()
+    times = [seconds(work, 1, device) for _ in range(repeats)]
+    return Work(name, 1e3 * statistics.median(times), *count(work))
 
-    def remember(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        calls.append((layer, inputs))
+
+def encoder_calls(model: GlamorModel, forward: Callable[[], object]) -> dict[str, list[Call]]:
+    """Return the calls of the encoders' layers in a forward pass, by kind of layer."""
+    by_kind: defaultdict[str, list[Call]] = defaultdict(list)
+
+    def record(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        by_kind[kind_of(layer)].append((layer, inputs))
 
     leaves = [
         layer
@@ -192,18 +199,11 @@ def layers(
         for layer in encoder.modules()
         if not list(layer.children())
     ]
-    hooks = [layer.register_forward_pre_hook(remember) for layer in leaves]
+    hooks = [layer.register_forward_pre_hook(record) for layer in leaves]
     forward()
     for hook in hooks:
         hook.remove()
-    by_kind: defaultdict[str, list[Call]] = defaultdict(list)
-    for layer, inputs in calls:
-        by_kind[kind_of(layer)].append((layer, inputs))
-    for kind, of_kind in by_kind.items():
-        work = partial(repeat, of_kind, device)
-        work()
-        times = [seconds(work, 1, device) for _ in range(repeats)]
-        yield Work(kind, 1e3 * statistics.median(times), *count(work))
+    return by_kind
 
 
 def kind_of(layer: nn.Module) -> str:
@@ -256,18 +256,16 @@ def draw(works: list[Work], peaks: Peaks, machine: dict[str, str | int]) -> Figu
 
 def write(works: list[Work], peaks: Peaks, machine: dict[str, str | int], folder: Path) -> None:
     """Write JSON, Markdown and figures into a folder, created if missing."""
-    folder.mkdir(parents=True, exist_ok=True)
     record = {"machine": machine, "peaks": asdict(peaks), "rows": [asdict(work) for work in works]}
     text = json.dumps(record, indent=2, ensure_ascii=False)
-    (folder / "roofline.json").write_text(text + "\n", encoding="utf-8")
+    write_text(folder / "roofline.json", text + "\n")
     columns = ("work", "ms", "GFLOP", "GB", "GFLOP/s", "of the peak", "GB/s", "of a copy's")
-    lines = [
-        markdown_table(columns, (_cells(work, peaks) for work in works)),
-        f"peaks: {peaks.gflops:.0f} GFLOP/s ({peaks.precision} product), "
-        f"{peaks.bandwidth:.0f} GB/s (copy)  ",
-        *(f"{key}: {value}  " for key, value in machine.items()),
-    ]
-    (folder / "roofline.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    table = markdown_table(columns, (_cells(work, peaks) for work in works))
+    rates = (
+        f"{peaks.gflops:.0f} GFLOP/s ({peaks.precision} product), {peaks.bandwidth:.0f} GB/s (copy)"
+    )
+    facts = {"peaks": rates, **machine}
+    write_text(folder / "roofline.md", f"{table}\n{machine_lines(facts)}")
     with mpl.rc_context(STYLE):
         save(draw(works, peaks, machine), folder, "roofline")
 

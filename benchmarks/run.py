@@ -10,31 +10,28 @@ import importlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import torch
 import tyro
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, machine_lines
 from benchmarks.timing import Comparison
 from glamor_gym.experiments.allocator import keep_freed_memory
+from glamor_gym.files import write_text
 from glamor_gym.report.markdown import markdown_table
 
 Name = Literal["planner", "acting", "replay", "update", "collection", "gridworld", "training"]
 Device = Literal["cpu", "cuda"]
 ON_GPU: tuple[Name, ...] = ("planner", "update")
-NAMES: tuple[Name, ...] = (
-    "planner",
-    "acting",
-    "replay",
-    "update",
-    "collection",
-    "gridworld",
-    "training",
-)
+NAMES: tuple[Name, ...] = get_args(Name)
+
+COLUMNS = ("work", "against", "ms", "plain ms", "ratio", "spread", "wanted")
+"""Columns of the tables: a row's :func:`_cells`."""
 
 
 def main(
@@ -80,24 +77,18 @@ def main(
 
 def write(rows: Sequence[Comparison], machine: Mapping[str, object], folder: Path) -> None:
     """Write ``benchmarks.json`` and ``benchmarks.md`` into a folder, created if missing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    record = {"machine": machine, "rows": [row.as_dict() for row in rows]}
+    record = {"machine": machine, "rows": [asdict(row) for row in rows]}
+    table = markdown_table(COLUMNS, map(_cells, rows))
     text = json.dumps(record, indent=2, ensure_ascii=False)
-    (folder / "benchmarks.json").write_text(text + "\n", encoding="utf-8")
-    (folder / "benchmarks.md").write_text(_markdown(rows, machine), encoding="utf-8")
+    write_text(folder / "benchmarks.json", text + "\n")
+    write_text(folder / "benchmarks.md", f"{table}\n{machine_lines(machine)}")
 
 
 def _table(rows: Sequence[Comparison]) -> Table:
-    table = Table("work", "against", "ms", "plain ms", "ratio", "spread", "wanted", "note")
+    table = Table(*COLUMNS, "note")
     for row in rows:
         table.add_row(*_cells(row), row.note)
     return table
-
-
-def _markdown(rows: Sequence[Comparison], machine: Mapping[str, object]) -> str:
-    columns = ("work", "against", "ms", "plain ms", "ratio", "spread", "wanted")
-    facts = [f"{key}: {value}  " for key, value in machine.items()]
-    return "\n".join([markdown_table(columns, map(_cells, rows)), *facts]) + "\n"
 
 
 def _cells(row: Comparison) -> tuple[str, ...]:

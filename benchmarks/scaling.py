@@ -42,6 +42,7 @@ from benchmarks.planner import (
 from benchmarks.plotting import STYLE, save
 from benchmarks.replay import BATCH, make_replay, random_trajectories
 from benchmarks.update import N_ACTIONS, SPACE, make_batch, steps
+from glamor_gym.files import write_text
 from glamor_gym.models import GlamorModel
 from glamor_gym.planners import PlannerSettings
 from glamor_gym.report.style import AGENT, TEXT
@@ -73,22 +74,10 @@ class Curve:
     workloads: Callable[[Sequence[int]], Iterator[Workload]]
 
 
-def plans_of_trials(sizes: Sequence[int]) -> Iterator[Workload]:
-    """Plan for one observation, by number of trials."""
-    for n_trials in sizes:
-        yield n_trials, planning(n_trials=n_trials), 1.0
-
-
-def plans_of_horizons(sizes: Sequence[int]) -> Iterator[Workload]:
-    """Plan for one observation, by horizon."""
-    for horizon in sizes:
-        yield horizon, planning(horizon=horizon), 1.0
-
-
-def plans_of_batches(sizes: Sequence[int]) -> Iterator[Workload]:
-    """Plan for several observations at once, by their number."""
-    for n_rows in sizes:
-        yield n_rows, planning(n_rows=n_rows), 1.0
+def plans(varied: str, sizes: Sequence[int]) -> Iterator[Workload]:
+    """Plan at once for all observations, by one of the arguments of :func:`planning`."""
+    for size in sizes:
+        yield size, planning(**{varied: size}), 1.0
 
 
 def planning(
@@ -148,7 +137,7 @@ CURVES = (
         "trials",
         "ms a plan",
         (1, 5, 10, 25, 50, 100, 200, 400),
-        plans_of_trials,
+        partial(plans, "n_trials"),
     ),
     Curve(
         "horizon",
@@ -156,7 +145,7 @@ CURVES = (
         "horizon T",
         "ms a plan",
         (10, 25, 50, 100, 200),
-        plans_of_horizons,
+        partial(plans, "horizon"),
     ),
     Curve(
         "observations",
@@ -164,7 +153,7 @@ CURVES = (
         "observations",
         "ms for all of them",
         (1, 2, 4, 8, 16, 32, 64),
-        plans_of_batches,
+        partial(plans, "n_rows"),
     ),
     Curve(
         "environments",
@@ -278,7 +267,7 @@ def main(
     with mpl.rc_context(STYLE):
         save(draw(table, machine), output, "scaling")
     record = {"machine": machine, "rows": table.round(4).to_dict("records")}
-    (output / "scaling.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_text(output / "scaling.json", json.dumps(record, indent=1) + "\n")
     return 0
 
 

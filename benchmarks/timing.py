@@ -10,8 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 
@@ -41,10 +40,6 @@ class Comparison:
     high: float
     target: float
     note: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the record as JSON-able values."""
-        return asdict(self)
 
 
 def compare(

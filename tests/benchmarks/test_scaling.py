@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import scaling
-from benchmarks.scaling import CURVES, main, measure, plans_of_batches, sampling
+from benchmarks.scaling import CURVES, main, measure, plans, sampling
 
 
 def test_curves_go_as_far_as_they_should():
@@ -44,7 +44,7 @@ def test_times_are_of_a_unit_of_work_and_the_first_call_does_not_count(monkeypat
 
 
 def test_batches_are_planned_at_once():
-    assert [len(work()) for _, work, _ in plans_of_batches((1, 3))] == [1, 3]
+    assert [len(work()) for _, work, _ in plans("n_rows", (1, 3))] == [1, 3]
 
 
 def test_buffer_fills_from_point_to_point():
