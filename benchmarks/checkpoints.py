@@ -15,8 +15,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ import tyro
 from stable_baselines3.common.env_util import make_vec_env
 
 from benchmarks.machine import describe_machine
+from benchmarks.timing import seconds
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.files import write_text
 from glamor_gym.report.markdown import markdown_table
@@ -93,11 +93,11 @@ def measure(preset: str, frames: int, different: int, every_steps: int, folder: 
     env = make_vec_env(ID, N_ENVS)
     settings = GlamorAgent.preset(preset) | {"buffer_size": frames + different, "device": "cpu"}
     agent = GlamorAgent(env, **settings | {"learning_starts": different}, seed=0)
-    step_seconds = _seconds(lambda: agent.learn(different)) / different
+    step_seconds = seconds(lambda: agent.learn(different)) / different
     batch = settings["batch_size"]
     updates = every_steps * settings["replay_ratio"] / batch
     agent.update(agent.replay_buffer.sample(batch))  # creates the optimiser's state
-    update_seconds = _seconds(lambda: agent.update(agent.replay_buffer.sample(batch)))
+    update_seconds = seconds(lambda: agent.update(agent.replay_buffer.sample(batch)))
     training_seconds = every_steps * step_seconds + updates * update_seconds
 
     rows = []
@@ -109,11 +109,11 @@ def measure(preset: str, frames: int, different: int, every_steps: int, folder: 
             replay.add(trajectories[next_one % len(trajectories)])
             next_one += 1
         before = _sizes(folder)
-        seconds = _seconds(lambda: agent.save_checkpoint(folder))
+        write_seconds = seconds(lambda: agent.save_checkpoint(folder))
         after = _sizes(folder)
         new = sum(size for name, size in after.items() if name not in before)
-        rows.append(Row(due, round(seconds, 3), new / MIB, sum(after.values()) / MIB))
-    load_seconds = _seconds(lambda: GlamorAgent.load_checkpoint(folder, device="cpu"))
+        rows.append(Row(due, round(write_seconds, 3), new / MIB, sum(after.values()) / MIB))
+    load_seconds = seconds(lambda: GlamorAgent.load_checkpoint(folder, device="cpu"))
     return Cost(
         preset=preset,
         frames=frames,
@@ -171,41 +171,30 @@ def _sizes(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in folder.iterdir()} if folder.exists() else {}
 
 
-def _seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
+def main(
+    out: Path,
+    preset: str = "compact",
+    frames: int = 500_000,
+    different: int = 50_000,
+    every_steps: int = 10_000,
+) -> int:
+    """Measure the cost of checkpoints in a long Atari run.
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmark with command-line arguments, and write the results."""
-
-    def benchmark(
-        out: Path,
-        preset: str = "compact",
-        frames: int = 500_000,
-        different: int = 50_000,
-        every_steps: int = 10_000,
-    ) -> int:
-        """Measure the cost of checkpoints in a long Atari run.
-
-        Args:
-            out: folder for the results.
-            preset: preset of the agent.
-            frames: number of frames in the full replay.
-            different: number of frames that are actually played; the replay repeats them.
-            every_steps: environment steps between two checkpoints.
-        """
-        with tempfile.TemporaryDirectory() as folder:
-            cost = measure(preset, frames, different, every_steps, Path(folder) / "checkpoint")
-        table = as_table(cost)
-        for suffix, content in ((".json", json.dumps(asdict(cost), indent=1)), (".md", table)):
-            write_text(out / f"checkpoints-{preset}{suffix}", content)
-        print(table)
-        return 0
-
-    return tyro.cli(benchmark, args=arguments)
+    Args:
+        out: folder for the results.
+        preset: preset of the agent.
+        frames: number of frames in the full replay.
+        different: number of frames that are actually played; the replay repeats them.
+        every_steps: environment steps between two checkpoints.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        cost = measure(preset, frames, different, every_steps, Path(folder) / "checkpoint")
+    table = as_table(cost)
+    write_text(out / f"checkpoints-{preset}.json", json.dumps(asdict(cost), indent=1))
+    write_text(out / f"checkpoints-{preset}.md", table)
+    print(table)
+    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(tyro.cli(main))

@@ -13,22 +13,23 @@ the same run without kills.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
-import mmap
 import os
 import signal
-import struct
 import sys
 import tempfile
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -36,6 +37,7 @@ import torch._dynamo  # needed by every optimiser; import it once, before proces
 import tyro
 
 from benchmarks.machine import describe_machine
+from benchmarks.timing import seconds
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.agents.checkpoint_folder import CheckpointFolder
 from glamor_gym.agents.snapshot_file import encode
@@ -125,7 +127,7 @@ class Outcome:
         return self.lost == 0 and self.equal == self.runs
 
 
-class Report(NamedTuple):
+class Report(ctypes.Structure):
     """The state that a process reports through shared memory, which survives a kill.
 
     Attributes:
@@ -134,27 +136,16 @@ class Report(NamedTuple):
         written: step of the last checkpoint written by this or an earlier process; −1 if none.
     """
 
-    began_at: int = -1
-    is_writing: bool = False
-    written: int = -1
+    _fields_ = (
+        ("began_at", ctypes.c_int64),
+        ("is_writing", ctypes.c_bool),
+        ("written", ctypes.c_int64),
+    )
 
 
-class Shared:
-    """Memory for a :class:`Report`, shared with processes that are forked from this one."""
-
-    _FORMAT = struct.Struct("q?q")
-
-    def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, self._FORMAT.size)
-        self.put(**Report()._asdict())
-
-    def put(self, **changes: Any) -> None:
-        """Change some fields of the report."""
-        self._FORMAT.pack_into(self._memory, 0, *self.get()._replace(**changes))
-
-    def get(self) -> Report:
-        """Return the current report."""
-        return Report(*self._FORMAT.unpack_from(self._memory))
+def shared_report() -> Report:
+    """Return a new report that is shared with processes forked from this one."""
+    return RawValue(Report, -1, False, -1)
 
 
 def kill_runs(
@@ -173,36 +164,26 @@ def kill_runs(
     began = time.monotonic()
     torch.set_num_threads(1)  # a forked process has only one anyway
     spec = SPECS[world] if spec is None else spec
-    often = RunSpec(**{**vars(spec), "checkpoint_minutes": OFTEN})
+    often = replace(spec, checkpoint_minutes=OFTEN)
     left_alone = scratch / "left-alone"
-    whole_seconds = _timed(lambda: _end(_begin(spec, left_alone, Shared())))
+    whole_seconds = seconds(lambda: _end(_begin(spec, left_alone, shared_report())))
     expected = fingerprint(left_alone)
     rng = np.random.default_rng(seed)
-    counts = dict.fromkeys(("kills", "kills_while_writing", "resumed", "lost", "equal"), 0)
+    counts = Counter(kills=0, kills_while_writing=0, resumed=0, lost=0, equal=0)
     differences = set[str]()
     run = 0
     while run < runs or counts["kills"] < kills:  # some runs end before their last kill
         folder = scratch / f"run-{run}"
         run += 1
         wanted = min(kills, -(-kills * run // runs))
-        shared = Shared()
+        report = shared_report()
         was_killed = True
         while was_killed:
-            newest = newest_step(folder)
-            shared.put(began_at=-1, is_writing=False)
-            process = _begin(often, folder, shared)
-            if spare := wanted - counts["kills"]:
-                was_killed = kill(process, shared, rng, whole_seconds / (spare + 1))
-            else:
-                _end(process)
-                was_killed = False
-            report = shared.get()
-            counts["resumed"] += report.began_at == newest > 0
-            counts["lost"] += report.began_at not in (-1, max(newest, 0))
-            if was_killed:
-                counts["kills"] += 1
-                counts["kills_while_writing"] += report.is_writing
-                counts["lost"] += newest_step(folder) < report.written
+            spare = wanted - counts["kills"]
+            about = whole_seconds / (spare + 1) if spare else None
+            seen = attempt(often, folder, report, rng, about)
+            counts.update(seen)
+            was_killed = seen["kills"] > 0
         found = fingerprint(folder)
         counts["equal"] += found == expected
         differences |= {name for name in expected if found.get(name) != expected[name]}
@@ -214,6 +195,38 @@ def kill_runs(
         machine=describe_machine(),
         **counts,
     )
+
+
+def attempt(
+    spec: RunSpec, folder: Path, report: Report, rng: np.random.Generator, about: float | None
+) -> dict[str, int]:
+    """Start or resume a run, and kill it or wait for its end.
+
+    Args:
+        spec: the run.
+        folder: folder of the run.
+        report: what its process reports.
+        rng: random generator for the moment of the kill.
+        about: mean delay of the kill in seconds; None to let the run end.
+
+    Returns:
+        What it adds to the fields of the same names of :class:`Outcome`.
+    """
+    newest = newest_step(folder)
+    report.began_at, report.is_writing = -1, False
+    process = _begin(spec, folder, report)
+    if about is None:
+        was_killed = False
+        _end(process)
+    else:
+        was_killed = kill(process, report, rng, about)
+    began_elsewhere = report.began_at not in (-1, max(newest, 0))
+    return {
+        "kills": was_killed,
+        "kills_while_writing": was_killed and report.is_writing,
+        "resumed": report.began_at == newest > 0,
+        "lost": began_elsewhere + (was_killed and newest_step(folder) < report.written),
+    }
 
 
 def fingerprint(folder: Path) -> dict[str, str]:
@@ -235,7 +248,7 @@ def fingerprint(folder: Path) -> dict[str, str]:
     return {name: hashlib.sha256(part).hexdigest() for name, part in parts.items()}
 
 
-def _begin(spec: RunSpec, folder: Path, shared: Shared) -> int:
+def _begin(spec: RunSpec, folder: Path, report: Report) -> int:
     """Start or resume a run in a forked process; return the process id."""
     process = os.fork()
     if process:
@@ -244,9 +257,9 @@ def _begin(spec: RunSpec, folder: Path, shared: Shared) -> int:
     try:
         with open(os.devnull, "w") as sink:
             os.dup2(sink.fileno(), 1)
-        _report_writing(shared)
+        _report_writing(report)
         run = prepare_run(spec, RunFolder(folder), command="kills", device="cpu")
-        shared.put(began_at=run.steps_taken)
+        report.began_at = run.steps_taken
         run.complete()
         code = 0
     except BaseException:
@@ -256,25 +269,26 @@ def _begin(spec: RunSpec, folder: Path, shared: Shared) -> int:
         os._exit(code)
 
 
-def _report_writing(shared: Shared) -> None:
+def _report_writing(report: Report) -> None:
     """Make this process report when it writes a checkpoint, and which step it has written."""
     write = CheckpointFolder.write
 
     def reported(self: CheckpointFolder, step: int, *args: Any, **kwargs: Any) -> Any:
-        shared.put(is_writing=True)
+        report.is_writing = True
         checkpoint = write(self, step, *args, **kwargs)
-        shared.put(is_writing=False, written=step)
+        report.written = step
+        report.is_writing = False
         return checkpoint
 
     CheckpointFolder.write = reported  # type: ignore[method-assign]
 
 
-def kill(process: int, shared: Shared, rng: np.random.Generator, about: float) -> bool:
+def kill(process: int, report: Report, rng: np.random.Generator, about: float) -> bool:
     """Kill a process at a random moment; return whether it was still running.
 
     Args:
         process: process id.
-        shared: its report.
+        report: what it reports.
         rng: random generator for the moment.
         about: mean delay in seconds.
 
@@ -283,7 +297,7 @@ def kill(process: int, shared: Shared, rng: np.random.Generator, about: float) -
     """
     time.sleep(rng.uniform(0.0, 2 * about))
     if rng.random() < 0.5:
-        while not shared.get().is_writing and is_running(process):
+        while not report.is_writing and is_running(process):
             time.sleep(1e-4)
         time.sleep(rng.uniform(0.0, 0.01))
     os.kill(process, signal.SIGKILL)
@@ -320,42 +334,31 @@ def newest_step(folder: Path) -> int:
         return -1
 
 
-def _timed(work: Callable[[], None]) -> float:
-    began = time.monotonic()
-    work()
-    return time.monotonic() - began
+def main(
+    out: Path, world: World = "GridWorld", kills: int = 100, runs: int = 20, seed: int = 0
+) -> int:
+    """Kill runs and check that they resume exactly where they were.
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmark with command-line arguments, and write the results."""
-
-    def benchmark(
-        out: Path, world: World = "GridWorld", kills: int = 100, runs: int = 20, seed: int = 0
-    ) -> int:
-        """Kill runs and check that they resume exactly where they were.
-
-        Args:
-            out: folder for the results.
-            world: world to train on.
-            kills: total number of SIGKILLs.
-            runs: minimum number of runs to spread them over; the result of each is compared.
-            seed: random seed of the moments of the kills.
-        """
-        with tempfile.TemporaryDirectory() as scratch:
-            outcome = kill_runs(world, kills, runs, seed, Path(scratch))
-        verdict = (
-            f"{world}: {outcome.kills} kills, {outcome.kills_while_writing} of them while a "
-            f"checkpoint was written; {outcome.resumed} times a run went on from its newest "
-            f"checkpoint, {outcome.lost} checkpoints lost; {outcome.equal} of {outcome.runs} runs "
-            f"equal to the one left alone; {outcome.seconds:.0f} s"
-        )
-        content = json.dumps({"verdict": verdict, **asdict(outcome)}, indent=2)
-        write_text(out / f"kills-{world}.json", content)
-        print(verdict)
-        return 0 if outcome.is_clean else 1
-
-    return tyro.cli(benchmark, args=arguments)
+    Args:
+        out: folder for the results.
+        world: world to train on.
+        kills: total number of SIGKILLs.
+        runs: minimum number of runs to spread them over; the result of each is compared.
+        seed: random seed of the moments of the kills.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        outcome = kill_runs(world, kills, runs, seed, Path(scratch))
+    verdict = (
+        f"{world}: {outcome.kills} kills, {outcome.kills_while_writing} of them while a "
+        f"checkpoint was written; {outcome.resumed} times a run went on from its newest "
+        f"checkpoint, {outcome.lost} checkpoints lost; {outcome.equal} of {outcome.runs} runs "
+        f"equal to the one left alone; {outcome.seconds:.0f} s"
+    )
+    content = json.dumps({"verdict": verdict, **asdict(outcome)}, indent=2)
+    write_text(out / f"kills-{world}.json", content)
+    print(verdict)
+    return 0 if outcome.is_clean else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(tyro.cli(main))

@@ -15,10 +15,10 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_run_killed_while_it_learns_comes_out_as_the_one_left_alone(tmp_path, monkeypatch):
     kill = kills.kill
 
-    def kill_while_it_learns(process, shared, rng, about):
-        while shared.get().written < 150 and kills.is_running(process):
+    def kill_while_it_learns(process, report, rng, about):
+        while report.written < 150 and kills.is_running(process):
             time.sleep(1e-3)
-        return kill(process, shared, rng, 0.0)
+        return kill(process, report, rng, 0.0)
 
     monkeypatch.setattr(kills, "kill", kill_while_it_learns)
     spec = SPECS["GridWorld"]
