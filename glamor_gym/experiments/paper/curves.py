@@ -6,11 +6,10 @@ compare. Out: a table with one row per task, variant, seed and step; and summari
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from glamor_gym.evaluation import evaluate, wilson_interval
@@ -128,7 +127,18 @@ def over_seeds(rows: pd.DataFrame, by: Sequence[str] = ("task", "variant", "step
         One row per group, with the columns `by`, ``rate``, ``low``, ``high``, ``seeds``,
         ``random`` and ``noop``.
     """
-    return pd.DataFrame(_summaries(rows, list(by)))
+    summaries = []
+    for key, group in rows.groupby(list(by), sort=False):
+        rates = _rates_of_seeds(group)
+        rate, deviation = rates.mean(), rates.std()
+        if len(rates) == 1:
+            low, high = wilson_interval(*_counts(group))
+        else:
+            low, high = max(0.0, rate - deviation), min(1.0, rate + deviation)
+        summary = {"rate": rate, "low": low, "high": high, "seeds": len(rates)}
+        chance = {name: group[name].mean() for name in ("random", "noop")}
+        summaries.append(dict(zip(by, key, strict=True)) | summary | chance)
+    return pd.DataFrame(summaries)
 
 
 def _rates_of_seeds(rows: pd.DataFrame) -> pd.Series[float]:
@@ -136,24 +146,10 @@ def _rates_of_seeds(rows: pd.DataFrame) -> pd.Series[float]:
     return rows.groupby("seed")["success_rate"].mean()
 
 
-def _summaries(rows: pd.DataFrame, by: list[str]) -> Iterator[dict[str, Any]]:
-    for key, group in rows.groupby(by, sort=False):
-        rates = _rates_of_seeds(group)
-        episodes = int(group["episodes"].sum())
-        rate = float(rates.mean())
-        if len(rates) == 1:
-            low, high = wilson_interval(round(rate * episodes), episodes)
-        else:
-            deviation = float(np.std(rates, ddof=1))
-            low, high = max(0.0, rate - deviation), min(1.0, rate + deviation)
-        yield dict(zip(by, key, strict=True)) | {
-            "rate": rate,
-            "low": low,
-            "high": high,
-            "seeds": len(rates),
-            "random": float(group["random"].mean()),
-            "noop": float(group["noop"].mean()),
-        }
+def _counts(rows: pd.DataFrame) -> tuple[int, int]:
+    """Return the number of successes and of episodes."""
+    episodes = int(rows["episodes"].sum())
+    return round(float(_rates_of_seeds(rows).mean()) * episodes), episodes
 
 
 def with_suite(rows: pd.DataFrame) -> pd.DataFrame:
@@ -173,7 +169,7 @@ def better(
 
     Args:
         rows: return value of :func:`collect_curves`.
-        task: name of a task in `rows`, or ``"all"`` for the mean over all tasks.
+        task: name of a task in `rows`.
         first: name of a variant.
         second: name of a variant.
         claim: the paper's statement; None for the claim itself.
@@ -182,28 +178,16 @@ def better(
         The comparison. `agrees` is ``"undecided"`` if an interval of the difference contains 0, or
         if there are fewer than :data:`~glamor_gym.experiments.estimates.DECIDING` seeds.
     """
-    last = rows[rows["step"] == rows["step"].max()]
-    if task != "all":
-        last = last[last["task"] == task]
+    last = rows[(rows["step"] == rows["step"].max()) & (rows["task"] == task)]
     ends = {row["variant"]: row for row in over_seeds(last, ["variant"]).to_dict("records")}
     ours, theirs = (last[last["variant"] == name] for name in (first, second))
+    verdict = rates_verdict(
+        _rates_of_seeds(ours), _rates_of_seeds(theirs), _counts(ours), _counts(theirs)
+    )
+    agrees: dict[str, Verdict] = {"better": "yes", "worse": "no", "": "undecided"}
     return Comparison(
         statement=f"{task}: {first} above {second}",
         ours=f"{in_words(ends[first])} and {in_words(ends[second])}",
         published=claim or f"{first} above {second}",
-        agrees=_verdict(ours, theirs),
+        agrees=agrees[verdict],
     )
-
-
-def _verdict(above: pd.DataFrame, below: pd.DataFrame) -> Verdict:
-    """Return whether the rates of one variant are above those of another."""
-    ours, theirs = _rates_of_seeds(above), _rates_of_seeds(below)
-    found = rates_verdict(ours, theirs, _counts(above), _counts(below))
-    verdicts: dict[str, Verdict] = {"better": "yes", "worse": "no", "": "undecided"}
-    return verdicts[found]
-
-
-def _counts(rows: pd.DataFrame) -> tuple[int, int]:
-    """Return the number of successes and of episodes."""
-    episodes = int(rows["episodes"].sum())
-    return round(float(_rates_of_seeds(rows).mean()) * episodes), episodes

@@ -1,6 +1,6 @@
 """Drawing of the paper's figures: panels of curves with intervals.
 
-In: summaries from :func:`~glamor_gym.experiments.paper.curves.over_seeds`. Out: Matplotlib figures.
+In: tables from :mod:`glamor_gym.experiments.paper.curves`. Out: Matplotlib figures.
 The style is applied where they are saved.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from itertools import cycle
 
 import pandas as pd
 from matplotlib.artist import Artist
@@ -16,18 +16,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
+from glamor_gym.experiments.paper.curves import over_seeds
 from glamor_gym.report.style import AGENT, CHANCE, SECOND
 
 COLOURS = (AGENT, SECOND, "#1d4ed8", "#be185d", "#4d7c0f", "#6d28d9", "#0e7490", "#a16207")
-"""Colours of curves, in the order in which a figure lists them."""
+"""Colours of curves, in the order in which a figure lists them; they repeat after the last."""
 
 Styles = Mapping[str, tuple[str, str]]
 """Curve → (colour, Matplotlib line style)."""
-
-
-def styles_of(names: Sequence[str]) -> Styles:
-    """Return styles with a colour for each curve and solid lines; colours repeat after eight."""
-    return MappingProxyType({name: (COLOURS[i % 8], "-") for i, name in enumerate(names)})
 
 
 def panel_figure(n_panels: int) -> tuple[Figure, list[Axes]]:
@@ -89,15 +85,30 @@ def label_panels(figure: Figure, axes: Sequence[Axes]) -> None:
     )
 
 
-def curve_figure(summary: pd.DataFrame, styles: Styles, *, panel: str = "task") -> Figure:
+def task_figure(rows: pd.DataFrame, styles: Styles | None = None) -> Figure:
+    """Return a figure with a panel for each task.
+
+    Args:
+        rows: return value of :func:`~glamor_gym.experiments.paper.curves.collect_curves`.
+        styles: see :func:`curve_figure`.
+    """
+    return curve_figure(over_seeds(rows), styles)
+
+
+def curve_figure(
+    summary: pd.DataFrame, styles: Styles | None = None, *, panel: str = "task"
+) -> Figure:
     """Return a figure with a panel for each value of one column.
 
     Args:
         summary: rows of all panels; see :func:`draw_panel`.
-        styles: style of every variant.
+        styles: style of every variant; None for solid lines of different colours.
         panel: column with one panel per value, in order of appearance.
     """
-    names = list(dict.fromkeys(summary[panel]))
+    if styles is None:
+        variants = zip(summary["variant"].unique(), cycle(COLOURS), strict=False)
+        styles = {variant: (colour, "-") for variant, colour in variants}
+    names = list(summary[panel].unique())
     figure, axes = panel_figure(len(names))
     for name, place in zip(names, axes, strict=True):
         draw_panel(place, summary[summary[panel] == name], styles, name)

@@ -15,7 +15,7 @@ from glamor_gym.experiments.paper.curves import (
     over_seeds,
     with_suite,
 )
-from glamor_gym.experiments.paper.drawing import curve_figure, styles_of
+from glamor_gym.experiments.paper.drawing import curve_figure
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.scales import CURVES, QUICK
 from glamor_gym.experiments.paper.workshop import Workshop
@@ -38,11 +38,7 @@ def draw(rows: pd.DataFrame) -> Figure:
     tasks = over_seeds(rows)
     panels = [suites.assign(panel=suites["suite"])] if several.any() else []
     panels.append(tasks.assign(panel=tasks["task"]))
-    return curve_figure(
-        pd.concat(panels, ignore_index=True),
-        styles_of(list(dict.fromkeys(rows["variant"]))),
-        panel="panel",
-    )
+    return curve_figure(pd.concat(panels, ignore_index=True), panel="panel")
 
 
 def compare(rows: pd.DataFrame) -> Sequence[Comparison]:

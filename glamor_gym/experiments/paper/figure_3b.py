@@ -1,33 +1,25 @@
-"""Figure 3b: three ways to end an episode, planned with the same model (§4.7.2)."""
+"""Figure 3b: three ways to end an episode, planned with the same model (§4.7.2).
+
+There is one agent per task and seed, which is evaluated with each of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from glamor_gym.experiments.paper.curves import Variant, better, collect_curves, over_seeds
-from glamor_gym.experiments.paper.drawing import curve_figure, styles_of
-from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
+from glamor_gym.experiments.paper.curves import Variant, better, collect_curves
+from glamor_gym.experiments.paper.drawing import task_figure
+from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction
 from glamor_gym.experiments.paper.scales import CURVES, QUICK
-from glamor_gym.experiments.paper.workshop import Workshop
 
 VARIANTS = (
     Variant("GLAMOR"),
     Variant("naive-end", planner={"stop": "never"}),
     Variant("plan-end", planner={"stop": "end"}),
 )
-
-
-def collect(scale: Scale, workshop: Workshop) -> pd.DataFrame:
-    """Train one agent per task and seed, and evaluate it with each way to end an episode."""
-    return collect_curves(scale, workshop, VARIANTS)
-
-
-def draw(rows: pd.DataFrame) -> Figure:
-    """Draw one panel per task."""
-    return curve_figure(over_seeds(rows), styles_of([variant.name for variant in VARIANTS]))
 
 
 def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
@@ -53,7 +45,7 @@ REPRODUCTION = Reproduction(
     caveat="Single agents, trained for a small part of the paper's 5 million steps with smaller "
     "encoders and a simpler look of the worlds. Cartpole takes more steps than that to be learned; "
     "the pendulum, which is not in the paper's figure, shows what its early agent cannot.",
-    collect=collect,
-    draw=draw,
+    collect=partial(collect_curves, variants=VARIANTS),
+    draw=task_figure,
     compare=compare,
 )

@@ -1,29 +1,21 @@
-"""Figure 4: candidates drawn at random instead of guided by the model (§4.7.3)."""
+"""Figure 4: candidates drawn at random instead of guided by the model (§4.7.3).
+
+There is one agent per task and seed, which is evaluated with both planners.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from glamor_gym.experiments.paper.curves import Variant, better, collect_curves, over_seeds
-from glamor_gym.experiments.paper.drawing import curve_figure, styles_of
-from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
+from glamor_gym.experiments.paper.curves import Variant, better, collect_curves
+from glamor_gym.experiments.paper.drawing import task_figure
+from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction
 from glamor_gym.experiments.paper.scales import CURVES, QUICK
-from glamor_gym.experiments.paper.workshop import Workshop
 
 VARIANTS = (Variant("GLAMOR"), Variant("sparse planner", planner={"guided": False}))
-
-
-def collect(scale: Scale, workshop: Workshop) -> pd.DataFrame:
-    """Train one agent per task and seed, and evaluate it with both planners."""
-    return collect_curves(scale, workshop, VARIANTS)
-
-
-def draw(rows: pd.DataFrame) -> Figure:
-    """Draw one panel per task."""
-    return curve_figure(over_seeds(rows), styles_of([variant.name for variant in VARIANTS]))
 
 
 def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
@@ -43,7 +35,7 @@ REPRODUCTION = Reproduction(
     ),
     caveat="One of the paper's eight games, and a single agent trained for a small part of the "
     "paper's 5 million steps with a smaller encoder.",
-    collect=collect,
-    draw=draw,
+    collect=partial(collect_curves, variants=VARIANTS),
+    draw=task_figure,
     compare=compare,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -14,10 +15,9 @@ from glamor_gym.experiments.paper.curves import (
     collect_curves,
     over_seeds,
 )
-from glamor_gym.experiments.paper.drawing import curve_figure, styles_of
-from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
+from glamor_gym.experiments.paper.drawing import curve_figure
+from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction
 from glamor_gym.experiments.paper.scales import CURVES, QUICK_GRID
-from glamor_gym.experiments.paper.workshop import Workshop
 
 TRIALS = (1, 5, 10, 50)
 PRIORS = {"with prior": True, "without prior": False}
@@ -41,11 +41,6 @@ VARIANTS = tuple(
 )
 
 
-def collect(scale: Scale, workshop: Workshop) -> pd.DataFrame:
-    """Train an agent for each way to collect data; evaluate all with the full planner."""
-    return collect_curves(scale, workshop, VARIANTS)
-
-
 def draw(rows: pd.DataFrame) -> Figure:
     """Draw one panel per number of trials, with one curve with and one without the prior."""
     summary = over_seeds(rows)
@@ -53,10 +48,7 @@ def draw(rows: pd.DataFrame) -> Figure:
     parts = summary["variant"].str.split(", ", expand=True)
     several = summary["task"].nunique() > 1
     tasks = summary["task"].str.cat([": "] * len(summary)) if several else ""
-    return curve_figure(
-        summary.assign(panel=tasks + parts[0], variant=parts[1]), styles_of(list(PRIORS)),
-        panel="panel",
-    )  # fmt: skip
+    return curve_figure(summary.assign(panel=tasks + parts[0], variant=parts[1]), panel="panel")
 
 
 def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
@@ -95,7 +87,7 @@ REPRODUCTION = Reproduction(
     caveat="The grid world instead of Pong: eight agents a seed could not learn Pong in minutes. "
     "Random exploration covers its 49 cells however plans are made, so the differences that the "
     "paper sees can hardly show.",
-    collect=collect,
+    collect=partial(collect_curves, variants=VARIANTS),
     draw=draw,
     compare=compare,
 )

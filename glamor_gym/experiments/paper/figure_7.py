@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from glamor_gym.experiments.paper.curves import Variant, better, collect_curves, over_seeds
-from glamor_gym.experiments.paper.drawing import curve_figure
-from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
+from glamor_gym.experiments.paper.curves import Variant, better, collect_curves
+from glamor_gym.experiments.paper.drawing import task_figure
+from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction
 from glamor_gym.experiments.paper.scales import CURVES, QUICK_GRID
-from glamor_gym.experiments.paper.workshop import Workshop
 from glamor_gym.report.style import AGENT, SECOND
 
 RANDOM = {"data_policy": "random"}
@@ -29,16 +28,7 @@ STYLES = {
     "GCSL, own data": (SECOND, "-"),
     "GCSL, random data": (SECOND, "--"),
 }
-
-
-def collect(scale: Scale, workshop: Workshop) -> pd.DataFrame:
-    """Train both agents on their own data, and on data from uniformly random actions."""
-    return collect_curves(scale, workshop, VARIANTS)
-
-
-def draw(rows: pd.DataFrame) -> Figure:
-    """Draw one panel per task, with dashed lines for random data."""
-    return curve_figure(over_seeds(rows), STYLES)
+"""Dashed lines for random data."""
 
 
 def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
@@ -58,7 +48,7 @@ REPRODUCTION = Reproduction(
     published=CURVES.over("Pitfall", "Pong", "Qbert", "Seaquest"),
     caveat="The grid world instead of four games: there, random play passes every goal "
     "often. GCSL cannot stop, here or in the paper: it has to be at the goal in step T.",
-    collect=collect,
-    draw=draw,
+    collect=partial(collect_curves, variants=VARIANTS),
+    draw=partial(task_figure, styles=STYLES),
     compare=compare,
 )

@@ -1,8 +1,12 @@
-"""Figure 8: a single trial instead of a search at evaluation (§A.4.2)."""
+"""Figure 8: a single trial instead of a search at evaluation (§A.4.2).
+
+There is one agent per task and seed, which is evaluated with both numbers of trials.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -14,10 +18,9 @@ from glamor_gym.experiments.paper.curves import (
     over_seeds,
     with_suite,
 )
-from glamor_gym.experiments.paper.drawing import curve_figure, styles_of
-from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
+from glamor_gym.experiments.paper.drawing import curve_figure
+from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction
 from glamor_gym.experiments.paper.scales import CURVES, QUICK
-from glamor_gym.experiments.paper.workshop import Workshop
 
 VARIANTS = (
     Variant("50 search trials", planner={"n_trials": 50}),
@@ -25,15 +28,9 @@ VARIANTS = (
 )
 
 
-def collect(scale: Scale, workshop: Workshop) -> pd.DataFrame:
-    """Train one agent per task and seed, and evaluate it with both numbers of trials."""
-    return collect_curves(scale, workshop, VARIANTS)
-
-
 def draw(rows: pd.DataFrame) -> Figure:
     """Draw the mean over the tasks of each suite."""
-    summary = over_seeds(with_suite(rows), ["suite", "variant", "step"])
-    return curve_figure(summary, styles_of([v.name for v in VARIANTS]), panel="suite")
+    return curve_figure(over_seeds(with_suite(rows), ["suite", "variant", "step"]), panel="suite")
 
 
 def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
@@ -51,7 +48,7 @@ REPRODUCTION = Reproduction(
     published=CURVES,
     caveat="One task of each suite instead of 21, and single agents trained for a small part of "
     "the paper's 5 million steps with smaller encoders.",
-    collect=collect,
+    collect=partial(collect_curves, variants=VARIANTS),
     draw=draw,
     compare=compare,
 )
