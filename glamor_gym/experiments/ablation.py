@@ -29,6 +29,7 @@ from glamor_gym.evaluation import versions
 from glamor_gym.evaluation.provenance import source_commit
 from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.experiments.folders import RECORD_FILES, ExperimentFolder, run_name
+from glamor_gym.experiments.run_config import BUDGET
 from glamor_gym.experiments.spec import RunSpec, check_learns, distinct
 from glamor_gym.files import write_text
 from glamor_gym.goals import load_goal_set
@@ -137,8 +138,7 @@ class Setup:
 
     def budget(self) -> dict[str, Any]:
         """Return the fields that a :class:`~glamor_gym.experiments.RunSpec` has as well."""
-        names = ("steps", "minutes", "n_envs", "eval_every", "episodes_per_goal", "env_kwargs")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in (*BUDGET, "n_envs", "env_kwargs")}
 
 
 class AblationRun(NamedTuple):

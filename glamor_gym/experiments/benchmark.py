@@ -31,7 +31,7 @@ from glamor_gym.evaluation.provenance import source_commit
 from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.experiments.folders import RECORD_FILES, ExperimentFolder, run_name
 from glamor_gym.experiments.results import check_same_goals, results_table
-from glamor_gym.experiments.run_config import check_alike, is_finished
+from glamor_gym.experiments.run_config import BUDGET, check_alike, is_finished
 from glamor_gym.experiments.spec import RunSpec, check_learns, distinct
 from glamor_gym.files import write_text
 from glamor_gym.goals import load_goal_set
@@ -186,8 +186,7 @@ def check_benchmark(specs: Sequence[RunSpec], folder: ExperimentFolder) -> None:
         if not run.holds_a_run():
             continue
         config = run.config()
-        names = ("steps", "minutes", "eval_every", "episodes_per_goal")
-        kept = {name: getattr(config, name) for name in names} if run.path in asked else {}
+        kept = {name: getattr(config, name) for name in BUDGET} if run.path in asked else {}
         for spec in kinds.values():
             check_alike(dataclasses.replace(spec, **kept), run)
     due = [

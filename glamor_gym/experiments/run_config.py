@@ -7,12 +7,18 @@ of the run, or an error that names the first difference.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from glamor_gym.evaluation import RunConfig, RunFolder
 from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.experiments.spec import RunSpec
+
+IDENTITY = ("task", "agent", "preset", "seed", "n_envs", "goals", "trained_in", "planner")
+"""What a run cannot change when it is continued, besides its settings."""
+
+BUDGET = ("steps", "minutes", "eval_every", "episodes_per_goal")
+"""Fields of a configuration: how long a run trains, and how often it is evaluated."""
 
 
 def new_config(spec: RunSpec) -> RunConfig:
@@ -35,6 +41,9 @@ def new_config(spec: RunSpec) -> RunConfig:
         commands=[],
         versions={},
         hardware="",
+        minutes=spec.minutes,
+        collect=spec.collect,
+        checkpoint_minutes=spec.checkpoint_minutes,
         goals=spec.goals,
         trained_in=spec.trained_in,
         planner=dict(spec.planner),
@@ -47,26 +56,11 @@ def config_of(spec: RunSpec, folder: RunFolder) -> RunConfig:
     Raises:
         ValueError: `spec` differs in something that a run cannot change, or has an unknown setting.
     """
-    config = folder.config()
-    algorithm = get_algorithm(spec.algorithm)
-    algorithm.arguments(spec.chosen_preset, spec.overrides, spec.steps)
-    overrides = dict(spec.overrides)
-    policy_kwargs = overrides.pop("policy_kwargs", {})
-    asked: list[tuple[str, Any, Any]] = [
-        ("task", spec.env_id, config.task),
-        ("agent", spec.algorithm, config.algorithm),
-        ("preset", spec.chosen_preset, config.preset),
-        ("seed", spec.seed, config.seed),
-        ("n_envs", spec.n_envs, config.n_envs),
-        ("goals", spec.goals, config.goals),
-        ("trained_in", spec.trained_in, config.trained_in),
-        ("planner", _as_kept(spec.planner), config.planner),
-        *_beside(spec.env_kwargs, config.env_kwargs),
-        *_beside(overrides, config.settings),
-        *_beside(policy_kwargs, config.policy_kwargs, "policy_kwargs."),
-    ]
-    _check_same(folder, asked)
-    return config
+    wanted = new_config(spec)
+    settings = [name for name in spec.overrides if name != "policy_kwargs"]
+    policy_kwargs = [f"policy_kwargs.{name}" for name in spec.overrides.get("policy_kwargs", {})]
+    _check_same(folder, wanted, [*IDENTITY, *spec.env_kwargs, *settings, *policy_kwargs])
+    return folder.config()
 
 
 def is_finished(spec: RunSpec, folder: RunFolder) -> bool:
@@ -86,15 +80,10 @@ def is_finished(spec: RunSpec, folder: RunFolder) -> bool:
         )
     if not (config.finished and folder.evaluation_file.is_file()):
         return False
-    asked = [
-        ("steps", spec.steps, config.steps),
-        ("minutes", spec.minutes, config.minutes),
-        ("eval_every", spec.evaluation_interval, config.eval_every),
-        ("episodes_per_goal", spec.episodes_per_goal, config.episodes_per_goal),
-    ]
+    wanted = new_config(spec)
     if is_closed(spec, config):
-        _check_same(folder, asked)
-    return all(wanted == there for _, wanted, there in asked)
+        _check_same(folder, wanted, BUDGET)
+    return all(getattr(wanted, name) == getattr(config, name) for name in BUDGET)
 
 
 def is_closed(spec: RunSpec, config: RunConfig) -> bool:
@@ -123,62 +112,37 @@ def check_alike(spec: RunSpec, folder: RunFolder) -> None:
     Raises:
         ValueError: the runs differ; the message names the difference.
     """
-    config = folder.config()
-    budget: list[tuple[str, Any, Any]] = [
-        ("episodes_per_goal", spec.episodes_per_goal, config.episodes_per_goal)
-    ]
-    if all(get_algorithm(name).learns for name in (spec.algorithm, config.algorithm)):
-        budget = [
-            ("steps", spec.steps, config.steps),
-            ("minutes", spec.minutes, config.minutes),
-            ("eval_every", spec.evaluation_interval, config.eval_every),
-            *budget,
-        ]
-    _check_same(folder, budget)
-    if (config.algorithm, config.preset) != (spec.algorithm, spec.chosen_preset):
-        return
-    wanted = new_config(spec)
-    _check_same(
-        folder,
-        [
-            ("n_envs", spec.n_envs, config.n_envs),
-            *_all_beside(wanted.env_kwargs, config.env_kwargs),
-            *_all_beside(wanted.settings, config.settings),
-            *_all_beside(wanted.policy_kwargs, config.policy_kwargs, "policy_kwargs."),
-        ],
-    )
+    wanted, there = new_config(spec), folder.config()
+    both_learn = all(get_algorithm(config.algorithm).learns for config in (wanted, there))
+    _check_same(folder, wanted, BUDGET if both_learn else ("episodes_per_goal",))
+    if (there.algorithm, there.preset) == (wanted.algorithm, wanted.preset):
+        _check_same(folder, wanted, ["n_envs", *_settings(there), *_settings(wanted)])
 
 
-def _check_same(folder: RunFolder, asked: Iterable[tuple[str, Any, Any]]) -> None:
-    """Check triples (name, requested value, existing value) for equal values.
+def _check_same(folder: RunFolder, wanted: RunConfig, names: Iterable[str]) -> None:
+    """Check that the run in a folder has the requested values of these names.
 
     Raises:
-        ValueError: two values differ.
+        ValueError: a value differs.
     """
-    for name, wanted, there in asked:
-        if wanted != there:
+    asked, there = _values(wanted), _values(folder.config())
+    for name in names:
+        if asked.get(name) != there.get(name):
             raise ValueError(
-                f"{folder.path} holds a run with {name} {there}, got {wanted}; "
+                f"{folder.path} holds a run with {name} {there.get(name)}, got {asked.get(name)}; "
                 "choose another folder for a new run"
             )
 
 
-def _beside(
-    wanted: Mapping[str, Any], there: Mapping[str, Any], prefix: str = ""
-) -> Iterator[tuple[str, Any, Any]]:
-    """Yield (name, requested value as kept, existing value) for each name in `wanted`."""
-    for name, value in _as_kept(wanted).items():
-        yield prefix + name, value, there.get(name)
-
-
-def _all_beside(
-    wanted: Mapping[str, Any], there: Mapping[str, Any], prefix: str = ""
-) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the same for each name in either mapping."""
-    return _beside({**dict.fromkeys(there), **wanted}, there, prefix)
-
-
-def _as_kept(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values as a configuration file keeps them: JSON has no tuples."""
-    kept: dict[str, Any] = json.loads(json.dumps(dict(values)))
+def _values(config: RunConfig) -> dict[str, Any]:
+    """Return what runs are compared by, as a file keeps it (JSON has no tuples), by option."""
+    fields = {name: getattr(config, name) for name in (*IDENTITY, *BUDGET)}
+    named = {**_settings(config), **fields, "agent": config.algorithm}
+    kept: dict[str, Any] = json.loads(json.dumps(named))
     return kept
+
+
+def _settings(config: RunConfig) -> dict[str, Any]:
+    """Return the settings of environments, agent and policy by their names."""
+    policy_kwargs = {f"policy_kwargs.{name}": it for name, it in config.policy_kwargs.items()}
+    return {**config.env_kwargs, **config.settings, **policy_kwargs}

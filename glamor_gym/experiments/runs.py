@@ -35,7 +35,7 @@ from glamor_gym.experiments.execution import (
     TrainedRun,
     hardware_of,
 )
-from glamor_gym.experiments.run_config import config_of, is_closed, new_config
+from glamor_gym.experiments.run_config import BUDGET, config_of, is_closed, new_config
 from glamor_gym.experiments.spec import RunSpec
 from glamor_gym.types import EvaluationResult
 from glamor_gym.vector import CollectorKind
@@ -155,15 +155,12 @@ def _requested(
             f"{folder.path} holds a checkpoint but no config.json, so that its settings are "
             "unknown; choose another folder, or continue it with load_checkpoint in a program"
         )
-    config = new_config(spec) if before is None else config_of(spec, folder)
+    config = wanted = new_config(spec)
+    if before is not None:
+        config = config_of(spec, folder)
     return dataclasses.replace(
         config,
-        steps=spec.steps,
-        eval_every=spec.evaluation_interval,
-        episodes_per_goal=spec.episodes_per_goal,
-        minutes=spec.minutes,
-        checkpoint_minutes=spec.checkpoint_minutes,
-        collect=spec.collect,
+        **{name: getattr(wanted, name) for name in (*BUDGET, "checkpoint_minutes", "collect")},
         versions=versions(),
         commit=source_commit(),
         finished=False,
