@@ -6,14 +6,14 @@ In: the folder of a benchmark. Out: its ``results.csv``, ``curves.csv``, ``table
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from glamor_gym.evaluation import RunFolder, wilson_interval
+from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments.algorithms import ALGORITHMS, ImageGoalAlgorithm
 from glamor_gym.experiments.benchmark import BenchmarkFolder, BenchmarkRecord
 from glamor_gym.experiments.benchmark_figures import (
@@ -41,13 +41,13 @@ from glamor_gym.files import write_text
 from glamor_gym.report.published import METHODS, SOURCE, Rate, published_rates
 from glamor_gym.report.rendering import listed, render
 from glamor_gym.tasks import in_order, short_name
-from glamor_gym.types import EpisodeFrames, EvaluationResult
+from glamor_gym.types import EpisodeFrames
 
 FILMS = 1
 """Number of goals per task for which videos of every algorithm are shown."""
 
-FramesReader = Callable[[str, str, int], Sequence[EpisodeFrames]]
-"""Task, algorithm and seed → the recorded episodes of that run."""
+RunsByKey = Mapping[tuple[str, str, int], RunFolder]
+"""Task, algorithm and seed → the folder of that run."""
 
 
 def write_benchmark_report(folder: BenchmarkFolder) -> Path:
@@ -74,9 +74,8 @@ def write_benchmark_report(folder: BenchmarkFolder) -> Path:
             record,
             results,
             curves,
-            last_evaluations(runs),
+            runs_by_key(runs),
             run_pages(runs, folder.path),
-            frames_reader(runs),
         ),
     }
     for file, text in texts.items():
@@ -88,9 +87,8 @@ def render_benchmark(
     record: BenchmarkRecord,
     results: pd.DataFrame,
     curves: pd.DataFrame,
-    evaluations: Mapping[tuple[str, str, int], EvaluationResult],
+    runs: RunsByKey,
     pages: Mapping[str, str],
-    frames_of: FramesReader,
 ) -> str:
     """Return the report as HTML.
 
@@ -98,9 +96,8 @@ def render_benchmark(
         record: commands and versions.
         results: one row per run, see :func:`~glamor_gym.experiments.results.results_table`.
         curves: one row per evaluation, see :func:`~glamor_gym.experiments.results.curves_table`.
-        evaluations: (task, algorithm, seed) → final evaluation of that run.
+        runs: return value of :func:`runs_by_key`.
         pages: see :func:`~glamor_gym.experiments.results.run_pages`.
-        frames_of: return value of :func:`frames_reader`.
     """
     tasks = in_order(results["task"])
     agents = [agent for agent in ALGORITHMS if agent in set(results["agent"])]
@@ -108,12 +105,12 @@ def render_benchmark(
     by_task = {task: curve_estimates(curves, [task]) for task in tasks}
     by_task = {task: table for task, table in by_task.items() if not table.empty}
     overall = curve_estimates(curves, common) if len(common) > 1 else pd.DataFrame()
-    by_agent = {
+    compared = {
         agent: [
-            evaluations[task, agent, seed]
+            result
             for seed in table.index
             for task in table.columns
-            if (task, agent, seed) in evaluations
+            if (run := runs.get((task, agent, seed))) and (result := run.evaluation(frames=False))
         ]
         for agent, table in scores.items()
     }
@@ -139,11 +136,11 @@ def render_benchmark(
         panels=task_panels(by_task, _published_glamor(by_task)) if by_task else None,
         ends_differ=sorted({name for table in by_task.values() for name in _ends_apart(table)}),
         overall_ends_differ=_ends_apart(overall),
-        distances=distance_curves({agent: found for agent, found in by_agent.items() if found}),
+        distances=distance_curves({agent: found for agent, found in compared.items() if found}),
         table=[_table_row(task, agents, finished) for task in tasks],
         methods=METHODS,
         source=SOURCE,
-        films=[row for task in tasks for row in _films(task, agents, evaluations, frames_of)],
+        films=[row for task in tasks for row in _films(task, agents, runs)],
         rows=results.to_dict("records"),
         pages=pages,
         title_of=title_of,
@@ -156,44 +153,14 @@ def render_benchmark(
     )
 
 
-def last_evaluations(runs: Sequence[RunFolder]) -> dict[tuple[str, str, int], EvaluationResult]:
-    """Return the final evaluation of each run that has one, by task, algorithm and seed.
-
-    Their frames are left out: those of all runs may not fit into memory; see :func:`frames_reader`.
-    """
-    found = {}
-    for key, run in _by_key(runs).items():
-        if (result := run.evaluation(frames=False)) is not None:
-            found[key] = result
-    return found
-
-
-def frames_reader(runs: Sequence[RunFolder]) -> FramesReader:
-    """Return a function that reads the recorded episodes of one run's final evaluation.
-
-    It takes task, algorithm and seed, and returns no episode if the run has none or their file is
-    damaged: without them, only videos are missing.
-    """
-    folders = _by_key(runs)
-
-    def read(task: str, agent: str, seed: int) -> Sequence[EpisodeFrames]:
-        try:
-            result = folders[task, agent, seed].evaluation()
-        except ValueError:
-            return []
-        return [] if result is None else result.frames
-
-    return read
-
-
-def _by_key(runs: Sequence[RunFolder]) -> dict[tuple[str, str, int], RunFolder]:
-    """Return the readable runs by task, algorithm and seed."""
-    found = {}
-    for run in runs:
-        if is_readable(run):
-            config = run.config()
-            found[short_name(config.task), config.algorithm, config.seed] = run
-    return found
+def runs_by_key(runs: Sequence[RunFolder]) -> RunsByKey:
+    """Return the readable runs that have an evaluation, by task, algorithm and seed."""
+    evaluated = [run for run in runs if is_readable(run) and run.evaluation_file.is_file()]
+    configs = [run.config() for run in evaluated]
+    return {
+        (short_name(config.task), config.algorithm, config.seed): run
+        for config, run in zip(configs, evaluated, strict=True)
+    }
 
 
 def _budget(results: pd.DataFrame) -> str:
@@ -290,9 +257,7 @@ def _cell(rows: pd.DataFrame, best: float | None) -> Cell:
     if len(rows) > 1:
         spread = f"({rows['success_rate'].std():.2f})"
     else:
-        episodes = int(rows["episodes"].iloc[0])
-        low, high = wilson_interval(round(rate * episodes), episodes)
-        spread = f"{low:.2f}–{high:.2f}"
+        spread = f"{rows['success_low'].iloc[0]:.2f}–{rows['success_high'].iloc[0]:.2f}"
     return Cell(rate, spread, best is not None and rate >= best)
 
 
@@ -308,19 +273,14 @@ class FilmRow:
     shown: list[tuple[str, EpisodeFrames]]
 
 
-def _films(
-    task: str,
-    agents: Sequence[str],
-    evaluations: Mapping[tuple[str, str, int], EvaluationResult],
-    frames_of: FramesReader,
-) -> list[FilmRow]:
+def _films(task: str, agents: Sequence[str], runs: RunsByKey) -> list[FilmRow]:
     """Choose the goals of a task on which the algorithms' first seeds differ most."""
     episodes: dict[str, dict[int, EpisodeFrames]] = {}
     for agent in agents:
-        seeds = sorted(seed for name, other, seed in evaluations if (name, other) == (task, agent))
+        seeds = [seed for name, other, seed in runs if (name, other) == (task, agent)]
         if seeds:
-            frames = frames_of(task, agent, seeds[0])
-            episodes[agent] = {episode.goal_index: episode for episode in frames}
+            recorded = _recorded(runs[task, agent, min(seeds)])
+            episodes[agent] = {episode.goal_index: episode for episode in recorded}
     if not episodes:
         return []
     shared = sorted(set.intersection(*(set(by_goal) for by_goal in episodes.values())))
@@ -338,3 +298,12 @@ def _films(
         )
         for goal in chosen
     ]
+
+
+def _recorded(run: RunFolder) -> Sequence[EpisodeFrames]:
+    """Return the recorded episodes of a run; none if they are damaged, as only films need them."""
+    try:
+        result = run.evaluation()
+    except ValueError:
+        return []
+    return [] if result is None else result.frames

@@ -13,11 +13,7 @@ from glamor_gym.evaluation import versions
 from glamor_gym.evaluation.provenance import source_commit
 from glamor_gym.experiments import get_algorithm
 from glamor_gym.experiments.benchmark import BenchmarkRecord
-from glamor_gym.experiments.benchmark_report import (
-    frames_reader,
-    last_evaluations,
-    render_benchmark,
-)
+from glamor_gym.experiments.benchmark_report import render_benchmark, runs_by_key
 from glamor_gym.experiments.paper.curves import Variant, in_words, over_seeds, run_spec
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.scales import QUICK, TABLE
@@ -117,9 +113,8 @@ def page(runs: Sequence[Trained], command: str, folder: Path) -> str:
         record,
         results_table(folders),
         curves_table(folders),
-        last_evaluations(folders),
+        runs_by_key(folders),
         run_pages(folders, folder),
-        frames_reader(folders),
     )
 
 
