@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, cast
 
 import gymnasium as gym
 import numpy as np
+import pandas as pd
 from gymnasium import spaces
 from numpy.typing import NDArray
 
@@ -198,17 +199,14 @@ def count_aliases(
         labels: (n, L) labels at the same moments.
         tolerances: (L,) difference from a goal's label below which each label counts as reached.
     """
-    _, group, sizes = np.unique(hashes, axis=0, return_inverse=True, return_counts=True)
-    group = group.reshape(-1)
-    order = np.argsort(group, kind="stable")
-    firsts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    low = np.minimum.reduceat(labels[order], firsts, axis=0)[group]
-    high = np.maximum.reduceat(labels[order], firsts, axis=0)[group]
+    _, picture, sizes = np.unique(hashes, axis=0, return_inverse=True, return_counts=True)
+    picture = picture.reshape(-1)
+    by_picture = pd.DataFrame(labels).groupby(picture)
+    low, high = (by_picture.transform(end).to_numpy() for end in ("min", "max"))
     farthest = (np.maximum(high - labels, labels - low) / tolerances).max(axis=1)
 
     # Pairs with the same picture, minus those that also have the same labels.
-    states = np.concatenate([group[:, None], labels], axis=1)
-    _, state_sizes = np.unique(states, axis=0, return_counts=True)
+    _, state_sizes = np.unique(np.column_stack([picture, labels]), axis=0, return_counts=True)
     same_picture, same_state = _pairs(sizes), _pairs(state_sizes)
     return Counts(
         pictures=len(sizes),

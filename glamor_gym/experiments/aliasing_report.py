@@ -6,19 +6,20 @@ In: one :class:`~glamor_gym.experiments.aliasing.Aliasing` per task. Out: ``alia
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+from numpy.typing import NDArray
 
 from glamor_gym.experiments.aliasing import Aliasing, Rate, Share
-from glamor_gym.files import write_atomically, write_text
+from glamor_gym.files import write_text
 from glamor_gym.report.rendering import render
 from glamor_gym.report.style import (
     AGENT,
@@ -30,9 +31,8 @@ from glamor_gym.report.style import (
     Plot,
     plot,
     styled,
+    write_figure,
 )
-
-PNG_DPI = 130
 
 _SHARES = ("aliased", "ambiguous", "random", "noop", "lag_ceiling", "lag_ceiling_goals")
 
@@ -55,14 +55,12 @@ def write_aliasing_report(
     """
     folder = Path(folder)
     write_text(folder / "aliasing.csv", aliasing_table(rows).to_csv(index=False))
-    with styled(), write_atomically(folder / "aliasing.png") as file:
+    with styled():
         figure = Figure(figsize=(2 * WIDTH, _height(rows)), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
         _draw_aliasing(left, rows)
         _draw_chance(right, rows)
-        picture = io.BytesIO()
-        figure.savefig(picture, format="png", dpi=PNG_DPI)
-        file.write(picture.getvalue())
+        write_figure(figure, folder / "aliasing.png")
     page = folder / "aliasing.html"
     write_text(page, render_aliasing(rows, details))
     return page
@@ -128,15 +126,11 @@ def _draw_aliasing(axes: Axes, rows: Sequence[Aliasing]) -> None:
 def _draw_chance(axes: Axes, rows: Sequence[Aliasing]) -> None:
     _bars(axes, [row.random for row in rows], CHANCE, "random agent", offset=-0.2)
     _bars(axes, [row.noop for row in rows], AGENT, "no-op agent", offset=0.2)
-    ceilings = [(y, row.lag_ceiling) for y, row in enumerate(rows)]
-    known = [(y, share) for y, share in ceilings if share is not None]
+    ceilings = {y: row.lag_ceiling for y, row in enumerate(rows) if row.lag_ceiling is not None}
     axes.errorbar(
-        [share.rate for _, share in known],
-        [y for y, _ in known],
-        xerr=[
-            [share.rate - share.low for _, share in known],
-            [share.high - share.rate for _, share in known],
-        ],
+        [share.rate for share in ceilings.values()],
+        list(ceilings),
+        xerr=_reach(ceilings.values()),
         fmt="D",
         markersize=5,
         color=PUBLISHED,
@@ -153,16 +147,20 @@ def _bars(
 ) -> None:
     """Draw one bar per task; those of a :class:`Share` with their intervals."""
     known = [share for share in shares if isinstance(share, Share)]
-    ends = [[s.rate - s.low for s in known], [s.high - s.rate for s in known]]
     axes.barh(
         [y + offset for y in range(len(shares))],
         [share.rate for share in shares],
         height=0.36,
         color=colour,
         label=label,
-        xerr=ends if known else None,
+        xerr=_reach(known) if known else None,
         error_kw={"ecolor": INK, "elinewidth": 1},
     )
+
+
+def _reach(shares: Iterable[Share]) -> NDArray[np.float64]:
+    """Return (2, n) how far the intervals of the shares reach below and above their rates."""
+    return np.array([(share.rate - share.low, share.high - share.rate) for share in shares]).T
 
 
 def _tasks_at_left(axes: Axes, rows: Sequence[Aliasing]) -> None:

@@ -1,7 +1,7 @@
 """The style of the figures: colours, fonts, and a light and a dark version of each figure.
 
 In: a Matplotlib figure drawn with the colours named here. Out: a :class:`Plot`, the figure as
-SVG data URIs.
+SVG data URIs; or a file.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, PercentFormatter
 
+from glamor_gym.files import write_atomically
 from glamor_gym.report.pictures import data_uri
 
 INK, TEXT, SOFT, LINE = "#0f172a", "#334155", "#475569", "#e2e8f0"
@@ -90,6 +92,9 @@ STYLE: dict[Any, Any] = {
 WIDTH = 7.0
 """Width of a figure, in inches."""
 
+PNG_DPI = 130
+"""Resolution of figures that are written to files, in dots per inch."""
+
 
 class Plot(NamedTuple):
     """A figure as data URIs of SVG pictures without a background."""
@@ -119,6 +124,18 @@ def plot(figure: Figure) -> Plot:
     colours = re.compile("|".join(map(re.escape, _ON_DARK)))
     dark = colours.sub(lambda colour: _ON_DARK[colour.group()], light)
     return Plot(*(data_uri(svg.encode(), "image/svg+xml") for svg in (light, dark)))
+
+
+def write_figure(figure: Figure, file: Path) -> None:
+    """Write a finished figure as PNG or SVG, whichever the file's suffix says.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    kind = file.suffix.removeprefix(".")
+    metadata = {"Date": None} if kind == "svg" else None
+    with write_atomically(file) as out:
+        figure.savefig(out, format=kind, dpi=PNG_DPI, metadata=metadata)
 
 
 def steps_below(axes: Axes) -> None:

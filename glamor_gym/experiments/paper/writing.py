@@ -14,7 +14,6 @@ Each file is written atomically.
 from __future__ import annotations
 
 import dataclasses
-import io
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,14 +24,12 @@ from matplotlib.figure import Figure
 
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.workshop import Trained
-from glamor_gym.files import write_atomically, write_text
+from glamor_gym.files import write_text
 from glamor_gym.report.markdown import markdown_table
-from glamor_gym.report.style import SOFT, STYLE
+from glamor_gym.report.style import SOFT, STYLE, write_figure
 
 PICTURES = ("goal_picture", "achieved_picture")
 """Columns whose values are pictures; they are drawn, but not written to ``data.csv``."""
-
-PNG_DPI = 130
 
 FOOTNOTE_LETTERS = 14
 """Number of letters per inch of figure width."""
@@ -128,12 +125,4 @@ def _write_figure(figure: Figure, stem: Path, footnote: str) -> None:
     lines = textwrap.fill(footnote, int(FOOTNOTE_LETTERS * figure.get_figwidth()))
     figure.supxlabel(lines, fontsize=8, color=SOFT)
     for suffix in (".png", ".svg"):
-        data = io.BytesIO()
-        figure.savefig(
-            data,
-            format=suffix[1:],
-            dpi=PNG_DPI,
-            metadata={"Date": None} if suffix == ".svg" else None,
-        )
-        with write_atomically(stem.with_suffix(suffix)) as file:
-            file.write(data.getvalue())
+        write_figure(figure, stem.with_suffix(suffix))
