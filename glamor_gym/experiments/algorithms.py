@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from gymnasium import spaces
@@ -53,7 +53,12 @@ class Algorithm(ABC):
         presets: names of its presets, the default one first.
         presets_of_suites: suite → default preset, for suites where it is not the first.
         env_kwargs: keyword arguments of ``gym.make`` that it requires in training.
+        learns: whether the algorithm trains at all.
+        resumes: whether its runs can resume from a checkpoint instead of starting over.
     """
+
+    learns: ClassVar[bool] = True
+    resumes: ClassVar[bool] = False
 
     name: str
     title: str
@@ -61,16 +66,6 @@ class Algorithm(ABC):
     presets: tuple[str, ...] = ("default",)
     presets_of_suites: Mapping[Suite, str] = field(default_factory=dict)
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def learns(self) -> bool:
-        """Whether the algorithm trains at all."""
-        return True
-
-    @property
-    def resumes(self) -> bool:
-        """Whether its runs can resume from a checkpoint instead of starting over."""
-        return False
 
     def agent_class(self) -> type[Any]:
         """Import the agent's class.
@@ -203,17 +198,14 @@ class Algorithm(ABC):
 
 @dataclass(frozen=True)
 class ImageGoalAlgorithm(Algorithm):
-    """An algorithm of this library: its files hold no code, and its runs can resume."""
+    """An algorithm of this library: its files hold no code, and its checkpoints a replay."""
+
+    resumes = True
 
     presets: tuple[str, ...] = ("compact", "compact-control", "paper", "small")
     presets_of_suites: Mapping[Suite, str] = field(
         default_factory=lambda: {"control": "compact-control", "small": "small"}
     )
-
-    @property
-    def resumes(self) -> bool:
-        """Always True: a checkpoint includes the replay."""
-        return True
 
     def policy_argument_names(self) -> tuple[str, ...]:
         """Return the policy's keyword arguments, except those that the agent sets itself."""
@@ -314,12 +306,9 @@ class LibraryAlgorithm(Algorithm):
 class Player(Algorithm):
     """An agent that does not learn, as a reference for the others."""
 
-    presets: tuple[str, ...] = ("untrained",)
+    learns = False
 
-    @property
-    def learns(self) -> bool:
-        """Always False."""
-        return False
+    presets: tuple[str, ...] = ("untrained",)
 
     def argument_names(self) -> tuple[str, ...]:
         """Return an empty tuple: there are no settings."""

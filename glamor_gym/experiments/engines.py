@@ -104,17 +104,18 @@ def check_numbers(jobs: int, retries: int) -> None:
 
 def mark_dead(job: Job, cause: str) -> None:
     """Record that a job's process died, which the process could not do itself."""
+    before = read_status(job.folder)
     status = dataclasses.replace(
-        read_status(job.folder),
+        before,
         state="failed",
         error=cause,
         # The process may have died before it wrote these.
+        attempts=max(1, before.attempts),
         task=short_name(job.spec.task),
         agent=job.spec.algorithm,
         seed=job.spec.seed,
     )
-    attempts = max(1, status.attempts)
-    write_status(job.folder, dataclasses.replace(status, attempts=attempts))
+    write_status(job.folder, status)
 
 
 def _carry_out_apart(job: Job) -> None:

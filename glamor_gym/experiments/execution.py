@@ -7,6 +7,7 @@ the run, and its final evaluation. An interrupted run leaves what it needs to co
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import time
 from abc import ABC, abstractmethod
@@ -53,8 +54,7 @@ class Run(ABC):
 
     Attributes:
         config: configuration of the run.
-        folder: folder of the run.
-        lock: keeps other processes out of the folder until it is closed, at the end of the run.
+        folder: folder of the run, which other processes cannot use until the end of the run.
 
     Raises:
         FolderInUseError: another process is using the folder, or has changed its configuration
@@ -62,10 +62,10 @@ class Run(ABC):
     """
 
     def __init__(self, config: RunConfig, folder: RunFolder, before: RunConfig | None) -> None:
-        self.lock = ExitStack()
-        self.lock.enter_context(lock_folder(folder.path))
+        self._until_end = ExitStack()
+        self._until_end.enter_context(lock_folder(folder.path))
         if before != (folder.config() if folder.holds_a_run() else None):
-            self.lock.close()
+            self._until_end.close()
             raise FolderInUseError(
                 f"another process has changed the run in {folder.path} since it was validated; "
                 "repeat the command to continue from its new state"
@@ -84,14 +84,21 @@ class Run(ABC):
         """Whether steps are left but the run's minutes are used up."""
         return False
 
-    @abstractmethod
     def complete(self) -> EvaluationResult:
         """Execute the rest of the run, and return its final evaluation.
+
+        Afterwards the folder is free for other processes, and the training environments are closed.
 
         Raises:
             KeyboardInterrupt: the run was interrupted and has saved its state. It may be finished
                 nevertheless; see ``folder.config().finished``.
         """
+        with self._until_end:
+            return self._complete()
+
+    @abstractmethod
+    def _complete(self) -> EvaluationResult:
+        """Do what :meth:`complete` does, in the locked folder."""
 
     def _finished(self, result: EvaluationResult, seconds: float) -> EvaluationResult:
         self.folder.write_config(
@@ -112,11 +119,6 @@ class PlayedRun(Run):
     ) -> None:
         super().__init__(dataclasses.replace(config, hardware=_processors()), folder, before)
         self._agent = agent
-
-    def complete(self) -> EvaluationResult:
-        """Evaluate the agent."""
-        with self.lock:
-            return self._complete()
 
     def _complete(self) -> EvaluationResult:
         config = self.config
@@ -152,14 +154,16 @@ class TrainedRun(Run):
         keep_log: bool,
     ) -> None:
         limits: list[BaseCallback] = []
-        self._has_time = True
-        if config.minutes is not None:
-            minutes_left = config.minutes - config.train_seconds / 60
-            self._has_time = minutes_left > 0
-            limits += [StopAfter(minutes_left)] if self._has_time else []
+        minutes = math.inf if config.minutes is None else config.minutes
+        minutes_left = minutes - config.train_seconds / 60
+        self._has_time = minutes_left > 0
+        if 0 < minutes_left < math.inf:
+            limits.append(StopAfter(minutes_left))
         if not isinstance(agent, ImageGoalAgent):  # those stop at the budget by themselves
             limits.append(_StopAt(config.steps))
         super().__init__(config, folder, before)
+        if (env := agent.get_env()) is not None:
+            self._until_end.callback(env.close)
         self._algorithm = algorithm
         self._agent = agent
         self._evaluation = evaluation
@@ -198,18 +202,6 @@ class TrainedRun(Run):
     def out_of_time(self) -> bool:
         """See :class:`Run`."""
         return not self._has_time and self.steps_taken < self.config.steps
-
-    def complete(self) -> EvaluationResult:
-        """Train for the remaining steps, with evaluations on the way and at the end.
-
-        Afterwards the agent's environments are closed.
-        """
-        with self.lock:
-            try:
-                return self._complete()
-            finally:
-                if (env := self._agent.get_env()) is not None:
-                    env.close()
 
     def _complete(self) -> EvaluationResult:
         keep_freed_memory()
