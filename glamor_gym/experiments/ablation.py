@@ -296,7 +296,7 @@ def plan_ablation(
         TypeError: a setting has a value of the wrong type.
     """
     setup = _setup(before, base, settings or {}, budget)
-    variants = dict(before.variants) if before else {BASE: Variant()}
+    start = before or AblationRecord(setup, {BASE: Variant()}, tasks=(), held_out=(), runs=())
     asked = {BASE: Variant()}
     for change in changes:
         variant = Variant.of(change)
@@ -309,10 +309,10 @@ def plan_ablation(
         algorithm.check_values(arguments)
         check_learns(algorithm, arguments, setup.steps, setup.n_envs)
     if not changes:
-        asked = variants
-    panel = _tasks("tasks", tasks) or list(before.tasks if before else PANEL)
-    apart = _tasks("held_out", held_out) or list(before.held_out if before else ())
-    seeds = list(seeds) or sorted({run.seed for run in before.runs} if before else {RunSpec.seed})
+        asked = dict(start.variants)
+    panel = _tasks("tasks", tasks) or list(start.tasks or PANEL)
+    apart = _tasks("held_out", held_out) or list(start.held_out)
+    seeds = list(seeds) or sorted({run.seed for run in start.runs}) or [RunSpec.seed]
     runs = [
         AblationRun(name, task, seed, goals)
         for goals in ("eval", *(("held-out",) if held_out_goals else ()))
@@ -320,14 +320,12 @@ def plan_ablation(
         for task in (*panel, *apart)
         for name in asked
     ]
-    known_panel, known_apart = (before.tasks, before.held_out) if before else ((), ())
-    record = AblationRecord(
-        setup,
-        variants={**variants, **asked},
-        tasks=_united(known_panel, panel),
-        held_out=_united(known_apart, apart),
-        runs=_united(before.runs if before else (), runs),
-        commands=before.commands if before else (),
+    record = dataclasses.replace(
+        start,
+        variants={**start.variants, **asked},
+        tasks=_united(start.tasks, panel),
+        held_out=_united(start.held_out, apart),
+        runs=_united(start.runs, runs),
     )
     if both := set(record.tasks) & set(record.held_out):
         raise ValueError(f"held_out must differ from tasks, got {', '.join(sorted(both))} in both")
