@@ -19,7 +19,7 @@ from glamor_gym.evaluation.arena import Arena
 from glamor_gym.evaluation.rollout import Episode
 from glamor_gym.evaluation.shortest_paths import fewest_moves
 from glamor_gym.experiments.paper.curves import Variant, run_spec
-from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale, Verdict
+from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.workshop import Trained, Workshop
 from glamor_gym.experiments.runs import planned_by
 
@@ -114,7 +114,7 @@ def draw(rows: pd.DataFrame) -> Figure:
         maps[row][0].set_ylabel(name)
     panels = rates_half.subplots(2, 1, sharex=True)
     for place, (column, name) in zip(panels, RATES.items(), strict=True):
-        image = _draw_rates(place, _rates(rows, column))
+        image = _draw_rates(place, _rates(rows, column, ["trials", "step"]).unstack())
         place.set_ylabel(f"{name}\ntrials")
     panels[-1].set_xlabel("environment steps")
     rates_half.colorbar(image, ax=panels, label="share of episodes")
@@ -123,20 +123,20 @@ def draw(rows: pd.DataFrame) -> Figure:
 
 def _draw_map(axes: Axes, rows: pd.DataFrame, column: str) -> None:
     """Draw the mean rate over seeds at each goal cell; brighter is higher."""
-    cells = rows.groupby(["y", "x"])[[column, "episodes"]].sum()
-    grid = (cells[column] / cells["episodes"]).unstack()
+    grid = _rates(rows, column, ["y", "x"]).unstack()
     axes.imshow(grid, vmin=0, vmax=1, cmap="viridis")
     axes.set(xticks=[], yticks=[], xlabel=f"{grid.to_numpy().mean():.2f}")
     axes.grid(visible=False)
 
 
-def _rates(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return the rate over all goals and seeds, with trials as rows and steps as columns."""
-    sums = rows.groupby(["trials", "step"])[[column, "episodes"]].sum()
-    return (sums[column] / sums["episodes"]).unstack()
+def _rates(rows: pd.DataFrame, column: str, by: list[str]) -> pd.Series[float]:
+    """Return the share of episodes that `column` counts, in each group."""
+    sums = rows.groupby(by)[[column, "episodes"]].sum()
+    return sums[column] / sums["episodes"]
 
 
 def _draw_rates(axes: Axes, rates: pd.DataFrame) -> object:
+    """Draw rates with trials as rows and steps as columns; return the image."""
     image = axes.imshow(rates, vmin=0, vmax=1, cmap="viridis", aspect="auto", origin="lower")
     for (row, column), rate in np.ndenumerate(rates.to_numpy()):
         shade = "white" if rate < 0.6 else "black"
@@ -157,21 +157,20 @@ def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
     last = rows[rows["step"] == rows["step"].max()]
     comparisons = []
     for column, name in RATES.items():
-        sums = last.groupby("trials")[[column, "episodes"]].sum()
-        rates = sums[column] / sums["episodes"]
-        low, high = _interval(sums, column, TRIALS[0]), _interval(sums, column, TRIALS[-1])
+        rates = _rates(last, column, ["trials"])
+        few, many = (_interval(last, column, n_trials) for n_trials in (TRIALS[0], TRIALS[-1]))
         comparisons += [
             Comparison(
                 f"{name}: {TRIALS[0]} → {TRIALS[-1]} trials",
                 " → ".join(f"{rate:.3f}" for rate in rates),
                 "rises with the trials",
-                "yes" if low[1] < high[0] else "no" if high[1] < low[0] else "undecided",
+                "yes" if few[1] < many[0] else "no" if many[1] < few[0] else "undecided",
             ),
             Comparison(
                 f"{name}: {TRIALS[-1]} trials",
-                f"{rates[TRIALS[-1]]:.3f} ({high[0]:.3f}–{high[1]:.3f})",
+                f"{rates[TRIALS[-1]]:.3f} ({many[0]:.3f}–{many[1]:.3f})",
                 "(a bright map, without a number)",
-                _at_least(WANTED, rates[TRIALS[-1]]),
+                "yes" if rates[TRIALS[-1]] >= WANTED else "no",
             ),
         ]
     stopped = last[last["trials"] == TRIALS[-1]][["stopped", "episodes"]].sum()
@@ -185,12 +184,9 @@ def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
     return comparisons
 
 
-def _interval(sums: pd.DataFrame, column: str, n_trials: int) -> tuple[float, float]:
-    return wilson_interval(int(sums[column][n_trials]), int(sums["episodes"][n_trials]))
-
-
-def _at_least(wanted: float, rate: float) -> Verdict:
-    return "yes" if rate >= wanted else "no"
+def _interval(rows: pd.DataFrame, column: str, n_trials: int) -> tuple[float, float]:
+    counts = rows[rows["trials"] == n_trials][[column, "episodes"]].sum()
+    return wilson_interval(int(counts[column]), int(counts["episodes"]))
 
 
 REPRODUCTION = Reproduction(
