@@ -185,32 +185,30 @@ def curve_estimates(curves: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
 
 
 def _curve_estimate(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns :data:`ESTIMATE_COLUMNS` for the runs of one algorithm."""
+    """Return the columns :data:`ESTIMATE_COLUMNS` for the runs of one algorithm.
+
+    Args:
+        rows: those of the algorithm in the `curves` of :func:`curve_estimates`.
+    """
     if rows[["task", "seed"]].drop_duplicates().shape[0] == 1:
         names = {"success_rate": "value", "success_low": "low", "success_high": "high"}
         return rows.rename(columns=names).assign(steps_differ=False)[list(ESTIMATE_COLUMNS)]
-    tables = [
-        task_rows.pivot_table(index="seed", columns="step", values="success_rate")
-        for _, task_rows in rows.groupby("task")
-    ]
-    seeds = sorted(set.intersection(*(set(table.index) for table in tables)))
-    if not seeds:
+    # One row per run and one column per step, without the seeds that lack a task.
+    n_tasks = rows["task"].nunique()
+    runs = rows.pivot_table(index=["seed", "task"], columns="step", values="success_rate")
+    runs = runs.groupby("seed").filter(lambda of_seed: len(of_seed) == n_tasks)
+    if runs.empty:
         return pd.DataFrame(columns=pd.Index(ESTIMATE_COLUMNS))
-    tables = [table.loc[seeds] for table in tables]
     # While runs are in progress, the curve ends where the run with the fewest steps is.
-    whole = [table.dropna(axis=1) for table in tables]
-    steps = sorted(set.intersection(*(set(table.columns) for table in whole)))
-    scores = np.stack([table[steps].to_numpy() for table in whole], axis=1)
-    fewest = min(table.loc[seed].last_valid_index() for table in tables for seed in seeds)
-    steps_differ = [False] * len(steps)
-    if fewest not in steps:
-        last = np.stack([table.ffill(axis=1).iloc[:, -1:].to_numpy() for table in tables], axis=1)
-        scores = np.concatenate([scores, last], axis=-1)
-        steps, steps_differ = [*steps, fewest], [*steps_differ, True]
+    curves = runs.dropna(axis=1)
+    common = curves.columns
+    fewest = runs.notna().mul(runs.columns, axis=1).max(axis=1).min()
+    if fewest not in common:
+        curves = curves.join(runs.ffill(axis=1).iloc[:, -1].rename(fewest))
+    scores = curves.to_numpy().reshape(-1, n_tasks, curves.shape[1])
     value, low, high = interquartile_means(scores)
-    return pd.DataFrame(
-        {"step": steps, "value": value, "low": low, "high": high, "steps_differ": steps_differ}
-    )
+    estimate = pd.DataFrame({"step": curves.columns, "value": value, "low": low, "high": high})
+    return estimate.assign(steps_differ=~estimate["step"].isin(common))
 
 
 def complete_scores(results: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], list[str]]:
