@@ -136,14 +136,15 @@ def _result(folder: RunFolder) -> dict[str, Any]:
     status = read_status(folder.path)
     try:
         return _row(folder, status)
-    except ValueError as error:  # it failed before it wrote its files, or they are damaged
+    except ValueError as error:  # it has not written its files yet, or they are damaged
+        only_begun = not folder.holds_a_run() and status.state in ("running", "interrupted")
         return {
             "task": status.task,
             "agent": status.agent,
             "seed": status.seed,
-            "state": "failed",
+            "state": status.state if only_begun else "failed",
             "steps": 0,
-            "error": status.error or str(error),
+            "error": status.error if only_begun else status.error or str(error),
             "folder": folder.path.name,
         }
 

@@ -40,6 +40,13 @@ def test_a_row_a_run(folders):
     assert "config.json" in table.loc[3, "error"]
 
 
+@pytest.mark.parametrize("state", ["running", "interrupted"])
+def test_a_run_that_has_no_files_yet_has_not_failed(tmp_path, state):
+    write_status(tmp_path, Status(state, 1, task="Pong", agent="ppo", seed=2))
+    [row] = results_table([RunFolder(tmp_path)]).to_dict("records")
+    assert (row["state"], row["task"], row["error"]) == (state, "Pong", "")
+
+
 @pytest.mark.parametrize(
     ("file", "text", "told"),
     [
