@@ -52,7 +52,8 @@ def carry_out(job: Job) -> None:
     job.folder.mkdir(parents=True, exist_ok=True)
     os.environ["OMP_NUM_THREADS"] = str(job.threads)
     with (
-        (job.folder / "log.txt").open("a") as log,
+        # An error must get to the status file, whatever characters its message has.
+        (job.folder / "log.txt").open("a", encoding="utf-8", errors="replace") as log,
         contextlib.redirect_stdout(log),
         contextlib.redirect_stderr(log),
     ):

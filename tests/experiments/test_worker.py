@@ -10,6 +10,7 @@ import pytest
 from small_runs import job_for, player_spec, small_spec
 
 from glamor_gym.evaluation import RunFolder, callback
+from glamor_gym.experiments import runs
 from glamor_gym.experiments.folders import ExperimentFolder, jobs_to_do
 from glamor_gym.experiments.status import Attempt, Status, read_status, write_status
 from glamor_gym.experiments.worker import carry_out
@@ -45,6 +46,21 @@ def test_a_job_that_fails_says_why_and_can_be_tried_again(tmp_path):
         task="GridWorld",
         agent="random",
     )
+
+
+def test_an_error_is_kept_whatever_characters_it_has(tmp_path, monkeypatch):
+    def fail(*arguments, **options):
+        raise ValueError("n_envs must be ≥ 1 in \udcff")  # a file's name that is not UTF-8
+
+    monkeypatch.setattr(runs, "train_run", fail)
+    job = job_for(player_spec(), tmp_path)
+    carry_out(job)
+    status = read_status(job.folder)
+    assert (status.state, status.error.partition(" in")[0]) == (
+        "failed",
+        "ValueError: n_envs must be ≥ 1",
+    )
+    assert "must be ≥ 1" in (job.folder / "log.txt").read_text(encoding="utf-8")
 
 
 def test_ctrl_c_is_told_apart_from_an_error(tmp_path):
