@@ -298,7 +298,15 @@ class LibraryAlgorithm(Algorithm):
                 f"{file} holds pickles, which can execute code when they are loaded; it is "
                 "loaded only with trust=True (--trust)"
             )
-        agent: BaseAlgorithm = self.agent_class().load(file, env=env, device=device)
+        agent_class = self.agent_class()
+        try:
+            agent: BaseAlgorithm = agent_class.load(file, env=env, device=device)
+        except OSError:
+            raise
+        except Exception as error:  # unpickling may raise anything
+            raise ValueError(
+                f"{file} holds no agent of {self.name}, or is damaged: {error}"
+            ) from error
         return agent
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from stable_baselines3 import DQN
 from stable_baselines3.common.env_util import make_vec_env
 
 import glamor_gym  # noqa: F401  (registers the environments)
@@ -35,6 +36,18 @@ def test_every_algorithm_is_built_saved_and_read_back(name, tmp_path):
     first, _ = agent.predict(observation, deterministic=True)
     second, _ = again.predict(observation, deterministic=True)
     np.testing.assert_array_equal(first, second)
+
+
+def test_a_file_without_such_an_agent_is_refused_by_its_name(tmp_path):
+    env = make_vec_env("glamor/GridWorld-v0")
+    whole, cut = tmp_path / "agent.zip", tmp_path / "cut.zip"
+    DQN("MultiInputPolicy", env, buffer_size=10).save(whole)
+    cut.write_bytes(whole.read_bytes()[:1000])
+    for name, file in (("ppo", whole), ("dqn-her", cut)):
+        with pytest.raises(ValueError, match=rf"{file.name} holds no agent of {name}, or is dam"):
+            get_algorithm(name).load(file, device="cpu", trust=True)
+    with pytest.raises(FileNotFoundError):
+        get_algorithm("ppo").load(tmp_path / "none.zip", device="cpu", trust=True)
 
 
 @pytest.mark.parametrize("name", LEARNING)
