@@ -7,7 +7,7 @@ a summary on the terminal.
 from __future__ import annotations
 
 from glamor_gym.agents.base import ImageGoalAgent
-from glamor_gym.agents.storage import with_suffix
+from glamor_gym.agents.storage import file_named, is_zip_archive, with_suffix
 from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Export
 from glamor_gym.commands.saved_agent import find_agent
@@ -24,6 +24,11 @@ def export(options: Export) -> int:
     with checking_input():
         if options.full and options.packed:
             raise ValueError("--full and --packed are mutually exclusive, got both")
+        if is_zip_archive(file_named(options.agent)):  # it names no task, and export takes none
+            raise ValueError(
+                f"{options.agent} is a zip archive, as Stable-Baselines3 saves its agents, which "
+                "cannot be exported"
+            )
         saved = find_agent(options.agent, None, None, ())
         if not saved.algorithm.resumes:
             raise ValueError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+
 import numpy as np
 import pytest
 import torch
@@ -97,6 +99,17 @@ def test_packed_it_is_smaller_and_acts_by_the_packed_weights(saved, capsys, tmp_
     again.set_parameters(packed)
     for name, weight in again.policy.state_dict().items():
         assert torch.equal(weight, loaded.policy.state_dict()[name])
+
+
+def test_an_archive_of_another_library_is_refused_without_options_that_export_lacks(
+    capsys, tmp_path
+):
+    with zipfile.ZipFile(tmp_path / "agent.zip", "w") as archive:
+        archive.writestr("data", "{}")
+    code, _, err = run(capsys, tmp_path / "agent.zip")
+    assert code == 2
+    assert "cannot be exported" in err
+    assert "--" not in err
 
 
 def test_full_and_packed_exclude_each_other(saved, capsys, tmp_path):
