@@ -94,6 +94,8 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
     """
     target = as_path(folder, name="folder")
     nearest = next(place for place in (target, *target.absolute().parents) if place.exists())
+    if not nearest.is_dir():  # or else the message would name a temporary file in it
+        raise NotADirectoryError(errno.ENOTDIR, "a file is in the place of a folder", str(nearest))
     with tempfile.TemporaryFile(dir=nearest):
         pass
 

@@ -45,8 +45,6 @@ def train(options: Train, command: str) -> int:
     """
     with checking_input():
         folder = RunFolder(options.run_dir or _default_folder(options))
-        if folder.path.exists() and not folder.path.is_dir():
-            raise ValueError(f"--run-dir must be a folder, and {folder.path} is a file")
         check_holds_no_other("--run-dir", folder.path, "a run")
         run = prepare_run(
             _spec(options, folder),

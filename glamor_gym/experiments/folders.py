@@ -73,7 +73,7 @@ def jobs_to_do(specs: Sequence[RunSpec], folder: ExperimentFolder, **arguments: 
 
 
 def check_holds_no_other(option: str, path: Path, kind: str) -> None:
-    """Check that a folder does not hold another kind of result, which would be overwritten.
+    """Check that a path is no file, nor a folder with results that would be overwritten.
 
     Args:
         option: name of the option that names the folder, for the error message.
@@ -81,8 +81,10 @@ def check_holds_no_other(option: str, path: Path, kind: str) -> None:
         kind: what may be in the folder: a key of :data:`RECORD_FILES`.
 
     Raises:
-        ValueError: the folder holds something else.
+        ValueError: it is a file, or the folder holds something else.
     """
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{option} must be a folder, and {path} is a file")
     for other, file in RECORD_FILES.items():
         if other != kind and (path / file).is_file():
             raise ValueError(

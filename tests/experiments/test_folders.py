@@ -29,3 +29,13 @@ def test_a_folder_of_another_kind_is_left_alone(capsys, tmp_path, words, file, t
     assert re.search(rf"{told} \({re.escape(file)}\)", err)
     assert f"{tmp_path} holds {kind} ({file}), whose results would be overwritten" in err
     assert [path.name for path in tmp_path.iterdir()] == [file]
+
+
+@pytest.mark.parametrize("command", ["benchmark --tasks Dice", "ablate"])
+def test_the_folder_of_an_experiment_is_no_file(capsys, tmp_path, command):
+    file = tmp_path / "notes.txt"
+    file.write_text("mine")
+    with pytest.raises(SystemExit) as ended:
+        main([*command.split(), "--out", str(file)])
+    assert ended.value.code == 2
+    assert f"--out must be a folder, and {file} is a file" in capsys.readouterr().err
