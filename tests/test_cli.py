@@ -461,6 +461,17 @@ def test_what_cannot_be_trained_is_refused(capsys, tmp_path, words, told):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["train --task Dice --agent qrdqn --run-dir", "benchmark --tasks Dice --agents qrdqn --out"],
+)
+def test_an_optional_library_that_is_missing_is_named(capsys, tmp_path, monkeypatch, words):
+    monkeypatch.setitem(sys.modules, "sb3_contrib", None)
+    err = refused(capsys, *words.split(), str(tmp_path / "run"))
+    assert "qrdqn needs sb3-contrib: pip install sb3-contrib" in err
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_folder_of_a_run_is_no_file(capsys, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     err = refused(capsys, "train", *SMALL, "--run-dir", str(tmp_path / "notes.txt"))

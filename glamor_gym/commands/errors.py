@@ -27,11 +27,18 @@ def checking_input() -> Iterator[None]:
 
     Raises:
         InputError: a ``ValueError``, ``TypeError``, ``OSError`` or ``RenderingError`` was raised
-            inside, or a ``DependencyNotInstalled`` of Gymnasium's wrappers.
+            inside, or an optional library is missing.
     """
     try:
         yield
     except BrokenPipeError:  # standard output was closed: not the input's fault
         raise
-    except (ValueError, TypeError, OSError, RenderingError, DependencyNotInstalled) as error:
+    except (
+        ValueError,
+        TypeError,
+        OSError,
+        RenderingError,
+        ModuleNotFoundError,
+        DependencyNotInstalled,
+    ) as error:
         raise InputError(str(error)) from error

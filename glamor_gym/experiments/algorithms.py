@@ -73,7 +73,13 @@ class Algorithm(ABC):
         Raises:
             ModuleNotFoundError: the library that contains it is not installed.
         """
-        agent_class: type[Any] = _imported(self.home)
+        try:
+            agent_class: type[Any] = _imported(self.home)
+        except ModuleNotFoundError as error:
+            package = self.home.partition(":")[0].replace("_", "-")
+            raise ModuleNotFoundError(
+                f"{self.name} needs {package}: pip install {package} ({error})", name=error.name
+            ) from error
         return agent_class
 
     def arguments(
