@@ -29,7 +29,7 @@ def export(options: Export) -> int:
                 f"{options.agent} is a zip archive, as Stable-Baselines3 saves its agents, which "
                 "cannot be exported"
             )
-        saved = find_agent(options.agent, None, None, ())
+        saved = find_agent(options.agent, None, None, (), acts=False)
         if not saved.algorithm.resumes:
             raise ValueError(
                 f"{saved.algorithm.title} is an agent of another library, which cannot be exported"
@@ -39,13 +39,15 @@ def export(options: Export) -> int:
         beside = saved.home if options.agent.is_dir() else options.agent.parent
         path = beside if options.out is None else options.out
         if path.is_dir():
-            path /= f"{file_name(saved.task)}-{saved.algorithm.name}"
+            task = file_name(saved.task or saved.file.stem)
+            path /= f"{task}-{saved.algorithm.name}"
         path = with_suffix(path)
         if path.resolve() in (saved.file.resolve(), with_suffix(saved.file).resolve()):
             raise ValueError(f"--out must differ from the agent's own file, got {path}")
         agent.save(path, exclude=["optimizer"], half=not options.full, packed=options.packed)
     size = path.stat().st_size
-    print(f"{saved.task}, {saved.algorithm.title}: {path}, {size / 1e6:.1f} MB")
+    task = saved.task or "an environment without an id"
+    print(f"{task}, {saved.algorithm.title}: {path}, {size / 1e6:.1f} MB")
     for name, value in saved.env_kwargs.items():
         print(f"it was trained with --env {name}={value}")
     return 0

@@ -24,7 +24,7 @@ class SavedAgent:
     Attributes:
         algorithm: the agent's algorithm.
         file: the agent's file.
-        task: id of the environment to act in.
+        task: id of the environment to act in; empty if unknown.
         env_kwargs: further keyword arguments of ``gym.make``.
         home: default folder for results: the run's folder, or one next to the file and named after
             it, so that agents in the same folder do not share results.
@@ -42,7 +42,12 @@ class SavedAgent:
 
 
 def find_agent(
-    path: Path, task: str | None, algorithm: str | None, env: Iterable[str]
+    path: Path,
+    task: str | None,
+    algorithm: str | None,
+    env: Iterable[str],
+    *,
+    acts: bool = True,
 ) -> SavedAgent:
     """Find the agent at a path, and its algorithm and task.
 
@@ -51,6 +56,7 @@ def find_agent(
         task: ``--task``; None to read it from the run or the file.
         algorithm: ``--algorithm``; None to read it from the run or the file.
         env: ``--env``, strings ``NAME=VALUE``; they are added to the run's own arguments.
+        acts: whether the agent is to act in its task, which then must be known here.
 
     Raises:
         ValueError: the folder holds no run or no agent, `task` or `algorithm` is needed but None,
@@ -59,7 +65,7 @@ def find_agent(
     """
     env_kwargs = parse_assignments("--env", env)
     if not path.is_dir() or _is_home_of_a_file(path):
-        return _in_file(path, task, algorithm, env_kwargs)
+        return _in_file(path, task, algorithm, env_kwargs, acts)
     beside = RunFolder(path.parent)
     run = beside if path == beside.checkpoint_folder and beside.holds_a_run() else RunFolder(path)
     config = run.config()
@@ -83,7 +89,7 @@ def _is_home_of_a_file(folder: Path) -> bool:
 
 
 def _in_file(
-    path: Path, task: str | None, algorithm: str | None, env_kwargs: dict[str, Any]
+    path: Path, task: str | None, algorithm: str | None, env_kwargs: dict[str, Any], acts: bool
 ) -> SavedAgent:
     """Read the algorithm and task from an agent's file, unless they are given.
 
@@ -101,10 +107,12 @@ def _in_file(
         header = load_header(file)
         algorithm = _algorithm_of(header.get("agent")) if algorithm is None else algorithm
         task = header.get("task") if task is None else task
-    if not task:
-        raise ValueError(f"--task is needed: {path} does not name the task it was trained on")
+    if acts:
+        if not task:
+            raise ValueError(f"--task is needed: {path} does not name the task it was trained on")
+        task = find_env_id(task)
     home = file.with_suffix("") if file.suffix else file.with_name(f"{file.name}-results")
-    return SavedAgent(get_algorithm(algorithm), file, find_env_id(task), env_kwargs, home)
+    return SavedAgent(get_algorithm(algorithm), file, task or "", env_kwargs, home)
 
 
 def _algorithm_of(class_name: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import zipfile
 
 import numpy as np
@@ -162,6 +163,19 @@ def test_what_is_no_agent_is_refused(capsys, tmp_path):
     assert f"there is no such file, nor {tmp_path}/nothing.safetensors" in err
     _, _, err = run(capsys, tmp_path / "nothing.safetensors")
     assert err.endswith("there is no such file\n")
+
+
+@pytest.mark.parametrize(
+    ("task", "name"), [("own/Room-v0", "own-Room-v0-glamor"), (None, "mine-glamor")]
+)
+def test_it_is_not_needed_to_know_where_an_agent_was_trained(saved, capsys, tmp_path, task, name):
+    _, agent = saved
+    agent = copy.deepcopy(agent)
+    agent.task_id = task
+    agent.save(tmp_path / "mine")
+    code, _, err = run(capsys, tmp_path / "mine.safetensors")
+    assert (code, err) == (0, "")
+    assert (tmp_path / f"{name}.safetensors").is_file()
 
 
 def test_a_folder_gets_a_file_of_the_usual_name(saved, capsys, tmp_path):
