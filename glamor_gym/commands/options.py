@@ -88,8 +88,8 @@ class Train:
     """
 
     task: Annotated[str | None, _or_else("TASK", "that of the resumed run")] = None
-    """Name or id of a task, e.g. Seaquest. MODULE:ID is a goal environment that MODULE registers;
-    its evaluation goals are those that it has with goals="eval"."""
+    """Name or id of a task, e.g. Seaquest, or MODULE:ID of a
+    goal environment that MODULE registers."""
     agent: Annotated[str | None, _or_else("AGENT", RunSpec.algorithm)] = None
     """Algorithm: glamor, gcsl, discern, dqn-her, ppo, qrdqn; random and noop are only evaluated."""
     steps: Annotated[int | None, _COUNT, _or_else("INT", RunSpec.steps)] = None
