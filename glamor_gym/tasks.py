@@ -221,8 +221,6 @@ def get_task(name: str, *, beside: Iterable[str] = ()) -> Task:
     Raises:
         ValueError: there is no such task; the message suggests the nearest names.
     """
-    if not isinstance(name, str):
-        raise ValueError(f"task must be a string such as 'Pong', got {type(name).__name__}")
     task = find_task(name)
     if task is None:
         short = name.rpartition("/")[2].removesuffix(f"-v{VERSION}")
@@ -232,7 +230,13 @@ def get_task(name: str, *, beside: Iterable[str] = ()) -> Task:
 
 
 def find_task(name: str) -> Task | None:
-    """Return the task with a name or id; None for the id of any other environment."""
+    """Return the task with a name or id; None for the id of any other environment.
+
+    Raises:
+        ValueError: `name` is not a string.
+    """
+    if not isinstance(name, str):
+        raise ValueError(f"task must be a string such as 'Pong', got {type(name).__name__}")
     name = name.removeprefix("glamor_gym:")
     return TASKS.get(name) or next((task for task in TASKS.values() if task.id == name), None)
 

@@ -200,7 +200,9 @@ def test_where_goals_cannot_be_written_is_told_before_anything_is_played(
     monkeypatch.setattr(f"glamor_gym.commands.goals.{work}", lambda *_, **__: pytest.fail("played"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("in the way")
-    assert "Not a directory" in refused(capsys, "goals", command, "Dice", "--out", out)
+    assert "a file is in the place of a folder" in refused(
+        capsys, "goals", command, "Dice", "--out", out
+    )
 
 
 def test_a_goal_file_is_not_overwritten(capsys, tmp_path):
@@ -350,7 +352,7 @@ def test_a_folder_that_cannot_be_written_to_is_told_before_anything_is_played(
     monkeypatch.setattr(glamor_gym, "evaluate", None)
     (tmp_path / "file").write_text("in the way")
     told = refused(capsys, "evaluate", str(trained.path), "--out", str(tmp_path / "file" / "new"))
-    assert "Not a directory" in told
+    assert "a file is in the place of a folder" in told
 
 
 def test_a_window_needs_its_library(trained, capsys, tmp_path, monkeypatch):

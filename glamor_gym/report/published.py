@@ -39,6 +39,9 @@ def published_rates(task: str) -> Mapping[str, Rate]:
 
     Args:
         task: a task's name or id, e.g. ``"Pong"`` or ``"glamor/Pong-v0"``.
+
+    Raises:
+        ValueError: `task` is not a string.
     """
     return _table().get(short_name(task), MappingProxyType({}))
 
