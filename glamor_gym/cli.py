@@ -58,8 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):  # not every terminal knows every character
             stream.reconfigure(errors="replace")
     words = sys.argv[1:] if arguments is None else list(arguments)
-    if not {"", os.getcwd()} & set(sys.path):
-        sys.path.append(os.getcwd())  # where MODULE of MODULE:ID may lie, as with python -m
+    if "" not in sys.path:  # the current folder, where MODULE of MODULE:ID may lie
+        sys.path.append("")
     if words == ["--version"]:
         print(f"{PROGRAM} {__version__}")
         raise SystemExit(0)

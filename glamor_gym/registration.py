@@ -54,13 +54,12 @@ def find_env_id(name: str, *, beside: Iterable[str] = ()) -> str:
             raise ValueError(f"{module!r} of {name!r} cannot be imported: {error}") from error
     if env_id in gym.registry:
         return env_id
-    if find_task(env_id) is None:
-        if module:
-            raise ValueError(f"{module!r} registers no environment {env_id!r}")
-        if "/" in env_id and not env_id.startswith(f"{NAMESPACE}/"):
-            raise ValueError(
-                f"there is no environment {name!r}; if a module registers it, give MODULE:{name}"
-            )
+    if module and find_task(env_id) is None:
+        raise ValueError(f"{module!r} registers no environment {env_id!r}")
+    if "/" in env_id and not env_id.startswith(f"{NAMESPACE}/"):
+        raise ValueError(
+            f"there is no environment {name!r}; if a module registers it, give MODULE:{name}"
+        )
     return get_task(env_id if module else name, beside=beside).id
 
 

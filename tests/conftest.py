@@ -1,6 +1,6 @@
 """One thread a process: the suite runs in several, and threads that wait for each other crawl.
 
-And an environment of another module, for tests of what finds it.
+And fixtures of several folders.
 """
 
 from __future__ import annotations
@@ -42,6 +42,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Have garbage collections pass over all that was imported: each run of an agent makes one."""
     gc.freeze()
+
+
+@pytest.fixture
+def blank_pages() -> Iterator[None]:
+    """See :func:`tests.experiments.small_runs.blank_pages`."""
+    from tests.experiments import small_runs  # not before threads are counted, above
+
+    with small_runs.blank_pages():
+        yield
 
 
 @pytest.fixture

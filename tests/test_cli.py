@@ -27,7 +27,6 @@ from glamor_gym.commands.doctor import Finding
 from glamor_gym.evaluation import RunFolder, load_result
 from glamor_gym.goals import load_goal_set
 from glamor_gym.tasks import TASKS
-from tests.experiments import small_runs
 
 SMALL = ["--task", "GridWorld", "--steps", "300", "--n-envs", "2", "--episodes-per-goal", "1"]
 SMALL += ["--set", "learning_starts=50", "--set", "batch_size=20", "--set", "replay_ratio=1"]
@@ -247,13 +246,6 @@ def trained(tmp_path_factory):
         main(["train", *SMALL, "--run-dir", str(folder)])
     assert ended.value.code == 0
     return RunFolder(folder)
-
-
-@pytest.fixture
-def blank_pages():
-    """See :func:`small_runs.blank_pages`."""
-    with small_runs.blank_pages():
-        yield
 
 
 def test_a_run_leaves_everything_in_its_folder(trained):

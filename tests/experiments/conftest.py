@@ -1,17 +1,9 @@
 from __future__ import annotations
 
 import pytest
-import small_runs
 
 from glamor_gym.experiments.engines import LocalEngine
 from glamor_gym.experiments.worker import carry_out
-
-
-@pytest.fixture
-def blank_pages():
-    """See :func:`small_runs.blank_pages`."""
-    with small_runs.blank_pages():
-        yield
 
 
 @pytest.fixture
