@@ -566,21 +566,22 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         infos: list[dict[str, Any]],
     ) -> None:
         """Append a step to each unfinished episode; store those that ended."""
-        begun = np.array([bool(info.get("reset_step")) for info in infos])  # took no action
-        ended = np.flatnonzero(dones & ~begun).tolist()
+        # A step in which a worker was replaced took no action there: it only begins an episode.
+        acted = np.array([not info.get("reset_step") for info in infos])
+        ended = np.flatnonzero(dones & acted).tolist()
         moments = new_obs
         if ended:  # SB3's vectors return the first moment of the next episode instead
             moments = {key: new_obs[key].copy() for key in ("achieved_goal", "observation")}
             for env in ended:
                 for key, values in moments.items():
                     values[env] = infos[env]["terminal_observation"][key]
-        self._recorder.step(np.flatnonzero(~begun), buffer_action, moments)
+        self._recorder.step(np.flatnonzero(acted), buffer_action, moments)
         for env in ended:
             self._store_episode(env, self._recorder.finish(env, moments["observation"][env]))
         if not self.replay_buffer.wants_observations:
             self._recorder.drop_observations()
-        self._starts = dones | begun
-        self._recorder.begin(np.flatnonzero(self._starts), new_obs)
+        self._starts = dones.copy()
+        self._recorder.begin(np.flatnonzero(dones), new_obs)
         self._last_obs = new_obs
 
     def train(self, gradient_steps: int, batch_size: int) -> None:
