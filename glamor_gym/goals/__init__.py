@@ -4,7 +4,8 @@ In: a task's world. Out: a :class:`GoalSet` of training and evaluation goals.
 """
 
 from glamor_gym.goals.build import build_goal_set
-from glamor_gym.goals.goal_set import GoalList, GoalSet, GoalSetError, load_goal_set
+from glamor_gym.goals.goal_list import GoalList, GoalSetError
+from glamor_gym.goals.goal_set import GoalSet, load_goal_set
 from glamor_gym.goals.inspection import goal_sheet, verify_goal_set
 
 __all__ = [

@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 
 from glamor_gym.checks import as_integer
 from glamor_gym.envs import make_world
-from glamor_gym.goals.goal_set import GoalList, GoalSet
+from glamor_gym.goals.goal_list import GoalList
+from glamor_gym.goals.goal_set import GoalSet
 from glamor_gym.tasks import Suite, Task, get_task
 from glamor_gym.types import Goal, GoalKind, World
 from glamor_gym.wrappers import DiscretizeActions, label_tolerance

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from glamor_gym.checks import as_choice, as_instance
 from glamor_gym.envs import RenderProfile, make_world
 from glamor_gym.goals.build import N_EVALUATION, N_TRAINING
-from glamor_gym.goals.goal_set import GoalList, GoalSet, GoalSetError
+from glamor_gym.goals.goal_list import GoalList, GoalSetError
+from glamor_gym.goals.goal_set import GoalSet
 from glamor_gym.tasks import TASKS, get_task
 from glamor_gym.types import World
 
