@@ -19,8 +19,8 @@ from triton.errors import TritonError
 
 from glamor_gym.models.glamor import Folded
 from glamor_gym.planners.candidates import CLIPPED_Z
-from glamor_gym.planners.fastest import Planner
 from glamor_gym.planners.fused_kernel import roll_out
+from glamor_gym.planners.interface import Planner
 from glamor_gym.planners.random_shooting import best_of, sampling_noise
 from glamor_gym.planners.settings import PlannerSettings
 from glamor_gym.types import Plan
