@@ -13,56 +13,31 @@ from __future__ import annotations
 import contextlib
 import logging
 import multiprocessing
-import signal
 import time
-import traceback
-from collections.abc import Callable, Mapping, Sequence
-from multiprocessing.connection import Connection
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.error import ClosedEnvironmentError, ResetNeeded
-from gymnasium.vector.utils import (
-    CloudpickleWrapper,
-    create_shared_memory,
-    read_from_shared_memory,
-    write_to_shared_memory,
-)
+from gymnasium.vector.utils import create_shared_memory, read_from_shared_memory
 from numpy.typing import NDArray
-from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from glamor_gym.checks import as_integer, as_number
 from glamor_gym.registration import register_in_workers
 from glamor_gym.vector.rows import check_arrays, row_of
+from glamor_gym.vector.worker_process import START_SECONDS, Fault, MakeEnv, RaisedError, Worker
 
 _logger = logging.getLogger(__name__)
-
-START_SECONDS = 120.0
-"""Time limit for a new worker to import a simulator and begin its first episode, and for any
-command other than a step or a reset."""
 
 CLOSE_SECONDS = 5.0
 """Time limit for a worker to close its environment before it is killed."""
 
-LONGEST_POLL = 3600.0
-"""Maximum duration of one wait, in seconds: the system limits waits to 2³¹ milliseconds."""
-
-MakeEnv = Callable[[], gym.Env[Any, Any]]
-
 
 class WorkerError(RuntimeError):
     """A worker failed and was not replaced, or a call in its environment raised an error."""
-
-
-class _Fault(Exception):  # noqa: N818  (a report rather than an error)
-    """A worker failed; the message says how."""
-
-
-class _RaisedError(_Fault):
-    """A worker's environment raised an error; the message contains its traceback."""
 
 
 class WorkerVecEnv(VecEnv):
@@ -165,7 +140,7 @@ class WorkerVecEnv(VecEnv):
         for index, worker in enumerate(self._workers):
             try:
                 self.reset_infos[index] = worker.receive(since, self.timeout)
-            except _Fault as fault:
+            except Fault as fault:
                 self.reset_infos[index] = self._replace(index, fault, self._options[index])
         self._reset_seeds()
         self._reset_options()
@@ -202,7 +177,7 @@ class WorkerVecEnv(VecEnv):
                 rewards[index], dones[index], info, reset_info = worker.receive(since, self.timeout)
                 if dones[index]:
                     self.reset_infos[index] = reset_info
-            except _Fault as fault:
+            except Fault as fault:
                 last = row_of(self._seen, index)
                 self.reset_infos[index] = self._replace(index, fault)
                 dones[index] = True
@@ -274,11 +249,11 @@ class WorkerVecEnv(VecEnv):
 
     # ----------------------------------------------------------------------------- supervision
 
-    def _start(self, index: int) -> _Worker:
-        return _Worker(self._context, index, self._makers[index], self._buffer)
+    def _start(self, index: int) -> Worker:
+        return Worker(self._context, index, self._makers[index], self._buffer)
 
     def _replace(
-        self, index: int, fault: _Fault, options: Mapping[str, Any] | None = None
+        self, index: int, fault: Fault, options: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Replace a worker that failed; return the info of the new worker's first reset.
 
@@ -313,7 +288,7 @@ class WorkerVecEnv(VecEnv):
                     worker.receive(time.monotonic(), self.timeout)
                 worker.send("reset", seed, options or {})
                 info: dict[str, Any] = worker.receive(time.monotonic(), self.timeout)
-            except _Fault as another:
+            except Fault as another:
                 fault = another
             else:
                 return info
@@ -343,140 +318,10 @@ class WorkerVecEnv(VecEnv):
         for index in rows:  # all of them, so that no answer is left for a later command
             try:
                 answers.append(self._workers[index].receive(since, START_SECONDS))
-            except _Fault as fault:
-                if not isinstance(fault, _RaisedError):
+            except Fault as fault:
+                if not isinstance(fault, RaisedError):
                     self._workers[index].end(patience=0.0)  # the next step replaces it
                 faults.append(f"{self._place(index)}: {fault}")
         if faults:
             raise WorkerError("\n".join(faults))
         return answers
-
-
-class _Worker:
-    """The parent process's handle of one worker."""
-
-    def __init__(self, context: Any, index: int, make: MakeEnv, buffer: Any) -> None:
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_serve,
-            args=(theirs, CloudpickleWrapper(make), buffer, index),
-            name=f"environment-{index}",
-            daemon=True,
-        )
-        self._process.start()
-        self._sent = 0  # number of commands; they are numbered from 1, and so are their answers
-        self._has_answered = False
-        theirs.close()  # so that the pipe breaks when the worker dies
-
-    @property
-    def pid(self) -> int:
-        """The process id."""
-        return int(self._process.pid)
-
-    def send(self, command: str, *arguments: Any) -> None:
-        """Send a command; a dead worker is only noticed when its answer is received."""
-        with contextlib.suppress(OSError):
-            self._sent += 1
-            self._pipe.send((self._sent, command, arguments))
-
-    def receive(self, since: float, timeout: float) -> Any:
-        """Return the answer to the last command.
-
-        An earlier answer that was not received because the wait was interrupted is discarded.
-
-        Args:
-            since: when the wait for all workers' answers began, by :func:`time.monotonic`.
-            timeout: seconds from then on after which the worker counts as hung; at least
-                :data:`START_SECONDS` before its first answer.
-
-        Raises:
-            _RaisedError: the environment raised an error; the worker accepts further commands.
-            _Fault: the worker died or hung.
-        """
-        if not self._has_answered:
-            timeout = max(timeout, START_SECONDS)
-        number, deadline = 0, since + timeout
-        try:
-            while number < self._sent:
-                if not self._answers_by(deadline):
-                    raise _Fault(f"the worker hung: no answer in {timeout:g} s")
-                number, succeeded, answer = self._pipe.recv()
-        except (EOFError, OSError):
-            self._process.join(timeout=1.0)
-            raise _Fault(f"the worker died ({_cause(self._process.exitcode)})") from None
-        self._has_answered = True
-        if not succeeded:
-            raise _RaisedError(f"the worker raised an error:\n{answer}")
-        return answer
-
-    def _answers_by(self, deadline: float) -> bool:
-        """Wait for something to read, and return whether it arrived in time."""
-        while not self._pipe.poll(min(max(0.0, deadline - time.monotonic()), LONGEST_POLL)):
-            if time.monotonic() >= deadline:
-                return False
-        return True
-
-    def end(self, patience: float) -> None:
-        """Wait `patience` seconds for the process to end, then kill it."""
-        self._process.join(timeout=patience)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
-        self._pipe.close()
-
-
-def _cause(exit_code: int | None) -> str:
-    """Return how a process ended, in words."""
-    if exit_code is not None and exit_code < 0:
-        return f"signal {signal.Signals(-exit_code).name}"
-    return f"exit code {exit_code}"
-
-
-def _serve(pipe: Connection, make: CloudpickleWrapper[Any], buffer: Any, index: int) -> None:
-    """Carry out commands for one environment, in the worker process, until ``close``."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends the workers
-    with contextlib.suppress(EOFError, OSError):  # the parent is gone
-        try:
-            env = make()
-        except Exception:  # noqa: BLE001  (any error is reported by the parent)
-            failure = traceback.format_exc()
-            number, *_ = pipe.recv()
-            pipe.send((number, False, failure))
-            return
-        with contextlib.closing(env):
-            while True:
-                number, command, arguments = pipe.recv()
-                if command == "close":
-                    return
-                try:
-                    answer = number, True, _carry_out(env, buffer, index, command, arguments)
-                    pipe.send(answer)
-                except Exception:  # noqa: BLE001  (any error is reported by the parent)
-                    pipe.send((number, False, traceback.format_exc()))
-
-
-def _carry_out(
-    env: gym.Env[Any, Any], buffer: Any, index: int, command: str, arguments: tuple[Any, ...]
-) -> Any:
-    """Carry out one command; observations are written to row `index` of the shared memory."""
-    match command, arguments:
-        case "step", (action,):
-            observation, reward, terminated, truncated, info = env.step(action)
-            done = bool(terminated or truncated)
-            info["TimeLimit.truncated"] = bool(truncated and not terminated)
-            reset_info: dict[str, Any] = {}
-            if done:
-                info["terminal_observation"] = observation
-                observation, reset_info = env.reset()
-            write_to_shared_memory(env.observation_space, index, observation, buffer)
-            return float(reward), done, info, reset_info
-        case "reset", (seed, options):
-            observation, info = env.reset(seed=seed, **({"options": options} if options else {}))
-            write_to_shared_memory(env.observation_space, index, observation, buffer)
-            return info
-        case "is_wrapped", (wrapper_class,):
-            return is_wrapped(env, wrapper_class)
-        case "call", (name, args, kwargs):
-            return env.get_wrapper_attr(name)(*args, **kwargs)
-        case _:  # has_wrapper_attr, get_wrapper_attr, set_wrapper_attr
-            return getattr(env, command)(*arguments)

@@ -1,0 +1,174 @@
+"""One environment in a process of its own, and the parent's end of the pipe to it.
+
+In: a function that makes the environment, and commands. Out: the answers, or a :class:`Fault` that
+says how the process failed. Observations are written to shared memory, everything else goes through
+the pipe. What follows from a failure is for :mod:`glamor_gym.vector.workers` to decide.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.vector.utils import CloudpickleWrapper, write_to_shared_memory
+from stable_baselines3.common.env_util import is_wrapped
+
+START_SECONDS = 120.0
+"""Time limit for a new worker to import a simulator and begin its first episode, and for any
+command other than a step or a reset."""
+
+LONGEST_POLL = 3600.0
+"""Maximum duration of one wait, in seconds: the system limits waits to 2³¹ milliseconds."""
+
+MakeEnv = Callable[[], gym.Env[Any, Any]]
+
+
+class Fault(Exception):  # noqa: N818  (a report rather than an error)
+    """A worker failed; the message says how."""
+
+
+class RaisedError(Fault):
+    """A worker's environment raised an error; the message contains its traceback."""
+
+
+class Worker:
+    """The parent process's handle of one worker.
+
+    Args:
+        context: start method of processes.
+        index: number of the environment, its row of `buffer`.
+        make: makes the environment; it is sent to the worker.
+        buffer: shared memory for the observations of all environments.
+    """
+
+    def __init__(self, context: Any, index: int, make: MakeEnv, buffer: Any) -> None:
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_serve,
+            args=(theirs, CloudpickleWrapper(make), buffer, index),
+            name=f"environment-{index}",
+            daemon=True,
+        )
+        self._process.start()
+        self._sent = 0  # number of commands; they are numbered from 1, and so are their answers
+        self._has_answered = False
+        theirs.close()  # so that the pipe breaks when the worker dies
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return int(self._process.pid)
+
+    def send(self, command: str, *arguments: Any) -> None:
+        """Send a command; a dead worker is only noticed when its answer is received."""
+        with contextlib.suppress(OSError):
+            self._sent += 1
+            self._pipe.send((self._sent, command, arguments))
+
+    def receive(self, since: float, timeout: float) -> Any:
+        """Return the answer to the last command.
+
+        An earlier answer that was not received because the wait was interrupted is discarded.
+
+        Args:
+            since: when the wait for all workers' answers began, by :func:`time.monotonic`.
+            timeout: seconds from then on after which the worker counts as hung; at least
+                :data:`START_SECONDS` before its first answer.
+
+        Raises:
+            RaisedError: the environment raised an error; the worker accepts further commands.
+            Fault: the worker died or hung.
+        """
+        if not self._has_answered:
+            timeout = max(timeout, START_SECONDS)
+        number, deadline = 0, since + timeout
+        try:
+            while number < self._sent:
+                if not self._answers_by(deadline):
+                    raise Fault(f"the worker hung: no answer in {timeout:g} s")
+                number, succeeded, answer = self._pipe.recv()
+        except (EOFError, OSError):
+            self._process.join(timeout=1.0)
+            raise Fault(f"the worker died ({_cause(self._process.exitcode)})") from None
+        self._has_answered = True
+        if not succeeded:
+            raise RaisedError(f"the worker raised an error:\n{answer}")
+        return answer
+
+    def _answers_by(self, deadline: float) -> bool:
+        """Wait for something to read, and return whether it arrived in time."""
+        while not self._pipe.poll(min(max(0.0, deadline - time.monotonic()), LONGEST_POLL)):
+            if time.monotonic() >= deadline:
+                return False
+        return True
+
+    def end(self, patience: float) -> None:
+        """Wait `patience` seconds for the process to end, then kill it."""
+        self._process.join(timeout=patience)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._pipe.close()
+
+
+def _cause(exit_code: int | None) -> str:
+    """Return how a process ended, in words."""
+    if exit_code is not None and exit_code < 0:
+        return f"signal {signal.Signals(-exit_code).name}"
+    return f"exit code {exit_code}"
+
+
+def _serve(pipe: Connection, make: CloudpickleWrapper[Any], buffer: Any, index: int) -> None:
+    """Carry out commands for one environment, in the worker process, until ``close``."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends the workers
+    with contextlib.suppress(EOFError, OSError):  # the parent is gone
+        try:
+            env = make()
+        except Exception:  # noqa: BLE001  (any error is reported by the parent)
+            failure = traceback.format_exc()
+            number, *_ = pipe.recv()
+            pipe.send((number, False, failure))
+            return
+        with contextlib.closing(env):
+            while True:
+                number, command, arguments = pipe.recv()
+                if command == "close":
+                    return
+                try:
+                    answer = number, True, _carry_out(env, buffer, index, command, arguments)
+                    pipe.send(answer)
+                except Exception:  # noqa: BLE001  (any error is reported by the parent)
+                    pipe.send((number, False, traceback.format_exc()))
+
+
+def _carry_out(
+    env: gym.Env[Any, Any], buffer: Any, index: int, command: str, arguments: tuple[Any, ...]
+) -> Any:
+    """Carry out one command; observations are written to row `index` of the shared memory."""
+    match command, arguments:
+        case "step", (action,):
+            observation, reward, terminated, truncated, info = env.step(action)
+            done = bool(terminated or truncated)
+            info["TimeLimit.truncated"] = bool(truncated and not terminated)
+            reset_info: dict[str, Any] = {}
+            if done:
+                info["terminal_observation"] = observation
+                observation, reset_info = env.reset()
+            write_to_shared_memory(env.observation_space, index, observation, buffer)
+            return float(reward), done, info, reset_info
+        case "reset", (seed, options):
+            observation, info = env.reset(seed=seed, **({"options": options} if options else {}))
+            write_to_shared_memory(env.observation_space, index, observation, buffer)
+            return info
+        case "is_wrapped", (wrapper_class,):
+            return is_wrapped(env, wrapper_class)
+        case "call", (name, args, kwargs):
+            return env.get_wrapper_attr(name)(*args, **kwargs)
+        case _:  # has_wrapper_attr, get_wrapper_attr, set_wrapper_attr
+            return getattr(env, command)(*arguments)
