@@ -9,8 +9,9 @@ Algorithm 1 of the paper, and where each line of it is:
 3. descend the gradient of Equation 9 ……………………………………………… :meth:`GlamorAgent.update`
 4. to act, plan by random shooting (Equation 8) …………………………… :meth:`GlamorAgent.plan`
 
-With ``preset("paper")``, two deviations from the authors' code, both as the paper's text has it:
-k is uniform over what remains of a trajectory, and the observation after the last action is stored.
+With ``preset("paper")``, this differs from the authors' code: k is uniform over what remains of a
+trajectory (theirs is uniform over T and cut at the end; the text takes all pairs of observations),
+the observation after the last action is stored, and plans use the prior, as in the text.
 Other presets use arguments that are marked "not in the paper". The largest of them is
 ``policy_kwargs={"stopping": "duration"}``: a plan's length is predicted before its actions, see
 :mod:`glamor_gym.models.duration`.
