@@ -33,7 +33,7 @@ from stable_baselines3.common.policies import BasePolicy
 from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.agents.episodes import NO_ACTION
 from glamor_gym.agents.observations import as_batch, steps_left_of
-from glamor_gym.agents.plan_state import PlanState, lengths_of, padded
+from glamor_gym.agents.plan_state import PlanState, lengths_of, padded, tokens_at
 from glamor_gym.agents.policy import GlamorPolicy
 from glamor_gym.agents.presets import GLAMOR_PRESETS, make_preset
 from glamor_gym.agents.settings import DataPolicy, GlamorSettings, LearningRateSchedule, Precision
@@ -286,13 +286,14 @@ class GlamorAgent(ImageGoalAgent):
     # ---------------------------------------------------------- collecting data (§3.5, open loop)
 
     def _begin_collection(self) -> None:
-        self._plans = PlanState.before_the_first(self.n_envs, self.horizon)
+        self._plans = np.full((self.n_envs, self.horizon + 1), NO_ACTION)
 
     def _episode_state(self) -> Snapshot:
-        return {"plans": self._plans.tokens.copy(), "cursors": self._plans.cursor.copy()}
+        # A checkpoint's "cursors" are the episodes' lengths, which the recorder restores.
+        return {"plans": self._plans.copy(), "cursors": self._recorder.lengths}
 
     def _load_episode_state(self, carried: Mapping[str, Any]) -> None:
-        self._plans.tokens[:], self._plans.cursor[:] = carried["plans"], carried["cursors"]
+        self._plans[:] = carried["plans"]
 
     def collect(
         self, observations: Mapping[str, NDArray[Any]], starts: NDArray[np.bool_]
@@ -305,19 +306,18 @@ class GlamorAgent(ImageGoalAgent):
         """
         if self.settings.data_policy == "random":
             return np.full(len(starts), NO_ACTION)
+        steps = self._recorder.lengths
         if self.settings.data_policy == "closed_loop":
             by_value = self.policy.acts_by_value(self.planner)
             make = self._beginnings if by_value else self._whole_plans
-            made, *_ = make(observations, self._recorder.lengths, self.planner, False)
-            return np.where(made[:, 0] == self.stop_action, NO_ACTION, made[:, 0])
-        if starts.any():
-            first = {key: value[starts] for key, value in observations.items()}
-            planner = replace(self.planner, stop="free", stop_first=False, guided=True)
-            no_steps = np.zeros(int(starts.sum()), dtype=np.int64)
-            plans = self._plan(first, no_steps, planner, self.generator)
-            self._plans.tokens[starts], self._plans.cursor[starts] = self._padded(plans.tokens), 0
-        actions = self._plans.next_tokens
-        self._plans = self._plans.advanced()
+            plans, *_ = make(observations, steps, self.planner, False)
+            actions = plans[:, 0]
+        else:
+            if starts.any():
+                first = {key: value[starts] for key, value in observations.items()}
+                planner = replace(self.planner, stop="free", stop_first=False, guided=True)
+                self._plans[starts], *_ = self._whole_plans(first, steps[starts], planner, False)
+            actions = tokens_at(self._plans, steps)
         return np.where(actions == self.stop_action, NO_ACTION, actions)
 
     # -------------------------------------------------------- planning and acting (Equation 8)
