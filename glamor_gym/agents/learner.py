@@ -475,30 +475,25 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         assert isinstance(self._last_obs, dict)
         return self._last_obs
 
-    def _sample_action(
-        self,
-        learning_starts: int,
-        action_noise: ActionNoise | None = None,
-        n_envs: int = 1,
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _next_actions(self) -> NDArray[np.int64]:
         """Choose random actions with probability ε, else those of :meth:`collect`; never STOP."""
         if self._starts.any():
             self._begin_episodes(self._starts)
-        actions = self._random_actions(n_envs)
-        if self.num_timesteps >= learning_starts and self._n_updates:
+        actions = self._random_actions()
+        if self.num_timesteps >= self.learning_starts and self._n_updates:
             chosen = self.collect(self._last_observations, self._starts)
-            explores = self.rng.random(n_envs) < self.exploration_rate
+            explores = self.rng.random(self.n_envs) < self.exploration_rate
             actions = np.where(explores | (chosen == NO_ACTION), actions, chosen)
-        return actions, actions
+        return actions
 
-    def _random_actions(self, n_envs: int) -> NDArray[np.int64]:
+    def _random_actions(self) -> NDArray[np.int64]:
         """Draw an action for each environment, or repeat its previous one; never STOP."""
-        drawn = self.rng.integers(0, self.n_actions, size=n_envs)
+        drawn = self.rng.integers(0, self.n_actions, size=self.n_envs)
         persistence = self.settings.exploration_persistence
         if not persistence:
             return drawn
         last = self._recorder.last_actions
-        repeats = (self.rng.random(n_envs) < persistence) & (last != NO_ACTION)
+        repeats = (self.rng.random(self.n_envs) < persistence) & (last != NO_ACTION)
         return np.where(repeats, last, drawn)
 
     def collect_rollouts(
@@ -526,7 +521,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         if self._were_reset_by_others():  # by a callback
             self._last_obs = env.reset()  # type: ignore[assignment]
             self._begin_recording()
-        actions, buffer_actions = self._sample_action(learning_starts, action_noise, env.num_envs)
+        actions = buffer_actions = self._next_actions()  # callbacks may look for either
         self._in_step = True
         try:
             new_obs, rewards, dones, infos = env.step(actions)
@@ -536,7 +531,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             callback.update_locals(locals())
             goes_on = callback.on_step()
             self._update_info_buffer(infos, dones)
-            self._store_transition(replay_buffer, buffer_actions, new_obs, rewards, dones, infos)
+            self._record_step(buffer_actions, new_obs, dones, infos)
         except BaseException:
             # A callback failed, or Ctrl-C: episodes may lack a step. Without `_last_obs` the next
             # `learn` begins new ones.
@@ -556,12 +551,10 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             self.train(self.gradient_steps, self.batch_size)
         return RolloutReturn(env.num_envs, n_episodes, goes_on)
 
-    def _store_transition(
+    def _record_step(
         self,
-        replay_buffer: Any,
-        buffer_action: NDArray[Any],
+        actions: NDArray[np.int64],
         new_obs: Any,
-        reward: NDArray[Any],
         dones: NDArray[np.bool_],
         infos: list[dict[str, Any]],
     ) -> None:
@@ -575,7 +568,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             for env in ended:
                 for key, values in moments.items():
                     values[env] = infos[env]["terminal_observation"][key]
-        self._recorder.step(np.flatnonzero(acted), buffer_action, moments)
+        self._recorder.step(np.flatnonzero(acted), actions, moments)
         for env in ended:
             self._store_episode(env, self._recorder.finish(env, moments["observation"][env]))
         if not self.replay_buffer.wants_observations:
