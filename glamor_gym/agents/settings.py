@@ -6,12 +6,13 @@ In: values from a user, a preset or a saved file. Out: the same values, validate
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
-import numpy as np
 from stable_baselines3.common.utils import ConstantSchedule
 
+from glamor_gym.checks import as_integer, as_number, as_probability
 from glamor_gym.planners.settings import MOST_TRIALS
 
 DataPolicy = Literal["open_loop", "closed_loop", "random"]
@@ -42,6 +43,9 @@ class CollectionSettings:
         precision: of the encoders. ``"auto"`` is bfloat16 for pictures if the device has
             instructions for it, else float32 (on CUDA, convolutions in float32 may use TF32 as
             PyTorch is set up to). Sampling and losses are always float32.
+
+    Raises:
+        ValueError: a setting is out of range or of the wrong type; the message names it.
     """
 
     learning_rate: float = 5e-4
@@ -58,11 +62,6 @@ class CollectionSettings:
     precision: Precision = "auto"
 
     def __post_init__(self) -> None:
-        """Validate every setting.
-
-        Raises:
-            ValueError: a setting is out of range or of the wrong type; the message names it.
-        """
         given: object = self.learning_rate
         if isinstance(given, ConstantSchedule):  # which is how RL Zoo hands numbers over
             object.__setattr__(self, "learning_rate", given.val)
@@ -70,17 +69,17 @@ class CollectionSettings:
             raise ValueError(
                 f"learning_rate must be a number, got {given!r}; lr_schedule sets its schedule"
             )
-        self._check_number("learning_rate", above=0.0)
+        self._check("learning_rate", as_number, above=0)
         self._check_one_of("lr_schedule", get_args(LearningRateSchedule))
-        self._check_number("weight_decay", at_least=0.0)
-        self._check_number("max_grad_norm", above=0.0)
-        self._check_number("buffer_size", at_least=2, whole=True)
-        self._check_number("learning_starts", at_least=0, whole=True)
-        self._check_number("batch_size", at_least=1, whole=True)
-        self._check_number("replay_ratio", at_least=0.0)
-        self._check_number("exploration_final_eps", at_least=0.0, at_most=1.0)
-        self._check_number("exploration_steps", at_least=0, whole=True)
-        self._check_number("exploration_persistence", at_least=0.0, at_most=0.99)
+        self._check("weight_decay", as_number, low=0)
+        self._check("max_grad_norm", as_number, above=0)
+        self._check("buffer_size", as_integer, low=2)
+        self._check("learning_starts", as_integer, low=0)
+        self._check("batch_size", as_integer, low=1)
+        self._check("replay_ratio", as_number, low=0)
+        self._check("exploration_final_eps", as_probability)
+        self._check("exploration_steps", as_integer, low=0)
+        self._check("exploration_persistence", as_number, low=0, high=0.99)
         self._check_one_of("precision", get_args(Precision))
 
     def exploration_eps(self, num_timesteps: int) -> float:
@@ -111,35 +110,15 @@ class CollectionSettings:
         """Return the names of all settings."""
         return tuple(field.name for field in fields(cls))
 
-    def _check_number(
-        self,
-        name: str,
-        *,
-        above: float | None = None,
-        at_least: float | None = None,
-        at_most: float | None = None,
-        whole: bool = False,
-    ) -> None:
+    def _check(self, name: str, check: Callable[..., float], **limits: float) -> None:
+        """Check a setting by a function of :mod:`glamor_gym.checks`."""
         value = getattr(self, name)
-        if isinstance(value, np.integer | np.floating):
-            value = value.item()  # which JSON knows
-            object.__setattr__(self, name, value)
-        kinds = (int,) if whole else (int, float)
-        sound = (
-            isinstance(value, kinds)
-            and not isinstance(value, bool)
-            and math.isfinite(value)
-            and (above is None or value > above)
-            and (at_least is None or value >= at_least)
-            and (at_most is None or value <= at_most)
-        )
-        if not sound:
-            bounds = {"above": above, "at least": at_least, "at most": at_most}
-            wanted = " and ".join(
-                f"{text} {bound}" for text, bound in bounds.items() if bound is not None
-            )
-            kind = "a whole number" if whole else "a number"
-            raise ValueError(f"{name} must be {kind} {wanted}, got {value!r}")
+        try:
+            number = check(value, name=name, **limits)
+        except TypeError as error:
+            raise ValueError(str(error)) from error
+        if not isinstance(value, int):  # a Python number instead of NumPy's, for JSON
+            object.__setattr__(self, name, number)
 
     def _check_one_of(self, name: str, allowed: tuple[str | bool, ...]) -> None:
         value = getattr(self, name)
@@ -200,6 +179,9 @@ class GlamorSettings(CollectionSettings):
             planner then uses; 0, as in the paper and in all presets, for the weights themselves.
         image_shift: in training, observation and goal are shifted together by up to this many
             pixels; 0, as in the paper, for no shift.
+
+    Raises:
+        ValueError: a setting is out of range or of the wrong type; the message names it.
     """
 
     gamma: float = 0.99
@@ -217,25 +199,20 @@ class GlamorSettings(CollectionSettings):
     image_shift: int = 0
 
     def __post_init__(self) -> None:
-        """Validate every setting.
-
-        Raises:
-            ValueError: a setting is out of range or of the wrong type; the message names it.
-        """
         super().__post_init__()
-        self._check_number("gamma", above=0.0, at_most=1.0)
-        self._check_number("n_trials", at_least=1, at_most=MOST_TRIALS, whole=True)
-        self._check_number("clip_log_prob", at_most=-1e-9)
-        self._check_number("prior_coef", at_least=0.0)
+        self._check("gamma", as_number, above=0, high=1)
+        self._check("n_trials", as_integer, low=1, high=MOST_TRIALS)
+        self._check("clip_log_prob", as_number, below=0)
+        self._check("prior_coef", as_number, low=0)
         self._check_one_of("data_policy", get_args(DataPolicy))
         for name in ("use_prior", "vote"):
             self._check_one_of(name, (True, False))
-        self._check_number("stay_fraction", at_least=0.0, at_most=0.99)
-        self._check_number("arrival_probability", at_least=0.0, at_most=1.0)
-        self._check_number("near_fraction", at_least=0.0, at_most=1.0)
-        self._check_number("far_fraction", at_least=0.0, at_most=1.0)
-        self._check_number("ema_decay", at_least=0.0, at_most=0.99999)
-        self._check_number("image_shift", at_least=0, whole=True)
+        self._check("stay_fraction", as_number, low=0, high=0.99)
+        self._check("arrival_probability", as_probability)
+        self._check("near_fraction", as_probability)
+        self._check("far_fraction", as_probability)
+        self._check("ema_decay", as_number, low=0, high=0.99999)
+        self._check("image_shift", as_integer, low=0)
 
 
 @dataclass(frozen=True)
@@ -249,6 +226,9 @@ class GCSLSettings(CollectionSettings):
             or takes the most likely action.
         image_shift: in training, observation and goal are shifted together by up to this many
             pixels; 0 for no shift.
+
+    Raises:
+        ValueError: a setting is out of range or of the wrong type; the message names it.
     """
 
     data_policy: CloningDataPolicy = "reactive"
@@ -256,15 +236,10 @@ class GCSLSettings(CollectionSettings):
     image_shift: int = 0
 
     def __post_init__(self) -> None:
-        """Validate every setting.
-
-        Raises:
-            ValueError: a setting is out of range or of the wrong type; the message names it.
-        """
         super().__post_init__()
         self._check_one_of("data_policy", get_args(CloningDataPolicy))
         self._check_one_of("sample_actions", (True, False))
-        self._check_number("image_shift", at_least=0, whole=True)
+        self._check("image_shift", as_integer, low=0)
 
 
 @dataclass(frozen=True)
@@ -286,6 +261,9 @@ class DiscernSettings(CollectionSettings):
             trajectory, with reward 1. Not published: our choice.
         goal_buffer_size: number of achieved frames kept as goals; with 0 the agent uses the
             environment's goals. Not published: our choice.
+
+    Raises:
+        ValueError: a setting is out of range or of the wrong type; the message names it.
     """
 
     learning_rate: float = 6.25e-5
@@ -306,18 +284,13 @@ class DiscernSettings(CollectionSettings):
     goal_buffer_size: int = 1_000
 
     def __post_init__(self) -> None:
-        """Validate every setting.
-
-        Raises:
-            ValueError: a setting is out of range or of the wrong type; the message names it.
-        """
         super().__post_init__()
-        self._check_number("gamma", above=0.0, at_most=1.0)
-        self._check_number("evaluation_eps", at_least=0.0, at_most=1.0)
-        self._check_number("n_steps", at_least=1, whole=True)
-        self._check_number("target_update_interval", at_least=1, whole=True)
-        self._check_number("priority_exponent", at_least=0.0, at_most=1.0)
-        self._check_number("importance_exponent", at_least=0.0, at_most=1.0)
-        self._check_number("n_decoys", at_least=1, whole=True)
-        self._check_number("relabelled_share", at_least=0.0, at_most=1.0)
-        self._check_number("goal_buffer_size", at_least=0, whole=True)
+        self._check("gamma", as_number, above=0, high=1)
+        self._check("evaluation_eps", as_probability)
+        self._check("n_steps", as_integer, low=1)
+        self._check("target_update_interval", as_integer, low=1)
+        self._check("priority_exponent", as_probability)
+        self._check("importance_exponent", as_probability)
+        self._check("n_decoys", as_integer, low=1)
+        self._check("relabelled_share", as_probability)
+        self._check("goal_buffer_size", as_integer, low=0)

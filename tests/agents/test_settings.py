@@ -75,6 +75,7 @@ def test_the_learning_rate_falls_along_half_a_cosine():
         ("learning_rate", 0.0),
         ("learning_rate", math.nan),
         ("learning_rate", "fast"),
+        ("learning_rate", 10**400),
         ("buffer_size", 1),
         ("buffer_size", 1e6),
         ("batch_size", 0),

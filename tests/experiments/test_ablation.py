@@ -44,7 +44,7 @@ def test_a_change_is_told_by_what_it_changes():
         ({"planner": {"guide": False}}, r"did you mean planner\.guided"),
         ({"policy_kwargs": {"fusoin": "late"}}, r"did you mean policy_kwargs\.fusion"),
         ({"seed": 3}, "change has no setting 'seed'"),
-        ({"gamma": 7}, "gamma must be a number"),
+        ({"gamma": 7}, "gamma must be a finite number"),
         ({"planner": {"gamma": 7}}, "gamma must be a finite number above 0"),
     ],
 )

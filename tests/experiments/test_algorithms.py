@@ -91,11 +91,11 @@ def test_what_is_not_there_is_refused_with_the_nearest(name, preset, overrides, 
 @pytest.mark.parametrize(
     ("name", "overrides", "told"),
     [
-        ("glamor", {"gamma": 7}, "gamma must be a number"),
+        ("glamor", {"gamma": 7}, "gamma must be a finite number"),
         ("glamor", {"policy_kwargs": {"embedding_size": 0}}, "embedding_size must be an integer"),
         ("glamor", {"policy_kwargs": {"encoder": "huge"}}, "encoder must be one of"),
         ("gcsl", {"policy_kwargs": {"fusion": "soon"}}, "fusion must be one of"),
-        ("discern", {"n_decoys": 0}, "n_decoys must be a whole number"),
+        ("discern", {"n_decoys": 0}, "n_decoys must be an integer"),
     ],
 )
 def test_values_are_checked_before_there_is_an_environment(name, overrides, told):

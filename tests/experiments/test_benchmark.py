@@ -92,7 +92,7 @@ def test_specs_are_every_combination_the_first_seed_first():
             "--set must be AGENT.NAME=VALUE, for example glamor.gamma=0.9, got",
         ),
         (["--set", "glamor.n_trails=1"], "did you mean n_trials"),
-        (["--set", "glamor.gamma=7"], "gamma must be a number"),
+        (["--set", "glamor.gamma=7"], "gamma must be a finite number"),
         (["--set", "glamor.policy_kwargs.encoder=huge"], "encoder must be one of"),
         (["--steps", "0"], "steps must be an integer ≥ 1"),
         (["--steps", "400"], "learning_starts=500, got --steps 400"),
