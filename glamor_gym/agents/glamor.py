@@ -239,7 +239,7 @@ class GlamorAgent(ImageGoalAgent):
         inverse, prior = self._losses(batch, self.settings.image_shift)
         loss = inverse + self.settings.prior_coef * prior
         grad_norm = self.policy.descend(loss, self.settings.max_grad_norm)
-        self.policy.averages_updated()
+        self.policy.update_average()
         return {
             "inverse_loss": inverse.detach(),
             "prior_loss": prior.detach(),
@@ -350,7 +350,7 @@ class GlamorAgent(ImageGoalAgent):
         batch, _ = as_batch(observation, self.observation_space, self.observation_keys)
         no_steps = np.zeros(len(batch["desired_goal"]), dtype=np.int64)
         planner = self._planner_with(n_trials=n_trials, stop=stop, guided=guided)
-        return self._plan(batch, no_steps, planner, self._noise(deterministic, no_steps))
+        return self._plan(batch, no_steps, planner, deterministic)
 
     def predict(  # type: ignore[override]
         self,
@@ -429,8 +429,8 @@ class GlamorAgent(ImageGoalAgent):
         deterministic: bool,
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         """Return plans for these observations, as in a state: tokens, lengths and log scores."""
-        plans = self._plan(rows, steps, planner, self._noise(deterministic, steps))
-        tokens = self._padded(plans.tokens)
+        plans = self._plan(rows, steps, planner, deterministic)
+        tokens = padded(plans.tokens, self.stop_action, self.horizon)
         return tokens, lengths_of(tokens), plans.log_score.double().cpu().numpy()
 
     def _beginnings(
@@ -444,7 +444,7 @@ class GlamorAgent(ImageGoalAgent):
         self.finish_updates()
         steps_left = steps_left_of(rows, self.horizon, steps)
         begun = self.policy.next_tokens(rows, steps_left, planner)
-        tokens = self._padded(begun)
+        tokens = padded(begun, self.stop_action, self.horizon)
         if not self.plans_ahead:
             return tokens, lengths_of(tokens), np.full(len(tokens), np.nan)
         whole, length, log_score = self._whole_plans(rows, steps, planner, deterministic)
@@ -458,29 +458,23 @@ class GlamorAgent(ImageGoalAgent):
         batch: Mapping[str, NDArray[Any]],
         steps: NDArray[np.int64],
         planner: PlannerSettings,
-        generator: torch.Generator,
+        deterministic: bool,
     ) -> Plan:
-        """Plan for a checked batch."""
+        """Plan for a checked batch; if deterministic, with noise seeded by the step count.
+
+        With the same noise at every step, an undecided agent would always err to the same side.
+        """
         self.finish_updates()
         steps_left = steps_left_of(batch, self.horizon, steps)
-        return self.policy.plan(batch, steps_left, planner, generator)
+        noise = self.generator
+        if deterministic:
+            noise = torch.Generator(self.device).manual_seed(int(steps.sum()))
+        return self.policy.plan(batch, steps_left, planner, noise)
 
     def _planner_with(self, **options: Any) -> PlannerSettings:
         """Return the agent's planner settings, replaced by the options that are not None."""
         given = {name: value for name, value in options.items() if value is not None}
         return replace(self.planner, **given)
-
-    def _noise(self, deterministic: bool, steps: NDArray[np.int64]) -> torch.Generator:
-        """Return the generator of the planner's noise, seeded by the step count if deterministic.
-
-        With the same noise at every step, an undecided agent would always err to the same side.
-        """
-        if not deterministic:
-            return self.generator
-        return torch.Generator(self.device).manual_seed(int(steps.sum()))
-
-    def _padded(self, plans: torch.Tensor) -> NDArray[np.int64]:
-        return padded(plans, self.stop_action, self.horizon)
 
     def _make_replay(self, seed: int, capacity: int | None = None) -> TrajectoryReplay:
         return TrajectoryReplay(

@@ -128,7 +128,7 @@ class GlamorPolicy(ModelPolicy):
         assert isinstance(module, GlamorModel | DurationModel)
         return module
 
-    def averages_updated(self) -> None:
+    def update_average(self) -> None:
         """Include the current weights in the average, if any; call it after each update."""
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
