@@ -208,8 +208,8 @@ class DiscernAgent(ReactiveAgent):
     def rewards(self, batch: TransitionBatch) -> Float[Tensor, "b"]:
         """Return each row's reward at its last step: max(0, ξ(s_T)·ξ(g)); 1 if relabelled."""
         with self.policy.autocast():
-            achieved = self.policy.model.tell_apart(batch.achieved)
-            goal = self.policy.model.tell_apart(batch.goal)
+            achieved = self.policy.model.xi(batch.achieved)
+            goal = self.policy.model.xi(batch.goal)
         likeness = (achieved * goal).sum(dim=-1).clamp(min=0)
         return likeness.masked_fill(batch.relabelled, 1.0)
 
@@ -233,8 +233,8 @@ class DiscernAgent(ReactiveAgent):
         """Return the cross-entropy of telling each goal from K of the batch's other goals."""
         n_pairs = len(pairs.goal)
         with self.policy.autocast():
-            achieved = self.policy.model.tell_apart(pairs.achieved)
-            goals = self.policy.model.tell_apart(pairs.goal)
+            achieved = self.policy.model.xi(pairs.achieved)
+            goals = self.policy.model.xi(pairs.goal)
         others = torch.randperm(n_pairs - 1, generator=self.generator, device=self.device) + 1
         rows = torch.arange(n_pairs, device=self.device)[:, None]
         return decoy_loss(achieved, goals, (rows + others[: self.settings.n_decoys]) % n_pairs)

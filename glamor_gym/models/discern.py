@@ -129,10 +129,10 @@ class DiscernModel(nn.Module):
         """Copy the Q network's weights to the target network."""
         self.target.load_state_dict(self.q.state_dict())
 
-    def tell_apart(self, achieved: Tensor) -> Float[Tensor, "b e"]:
+    def xi(self, frames: Tensor) -> Float[Tensor, "b e"]:
         """Return ξ of B frames, achieved or goals."""
         with torch.no_grad():
-            embedding = self.q.embed_goal(achieved)
+            embedding = self.q.embed_goal(frames)
         vectors: Tensor = self.discriminator(embedding)
         return vectors
 

@@ -64,9 +64,7 @@ def test_it_is_paid_for_likeness_at_the_end_and_fully_where_relabelled(trained):
     batch = trained.replay_buffer.sample(64)
     reward = trained.rewards(batch)
     with torch.no_grad():
-        xi_achieved, xi_goal = (
-            trained.policy.model.tell_apart(x) for x in (batch.achieved, batch.goal)
-        )
+        xi_achieved, xi_goal = (trained.policy.model.xi(x) for x in (batch.achieved, batch.goal))
     likeness = torch.nn.functional.cosine_similarity(xi_achieved, xi_goal).clamp(min=0)
     own = ~batch.relabelled
     torch.testing.assert_close(reward[own], likeness[own])

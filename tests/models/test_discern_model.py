@@ -39,7 +39,7 @@ def test_a_dueling_network_does_not_see_an_advantage_that_all_actions_share():
 
 def test_the_discriminator_leaves_the_encoder_and_the_target_alone():
     model = make_model()
-    xi = model.tell_apart(torch.rand(4, 6))
+    xi = model.xi(torch.rand(4, 6))
     assert xi.norm(dim=-1).detach().numpy() == pytest.approx(np.ones(4), abs=1e-5)
     decoy_loss(xi, xi, torch.tensor([[1], [2], [3], [0]])).backward()
     touched = {name for name, weight in model.named_parameters() if weight.grad is not None}
