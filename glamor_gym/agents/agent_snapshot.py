@@ -123,7 +123,7 @@ def _snapshot_episodes(agent: ImageGoalAgent) -> Snapshot | None:
     return {
         "env": env,
         "last_obs": dict(agent._last_observations),
-        "starts": agent._starts.copy(),
+        "starts": agent._recorder.lengths == 0,
         "recorder": agent._recorder.snapshot(),
         "carried": agent._episode_state(),
     }
@@ -144,7 +144,6 @@ def _restore_episodes(agent: ImageGoalAgent, episodes: Mapping[str, Any] | None)
     restore_vector(agent.env, episodes["env"])
     agent._last_obs = dict(episodes["last_obs"])
     agent._last_episode_starts = np.zeros(n_envs, dtype=bool)
-    agent._starts = episodes["starts"]
     agent._recorder = EpisodeRecorder(
         agent._last_observations, agent.horizon, keep_observations=True
     )

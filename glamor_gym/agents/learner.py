@@ -420,7 +420,6 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             self.horizon,
             keep_observations=self.replay_buffer.wants_observations,
         )
-        self._starts = np.ones(self.n_envs, dtype=bool)
         self._begin_collection()
         self._leave_environments()
 
@@ -477,11 +476,12 @@ class TrajectoryLearner(OffPolicyAlgorithm):
 
     def _next_actions(self) -> NDArray[np.int64]:
         """Choose random actions with probability ε, else those of :meth:`collect`; never STOP."""
-        if self._starts.any():
-            self._begin_episodes(self._starts)
+        starts = self._recorder.lengths == 0
+        if starts.any():
+            self._begin_episodes(starts)
         actions = self._random_actions()
         if self.num_timesteps >= self.learning_starts and self._n_updates:
-            chosen = self.collect(self._last_observations, self._starts)
+            chosen = self.collect(self._last_observations, starts)
             explores = self.rng.random(self.n_envs) < self.exploration_rate
             actions = np.where(explores | (chosen == NO_ACTION), actions, chosen)
         return actions
@@ -573,7 +573,6 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             self._store_episode(env, self._recorder.finish(env, moments["observation"][env]))
         if not self.replay_buffer.wants_observations:
             self._recorder.drop_observations()
-        self._starts = dones.copy()
         self._recorder.begin(np.flatnonzero(dones), new_obs)
         self._last_obs = new_obs
 
