@@ -59,9 +59,11 @@ class HindsightFrameBuffer(ReplayBuffer):
         buffer_size: number of frames kept over all environments; an episode of N steps takes N + 2,
             its goal included.
         observation_space: a Dict with ``observation``, ``achieved_goal``, ``desired_goal`` and,
-            optionally, ``steps_left``. Without ``steps_left`` the buffer cannot always see that a
-            reset ended an episode early: if the next episode has the same goal and starts at the
-            very observation where the last one stopped, both are stored as one.
+            optionally, ``steps_left``. The buffer cannot always see that a reset ended an episode
+            early. Two with the same goal are stored as one if, without ``steps_left``, the second
+            starts at the very observation where the first stopped; or if somebody else has used
+            the environment within a step (an evaluation in a callback) and left it with as many
+            steps left. If observations are known to be stacks, that raises an error instead.
         action_space: Discrete.
         device: device of the samples.
         n_envs: number of environments.
@@ -177,8 +179,6 @@ class HindsightFrameBuffer(ReplayBuffer):
                 continue
             before, after = row_of(obs, env), row_of(next_obs, env)
             episode = self._running[env]
-            # If it does not follow, the environment was reset before the episode had ended.
-            is_first = episode is None or not episode.follows(before)
             has_new_goal = not np.array_equal(before["desired_goal"], after["desired_goal"])
             if has_new_goal and self._had_new_goal[env]:  # the first may have been due to a reset
                 raise ValueError(
@@ -189,7 +189,7 @@ class HindsightFrameBuffer(ReplayBuffer):
             if has_new_goal or _steps_passed(before, after) not in (None, 1):
                 self._running[env] = None if ends else _Running([])
                 continue
-            if episode is None or is_first:
+            if episode is None or not episode.follows(before):  # reset before the episode's end
                 episode = self._running[env] = _Running([_copied(before)])
             if ends:
                 self._running[env] = None
