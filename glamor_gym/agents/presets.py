@@ -14,13 +14,15 @@ In: a name. Out: the arguments of an agent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from glamor_gym.agents.settings import DiscernSettings, GCSLSettings, GlamorSettings
 
 Preset = dict[str, Any]
+Presets = Mapping[str, Preset]
 
 _SMALL_ENCODERS: Preset = {
     "encoder": "compact",
@@ -47,53 +49,6 @@ _STEADY = 0.8
 drawn anew at every step cancel out. In games 0.5 is better: longer runs overshoot near goals."""
 
 
-def _glamor_paper() -> Preset:
-    return {**GlamorSettings().as_dict(), "policy_kwargs": {"encoder": "auto"}}
-
-
-def _glamor_compact() -> Preset:
-    return {
-        **_glamor_paper(),
-        "learning_starts": 2_000,
-        "data_policy": "random",
-        "exploration_steps": 50_000,
-        "exploration_persistence": 0.5,
-        "lr_schedule": "cosine",
-        # Shifted pictures keep a few hundred episodes from being memorised; then every further
-        # update is worth its time. 24 take a quarter of an hour on one core for 50,000 steps.
-        "image_shift": 4,
-        "replay_ratio": 24.0,
-        "stay_fraction": 0.1,
-        "vote": True,
-        "policy_kwargs": {
-            **_SMALL_ENCODERS,
-            "token_size": 64,
-            "stopping": "duration",
-            # A little of the duration's gradient gets encoders going that actions alone do not;
-            # more of it teaches them to tell the time by what the agent does not control.
-            "duration_gradient": 0.03,
-        },
-    }
-
-
-def _glamor_compact_control() -> Preset:
-    compact = _glamor_compact()
-    return {
-        **compact,
-        # The wider network's updates take twice as long; twice as many gain on two tasks only.
-        "replay_ratio": 12.0,
-        "exploration_persistence": _STEADY,
-        "gamma": 0.9,
-        "policy_kwargs": {
-            **compact["policy_kwargs"],
-            "embedding_size": 512,
-            "duration_gradient": 1.0,
-            # An agent that plans anew at each step takes no action but the first.
-            "first_action_weight": 1.0,
-        },
-    }
-
-
 def _at_full_length(compact: Preset) -> Preset:
     """Return what a compact preset becomes with 500,000 steps and a GPU."""
     encoders = {"encoder": "residual", "prior_encoder": "compact", "embedding_size": 512}
@@ -108,120 +63,134 @@ def _at_full_length(compact: Preset) -> Preset:
     }
 
 
-def _glamor_best() -> Preset:
-    return _at_full_length(_glamor_compact())
+_GLAMOR_PAPER: Preset = {**GlamorSettings().as_dict(), "policy_kwargs": {"encoder": "auto"}}
 
+_GLAMOR_COMPACT: Preset = {
+    **_GLAMOR_PAPER,
+    "learning_starts": 2_000,
+    "data_policy": "random",
+    "exploration_steps": 50_000,
+    "exploration_persistence": 0.5,
+    "lr_schedule": "cosine",
+    # Shifted pictures keep a few hundred episodes from being memorised; then every further
+    # update is worth its time. 24 take a quarter of an hour on one core for 50,000 steps.
+    "image_shift": 4,
+    "replay_ratio": 24.0,
+    "stay_fraction": 0.1,
+    "vote": True,
+    "policy_kwargs": {
+        **_SMALL_ENCODERS,
+        "token_size": 64,
+        "stopping": "duration",
+        # A little of the duration's gradient gets encoders going that actions alone do not;
+        # more of it teaches them to tell the time by what the agent does not control.
+        "duration_gradient": 0.03,
+    },
+}
 
-def _glamor_best_control() -> Preset:
-    # An agent that has learned more finds its way from afar: it need not hurry so much.
-    return {**_at_full_length(_glamor_compact_control()), "gamma": 0.97}
+_GLAMOR_COMPACT_CONTROL: Preset = {
+    **_GLAMOR_COMPACT,
+    # The wider network's updates take twice as long; twice as many gain on two tasks only.
+    "replay_ratio": 12.0,
+    "exploration_persistence": _STEADY,
+    "gamma": 0.9,
+    "policy_kwargs": {
+        **_GLAMOR_COMPACT["policy_kwargs"],
+        "embedding_size": 512,
+        "duration_gradient": 1.0,
+        # An agent that plans anew at each step takes no action but the first.
+        "first_action_weight": 1.0,
+    },
+}
 
+_GLAMOR_BEST: Preset = _at_full_length(_GLAMOR_COMPACT)
 
-def _glamor_small() -> Preset:
-    return {
-        **_glamor_paper(),
-        **_SMALL_WORLD,
-        # As many updates a step as `"compact"` makes, of half the size: networks this small take
-        # little longer for one more tuple, but twice as long for twice as many updates.
-        "batch_size": 100,
-        "replay_ratio": 12.5,
-        "exploration_steps": 2_000,
-        "lr_schedule": "cosine",
-        "stay_fraction": 0.1,
-        "vote": True,
-        "gamma": 0.5,
-        "policy_kwargs": {"encoder": "mlp", "token_size": 64, "embedding_size": 128},
-    }
+# An agent that has learned more finds its way from afar: it need not hurry so much.
+_GLAMOR_BEST_CONTROL: Preset = {**_at_full_length(_GLAMOR_COMPACT_CONTROL), "gamma": 0.97}
 
+_GLAMOR_SMALL: Preset = {
+    **_GLAMOR_PAPER,
+    **_SMALL_WORLD,
+    # As many updates a step as `"compact"` makes, of half the size: networks this small take
+    # little longer for one more tuple, but twice as long for twice as many updates.
+    "batch_size": 100,
+    "replay_ratio": 12.5,
+    "exploration_steps": 2_000,
+    "lr_schedule": "cosine",
+    "stay_fraction": 0.1,
+    "vote": True,
+    "gamma": 0.5,
+    "policy_kwargs": {"encoder": "mlp", "token_size": 64, "embedding_size": 128},
+}
 
-def _gcsl_paper() -> Preset:
-    return {**GCSLSettings().as_dict(), "policy_kwargs": {"encoder": "auto"}}
+_GCSL_PAPER: Preset = {**GCSLSettings().as_dict(), "policy_kwargs": {"encoder": "auto"}}
 
+_GCSL_COMPACT: Preset = {
+    **_GCSL_PAPER,
+    **{name: _GLAMOR_COMPACT[name] for name in _LEARNING_SOON},
+    "policy_kwargs": dict(_SMALL_ENCODERS),
+}
 
-def _gcsl_compact() -> Preset:
-    glamor = _glamor_compact()
-    return {
-        **_gcsl_paper(),
-        **{name: glamor[name] for name in _LEARNING_SOON},
-        "policy_kwargs": dict(_SMALL_ENCODERS),
-    }
+_GCSL_COMPACT_CONTROL: Preset = {**_GCSL_COMPACT, "exploration_persistence": _STEADY}
 
+_GCSL_SMALL: Preset = {
+    **_GCSL_PAPER,
+    **_SMALL_WORLD,
+    "replay_ratio": 25.0,
+    "exploration_steps": 10_000,
+    "lr_schedule": "cosine",
+    "policy_kwargs": {"encoder": "mlp", "embedding_size": 256},
+}
 
-def _gcsl_compact_control() -> Preset:
-    return {**_gcsl_compact(), "exploration_persistence": _STEADY}
+_DISCERN_PAPER: Preset = {**DiscernSettings().as_dict(), "policy_kwargs": {"encoder": "auto"}}
 
+_DISCERN_COMPACT: Preset = {
+    **_DISCERN_PAPER,
+    "learning_rate": 5e-4,
+    "learning_starts": 2_000,
+    "replay_ratio": 16.0,
+    "exploration_steps": 25_000,
+    "exploration_persistence": 0.5,
+    "policy_kwargs": {"encoder": "compact", "embedding_size": 256, "whiten": True},
+}
 
-def _gcsl_small() -> Preset:
-    return {
-        **_gcsl_paper(),
-        **_SMALL_WORLD,
-        "replay_ratio": 25.0,
-        "exploration_steps": 10_000,
-        "lr_schedule": "cosine",
-        "policy_kwargs": {"encoder": "mlp", "embedding_size": 256},
-    }
+_DISCERN_COMPACT_CONTROL: Preset = {**_DISCERN_COMPACT, "exploration_persistence": _STEADY}
 
-
-def _discern_paper() -> Preset:
-    return {**DiscernSettings().as_dict(), "policy_kwargs": {"encoder": "auto"}}
-
-
-def _discern_compact() -> Preset:
-    return {
-        **_discern_paper(),
-        "learning_rate": 5e-4,
-        "learning_starts": 2_000,
-        "replay_ratio": 16.0,
-        "exploration_steps": 25_000,
-        "exploration_persistence": 0.5,
-        "policy_kwargs": {"encoder": "compact", "embedding_size": 256, "whiten": True},
-    }
-
-
-def _discern_compact_control() -> Preset:
-    return {**_discern_compact(), "exploration_persistence": _STEADY}
-
-
-def _discern_small() -> Preset:
-    return {
-        **_discern_paper(),
-        **_SMALL_WORLD,
-        "replay_ratio": 16.0,
-        "exploration_steps": 5_000,
-        "target_update_interval": 100,
-        "policy_kwargs": {"encoder": "mlp", "embedding_size": 128},
-    }
-
-
-Presets = Mapping[str, Callable[[], Preset]]
-"""Name → what makes a fresh dict of an agent's arguments."""
+_DISCERN_SMALL: Preset = {
+    **_DISCERN_PAPER,
+    **_SMALL_WORLD,
+    "replay_ratio": 16.0,
+    "exploration_steps": 5_000,
+    "target_update_interval": 100,
+    "policy_kwargs": {"encoder": "mlp", "embedding_size": 128},
+}
 
 GLAMOR_PRESETS: Presets = MappingProxyType(
     {
-        "paper": _glamor_paper,
-        "compact": _glamor_compact,
-        "compact-control": _glamor_compact_control,
-        "best": _glamor_best,
-        "best-control": _glamor_best_control,
-        "small": _glamor_small,
+        "paper": _GLAMOR_PAPER,
+        "compact": _GLAMOR_COMPACT,
+        "compact-control": _GLAMOR_COMPACT_CONTROL,
+        "best": _GLAMOR_BEST,
+        "best-control": _GLAMOR_BEST_CONTROL,
+        "small": _GLAMOR_SMALL,
     }
 )
 
 GCSL_PRESETS: Presets = MappingProxyType(
     {
-        "paper": _gcsl_paper,
-        "compact": _gcsl_compact,
-        "compact-control": _gcsl_compact_control,
-        "small": _gcsl_small,
+        "paper": _GCSL_PAPER,
+        "compact": _GCSL_COMPACT,
+        "compact-control": _GCSL_COMPACT_CONTROL,
+        "small": _GCSL_SMALL,
     }
 )
 
 DISCERN_PRESETS: Presets = MappingProxyType(
     {
-        "paper": _discern_paper,
-        "compact": _discern_compact,
-        "compact-control": _discern_compact_control,
-        "small": _discern_small,
+        "paper": _DISCERN_PAPER,
+        "compact": _DISCERN_COMPACT,
+        "compact-control": _DISCERN_COMPACT_CONTROL,
+        "small": _DISCERN_SMALL,
     }
 )
 
@@ -233,6 +202,6 @@ def make_preset(presets: Presets, name: str) -> Preset:
         ValueError: there is no such preset.
     """
     try:
-        return presets[name]()
+        return copy.deepcopy(presets[name])
     except (KeyError, TypeError):
         raise ValueError(f"preset must be one of {', '.join(presets)}; got {name!r}") from None
