@@ -40,8 +40,9 @@ def as_integer(value: Any, *, name: str, low: int, high: int | None = None) -> i
     if isinstance(value, int) and not isinstance(value, bool):
         number = value  # of any size, where NumPy's integers have 64 bits
     else:
-        array = np.asarray(value)
-        if array.shape != () or array.dtype.kind not in "iu":
+        # Lists are no arrays: NumPy makes arrays of some, and an error of its own of others.
+        array = np.asarray(value) if hasattr(value, "__array__") else None
+        if array is None or array.shape != () or array.dtype.kind not in "iu":
             raise TypeError(f"{name} must be {allowed}, got {_describe(value)}")
         number = int(array)
     if number < low or (high is not None and number > high):

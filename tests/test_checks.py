@@ -25,7 +25,9 @@ def test_integers_pass_in_their_range_whatever_their_type(value, low):
                 as_integer(given_value, name="n", low=low)
 
 
-@pytest.mark.parametrize("value", [1.0, True, "1", None, [1], np.array([1]), np.float32(1)])
+@pytest.mark.parametrize(
+    "value", [1.0, True, "1", None, [1], [[1], [2, 3]], np.array([1]), np.float32(1)]
+)
 def test_only_integers_are_integers(value):
     with pytest.raises(TypeError, match="n must be an integer from 0 to 5, got"):
         as_integer(value, name="n", low=0, high=5)
