@@ -55,7 +55,8 @@ def counts_its_steps(subject: GoalEnvSubject) -> None:
 def ends_at_its_horizon(subject: GoalEnvSubject) -> None:
     """An episode that does not end earlier is truncated, not terminated, after T steps.
 
-    Gymnasium's time limit may truncate it before.
+    Gymnasium's time limit may truncate it before, and so may the world, if the info says so with
+    ``world_truncated``.
 
     Fix: return ``truncated=True`` from the T-th step; T is the bound of ``steps_left``, the
     attribute ``horizon``, or ``max_episode_steps`` of the registration.
@@ -73,7 +74,7 @@ def ends_at_its_horizon(subject: GoalEnvSubject) -> None:
             raise CheckFailedError(f"an episode continues after {steps} steps; {limit}")
         if steps > most:
             raise CheckFailedError(f"an episode took {steps} steps; {limit}")
-        if last.truncated and steps < most:
+        if last.truncated and steps < most and not last.info.get("world_truncated"):
             raise CheckFailedError(f"truncated after {steps} steps; {limit}")
         # Gymnasium's time limit truncates even an episode that is terminated at the same step.
         if last.terminated and last.truncated and steps != subject.time_limit:

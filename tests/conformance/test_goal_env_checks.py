@@ -10,7 +10,9 @@ import pytest
 
 import glamor_gym
 from glamor_gym.conformance import GOAL_ENV_CHECKS, check_goal_env
+from glamor_gym.envs.gridworld import GridWorld
 from glamor_gym.tasks import TASKS
+from glamor_gym.wrappers import GoalEnv
 
 BROKEN = {
     "has_goals": ["TwoGoalSpaces", "Spoken"],
@@ -78,6 +80,13 @@ def test_the_time_limit_of_gymnasium_and_entries_that_are_no_arrays_break_no_rul
 @pytest.mark.parametrize("kind", ["Corridor", "ShortWalk"])
 def test_a_time_limit_may_be_shorter_than_the_horizon(kind):
     report = check_goal_env(gym.make(f"corridor/{kind}-v0", max_episode_steps=3))
+    assert report.passed, str(report)
+
+
+def test_the_world_may_truncate_before_the_horizon():
+    world = gym.wrappers.TimeLimit(GridWorld(), 3)
+    env = GoalEnv(world, GridWorld().all_goals(), ranges={"x": 6.0, "y": 6.0}, horizon=10)
+    report = check_goal_env(env)
     assert report.passed, str(report)
 
 
