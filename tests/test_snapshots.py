@@ -111,6 +111,8 @@ def test_copies_keep_what_was_set_after_they_were_made(copied):
     assert len(other.unwrapped.goals) == 2
     assert other.unwrapped.reward == "labels"
     assert (other.unwrapped.label_lag, other.unwrapped.horizon) == (1, 4)
+    assert other.observation_space == env.observation_space
+    assert env.observation_space["steps_left"].high == 4
     drawn = [[one.action_space.sample() for _ in range(9)] for one in (env, other)]
     assert drawn[0] == drawn[1]
 

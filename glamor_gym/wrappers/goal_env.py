@@ -32,7 +32,13 @@ from glamor_gym.types import Goal
 from glamor_gym.wrappers.display import side_by_side, to_picture
 from glamor_gym.wrappers.episode_journal import EpisodeJournal, offers_snapshots
 from glamor_gym.wrappers.frames import MOST_FRAMES, StackFrames
-from glamor_gym.wrappers.goal_rules import GoalRules, Reward, as_labels, goal_observations
+from glamor_gym.wrappers.goal_rules import (
+    GoalRules,
+    Reward,
+    as_labels,
+    clock,
+    goal_observations,
+)
 from glamor_gym.wrappers.goal_screens import check_goal_screens
 from glamor_gym.wrappers.stop import StopAction
 
@@ -132,7 +138,6 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
             for index, goal in enumerate(goals):
                 self._check_goal(goal, name=f"goals[{index}]")
         check_goal_screens(world)
-        self.horizon = as_integer(horizon, name="horizon", low=1)
         self.render_mode = as_render_mode(render_mode)
 
         if "render_fps" in world.metadata:
@@ -149,8 +154,9 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         if world.observation_space == world.unwrapped.observation_space:
             self._draw = getattr(world.unwrapped, "draw_observation", to_picture)
         self.action_space = stopping.action_space
-        self.observation_space = goal_observations(
-            stopping.observation_space, self._goal_space, self.horizon
+        self._horizon = as_integer(horizon, name="horizon", low=1)
+        self.observation_space: spaces.Dict = goal_observations(
+            stopping.observation_space, self._goal_space, self._horizon
         )
         self._made_with = goals
         self._closed = False
@@ -226,6 +232,17 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         else:
             rewarded = not self._running and info["is_success"]
         return seen, float(rewarded), terminated, bool(cut_off and not terminated), info
+
+    @property
+    def horizon(self) -> int:
+        """T, the maximum number of steps in an episode; can be set between two episodes."""
+        return self._horizon
+
+    @horizon.setter
+    def horizon(self, horizon: int) -> None:
+        self._horizon = as_integer(horizon, name="horizon", low=1)
+        entries = {**self.observation_space.spaces, "steps_left": clock(self._horizon)}
+        self.observation_space = spaces.Dict(entries)
 
     @property
     def task_id(self) -> str | None:
@@ -342,7 +359,8 @@ def _made_again(spec: EnvSpec, snapshot: Snapshot, kept: Mapping[str, Any]) -> G
     env = gym.make(spec).unwrapped
     assert isinstance(env, GoalEnv)
     env.snapshot = snapshot
-    vars(env).update(kept)
+    for name, value in kept.items():
+        setattr(env, name, value)
     return env
 
 

@@ -57,9 +57,14 @@ def goal_observations(
             "observation": observations,
             "achieved_goal": goals,
             "desired_goal": goals,
-            "steps_left": spaces.Box(0, horizon, (1,), np.float32),
+            "steps_left": clock(horizon),
         }
     )
+
+
+def clock(horizon: int) -> spaces.Box:
+    """Return the space of ``steps_left`` in episodes of at most `horizon` steps."""
+    return spaces.Box(0, horizon, (1,), np.float32)
 
 
 def as_goals(value: Any) -> Sequence[Goal]:

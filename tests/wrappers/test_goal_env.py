@@ -109,6 +109,16 @@ def test_at_the_horizon_the_episode_is_truncated(make):
         env.step(0)
 
 
+def test_the_space_of_steps_left_follows_the_horizon(make):
+    env = make(horizon=3)
+    env.horizon = 12
+    assert env.observation_space == make(horizon=12).observation_space
+    assert env.reset()[0] in env.observation_space
+    with pytest.raises(ValueError, match="horizon must be an integer ≥ 1, got 0"):
+        env.horizon = 0
+    assert env.horizon == 12
+
+
 @pytest.mark.parametrize("steps", [0, 1, 2])
 def test_stop_terminates_at_the_first_step_and_at_the_last(make, steps):
     env = make(horizon=3)
