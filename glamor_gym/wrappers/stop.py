@@ -116,5 +116,6 @@ def _copy_of(value: Any) -> Any:
         return {name: _copy_of(entry) for name, entry in value.items()}
     try:
         return copy.deepcopy(value)
-    except (TypeError, copy.Error):  # a generator, a lock, a handle of a simulator
+    # A generator, a lock, a handle of a simulator: each kind raises an error of its own.
+    except Exception:  # noqa: BLE001
         return value

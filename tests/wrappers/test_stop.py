@@ -1,3 +1,6 @@
+import ctypes
+import multiprocessing
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -94,7 +97,11 @@ def test_other_actions_than_counted_from_zero_are_refused(dot_world, space):
         StopAction(world)
 
 
-def test_what_of_an_info_has_no_copies_is_handed_through(dot_world):
+@pytest.mark.parametrize(
+    "handle",
+    [(number for number in range(3)), ctypes.pointer(ctypes.c_int(3)), multiprocessing.Lock()],
+)
+def test_what_of_an_info_has_no_copies_is_handed_through(dot_world, handle):
     class WithHandle(gym.Wrapper):
         snapshot = None  # of an environment that remembers nothing
 
@@ -102,7 +109,6 @@ def test_what_of_an_info_has_no_copies_is_handed_through(dot_world):
             observation, info = super().reset(**kwargs)
             return observation, {**info, "handle": handle}
 
-    handle = (number for number in range(3))
     env = StopAction(WithHandle(dot_world()))
     env.reset()
     *_, info = env.step(env.stop_action)
