@@ -12,6 +12,7 @@ import gymnasium as gym
 from gymnasium.wrappers import (
     AddRenderObservation,
     DelayObservation,
+    MaxAndSkipObservation,
     NormalizeObservation,
     TimeAwareObservation,
 )
@@ -19,7 +20,13 @@ from numpy.typing import NDArray
 
 from glamor_gym.types import GoalKind
 
-_SHOW_MORE = (AddRenderObservation, DelayObservation, NormalizeObservation, TimeAwareObservation)
+_SHOW_MORE = (
+    AddRenderObservation,
+    DelayObservation,
+    MaxAndSkipObservation,
+    NormalizeObservation,
+    TimeAwareObservation,
+)
 """Wrappers whose observations depend on more than the present observation of what they wrap."""
 
 

@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.spaces import Box
-from gymnasium.wrappers import DelayObservation, TransformObservation
+from gymnasium.wrappers import DelayObservation, MaxAndSkipObservation, TransformObservation
 
 from glamor_gym.types import Goal
 from glamor_gym.wrappers import GoalEnv, RepeatAction, ScreenToFrame, StackFrames
@@ -69,9 +69,11 @@ def test_a_goal_of_this_moment_is_what_is_seen(dot_world, inner, outer):
     assert not np.array_equal(goal["achieved_goal"], seen)
 
 
-@pytest.mark.parametrize("wrap", [Narrow, partial(DelayObservation, delay=1)])
+@pytest.mark.parametrize(
+    "wrap", [Narrow, partial(DelayObservation, delay=1), partial(MaxAndSkipObservation, skip=2)]
+)
 def test_a_wrapper_that_goals_cannot_be_passed_through_is_refused(dot_world, wrap):
-    with pytest.raises(ValueError, match=r"(Narrow|DelayObs.*) changes observations only"):
+    with pytest.raises(ValueError, match=r"(Narrow|DelayObs.*|Max.*) changes observations only"):
         ScreenToFrame(wrap(dot_world()), SIZE)
 
 
