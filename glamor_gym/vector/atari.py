@@ -22,7 +22,6 @@ from gymnasium.error import ClosedEnvironmentError, ResetNeeded
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import batch_space
-from gymnasium.wrappers import TimeLimit
 from numpy.typing import NDArray
 
 from glamor_gym.checks import (
@@ -31,7 +30,7 @@ from glamor_gym.checks import (
     as_render_mode,
 )
 from glamor_gym.envs import RenderProfile
-from glamor_gym.factory import choose_goals, make_goal_env
+from glamor_gym.factory import choose_goals
 from glamor_gym.names import naming_options
 from glamor_gym.snapshots import Snapshot, random_state, set_random_state
 from glamor_gym.tasks import get_task
@@ -445,13 +444,6 @@ def _restore(world: ThreadedAtariWorld, snapshot: Mapping[str, Any]) -> None:
     world.snapshot = snapshot
 
 
-def _make_single(
-    max_episode_steps: int | None, task: str, **kwargs: Any
-) -> gym.Env[dict[str, Any], np.int64]:
-    env = make_goal_env(task, **kwargs)
-    return env if max_episode_steps is None else TimeLimit(env, max_episode_steps)
-
-
 @naming_options
 def make_atari_vector_env(
     num_envs: int,
@@ -498,16 +490,16 @@ def make_atari_vector_env(
         TypeError: an argument has the wrong type.
     """
     num_envs = as_integer(num_envs, name="num_envs", low=1)
-    if max_episode_steps == -1:  # Gymnasium's word for no limit
-        max_episode_steps = None
     row = get_task(task)
     steps = row.horizon if horizon is None else as_integer(horizon, name="horizon", low=1)
+    as_render_mode(render_mode)
     unlabelled = reward == "image" and label_lag == 0
-    if not unlabelled or steps > row.horizon or row.noops[0] > 0 or max_episode_steps is not None:
+    limited = max_episode_steps not in (None, -1)  # -1 is Gymnasium's word for no limit
+    if not unlabelled or steps > row.horizon or row.noops[0] > 0 or limited:
         make = partial(
-            _make_single,
+            gym.make,
+            row.id,
             max_episode_steps,
-            task,
             goals=goals,
             reward=reward,
             frame_size=frame_size,

@@ -228,6 +228,7 @@ def test_success_is_equality_of_pictures():
 def test_what_threads_cannot_do_is_done_without_them(kwargs):
     vector = make_atari_vector_env(2, **{"task": "Pong", **kwargs})
     assert type(vector) is SyncVectorEnv
+    assert vector.get_attr("task_id") == (f"glamor/{kwargs.get('task', 'Pong')}-v0",) * 2
     _, infos = vector.reset(seed=0)
     assert set(infos["labels"]) > {"player_y"}
     vector.close()
