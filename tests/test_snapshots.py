@@ -281,6 +281,29 @@ def test_a_refused_reset_leaves_the_running_episode_in_the_journal():
     assert_same(env.step(0), twin.step(0))
 
 
+def test_a_journal_can_be_restored_twice_whatever_the_environment_does_to_what_it_is_given():
+    class Greedy(Drifting):
+        def reset(self, *, seed=None, options=None):
+            result = super().reset(seed=seed)
+            self.speed, self.way = options.pop("speed"), 0.0
+            return result
+
+        def step(self, action):
+            action *= self.speed
+            self.way += float(action)
+            return super().step(action)[0], self.way, False, False, {}
+
+    env = EpisodeJournal(Greedy())
+    env.reset(seed=3, options={"speed": 2})
+    env.step(np.ones(()))
+    snapshot = env.snapshot
+    ends = []
+    for _ in range(2):
+        restore(env, snapshot)
+        ends.append(env.step(np.ones(())))
+    assert_same(*ends)
+
+
 def test_what_offers_snapshots():
     env = gym.make("glamor/GridWorld-v0")
     assert offers_snapshots(env)

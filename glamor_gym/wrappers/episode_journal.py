@@ -71,8 +71,10 @@ class EpisodeJournal(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     @snapshot.setter
     def snapshot(self, snapshot: Mapping[str, Any]) -> None:
         if snapshot["seed"] is not None:
-            self.reset(seed=snapshot["seed"], options=snapshot["options"])
-            for action in snapshot["actions"]:
+            # In copies: environments may change what they are given, and snapshots are used again.
+            options, actions = copy.deepcopy((snapshot["options"], snapshot["actions"]))
+            self.reset(seed=snapshot["seed"], options=options)
+            for action in actions:
                 self.step(action)
         set_random_state(self._seeds, snapshot["seeds"])
 
