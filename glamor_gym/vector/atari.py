@@ -39,7 +39,13 @@ from glamor_gym.vector.atari_world import ThreadedAtariWorld
 from glamor_gym.wrappers import FRAME_SIZE
 from glamor_gym.wrappers.display import side_by_side, to_picture
 from glamor_gym.wrappers.frames import MOST_FRAMES
-from glamor_gym.wrappers.goal_rules import GoalRules, Reward, as_goals, goal_observations
+from glamor_gym.wrappers.goal_rules import (
+    GoalRules,
+    Reward,
+    as_goals,
+    as_horizon,
+    goal_observations,
+)
 
 _REMEMBERED = ("_running", "_steps_left", "_lives", "_stacks", "_desired")
 """A vector's state of its episodes, one row per environment."""
@@ -86,7 +92,7 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
         Args:
             worlds: one per environment, all of the same game and frame size.
             goals: the goals that ``reset()`` draws from; their labels are not used.
-            horizon: T, the maximum number of steps in an episode.
+            horizon: T, the maximum number of steps in an episode, at most 2²⁴.
             frame_stack: number of frames in ``observation``.
             render_mode: None, or ``"rgb_array"`` for the newest frames beside the goals.
             autoreset_mode: when an environment whose episode has ended is reset; see Gymnasium.
@@ -97,7 +103,7 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
         """
         frames = worlds[0].observation_space
         GoalRules.__init__(self, goals, {}, frames, reward="image", label_lag=0)
-        self.horizon = as_integer(horizon, name="horizon", low=1)
+        self.horizon = as_horizon(horizon)
         frame_stack = as_integer(frame_stack, name="frame_stack", low=1, high=MOST_FRAMES)
         self.render_mode = as_render_mode(render_mode)
         self.autoreset_mode = AutoresetMode(autoreset_mode)
@@ -491,7 +497,7 @@ def make_atari_vector_env(
     """
     num_envs = as_integer(num_envs, name="num_envs", low=1)
     row = get_task(task)
-    steps = row.horizon if horizon is None else as_integer(horizon, name="horizon", low=1)
+    steps = row.horizon if horizon is None else as_horizon(horizon)
     as_render_mode(render_mode)
     unlabelled = reward == "image" and label_lag == 0
     limited = max_episode_steps not in (None, -1)  # -1 is Gymnasium's word for no limit

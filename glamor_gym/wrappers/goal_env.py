@@ -35,6 +35,7 @@ from glamor_gym.wrappers.frames import MOST_FRAMES, StackFrames
 from glamor_gym.wrappers.goal_rules import (
     GoalRules,
     Reward,
+    as_horizon,
     as_labels,
     clock,
     goal_observations,
@@ -119,7 +120,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
                 through the observation wrappers around the world.
             goals: at least one; may be a sequence that loads lazily.
             ranges: feasible range of every label that a goal has, in the label's unit.
-            horizon: T, the maximum number of steps in an episode.
+            horizon: T, the maximum number of steps in an episode, at most 2²⁴.
             reward: ``"image"`` or ``"labels"``, see the class.
             label_lag: 0: success compares with the labels at the moment of the goal picture;
                 1: with those one step after it, as in the authors' code.
@@ -154,7 +155,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         if world.observation_space == world.unwrapped.observation_space:
             self._draw = getattr(world.unwrapped, "draw_observation", to_picture)
         self.action_space = stopping.action_space
-        self._horizon = as_integer(horizon, name="horizon", low=1)
+        self._horizon = as_horizon(horizon)
         self.observation_space: spaces.Dict = goal_observations(
             stopping.observation_space, self._goal_space, self._horizon
         )
@@ -240,7 +241,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
 
     @horizon.setter
     def horizon(self, horizon: int) -> None:
-        self._horizon = as_integer(horizon, name="horizon", low=1)
+        self._horizon = as_horizon(horizon)
         entries = {**self.observation_space.spaces, "steps_left": clock(self._horizon)}
         self.observation_space = spaces.Dict(entries)
 

@@ -24,6 +24,9 @@ Infos = Mapping[str, Any] | Sequence[Mapping[str, Any]] | NDArray[np.object_]
 SMALLEST_RANGE = 0.01
 """A range below this counts as 1, since a label that hardly moves gives no scale."""
 
+MOST_STEPS = 2**24
+"""Maximum T: the largest number to which ``steps_left``, a float32, can count in steps of one."""
+
 
 def label_tolerance(extent: float) -> float:
     """Return the error below which a label counts as reached: 10 % of its feasible range (§4.4).
@@ -65,6 +68,16 @@ def goal_observations(
 def clock(horizon: int) -> spaces.Box:
     """Return the space of ``steps_left`` in episodes of at most `horizon` steps."""
     return spaces.Box(0, horizon, (1,), np.float32)
+
+
+def as_horizon(value: Any) -> int:
+    """Return `value` as T, the maximum number of steps in an episode.
+
+    Raises:
+        TypeError: it is not an integer.
+        ValueError: it is below 1 or above :data:`MOST_STEPS`.
+    """
+    return as_integer(value, name="horizon", low=1, high=MOST_STEPS)
 
 
 def as_goals(value: Any) -> Sequence[Goal]:

@@ -247,7 +247,7 @@ def test_episodes_may_be_cut_off_by_gymnasiums_own_limit():
     ("kwargs", "error", "message"),
     [
         ({"num_envs": 0}, ValueError, "num_envs must be an integer ≥ 1, got 0"),
-        ({"horizon": 0}, ValueError, "horizon must be an integer ≥ 1, got 0"),
+        ({"horizon": 0}, ValueError, "horizon must be an integer from 1 to 16777216, got 0"),
         ({"horizon": "long"}, TypeError, "horizon"),
         ({"goals": "all"}, ValueError, "goals='all' is for small worlds"),
         ({"reward": "dense"}, ValueError, "reward must be one of"),
