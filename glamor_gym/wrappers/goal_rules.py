@@ -159,21 +159,24 @@ class GoalRules:
             rng: generator to draw with; not used if `options` selects a goal.
 
         Raises:
-            ValueError: an option is unknown, or the goal is out of range, has the wrong shape or
-                contains NaN.
-            TypeError: the goal has the wrong type or dtype.
+            ValueError: an option is unknown, there are no goals, or the goal is out of range, has
+                the wrong shape or contains NaN.
+            TypeError: the goal has the wrong type or dtype, or `goals` holds something else.
         """
         if unknown := options.keys() - {"goal"}:
             raise ValueError(f"options may contain 'goal' only, got {sorted(map(str, unknown))}")
+        goals = as_goals(self.goals)  # may have been set since
         if "goal" not in options:
-            return self.goals[int(rng.integers(len(self.goals)))]
-        asked = options["goal"]
-        if isinstance(asked, Goal):
-            return asked
-        if isinstance(asked, np.ndarray) and asked.ndim > 0:
-            return Goal(as_element(asked, self._goal_space, name="options['goal']"), "frame")
-        name = "options['goal'], if not a Goal or a picture,"
-        return self.goals[as_integer(asked, name=name, low=0, high=len(self.goals) - 1)]
+            number = int(rng.integers(len(goals)))
+        else:
+            asked = options["goal"]
+            if isinstance(asked, Goal):
+                return asked
+            if isinstance(asked, np.ndarray) and asked.ndim > 0:
+                return Goal(as_element(asked, self._goal_space, name="options['goal']"), "frame")
+            name = "options['goal'], if not a Goal or a picture,"
+            number = as_integer(asked, name=name, low=0, high=len(goals) - 1)
+        return as_instance(goals[number], Goal, name=f"goals[{number}]")
 
     def picture_of(self, goal: Goal, world: Any) -> NDArray[Any]:
         """Return a goal as it looks in the running episode of `world`, a fresh array.

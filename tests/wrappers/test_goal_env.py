@@ -699,6 +699,19 @@ def test_a_faulty_goal_is_found_before_it_is_drawn(make, goal, error, message):
         make(goals=[fine, goal])
 
 
+@pytest.mark.parametrize("options", [{}, {"goal": 0}])
+def test_goals_that_are_set_or_loaded_later_are_named_too(make, options):
+    env = make()
+    for goals, error, message in (
+        ([np.zeros((1, *SIZE), np.uint8)], TypeError, r"goals\[0\] must be a Goal, got an array"),
+        ((), ValueError, "goals must hold at least one goal"),
+        (make().goals[0], TypeError, "goals must be a sequence of Goal, got Goal"),
+    ):
+        env.goals = goals
+        with pytest.raises(error, match=message):
+            env.reset(options=options)
+
+
 @pytest.mark.parametrize("goals", [np.zeros((2, 1, *SIZE), np.uint8), {0: 1}, "eval"])
 def test_what_is_no_sequence_of_goals_is_refused(make, goals):
     with pytest.raises(TypeError, match="goals must be a sequence of Goal"):
