@@ -18,6 +18,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
 Snapshot = dict[str, Any]
 """Nested dicts (with string keys) and lists of NumPy arrays and scalars, PyTorch tensors,
@@ -48,6 +49,12 @@ def restore(env: gym.Env[Any, Any], snapshot: Mapping[str, Any]) -> None:
     """
     if not env.has_wrapper_attr("snapshot"):
         raise AttributeError(f"{env} offers no snapshots")
+    layer = env
+    while isinstance(layer, gym.Wrapper) and not hasattr(type(layer), "snapshot"):
+        if isinstance(layer, OrderEnforcing | PassiveEnvChecker):  # they want a reset before steps
+            env.reset()
+            break
+        layer = layer.env
     env.set_wrapper_attr("snapshot", snapshot)
 
 

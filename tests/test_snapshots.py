@@ -7,11 +7,13 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils import RecordConstructorArgs
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
 import glamor_gym  # noqa: F401  (registers the ids)
 from glamor_gym.agents.snapshot_file import decode, encode
 from glamor_gym.envs import make_world
 from glamor_gym.envs.atari import AtariWorld
+from glamor_gym.envs.gridworld import GridWorld
 from glamor_gym.snapshots import (
     global_random_state,
     random_state,
@@ -179,6 +181,19 @@ def test_a_snapshot_is_out_of_reach_of_later_steps():
         restore(env, snapshot)
         play(env, np.random.default_rng(0), 5)
         assert_same(play(env, np.random.default_rng(1), 5), one)
+
+
+@pytest.mark.parametrize("wrapper", [OrderEnforcing, PassiveEnvChecker])
+def test_wrappers_that_want_a_reset_are_restored_without_one(wrapper):
+    def make():
+        goals = GridWorld().all_goals()
+        return GoalEnv(wrapper(GridWorld()), goals, ranges={"x": 6.0, "y": 6.0}, horizon=9)
+
+    env, other = make(), wrapper(make())
+    env.reset(seed=3)
+    env.step(1)
+    restore(other, snapshot_of(env))
+    assert_same(env.step(0), other.step(0))
 
 
 class Drifting(gym.Env):
