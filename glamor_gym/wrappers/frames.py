@@ -8,7 +8,7 @@ In: an environment whose observation is a screen, uint8 (H, W) or (H, W, 3). Out
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, SupportsFloat
+from typing import Any, SupportsFloat, cast
 
 import cv2
 import gymnasium as gym
@@ -17,7 +17,7 @@ from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
-from glamor_gym.checks import as_integer, as_size
+from glamor_gym.checks import as_element, as_integer, as_size
 from glamor_gym.snapshots import Snapshot, Stateless, restore, snapshot_of
 from glamor_gym.wrappers.goal_screens import check_goal_screens, show_goal
 
@@ -127,8 +127,15 @@ class StackFrames(
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-        """Reset the environment; all frames but the newest are zeros."""
+        """Reset the environment; all frames but the newest are zeros.
+
+        Raises:
+            TypeError: the environment returned something else than uint8, which would be cast.
+            ValueError: the environment returned a frame of another shape than it said.
+        """
         frame, info = self.env.reset(seed=seed, options=options)
+        space = cast(spaces.Box, self.env.observation_space)
+        as_element(frame, space, name="the world's observation")
         self._stack[:] = 0
         return self._push(frame), info
 

@@ -186,8 +186,8 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         Raises:
             ValueError: an option is unknown, `seed` is negative, or the goal is out of range, has
                 the wrong shape, contains NaN or has labels that this environment cannot judge; or
-                the world returned a vector that is not in its space.
-            TypeError: `seed`, `options`, the goal or the world's vector has the wrong type or
+                the world returned an observation that is not in its space.
+            TypeError: `seed`, `options`, the goal or the world's observation has the wrong type or
                 dtype.
         """
         if seed is not None:
@@ -203,7 +203,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         goal = self.choose_goal(options or {}, self.np_random)
         self._goal_labels = self.labels_of(goal)
         observation, info = self._world.reset(seed=world_seed)
-        if len(self._goal_space.shape) == 1:  # frames are cast when they are stacked
+        if len(self._goal_space.shape) == 1:  # frames: where they are stacked
             as_element(observation, self._goal_space, name="the world's observation")
         # After the reset: the goal is shown as it looks in this episode's world.
         self._desired = self.picture_of(goal, self._source)

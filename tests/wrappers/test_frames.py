@@ -127,3 +127,19 @@ def test_a_stack_of_no_frames_is_refused(n, error):
 def test_only_frames_can_be_stacked():
     with pytest.raises(ValueError, match="env must show frames"):
         StackFrames(Screens(np.zeros((2, 3), np.uint8)))
+
+
+@pytest.mark.parametrize(
+    ("shown", "error", "message"),
+    [
+        (np.full((1, 2, 3), 0.7), TypeError, "dtype uint8, got dtype float64"),
+        (np.full((1, 2, 3), 300), TypeError, "dtype uint8, got dtype int64"),
+        (np.zeros((2, 3), np.uint8), ValueError, r"shape \(1, 2, 3\).*got shape \(2, 3\)"),
+    ],
+)
+def test_a_frame_outside_the_worlds_own_space_is_refused(shown, error, message):
+    world = Screens(*frames(1))
+    told = world.observation_space
+    env = StackFrames(gym.wrappers.TransformObservation(world, lambda _: shown, told), 2)
+    with pytest.raises(error, match=rf"the world's observation must .*{message}"):
+        env.reset()
