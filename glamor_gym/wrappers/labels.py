@@ -12,6 +12,7 @@ from typing import Any, SupportsFloat
 import gymnasium as gym
 from gymnasium.utils import RecordConstructorArgs
 
+from glamor_gym.checks import as_instance
 from glamor_gym.snapshots import Stateless
 from glamor_gym.wrappers.goal_rules import as_labels
 
@@ -28,7 +29,11 @@ class EntityLabels(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, State
             env: any environment.
             label_fn: function called with ``env.unwrapped`` after each reset and step; returns
                 the labels at that moment.
+
+        Raises:
+            TypeError: `label_fn` is not a function.
         """
+        as_instance(label_fn, Callable, name="label_fn")  # type: ignore[arg-type]
         RecordConstructorArgs.__init__(self, label_fn=label_fn)
         gym.Wrapper.__init__(self, env)
         self._label_fn = label_fn

@@ -24,3 +24,8 @@ def test_labels_that_are_no_mapping_are_named():
         TypeError, match="what label_fn returns must map names to numbers, got None"
     ):
         env.reset()
+
+
+def test_labels_instead_of_a_function_that_reads_them_are_refused():
+    with pytest.raises(TypeError, match=r"label_fn must be a Callable, got \{'cell': 0\} \(dict\)"):
+        EntityLabels(gym.make("FrozenLake-v1"), {"cell": 0})
