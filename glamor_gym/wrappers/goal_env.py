@@ -163,7 +163,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         self._made_with = goals
         self._closed = False
         self._running = False
-        self._steps_left = self.horizon
+        self._steps_left = -1  # until the first reset
         self._goal_labels: dict[str, float] = {}
         self._same = False
         self._achieved = np.zeros(self._goal_space.shape, self._goal_space.dtype)
@@ -261,7 +261,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         if self.render_mode is None:
             gym.logger.warn("render() returns None: make the environment with a render_mode")
             return None
-        if not self._running and self._steps_left == self.horizon:
+        if self._steps_left < 0:
             raise ResetNeeded("call reset() first: there is no picture to render yet")
         return side_by_side(self._draw(self._achieved), self._draw(self._desired))
 

@@ -110,8 +110,10 @@ def test_at_the_horizon_the_episode_is_truncated(make):
 
 
 def test_the_space_of_steps_left_follows_the_horizon(make):
-    env = make(horizon=3)
+    env = make(horizon=3, render_mode="rgb_array")
     env.horizon = 12
+    with pytest.raises(ResetNeeded, match="no picture"):
+        env.render()
     assert env.observation_space == make(horizon=12).observation_space
     assert env.reset()[0] in env.observation_space
     with pytest.raises(ValueError, match="horizon must be an integer from 1 to 16777216, got 0"):
