@@ -272,17 +272,15 @@ class GoalRules:
         if self.reward == "image":
             return _rewards(equal)
         over = _is_terminated(info) | _is_truncated(info)
-        if over.shape != equal.shape:
+        labels, goal_labels = _facts(info, "labels"), _facts(info, "goal_labels")
+        if labels.shape != equal.shape:
             raise ValueError(
                 f"info must be of as many moments as achieved_goal, {equal.shape or 'one'}, got "
-                f"{over.shape or 'one'}"
+                f"{labels.shape or 'one'}"
             )
-        moments = zip(
-            _facts(info, "labels").flat, _facts(info, "goal_labels").flat, equal.flat, strict=True
-        )
         success = [
-            self.is_success(labels, goal_labels, bool(same))
-            for labels, goal_labels, same in moments
+            self.is_success(one, wanted, bool(same))
+            for one, wanted, same in zip(labels.flat, goal_labels.flat, equal.flat, strict=True)
         ]
         return _rewards(over & np.array(success, np.bool_).reshape(equal.shape))
 

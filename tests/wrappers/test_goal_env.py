@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box, Discrete
+from gymnasium.vector import SyncVectorEnv
 from gymnasium.wrappers import TransformAction, TransformObservation
 from hypothesis import given
 from hypothesis import strategies as st
@@ -745,3 +746,11 @@ def test_as_many_infos_as_goals_are_needed(make):
         ValueError, match=r"info must be of as many moments as achieved_goal, \(2,\)"
     ):
         env.compute_reward(goals, goals, [info])
+
+
+def test_the_infos_of_a_vector_are_no_list_of_infos(make):
+    vector = SyncVectorEnv([lambda: make(reward="labels")] * 2)
+    observation, infos = vector.reset()
+    goals = observation["achieved_goal"]
+    with pytest.raises(ValueError, match=r"info must be of as many moments .*\(2,\), got one"):
+        vector.envs[0].compute_reward(goals, goals, infos)
