@@ -134,10 +134,28 @@ class GoalRules:
             as_number(extent, name=f"ranges[{name!r}]", low=0)
         self.goals = as_goals(goals)
         self.ranges = dict(ranges)
-        self.reward: Reward = as_choice(reward, get_args(Reward), name="reward")
-        self.label_lag = as_choice(label_lag, (0, 1), name="label_lag")
+        self.reward = reward
+        self.label_lag = label_lag
         self._goal_space = goal_space
         self._tolerance = {name: label_tolerance(extent) for name, extent in ranges.items()}
+
+    @property
+    def reward(self) -> Reward:
+        """``"image"`` or ``"labels"``; can be set."""
+        return self._reward
+
+    @reward.setter
+    def reward(self, reward: Reward) -> None:
+        self._reward: Reward = as_choice(reward, get_args(Reward), name="reward")
+
+    @property
+    def label_lag(self) -> Literal[0, 1]:
+        """0 or 1, see the class; can be set."""
+        return self._label_lag
+
+    @label_lag.setter
+    def label_lag(self, label_lag: Literal[0, 1]) -> None:
+        self._label_lag: Literal[0, 1] = as_choice(label_lag, (0, 1), name="label_lag")
 
     def _check_goal(self, goal: Any, *, name: str) -> None:
         """Check what can be checked of a goal without its world.

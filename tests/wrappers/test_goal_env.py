@@ -122,6 +122,14 @@ def test_the_space_of_steps_left_follows_the_horizon(make):
     assert env.horizon == 12
 
 
+@pytest.mark.parametrize(("name", "value"), [("reward", "label"), ("label_lag", 2)])
+def test_what_is_set_is_checked_as_what_is_given(make, name, value):
+    env = make()
+    with pytest.raises(ValueError, match=f"{name} must be one of"):
+        env.set_wrapper_attr(name, value)
+    assert (env.reward, env.label_lag) == ("image", 0)
+
+
 @pytest.mark.parametrize("steps", [0, 1, 2])
 def test_stop_terminates_at_the_first_step_and_at_the_last(make, steps):
     env = make(horizon=3)
