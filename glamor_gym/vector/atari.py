@@ -211,11 +211,13 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
             world.restart()
         self._running[:] = False
 
-    def _one_each(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
+    def _one_each(self, seed: Any) -> list[int | None]:
         """Return the seed of each environment."""
         if seed is None:
             return [None] * self.num_envs
-        if not isinstance(seed, Sequence | np.ndarray):
+        if isinstance(seed, np.ndarray):
+            seed = seed.tolist()
+        if not isinstance(seed, Sequence):
             first = as_integer(seed, name="seed", low=0)
             return [first + k for k in range(self.num_envs)]
         if len(seed) != self.num_envs:

@@ -294,6 +294,7 @@ def test_seeds_of_numpy_are_seeds_and_what_is_none_is_named(pongs):
     threaded, plain = pongs
     assert_same(threaded.reset(seed=np.int64(3))[0], plain.reset(seed=3)[0])
     assert_same(threaded.reset(seed=np.arange(3, 6))[0], plain.reset(seed=[3, 4, 5])[0])
+    assert_same(threaded.reset(seed=np.array(3))[0], plain.reset(seed=3)[0])
     for seed, error in ((-1, ValueError), ([0, 1, -2], ValueError), (2.5, TypeError)):
         with pytest.raises(error, match="seed must be an integer"):
             threaded.reset(seed=seed)
