@@ -15,7 +15,13 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
+from gymnasium.vector import (
+    AsyncVectorEnv,
+    AutoresetMode,
+    SyncVectorEnv,
+    VectorEnv,
+    VectorWrapper,
+)
 from gymnasium.wrappers.vector import DictInfoToList
 from numpy.typing import NDArray
 from stable_baselines3.common.monitor import Monitor
@@ -138,7 +144,8 @@ class GymnasiumVecEnv(VecEnv):
     SB3 resets an environment in the same step that ended its episode. Gymnasium's vectors do so
     with ``AutoresetMode.SAME_STEP``; with ``NEXT_STEP``, their default, they would in the step
     after, and are reset here in time, with ``options={"reset_mask": …}``; so that wrappers see
-    these options, too, one that copies them is put between them and the vector itself.
+    these options, too, one that copies them is put between them and the vector itself. Observations
+    are fresh arrays, also of a vector made with ``copy=False``.
 
     Args:
         env: the vector environment, with either mode.
@@ -164,6 +171,9 @@ class GymnasiumVecEnv(VecEnv):
         self._resets_next_step = mode == AutoresetMode.NEXT_STEP
         if self._resets_next_step and wrappers and not isinstance(wrappers[-1], _OwnOptions):
             wrappers[-1].env = _OwnOptions(wrappers[-1].env)
+        base = env.unwrapped
+        if isinstance(base, SyncVectorEnv | AsyncVectorEnv):
+            base.copy = True  # else a step overwrites the observations that replays are to store
         self._seed: int | None = None
         self._returns = np.zeros(env.num_envs)
         self._lengths = np.zeros(env.num_envs, dtype=np.int64)

@@ -140,6 +140,13 @@ def test_the_infos_of_resets_that_a_vector_makes_by_itself_are_kept(mode):
     assert again["goal_labels"] != first[1]["goal_labels"]
 
 
+def test_no_step_overwrites_earlier_observations():
+    env = as_vec_env(gym.make_vec("glamor/GridWorld-v0", 2, vector_kwargs={"copy": False}))
+    first = env.reset()
+    env.step(np.array([0, 1]))
+    assert first["steps_left"].tolist() == [[10], [10]]
+
+
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_vectors_of_both_reset_modes_play_the_same_episodes(kind):
     played = []
