@@ -37,6 +37,9 @@ MAX_HEADER_BYTES = 16 * 2**20
 ZIP_BYTES = b"PK\x03\x04"
 """First bytes of a zip archive."""
 
+WIDTHS = ("embedding_size", "hidden_size", "token_size", "n_atoms", "discriminator_size")
+"""Entries of `policy_kwargs` that are widths of layers."""
+
 MAX_SPACE_ELEMENTS = 2**20
 """Largest number of elements in one entry of an observation, and of actions."""
 
@@ -214,9 +217,10 @@ def _check_widths(header: Any) -> None:
     policy_kwargs = header.get("policy_kwargs", {})
     if not isinstance(policy_kwargs, dict):
         raise ValueError("its policy_kwargs are not a JSON object")
-    for name, value in policy_kwargs.items():
-        if isinstance(value, int | float) and abs(value) > MOST_UNITS:
-            raise ValueError(f"its policy_kwargs ask for {name}={value}, more than {MOST_UNITS}")
+    for name in WIDTHS:
+        width = policy_kwargs.get(name, 1)
+        if isinstance(width, int | float) and width > MOST_UNITS:
+            raise ValueError(f"its policy_kwargs ask for {name}={width}, more than {MOST_UNITS}")
 
 
 def space_to_json(space: spaces.Space[Any]) -> dict[str, Any]:

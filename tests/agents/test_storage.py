@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import math
@@ -13,8 +14,9 @@ import pytest
 import torch
 from gymnasium import spaces
 from safetensors.torch import save
+from small_agents import make_grid
 
-from glamor_gym.agents import storage
+from glamor_gym.agents import DiscernAgent, GCSLAgent, GlamorAgent, storage
 from glamor_gym.agents.storage import (
     AgentFileError,
     load_tensors,
@@ -154,6 +156,24 @@ def test_a_header_that_asks_for_too_much_is_refused(tmp_path, header, message):
     save_tensors(tmp_path / "agent", {"a": torch.zeros(1)}, header)
     with pytest.raises(AgentFileError, match=message):
         load_tensors(tmp_path / "agent")
+
+
+@pytest.mark.parametrize(
+    ("agent_class", "name"),
+    [(GlamorAgent, "first_action_weight"), (DiscernAgent, "adam_eps")],
+)
+def test_a_large_number_that_is_no_width_is_written_and_read(tmp_path, agent_class, name):
+    policy_kwargs = {"embedding_size": 8, name: 10_000}
+    agent_class(make_grid(), buffer_size=50, policy_kwargs=policy_kwargs).save(tmp_path / "agent")
+    assert agent_class.load(tmp_path / "agent").policy_kwargs == policy_kwargs
+
+
+@pytest.mark.parametrize("agent_class", [GlamorAgent, GCSLAgent, DiscernAgent])
+def test_every_width_is_known(agent_class):
+    (policy,) = agent_class.policy_aliases.values()
+    arguments = inspect.signature(policy).parameters.values()
+    numbers = {argument.name for argument in arguments if type(argument.default) is int}
+    assert numbers - {"horizon"} <= set(storage.WIDTHS)
 
 
 def test_a_header_with_numbers_that_json_lacks_is_neither_written_nor_read(tmp_path):
