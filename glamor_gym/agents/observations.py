@@ -28,9 +28,9 @@ def as_batch(
         The needed entries as a batch, and whether `observation` was a batch.
 
     Raises:
-        ValueError: `observation` is not a dict; an entry is missing, does not fit its space or is
-            not finite; or the batch is empty, or its entries differ in size. The message names the
-            entry.
+        ValueError: `observation` is not a dict; an entry is missing, is no array, does not fit its
+            space or is not finite; or the batch is empty, or its entries differ in size. The
+            message names the entry.
     """
     if not isinstance(observation, Mapping):
         raise ValueError(
@@ -77,8 +77,11 @@ def as_starts(episode_start: NDArray[np.bool_] | None, n_rows: int) -> NDArray[n
 
 def _check_entry(key: str, value: Any, box: spaces.Box) -> tuple[NDArray[Any], int | None]:
     """Return one entry with a batch axis, and its batch size (None if it had no batch axis)."""
-    array = np.asarray(value)
     name = f"observation[{key!r}]"
+    try:
+        array = np.asarray(value)
+    except (RuntimeError, TypeError, ValueError) as error:  # such as a tensor that needs gradients
+        raise ValueError(f"{name} must be an array: {error}") from error
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be numeric, got dtype {array.dtype}")
     if box.dtype == np.uint8 and array.dtype != np.uint8:
@@ -94,6 +97,11 @@ def _check_entry(key: str, value: Any, box: spaces.Box) -> tuple[NDArray[Any], i
         raise ValueError(
             f"{name} must have shape {box.shape}, or (batch, *{box.shape}); got {array.shape}"
         )
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite, got NaN or infinity")
-    return array.astype(box.dtype, copy=False), size
+    with np.errstate(over="ignore", invalid="ignore"):
+        fitted = array.astype(box.dtype, copy=False)
+    if fitted.dtype.kind == "f":
+        if not np.isfinite(fitted).all():
+            raise ValueError(f"{name} must be finite as {box.dtype}, got NaN or infinity")
+    elif fitted is not array and not np.array_equal(fitted, array):
+        raise ValueError(f"{name} must be {box.dtype}, got {array.dtype} that it cannot hold")
+    return fitted, size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from gymnasium import spaces
 
 from glamor_gym.agents.observations import as_batch
@@ -49,12 +50,24 @@ def test_one_and_many_come_out_as_batches():
         ("desired_goal", "a picture", "must be numeric"),
         ("steps_left", np.array([np.nan], np.float32), "must be finite"),
         ("steps_left", np.array([np.inf], np.float32), "must be finite"),
+        ("steps_left", np.array([1e300]), "must be finite as float32"),
+        ("steps_left", [[1], [2, 3]], "must be an array"),
+        ("steps_left", torch.ones(1, requires_grad=True), "must be an array"),
     ],
 )
 def test_bad_entries_are_refused_by_name(key, value, message):
     with pytest.raises(ValueError, match=message) as caught:
         as_batch({**good(), key: value}, SPACE, KEYS)
     assert key in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [0.5, np.nan, 1e20, 2**40])
+def test_numbers_that_a_space_of_whole_ones_cannot_hold_are_refused(number):
+    space = spaces.Dict(observation=spaces.Box(-5, 5, (2,), np.int32))
+    with pytest.raises(ValueError, match=r"\['observation'\] must be int32"):
+        as_batch({"observation": np.array([1, number])}, space, ("observation",))
+    batch, _ = as_batch({"observation": np.array([1.0, 2.0])}, space, ("observation",))
+    assert batch["observation"].tolist() == [[1, 2]]
 
 
 def test_a_missing_entry_and_no_dict_at_all():
