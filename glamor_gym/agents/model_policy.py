@@ -14,6 +14,7 @@ import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor, nn
 
 from glamor_gym.agents.observations import steps_left_of
@@ -65,6 +66,10 @@ class ModelPolicy(BasePolicy):
             NotImplementedError: always.
         """
         raise NotImplementedError("a policy is loaded with its agent: use the agent's load")
+
+    def forward(self, obs: PyTorchObs, deterministic: bool = True) -> Tensor:
+        """Choose actions for a batch of tensors, as SB3's off-policy policies do when called."""
+        return self._predict(obs, deterministic=deterministic)
 
     def as_tensors(self, observations: Mapping[str, NDArray[Any]]) -> tuple[Tensor, Tensor]:
         """Return checked observations and their desired goals as tensors on the policy's device."""

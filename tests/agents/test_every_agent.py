@@ -250,6 +250,12 @@ def test_sb3_can_evaluate_it_and_its_policy(trained_agent):
     assert actions.shape == (2,)
 
 
+def test_its_policy_can_be_called_as_sb3s_are(trained_agent):
+    tensors, _ = trained_agent.policy.obs_to_tensor(observations(3))
+    predicted, _ = trained_agent.policy.predict(observations(3), deterministic=True)
+    assert trained_agent.policy(tensors).tolist() == predicted.tolist()
+
+
 def test_what_its_policy_draws_by_itself_hangs_on_the_seed_of_torch(trained_agent):
     def drawn(seed: int) -> list[int]:
         torch.manual_seed(seed)
