@@ -17,6 +17,7 @@ from typing import Any, Self
 import gymnasium as gym
 import numpy as np
 import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
 from tqdm.auto import tqdm
 
 from glamor_gym.checks import as_integer
@@ -129,7 +130,8 @@ class Arena:
 
         Raises:
             TypeError: it has no ``predict``.
-            ValueError: it was made for another action space.
+            ValueError: it was made for another action space, or for observations that SB3's
+                ``VecNormalize`` normalises.
         """
         if isinstance(agent, type) or not callable(getattr(agent, "predict", None)):
             got = f"the class {agent.__name__}" if isinstance(agent, type) else type(agent).__name__
@@ -139,6 +141,13 @@ class Arena:
             raise ValueError(
                 f"agent was made for the actions {trained_for}, {self.task} has "
                 f"{self._envs[0].action_space}"
+            )
+        normaliser = agent.get_vec_normalize_env() if isinstance(agent, BaseAlgorithm) else None
+        if normaliser is not None and normaliser.norm_obs:
+            raise ValueError(
+                f"agent was made for observations that VecNormalize normalises, which {self.task} "
+                "does not: pass an object whose predict normalises them, or train with norm_obs="
+                "False"
             )
 
     def play(
@@ -162,8 +171,8 @@ class Arena:
 
         Raises:
             TypeError: `agent` has no ``predict``.
-            ValueError: `agent` was made for another action space, or did not return one valid
-                action per observation.
+            ValueError: `agent` was made for another action space or for normalised observations,
+                or did not return one valid action per observation.
         """
         first_tries = [key for key in self.episode_keys if key.repeat == 0]
         shown = np.linspace(0, len(first_tries) - 1, min(record, len(first_tries))).round()
@@ -203,8 +212,8 @@ class Arena:
 
         Raises:
             TypeError: `agent` has no ``predict``.
-            ValueError: `agent` was made for another action space, or did not return one valid
-                action per observation.
+            ValueError: `agent` was made for another action space or for normalised observations,
+                or did not return one valid action per observation.
         """
         self.check_agent(agent)
         # Reading the state of a GPU's generator would initialise CUDA where it is not in use.

@@ -78,8 +78,9 @@ def evaluate(
     Raises:
         TypeError: `agent` has no ``predict``, or another argument is of the wrong type.
         ValueError: `id` is unknown or is not a goal environment, a number is out of range, the
-            agent was made for another action space, cannot be moved to `device` or did not return
-            one valid action per observation, or `baselines` is the result of other episodes.
+            agent was made for another action space or for normalised observations, cannot be moved
+            to `device` or did not return one valid action per observation, or `baselines` is the
+            result of other episodes.
     """
     record = as_integer(record, name="record", low=0)
     seed = as_integer(seed, name="seed", low=0)

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import gymnasium as gym
 import pytest
 import torch
 from players import Walker
+from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecNormalize
 
 from glamor_gym.evaluation.arena import Arena
 from glamor_gym.evaluation.rollout import EpisodeKey
@@ -161,3 +166,12 @@ def test_an_agent_made_for_other_actions_is_refused():
         pytest.raises(ValueError, match=r"Discrete\(7\).*Discrete\(5\)"),
     ):
         arena.play(agent)
+
+
+@pytest.mark.parametrize("norm_obs", [True, False])
+def test_an_agent_made_for_normalised_observations_is_refused(norm_obs):
+    env = VecNormalize(make_vec_env(ROOM), norm_obs=norm_obs)
+    agent = PPO("MultiInputPolicy", env, n_steps=2, batch_size=2, device="cpu")
+    refusal = pytest.raises(ValueError, match="agent was made for observations that VecNormalize")
+    with Arena(ROOM, n_envs=1) as arena, refusal if norm_obs else nullcontext():
+        arena.check_agent(agent)
