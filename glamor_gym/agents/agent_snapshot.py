@@ -88,7 +88,7 @@ def restore_agent(agent: ImageGoalAgent, snapshot: Mapping[str, Any]) -> None:
         warnings.warn(
             f"the checkpoint was written on {random['device']}, the agent is on "
             f"{agent.device.type}: its random numbers will differ from here on",
-            stacklevel=4,
+            stacklevel=3,
         )
     episodes = snapshot["episodes"]
     agent._dropped_episodes = agent.env is None and episodes is not None
@@ -132,7 +132,7 @@ def _snapshot_episodes(agent: ImageGoalAgent) -> Snapshot | None:
 def _restore_episodes(agent: ImageGoalAgent, episodes: Mapping[str, Any] | None) -> None:
     if episodes is None:
         if agent.num_timesteps:
-            warnings.warn("the checkpoint has no episodes: new ones begin", stacklevel=5)
+            warnings.warn("the checkpoint has no episodes: new ones begin", stacklevel=4)
         return
     n_envs = len(episodes["starts"])
     if agent.n_envs != n_envs:

@@ -222,8 +222,9 @@ def test_a_checkpoint_has_no_episodes_that_an_evaluation_has_reset(tmp_path):
     with pytest.warns(UserWarning, match="env was reset within an episode") as caught:
         agent.save_checkpoint(tmp_path)
     assert caught[0].filename == __file__
-    with pytest.warns(UserWarning, match="new ones begin"):
+    with pytest.warns(UserWarning, match="new ones begin") as caught:
         loaded = GlamorAgent.load_checkpoint(tmp_path, make_grid(), device="cpu")
+    assert caught[0].filename == __file__
     stored = stored_from_here(loaded)
     loaded.learn(20, reset_num_timesteps=False)
     assert [(len(cells), cells[0]) for cells in stored] == [(11, 24)] * 2
@@ -243,6 +244,21 @@ def test_goals_that_an_agent_found_outlive_its_episodes(with_env, tmp_path):
     loaded = agent_class.load_checkpoint(tmp_path, env() if with_env else None, device="cpu")
     assert len(loaded.goal_buffer) == 5
     assert_same(loaded.goal_buffer.snapshot(), agent.goal_buffer.snapshot())
+
+
+def test_a_checkpoint_of_another_device_is_told_where_it_is_loaded(agent, tmp_path, monkeypatch):
+    agent.save_checkpoint(tmp_path)
+    read_state = CheckpointFolder.read_state
+
+    def from_a_gpu(folder, checkpoint):
+        snapshot = read_state(folder, checkpoint)
+        snapshot["agent_random"]["device"] = "cuda"
+        return snapshot
+
+    monkeypatch.setattr(CheckpointFolder, "read_state", from_a_gpu)
+    with pytest.warns(UserWarning, match="written on cuda, the agent is on cpu") as caught:
+        GlamorAgent.load_checkpoint(tmp_path, device="cpu")
+    assert caught[0].filename == __file__
 
 
 def test_episodes_that_no_environment_was_given_for_are_left_aloud(agent, tmp_path):
