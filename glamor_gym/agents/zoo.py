@@ -6,7 +6,8 @@ In: an installed ``rl_zoo3``. Out: the same, with algorithms ``glamor``, ``gcsl`
     python -m glamor_gym.agents.zoo enjoy --algo glamor --env glamor/GridWorld-v0 \
         -f logs --no-render
 
-These commands take the options of ``python -m rl_zoo3.train`` and ``python -m rl_zoo3.enjoy``.
+These commands take the options of ``python -m rl_zoo3.train`` and ``python -m rl_zoo3.enjoy``,
+except ``--optimize-hyperparameters``: the Zoo knows which to try for its own algorithms only.
 """
 
 from __future__ import annotations
