@@ -183,7 +183,7 @@ class HindsightFrameBuffer(ReplayBuffer):
             if has_new_goal and self._had_new_goal[env]:  # the first may have been due to a reset
                 raise ValueError(
                     "desired_goal must stay the same within an episode, but changed (VecNormalize "
-                    "with norm_obs=True changes it)"
+                    "with norm_obs=True and VecFrameStack change it)"
                 )
             self._had_new_goal[env] = has_new_goal or (self._had_new_goal[env] and not ends)
             if has_new_goal or _steps_passed(before, after) not in (None, 1):

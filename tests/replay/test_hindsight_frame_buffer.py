@@ -13,6 +13,7 @@ from gymnasium import spaces
 from stable_baselines3 import DQN, HerReplayBuffer
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.vec_env import VecFrameStack
 
 import glamor_gym  # noqa: F401  (registers the environments)
 from glamor_gym.replay import HindsightFrameBuffer
@@ -346,6 +347,15 @@ def test_an_environment_that_an_evaluation_has_reset_begins_anew():
     )
     assert (np.abs(before[0] - after[0]) + np.abs(before[1] - after[1]) <= 1).all()
     assert agent.replay_buffer.size() > 350
+
+
+def test_a_vector_that_stacks_goals_is_named_as_what_changes_them():
+    env = VecFrameStack(make_vec_env("glamor/GridWorld-v0", seed=0), 3)
+    agent = DQN(
+        "MultiInputPolicy", env, replay_buffer_class=HindsightFrameBuffer, buffer_size=100, seed=0
+    )
+    with pytest.raises(ValueError, match=r"desired_goal must stay the same .*VecFrameStack"):
+        agent.learn(50)
 
 
 def test_an_episode_whose_beginning_was_not_seen_is_left_out_to_its_end():
