@@ -119,7 +119,7 @@ class HindsightFrameBuffer(ReplayBuffer):
         self._ring = HindsightRing(buffer_size, observation_space)
         self._has_clock = "steps_left" in observation_space.spaces
         self._running: list[_Running | None] = [None] * n_envs
-        # Whether a step has changed an environment's goal, with no end of an episode since.
+        # Whether a step has changed an environment's goal, with no end or reset since.
         self._had_new_goal = [False] * n_envs
         if seed is None:
             seed = int(np.random.randint(2**31 - 1))  # noqa: NPY002
@@ -179,14 +179,18 @@ class HindsightFrameBuffer(ReplayBuffer):
                 continue
             before, after = row_of(obs, env), row_of(next_obs, env)
             episode = self._running[env]
-            has_new_goal = not np.array_equal(before["desired_goal"], after["desired_goal"])
+            was_reset = _steps_passed(before, after) not in (None, 1)
+            has_new_goal = not (
+                was_reset or np.array_equal(before["desired_goal"], after["desired_goal"])
+            )
             if has_new_goal and self._had_new_goal[env]:  # the first may have been due to a reset
                 raise ValueError(
                     "desired_goal must stay the same within an episode, but changed (VecNormalize "
                     "with norm_obs=True and VecFrameStack change it)"
                 )
-            self._had_new_goal[env] = has_new_goal or (self._had_new_goal[env] and not ends)
-            if has_new_goal or _steps_passed(before, after) not in (None, 1):
+            had_new_goal = self._had_new_goal[env] and not (ends or was_reset)
+            self._had_new_goal[env] = has_new_goal or had_new_goal
+            if has_new_goal or was_reset:
                 self._running[env] = None if ends else _Running([])
                 continue
             if episode is None or not episode.follows(before):  # reset before the episode's end

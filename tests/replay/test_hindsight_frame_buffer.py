@@ -10,10 +10,12 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
+from gymnasium.wrappers import FilterObservation
 from stable_baselines3 import DQN, HerReplayBuffer
+from stable_baselines3.common.callbacks import EvalCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
-from stable_baselines3.common.vec_env import VecFrameStack
+from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack
 
 import glamor_gym  # noqa: F401  (registers the environments)
 from glamor_gym.replay import HindsightFrameBuffer
@@ -349,13 +351,38 @@ def test_an_environment_that_an_evaluation_has_reset_begins_anew():
     assert agent.replay_buffer.size() > 350
 
 
-def test_a_vector_that_stacks_goals_is_named_as_what_changes_them():
-    env = VecFrameStack(make_vec_env("glamor/GridWorld-v0", seed=0), 3)
+@pytest.mark.parametrize("eval_freq", [1, 3])
+def test_an_environment_may_be_evaluated_several_times_an_episode(eval_freq):
+    env = make_vec_env("glamor/GridWorld-v0", seed=0)
     agent = DQN(
-        "MultiInputPolicy", env, replay_buffer_class=HindsightFrameBuffer, buffer_size=100, seed=0
+        "MultiInputPolicy",
+        env,
+        replay_buffer_class=HindsightFrameBuffer,
+        learning_starts=1_000,
+        seed=0,
+        device="cpu",
     )
+    agent.learn(20, callback=EvalCallback(env, None, None, 1, eval_freq, verbose=0))
+    assert agent.num_timesteps == 20
+
+
+def test_a_vector_that_stacks_goals_or_clocks_is_named():
+    keys = ["observation", "achieved_goal", "desired_goal"]
+    agent = make_stacking(FilterObservation(gym.make("glamor/GridWorld-v0"), keys))
     with pytest.raises(ValueError, match=r"desired_goal must stay the same .*VecFrameStack"):
         agent.learn(50)
+
+
+def make_stacking(env):
+    stacking = VecFrameStack(DummyVecEnv([lambda: env]), 3)
+    return DQN(
+        "MultiInputPolicy",
+        stacking,
+        replay_buffer_class=HindsightFrameBuffer,
+        buffer_size=100,
+        seed=0,
+        device="cpu",
+    )
 
 
 def test_an_episode_whose_beginning_was_not_seen_is_left_out_to_its_end():
