@@ -99,6 +99,12 @@ class HindsightFrameBuffer(ReplayBuffer):
                 f"observation_space must be a Dict of {', '.join(_NEEDED)} and optionally "
                 f"steps_left, got {observation_space}"
             )
+        clock = observation_space.spaces.get("steps_left")
+        if clock is not None and clock.shape != (1,):
+            raise ValueError(
+                f"observation_space must have steps_left of shape (1,), got {clock} (VecFrameStack "
+                "stacks it)"
+            )
         if not isinstance(action_space, spaces.Discrete):
             raise ValueError(f"action_space must be Discrete, got {action_space}")
         if optimize_memory_usage:
@@ -117,7 +123,7 @@ class HindsightFrameBuffer(ReplayBuffer):
         self.handle_timeout_termination = handle_timeout_termination
         self.n_sampled_goal = n_sampled_goal
         self._ring = HindsightRing(buffer_size, observation_space)
-        self._has_clock = "steps_left" in observation_space.spaces
+        self._has_clock = clock is not None
         self._running: list[_Running | None] = [None] * n_envs
         # Whether a step has changed an environment's goal, with no end or reset since.
         self._had_new_goal = [False] * n_envs

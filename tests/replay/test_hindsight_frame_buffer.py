@@ -367,6 +367,8 @@ def test_an_environment_may_be_evaluated_several_times_an_episode(eval_freq):
 
 
 def test_a_vector_that_stacks_goals_or_clocks_is_named():
+    with pytest.raises(ValueError, match=r"steps_left of shape \(1,\).*VecFrameStack"):
+        make_stacking(gym.make("glamor/GridWorld-v0"))
     keys = ["observation", "achieved_goal", "desired_goal"]
     agent = make_stacking(FilterObservation(gym.make("glamor/GridWorld-v0"), keys))
     with pytest.raises(ValueError, match=r"desired_goal must stay the same .*VecFrameStack"):
