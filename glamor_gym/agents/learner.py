@@ -508,7 +508,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
     ) -> RolloutReturn:
         """Take one step in every environment, see SB3.
 
-        If a callback has reset the environments, new episodes begin.
+        If a callback, or whoever else has hold of them, has reset the environments, or a callback
+        has set others, new episodes begin.
 
         If a callback ends the training, SB3 drops the step and skips the updates that fall due;
         here both are done first, so that training can continue as if it had not ended.
@@ -518,7 +519,9 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         if self.policy.training and not self._updates.pending:
             self.policy.set_training_mode(False)
         callback.on_rollout_start()
-        if self._were_reset_by_others():  # by a callback
+        assert self.env is not None
+        env = self.env  # a callback may have set another, or reset it
+        if self._last_obs is None or self._were_reset_by_others():
             self._last_obs = env.reset()  # type: ignore[assignment]
             self._begin_recording()
         actions = buffer_actions = self._next_actions()  # callbacks may look for either
@@ -531,7 +534,11 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             callback.update_locals(locals())
             goes_on = callback.on_step()
             self._update_info_buffer(infos, dones)
-            self._record_step(buffer_actions, new_obs, dones, infos)
+            # A callback may have set another environment; without `_last_obs` new episodes begin.
+            if self._last_obs is None or self._clock_was_set_back(new_obs, dones, infos):
+                self._last_obs = None
+            else:
+                self._record_step(buffer_actions, new_obs, dones, infos)
         except BaseException:
             # A callback failed, or Ctrl-C: episodes may lack a step. Without `_last_obs` the next
             # `learn` begins new ones.
@@ -550,6 +557,26 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         if not goes_on:
             self.train(self.gradient_steps, self.batch_size)
         return RolloutReturn(env.num_envs, n_episodes, goes_on)
+
+    def _clock_was_set_back(
+        self,
+        new_obs: Any,
+        dones: NDArray[np.bool_],
+        infos: list[dict[str, Any]],
+    ) -> bool:
+        """Return whether a step left as many steps as before, or more.
+
+        Then somebody has reset an environment that the vector holds, and the vector has not seen
+        it: SB3's `evaluate_policy` does so if it is given the environment itself.
+        """
+        clock = self.observation_space.spaces.get("steps_left")
+        if clock is None:
+            return False
+        assert isinstance(clock, spaces.Box)
+        before, after = (moments["steps_left"] for moments in (self._last_observations, new_obs))
+        acted = np.array([not info.get("reset_step") for info in infos])
+        set_back = ((after >= before) & (before < clock.high))[:, 0]
+        return bool((set_back & acted & ~dones).any())
 
     def _record_step(
         self,

@@ -21,6 +21,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback,
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.logger import configure
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
@@ -460,6 +461,51 @@ def test_an_environment_that_a_callback_has_reset_begins_anew(agent_class):
     agent.learn(80, callback=Evaluating())
     assert len(evaluations) == 4
     assert len(stored) == 4
+    assert_walks(stored)
+
+
+@pytest.mark.parametrize("kind", ["single", "vector"])
+def test_an_environment_that_was_reset_behind_its_vector_begins_anew(agent_class, kind):
+    env = make_grid() if kind == "single" else gym.make_vec(GRID, 2, goals="all")
+    agent = make(agent_class, env).learn(106)  # ends within an episode
+    stored: list[np.ndarray] = []
+    agent._store_episode = lambda _, episode: stored.append(episode.achieved.reshape(-1, 49))
+    env.reset()
+    agent.learn(100, reset_num_timesteps=False)
+    assert_walks(stored)
+
+
+def test_an_environment_may_be_evaluated_in_while_it_is_learned_in(agent_class):
+    env = make_grid()
+    agent = make(agent_class, env, learning_starts=20, replay_ratio=1.0)
+    stored: list[np.ndarray] = []
+    agent._store_episode = lambda _, episode: stored.append(episode.achieved.reshape(-1, 49))
+    judging = EvalCallback(Monitor(env), n_eval_episodes=1, eval_freq=17, verbose=0)
+    agent.learn(80, callback=judging)
+    assert_walks(stored)
+
+
+@pytest.mark.parametrize("event", ["rollout_start", "step", "rollout_end"])
+def test_a_callback_may_set_another_environment(agent_class, event):
+    agent = make(agent_class, learning_starts=20, replay_ratio=1.0)
+    stored: list[np.ndarray] = []
+    agent._store_episode = lambda _, episode: stored.append(episode.achieved.reshape(-1, 49))
+    other = make_vec_env(GRID, 2, env_kwargs={"goals": "all"})
+
+    class Setting(BaseCallback):
+        def _on_step(self) -> bool:
+            return True
+
+    def set_other() -> bool:
+        if agent.num_timesteps == 25:
+            agent.set_env(other)
+        return True
+
+    callback = Setting()
+    setattr(callback, f"_on_{event}", set_other)
+    agent.learn(65, callback=callback)
+    assert agent.get_env() is other
+    assert len(stored) == 6
     assert_walks(stored)
 
 
