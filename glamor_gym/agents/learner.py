@@ -121,8 +121,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         self.settings = settings
         policy_kwargs = {} if policy_kwargs is None else policy_kwargs
         self._check_arguments(policy, policy_kwargs, device)
-        if seed is not None:
-            seed = as_integer(seed, name="seed", low=0, high=2**32 - 1)
+        seed = _as_seed(seed)
         if env is None and _init_setup_model:
             raise ValueError("env is missing; only load and load_checkpoint do without")
         vec_env = None if env is None else as_vec_env(env)
@@ -300,7 +299,12 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         Args:
             seed: of everything; None leaves the generators that SB3 seeds alone, and draws the
                 agent's seeds from the operating system.
+
+        Raises:
+            ValueError: `seed` is out of range.
+            TypeError: `seed` is not an integer.
         """
+        seed = _as_seed(seed)
         self.finish_updates()
         super().set_random_seed(seed)
         seeds = np.random.SeedSequence(seed).generate_state(3)
@@ -714,6 +718,10 @@ class TrajectoryLearner(OffPolicyAlgorithm):
                 stacklevel=2,
             )
             self._dropped_episodes = False
+
+
+def _as_seed(seed: int | None) -> int | None:
+    return None if seed is None else as_integer(seed, name="seed", low=0, high=2**32 - 1)
 
 
 def _resets_of(env: VecEnv) -> tuple[Any, ...]:

@@ -6,6 +6,7 @@ import copy
 import inspect
 import io
 import pickle
+import random
 import warnings
 from typing import Any
 
@@ -664,6 +665,15 @@ def test_a_seed_set_later_is_the_seed_of_all_its_choices(agent_class):
         drawn.append((*actions, *agent.replay_buffer.rng.integers(0, 99, 5)))
         drawn[-1] += (int(torch.randint(10**6, (), generator=agent.generator)),)
     assert drawn[0] == drawn[2] != drawn[1]
+
+
+def test_a_seed_set_later_is_checked_before_anything_is_seeded(agent_class):
+    agent = make(agent_class)
+    before = random.getstate()
+    with pytest.raises(TypeError, match="seed must be an integer from 0 to"):
+        agent.set_random_seed(1.5)  # type: ignore[arg-type]
+    assert random.getstate() == before
+    agent.set_random_seed(np.int64(3))  # type: ignore[arg-type]
 
 
 def test_a_policy_by_itself_is_not_kept(agent_class, tmp_path):
