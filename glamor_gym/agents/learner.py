@@ -538,11 +538,11 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             callback.update_locals(locals())
             goes_on = callback.on_step()
             self._update_info_buffer(infos, dones)
-            # A callback may have set another environment; without `_last_obs` new episodes begin.
-            if self._last_obs is None or self._clock_was_set_back(new_obs, dones, infos):
-                self._last_obs = None
-            else:
+            has_same_env = self._last_obs is not None  # else a callback has set another
+            if has_same_env and not self._clock_was_set_back(new_obs, dones, infos):
                 self._record_step(buffer_actions, new_obs, dones, infos)
+            else:
+                self._last_obs = None  # new episodes begin
         except BaseException:
             # A callback failed, or Ctrl-C: episodes may lack a step. Without `_last_obs` the next
             # `learn` begins new ones.
