@@ -56,7 +56,7 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with naming(target), os.fdopen(descriptor, "wb") as file:
             yield cast(BinaryIO, file)
             file.flush()
             os.fsync(file.fileno())
@@ -70,6 +70,21 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 folder.rmdir()
         raise
     _sync_folder(target.parent)
+
+
+@contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Name a file in the system's errors of writing to it, which, unlike those of opening, do not.
+
+    Raises:
+        OSError: the one raised inside; ``filename`` is `path` if it was None.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = os.fspath(path)
+        raise
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -195,7 +210,7 @@ def _locked_file(folder: Path) -> TextIO:
         FolderInUseError: another process holds the folder.
         OSError: the file cannot be written to.
     """
-    with ExitStack() as closing:
+    with naming(folder / LOCK_FILE), ExitStack() as closing:
         file = closing.enter_context((folder / LOCK_FILE).open("a+"))
         if fcntl is not None:
             try:

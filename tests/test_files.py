@@ -9,7 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -106,20 +106,39 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
         pass
 
 
-def test_a_full_disk_leaves_the_old_file(tmp_path):
-    path = tmp_path / "file"
-    path.write_bytes(b"old")
+@contextmanager
+def _files_of_at_most(n_bytes):
+    """Let files grow no further, as on a full disk."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, limits[1]))
     try:
-        with pytest.raises(OSError, match="File too large"), write_atomically(path) as file:
-            file.write(bytes(2000))
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, ignored)
+
+
+def test_a_full_disk_leaves_the_old_file_and_is_told_with_the_name_of_the_new(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with (
+        _files_of_at_most(1000),
+        pytest.raises(OSError, match=rf"File too large: '{path}'$"),
+        write_atomically(path) as file,
+    ):
+        file.write(bytes(2000))
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_told_with_the_name_of_the_lock(tmp_path):
+    with (
+        _files_of_at_most(0),
+        pytest.raises(OSError, match=rf"File too large: '{tmp_path / LOCK_FILE}'$"),
+        lock_folder(tmp_path),
+    ):
+        pass
 
 
 def test_it_is_found_out_whether_a_folder_can_be_written_to(tmp_path):

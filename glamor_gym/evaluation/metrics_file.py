@@ -16,7 +16,7 @@ from typing import Any
 
 from stable_baselines3.common.logger import KVWriter
 
-from glamor_gym.files import write_text
+from glamor_gym.files import naming, write_text
 from glamor_gym.snapshots import Snapshot
 
 
@@ -72,7 +72,7 @@ class MetricsFile(KVWriter):
             rows = self._read()
             self._columns += sorted(new)
             self._rewrite(rows)
-        with self._path.open("a", newline="") as file:
+        with naming(self._path), self._path.open("a", newline="") as file:
             csv.DictWriter(file, self._columns).writerow(row)
             file.flush()
             os.fsync(file.fileno())  # a checkpoint counts on these rows

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import errno
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -97,3 +100,13 @@ def test_a_damaged_file_is_named(path):
     path.write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match=f"{path} is damaged"):
         MetricsFile(path)
+
+
+def test_a_full_disk_is_told_with_the_name_of_the_file(path, monkeypatch):
+    def fail(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    table = MetricsFile(path)
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match=rf"No space left on device: '{path}'$"):
+        table.write({}, {}, step=1)
