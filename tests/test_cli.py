@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -609,12 +610,31 @@ def test_an_evaluation_does_not_replace_that_of_a_run(trained, capsys):
 
 
 def test_evaluation_goals_of_a_file_are_played(trained, capsys, tmp_path):
-    load_goal_set("GridWorld").save(tmp_path / "own.npz")
-    goals = f"{tmp_path / 'own.npz'}:eval"
-    code, out, _ = run(capsys, "evaluate", str(trained.path), "--goals", goals)
+    file = tmp_path / "own.npz"
+    load_goal_set("GridWorld").save(file)
+    code, out, _ = run(capsys, "evaluate", str(trained.path), "--goals", f"{file}:eval")
     assert code == 0
-    assert str(trained.path / "evaluation-own_eval") in out
-    assert load_result(trained.path / "evaluation-own_eval/evaluation.json").episodes == 30
+    folder = f"evaluation-own_eval-{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}"
+    assert str(trained.path / folder) in out
+    assert load_result(trained.path / folder / "evaluation.json").episodes == 30
+
+
+def test_results_on_files_of_goals_with_the_same_name_are_kept_apart(
+    trained, capsys, tmp_path, monkeypatch
+):
+    def play(*_, **__):
+        raise ValueError("not played")
+
+    folders = []
+    monkeypatch.setattr("glamor_gym.commands.evaluate.check_writable", folders.append)
+    monkeypatch.setattr(glamor_gym, "evaluate", play)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "train.npz").write_text(name)
+    monkeypatch.chdir(tmp_path)
+    for goals in ("one/train.npz", "two/train.npz", "two/train.npz:eval", "train"):
+        assert "not played" in refused(capsys, "evaluate", str(trained.path), "--goals", goals)
+    assert len({*folders}) == 4
 
 
 def test_an_evaluation_is_kept_though_standard_output_is_closed(

@@ -6,6 +6,7 @@ with the results (``evaluation.json``), pictures and videos of the episodes.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import sys
 from pathlib import Path
@@ -67,6 +68,18 @@ def _folder_of(options: Evaluate, home: Path) -> Path:
     elsewhere = [*filter(None, [options.task]), *options.env]
     if options.goals == "held-out" and not elsewhere:
         return RunFolder(home).held_out_file.parent
-    goals = [] if options.goals == "eval" else [Path(options.goals).name.replace(".npz", "")]
-    words = (re.sub(r"[^\w=.,-]+", "_", word) for word in (*goals, *elsewhere))
+    words = (re.sub(r"[^\w=.,-]+", "_", word) for word in (*_words_for(options.goals), *elsewhere))
     return home / "-".join(["evaluation", *words])
+
+
+def _words_for(goals: str) -> list[str]:
+    """Return words that tell results on these goals from others; files may have the same name.
+
+    Raises:
+        OSError: a file of goals cannot be read.
+    """
+    path, suffix, split = goals.rpartition(".npz")
+    file = Path(f"{path}{suffix}")
+    if suffix and file.is_file():
+        return [f"{file.stem}{split}", hashlib.sha256(file.read_bytes()).hexdigest()[:8]]
+    return [] if goals == "eval" else [goals]

@@ -168,8 +168,9 @@ class Evaluate:
     """Folder for evaluation.json, a sheet of the goals, and videos.
     By default it lies in the folder of the run, or in one named
     after the agent's file: evaluation/; for other goals held-out/,
-    evaluation-train/ and so on; with --task or --env for example
-    evaluation-horizon=4/."""
+    evaluation-train/ and so on, for those of a file named after
+    it and the start of its SHA-256; with --task or --env for
+    example evaluation-horizon=4/."""
 
 
 @dataclass(frozen=True)
