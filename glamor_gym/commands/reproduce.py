@@ -15,6 +15,7 @@ from glamor_gym.commands.console import terminal
 from glamor_gym.commands.device import checked_device
 from glamor_gym.commands.errors import InputError, checking_input
 from glamor_gym.commands.options import Reproduce
+from glamor_gym.envs.rendering import RenderingError
 from glamor_gym.experiments import ALGORITHMS, get_algorithm
 from glamor_gym.experiments.paper import (
     REPRODUCTIONS,
@@ -39,11 +40,12 @@ def reproduce(options: Reproduce, command: str) -> int:
         command: the command line as typed, for the record.
 
     Returns:
-        The exit code: 0, or 130 after Ctrl-C; finished work is kept.
+        The exit code: 0; 130 after Ctrl-C; 1 if a file cannot be written, a folder is in use, or
+        nothing can be drawn. Finished work is kept.
 
     Raises:
-        InputError: an option is invalid, an existing run has other settings, or a measurement on
-            disk is damaged.
+        InputError: an option is invalid, an existing run has other settings, or it or a
+            measurement on disk is damaged.
     """
     names = list(REPRODUCTIONS) if options.name == "all" else [options.name]
     with checking_input():
@@ -57,9 +59,13 @@ def reproduce(options: Reproduce, command: str) -> int:
             _make(reproduction, scale, options, command, device)
     except (DamagedMeasurementError, OtherSettingsError) as error:
         raise InputError(str(error)) from error
-    except KeyboardInterrupt:
-        print(f"interrupted; repeat the command to continue from what is in {options.out}")
-        return 130
+    except BrokenPipeError:  # standard output was closed
+        raise
+    except (KeyboardInterrupt, OSError, RenderingError) as error:
+        is_interrupted = isinstance(error, KeyboardInterrupt)
+        told = "interrupted" if is_interrupted else f"stopped: {error}"
+        print(f"{told}; repeat the command to continue from what is in {options.out}")
+        return 130 if is_interrupted else 1
     return 0
 
 

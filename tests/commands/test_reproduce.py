@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from glamor_gym.cli import main
+from glamor_gym.envs.rendering import RenderingError
 from glamor_gym.experiments.paper import REPRODUCTIONS, workshop
 
 
@@ -80,6 +83,21 @@ def test_an_interrupted_command_says_how_it_goes_on(capsys, tmp_path, monkeypatc
     code, out, _ = run(capsys, "all", "--quick", "--out", str(tmp_path))
     assert code == 130
     assert "repeat the command to continue" in out
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), RenderingError("no driver")]
+)
+def test_what_the_machine_lacks_is_told_in_a_line(error, capsys, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(workshop, "train_run", fail)
+    code, out, err = run(capsys, "figure-4", "--quick", "--out", str(tmp_path))
+    assert (code, err) == (1, "")
+    assert out.endswith(
+        f"stopped: {error}; repeat the command to continue from what is in {tmp_path}\n"
+    )
 
 
 def test_help_lists_every_experiment(capsys):

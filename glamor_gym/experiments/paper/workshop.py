@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class DamagedMeasurementError(ValueError):
-    """A file of an earlier measurement cannot be read."""
+    """A file of an earlier run or measurement cannot be read, or is missing."""
 
 
 class OtherSettingsError(ValueError):
@@ -99,7 +99,7 @@ class Workshop:
 
         Raises:
             OtherSettingsError: the existing run has other settings.
-            ValueError: the existing run lacks snapshots that cannot be made any more.
+            DamagedMeasurementError: the existing run lacks snapshots that cannot be made any more.
             KeyboardInterrupt: the training was interrupted; another call continues it.
         """
         name = distinct_name(spec, looks)
@@ -119,7 +119,7 @@ class Workshop:
                 callbacks=[Snapshots(folder, looks)],
             )
         if not _is_done(folder, looks):
-            raise ValueError(
+            raise DamagedMeasurementError(
                 f"{folder.path} lacks snapshots of earlier steps, which resuming cannot recreate; "
                 "remove the folder to train again"
             )

@@ -165,7 +165,7 @@ def test_a_finished_run_without_its_last_agent_gets_it(shop):
 def test_the_last_agent_is_not_taken_for_an_earlier_one(shop):
     trained = shop.trained(SPEC, LOOKS)
     snapshot_file(trained.folder, 40).unlink()
-    with pytest.raises(ValueError, match="lacks snapshots of earlier steps"):
+    with pytest.raises(DamagedMeasurementError, match="lacks snapshots of earlier steps"):
         shop.trained(SPEC, LOOKS)
     assert not snapshot_file(trained.folder, 40).exists()
 
