@@ -242,6 +242,13 @@ class RunFolder:
         file = self.evaluation_file
         return load_result(file, frames=frames) if file.is_file() else None
 
+    def is_evaluated(self) -> bool:
+        """Return whether there is an evaluation and it is not damaged."""
+        try:
+            return self.evaluation(frames=False) is not None
+        except ValueError:
+            return False
+
     def held_out(self, *, frames: bool = True) -> EvaluationResult | None:
         """Return the evaluation on the held-out goals; None if there is none.
 

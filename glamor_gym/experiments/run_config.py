@@ -78,7 +78,7 @@ def is_finished(spec: RunSpec, folder: RunFolder) -> bool:
             f"{folder.path} holds a run of {config.steps} steps, more than {spec.steps}; "
             "choose another folder for a new run"
         )
-    if not (config.finished and folder.evaluation_file.is_file()):
+    if not (config.finished and folder.is_evaluated()):
         return False
     wanted = new_config(spec)
     if is_closed(spec, config):

@@ -51,6 +51,7 @@ def test_a_run_that_has_no_files_yet_has_not_failed(tmp_path, state):
     ("file", "text", "told"),
     [
         ("evaluation.json", None, "evaluation.json"),
+        ("evaluation.json", "{", "evaluation.json"),
         ("config.json", '"glamr"', "unknown agent 'glamr'"),
         ("metrics.csv", "", "No columns"),
     ],
@@ -64,11 +65,12 @@ def test_a_run_without_one_of_its_files_has_failed(tmp_path, file, text, told):
     place = damaged.path / file
     if text is None:
         place.unlink()
-        assert not is_finished(player_spec(), damaged)
     elif file == "config.json":
         place.write_text(place.read_text().replace('"algorithm": "random"', f'"algorithm": {text}'))
     else:
         place.write_text(text)
+    if file == "evaluation.json":
+        assert not is_finished(player_spec(), damaged)
     table = results_table([whole, damaged])
     assert table["state"].tolist() == ["finished", "failed"]
     assert told in table.loc[1, "error"]

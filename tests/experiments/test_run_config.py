@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 from small_runs import SMALL, player_spec, small_spec
 
-from glamor_gym.evaluation import RunFolder
+from glamor_gym.evaluation import RunFolder, evaluate
+from glamor_gym.evaluation.baselines import RandomAgent
 from glamor_gym.experiments.run_config import check_alike, config_of, is_finished, new_config
 
 
@@ -17,6 +18,11 @@ def folder(tmp_path):
     folder = RunFolder(tmp_path)
     folder.write_config(new_config(small_spec()))
     return folder
+
+
+@pytest.fixture(scope="module")
+def result():
+    return evaluate(RandomAgent(4), "GridWorld", baselines=False, record=0)
 
 
 def test_a_new_run_has_what_was_asked_for_and_the_presets_for_the_rest():
@@ -60,28 +66,30 @@ def test_the_first_difference_is_told(folder, changes, told):
         config_of(small_spec(**changes), folder)
 
 
-def test_a_finished_run_that_cannot_go_on_is_not_evaluated_otherwise(tmp_path):
+def test_a_finished_run_that_cannot_go_on_is_not_evaluated_otherwise(tmp_path, result):
     spec = small_spec(algorithm="dqn-her", preset=None, overrides={}, n_envs=1)
     folder = RunFolder(tmp_path)
     folder.write_config(dataclasses.replace(new_config(spec), finished=True))
-    folder.evaluation_file.touch()
+    folder.save_evaluation(result)
     assert is_finished(spec, folder)
     tries = spec.episodes_per_goal
     with pytest.raises(ValueError, match=f"episodes_per_goal {tries}, got {tries + 1}"):
         is_finished(dataclasses.replace(spec, episodes_per_goal=tries + 1), folder)
 
 
-def test_a_run_is_finished_once_it_says_so_and_has_its_evaluation(folder):
+def test_a_run_is_finished_once_it_says_so_and_has_its_evaluation(folder, result):
     spec = small_spec()
     assert not is_finished(spec, RunFolder(folder.path / "empty"))
     assert not is_finished(spec, folder)
     folder.write_config(dataclasses.replace(folder.config(), finished=True))
     assert not is_finished(spec, folder)
-    folder.evaluation_file.touch()
+    folder.save_evaluation(result)
     assert is_finished(spec, folder)
     assert not is_finished(small_spec(steps=spec.steps + 100), folder)
     with pytest.raises(ValueError, match=f"a run of {spec.steps} steps, more than 100"):
         is_finished(small_spec(steps=100), folder)
+    folder.evaluation_file.write_text("{")  # damaged
+    assert not is_finished(spec, folder)
 
 
 @pytest.mark.parametrize(

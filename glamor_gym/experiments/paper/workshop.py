@@ -172,10 +172,9 @@ class Workshop:
 
 def _is_done(folder: RunFolder, looks: Sequence[int]) -> bool:
     """Return whether a run is finished and has its evaluation and all snapshots."""
-    if not (folder.holds_a_run() and folder.config().finished):
+    if not (folder.holds_a_run() and folder.config().finished and folder.is_evaluated()):
         return False
-    files = [folder.evaluation_file, *(snapshot_file(folder, step) for step in looks)]
-    return all(file.is_file() for file in files)
+    return all(snapshot_file(folder, step).is_file() for step in looks)
 
 
 class Snapshots(BaseCallback):

@@ -171,8 +171,10 @@ def test_the_last_agent_is_not_taken_for_an_earlier_one(shop):
 
 
 def test_a_finished_run_without_its_evaluation_is_evaluated_again(shop):
-    shop.trained(SPEC, LOOKS).folder.evaluation_file.unlink()
-    assert shop.trained(SPEC, LOOKS).result.episodes == 30
+    file = shop.trained(SPEC, LOOKS).folder.evaluation_file
+    for damage in (file.unlink, lambda: file.write_text("{")):
+        damage()
+        assert shop.trained(SPEC, LOOKS).result.episodes == 30
 
 
 def test_ctrl_c_in_the_last_evaluation_ends_the_command_after_it(shop, monkeypatch):
