@@ -12,6 +12,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, get_args
 
 import tyro
@@ -54,22 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             output was closed early, 2 for bad input, 130 after Ctrl-C, and 143 if SIGTERM
             interrupted ``train``.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # not every terminal knows every character
-            stream.reconfigure(errors="replace")
+    _open_streams()
     words = sys.argv[1:] if arguments is None else list(arguments)
     if "" not in sys.path:  # the current folder, where MODULE of MODULE:ID may lie
         sys.path.append("")
-    if words == ["--version"]:
-        print(f"{PROGRAM} {__version__}")
-        raise SystemExit(0)
-    if words and words[0].isalpha() and words[0] not in COMMANDS:
-        hint = nearest_names(words[0], COMMANDS)
-        print(f"{PROGRAM}: there is no command {words[0]!r}; {hint}", file=sys.stderr)
-        raise SystemExit(2)
-    chosen: Command = tyro.cli(Command, prog=PROGRAM, description=DESCRIPTION, args=words)
     try:
-        code = _carry_out(chosen, shlex.join([PROGRAM, *words]))
+        code = _understand_and_carry_out(words)
         sys.stdout.flush()
     except BrokenPipeError:
         # Otherwise Python would raise again when it flushes the stream at exit.
@@ -82,6 +73,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{PROGRAM}: interrupted", file=sys.stderr)
         code = 130
     raise SystemExit(code)
+
+
+def _open_streams() -> None:
+    """Let standard streams take every character, and discard all where they are closed."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            stream = Path(os.devnull).open("w")  # noqa: SIM115
+            setattr(sys, name, stream)
+        if isinstance(stream, io.TextIOWrapper):  # not every terminal knows every character
+            stream.reconfigure(errors="replace")
+
+
+def _understand_and_carry_out(words: Sequence[str]) -> int:
+    if words == ["--version"]:
+        print(f"{PROGRAM} {__version__}")
+        return 0
+    if words and words[0].isalpha() and words[0] not in COMMANDS:
+        hint = nearest_names(words[0], COMMANDS)
+        raise InputError(f"there is no command {words[0]!r}; {hint}")
+    try:
+        chosen: Command = tyro.cli(Command, prog=PROGRAM, description=DESCRIPTION, args=words)
+    except SystemExit as ended:  # after --help, or options that it does not know
+        return int(ended.code or 0)
+    return _carry_out(chosen, shlex.join([PROGRAM, *words]))
 
 
 def _carry_out(chosen: Command, command: str) -> int:

@@ -602,6 +602,24 @@ def test_characters_that_a_terminal_does_not_know_end_no_command(monkeypatch):
     assert b"{?1, 0, 1}^A" in written.getvalue()  # a minus sign that latin-1 lacks
 
 
+@pytest.mark.parametrize("words", ["--version", "train --help", "tasks"])
+def test_output_that_nobody_reads_on_ends_the_command_without_a_traceback(words, monkeypatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w", encoding="utf-8") as closed:
+        monkeypatch.setattr(sys, "stdout", closed)
+        with pytest.raises(SystemExit) as ended:
+            main(words.split())
+    assert ended.value.code == 1
+
+
+def test_a_command_needs_no_standard_output(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)  # as after ``>&-``
+    with pytest.raises(SystemExit) as ended:
+        main(["tasks"])
+    assert ended.value.code == 0
+
+
 def test_an_evaluation_does_not_replace_that_of_a_run(trained, capsys):
     before = trained.evaluation_file.read_bytes()
     err = refused(capsys, "evaluate", str(trained.path), "--out", str(trained.path))
