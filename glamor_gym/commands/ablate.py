@@ -35,6 +35,7 @@ from glamor_gym.experiments.ablation_results import (
     variant_scores,
 )
 from glamor_gym.experiments.folders import check_holds_no_other, jobs_to_do
+from glamor_gym.experiments.spec import distinct
 
 
 def ablate(options: Ablate, command: str) -> int:
@@ -100,8 +101,13 @@ def _planned(options: Ablate, folder: AblationFolder) -> tuple[AblationRecord, l
 
 
 def _change(text: str) -> dict[str, Any]:
-    """Return the settings of a change; only a comma that precedes ``NAME=`` separates them."""
+    """Return the settings of a change; only a comma that precedes ``NAME=`` separates them.
+
+    Raises:
+        ValueError: a setting is not of the form ``NAME=VALUE``, or is given twice.
+    """
     settings: Sequence[str] = re.split(r",(?=[A-Za-z_][\w.]*=)", text)
+    distinct(f"settings of --change {text}", [each.partition("=")[0] for each in settings])
     return parse_assignments("--change", settings)
 
 

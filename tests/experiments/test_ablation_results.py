@@ -342,6 +342,7 @@ def test_the_terminal_shows_the_rates_that_are_compared(folder, monkeypatch):
     [
         (["--change", "n_trails=7"], "did you mean n_trials"),
         (["--change", "gamma"], "--change takes NAME=VALUE, got 'gamma'"),
+        (["--change", "gamma=0.9,gamma=0.8"], "gamma=0.8 must differ, got gamma, gamma"),
         (["--set", "gama=0.5"], "did you mean gamma"),
         (["--base", "papre"], "did you mean paper"),
         (["--change", "policy_kwargs.embedding_size=-1"], "embedding_size must be an integer"),
