@@ -61,7 +61,7 @@ class Training(NamedTuple):
     """How the agent of a run was trained.
 
     Attributes:
-        steps: number of environment steps.
+        steps: number of environment steps before the evaluation that is shown.
         seconds: wall-clock time of training.
         hardware: description of the hardware.
     """
@@ -73,7 +73,9 @@ class Training(NamedTuple):
 
 def _training(config: RunConfig, metrics: pd.DataFrame) -> Training:
     """Return how the agent was trained, from the files of the run that trained it."""
-    steps = config.steps if metrics.empty else int(metrics["step"].max())
+    evaluated = metrics.dropna(subset=metrics.columns.intersection(["eval/success_rate"]))
+    rows = metrics if evaluated.empty else evaluated  # a run that goes on is beyond these steps
+    steps = config.steps if rows.empty else int(rows["step"].max())
     return Training(steps, config.train_seconds, config.hardware)
 
 

@@ -145,6 +145,11 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
         write_report(RunFolder(tmp_path))
 
 
+def test_the_page_of_a_run_that_goes_on_tells_the_steps_before_its_evaluation():
+    beyond = pd.concat([METRICS, pd.DataFrame({"step": [30], "train/inverse_loss": [2.5]})])
+    assert "20 environment steps" in Page(render_page(CONFIG, RESULT, beyond)).words
+
+
 def test_the_page_of_an_agent_from_another_run_tells_of_its_training(tmp_path):
     trainer, run = RunFolder(tmp_path / "trained"), RunFolder(tmp_path / "judged")
     trainer.write_config(dataclasses.replace(CONFIG, train_seconds=660.0, hardware="an abacus"))
