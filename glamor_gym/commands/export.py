@@ -36,7 +36,8 @@ def export(options: Export) -> int:
             )
         agent = saved.load("cpu", trust=False)
         assert isinstance(agent, ImageGoalAgent)
-        beside = saved.home if options.agent.is_dir() else options.agent.parent
+        of_a_run = saved.home in saved.file.parents
+        beside = saved.home if of_a_run else saved.file.parent
         path = beside if options.out is None else options.out
         if path.is_dir():
             task = file_name(saved.task or saved.file.stem)

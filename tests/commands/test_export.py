@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import zipfile
 
 import numpy as np
@@ -71,6 +72,14 @@ def test_full_keeps_every_bit_and_the_usual_name_is_beside_the_agent(saved, caps
     assert str(path) in out
     for name, weight in agent.policy.state_dict().items():
         assert torch.equal(stored(path)[f"policy.{name}"], weight)
+
+
+def test_it_is_beside_the_agent_though_there_is_a_folder_of_its_results(saved, capsys, tmp_path):
+    shutil.copy(saved[0], tmp_path / "room.safetensors")
+    (tmp_path / "room").mkdir()
+    code, out, _ = run(capsys, tmp_path / "room")
+    assert code == 0
+    assert f"{tmp_path / 'GridWorld-glamor.safetensors'}, " in out
 
 
 def test_the_agent_that_is_exported_stays_as_it_is(saved, capsys, tmp_path):
