@@ -211,8 +211,8 @@ class RunFolder:
         if not self.metrics_file.is_file():
             return pd.DataFrame({"step": pd.Series(dtype=int)})
         try:
-            return pd.read_csv(self.metrics_file)
-        except ValueError as error:  # includes pandas' parser errors
+            return pd.read_csv(self.metrics_file).astype({"step": int})
+        except (KeyError, ValueError) as error:  # includes pandas' parser errors
             raise ValueError(f"{self.metrics_file} is damaged: {error}") from error
 
     def save_agent(self, agent: BaseAlgorithm) -> None:

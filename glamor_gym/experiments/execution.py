@@ -59,17 +59,19 @@ class Run(ABC):
     Raises:
         FolderInUseError: another process is using the folder, or has changed its configuration
             since the run was validated.
+        ValueError: the folder's ``metrics.csv`` is damaged.
     """
 
     def __init__(self, config: RunConfig, folder: RunFolder, before: RunConfig | None) -> None:
-        self._until_end = ExitStack()
-        self._until_end.enter_context(lock_folder(folder.path))
-        if before != (folder.config() if folder.holds_a_run() else None):
-            self._until_end.close()
-            raise FolderInUseError(
-                f"another process has changed the run in {folder.path} since it was validated; "
-                "repeat the command to continue from its new state"
-            )
+        with ExitStack() as held:
+            held.enter_context(lock_folder(folder.path))
+            if before != (folder.config() if folder.holds_a_run() else None):
+                raise FolderInUseError(
+                    f"another process has changed the run in {folder.path} since it was validated; "
+                    "repeat the command to continue from its new state"
+                )
+            folder.metrics()  # damaged ones are refused before anything is written
+            self._until_end = held.pop_all()
         self.config = config
         self.folder = folder
         folder.write_config(config)

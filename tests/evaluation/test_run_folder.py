@@ -95,7 +95,9 @@ def test_a_damaged_configuration_is_told(run, text):
         run.config()
 
 
-@pytest.mark.parametrize("content", [b"", b'step,"a\n1', b"\xff\xfe\0"])
+@pytest.mark.parametrize(
+    "content", [b"", b'step,"a\n1', b"\xff\xfe\0", b"a,b\n1,2\n", b"step\n1\nx\n"]
+)
 def test_a_damaged_table_is_told(run, content):
     run.path.mkdir(parents=True, exist_ok=True)
     run.metrics_file.write_bytes(content)

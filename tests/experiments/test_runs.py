@@ -18,7 +18,7 @@ from glamor_gym.experiments.run_config import is_finished
 from glamor_gym.experiments.runs import planned_by, prepare_run, train_run
 from glamor_gym.experiments.status import read_status
 from glamor_gym.experiments.worker import carry_out
-from glamor_gym.files import FolderInUseError, lock_folder
+from glamor_gym.files import LOCK_FILE, FolderInUseError, lock_folder
 from glamor_gym.planners import PlannerSettings
 
 
@@ -376,3 +376,13 @@ def test_held_out_goals_seen_by_an_agent_on_its_way_are_not_those_of_the_last(tm
     folder = RunFolder(tmp_path)
     train_run(small_spec(), folder, command="", device="cpu", callbacks=[Meanwhile()])
     assert folder.held_out() is None
+
+
+@pytest.mark.parametrize("spec", [small_spec(), player_spec()])
+def test_a_table_that_is_not_of_a_run_is_refused_before_anything_is_written(tmp_path, spec):
+    folder = RunFolder(tmp_path)
+    folder.metrics_file.write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match=r"metrics\.csv is damaged"):
+        prepare_run(spec, folder, command="")
+    assert not folder.holds_a_run()
+    assert (tmp_path / LOCK_FILE).read_text() == ""  # others can use the folder
