@@ -61,6 +61,9 @@ def main(
             console.print("error: device cuda is not available; choose cpu", style="red")
             return 2
         names = tuple(name for name in names if name in ON_GPU)
+        if not names:
+            console.print(f"error: only {' and '.join(ON_GPU)} run on {device}", style="red")
+            return 2
         options, arguments, output = f" --device {device}", {"device": device}, output / device
     keep_freed_memory()  # as glamor-gym does where it trains; both sides of a comparison gain
     command = f"python -m benchmarks.run {' '.join(names)}{options}"

@@ -87,6 +87,13 @@ def test_on_a_gpu_what_runs_there_is_run_and_kept_apart(monkeypatch, tmp_path):
     assert record["machine"]["gpu"] == "a cuda device"
 
 
+def test_what_has_no_benchmark_on_a_gpu_replaces_no_results(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert run.main(("acting",), tmp_path, device="cuda") == 2
+    assert "only planner and update run on cuda" in capsys.readouterr().out
+    assert not (tmp_path / "cuda").exists()
+
+
 @torch.inference_mode()
 def test_a_devices_own_planner_is_held_against_the_plain_path():
     planner_of_its_own = RecordedPlanner(lambda work: work)
