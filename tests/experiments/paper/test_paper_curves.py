@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
+from glamor_gym import GlamorAgent
+from glamor_gym.agents.glamor import planner_of
+from glamor_gym.agents.settings import GlamorSettings
 from glamor_gym.evaluation import wilson_interval
+from glamor_gym.experiments.paper import figure_8
 from glamor_gym.experiments.paper.curves import (
     Variant,
     better,
@@ -15,6 +21,7 @@ from glamor_gym.experiments.paper.curves import (
     with_suite,
 )
 from glamor_gym.experiments.paper.reproduction import Scale
+from glamor_gym.planners.action_values import acts_by_value
 
 
 def rows_of(rates, task="Pong", variant="a", step=10, episodes=30):
@@ -109,3 +116,12 @@ def test_an_algorithm_without_that_preset_takes_its_own():
 def test_looks_are_even_and_end_with_the_training():
     assert Scale(("Pong",), steps=70_000, looks=14).look_steps == tuple(range(5000, 70_001, 5000))
     assert Scale(("Pong",), steps=100, looks=3).look_steps == (33, 67, 100)
+
+
+@pytest.mark.parametrize("variant", figure_8.VARIANTS, ids=lambda variant: variant.name)
+def test_figure_8_acts_by_the_candidates_that_it_counts(variant):
+    preset = {**GlamorAgent.preset("compact")}
+    del preset["policy_kwargs"]
+    planner = planner_of(GlamorSettings(**preset))
+    assert acts_by_value(planner)  # then the number of candidates has no effect
+    assert not acts_by_value(replace(planner, **variant.planner))
