@@ -289,8 +289,7 @@ class GlamorAgent(ImageGoalAgent):
         self._plans = np.full((self.n_envs, self.horizon + 1), NO_ACTION)
 
     def _episode_state(self) -> Snapshot:
-        # A checkpoint's "cursors" are the episodes' lengths, which the recorder restores.
-        return {"plans": self._plans.copy(), "cursors": self._recorder.lengths}
+        return {"plans": self._plans.copy()}
 
     def _load_episode_state(self, carried: Mapping[str, Any]) -> None:
         self._plans[:] = carried["plans"]

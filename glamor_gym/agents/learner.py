@@ -533,14 +533,15 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         try:
             new_obs, rewards, dones, infos = env.step(actions)
             self._leave_environments()
-            # The step in which a failed worker is replaced only begins an episode.
-            self.num_timesteps += sum(not info.get("reset_step", False) for info in infos)
+            # A step in which a worker was replaced took no action there: it only begins an episode.
+            acted = np.array([not info.get("reset_step") for info in infos])
+            self.num_timesteps += int(acted.sum())
             callback.update_locals(locals())
             goes_on = callback.on_step()
             self._update_info_buffer(infos, dones)
             has_same_env = self._last_obs is not None  # else a callback has set another
-            if has_same_env and not self._clock_was_set_back(new_obs, dones, infos):
-                self._record_step(buffer_actions, new_obs, dones, infos)
+            if has_same_env and not self._clock_was_set_back(new_obs, acted & ~dones):
+                self._record_step(buffer_actions, acted, new_obs, dones, infos)
             else:
                 self._last_obs = None  # new episodes begin
         except BaseException:
@@ -562,13 +563,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             self.train(self.gradient_steps, self.batch_size)
         return RolloutReturn(env.num_envs, n_episodes, goes_on)
 
-    def _clock_was_set_back(
-        self,
-        new_obs: Any,
-        dones: NDArray[np.bool_],
-        infos: list[dict[str, Any]],
-    ) -> bool:
-        """Return whether a step left as many steps as before, or more.
+    def _clock_was_set_back(self, new_obs: Any, going_on: NDArray[np.bool_]) -> bool:
+        """Return whether a step left as many steps as before, or more, in an episode that goes on.
 
         Then somebody has reset an environment that the vector holds, and the vector has not seen
         it: SB3's `evaluate_policy` does so if it is given the environment itself.
@@ -578,20 +574,18 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             return False
         assert isinstance(clock, spaces.Box)
         before, after = (moments["steps_left"] for moments in (self._last_observations, new_obs))
-        acted = np.array([not info.get("reset_step") for info in infos])
         set_back = ((after >= before) & (before < clock.high))[:, 0]
-        return bool((set_back & acted & ~dones).any())
+        return bool((set_back & going_on).any())
 
     def _record_step(
         self,
         actions: NDArray[np.int64],
+        acted: NDArray[np.bool_],
         new_obs: Any,
         dones: NDArray[np.bool_],
         infos: list[dict[str, Any]],
     ) -> None:
-        """Append a step to each unfinished episode; store those that ended."""
-        # A step in which a worker was replaced took no action there: it only begins an episode.
-        acted = np.array([not info.get("reset_step") for info in infos])
+        """Append a step to each unfinished episode that `acted`; store those that ended."""
         ended = np.flatnonzero(dones & acted).tolist()
         moments = new_obs
         if ended:  # SB3's vectors return the first moment of the next episode instead
