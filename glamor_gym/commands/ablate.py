@@ -20,20 +20,17 @@ from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Ablate
 from glamor_gym.commands.workers import Crew, exit_code
 from glamor_gym.experiments import RunSpec
-from glamor_gym.experiments.ablation import (
-    BASE,
-    AblationFolder,
-    AblationRecord,
-    plan_ablation,
-)
-from glamor_gym.experiments.ablation_report import write_ablation_report
-from glamor_gym.experiments.ablation_results import (
+from glamor_gym.experiments.ablation.planning import plan_ablation
+from glamor_gym.experiments.ablation.record import AblationFolder, AblationRecord
+from glamor_gym.experiments.ablation.report import write_ablation_report
+from glamor_gym.experiments.ablation.results import (
     ablation_table,
     mean_rate,
     paired_rates,
     panel_difference,
     variant_scores,
 )
+from glamor_gym.experiments.ablation.variants import BASE
 from glamor_gym.experiments.folders import check_holds_no_other, jobs_to_do
 from glamor_gym.experiments.spec import distinct
 

@@ -1,7 +1,7 @@
 """``glamor-gym benchmark``: compare agents over tasks and seeds.
 
 In: :class:`~glamor_gym.commands.options.Benchmark`. Out: the folder of the benchmark (see
-:mod:`glamor_gym.experiments.benchmark`), and the results on the terminal.
+:mod:`glamor_gym.experiments.benchmark.record`), and the results on the terminal.
 """
 
 from __future__ import annotations
@@ -16,9 +16,13 @@ from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Benchmark
 from glamor_gym.commands.workers import Crew, exit_code
 from glamor_gym.experiments import RunSpec
-from glamor_gym.experiments.benchmark import BenchmarkFolder, benchmark_specs, check_benchmark
-from glamor_gym.experiments.benchmark_figures import title_of
-from glamor_gym.experiments.benchmark_report import write_benchmark_report
+from glamor_gym.experiments.benchmark.figures import title_of
+from glamor_gym.experiments.benchmark.record import (
+    BenchmarkFolder,
+    benchmark_specs,
+    check_benchmark,
+)
+from glamor_gym.experiments.benchmark.report import write_benchmark_report
 from glamor_gym.experiments.estimates import ENOUGH_SEEDS, complete_scores, final_estimates
 from glamor_gym.experiments.folders import check_holds_no_other, jobs_to_do
 from glamor_gym.experiments.results import results_table

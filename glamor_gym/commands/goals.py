@@ -18,8 +18,8 @@ from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import BuildGoals, ReportGoals, ShowGoals, VerifyGoals
 from glamor_gym.evaluation import versions
 from glamor_gym.evaluation.provenance import source_commit
-from glamor_gym.experiments.aliasing import Aliasing, measure_aliasing
-from glamor_gym.experiments.aliasing_report import write_aliasing_report
+from glamor_gym.experiments.aliasing.measurement import Aliasing, measure_aliasing
+from glamor_gym.experiments.aliasing.report import write_aliasing_report
 from glamor_gym.files import check_writable
 from glamor_gym.goals import (
     GoalSet,

@@ -9,10 +9,10 @@ from __future__ import annotations
 from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Report
 from glamor_gym.evaluation import RunFolder
-from glamor_gym.experiments.ablation import AblationFolder
-from glamor_gym.experiments.ablation_report import write_ablation_report
-from glamor_gym.experiments.benchmark import BenchmarkFolder
-from glamor_gym.experiments.benchmark_report import write_benchmark_report
+from glamor_gym.experiments.ablation.record import AblationFolder
+from glamor_gym.experiments.ablation.report import write_ablation_report
+from glamor_gym.experiments.benchmark.record import BenchmarkFolder
+from glamor_gym.experiments.benchmark.report import write_benchmark_report
 from glamor_gym.report import write_report
 
 

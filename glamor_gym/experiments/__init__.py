@@ -4,7 +4,8 @@ In: specs of runs (:class:`~glamor_gym.experiments.spec.RunSpec`). Out: run fold
 over many runs. Importing this package imports neither PyTorch nor a simulator.
 """
 
-from glamor_gym.experiments.algorithms import ALGORITHMS, Algorithm, get_algorithm
+from glamor_gym.experiments.algorithm_kinds import Algorithm
+from glamor_gym.experiments.algorithms import ALGORITHMS, get_algorithm
 from glamor_gym.experiments.spec import RunSpec
 
 __all__ = ["ALGORITHMS", "Algorithm", "RunSpec", "get_algorithm"]

@@ -31,7 +31,7 @@ from glamor_gym.evaluation import (
     record_result,
 )
 from glamor_gym.evaluation.baselines import Predictor
-from glamor_gym.experiments.algorithms import Algorithm
+from glamor_gym.experiments.algorithm_kinds import Algorithm
 from glamor_gym.experiments.allocator import keep_freed_memory
 from glamor_gym.files import FolderInUseError, lock_folder
 from glamor_gym.types import EvaluationResult

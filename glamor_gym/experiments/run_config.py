@@ -24,7 +24,7 @@ BUDGET = ("steps", "minutes", "eval_every", "episodes_per_goal")
 def new_config(spec: RunSpec) -> RunConfig:
     """Return the configuration of a new run."""
     algorithm = get_algorithm(spec.algorithm)
-    settings = algorithm.arguments(spec.chosen_preset, spec.overrides, spec.steps)
+    settings = algorithm.arguments(spec.chosen_preset, spec.overrides)
     return RunConfig(
         task=spec.env_id,
         algorithm=algorithm.name,

@@ -27,7 +27,8 @@ from glamor_gym.evaluation import (
 )
 from glamor_gym.evaluation.baselines import Predictor
 from glamor_gym.evaluation.provenance import source_commit
-from glamor_gym.experiments.algorithms import Algorithm, ImageGoalAlgorithm, Player, get_algorithm
+from glamor_gym.experiments.algorithm_kinds import Algorithm, ImageGoalAlgorithm, Player
+from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.experiments.execution import (
     PICTURES,
     PlayedRun,

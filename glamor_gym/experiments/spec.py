@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from glamor_gym.checks import as_choice, as_integer, as_number
-from glamor_gym.experiments.algorithms import Algorithm, ImageGoalAlgorithm, get_algorithm
+from glamor_gym.experiments.algorithm_kinds import Algorithm, ImageGoalAlgorithm
+from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.registration import find_env_id
 from glamor_gym.tasks import find_task
 from glamor_gym.vector import CollectorKind

@@ -23,7 +23,7 @@ def test_the_table_has_what_was_promised():
 def test_every_algorithm_is_built_saved_and_read_back(name, tmp_path):
     algorithm = get_algorithm(name)
     env = make_vec_env("glamor/GridWorld-v0", 2, env_kwargs=dict(algorithm.env_kwargs))
-    arguments = algorithm.arguments(None, {}, 1_000)
+    arguments = algorithm.arguments(None, {})
     agent = algorithm.build(env, arguments, seed=3, device="cpu")
     assert agent.seed == 3
     file = tmp_path / ("agent.safetensors" if name in OWN else "agent.zip")
@@ -53,16 +53,16 @@ def test_a_file_without_such_an_agent_is_refused_by_its_name(tmp_path):
 @pytest.mark.parametrize("name", LEARNING)
 def test_building_leaves_the_arguments_as_they_are(name):
     algorithm = get_algorithm(name)
-    arguments = algorithm.arguments(None, {}, 1_000)
+    arguments = algorithm.arguments(None, {})
     env = make_vec_env("glamor/GridWorld-v0", 1, env_kwargs=dict(algorithm.env_kwargs))
     algorithm.build(env, arguments, seed=0, device="cpu")
-    assert arguments == algorithm.arguments(None, {}, 1_000)
+    assert arguments == algorithm.arguments(None, {})
 
 
 def test_overrides_replace_settings_one_by_one():
-    plain = get_algorithm("glamor").arguments("compact", {}, 1_000)
+    plain = get_algorithm("glamor").arguments("compact", {})
     changes = {"n_trials": 7, "policy_kwargs": {"token_size": 8}}
-    changed = get_algorithm("glamor").arguments("compact", changes, 1_000)
+    changed = get_algorithm("glamor").arguments("compact", changes)
     assert changed["n_trials"] == 7
     assert changed["policy_kwargs"] == plain["policy_kwargs"] | {"token_size": 8}
     assert {name for name in plain if plain[name] != changed[name]} == {"n_trials", "policy_kwargs"}
@@ -85,7 +85,7 @@ def test_overrides_replace_settings_one_by_one():
 )
 def test_what_is_not_there_is_refused_with_the_nearest(name, preset, overrides, told):
     with pytest.raises(ValueError, match=told):
-        get_algorithm(name).arguments(preset, overrides, 1_000)
+        get_algorithm(name).arguments(preset, overrides)
 
 
 @pytest.mark.parametrize(
@@ -101,19 +101,19 @@ def test_what_is_not_there_is_refused_with_the_nearest(name, preset, overrides, 
 def test_values_are_checked_before_there_is_an_environment(name, overrides, told):
     algorithm = get_algorithm(name)
     with pytest.raises(ValueError, match=told):
-        algorithm.check_values(algorithm.arguments(None, overrides, 1_000))
+        algorithm.check_values(algorithm.arguments(None, overrides))
 
 
 @pytest.mark.parametrize("name", ["glamor", "gcsl", "discern", "ppo", "random"])
 def test_the_values_of_presets_pass(name):
     algorithm = get_algorithm(name)
     for preset in algorithm.presets:
-        algorithm.check_values(algorithm.arguments(preset, {}, 1_000))
+        algorithm.check_values(algorithm.arguments(preset, {}))
 
 
 def test_a_library_checks_its_policies_itself():
     overrides = {"policy_kwargs": {"net_arch": [8]}}
-    arguments = get_algorithm("ppo").arguments(None, overrides, 1_000)
+    arguments = get_algorithm("ppo").arguments(None, overrides)
     assert arguments["policy_kwargs"] == {"net_arch": [8]}
 
 

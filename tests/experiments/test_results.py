@@ -6,8 +6,8 @@ import pytest
 from small_runs import player_spec, small_spec
 
 from glamor_gym.evaluation import RunFolder, result_file
-from glamor_gym.experiments.benchmark import BenchmarkFolder
-from glamor_gym.experiments.benchmark_report import write_benchmark_report
+from glamor_gym.experiments.benchmark.record import BenchmarkFolder
+from glamor_gym.experiments.benchmark.report import write_benchmark_report
 from glamor_gym.experiments.results import curves_table, results_table
 from glamor_gym.experiments.run_config import is_finished
 from glamor_gym.experiments.runs import train_run

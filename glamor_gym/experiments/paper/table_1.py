@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from glamor_gym.evaluation import versions
 from glamor_gym.evaluation.provenance import source_commit
 from glamor_gym.experiments import get_algorithm
-from glamor_gym.experiments.benchmark import BenchmarkRecord
-from glamor_gym.experiments.benchmark_report import render_benchmark, runs_by_key
+from glamor_gym.experiments.benchmark.record import BenchmarkRecord
+from glamor_gym.experiments.benchmark.report import render_benchmark, runs_by_key
 from glamor_gym.experiments.paper.curves import Variant, in_words, over_seeds, run_spec
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.scales import QUICK, TABLE

@@ -14,9 +14,10 @@ from glamor_gym.cli import main
 from glamor_gym.commands import ablate
 from glamor_gym.commands.console import terminal
 from glamor_gym.evaluation import RunFolder, newcombe_interval
-from glamor_gym.experiments.ablation import AblationFolder, plan_ablation
-from glamor_gym.experiments.ablation_report import write_ablation_report
-from glamor_gym.experiments.ablation_results import (
+from glamor_gym.experiments.ablation.planning import plan_ablation
+from glamor_gym.experiments.ablation.record import AblationFolder
+from glamor_gym.experiments.ablation.report import write_ablation_report
+from glamor_gym.experiments.ablation.results import (
     Scores,
     ablation_table,
     bootstrap_interval,

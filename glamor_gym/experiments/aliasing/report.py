@@ -1,7 +1,7 @@
 """The aliasing report: a table, a figure and a page.
 
-In: one :class:`~glamor_gym.experiments.aliasing.Aliasing` per task. Out: ``aliasing.csv``,
-``aliasing.png`` and ``aliasing.html`` in a folder.
+In: one :class:`~glamor_gym.experiments.aliasing.measurement.Aliasing` per task. Out:
+``aliasing.csv``, ``aliasing.png`` and ``aliasing.html`` in a folder.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from glamor_gym.experiments.aliasing import Aliasing, Rate, Share
+from glamor_gym.experiments.aliasing.measurement import Aliasing, Rate, Share
 from glamor_gym.files import write_text
 from glamor_gym.report.rendering import render
 from glamor_gym.report.style import (

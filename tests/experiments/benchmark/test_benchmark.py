@@ -12,8 +12,12 @@ from small_runs import blank_pages, player_spec
 from glamor_gym.cli import main
 from glamor_gym.commands.screen import Screen
 from glamor_gym.evaluation import RunFolder
-from glamor_gym.experiments.benchmark import BenchmarkFolder, benchmark_specs, check_benchmark
-from glamor_gym.experiments.benchmark_table import benchmark_table
+from glamor_gym.experiments.benchmark.record import (
+    BenchmarkFolder,
+    benchmark_specs,
+    check_benchmark,
+)
+from glamor_gym.experiments.benchmark.table import benchmark_table
 from glamor_gym.experiments.folders import jobs_to_do
 from glamor_gym.experiments.results import results_table
 from glamor_gym.experiments.worker import carry_out

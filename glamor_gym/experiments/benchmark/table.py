@@ -11,7 +11,7 @@ import pandas as pd
 
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments.algorithms import ALGORITHMS
-from glamor_gym.experiments.benchmark_figures import title_of
+from glamor_gym.experiments.benchmark.figures import title_of
 from glamor_gym.report.markdown import markdown_table
 from glamor_gym.report.published import Rate, published_rates
 from glamor_gym.tasks import in_order

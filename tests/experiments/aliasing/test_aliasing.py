@@ -8,9 +8,13 @@ import pandas as pd
 import pytest
 
 from glamor_gym.cli import main
-from glamor_gym.experiments import aliasing
-from glamor_gym.experiments.aliasing import count_aliases, hash_frames, measure_aliasing
-from glamor_gym.experiments.aliasing_report import aliasing_table
+from glamor_gym.experiments.aliasing import measurement
+from glamor_gym.experiments.aliasing.measurement import (
+    count_aliases,
+    hash_frames,
+    measure_aliasing,
+)
+from glamor_gym.experiments.aliasing.report import aliasing_table
 
 RNG = np.random.default_rng(0)
 
@@ -83,7 +87,7 @@ def test_a_room_whose_picture_is_its_state_hides_nothing():
 
 def test_a_game_without_a_ball_in_sight_hides_where_it_is(monkeypatch):
     # One console soon knows how to seed itself; ten would each load the game again for a while.
-    monkeypatch.setattr(aliasing, "Arena", partial(aliasing.Arena, n_envs=1))
+    monkeypatch.setattr(measurement, "Arena", partial(measurement.Arena, n_envs=1))
     found = measure_aliasing("Breakout", episodes=12, episodes_per_goal=1)
     assert 0 < found.ambiguous.rate <= found.aliased.rate < 1
     assert found.full_length < found.episodes

@@ -14,16 +14,17 @@ from typing import Any
 import pandas as pd
 
 from glamor_gym.evaluation import RunFolder
-from glamor_gym.experiments.algorithms import ALGORITHMS, ImageGoalAlgorithm
-from glamor_gym.experiments.benchmark import BenchmarkFolder, BenchmarkRecord
-from glamor_gym.experiments.benchmark_figures import (
+from glamor_gym.experiments.algorithm_kinds import ImageGoalAlgorithm
+from glamor_gym.experiments.algorithms import ALGORITHMS
+from glamor_gym.experiments.benchmark.figures import (
     distance_curves,
     estimate_bars,
     learning_curves,
     task_panels,
     title_of,
 )
-from glamor_gym.experiments.benchmark_table import benchmark_table, held_out_results
+from glamor_gym.experiments.benchmark.record import BenchmarkFolder, BenchmarkRecord
+from glamor_gym.experiments.benchmark.table import benchmark_table, held_out_results
 from glamor_gym.experiments.estimates import (
     ENOUGH_SEEDS,
     complete_scores,

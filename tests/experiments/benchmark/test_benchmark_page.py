@@ -9,9 +9,9 @@ import pytest
 from browser import opened_page, pictures_that_failed
 
 from glamor_gym.evaluation import RunFolder
-from glamor_gym.experiments import benchmark_report
-from glamor_gym.experiments.benchmark import BenchmarkRecord
-from glamor_gym.experiments.benchmark_report import render_benchmark
+from glamor_gym.experiments.benchmark import report
+from glamor_gym.experiments.benchmark.record import BenchmarkRecord
+from glamor_gym.experiments.benchmark.report import render_benchmark
 from glamor_gym.experiments.results import CURVE_COLUMNS, RESULT_COLUMNS, run_pages
 from glamor_gym.types import EpisodeFrames, EvaluationResult
 
@@ -193,7 +193,7 @@ def test_runs_of_seeds_that_are_not_on_all_tasks_are_counted():
 
 def test_distances_are_those_of_the_runs_that_are_compared(monkeypatch):
     drawn = {}
-    monkeypatch.setattr(benchmark_report, "distance_curves", lambda found: drawn.update(found))
+    monkeypatch.setattr(report, "distance_curves", lambda found: drawn.update(found))
     others = {("Qbert", "glamor", 0): result(0.0, {}), ("Pong", "glamor", 7): result(0.0, {})}
     rendered(runs={**RUNS, **others})
     rates = {agent: [each.success_rate for each in found] for agent, found in drawn.items()}

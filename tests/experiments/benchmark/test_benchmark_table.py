@@ -8,7 +8,7 @@ from small_runs import player_spec
 
 import glamor_gym
 from glamor_gym.evaluation import NoopAgent, RunFolder, save_result
-from glamor_gym.experiments.benchmark_table import COLUMNS, benchmark_table, held_out_results
+from glamor_gym.experiments.benchmark.table import COLUMNS, benchmark_table, held_out_results
 from glamor_gym.experiments.runs import train_run
 
 

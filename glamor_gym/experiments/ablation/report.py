@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from glamor_gym.experiments.ablation import BASE, AblationFolder, AblationRecord
-from glamor_gym.experiments.ablation_results import (
+from glamor_gym.experiments.ablation.record import AblationFolder, AblationRecord
+from glamor_gym.experiments.ablation.results import (
     Difference,
     ScoresByTask,
     ablation_table,
@@ -23,6 +23,7 @@ from glamor_gym.experiments.ablation_results import (
     task_difference,
     variant_scores,
 )
+from glamor_gym.experiments.ablation.variants import BASE
 from glamor_gym.experiments.estimates import DECIDING
 from glamor_gym.experiments.results import counted, run_pages
 from glamor_gym.files import write_text
@@ -70,7 +71,7 @@ def render_ablation(
     Args:
         record: record of the ablation.
         table: one row per run, see
-            :func:`~glamor_gym.experiments.ablation_results.ablation_table`.
+            :func:`~glamor_gym.experiments.ablation.results.ablation_table`.
         scores: variant → task → scores on the evaluation goals.
         other_goals: variant → task → scores on the held-out goals.
         pages: see :func:`~glamor_gym.experiments.results.run_pages`.

@@ -160,7 +160,7 @@ def benchmark_specs(
     # One per algorithm and preset: the others differ only in task and seed.
     for spec in {(spec.algorithm, spec.chosen_preset): spec for spec in specs}.values():
         algorithm = get_algorithm(spec.algorithm)
-        arguments = algorithm.arguments(spec.chosen_preset, spec.overrides, spec.steps)
+        arguments = algorithm.arguments(spec.chosen_preset, spec.overrides)
         algorithm.check_values(arguments)
         check_learns(algorithm, arguments, spec.steps, spec.n_envs)
     return specs

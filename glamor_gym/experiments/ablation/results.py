@@ -23,7 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from glamor_gym.evaluation import newcombe_interval
-from glamor_gym.experiments.ablation import AblationFolder, AblationRecord, AblationRun
+from glamor_gym.experiments.ablation.record import AblationFolder, AblationRecord, AblationRun
 from glamor_gym.experiments.estimates import (
     BOOTSTRAP_REPETITIONS,
     Verdict,
