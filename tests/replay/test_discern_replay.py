@@ -66,6 +66,14 @@ def test_n_step_transitions_of_an_episode_by_hand():
     assert (batch.pairs.goal == GOAL).all()
 
 
+def test_goals_count_among_the_bytes():
+    replay = make()
+    for length in (5, 3):
+        replay.add(episode(10, length))
+    slots = (5 + 1 + 1) + (3 + 1 + 1)  # steps, the last frame, the goal
+    assert replay.nbytes == slots * (4 + 8)  # a frame and an action each
+
+
 def test_a_share_aims_at_where_its_own_trajectory_came():
     replay = make(relabelled_share=0.25)
     for first in (10, 30, 50):
