@@ -39,8 +39,8 @@ import tyro
 from benchmarks.machine import describe_machine
 from benchmarks.timing import seconds
 from glamor_gym.agents import GlamorAgent
-from glamor_gym.agents.checkpoint_folder import CheckpointFolder
-from glamor_gym.agents.snapshot_file import encode
+from glamor_gym.agents.saving.checkpoint_folder import CheckpointFolder
+from glamor_gym.agents.saving.snapshot_file import encode
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments import RunSpec
 from glamor_gym.experiments.runs import prepare_run

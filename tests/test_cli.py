@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 
 import glamor_gym
-from glamor_gym.agents.checkpoint_folder import CheckpointFolder
+from glamor_gym.agents.saving.checkpoint_folder import CheckpointFolder
 from glamor_gym.cli import main
 from glamor_gym.commands import doctor
 from glamor_gym.commands.doctor import Finding

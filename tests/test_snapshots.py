@@ -10,7 +10,7 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
 import glamor_gym  # noqa: F401  (registers the ids)
-from glamor_gym.agents.snapshot_file import decode, encode
+from glamor_gym.agents.saving.snapshot_file import decode, encode
 from glamor_gym.envs import make_world
 from glamor_gym.envs.atari import AtariWorld
 from glamor_gym.envs.gridworld import GridWorld

@@ -11,14 +11,12 @@ its gradient by ``model_policy.descend``. The other modules support them:
 * ``learner``: the training loop; ``base``: saving and loading; ``reactive``: acting without plans;
 * ``settings``, ``presets``: hyper-parameters;
 * ``episodes``, ``plan_state``, ``observations``, ``suitability``, ``background``: helpers;
-* ``agent_file``, ``storage``, ``packing``: agents as single files;
-* ``checkpoint_callback``, ``checkpoint_folder``, ``agent_snapshot``, ``snapshot_file``,
-  ``process``, ``interruption``: checkpoints, from which training continues exactly;
+* ``saving``: agents as files, and checkpoints from which training continues exactly;
+* ``checkpoint_callback``, ``interruption``: when checkpoints are written, and how training ends;
 * ``zoo``: use from RL Zoo.
 """
 
 from glamor_gym.agents.checkpoint_callback import CheckpointCallback
-from glamor_gym.agents.checkpoint_folder import CheckpointError
 from glamor_gym.agents.discern import DiscernAgent
 from glamor_gym.agents.discern_policy import DiscernPolicy
 from glamor_gym.agents.gcsl import GCSLAgent
@@ -27,8 +25,9 @@ from glamor_gym.agents.glamor import GlamorAgent
 from glamor_gym.agents.interruption import StopRequest, TrainingInterrupted
 from glamor_gym.agents.plan_state import PlanState
 from glamor_gym.agents.policy import GlamorPolicy
+from glamor_gym.agents.saving.checkpoint_folder import CheckpointError
+from glamor_gym.agents.saving.storage import AgentFileError
 from glamor_gym.agents.settings import DiscernSettings, GCSLSettings, GlamorSettings
-from glamor_gym.agents.storage import AgentFileError
 
 __all__ = [
     "AgentFileError",

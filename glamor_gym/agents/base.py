@@ -15,13 +15,19 @@ from typing import Any, Self
 
 import torch
 
-from glamor_gym.agents.agent_file import as_half, build_agent, header_of, load_policy, tensors_of
-from glamor_gym.agents.agent_snapshot import restore_agent, snapshot_agent
-from glamor_gym.agents.checkpoint_folder import CheckpointError, CheckpointFolder
 from glamor_gym.agents.learner import TrajectoryLearner
-from glamor_gym.agents.packing import pack, unpack
-from glamor_gym.agents.process import snapshot_process
-from glamor_gym.agents.storage import AgentFileError, load_tensors, save_tensors
+from glamor_gym.agents.saving.agent_file import (
+    as_half,
+    build_agent,
+    header_of,
+    load_policy,
+    tensors_of,
+)
+from glamor_gym.agents.saving.agent_snapshot import restore_agent, snapshot_agent
+from glamor_gym.agents.saving.checkpoint_folder import CheckpointError, CheckpointFolder
+from glamor_gym.agents.saving.packing import pack, unpack
+from glamor_gym.agents.saving.process import snapshot_process
+from glamor_gym.agents.saving.storage import AgentFileError, load_tensors, save_tensors
 from glamor_gym.checks import as_instance
 from glamor_gym.files import PathOrStream
 from glamor_gym.vector.sb3 import AnyEnv, as_vec_env
@@ -78,7 +84,7 @@ class ImageGoalAgent(TrajectoryLearner):
                 space. The optimiser is then left out: the small numbers that it divides by would
                 become zero.
             packed: store large matrices at four bits per weight, see
-                :mod:`~glamor_gym.agents.packing`, and the rest as with `half`.
+                :mod:`~glamor_gym.agents.saving.packing`, and the rest as with `half`.
 
         Raises:
             TypeError: `path` is neither a path nor a binary stream, or `half` or `packed` is not a
@@ -222,7 +228,7 @@ class ImageGoalAgent(TrajectoryLearner):
 
         Args:
             path: folder of this agent's checkpoints, see
-                :class:`~glamor_gym.agents.checkpoint_folder.CheckpointFolder`.
+                :class:`~glamor_gym.agents.saving.checkpoint_folder.CheckpointFolder`.
 
         Raises:
             ValueError: the folder holds checkpoints of another agent, or of another state of this

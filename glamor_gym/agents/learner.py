@@ -35,7 +35,7 @@ from torch import Tensor
 
 from glamor_gym.agents.background import Background
 from glamor_gym.agents.episodes import NO_ACTION, EpisodeRecorder
-from glamor_gym.agents.process import restore_log, restore_process
+from glamor_gym.agents.saving.process import restore_log, restore_process
 from glamor_gym.agents.settings import CollectionSettings, SettingAttribute
 from glamor_gym.agents.suitability import check_spaces, last_action_of, warn_of_a_shorter_limit
 from glamor_gym.checks import as_instance, as_integer

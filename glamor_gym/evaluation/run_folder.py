@@ -28,7 +28,7 @@ import pandas as pd
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 
 from glamor_gym.agents.base import ImageGoalAgent
-from glamor_gym.agents.checkpoint_folder import CheckpointFolder
+from glamor_gym.agents.saving.checkpoint_folder import CheckpointFolder
 from glamor_gym.checks import as_instance, as_integer, as_number
 from glamor_gym.evaluation.metrics_file import MetricsFile
 from glamor_gym.evaluation.result_file import load_result, save_result

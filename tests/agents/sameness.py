@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from glamor_gym.agents.agent_snapshot import snapshot_agent
 from glamor_gym.agents.base import ImageGoalAgent
+from glamor_gym.agents.saving.agent_snapshot import snapshot_agent
 
 
 def everything(agent: ImageGoalAgent) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 
 from glamor_gym.agents import CheckpointCallback, GlamorAgent, StopRequest, TrainingInterrupted
-from glamor_gym.agents.checkpoint_folder import CheckpointFolder
+from glamor_gym.agents.saving.checkpoint_folder import CheckpointFolder
 from glamor_gym.evaluation import StopAfter
 from glamor_gym.files import LOCK_FILE
 from tests.agents.sameness import assert_same_agents

@@ -18,7 +18,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.agents.episodes import NO_ACTION, EpisodeRecorder
-from glamor_gym.agents.storage import load_header
+from glamor_gym.agents.saving.storage import load_header
 from glamor_gym.planners import PlannerSettings
 from glamor_gym.types import Trajectory
 

@@ -25,7 +25,7 @@ from stable_baselines3.common.vec_env import (
 )
 
 from glamor_gym.agents import DiscernAgent, GCSLAgent, GlamorAgent
-from glamor_gym.agents.checkpoint_folder import CheckpointError, CheckpointFolder
+from glamor_gym.agents.saving.checkpoint_folder import CheckpointError, CheckpointFolder
 from glamor_gym.vector.collector import make_collector
 from tests.agents.sameness import assert_same, assert_same_agents
 from tests.agents.small_agents import GRID, SMALL, make_grid

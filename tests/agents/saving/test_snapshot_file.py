@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from glamor_gym.agents.snapshot_file import decode, encode
+from glamor_gym.agents.saving.snapshot_file import decode, encode
 from glamor_gym.snapshots import random_state
 from glamor_gym.untrusted import DamagedFileError
 

@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from glamor_gym.agents.snapshot_file import decode, encode
+from glamor_gym.agents.saving.snapshot_file import decode, encode
 from glamor_gym.files import write_atomically
 from glamor_gym.replay.frame_ring import FrameRing
 from glamor_gym.replay.segments import pack, packed_size, unpack

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 
 from glamor_gym import __version__
-from glamor_gym.agents.packing import unpack
-from glamor_gym.agents.storage import AgentFileError, space_from_json, space_to_json
+from glamor_gym.agents.saving.packing import unpack
+from glamor_gym.agents.saving.storage import AgentFileError, space_from_json, space_to_json
 from glamor_gym.checks import as_instance, as_integer
 from glamor_gym.models.duration import MOST_STEPS
 from glamor_gym.names import nearest_names

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glamor_gym.agents.agent_file import header_of, tensors_of
 from glamor_gym.agents.episodes import EpisodeRecorder
-from glamor_gym.agents.process import snapshot_process
+from glamor_gym.agents.saving.agent_file import header_of, tensors_of
+from glamor_gym.agents.saving.process import snapshot_process
 from glamor_gym.snapshots import (
     Snapshot,
     random_state,
@@ -63,7 +63,7 @@ def restore_agent(agent: ImageGoalAgent, snapshot: Mapping[str, Any]) -> None:
     """Restore a snapshot to an agent built from its header; the frames are read separately.
 
     The state of the process is restored only when training continues, see
-    :func:`~glamor_gym.agents.process.restore_process`.
+    :func:`~glamor_gym.agents.saving.process.restore_process`.
 
     Raises:
         KeyError: the snapshot is not one of an agent.

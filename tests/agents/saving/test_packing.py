@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 
-from glamor_gym.agents.packing import (
+from glamor_gym.agents.saving.packing import (
     GROUP,
     SMALLEST_PACKED,
     pack,

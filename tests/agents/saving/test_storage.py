@@ -16,8 +16,9 @@ from gymnasium import spaces
 from safetensors.torch import save
 from small_agents import make_grid
 
-from glamor_gym.agents import DiscernAgent, GCSLAgent, GlamorAgent, storage
-from glamor_gym.agents.storage import (
+from glamor_gym.agents import DiscernAgent, GCSLAgent, GlamorAgent
+from glamor_gym.agents.saving import storage
+from glamor_gym.agents.saving.storage import (
     AgentFileError,
     load_tensors,
     save_tensors,
