@@ -14,6 +14,7 @@ from scipy.stats import chisquare
 
 from glamor_gym.models import ActionDecoder, fold
 from glamor_gym.planners import PlannerSettings, plan
+from glamor_gym.planners.candidates import LSTMPair, sample
 from glamor_gym.planners.random_shooting import best_of
 from glamor_gym.planners.textbook import plan_textbook
 
@@ -144,6 +145,33 @@ def test_candidates_are_drawn_from_softmax_z(guided):
     observed = [counts.get(tokens, 0) for tokens in expected]
     p_value = chisquare(observed, [p * n_rows for p in expected.values()]).pvalue
     assert p_value > 1e-3
+
+
+@pytest.mark.parametrize("stop_is_open", [True, False])
+def test_rounding_never_leads_past_the_last_token(stop_is_open):
+    z = torch.randn(5_000, 18, generator=generator())
+    almost_one = torch.full((len(z),), 1 - 2**-24)  # the largest float32 below 1
+    n_open = 18 if stop_is_open else 17
+    sums = z[:, :n_open].softmax(dim=-1).cumsum(dim=-1)[:, -1]
+    assert (sums < 1 - 2**-24).any(), "no sum is rounded down: this tests nothing"
+    assert sample(z, almost_one, stop_is_open, guided=True).max() == n_open - 1
+
+
+@pytest.mark.parametrize("guided", [True, False])
+def test_it_ends_when_all_candidates_have(monkeypatch, guided):
+    decoders, contexts = make_models(n_rows=3)
+    with torch.no_grad():
+        for decoder, bias in zip(decoders, (30.0, -30.0), strict=True):
+            decoder.head.bias[STOP] += bias
+    steps, next_logits = [], LSTMPair.next_logits
+    monkeypatch.setattr(
+        LSTMPair, "next_logits", lambda *args: steps.append(1) or next_logits(*args)
+    )
+    settings = replace(FREE, stop_first=True, guided=guided)
+    with torch.no_grad():
+        plans = plan(fold(decoders, contexts), torch.full((3,), 400), settings, generator())
+    assert len(steps) < (8 if guided else 200), "guided, all stop at once"
+    assert (plans.tokens == STOP).any(dim=1).all()
 
 
 def test_no_plan_outlasts_its_own_limit_and_all_end_with_stop():
