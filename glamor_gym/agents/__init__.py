@@ -10,7 +10,8 @@ its gradient by ``model_policy.descend``. The other modules support them:
 * ``policy``, ``gcsl_policy``, ``discern_policy``, on ``model_policy``: networks and optimiser;
 * ``learner``: the training loop; ``base``: saving and loading; ``reactive``: acting without plans;
 * ``settings``, ``presets``: hyper-parameters;
-* ``episodes``, ``plan_state``, ``observations``, ``suitability``, ``background``: helpers;
+* ``episodes``, ``plan_state``, ``observations``, ``suitability``, ``resets``, ``background``:
+  helpers;
 * ``saving``: agents as files, and checkpoints from which training continues exactly;
 * ``checkpoint_callback``, ``interruption``: when checkpoints are written, and how training ends;
 * ``zoo``: use from RL Zoo.

@@ -16,7 +16,6 @@ import math
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from operator import is_not
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -35,6 +34,7 @@ from torch import Tensor
 
 from glamor_gym.agents.background import Background
 from glamor_gym.agents.episodes import NO_ACTION, EpisodeRecorder
+from glamor_gym.agents.resets import ResetWatch, clock_was_set_back
 from glamor_gym.agents.saving.process import restore_log, restore_process
 from glamor_gym.agents.settings import CollectionSettings, SettingAttribute
 from glamor_gym.agents.suitability import check_spaces, last_action_of, warn_of_a_shorter_limit
@@ -153,7 +153,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         self._in_step = False  # from before the environments' step until it is stored
         # True if a checkpoint with unfinished episodes was loaded without an environment.
         self._dropped_episodes = False
-        self._left_at: tuple[Any, ...] = ()  # the last resets when the agent left the environments
+        self._reset_watch = ResetWatch()
         if vec_env is not None:
             self._adopt_env(vec_env)
         if _init_setup_model:
@@ -401,7 +401,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         tb_log_name: str = "run",
         progress_bar: bool = False,
     ) -> tuple[int, BaseCallback]:
-        if self._were_reset_by_others():
+        assert self.env is not None
+        if self._reset_watch.was_reset(self.env):
             self._last_obs = None
         fresh_episodes = reset_num_timesteps or self._last_obs is None
         if reset_num_timesteps:
@@ -425,21 +426,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             keep_observations=self.replay_buffer.wants_observations,
         )
         self._begin_collection()
-        self._leave_environments()
-
-    def _leave_environments(self) -> None:
-        """Remember the environments' last resets, to recognise those made by others."""
         assert self.env is not None
-        self._left_at = _resets_of(self.env)
-
-    def _were_reset_by_others(self) -> bool:
-        """Return whether the environments were reset since the agent left them.
-
-        SB3's `evaluate_policy` does so. The unfinished episodes are lost then.
-        """
-        assert self.env is not None
-        left, now = self._left_at, _resets_of(self.env)
-        return left[:1] == now[:1] and any(map(is_not, left, now))
+        self._reset_watch.leave(self.env)
 
     def set_logger(self, logger: Logger) -> None:
         """Log to `logger`, see SB3; it receives the entries that a checkpoint had yet to log."""
@@ -525,14 +513,14 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         callback.on_rollout_start()
         assert self.env is not None
         env = self.env  # a callback may have set another, or reset it
-        if self._last_obs is None or self._were_reset_by_others():
+        if self._last_obs is None or self._reset_watch.was_reset(env):
             self._last_obs = env.reset()  # type: ignore[assignment]
             self._begin_recording()
         actions = buffer_actions = self._next_actions()  # callbacks may look for either
         self._in_step = True
         try:
             new_obs, rewards, dones, infos = env.step(actions)
-            self._leave_environments()
+            self._reset_watch.leave(env)
             # A step in which a worker was replaced took no action there: it only begins an episode.
             acted = np.array([not info.get("reset_step") for info in infos])
             self.num_timesteps += int(acted.sum())
@@ -540,7 +528,9 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             goes_on = callback.on_step()
             self._update_info_buffer(infos, dones)
             has_same_env = self._last_obs is not None  # else a callback has set another
-            if has_same_env and not self._clock_was_set_back(new_obs, acted & ~dones):
+            if has_same_env and not clock_was_set_back(
+                self.observation_space, self._last_observations, new_obs, acted & ~dones
+            ):
                 self._record_step(buffer_actions, acted, new_obs, dones, infos)
             else:
                 self._last_obs = None  # new episodes begin
@@ -562,20 +552,6 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         if not goes_on:
             self.train(self.gradient_steps, self.batch_size)
         return RolloutReturn(env.num_envs, n_episodes, goes_on)
-
-    def _clock_was_set_back(self, new_obs: Any, going_on: NDArray[np.bool_]) -> bool:
-        """Return whether a step left as many steps as before, or more, in an episode that goes on.
-
-        Then somebody has reset an environment that the vector holds, and the vector has not seen
-        it: SB3's `evaluate_policy` does so if it is given the environment itself.
-        """
-        clock = self.observation_space.spaces.get("steps_left")
-        if clock is None:
-            return False
-        assert isinstance(clock, spaces.Box)
-        before, after = (moments["steps_left"] for moments in (self._last_observations, new_obs))
-        set_back = ((after >= before) & (before < clock.high))[:, 0]
-        return bool((set_back & going_on).any())
 
     def _record_step(
         self,
@@ -716,8 +692,3 @@ class TrajectoryLearner(OffPolicyAlgorithm):
 
 def _as_seed(seed: int | None) -> int | None:
     return None if seed is None else as_integer(seed, name="seed", low=0, high=2**32 - 1)
-
-
-def _resets_of(env: VecEnv) -> tuple[Any, ...]:
-    """Return the innermost vector and what its last resets returned, to be compared by identity."""
-    return (env.unwrapped, *env.unwrapped.reset_infos)

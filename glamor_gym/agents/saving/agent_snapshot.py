@@ -103,7 +103,7 @@ def _snapshot_episodes(agent: ImageGoalAgent) -> Snapshot | None:
     """Return the unfinished episodes; None if there are none or no snapshots can be taken."""
     if agent.env is None or agent._last_obs is None:
         return None
-    if agent._were_reset_by_others():
+    if agent._reset_watch.was_reset(agent.env):
         warnings.warn(
             "env was reset within an episode (by evaluate_policy?): training continued from this "
             "checkpoint will begin new episodes",
@@ -150,4 +150,4 @@ def _restore_episodes(agent: ImageGoalAgent, episodes: Mapping[str, Any] | None)
     agent._recorder.restore(episodes["recorder"])
     agent._begin_collection()
     agent._load_episode_state(episodes["carried"])
-    agent._leave_environments()
+    agent._reset_watch.leave(agent.env)
