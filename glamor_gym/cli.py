@@ -19,6 +19,7 @@ import tyro
 
 from glamor_gym import __version__
 from glamor_gym.commands import options
+from glamor_gym.commands.assignments import one_per_option
 from glamor_gym.commands.errors import InputError
 from glamor_gym.names import nearest_names
 
@@ -94,7 +95,9 @@ def _understand_and_carry_out(words: Sequence[str]) -> int:
         hint = nearest_names(words[0], COMMANDS)
         raise InputError(f"there is no command {words[0]!r}; {hint}")
     try:
-        chosen: Command = tyro.cli(Command, prog=PROGRAM, description=DESCRIPTION, args=words)
+        chosen: Command = tyro.cli(
+            Command, prog=PROGRAM, description=DESCRIPTION, args=one_per_option(words)
+        )
     except SystemExit as ended:  # after --help, or options that it does not know
         return int(ended.code or 0)
     return _carry_out(chosen, shlex.join([PROGRAM, *words]))

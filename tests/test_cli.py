@@ -30,7 +30,7 @@ from glamor_gym.goals import load_goal_set
 from glamor_gym.tasks import TASKS
 
 SMALL = ["--task", "GridWorld", "--steps", "300", "--n-envs", "2", "--episodes-per-goal", "1"]
-SMALL += ["--set", "learning_starts=50", "--set", "batch_size=20", "--set", "replay_ratio=1"]
+SMALL += ["--set", "learning_starts=50", "batch_size=20", "replay_ratio=1"]
 SMALL += ["--set", "policy_kwargs.embedding_size=16"]
 
 

@@ -3,8 +3,35 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
+
+REPEATABLE = ("--change", "--env", "--set")
+"""The options that take assignments, one at a time."""
+
+_ASSIGNMENT = re.compile(r"[A-Za-z_][\w.]*=")
+
+
+def one_per_option(words: Iterable[str]) -> list[str]:
+    """Repeat an option before each of several assignments.
+
+    ``--set a=1 b=2`` becomes ``--set a=1 --set b=2``, so that both are understood. What does not
+    begin with ``NAME=`` ends the assignments, as the path in ``--env a=1 runs/Pong`` does.
+
+    Args:
+        words: the arguments of a command line.
+    """
+    repeated: list[str] = []
+    option = None
+    for word in words:
+        if word.startswith("-"):
+            option = word if word in REPEATABLE else None
+        elif option is not None and repeated[-1] != option:
+            option = option if _ASSIGNMENT.match(word) else None
+            repeated += [option] if option else []
+        repeated.append(word)
+    return repeated
 
 
 def parse_assignments(option: str, assignments: Iterable[str]) -> dict[str, Any]:

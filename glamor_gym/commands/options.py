@@ -67,7 +67,7 @@ Flag = tyro.conf.FlagCreatePairsOff[bool]
 Assignments = Annotated[
     tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE"), tyro.conf.UseAppendAction
 ]
-"""An option of the form ``NAME=VALUE`` that may be repeated."""
+"""One or more assignments; tyro gets one per option, see ``assignments.one_per_option``."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from glamor_gym.commands.assignments import parse_assignments
+from glamor_gym.commands.assignments import one_per_option, parse_assignments
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,20 @@ def test_other_forms_are_refused(assignment):
 def test_an_assignment_into_a_number_is_refused():
     with pytest.raises(ValueError, match="a already has a value"):
         parse_assignments("--set", ["a=1", "a.b=2"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "understood"),
+    [
+        ("--set a=1 b.c=2 --steps 5", "--set a=1 --set b.c=2 --steps 5"),
+        ("--set a=1 --set b=2", "--set a=1 --set b=2"),
+        ("--env a=1 runs/x=1 b=2", "--env a=1 runs/x=1 b=2"),
+        ("--change a=1,b=2 c=3 --set d=4", "--change a=1,b=2 --change c=3 --set d=4"),
+        ("--tasks Pong a=1", "--tasks Pong a=1"),
+        ("--set=a=1 b=2", "--set=a=1 b=2"),
+        ("train --set", "train --set"),
+        ("", ""),
+    ],
+)
+def test_an_option_is_repeated_before_each_assignment(typed, understood):
+    assert one_per_option(typed.split()) == understood.split()
