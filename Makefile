@@ -14,7 +14,7 @@ ifdef COVERAGE  # costs the suite a third of its time
 MEASURE := --cov --cov-report=term:skip-covered --cov-fail-under=95
 endif
 
-.PHONY: train test test-slow lint types check bench gpu kernels wheel clean
+.PHONY: train test test-slow lint types check bench gpu kernels docs wheel clean
 
 # Each process that a test starts would otherwise compile the package anew.
 export PYTHONDONTWRITEBYTECODE :=
@@ -57,8 +57,12 @@ bench: $(VENV)/.ready  ## every hot path against its plain reference, in one run
 
 check: test lint types
 
+docs: $(VENV)/.ready  ## the README and a reference from the docstrings, in docs/build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(BIN)/python -m sphinx --quiet --fail-on-warning -b html docs docs/build
+
 wheel: $(VENV)/.ready
 	$(BIN)/python -m build --wheel
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist docs/build *.egg-info .pytest_cache .mypy_cache .ruff_cache

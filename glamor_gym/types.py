@@ -101,12 +101,12 @@ class Trajectory(_WithArrays):
     """One episode as the replay stores it: L actions and the L + 1 moments around them.
 
     Attributes:
-        achieved: (L + 1, *achieved_goal.shape), the achieved goal at each moment; for pictures
+        achieved: ``(L + 1, *achieved_goal.shape)``, the achieved goal at each moment; for pictures
             these are the frames, from which frame stacks are rebuilt.
         actions: (L,) int64, without STOP.
-        observations: (L + 1, *observation.shape), or None if observations are stacks of the
+        observations: ``(L + 1, *observation.shape)``, or None if observations are stacks of the
             frames in `achieved`.
-        goal: (*achieved_goal.shape), the goal that the episode was played towards; None if
+        goal: ``(*achieved_goal.shape)``, the goal that the episode was played towards; None if
             learning from the episode does not depend on it.
     """
 
@@ -124,8 +124,8 @@ class SegmentBatch:
     """Training tuples (s_1, a_1 … a_k, g = s_{k+1}) of §3.4, as token sequences.
 
     Attributes:
-        observation: (B, *observation.shape), dtype as stored (uint8 pictures stay uint8).
-        goal: (B, *achieved_goal.shape), the achieved goal k steps later.
+        observation: ``(B, *observation.shape)``, dtype as stored (uint8 pictures stay uint8).
+        goal: ``(B, *achieved_goal.shape)``, the achieved goal k steps later.
         tokens: (B, K) int64: k actions, one STOP, then padding to the longest row of the batch.
         length: (B,) int64, number of tokens before the padding: k + 1; on the CPU, where packing
             needs it.

@@ -146,7 +146,7 @@ def make_encoder(space: spaces.Box, name: EncoderName = "auto", size: int = 512)
         size: length of the embedding.
 
     Returns:
-        A module from (B, *space.shape) to (B, size).
+        A module from ``(B, *space.shape)`` to (B, size).
 
     Raises:
         ValueError: the name is unknown, or `size` out of range.

@@ -1,7 +1,7 @@
 """The encoders of every goal-conditioned model.
 
-In: observations (B, *observation.shape) and goals (B, *achieved_goal.shape), uint8 or float.
-Out: an embedding of the observation alone, and one of the observation with its goal.
+In: observations ``(B, *observation.shape)`` and goals ``(B, *achieved_goal.shape)``, uint8
+or float. Out: an embedding of the observation alone, and one of the observation with its goal.
 """
 
 from __future__ import annotations
