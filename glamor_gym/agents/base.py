@@ -48,18 +48,6 @@ class ImageGoalAgent(TrajectoryLearner):
         """Folder → digest of the checkpoint last written to it or read from it."""
         return {}
 
-    def overrides(self) -> dict[str, Any]:
-        """Return changes made after construction, as JSON-able values; :meth:`save` keeps them."""
-        return {}
-
-    def apply_overrides(self, overrides: Mapping[str, Any]) -> None:
-        """Apply what :meth:`overrides` returned.
-
-        Raises:
-            TypeError: an override is unknown or of the wrong type.
-            ValueError: an override is out of range.
-        """
-
     def save(
         self,
         path: PathOrStream,

@@ -224,6 +224,18 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             batch: a sample from the replay that :meth:`_make_replay` built.
         """
 
+    def overrides(self) -> dict[str, Any]:
+        """Return changes made after construction, as JSON-able values; :meth:`save` keeps them."""
+        return {}
+
+    def apply_overrides(self, overrides: Mapping[str, Any]) -> None:
+        """Apply what :meth:`overrides` returned.
+
+        Raises:
+            TypeError: an override is unknown or of the wrong type.
+            ValueError: an override is out of range.
+        """
+
     def _begin_collection(self) -> None:
         """Reset what :meth:`collect` carries from step to step; all environments begin episodes."""
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import torch
 
 from glamor_gym import __version__
+from glamor_gym.agents.learner import TrajectoryLearner
 from glamor_gym.agents.saving.packing import unpack
 from glamor_gym.agents.saving.storage import AgentFileError, space_from_json, space_to_json
 from glamor_gym.checks import as_instance, as_integer
@@ -21,10 +22,7 @@ from glamor_gym.models.duration import MOST_STEPS
 from glamor_gym.names import nearest_names
 from glamor_gym.vector.sb3 import AnyEnv
 
-if TYPE_CHECKING:
-    from glamor_gym.agents.base import ImageGoalAgent
-
-Agent = TypeVar("Agent", bound="ImageGoalAgent")
+Agent = TypeVar("Agent", bound=TrajectoryLearner)
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 """What AdamW stores for each parameter."""
@@ -33,7 +31,7 @@ NETWORK_ARGUMENTS = ("policy", "policy_kwargs", "ema_decay")
 """Arguments that determine which weights there are; averaged ones need an `ema_decay` above 0."""
 
 
-def tensors_of(agent: ImageGoalAgent) -> dict[str, torch.Tensor]:
+def tensors_of(agent: TrajectoryLearner) -> dict[str, torch.Tensor]:
     """Return weights and optimiser state by name, as :func:`load_policy` takes them."""
     agent.finish_updates()
     tensors = {f"policy.{name}": value for name, value in agent.policy.state_dict().items()}
@@ -61,7 +59,7 @@ def as_half(name: str, tensor: torch.Tensor) -> torch.Tensor:
     return halved
 
 
-def header_of(agent: ImageGoalAgent) -> dict[str, Any]:
+def header_of(agent: TrajectoryLearner) -> dict[str, Any]:
     """Return everything but the tensors, as JSON-able values."""
     return {
         "agent": type(agent).__name__,
@@ -84,7 +82,7 @@ def header_of(agent: ImageGoalAgent) -> dict[str, Any]:
     }
 
 
-def _policy_name(agent: ImageGoalAgent) -> str:
+def _policy_name(agent: TrajectoryLearner) -> str:
     for name, policy_class in agent.policy_aliases.items():
         if policy_class is agent.policy_class:
             return name
@@ -139,7 +137,7 @@ def build_agent(
     return agent
 
 
-def _check_names(cls: type[ImageGoalAgent], changes: Mapping[str, Any]) -> None:
+def _check_names(cls: type[TrajectoryLearner], changes: Mapping[str, Any]) -> None:
     """Check that every setting to be changed exists.
 
     Raises:
@@ -152,7 +150,7 @@ def _check_names(cls: type[ImageGoalAgent], changes: Mapping[str, Any]) -> None:
             raise ValueError(f"there is no setting {name!r}; {nearest_names(name, known)}")
 
 
-def _restore(agent: ImageGoalAgent, header: Mapping[str, Any]) -> None:
+def _restore(agent: TrajectoryLearner, header: Mapping[str, Any]) -> None:
     """Set spaces and counters from a header, check the environment and build the networks."""
     observation_space = space_from_json(header["observation_space"])
     action_space = space_from_json(header["action_space"])
@@ -184,7 +182,7 @@ def _restore(agent: ImageGoalAgent, header: Mapping[str, Any]) -> None:
     agent._episode_num = int(header["episode_num"])
 
 
-def load_policy(agent: ImageGoalAgent, tensors: Mapping[str, torch.Tensor]) -> bool:
+def load_policy(agent: TrajectoryLearner, tensors: Mapping[str, torch.Tensor]) -> bool:
     """Load weights, packed or not, and optimiser state; return whether there were weights.
 
     Without optimiser state the agent's optimiser is reset, since its state belongs to the weights

@@ -10,11 +10,12 @@ from __future__ import annotations
 import warnings
 from collections import deque
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from glamor_gym.agents.episodes import EpisodeRecorder
+from glamor_gym.agents.learner import TrajectoryLearner
 from glamor_gym.agents.saving.agent_file import header_of, tensors_of
 from glamor_gym.agents.saving.process import snapshot_process
 from glamor_gym.snapshots import (
@@ -28,11 +29,8 @@ from glamor_gym.vector.snapshots import (
     wrapper_without_snapshots,
 )
 
-if TYPE_CHECKING:
-    from glamor_gym.agents.base import ImageGoalAgent
 
-
-def snapshot_agent(agent: ImageGoalAgent) -> Snapshot:
+def snapshot_agent(agent: TrajectoryLearner) -> Snapshot:
     """Return a snapshot of an agent between two steps.
 
     Warns:
@@ -59,7 +57,7 @@ def snapshot_agent(agent: ImageGoalAgent) -> Snapshot:
     }
 
 
-def restore_agent(agent: ImageGoalAgent, snapshot: Mapping[str, Any]) -> None:
+def restore_agent(agent: TrajectoryLearner, snapshot: Mapping[str, Any]) -> None:
     """Restore a snapshot to an agent built from its header; the frames are read separately.
 
     The state of the process is restored only when training continues, see
@@ -99,7 +97,7 @@ def restore_agent(agent: ImageGoalAgent, snapshot: Mapping[str, Any]) -> None:
 # ------------------------------------------------------------------------------------ episodes
 
 
-def _snapshot_episodes(agent: ImageGoalAgent) -> Snapshot | None:
+def _snapshot_episodes(agent: TrajectoryLearner) -> Snapshot | None:
     """Return the unfinished episodes; None if there are none or no snapshots can be taken."""
     if agent.env is None or agent._last_obs is None:
         return None
@@ -129,7 +127,7 @@ def _snapshot_episodes(agent: ImageGoalAgent) -> Snapshot | None:
     }
 
 
-def _restore_episodes(agent: ImageGoalAgent, episodes: Mapping[str, Any] | None) -> None:
+def _restore_episodes(agent: TrajectoryLearner, episodes: Mapping[str, Any] | None) -> None:
     if episodes is None:
         if agent.num_timesteps:
             warnings.warn("the checkpoint has no episodes: new ones begin", stacklevel=4)
