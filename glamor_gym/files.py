@@ -52,24 +52,34 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     target = as_path(path, name="path")
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "path is a folder", str(target))
+    with _folders_above(target):
+        descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with naming(target), os.fdopen(descriptor, "wb") as file:
+                yield cast(BinaryIO, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(beside, _mode_of(target))  # mkstemp makes files readable by their owner only
+            os.replace(beside, target)
+        except BaseException:
+            with suppress(FileNotFoundError):  # already renamed
+                os.unlink(beside)
+            raise
+    _sync_folder(target.parent)
+
+
+@contextmanager
+def _folders_above(target: Path) -> Iterator[None]:
+    """Create the missing folders above a path, and remove them again if the body raises."""
     missing = [folder for folder in target.parents if not folder.exists()]  # deepest first
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
-        with naming(target), os.fdopen(descriptor, "wb") as file:
-            yield cast(BinaryIO, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(beside, _mode_of(target))  # mkstemp makes files readable by their owner only
-        os.replace(beside, target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield
     except BaseException:
-        with suppress(FileNotFoundError):  # already renamed
-            os.unlink(beside)
         for folder in missing:
             with suppress(OSError):  # another process has put something there meanwhile
                 folder.rmdir()
         raise
-    _sync_folder(target.parent)
 
 
 @contextmanager

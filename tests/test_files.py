@@ -48,6 +48,15 @@ def test_a_failed_write_leaves_no_folder_that_it_made_unless_others_use_it(tmp_p
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["shared", "theirs"]
 
 
+def test_a_file_that_cannot_be_begun_leaves_no_folder_either(tmp_path):
+    with (
+        pytest.raises(OSError, match="name too long"),
+        write_atomically(tmp_path / "a" / ("x" * 250)),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_text_is_written_in_utf_8_with_the_ends_of_its_lines(tmp_path):
     write_text(tmp_path / "new" / "file", "π\n\r\n")
     assert (tmp_path / "new" / "file").read_bytes() == b"\xcf\x80\n\r\n"

@@ -407,9 +407,9 @@ class GlamorAgent(ImageGoalAgent):
         elif planner.may_stop_first and not by_value:
             keeps = np.zeros(n_rows, dtype=bool)  # STOP is taken if a new plan begins with it
         else:
-            keeps = stops_next.copy()  # the plan's only action has been taken
+            keeps = stops_next  # the plan's only action has been taken
         if planner.stop == "never":
-            keeps &= ~stops_next
+            keeps = keeps & ~stops_next
         if not keeps.all():
             needs = ~keeps
             rows = {key: value[needs] for key, value in batch.items()}

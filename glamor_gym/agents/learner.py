@@ -37,7 +37,7 @@ from glamor_gym.agents.episodes import NO_ACTION, EpisodeRecorder
 from glamor_gym.agents.resets import ResetWatch, clock_was_set_back
 from glamor_gym.agents.saving.process import restore_log, restore_process
 from glamor_gym.agents.settings import CollectionSettings, SettingAttribute
-from glamor_gym.agents.suitability import check_spaces, last_action_of, warn_of_a_shorter_limit
+from glamor_gym.agents.suitability import check_spaces, check_stop_is_last, warn_of_a_shorter_limit
 from glamor_gym.checks import as_instance, as_integer
 from glamor_gym.devices import checking_device
 from glamor_gym.models.duration import MOST_STEPS
@@ -100,7 +100,6 @@ class TrajectoryLearner(OffPolicyAlgorithm):
     replay_buffer: TrajectoryStore[Any]  # type: ignore[assignment]
     observation_space: spaces.Dict
     action_space: spaces.Discrete
-    stop_action: int = -1
     horizon: int = 0
     task_id: str | None = None
 
@@ -185,7 +184,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
     def _adopt_env(self, env: VecEnv) -> None:
         """Take from the first environment what every other one must agree with."""
         self._adopt_spaces(env.observation_space, env.action_space)
-        self.stop_action = last_action_of(env)
+        check_stop_is_last(env)
         self.horizon = as_integer(horizon_of(env), name="horizon", low=1, high=MOST_STEPS)
         self._check_buffer_size()
         self.task_id = task_id_of(env)
@@ -330,6 +329,11 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         return int(self.action_space.n) - 1
 
     @property
+    def stop_action(self) -> int:
+        """Index of STOP, the last action."""
+        return self.n_actions
+
+    @property
     def observation_keys(self) -> tuple[str, ...]:
         """The entries of an observation that the agent reads when it acts."""
         needed = ("observation", "desired_goal")
@@ -431,7 +435,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         return result
 
     def _begin_recording(self) -> None:
-        """Begin an episode in each environment; they have just been reset."""
+        """Begin an episode in each environment, at the last observations."""
         self._recorder = EpisodeRecorder(
             self._last_observations,
             self.horizon,
@@ -678,7 +682,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
                 horizon.
         """
         vec_env = as_vec_env(env)
-        last_action_of(vec_env)
+        check_stop_is_last(vec_env)
         if horizon_of(vec_env) != self.horizon:
             raise ValueError(f"env must have horizon {self.horizon}, got {horizon_of(vec_env)}")
         check_for_correct_spaces(vec_env, self.observation_space, self.action_space)

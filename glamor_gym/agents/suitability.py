@@ -64,8 +64,8 @@ def _has_channels_last(space: spaces.Space[Any]) -> bool:
     return min(space.shape[:2]) >= SMALLEST_PICTURE and space.shape[2] in (1, 3, 4)
 
 
-def last_action_of(env: VecEnv) -> int:
-    """Return the STOP action, which is the last one.
+def check_stop_is_last(env: VecEnv) -> None:
+    """Check that STOP is the last action.
 
     Raises:
         ValueError: STOP is not the last action, or there is none.
@@ -73,7 +73,6 @@ def last_action_of(env: VecEnv) -> int:
     stop = stop_action_of(env)
     if isinstance(env.action_space, spaces.Discrete) and stop != env.action_space.n - 1:
         raise ValueError(f"env must have STOP as its last action, got {stop} of {env.action_space}")
-    return stop
 
 
 def warn_of_a_shorter_limit(env: VecEnv, horizon: int, *, stacklevel: int) -> None:

@@ -6,14 +6,13 @@ In: a row of the task table. Out: a :class:`gymnasium.Env` that satisfies
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Mapping
 from typing import Any, Literal, cast, get_args
 
 import gymnasium as gym
 
 from glamor_gym.checks import as_choice, as_render_mode, as_size
-from glamor_gym.tasks import Suite, Task, get_task
+from glamor_gym.tasks import Task, get_task
 
 RenderProfile = Literal["paper", "fast"]
 
@@ -47,45 +46,30 @@ def make_world(
     if sticky is not None and task.suite != "atari":
         raise ValueError(f"sticky is for Atari tasks only, got {sticky!r} for {task.name}")
     as_choice(render_profile, (*get_args(RenderProfile), None), name="render_profile")
-    look = {
-        "sticky": task.sticky if sticky is None else sticky,
-        "frame_size": as_size(frame_size, name="frame_size"),
-        "render_profile": render_profile,
-        "render_mode": as_render_mode(render_mode),
-    }
-    return _FACTORIES[task.suite](task, look)
+    frame_size = as_size(frame_size, name="frame_size")
+    render_mode = as_render_mode(render_mode)
+    if task.suite == "atari":
+        from glamor_gym.envs.atari import AtariWorld
 
+        return AtariWorld(
+            task.source,
+            cast(Mapping[str, int], task.labels),
+            frame_skip=task.frame_skip,
+            noops=task.noops,
+            sticky=task.sticky if sticky is None else sticky,
+            render_mode=render_mode,
+        )
+    if task.suite == "control":
+        from glamor_gym.envs.control import ControlWorld
 
-def _atari(task: Task, look: Mapping[str, Any]) -> gym.Env[Any, Any]:
-    from glamor_gym.envs.atari import AtariWorld
-
-    return AtariWorld(
-        task.source,
-        cast(Mapping[str, int], task.labels),
-        frame_skip=task.frame_skip,
-        noops=task.noops,
-        sticky=look["sticky"],
-        render_mode=look["render_mode"],
-    )
-
-
-def _control(task: Task, look: Mapping[str, Any]) -> gym.Env[Any, Any]:
-    from glamor_gym.envs.control import ControlWorld
-
-    own = {name: look[name] for name in ("frame_size", "render_profile", "render_mode")}
-    return ControlWorld(task, **own)
-
-
-def _small(task: Task, look: Mapping[str, Any]) -> gym.Env[Any, Any]:
+        return ControlWorld(
+            task, frame_size=frame_size, render_profile=render_profile, render_mode=render_mode
+        )
     from glamor_gym.envs.dice import Dice
     from glamor_gym.envs.gridworld import GridWorld
 
-    worlds: dict[str, Callable[..., gym.Env[Any, Any]]] = {"GridWorld": GridWorld, "Dice": Dice}
-    return worlds[task.source](render_mode=look["render_mode"])
+    small: dict[str, type[Dice] | type[GridWorld]] = {"GridWorld": GridWorld, "Dice": Dice}
+    return small[task.source](render_mode=render_mode)
 
-
-_FACTORIES: Mapping[Suite, Callable[[Task, Mapping[str, Any]], gym.Env[Any, Any]]] = (
-    MappingProxyType({"atari": _atari, "control": _control, "small": _small})
-)
 
 __all__ = ["RenderProfile", "make_world"]

@@ -221,6 +221,7 @@ class AtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
 
     @snapshot.setter
     def snapshot(self, snapshot: Mapping[str, Any]) -> None:
+        screen = as_element(snapshot["screen"], self._screens, name="snapshot['screen']")
         set_random_state(self.np_random, snapshot["random"])
         self._noops = None
         if snapshot["noops"] is None:
@@ -229,7 +230,7 @@ class AtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
         set_random_state(self._noops.bits, snapshot["noops"])
         self._ale.reset_game()
         self._ale.restoreState(ale_py.ALEState(snapshot["console"].tobytes()))
-        self._last[:] = as_element(snapshot["screen"], self._screens, name="snapshot['screen']")
+        self._last[:] = screen
         self._begin_episode()
         for action in snapshot["actions"].tolist():
             self.step(action)

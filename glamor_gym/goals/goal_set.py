@@ -7,13 +7,14 @@ the ranges of their labels.
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 import os
 from collections.abc import Mapping
 from importlib import resources
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,7 +158,7 @@ class GoalSet:
     @property
     def provenance(self) -> dict[str, Any]:
         """How the set was made (a copy)."""
-        return cast(dict[str, Any], json.loads(json.dumps(self._provenance)))
+        return copy.deepcopy(self._provenance)
 
     @functools.cached_property
     def hash(self) -> str:

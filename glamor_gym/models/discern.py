@@ -72,8 +72,8 @@ class Discriminator(nn.Module):
         self.layer = nn.Linear(embedding_size, size)
 
     def forward(self, embedding: Float[Tensor, "b d"]) -> Float[Tensor, "b e"]:
-        """Return float32 vectors of length 1; no gradient goes back into `embedding`."""
-        return functional.normalize(torch.tanh(self.layer(embedding.detach())).float(), dim=-1)
+        """Return float32 vectors of length 1."""
+        return functional.normalize(torch.tanh(self.layer(embedding)).float(), dim=-1)
 
 
 class DiscernModel(nn.Module):
@@ -130,7 +130,7 @@ class DiscernModel(nn.Module):
         self.target.load_state_dict(self.q.state_dict())
 
     def xi(self, frames: Tensor) -> Float[Tensor, "b e"]:
-        """Return ξ of B frames, achieved or goals."""
+        """Return ξ of B frames, achieved or goals; no gradient goes back into the encoder."""
         with torch.no_grad():
             embedding = self.q.embed_goal(frames)
         vectors: Tensor = self.discriminator(embedding)

@@ -1,10 +1,10 @@
 """Encoders: one observation or goal in, one embedding out.
 
 In: uint8 pictures (B, C, H, W), scaled to [0, 1) here, or float vectors (B, d).
-Out: float embeddings (B, 512).
+Out: float embeddings (B, size).
 
 ``"residual"`` is the paper's encoder (§4.2, after the large network of Espeholt et al., 2018),
-``"compact"`` three strided convolutions at about a fifteenth of its cost, for two cores, ``"tiny"``
+``"compact"`` three convolutions at about a fifteenth of its cost, for two cores, ``"tiny"``
 the same with half the channels, and ``"mlp"`` is for vectors and pictures too small to convolve.
 """
 
@@ -105,7 +105,7 @@ def residual_trunk(channels: int) -> nn.Sequential:
 
 
 def compact_trunk(channels: int, width: int = 32) -> nn.Sequential:
-    """Three strided convolutions of `width`, 2 `width` and 2 `width` channels with GroupNorm."""
+    """Three convolutions of `width`, 2 `width` and 2 `width` channels with GroupNorm."""
     layers: list[nn.Module] = []
     for n_outputs, kernel, stride in ((width, 8, 4), (2 * width, 4, 2), (2 * width, 3, 1)):
         layers += [

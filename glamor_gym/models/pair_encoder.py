@@ -147,8 +147,6 @@ def stacked(observation: Tensor, goal: Tensor) -> Tensor:
 
 
 def stacked_space(observation: spaces.Box, goal: spaces.Box) -> spaces.Box:
-    """Return the space of what :func:`stacked` makes of one observation and one goal."""
+    """Return a space of the shape that :func:`stacked` makes of one observation and one goal."""
     one = [torch.zeros(1, *space.shape) for space in (observation, goal)]
-    shape = tuple(stacked(*one).shape[1:])
-    is_picture = observation.dtype == goal.dtype == np.uint8
-    return spaces.Box(0, 255 if is_picture else 1, shape, np.uint8 if is_picture else np.float32)
+    return spaces.Box(-np.inf, np.inf, tuple(stacked(*one).shape[1:]))

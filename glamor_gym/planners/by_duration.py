@@ -71,7 +71,8 @@ def plan_by_duration(
         generator,
         first=None if first is None else first[order],
     )
-    tokens, token_z = (part[:, order.argsort()] for part in (tokens, token_z))
+    back = order.argsort()
+    tokens, token_z = tokens[:, back], token_z[:, back]
     # STOP follows the last action; its z is the log-ratio of the duration.
     stop, end = encoded.model.n_actions, duration[None]
     tokens.scatter_(0, end, stop)

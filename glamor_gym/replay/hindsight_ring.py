@@ -98,7 +98,7 @@ class HindsightRing(FrameRing):
     @property
     def nbytes(self) -> int:
         """Number of bytes of the slots that hold episodes."""
-        per_slot = sum(int(array[0].nbytes) for array in self.slot_arrays().values())
+        per_slot = sum(int(array[0].nbytes) for array in self._full_arrays().values())
         return per_slot * len(self._used_slots())
 
     def add(self, episode: PlayedEpisode) -> None:
@@ -164,19 +164,6 @@ class HindsightRing(FrameRing):
             reward=np.where(relabelled, equal(next_achieved, goal), self._rewards[now]),
             done=np.where(now == end - 1, self._dones[first], np.float32(0)),
         )
-
-    # ------------------------------------------------------------------------- checkpoints
-
-    def slot_arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays whose slots stay as a run wrote them, as views: (capacity, …)."""
-        return {
-            **super().slot_arrays(),
-            "actions": self._actions,
-            "rewards": self._rewards,
-            "steps_left": self._steps_left,
-            "lasts": self._lasts,
-            "dones": self._dones,
-        }
 
 
 def equal(achieved: NDArray[Any], goal: NDArray[Any]) -> NDArray[np.float32]:

@@ -439,8 +439,8 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
             "labels": {},
             "goal_labels": {},
             "is_success": (self._stacks[:, -1:] == self._desired).all(axis=(1, 2, 3)),
-            "stopped": nowhere if stopped is None else stopped,
-            "world_terminated": nowhere if lost is None else lost,
+            "stopped": nowhere.copy() if stopped is None else stopped,
+            "world_terminated": nowhere.copy() if lost is None else lost,
             "world_truncated": nowhere.copy(),
             "steps_left": self._steps_left.copy(),
         }

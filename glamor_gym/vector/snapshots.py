@@ -98,8 +98,10 @@ def _restore(env: VecEnv, snapshot: Mapping[str, Any]) -> None:
 
 def _snapshot_wrapper(env: VecEnvWrapper) -> Snapshot | None:
     """Return the snapshot of a wrapper without state or of SB3's monitor; None for any other."""
+    if not isinstance(env, VecMonitor | VecCheckNan):
+        return None
     below = snapshot_vector(env.venv)
-    if below is None or not isinstance(env, VecMonitor | VecCheckNan):
+    if below is None:
         return None
     if isinstance(env, VecCheckNan):
         return {"venv": below}

@@ -60,11 +60,6 @@ class Worker:
         self._has_answered = False
         theirs.close()  # so that the pipe breaks when the worker dies
 
-    @property
-    def pid(self) -> int:
-        """The process id."""
-        return int(self._process.pid)
-
     def send(self, command: str, *arguments: Any) -> None:
         """Send a command; a dead worker is only noticed when its answer is received."""
         with contextlib.suppress(OSError):

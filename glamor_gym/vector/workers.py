@@ -110,10 +110,12 @@ class WorkerVecEnv(VecEnv):
         self._seen: Any = None  # the last observations
         self._env_seeds: list[int | None] = [None] * len(makers)
         self._attributes: list[dict[str, Any]] = [{} for _ in makers]  # those that were set
-        self._workers = [self._start(index) for index in range(len(makers))]
+        self._workers: list[Worker] = []
         try:
+            for index in range(len(makers)):
+                self._workers.append(self._start(index))
             super().__init__(len(makers), *spaces)
-        except WorkerError:
+        except BaseException:
             self.close()
             raise
 

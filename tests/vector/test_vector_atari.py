@@ -158,7 +158,9 @@ def test_rewards_can_be_computed_and_moments_rendered():
 
 
 def test_what_was_returned_does_not_change_with_the_next_step(pong):
-    seen, _ = pong.reset(seed=0)
+    seen, infos = pong.reset(seed=0)
+    arrays = [value for value in infos.values() if isinstance(value, np.ndarray)]
+    assert len({id(array) for array in arrays}) == len(arrays), "an entry is another one as well"
     kept = {key: value.copy() for key, value in seen.items()}
     pong.step(np.array([2, 3, 2]))
     assert_same(seen, kept)

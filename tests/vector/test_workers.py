@@ -102,6 +102,22 @@ def test_other_numbers_of_actions_move_no_environment(tmp_path, actions):
     env.close()
 
 
+def test_a_worker_that_cannot_be_started_leaves_no_others_running(tmp_path, monkeypatch):
+    started, start = [], WorkerVecEnv._start
+
+    def start_one(self, index):
+        if started:
+            raise OSError("too many processes")
+        started.append(start(self, index))
+        return started[0]
+
+    monkeypatch.setattr(WorkerVecEnv, "_start", start_one)
+    with pytest.raises(OSError, match="too many"):
+        workers(tmp_path)
+    started[0]._process.join(10)
+    assert not started[0]._process.is_alive()
+
+
 def test_observations_within_observations_are_refused():
     cell = spaces.Box(0, 1, (1,), np.float32)
     for shown in (spaces.Tuple((cell, cell)), spaces.Dict(a=spaces.Dict(b=cell))):

@@ -168,7 +168,6 @@ def _restore(agent: TrajectoryLearner, header: Mapping[str, Any]) -> None:
         )
     agent._adopt_spaces(observation_space, action_space)
     agent.n_envs = agent.env.num_envs if agent.env is not None else 1
-    agent.stop_action = int(header["stop_action"])
     agent.horizon = horizon
     agent._setup_model()
     agent.task_id = agent.task_id or as_instance(header["task"], str, name="task") or None

@@ -12,9 +12,6 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from glamor_gym.agents.episodes import EpisodeRecorder
 from glamor_gym.agents.learner import TrajectoryLearner
 from glamor_gym.agents.saving.agent_file import header_of, tensors_of
 from glamor_gym.agents.saving.process import snapshot_process
@@ -121,7 +118,6 @@ def _snapshot_episodes(agent: TrajectoryLearner) -> Snapshot | None:
     return {
         "env": env,
         "last_obs": dict(agent._last_observations),
-        "starts": agent._recorder.lengths == 0,
         "recorder": agent._recorder.snapshot(),
         "carried": agent._episode_state(),
     }
@@ -132,7 +128,7 @@ def _restore_episodes(agent: TrajectoryLearner, episodes: Mapping[str, Any] | No
         if agent.num_timesteps:
             warnings.warn("the checkpoint has no episodes: new ones begin", stacklevel=4)
         return
-    n_envs = len(episodes["starts"])
+    n_envs = len(episodes["recorder"]["actions"])
     if agent.n_envs != n_envs:
         raise ValueError(
             f"env has {agent.n_envs} environments, the checkpoint {n_envs}; pass a vector of "
@@ -141,11 +137,6 @@ def _restore_episodes(agent: TrajectoryLearner, episodes: Mapping[str, Any] | No
     assert agent.env is not None
     restore_vector(agent.env, episodes["env"])
     agent._last_obs = dict(episodes["last_obs"])
-    agent._last_episode_starts = np.zeros(n_envs, dtype=bool)
-    agent._recorder = EpisodeRecorder(
-        agent._last_observations, agent.horizon, keep_observations=True
-    )
+    agent._begin_recording()
     agent._recorder.restore(episodes["recorder"])
-    agent._begin_collection()
     agent._load_episode_state(episodes["carried"])
-    agent._reset_watch.leave(agent.env)

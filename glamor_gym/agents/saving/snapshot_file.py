@@ -20,7 +20,6 @@ from glamor_gym.snapshots import Snapshot
 from glamor_gym.untrusted import DamagedFileError, parse_json
 
 _OUTLINE = "outline"
-_ARRAY, _SCALAR, _TENSOR, _FLOAT = "$array", "$scalar", "$tensor", "$float"
 
 
 def encode(snapshot: Mapping[str, Any]) -> bytes:
@@ -65,12 +64,12 @@ def _encode(value: Any, place: str, tensors: dict[str, torch.Tensor]) -> Any:
         name = str(len(tensors))
         if isinstance(value, torch.Tensor):
             tensors[name] = value.detach().cpu().contiguous().clone()
-            return {_TENSOR: name}
+            return {"$tensor": name}
         # A copy in the machine's byte order: safetensors refuses tensors that share memory.
         tensors[name] = torch.from_numpy(np.array(value, value.dtype.newbyteorder("="), order="C"))
-        return {_ARRAY if isinstance(value, np.ndarray) else _SCALAR: name}
+        return {"$array" if isinstance(value, np.ndarray) else "$scalar": name}
     if isinstance(value, float) and not math.isfinite(value):
-        return {_FLOAT: str(value)}
+        return {"$float": str(value)}
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"{place} must be plain data, got {type(value).__name__}")
