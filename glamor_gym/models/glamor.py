@@ -140,10 +140,14 @@ class Packing(NamedTuple):
             longest: at least the largest of them.
             device: where the sequences are.
         """
-        in_time = torch.arange(longest)[:, None] < length
-        time, sequence = in_time.nonzero(as_tuple=True)
-        indices = torch.stack((sequence, time)).to(device, non_blocking=True)
-        return cls(in_time.sum(dim=1).tolist(), *indices)
+        counts = (torch.arange(longest)[:, None] < length).sum(dim=1)
+        batch_sizes = counts.tolist()
+        # Only the counts are sent to the device; a large transfer would wait for it.
+        there, n_tokens = counts.to(device, non_blocking=True), sum(batch_sizes)
+        slots = torch.arange(longest, device=device)
+        time = slots.repeat_interleave(there, output_size=n_tokens)
+        starts = there.cumsum(dim=0) - there
+        return cls(batch_sizes, torch.arange(n_tokens, device=device) - starts[time], time)
 
     def pack(self, tokens: Int[Tensor, "b k"]) -> Int[Tensor, "n"]:
         """Return the tokens that count, packed."""

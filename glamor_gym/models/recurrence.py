@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 
 def lstm_cell(
@@ -80,20 +81,24 @@ def lstm_library(
     """:func:`lstm` by PyTorch's own LSTM, which on a GPU is cuDNN's: one call for all time steps.
 
     It multiplies its input by weights, here the identity: one more product, but for all tokens at
-    once, whereas 50 steps forward and backward are some 800 kernels to launch.
+    once, whereas 50 steps forward and backward are some 800 kernels to launch. In float32, cuDNN
+    multiplies in TF32, with ten bits of mantissa, unless ``torch.backends.cudnn.allow_tf32`` is
+    False.
     """
     sizes = torch.tensor([rows for rows in batch_sizes if rows])  # of a packed sequence: on the CPU
     width, size = gate_inputs.shape[-1], h.shape[-1]
     identity = torch.eye(width, dtype=gate_inputs.dtype, device=gate_inputs.device).flatten()
     outputs = []
     for inputs, first_h, first_c, recurrent in zip(gate_inputs, h, c, weight, strict=True):
-        # One after the other in memory, as cuDNN wants them.
-        weights = torch.cat((identity, recurrent.t().flatten()))
+        # One after the other in memory, as cuDNN wants them: else PyTorch copies them at each call.
+        # cuDNN reserves room for two biases whether there are any or not.
+        weights = functional.pad(torch.cat((identity, recurrent.t().flatten())), (0, 2 * width))
+        of_inputs, of_state = weights[: width * width], weights[width * width : -2 * width]
         hidden, *_ = torch._VF.lstm(  # what nn.LSTM calls for a packed sequence
             inputs,
             sizes,
             (first_h[None], first_c[None]),
-            (weights[: width * width].view(width, width), weights[width * width :].view(-1, size)),
+            (of_inputs.view(width, width), of_state.view(width, size)),
             False,  # no biases: they are in the inputs
             1,  # layer
             0.0,  # dropout

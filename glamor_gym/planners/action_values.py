@@ -94,13 +94,28 @@ def best_first_action(
         chance: (B, T + 1) probability of each duration, see :func:`duration_probabilities`.
         settings: see :class:`PlannerSettings`.
     """
-    row, k = (chance > NEGLIGIBLE).nonzero(as_tuple=True)
+    row, k = _pairs_that_count(chance)
     folded = encoded.fold(row, k)
     start = torch.full_like(k, encoded.model.n_actions)
     z, _, _ = decoder_step(folded, encoded.model.entry(k, start), folded.h, folded.c, settings)
     weighted = chance[row, k][:, None] * z.exp()
     worth = weighted.new_zeros(len(chance), z.shape[1]).index_add_(0, row, weighted)
     return worth.argmax(dim=1)
+
+
+def _pairs_that_count(
+    chance: Float[Tensor, "b durations"],
+) -> tuple[Int[Tensor, "c"], Int[Tensor, "c"]]:
+    """Return row and duration of all pairs whose chance is not negligible.
+
+    On a GPU all pairs are returned: to leave some out, it would have to be waited for.
+    """
+    if not chance.is_cuda:
+        row, k = (chance > NEGLIGIBLE).nonzero(as_tuple=True)
+        return row, k
+    n_rows, n_durations = chance.shape
+    row = torch.arange(n_rows, device=chance.device).repeat_interleave(n_durations)
+    return row, torch.arange(n_durations, device=chance.device).repeat(n_rows)
 
 
 def duration_probabilities(
@@ -126,7 +141,7 @@ def duration_probabilities(
     """
     if int(max_actions.min()) < 1:
         raise ValueError(f"max_actions must be 1 or more in every row, got {max_actions.tolist()}")
-    max_actions = max_actions.to(duration_z.device)
+    max_actions = max_actions.to(duration_z.device, non_blocking=True)
     k = torch.arange(duration_z.shape[1], device=duration_z.device)
     score = duration_z + k * math.log(settings.gamma)
     score = score if settings.guided else torch.zeros_like(score)

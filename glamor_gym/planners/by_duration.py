@@ -118,9 +118,9 @@ def sample_actions(
     """
     model = encoded.model
     folded = encoded.fold(row, duration)
-    longest = int(duration[0])
-    live = (torch.arange(longest, device=duration.device)[:, None] < duration).sum(dim=1).tolist()
-    uniforms = sampling_noise(longest, len(row), generator)
+    slots = torch.arange(n_slots, device=duration.device)
+    live = [n for n in (slots[:, None] < duration).sum(dim=1).tolist() if n]
+    uniforms = sampling_noise(len(live), len(row), generator)
     tokens = duration.new_full((n_slots, len(row)), model.n_actions + 1)
     token_z = torch.zeros(n_slots, len(row), device=duration.device)
     previous = torch.full_like(duration, model.n_actions)  # the start token

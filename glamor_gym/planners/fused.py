@@ -66,14 +66,17 @@ class FusedPlanner:
         if not self._works or not can_fuse(folded) or int(max_actions.min()) < 1:
             return self._otherwise(folded, max_actions, settings, generator)
         n_rows, device = len(max_actions), folded.h.device
+        before = generator.get_state()
         uniforms = sampling_noise(int(max_actions.max()) + 1, n_rows * settings.n_trials, generator)
         try:
-            sampled = roll_out_fused(folded, max_actions.to(device), uniforms, settings)
+            limits = max_actions.to(device, non_blocking=True)
+            sampled = roll_out_fused(folded, limits, uniforms, settings)
         except torch.OutOfMemoryError:  # does not mean that the kernel is at fault
             raise
         except (TritonError, RuntimeError, OSError, SubprocessError) as error:
             _LOG.warning("planning without the fused kernel, which failed: %s", error)
             self._works = False
+            generator.set_state(before)  # so that the other planner draws the same noise
             return self._otherwise(folded, max_actions, settings, generator)
         return best_of(*sampled, n_rows, settings, stop=folded.head.shape[-1] - 1)
 

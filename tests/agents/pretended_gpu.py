@@ -84,7 +84,7 @@ class _Operations(TorchDispatchMode):
         on_gpu = [gpu.holds(tensor) for tensor in given]
         if not any(on_gpu):
             return func(*args, **kwargs)
-        if func is ATEN.nonzero.default:
+        if func in (ATEN.nonzero.default, ATEN.nonzero_numpy.default):
             gpu.waits["nonzero"] += 1
         stray = [x for x, is_there in zip(given, on_gpu, strict=True) if x.dim() and not is_there]
         if func in INDEXING and not gpu.holds(args[0]):

@@ -97,13 +97,12 @@ def test_a_kernel_that_fails_is_not_tried_again(monkeypatch, caplog):
     planner = fused.FusedPlanner(plan)
     limits = torch.tensor(LIMITS)
     with caplog.at_level(logging.WARNING):
-        planner(folded_rows(), limits, SETTINGS, noise())
+        first = planner(folded_rows(), limits, SETTINGS, noise())
     assert "no C compiler" in caplog.text
     monkeypatch.setattr(fused, "roll_out_fused", never)
-    assert_same(
-        planner(folded_rows(), limits, SETTINGS, noise()),
-        plan(folded_rows(), limits, SETTINGS, noise()),
-    )
+    second = planner(folded_rows(), limits, SETTINGS, noise())
+    for found in (first, second):
+        assert_same(found, plan(folded_rows(), limits, SETTINGS, noise()))
 
 
 COMPILES = """
