@@ -6,7 +6,8 @@ forward pass, and of each kind of layer in it, compared with the measured peaks 
 
 Operations are those of matrix products and convolutions, as counted by PyTorch. Bytes are those of
 all inputs and outputs of each operation, as if nothing stayed in a cache in between; a rate above
-the memory's therefore means that caches were used.
+the memory's therefore means that caches were used. On a GPU the recurrence is one call of cuDNN's,
+whose operations PyTorch does not count.
 """
 
 from __future__ import annotations

@@ -44,11 +44,14 @@ class FusedPlanner:
     Args:
         otherwise: the planner for decoders that the kernel does not take, for arguments that are
             wrong, and for all plans once the kernel has failed, for example without a C compiler.
+
+    Attributes:
+        works: False once the kernel has failed.
     """
 
     def __init__(self, otherwise: Planner) -> None:
         self._otherwise = otherwise
-        self._works = True
+        self.works = True
 
     @torch.inference_mode()
     def __call__(
@@ -63,7 +66,7 @@ class FusedPlanner:
         Raises:
             ValueError: a row of `max_actions` is below 1.
         """
-        if not self._works or not can_fuse(folded) or int(max_actions.min()) < 1:
+        if not self.works or not can_fuse(folded) or int(max_actions.min()) < 1:
             return self._otherwise(folded, max_actions, settings, generator)
         n_rows, device = len(max_actions), folded.h.device
         before = generator.get_state()
@@ -75,7 +78,7 @@ class FusedPlanner:
             raise
         except (TritonError, RuntimeError, OSError, SubprocessError) as error:
             _LOG.warning("planning without the fused kernel, which failed: %s", error)
-            self._works = False
+            self.works = False
             generator.set_state(before)  # so that the other planner draws the same noise
             return self._otherwise(folded, max_actions, settings, generator)
         return best_of(*sampled, n_rows, settings, stop=folded.head.shape[-1] - 1)
