@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import pandas as pd
@@ -42,18 +43,29 @@ def draw(rows: pd.DataFrame) -> Figure:
 
 
 def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
-    """Compare GLAMOR with each other agent on each task, as in the paper."""
+    """Compare GLAMOR with each other agent on each task, as in the paper.
+
+    The one that is ahead in the paper's Table 1 comes first; if both are equal there, there is
+    nothing to agree with.
+    """
     comparisons = []
-    first = get_algorithm(AGENTS[0]).title
+    glamor = get_algorithm(AGENTS[0]).title
     for task in rows["task"].unique():
         published = published_rates(task)
         for other in dict.fromkeys(rows["variant"]):
-            if other == first or first not in set(rows["variant"]):
+            if other == glamor or glamor not in set(rows["variant"]):
                 continue
-            claim = None
-            if other in published:
-                claim = f"{published[first]} and {published[other]} at 500k steps"
-            comparisons.append(better(rows, task, first, other, claim=claim))
+            if other not in published:
+                comparisons.append(better(rows, task, glamor, other))
+                continue
+            first, second = sorted(
+                (glamor, other), key=lambda name: published[name].mean, reverse=True
+            )
+            claim = f"{published[first]} and {published[second]} at 500k steps"
+            comparison = better(rows, task, first, second, claim=claim)
+            if published[first].mean == published[second].mean:
+                comparison = dataclasses.replace(comparison, agrees="")
+            comparisons.append(comparison)
     return comparisons
 
 

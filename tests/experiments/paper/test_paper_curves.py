@@ -11,7 +11,7 @@ from glamor_gym import GlamorAgent
 from glamor_gym.agents.glamor import planner_of
 from glamor_gym.agents.settings import GlamorSettings
 from glamor_gym.evaluation import wilson_interval
-from glamor_gym.experiments.paper import figure_8
+from glamor_gym.experiments.paper import figure_2, figure_8
 from glamor_gym.experiments.paper.curves import (
     Variant,
     better,
@@ -93,6 +93,29 @@ def test_only_differences_of_several_seeds_decide(first, second, verdict):
     assert comparison.ours.startswith(
         f"{sum(first) / len(first):.2f} ("
     )  # the end of the curve, not its beginning
+
+
+@pytest.mark.parametrize(
+    ("task", "glamor", "gcsl", "statement", "paper", "agrees"),
+    [
+        ("Bowling", 0.1, 0.9, "GCSL above GLAMOR", "0.21 (0.11) and 0.14 (0.07)", "yes"),
+        ("Bowling", 0.9, 0.1, "GCSL above GLAMOR", "0.21 (0.11) and 0.14 (0.07)", "no"),
+        ("Pong", 0.9, 0.1, "GLAMOR above GCSL", "0.44 (0.20) and 0.28 (0.06)", "yes"),
+        ("manipulator-bring_ball", 0.9, 0.1, "GLAMOR above GCSL", "0.00 (0.00) and 0.00", ""),
+        ("GridWorld", 0.9, 0.1, "GLAMOR above GCSL", "GLAMOR above GCSL", "yes"),
+    ],
+)
+def test_figure_2_agrees_with_the_paper_about_who_is_ahead(
+    task, glamor, gcsl, statement, paper, agrees
+):
+    rates = {"GLAMOR": glamor, "GCSL": gcsl}
+    rows = [rows_of([rate] * 3, task=task, variant=name) for name, rate in rates.items()]
+    (comparison,) = figure_2.compare(pd.concat(rows))
+    assert comparison.statement == f"{task}: {statement}"
+    ours = (gcsl, glamor) if statement.startswith("GCSL") else (glamor, gcsl)
+    assert [part[:4] for part in comparison.ours.split(" and ")] == [f"{r:.2f}" for r in ours]
+    assert comparison.published.startswith(paper)
+    assert comparison.agrees == agrees
 
 
 def test_a_rate_in_words():
