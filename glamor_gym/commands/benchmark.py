@@ -41,7 +41,8 @@ def benchmark(options: Benchmark, command: str) -> int:
         The exit code: 0; 1 if a run is not finished; 130 after Ctrl-C or SIGTERM.
 
     Raises:
-        InputError: an option is invalid, or does not fit what is in the folder.
+        InputError: an option is invalid, or does not fit what is in the folder; or its runs cannot
+            be compared.
     """
     with checking_input():
         folder = BenchmarkFolder(options.out)
@@ -53,7 +54,8 @@ def benchmark(options: Benchmark, command: str) -> int:
         folder.add_command(command)
     print(f"{len(specs)} runs, {len(specs) - len(jobs)} of them finished already, in {folder.path}")
     interrupted = crew.carry_out(jobs)
-    _report(folder)
+    with checking_input():
+        _report(folder)
     return exit_code(jobs, interrupted)
 
 

@@ -6,8 +6,9 @@ evaluation.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,38 @@ def check_same_goals(results: pd.DataFrame) -> None:
             raise ValueError(
                 f"all runs of {task} must have the same goals to be compared, got {sets}; "
                 "repeat the older ones in a new folder"
+            )
+
+
+def check_comparable(configs: Mapping[str, RunConfig]) -> None:
+    """Check that runs can be compared: none is there twice, and those of a task share its world.
+
+    What an algorithm requires of its environment in training (its
+    :attr:`~glamor_gym.experiments.algorithm_kinds.Algorithm.env_kwargs`) is not compared.
+
+    Args:
+        configs: name of a run's folder → its configuration.
+
+    Raises:
+        ValueError: two runs have the same task, agent and seed, or two of a task have environments
+            with other arguments; the message names both.
+    """
+    runs: dict[tuple[str, str, int], str] = {}
+    worlds: dict[str, tuple[str, str]] = {}
+    for name, config in configs.items():
+        task = short_name(config.task)
+        twin = runs.setdefault((task, config.algorithm, config.seed), name)
+        if twin != name:
+            raise ValueError(
+                f"runs must differ in task, agent or seed, got {twin} and {name}, both of "
+                f"{task}, {config.algorithm}, seed {config.seed}; remove one of them"
+            )
+        world = json.dumps(config.env_kwargs, sort_keys=True)  # a file has no tuples
+        other, common = worlds.setdefault(task, (name, world))
+        if world != common:
+            raise ValueError(
+                f"all runs of {task} must have the same env_kwargs to be compared, got {common} "
+                f"in {other} and {world} in {name}; choose another folder for one of them"
             )
 
 

@@ -11,8 +11,9 @@ In: names of algorithms and tasks, seeds and a budget. Out: a folder::
 
 Finished runs are not repeated: the same command continues an interrupted benchmark, and a larger
 benchmark reuses the runs of a smaller one in the same folder. All runs have the same budget and the
-same evaluations, except that agents that do not learn need no steps; runs of the same algorithm and
-preset may differ only in task and seed. All of them together can be extended to more steps.
+same evaluations, except that agents that do not learn need no steps; all of a task have the same
+environment; runs of the same algorithm and preset may differ only in task and seed. All of them
+together can be extended to more steps.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ from glamor_gym.evaluation import versions
 from glamor_gym.evaluation.provenance import source_commit
 from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.experiments.folders import RECORD_FILES, ExperimentFolder, run_name
-from glamor_gym.experiments.results import check_same_goals, results_table
-from glamor_gym.experiments.run_config import BUDGET, check_alike, is_finished
+from glamor_gym.experiments.results import check_comparable, check_same_goals, results_table
+from glamor_gym.experiments.run_config import BUDGET, check_alike, is_finished, new_config
 from glamor_gym.experiments.spec import RunSpec, check_learns, distinct
 from glamor_gym.files import write_text
 from glamor_gym.goals import load_goal_set
@@ -177,18 +178,20 @@ def check_benchmark(specs: Sequence[RunSpec], folder: ExperimentFolder) -> None:
         folder: folder of the benchmark.
 
     Raises:
-        ValueError: an existing run has other settings, another environment or another budget, or
-            was judged on other goals than another run of its task.
+        ValueError: an existing run has other settings, another environment or another budget, was
+            judged on other goals than another run of its task, or is there twice.
     """
     kinds = {(spec.algorithm, spec.chosen_preset): spec for spec in specs}
     asked = {folder.run(spec).path for spec in specs}
+    configs = {run_name(spec): new_config(spec) for spec in specs}
     for run in folder.run_folders():
         if not run.holds_a_run():
             continue
-        config = run.config()
+        configs[run.path.name] = config = run.config()
         kept = {name: getattr(config, name) for name in BUDGET} if run.path in asked else {}
         for spec in kinds.values():
             check_alike(dataclasses.replace(spec, **kept), run)
+    check_comparable(configs)
     due = [
         {
             "task": short_name(spec.task),

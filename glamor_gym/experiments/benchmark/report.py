@@ -32,6 +32,8 @@ from glamor_gym.experiments.estimates import (
     final_estimates,
 )
 from glamor_gym.experiments.results import (
+    check_comparable,
+    check_same_goals,
     counted,
     curves_table,
     is_readable,
@@ -58,13 +60,16 @@ def write_benchmark_report(folder: BenchmarkFolder) -> Path:
         Path of the report.
 
     Raises:
-        ValueError: there is no benchmark, none of its runs was started, or a file is damaged.
+        ValueError: there is no benchmark, none of its runs was started, its runs cannot be compared
+            (see :func:`~glamor_gym.experiments.results.check_comparable`), or a file is damaged.
         OSError: a file cannot be written.
     """
     record, runs = folder.record(), folder.run_folders()
     results, curves = results_table(runs), curves_table(runs)
     if results.empty:
         raise ValueError(f"{folder.path} holds no run to report: {folder.runs} is empty")
+    check_same_goals(results)
+    check_comparable({run.path.name: run.config() for run in runs if is_readable(run)})
     finished = set(results.loc[results["state"] == "finished", "folder"])
     held_out = held_out_results([run for run in runs if run.path.name in finished])
     texts = {

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -12,14 +13,17 @@ from small_runs import blank_pages, player_spec
 from glamor_gym.cli import main
 from glamor_gym.commands.screen import Screen
 from glamor_gym.evaluation import RunFolder
+from glamor_gym.experiments import ALGORITHMS
 from glamor_gym.experiments.benchmark.record import (
     BenchmarkFolder,
     benchmark_specs,
     check_benchmark,
 )
+from glamor_gym.experiments.benchmark.report import write_benchmark_report
 from glamor_gym.experiments.benchmark.table import benchmark_table
 from glamor_gym.experiments.folders import jobs_to_do
-from glamor_gym.experiments.results import results_table
+from glamor_gym.experiments.results import check_comparable, results_table
+from glamor_gym.experiments.run_config import new_config
 from glamor_gym.experiments.worker import carry_out
 
 pytestmark = pytest.mark.usefixtures("blank_pages")
@@ -268,6 +272,55 @@ def test_runs_on_goals_that_have_changed_are_not_added_to(tmp_path):
     with pytest.raises(ValueError, match=told):
         check_benchmark([player_spec(), player_spec(seed=1)], folder)
     check_benchmark([player_spec(episodes_per_goal=2)], folder)  # it is evaluated again
+
+
+def test_all_agents_of_a_task_have_the_same_environment(tmp_path):
+    folder = BenchmarkFolder(tmp_path)
+    short, usual = player_spec(env_kwargs={"horizon": 5}), player_spec()
+    (job,) = jobs_to_do([short], folder, command="")
+    carry_out(job)
+    noop = dataclasses.replace(usual, algorithm="noop")
+    there, other = "GridWorld-random-0", "GridWorld-noop-0"
+    told = rf'GridWorld must .* {{}} in {other} and {{"horizon": 5}} in {there};'
+    with pytest.raises(ValueError, match=told):
+        check_benchmark([noop], folder)
+    check_benchmark([dataclasses.replace(noop, env_kwargs={"horizon": 5})], folder)
+    check_benchmark([dataclasses.replace(noop, task="Dice")], folder)  # another task
+    folder.add_command("")
+    (job,) = jobs_to_do([noop], folder, command="")
+    carry_out(job)
+    with pytest.raises(ValueError, match="GridWorld must have the same env_kwargs"):
+        write_benchmark_report(folder)
+
+
+def test_what_an_algorithm_requires_in_training_is_no_other_environment(tmp_path):
+    specs = benchmark_specs(["Dice"], ["ppo", "noop"], [0], steps=60)
+    assert ALGORITHMS["ppo"].env_kwargs
+    check_benchmark(specs, BenchmarkFolder(tmp_path))
+    check_comparable({spec.algorithm: new_config(spec) for spec in specs})
+
+
+def test_a_report_compares_no_runs_on_different_goals(tmp_path):
+    folder = BenchmarkFolder(tmp_path)
+    folder.add_command("")
+    for job in jobs_to_do([player_spec(seed=seed) for seed in (0, 1)], folder, command=""):
+        carry_out(job)
+    file = folder.run_folders()[0].evaluation_file
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"goals_hash": "0123456789abcdef"}))
+    with pytest.raises(ValueError, match="GridWorld-random-0 on 0123456789ab; GridWorld-random-1"):
+        write_benchmark_report(folder)
+    assert not folder.report_file.exists()
+
+
+def test_a_copied_run_is_no_other_seed(tmp_path, capsys):
+    folder = BenchmarkFolder(tmp_path)
+    folder.add_command("")
+    (job,) = jobs_to_do([player_spec()], folder, command="")
+    carry_out(job)
+    shutil.copytree(job.folder, folder.runs / "copy")
+    code, out, err = run(capsys, "report", str(tmp_path))
+    assert (code, out) == (2, "")
+    assert "got GridWorld-random-0 and copy, both of GridWorld, random, seed 0" in err
 
 
 def test_a_run_that_fails_is_reported_and_stops_no_other(capsys, tmp_path, in_process):
