@@ -15,6 +15,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +26,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from glamor_gym.evaluation import RunFolder, load_result, save_result
 from glamor_gym.experiments import RunSpec, get_algorithm
-from glamor_gym.experiments.run_config import check_alike
+from glamor_gym.experiments.run_config import check_alike, config_of
 from glamor_gym.experiments.runs import train_run
 from glamor_gym.files import write_atomically
+from glamor_gym.goals import load_goal_set
 from glamor_gym.tasks import get_task
 from glamor_gym.types import EvaluationResult
 
@@ -40,7 +42,7 @@ class DamagedMeasurementError(ValueError):
 
 
 class OtherSettingsError(ValueError):
-    """An existing run cannot be reused, because its preset has changed since."""
+    """An existing run cannot be reused, because its preset or its goals have changed since."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,10 @@ class Workshop:
             spec: spec of the run.
             looks: environment steps at which snapshots of the agent are kept.
 
+        Measurements of an agent that was removed since go before another one is trained.
+
         Raises:
-            OtherSettingsError: the existing run has other settings.
+            OtherSettingsError: the existing run has other settings, or was judged on other goals.
             DamagedMeasurementError: the existing run lacks snapshots that cannot be made any more.
             KeyboardInterrupt: the training was interrupted; another call continues it.
         """
@@ -106,9 +110,13 @@ class Workshop:
         folder = RunFolder(self.path / "runs" / name)
         if folder.holds_a_run():
             try:
+                config_of(spec, folder)
                 check_alike(spec, folder)
             except ValueError as error:
                 raise OtherSettingsError(f"the preset has changed since: {error}") from error
+            _check_same_goals(spec, folder)
+        elif (measured := self.path / "measurements" / name).is_dir():
+            shutil.rmtree(measured)
         if not _is_done(folder, looks):
             print(f"training {name}", flush=True)
             train_run(
@@ -168,6 +176,21 @@ class Workshop:
             return load_result(file)
         except ValueError as error:
             raise DamagedMeasurementError(f"{file} is damaged: {error}; remove it") from error
+
+
+def _check_same_goals(spec: RunSpec, folder: RunFolder) -> None:
+    """Check that an evaluated run was judged on the goals that its task has now.
+
+    Raises:
+        OtherSettingsError: the task had other goals then.
+    """
+    result = folder.evaluation(frames=False) if folder.is_evaluated() else None
+    goals_hash = load_goal_set(spec.task).hash
+    if result is not None and result.goals_hash != goals_hash:
+        raise OtherSettingsError(
+            f"the goals of {spec.task} have changed since: {folder.path} was judged on "
+            f"{result.goals_hash[:12]}, got {goals_hash[:12]}; choose another folder for a new run"
+        )
 
 
 def _is_done(folder: RunFolder, looks: Sequence[int]) -> bool:

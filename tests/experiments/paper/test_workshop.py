@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
+import shutil
 import signal
 
 import pandas as pd
@@ -111,6 +113,35 @@ def test_a_run_of_what_the_preset_was_before_is_refused(shop, monkeypatch):
     monkeypatch.setattr(GlamorAgent, "preset", lambda name: before(name) | {"gamma": 0.123})
     with pytest.raises(OtherSettingsError, match=r"gamma 0\.\d+, got 0\.123; choose another"):
         shop.trained(SPEC, LOOKS)
+
+
+def test_a_run_of_what_was_the_default_preset_before_is_refused(shop):
+    spec = dataclasses.replace(SPEC, preset=None)  # small
+    folder = shop.trained(spec, LOOKS).folder
+    folder.write_config(dataclasses.replace(folder.config(), preset="compact"))
+    with pytest.raises(OtherSettingsError, match=r"preset compact, got small; choose another"):
+        shop.trained(spec, LOOKS)
+
+
+def test_a_run_that_was_judged_on_goals_of_before_is_refused(shop):
+    file = shop.trained(SPEC, LOOKS).folder.evaluation_file
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"goals_hash": "0123456789abcdef"}))
+    told = "goals of GridWorld have changed since: .* was judged on 0123456789ab, got "
+    with pytest.raises(OtherSettingsError, match=told):
+        shop.trained(SPEC, LOOKS)
+
+
+def test_measurements_of_an_agent_that_was_removed_are_not_those_of_the_next(shop):
+    trained = shop.trained(SPEC, LOOKS)
+    name, other = f"{trained.name}/80", "dice/80"
+    for number, measured in enumerate((name, other)):
+        shop.measured(measured, lambda number=number: pd.DataFrame({"a": [number]}))
+    shop.trained(SPEC, LOOKS)  # the same agent
+    assert shop.measured(name, lambda: pd.DataFrame({"a": [2]}))["a"].item() == 0
+    shutil.rmtree(trained.folder.path)
+    shop.trained(SPEC, LOOKS)
+    assert shop.measured(name, lambda: pd.DataFrame({"a": [3]}))["a"].item() == 3
+    assert shop.measured(other, lambda: pd.DataFrame({"a": [4]}))["a"].item() == 1
 
 
 def test_a_measurement_is_taken_once(shop):
