@@ -6,6 +6,7 @@ progress on the terminal meanwhile.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +19,10 @@ from glamor_gym.commands.console import terminal
 from glamor_gym.commands.device import checked_device
 from glamor_gym.commands.options import Workers
 from glamor_gym.commands.screen import Screen
+from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments.engines import Engine, LocalEngine
-from glamor_gym.experiments.status import read_status
+from glamor_gym.experiments.results import run_state
+from glamor_gym.experiments.status import Status, read_status
 from glamor_gym.experiments.worker import Job
 
 
@@ -65,7 +68,7 @@ class Crew:
 
 def exit_code(jobs: Sequence[Job], interrupted: bool) -> int:
     """Print the unfinished jobs; return 130 if interrupted, 1 if there are any, else 0."""
-    looked_at = [(job, read_status(job.folder)) for job in jobs]
+    looked_at = [(job, _status(job)) for job in jobs]
     left = [(job, status) for job, status in looked_at if status.state != "finished"]
     for job, status in left:
         if status.state == "failed":
@@ -77,6 +80,14 @@ def exit_code(jobs: Sequence[Job], interrupted: bool) -> int:
     if interrupted:
         return 130
     return 1 if left else 0
+
+
+def _status(job: Job) -> Status:
+    """Return the status of a job's run; one of an earlier attempt does not count as finished."""
+    status = read_status(job.folder)
+    if status.state != "finished":
+        return status
+    return dataclasses.replace(status, state=run_state(RunFolder(job.folder).config(), status))
 
 
 def _engine(options: Workers, n_jobs: int) -> Engine:

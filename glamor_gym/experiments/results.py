@@ -16,7 +16,7 @@ import pandas as pd
 
 from glamor_gym.evaluation import RunConfig, RunFolder
 from glamor_gym.experiments.algorithms import get_algorithm
-from glamor_gym.experiments.status import Status, has_status, read_status
+from glamor_gym.experiments.status import State, Status, has_status, read_status
 from glamor_gym.tasks import short_name
 
 FIGURES = ("success_rate", "reached_rate", "image_match_rate", "mean_length", "random", "noop")
@@ -79,6 +79,17 @@ def curves_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
 def is_readable(folder: RunFolder) -> bool:
     """Return whether a folder holds a run whose files can be read and that has not failed."""
     return folder.holds_a_run() and _result(folder)["state"] != "failed"
+
+
+def run_state(config: RunConfig, status: Status) -> State:
+    """Return the state of a run by its configuration and its status file.
+
+    A run of ``glamor-gym train`` has no status file, or that of an earlier attempt: one that has
+    been finished and is now being given more steps is not finished.
+    """
+    if config.finished:
+        return "finished"
+    return "interrupted" if status.state == "finished" else status.state
 
 
 def check_same_goals(results: pd.DataFrame) -> None:
@@ -200,8 +211,7 @@ def _row(folder: RunFolder, status: Status) -> dict[str, Any]:
         "agent": get_algorithm(config.algorithm).name,
         "preset": config.preset,
         "seed": config.seed,
-        # A run of ``glamor-gym train`` has no status file.
-        "state": "finished" if config.finished else status.state,
+        "state": run_state(config, status),
         "steps": int(progress["step"]),
         "updates": int(progress["train/n_updates"]),
         "train_minutes": train_seconds / 60,

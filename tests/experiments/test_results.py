@@ -40,6 +40,15 @@ def test_a_row_a_run(folders):
     assert "config.json" in table.loc[3, "error"]
 
 
+def test_a_run_that_is_given_more_steps_is_not_finished(tmp_path):
+    folder = RunFolder(tmp_path)
+    train_run(player_spec(), folder, command="")
+    write_status(tmp_path, Status("finished", 1, task="GridWorld", agent="random"))
+    assert results_table([folder])["state"].tolist() == ["finished"]
+    folder.write_config(dataclasses.replace(folder.config(), finished=False))
+    assert results_table([folder])["state"].tolist() == ["interrupted"]
+
+
 @pytest.mark.parametrize("state", ["running", "interrupted"])
 def test_a_run_that_has_no_files_yet_has_not_failed(tmp_path, state):
     write_status(tmp_path, Status(state, 1, task="Pong", agent="ppo", seed=2))
