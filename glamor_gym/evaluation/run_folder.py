@@ -75,11 +75,12 @@ class RunConfig:
         episodes_per_goal: number of episodes per goal in the final evaluation.
         commands: the command lines that started and resumed the run.
         versions: library → version.
-        hardware: description of the hardware it ran on.
+        hardware: description of the hardware it ran on; if it was resumed on another, of each,
+            joined by ``"; "`` in the order of first use.
         train_seconds: wall-clock time of training so far, evaluations included.
         algorithm: the agent's name in the table of algorithms.
         minutes: time limit of the training; None for no limit.
-        commit: commit of the source, if it was run from a checkout.
+        commit: commit of the source, if it was run from a checkout; several as in `hardware`.
         collect: where environments were stepped, as requested.
         checkpoint_minutes: minutes between checkpoints.
         finished: whether the run is complete: it reached its number of steps or its time limit.

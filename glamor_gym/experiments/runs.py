@@ -182,6 +182,9 @@ def _continued(
         ValueError: the agent has already taken more steps than requested.
     """
     taken = agent.num_timesteps
+    commit, hardware = config.commit, hardware_of(agent)
+    if before is not None and taken:
+        commit, hardware = _joined(before.commit, commit), _joined(before.hardware, hardware)
     if taken >= config.steps + config.n_envs:  # all environments step at once
         raise ValueError(
             f"steps must be at least the {taken} that the run in {folder.path} "
@@ -191,9 +194,20 @@ def _continued(
     return dataclasses.replace(
         config,
         extended_from=taken if is_extended else config.extended_from,
-        hardware=hardware_of(agent),
+        commit=commit,
+        hardware=hardware,
         train_seconds=config.train_seconds if taken else 0.0,
     )
+
+
+def _joined(earlier: str, now: str) -> str:
+    """Return the distinct values that a run's commands had, joined by ``"; "``; no empty ones.
+
+    Args:
+        earlier: the values of the commands before, joined already.
+        now: the value of this command.
+    """
+    return "; ".join(dict.fromkeys(value for value in (*earlier.split("; "), now) if value))
 
 
 def _evaluation(config: RunConfig, folder: RunFolder, verbose: int) -> EvaluationCallback:

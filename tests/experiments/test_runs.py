@@ -61,6 +61,24 @@ def test_a_finished_run_goes_on_to_more_steps(tmp_path):
         is_finished(small_spec(), folder)
 
 
+def test_a_run_names_every_source_and_machine_that_it_was_made_with(tmp_path, monkeypatch):
+    def train(name, commit, hardware, **changes):
+        monkeypatch.setattr(runs, "source_commit", lambda: commit)
+        monkeypatch.setattr(runs, "hardware_of", lambda agent: hardware)
+        folder = RunFolder(tmp_path / name)
+        train_run(small_spec(**changes), folder, command="", device="cpu")
+        return folder.config().commit, folder.config().hardware
+
+    assert train("a", "abc", "one") == ("abc", "one")
+    assert train("a", "def", "two", steps=220) == ("abc; def", "one; two")
+    # Evaluated again by the first, and from outside a checkout.
+    assert train("a", "abc", "one", steps=220, episodes_per_goal=2) == ("abc; def", "one; two")
+    assert train("a", "", "two", steps=220, episodes_per_goal=3) == ("abc; def", "one; two")
+    # What begins anew has nothing of what was before.
+    assert train("b", "abc", "one", **PPO) == ("abc", "one")
+    assert train("b", "def", "two", **PPO, steps=220) == ("def", "two")
+
+
 @pytest.fixture
 def agents(monkeypatch):
     """Weak references to the agents that runs make, and the states of their environments."""
