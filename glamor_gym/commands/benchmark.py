@@ -22,7 +22,7 @@ from glamor_gym.experiments.benchmark.record import (
     benchmark_specs,
     check_benchmark,
 )
-from glamor_gym.experiments.benchmark.report import write_benchmark_report
+from glamor_gym.experiments.benchmark.report import unequal_steps, write_benchmark_report
 from glamor_gym.experiments.estimates import ENOUGH_SEEDS, complete_scores, final_estimates
 from glamor_gym.experiments.folders import check_holds_no_other, jobs_to_do
 from glamor_gym.experiments.results import results_table
@@ -65,7 +65,10 @@ def _report(folder: BenchmarkFolder) -> None:
         print(f"report: {write_benchmark_report(folder)}")
     scores, tasks = complete_scores(results)
     if scores:
-        table = Table(caption=f"goals reached, interquartile mean over {', '.join(tasks)}")
+        caption = f"goals reached, interquartile mean over {', '.join(tasks)}"
+        if steps := unequal_steps(results, tasks):
+            caption += f"; not all took the same number of steps: {steps}"
+        table = Table(caption=caption)
         for column in ("agent", "rate", "95 % interval over seeds", "seeds"):
             table.add_column(column)
         for agent, (rate, low, high) in final_estimates(scores).items():

@@ -132,6 +132,7 @@ def render_benchmark(
         failures=results[results["state"] == "failed"].to_dict("records"),
         untrained=_without_update(finished),
         common=common,
+        unequal_steps=unequal_steps(results, common),
         seeds_of_bars=_seeds_in_words(scores),
         left_out=int(finished["task"].isin(common).sum())
         - sum(table.size for table in scores.values()),
@@ -169,13 +170,41 @@ def runs_by_key(runs: Sequence[RunFolder]) -> RunsByKey:
     }
 
 
+def unequal_steps(results: pd.DataFrame, tasks: Sequence[str]) -> str:
+    """Return the steps of each algorithm that learns, as text, if its finished runs' steps differ.
+
+    They do while a benchmark is extended, or if a limit of minutes ended runs.
+
+    Args:
+        results: one row per run, see :func:`~glamor_gym.experiments.results.results_table`.
+        tasks: names of the tasks whose runs are compared.
+
+    Returns:
+        E.g. ``"GLAMOR 200,000; GCSL 50,000"``; empty if the steps of all runs are equal.
+    """
+    learned = _learned(results[results["task"].isin(tasks)])
+    if learned.empty or _span(learned["steps"]) == f"{learned['steps'].max():,}":
+        return ""
+    return "; ".join(
+        f"{title_of(str(agent))} {_span(steps)}"
+        for agent, steps in learned.groupby("agent", sort=False)["steps"]
+    )
+
+
 def _budget(results: pd.DataFrame) -> str:
     """Return the steps taken by the agents that learn, as text."""
+    steps = _learned(results)["steps"]
+    return "–" if steps.empty else _span(steps)
+
+
+def _learned(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the finished runs of agents that learn."""
     learning = [name for name, algorithm in ALGORITHMS.items() if algorithm.learns]
-    chosen = results["agent"].isin(learning) & (results["state"] == "finished")
-    steps = results.loc[chosen, "steps"]
-    if steps.empty:
-        return "–"
+    return results[results["agent"].isin(learning) & (results["state"] == "finished")]
+
+
+def _span(steps: pd.Series[int]) -> str:
+    """Return the least and the most steps as text, or just these if they are about the same."""
     least, most = int(steps.min()), int(steps.max())
     # Parallel environments take their last steps together, so counts differ slightly.
     return f"{most:,}" if most - least <= 0.01 * most else f"{least:,} to {most:,}"

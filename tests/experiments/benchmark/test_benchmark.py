@@ -21,6 +21,7 @@ from glamor_gym.experiments.benchmark.record import (
 )
 from glamor_gym.experiments.benchmark.report import write_benchmark_report
 from glamor_gym.experiments.benchmark.table import benchmark_table
+from glamor_gym.experiments.engines import LocalEngine
 from glamor_gym.experiments.folders import jobs_to_do
 from glamor_gym.experiments.results import check_comparable, results_table
 from glamor_gym.experiments.run_config import new_config
@@ -225,6 +226,24 @@ def test_all_runs_of_a_folder_can_go_on_to_more_steps_together(tmp_path, capsys,
     assert run(capsys, *words, "--seeds", "0")[0] == 0
     assert run(capsys, *words, "--seeds", "0", "1", "--steps", "80")[0] == 0
     assert pd.read_csv(tmp_path / "results.csv")["steps"].tolist() == [80, 80]
+
+
+def test_until_all_runs_have_gone_on_their_steps_are_told(tmp_path, capsys, monkeypatch):
+    def broken_off(self, jobs, tick):
+        carry_out(jobs[0])
+        raise KeyboardInterrupt
+
+    words = [*PPO, "--out", str(tmp_path), "--seeds", "0", "1"]
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalEngine, "carry_out", lambda self, jobs, tick: [*map(carry_out, jobs)])
+        code, out, _ = run(capsys, *words)
+    assert code == 0
+    assert "number of steps" not in out
+    monkeypatch.setattr(LocalEngine, "carry_out", broken_off)
+    code, out, _ = run(capsys, *words, "--steps", "80")
+    assert code == 130
+    caption = " ".join(out.split())
+    assert "not all took the same number of steps: PPO (labels) 60 to 80" in caption
 
 
 def test_another_preset_may_differ_from_what_is_there(tmp_path):

@@ -11,7 +11,7 @@ from browser import opened_page, pictures_that_failed
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments.benchmark import report
 from glamor_gym.experiments.benchmark.record import BenchmarkRecord
-from glamor_gym.experiments.benchmark.report import render_benchmark
+from glamor_gym.experiments.benchmark.report import render_benchmark, unequal_steps
 from glamor_gym.experiments.results import CURVE_COLUMNS, RESULT_COLUMNS, run_pages
 from glamor_gym.types import EpisodeFrames, EvaluationResult
 
@@ -206,6 +206,23 @@ def test_ends_at_different_steps_are_told(page):
     late = (CURVES["agent"] == "glamor") & (CURVES["seed"] == 1) & (CURVES["step"] == 1_000)
     curves = CURVES.assign(step=CURVES["step"].mask(late, 900))
     assert told in rendered(curves=curves)
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        ([1_000, 1_000, 1_000, 1_000, 0], ""),
+        ([1_000, 1_004, 1_000, 1_000, 0], ""),  # parallel environments take steps together
+        ([4_000, 4_000, 1_000, 1_000, 0], "GLAMOR 4,000; GCSL 1,000"),
+        ([4_000, 1_000, 1_000, 1_000, 0], "GLAMOR 1,000 to 4,000; GCSL 1,000"),
+    ],
+)
+def test_agents_of_different_steps_are_not_ranked_silently(steps, told):
+    results = RESULTS.assign(steps=[*steps, 7])  # the last has failed
+    assert unequal_steps(results, ["Pong"]) == told
+    assert unequal_steps(results, []) == ""
+    line = f"Not all took the same number of steps: {told}."
+    assert (line in rendered(results)) == bool(told)
 
 
 def test_runs_without_an_update_are_told(page):
