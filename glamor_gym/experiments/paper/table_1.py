@@ -15,7 +15,7 @@ from glamor_gym.experiments import get_algorithm
 from glamor_gym.experiments.benchmark.record import BenchmarkRecord
 from glamor_gym.experiments.benchmark.report import render_benchmark, runs_by_key
 from glamor_gym.experiments.paper.curves import Variant, in_words, over_seeds, run_spec
-from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
+from glamor_gym.experiments.paper.reproduction import RATES_NOTE, Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.scales import QUICK, TABLE
 from glamor_gym.experiments.paper.workshop import Trained, Workshop
 from glamor_gym.experiments.results import curves_table, results_table, run_pages
@@ -132,6 +132,8 @@ REPRODUCTION = Reproduction(
     collect=collect,
     draw=draw,
     compare=compare,
+    notes=f"{RATES_NOTE} Agents that learn take their best action here; in the figures with curves "
+    "they sample it, as the paper's agents do.",
     page=page,
     any_agent=True,
 )
