@@ -67,13 +67,13 @@ def is_finished(spec: RunSpec, folder: RunFolder) -> bool:
     """Return whether the requested run is finished.
 
     Raises:
-        ValueError: the folder holds a different run, or one of more steps; or a finished run that
-            cannot resume and has other steps, minutes or evaluations.
+        ValueError: the folder holds a different run, or a training of more steps; or a finished run
+            that cannot resume and has other steps, minutes or evaluations.
     """
     if not folder.holds_a_run():
         return False
     config = config_of(spec, folder)
-    if config.steps > spec.steps:
+    if config.steps > spec.steps and not _only_evaluates(config):
         raise ValueError(
             f"{folder.path} holds a run of {config.steps} steps, more than {spec.steps}; "
             "choose another folder for a new run"
@@ -92,13 +92,15 @@ def is_closed(spec: RunSpec, config: RunConfig) -> bool:
     Runs of other libraries' algorithms leave no checkpoint; if more steps are requested, they start
     over. Runs that only evaluate an agent can always do so again.
     """
-    algorithm = get_algorithm(spec.algorithm)
-    only_evaluates = bool(config.trained_in) or not algorithm.learns
-    goes_on = algorithm.resumes or spec.steps > config.steps
-    return config.finished and not only_evaluates and not goes_on
+    goes_on = get_algorithm(spec.algorithm).resumes or spec.steps > config.steps
+    return config.finished and not _only_evaluates(config) and not goes_on
 
 
-def check_alike(spec: RunSpec, folder: RunFolder) -> None:
+def _only_evaluates(config: RunConfig) -> bool:
+    return bool(config.trained_in) or not get_algorithm(config.algorithm).learns
+
+
+def check_alike(spec: RunSpec, folder: RunFolder, *, budget: bool = True) -> None:
     """Check that a run is comparable with an existing one.
 
     Runs of the same algorithm and preset may differ only in task and seed. Other runs have
@@ -108,13 +110,15 @@ def check_alike(spec: RunSpec, folder: RunFolder) -> None:
     Args:
         spec: the complete run; nothing is taken from the folder.
         folder: folder of an existing run.
+        budget: whether to compare the budget and the evaluations as well.
 
     Raises:
         ValueError: the runs differ; the message names the difference.
     """
     wanted, there = new_config(spec), folder.config()
-    both_learn = all(get_algorithm(config.algorithm).learns for config in (wanted, there))
-    _check_same(folder, wanted, BUDGET if both_learn else ("episodes_per_goal",))
+    if budget:
+        both_learn = all(get_algorithm(config.algorithm).learns for config in (wanted, there))
+        _check_same(folder, wanted, BUDGET if both_learn else ("episodes_per_goal",))
     if (there.algorithm, there.preset) == (wanted.algorithm, wanted.preset):
         _check_same(folder, wanted, ["n_envs", *_settings(there), *_settings(wanted)])
 

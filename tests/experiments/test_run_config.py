@@ -92,6 +92,14 @@ def test_a_run_is_finished_once_it_says_so_and_has_its_evaluation(folder, result
     assert not is_finished(spec, folder)
 
 
+def test_an_agent_that_does_not_learn_may_have_been_asked_for_more_steps(tmp_path, result):
+    folder, spec = RunFolder(tmp_path), player_spec(steps=500)
+    folder.write_config(dataclasses.replace(new_config(spec), finished=True))
+    folder.save_evaluation(result)
+    assert is_finished(spec, folder)
+    assert not is_finished(player_spec(steps=100), folder)  # it is evaluated again
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
@@ -107,6 +115,7 @@ def test_a_run_is_finished_once_it_says_so_and_has_its_evaluation(folder, result
 def test_runs_of_a_kind_stand_beside_each_other_and_no_others(folder, changes, told):
     check_alike(small_spec(seed=7), folder)
     check_alike(small_spec(task="Dice"), folder)
+    check_alike(small_spec(steps=300, episodes_per_goal=3), folder, budget=False)
     check_alike(player_spec(n_envs=1), folder)  # another algorithm may have its own settings
     with pytest.raises(ValueError, match=told):
         check_alike(small_spec(**changes), folder)

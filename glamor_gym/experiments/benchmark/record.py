@@ -18,7 +18,6 @@ together can be extended to more steps.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +31,7 @@ from glamor_gym.evaluation.provenance import source_commit
 from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.experiments.folders import RECORD_FILES, ExperimentFolder, run_name
 from glamor_gym.experiments.results import check_comparable, check_same_goals, results_table
-from glamor_gym.experiments.run_config import BUDGET, check_alike, is_finished, new_config
+from glamor_gym.experiments.run_config import check_alike, is_finished, new_config
 from glamor_gym.experiments.spec import RunSpec, check_learns, distinct
 from glamor_gym.files import write_text
 from glamor_gym.goals import load_goal_set
@@ -187,10 +186,9 @@ def check_benchmark(specs: Sequence[RunSpec], folder: ExperimentFolder) -> None:
     for run in folder.run_folders():
         if not run.holds_a_run():
             continue
-        configs[run.path.name] = config = run.config()
-        kept = {name: getattr(config, name) for name in BUDGET} if run.path in asked else {}
+        configs[run.path.name] = run.config()
         for spec in kinds.values():
-            check_alike(dataclasses.replace(spec, **kept), run)
+            check_alike(spec, run, budget=run.path not in asked)
     check_comparable(configs)
     due = [
         {
