@@ -72,8 +72,7 @@ def plan_ablation(
         **budget: other fields of :class:`Setup`.
 
     Returns:
-        The record of the whole ablation; and a spec for each run that this call requests. Runs that
-        train agents precede those that only evaluate them.
+        The record of the whole ablation; and a spec for each run that this call requests.
 
     Raises:
         ValueError: a name or a number is invalid, a change has no effect, an agent would learn
@@ -99,6 +98,7 @@ def plan_ablation(
     panel = _tasks("tasks", tasks) or list(start.tasks or PANEL)
     apart = _tasks("held_out", held_out) or list(start.held_out)
     seeds = list(seeds) or sorted({run.seed for run in start.runs}) or [RunSpec.seed]
+    held_out_goals = held_out_goals or any(run.goals == "held-out" for run in start.runs)
     runs = [
         AblationRun(name, task, seed, goals)
         for goals in ("eval", *(("held-out",) if held_out_goals else ()))
@@ -117,8 +117,7 @@ def plan_ablation(
         raise ValueError(f"held_out must differ from tasks, got {', '.join(sorted(both))} in both")
     for task in (*panel, *apart) if held_out_goals else ():
         _ = load_goal_set(task).held_out  # raises an error if there are none
-    specs = [record.spec(run) for run in runs]
-    return record, sorted(specs, key=lambda spec: bool(spec.trained_in))
+    return record, [record.spec(run) for run in runs]
 
 
 def _tasks(name: str, given: Iterable[str]) -> list[str]:
