@@ -263,9 +263,10 @@ class Reproduce:
     agents: Annotated[tuple[str, ...], _or_else("[AGENT ...]", "as in the chosen scale")] = ()
     """Agents to compare instead; table-1 and figure-2 only."""
     seeds: Annotated[tuple[int, ...], _or_else("[INT ...]", "as in the chosen scale")] = ()
-    """Random seeds to use instead; one training run each."""
+    """Random seeds to use instead; one training run each. Figures 11 and 12 use only one."""
     steps: Annotated[int | None, _COUNT, _or_else("INT", "as in the chosen scale")] = None
-    """Environment steps per training run."""
+    """Environment steps per training run; for appendix-a1, rolls of the dice that GCSL learns from
+    in all its iterations (GLAMOR's steps stay the same)."""
     device: str = "auto"
     """Device for the networks: cpu, cuda, or auto (CUDA if available)."""
 

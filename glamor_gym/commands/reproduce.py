@@ -110,6 +110,9 @@ def _scale(reproduction: Reproduction, options: Reproduce) -> Scale:
     if options.seeds:
         if min(options.seeds) < 0:
             raise InputError(f"--seeds must be at least 0, got {min(options.seeds)}")
+        if reproduction.one_seed and len(options.seeds) > 1 and options.name == name:  # not of all
+            seeds = ", ".join(map(str, options.seeds))
+            raise InputError(f"--seeds must be one for {name}, an agent per task, got {seeds}")
         scale = scale.but(seeds=tuple(distinct("--seeds", options.seeds)))
     if options.steps is not None:
         least = max(scale.looks, reproduction.least_steps)

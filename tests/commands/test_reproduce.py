@@ -31,6 +31,7 @@ def run(capsys, *words):
         (["figure-4", "--seeds", "-1"], "--seeds must be at least 0, got -1"),
         (["figure-4", "--device", "quantum"], "--device 'quantum' cannot be used here"),
         (["figure-4", "--seeds", "1", "1"], "--seeds must differ, got 1, 1"),
+        (["figure-11", "--seeds", "0", "1"], "--seeds must be one for figure-11, an"),
         (["figure-4", "--tasks", "Pong", "glamor/Pong-v0"], "--tasks must differ, got Pong, Pong"),
         (["table-1", "--agents", "gcsl", "gcsl"], "--agents must differ, got gcsl, gcsl"),
         (["figure-2", "--agents", "random"], "must be among glamor, gcsl, discern, of which"),

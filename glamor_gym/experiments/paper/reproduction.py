@@ -122,6 +122,7 @@ class Reproduction:
         compare: compares those rows with the statements of the paper.
         notes: how to read its numbers.
         only_task: whether it makes sense only on the task of its scales.
+        one_seed: whether it shows a single agent per task.
         any_agent: whether it compares agents only by their final evaluation. Nothing else is kept
             of other libraries' agents and of those that do not learn.
         least_steps: smallest number of steps at which there is something to measure.
@@ -141,6 +142,7 @@ class Reproduction:
     compare: Callable[[pd.DataFrame], Sequence[Comparison]]
     notes: str = RATES_NOTE
     only_task: bool = False
+    one_seed: bool = False
     any_agent: bool = False
     least_steps: int = 1
     words: Callable[[Scale], str] = Scale.described
