@@ -56,10 +56,14 @@ def benchmark_table(results: pd.DataFrame, held_out: Mapping[str, EvaluationResu
     Args:
         results: one row per run, see :func:`~glamor_gym.experiments.results.results_table`.
         held_out: return value of :func:`held_out_results`.
+
+    Raises:
+        ValueError: results on held-out goals that would be averaged are of different goals or
+            numbers of episodes; the message names their files.
     """
     finished = results[results["state"] == "finished"]
     rows = [
-        _row(task, agent, runs, [held_out[name] for name in runs["folder"] if name in held_out])
+        _row(task, agent, runs, held_out)
         for task in in_order(finished["task"])
         for agent in ALGORITHMS
         if len(runs := finished[(finished["task"] == task) & (finished["agent"] == agent)])
@@ -71,7 +75,7 @@ def benchmark_table(results: pd.DataFrame, held_out: Mapping[str, EvaluationResu
 
 
 def _row(
-    task: str, agent: str, runs: pd.DataFrame, held_out: Sequence[EvaluationResult]
+    task: str, agent: str, runs: pd.DataFrame, held_out: Mapping[str, EvaluationResult]
 ) -> list[str]:
     runs = runs.sort_values("seed")
     published = published_rates(task).get("GLAMOR")
@@ -80,20 +84,45 @@ def _row(
         (float(runs["success_low"].iloc[0]), float(runs["success_high"].iloc[0])),
         published if agent == "glamor" else None,
     )
-    of_others = UNKNOWN
-    if held_out:
-        rates = [result.success_rate for result in held_out]
-        of_others = _with_spread(rates, held_out[0].confidence_interval, None)
     return [
         task,
         title_of(agent),
         _budget(runs) if ALGORITHMS[agent].learns else UNKNOWN,
         reached,
-        of_others,
+        _of_held_out({name: held_out[name] for name in runs["folder"] if name in held_out}),
         f"{runs['reached_rate'].mean():.2f}",
         f"{runs['random'].mean():.2f} / {runs['noop'].mean():.2f}",
         UNKNOWN if published is None else f"{published.mean:.2f} ± {published.std:.2f}",
     ]
+
+
+def _of_held_out(results: Mapping[str, EvaluationResult]) -> str:
+    """Return the mean rate on held-out goals with its interval or the seeds' rates.
+
+    Args:
+        results: name of a run's folder → its result, in the order of seeds.
+
+    Raises:
+        ValueError: the results are of other goals, or of different goals or numbers of episodes.
+    """
+    if not results:
+        return UNKNOWN
+    # Older results do not record which goals they are of.
+    kinds = {
+        name: (result.goals or "held-out", result.goals_hash, result.episodes)
+        for name, result in results.items()
+    }
+    if len(set(kinds.values())) > 1 or any(goals != "held-out" for goals, *_ in kinds.values()):
+        got = "; ".join(
+            f"{episodes} episodes on {goals} goals {goals_hash[:12]} in {name}/held-out"
+            for name, (goals, goals_hash, episodes) in kinds.items()
+        )
+        raise ValueError(
+            "held-out results of an agent on a task must be of the same held-out goals and as many "
+            f"episodes, got {got}; repeat glamor-gym evaluate RUN --goals held-out for some"
+        )
+    rates = [result.success_rate for result in results.values()]
+    return _with_spread(rates, next(iter(results.values())).confidence_interval, None)
 
 
 def _budget(runs: pd.DataFrame) -> str:

@@ -87,15 +87,46 @@ def test_runs_that_are_not_finished_are_left_out():
     assert rows(run(state="failed"), run("Qbert", state="running")) == []
 
 
+def judged(rate, **changes):
+    kind = {"goals": "held-out", "goals_hash": "0123456789abcdef", "episodes": 60}
+    interval = (round(rate - 0.1, 2), round(rate + 0.1, 2))
+    return SimpleNamespace(success_rate=rate, confidence_interval=interval, **(kind | changes))
+
+
 def test_held_out_goals_have_a_column_of_their_own():
-    held_out = {
-        "Pong-glamor-0": SimpleNamespace(success_rate=0.6, confidence_interval=(0.5, 0.7)),
-        "Pong-glamor-1": SimpleNamespace(success_rate=0.8, confidence_interval=(0.7, 0.9)),
-    }
+    held_out = {"Pong-glamor-0": judged(0.6), "Pong-glamor-1": judged(0.8, goals=None)}  # older
     (row,) = rows(run(seed=0), run(seed=1), held_out=held_out)
     assert row["of held-out goals"] == "0.70 (0.60, 0.80)"
     (row,) = rows(run(seed=1), held_out=held_out)
     assert row["of held-out goals"] == "0.80 (0.70–0.90)"
+
+
+def test_seeds_of_both_columns_are_in_the_same_order():
+    # In the order of their folders' names.
+    runs = [run(seed=seed, rate=seed / 20) for seed in (0, 10, 2)]
+    held_out = {f"Pong-glamor-{seed}": judged(seed / 10) for seed in (0, 10, 2)}
+    (row,) = rows(*runs, held_out=held_out)
+    assert row["goals reached"] == "0.20 (0.00, 0.10, 0.50)"
+    assert row["of held-out goals"] == "0.40 (0.00, 0.20, 1.00)"
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        (
+            judged(0.8, goals_hash="fedcba9876543210"),
+            "goals fedcba987654 in Pong-glamor-1/held",
+        ),
+        (judged(0.8, episodes=120), "; 120 episodes on held-out goals 0123456789ab in Pong-gl"),
+        (judged(0.8, goals="train"), "60 episodes on train goals"),
+    ],
+)
+def test_results_on_different_held_out_goals_are_not_averaged(other, told):
+    first = {"Pong-glamor-0": judged(0.6)}
+    with pytest.raises(ValueError, match=told):
+        rows(run(seed=0), run(seed=1), held_out=first | {"Pong-glamor-1": other})
+    (row,) = rows(run(seed=0), run(seed=1), held_out=first)
+    assert row["of held-out goals"] == "0.60 (0.50–0.70)"
 
 
 def test_a_task_that_the_paper_lacks_has_a_dash():
