@@ -86,12 +86,6 @@ class GlamorAgent(ImageGoalAgent):
         arrival_probability: with `stay_fraction` > 0 and ``stopping="duration"``: if the goal is at
             most one step away with at least this probability, the agent finishes, by STOP or by one
             action and STOP. Not in the paper.
-        near_fraction: share of training tuples with a goal at most 10 steps away. Neither in the
-            paper nor in any preset.
-        far_fraction: share of training tuples with k uniform over a whole episode. Neither in the
-            paper nor in any preset.
-        ema_decay: decay of the averaged weights to plan with; 0 for no averaging. Neither in the
-            paper nor in any preset.
         image_shift: random shift of pictures in training, in pixels. Not in the paper.
         lr_schedule: ``"constant"`` or ``"cosine"``. The paper's is constant.
         weight_decay: of AdamW.
@@ -150,9 +144,6 @@ class GlamorAgent(ImageGoalAgent):
         data_policy: DataPolicy = _Defaults.data_policy,
         stay_fraction: float = _Defaults.stay_fraction,
         arrival_probability: float = _Defaults.arrival_probability,
-        near_fraction: float = _Defaults.near_fraction,
-        far_fraction: float = _Defaults.far_fraction,
-        ema_decay: float = _Defaults.ema_decay,
         image_shift: int = _Defaults.image_shift,
         lr_schedule: LearningRateSchedule = _Defaults.lr_schedule,
         weight_decay: float = _Defaults.weight_decay,
@@ -239,7 +230,6 @@ class GlamorAgent(ImageGoalAgent):
         inverse, prior = self._losses(batch, self.settings.image_shift)
         loss = inverse + self.settings.prior_coef * prior
         grad_norm = self.policy.descend(loss, self.settings.max_grad_norm)
-        self.policy.update_average()
         return {
             "inverse_loss": inverse.detach(),
             "prior_loss": prior.detach(),
@@ -481,15 +471,12 @@ class GlamorAgent(ImageGoalAgent):
             self.observation_space,
             self.n_actions,
             stay_fraction=self.settings.stay_fraction,
-            near_fraction=self.settings.near_fraction,
-            far_fraction=self.settings.far_fraction,
             horizon=self.horizon,
             seed=seed,
         )
 
     def _policy_arguments(self) -> dict[str, Any]:
-        for_planning = {"ema_decay": self.settings.ema_decay, "planner": self.planner}
-        return {**super()._policy_arguments(), **for_planning}
+        return {**super()._policy_arguments(), "planner": self.planner}
 
 
 def _warn_of_clipping(clip_log_prob: float, n_tokens: int) -> None:

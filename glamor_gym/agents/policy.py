@@ -16,7 +16,6 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from glamor_gym.agents.model_policy import ModelPolicy
 from glamor_gym.agents.settings import Precision
@@ -33,7 +32,7 @@ Stopping = Literal["token", "duration"]
 
 
 class GlamorPolicy(ModelPolicy):
-    """Inverse dynamics model and action prior, their AdamW, and the weights used for planning.
+    """Inverse dynamics model and action prior, and their AdamW.
 
     Args:
         observation_space: a Dict with ``observation``, ``achieved_goal`` and ``desired_goal``.
@@ -57,7 +56,6 @@ class GlamorPolicy(ModelPolicy):
         first_action_weight: with ``stopping="duration"``, the additional weight of each plan's
             first action in the loss; else ignored.
         weight_decay: of AdamW.
-        ema_decay: see :class:`~glamor_gym.agents.settings.GlamorSettings`.
         precision: see :class:`~glamor_gym.agents.settings.CollectionSettings`.
         horizon: T, largest number of actions in a plan.
         planner: settings of the plans that :meth:`predict` makes; the agent keeps them up to date.
@@ -83,7 +81,6 @@ class GlamorPolicy(ModelPolicy):
         duration_gradient: float = 0.0,
         first_action_weight: float = 0.0,
         weight_decay: float = 0.01,
-        ema_decay: float = 0.0,
         precision: Precision = "auto",
         horizon: int = 50,
         planner: PlannerSettings | None = None,
@@ -111,27 +108,9 @@ class GlamorPolicy(ModelPolicy):
             )
         else:
             self.model = GlamorModel(observation_space, n_actions, **sizes)
-        self.averaged: AveragedModel | None = None
-        if ema_decay:
-            average = get_ema_multi_avg_fn(ema_decay)  # type: ignore[no-untyped-call]
-            self.averaged = AveragedModel(self.model, multi_avg_fn=average)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=lr_schedule(1.0), weight_decay=weight_decay, fused=True
         )
-
-    @property
-    def planning_model(self) -> GlamorModel | DurationModel:
-        """The model to plan with: that of the averaged weights if there is one."""
-        if self.averaged is None:
-            return self.model
-        module = self.averaged.module
-        assert isinstance(module, GlamorModel | DurationModel)
-        return module
-
-    def update_average(self) -> None:
-        """Include the current weights in the average, if any; call it after each update."""
-        if self.averaged is not None:
-            self.averaged.update_parameters(self.model)
 
     @torch.inference_mode()
     def plan(
@@ -143,14 +122,13 @@ class GlamorPolicy(ModelPolicy):
     ) -> Plan:
         """Plan for a batch of checked observations: see :func:`glamor_gym.planners.plan`."""
         observation, goal = self.as_tensors(observations)
-        model = self.planning_model
-        if isinstance(model, DurationModel):
+        if isinstance(self.model, DurationModel):
             with self.autocast():
-                encoded = model.encode(observation, goal)
+                encoded = self.model.encode(observation, goal)
             with self._in_float32():
                 return plan_by_duration(encoded, torch.from_numpy(max_actions), settings, generator)
         with self.autocast():
-            folded = model.fold(observation, goal)
+            folded = self.model.fold(observation, goal)
         with self._in_float32():
             return self._planner(folded, torch.from_numpy(max_actions), settings, generator)
 
@@ -170,10 +148,9 @@ class GlamorPolicy(ModelPolicy):
         settings: PlannerSettings,
     ) -> Int[Tensor, "b 2"]:
         """Return how plans begin, see :mod:`glamor_gym.planners.action_values`."""
-        model = self.planning_model
-        assert isinstance(model, DurationModel)
+        assert isinstance(self.model, DurationModel)
         with self.autocast():
-            encoded = model.encode(*self.as_tensors(observations))
+            encoded = self.model.encode(*self.as_tensors(observations))
         with self._in_float32():
             return next_tokens_by_duration(encoded, torch.from_numpy(max_actions), settings)
 

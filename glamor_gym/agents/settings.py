@@ -171,12 +171,6 @@ class GlamorSettings(CollectionSettings):
         arrival_probability: with `stay_fraction` > 0 and ``stopping="duration"``, the agent
             finishes once p(k ≤ 1 | s, g) reaches this: it stops where k = 0 is likelier than
             k = 1, else it takes one action and stops.
-        near_fraction: share of training tuples whose goal is at most 10 steps away. 0 in the
-            paper and in all presets.
-        far_fraction: share of training tuples whose k is uniform over a whole episode, so that
-            far goals are as frequent as near ones. 0 in the paper and in all presets.
-        ema_decay: decay per update of an exponential moving average of the weights, which the
-            planner then uses; 0, as in the paper and in all presets, for the weights themselves.
         image_shift: in training, observation and goal are shifted together by up to this many
             pixels; 0, as in the paper, for no shift.
 
@@ -193,9 +187,6 @@ class GlamorSettings(CollectionSettings):
     data_policy: DataPolicy = "open_loop"
     stay_fraction: float = 0.0
     arrival_probability: float = 0.2
-    near_fraction: float = 0.0
-    far_fraction: float = 0.0
-    ema_decay: float = 0.0
     image_shift: int = 0
 
     def __post_init__(self) -> None:
@@ -209,9 +200,6 @@ class GlamorSettings(CollectionSettings):
             self._check_one_of(name, (True, False))
         self._check("stay_fraction", as_number, low=0, high=0.99)
         self._check("arrival_probability", as_probability)
-        self._check("near_fraction", as_probability)
-        self._check("far_fraction", as_probability)
-        self._check("ema_decay", as_number, low=0, high=0.99999)
         self._check("image_shift", as_integer, low=0)
 
 

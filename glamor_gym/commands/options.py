@@ -348,7 +348,7 @@ class Ablate(Workers):
         tyro.conf.arg(metavar="NAME=VALUE[,NAME=VALUE]"),
         tyro.conf.UseAppendAction,
     ] = ()
-    """One variant: a setting to change, e.g. ema_decay=0.999
+    """One variant: a setting to change, e.g. weight_decay=0.1
     or policy_kwargs.token_size=32. planner.NAME, for example
     planner.n_trials=200, changes only how agents plan at evaluation,
     and trains no new ones. Join settings that belong together by commas."""

@@ -19,7 +19,7 @@ _STEPS = 8
 def comes_back_from_its_file(subject: AgentSubject) -> None:
     """An agent that was saved and loaded chooses the same deterministic actions.
 
-    Fix: save everything that actions depend on, averaged weights and planner settings included.
+    Fix: save everything that actions depend on, planner settings included.
     """
     with _copy(subject) as copied:
         before = subject.act(subject.batch)

@@ -21,9 +21,6 @@ from glamor_gym.replay.frame_ring import to_device
 from glamor_gym.replay.trajectory_store import TrajectoryStore
 from glamor_gym.types import SegmentBatch
 
-NEAR = 10
-"""Number of steps up to which a goal counts as near."""
-
 
 class TrajectoryReplay(TrajectoryStore[SegmentBatch]):
     """A ring of the latest trajectories, sampled as GLAMOR's training tuples.
@@ -34,12 +31,6 @@ class TrajectoryReplay(TrajectoryStore[SegmentBatch]):
         n_actions: number of actions A; token A is STOP, token A + 1 is padding.
         stay_fraction: share of samples with k = 0: the goal is the current frame and the only token
             is STOP, which teaches the model to recognise that it has arrived. 0 in the paper.
-        near_fraction: share of samples with k uniform from 1 to at most `NEAR`. 0 in the paper.
-        far_fraction: share of samples with k drawn first, uniformly from 1 to the length L of the
-            trajectory, and then the observation, uniformly among those with at least k actions
-            left. Otherwise k = 1 is forty times as frequent as k = 90 for L = 100. 0 in the paper.
-            Near, far and stay fractions are drawn in that order, each overriding the one before:
-            the actual near share is near · (1 − far) · (1 − stay).
         horizon: maximum number T of actions per trajectory; None for as many as fit.
         seed: seed of the sampling.
 
@@ -54,15 +45,11 @@ class TrajectoryReplay(TrajectoryStore[SegmentBatch]):
         n_actions: int,
         *,
         stay_fraction: float = 0.0,
-        near_fraction: float = 0.0,
-        far_fraction: float = 0.0,
         horizon: int | None = None,
         seed: int | None = None,
     ) -> None:
         super().__init__(capacity, observation_space, n_actions, horizon=horizon, seed=seed)
         self.stay_fraction = as_probability(stay_fraction, name="stay_fraction")
-        self.near_fraction = as_probability(near_fraction, name="near_fraction")
-        self.far_fraction = as_probability(far_fraction, name="far_fraction")
 
     def sample(self, batch_size: int, device: torch.device | str = "cpu") -> SegmentBatch:
         """Draw training tuples with replacement.
@@ -80,15 +67,7 @@ class TrajectoryReplay(TrajectoryStore[SegmentBatch]):
         self._check_batch_size(batch_size)
         drawn = self.rng.integers(0, len(self), size=batch_size)
         first, now, last = self._locate(drawn)
-        furthest = last - now
-        if self.near_fraction:
-            near = self.rng.random(batch_size) < self.near_fraction
-            furthest = np.where(near, np.minimum(furthest, NEAR), furthest)
-        k = self.rng.integers(1, furthest + 1)
-        if self.far_fraction:
-            far = self.rng.random(batch_size) < self.far_fraction
-            k = np.where(far, self.rng.integers(1, last - first + 1), k)
-            now = np.where(far, self.rng.integers(first, last - k + 1), now)
+        k = self.rng.integers(1, last - now + 1)
         if self.stay_fraction:
             k[self.rng.random(batch_size) < self.stay_fraction] = 0
         order = np.argsort(-k, kind="stable")

@@ -16,9 +16,9 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
-from glamor_gym.agents import GlamorAgent
+from glamor_gym.agents import AgentFileError, GlamorAgent
 from glamor_gym.agents.episodes import NO_ACTION, EpisodeRecorder
-from glamor_gym.agents.saving.storage import load_header
+from glamor_gym.agents.saving.storage import load_header, load_tensors, save_tensors
 from glamor_gym.planners import PlannerSettings
 from glamor_gym.types import Trajectory
 
@@ -469,18 +469,16 @@ def test_the_replay_is_kept_apart_and_without_pickles(tmp_path, trained):
     assert len(other.replay_buffer) == len(trained.replay_buffer)
 
 
-def test_averaged_weights_plan_and_are_saved(tmp_path):
-    agent = make_agent(ema_decay=0.9).learn(100)
-    model, averaged = agent.policy.model, agent.policy.planning_model
-    assert not torch.equal(next(model.parameters()), next(averaged.parameters()))
-    agent.save(tmp_path / "agent")
-    loaded = GlamorAgent.load(tmp_path / "agent", device="cpu")
-    for mine, its in zip(
-        averaged.parameters(), loaded.policy.planning_model.parameters(), strict=True
-    ):
-        assert torch.equal(mine, its)
-    with pytest.raises(ValueError, match="ema_decay must build the saved networks"):
-        GlamorAgent.load(tmp_path / "agent", device="cpu", ema_decay=0.0)
+def test_files_of_settings_that_are_gone_load_where_those_had_no_effect(tmp_path, trained):
+    trained.save(tmp_path / "agent")
+    tensors, header = load_tensors(tmp_path / "agent")
+    header["settings"] |= {"near_fraction": 0.0, "ema_decay": 0.0}
+    save_tensors(tmp_path / "agent", tensors, header)
+    assert GlamorAgent.load(tmp_path / "agent").settings == trained.settings
+    header["settings"]["near_fraction"] = 0.4
+    save_tensors(tmp_path / "agent", tensors, header)
+    with pytest.raises(AgentFileError, match=r"near_fraction=0\.4, which this version does not"):
+        GlamorAgent.load(tmp_path / "agent")
 
 
 class Bandit(gym.Env):

@@ -80,7 +80,7 @@ def test_overrides_replace_settings_one_by_one():
         ("glamor", None, {"policy_kwargs": {"encodr": "tiny"}}, "no policy_kwargs 'encodr'; did"),
         ("gcsl", None, {"policy_kwargs": {"hidden_size": 8}}, "gcsl has no policy_kwargs"),
         # A setting of the agent, which hands it to its policy itself.
-        ("glamor", None, {"policy_kwargs": {"ema_decay": 0.9}}, "has no policy_kwargs 'ema_decay'"),
+        ("glamor", None, {"policy_kwargs": {"weight_decay": 0}}, "no policy_kwargs 'weight_decay'"),
     ],
 )
 def test_what_is_not_there_is_refused_with_the_nearest(name, preset, overrides, told):

@@ -264,7 +264,7 @@ method(lambda folder: goals.GoalSet(**_set()), goals.GoalSet, "save")(
 
 target(replay.TrajectoryReplay)(
     lambda folder: {"capacity": 10, "observation_space": space(), "n_actions": 2,
-                    "stay_fraction": 0.1, "near_fraction": 0.1, "far_fraction": 0.1, "seed": 0}
+                    "stay_fraction": 0.1, "seed": 0}
 )  # fmt: skip
 method(filled_replay, replay.TrajectoryReplay, "add")(lambda folder: {"trajectory": trajectory()})
 method(filled_replay, replay.TrajectoryReplay, "sample")(constant(batch_size=3, device="cpu"))

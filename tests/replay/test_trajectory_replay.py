@@ -103,39 +103,6 @@ def test_the_share_that_stays_and_the_spread_of_k_are_as_asked():
         assert abs((lengths == k).mean() - share) < 0.01
 
 
-def test_near_goals_are_at_most_ten_steps_away():
-    replay = TrajectoryReplay(100, picture_space(), N_ACTIONS, near_fraction=1.0, seed=0)
-    replay.add(picture_trajectory(0, [0] * 30))
-    k = replay.sample(20_000).length.numpy() - 1
-    assert set(k.tolist()) == set(range(1, 11))
-    # From the first 21 steps k is uniform over ten, from the last ones over what remains.
-    expected = np.mean([0.1] * 21 + [1 / (30 - t) for t in range(21, 30)])
-    assert abs((k == 1).mean() - expected) < 0.01
-
-
-def test_far_goals_come_as_often_as_near_ones():
-    replay = TrajectoryReplay(100, picture_space(), N_ACTIONS, far_fraction=1.0, seed=0)
-    replay.add(picture_trajectory(0, [0] * 4))
-    rows = replay.sample(40_000)
-    starts, k = rows.observation[:, -1, 0, 0].numpy(), rows.length.numpy() - 1
-    # k is uniform over 1 … 4; after it, the start over the 5 − k that leave room for it.
-    for length in range(1, 5):
-        for start in range(5 - length):
-            share = np.mean((k == length) & (starts == start))
-            assert abs(share - 0.25 / (5 - length)) < 0.01
-    assert (starts + k).max() == 4
-
-
-def test_a_share_of_far_goals_leaves_the_others_as_they_are():
-    replay = TrajectoryReplay(100, picture_space(), N_ACTIONS, far_fraction=0.5, seed=0)
-    replay.add(picture_trajectory(0, [0] * 4))
-    replay.add(picture_trajectory(50, [1]))
-    k = replay.sample(40_000).length.numpy() - 1
-    remaining = np.mean([1 / (4 - t) if t == 0 else 0.0 for t in range(4)])
-    # Four of five starts are in the longer trajectory.
-    assert abs((k == 4).mean() - 0.8 * (0.5 * 0.25 + 0.5 * remaining)) < 0.01
-
-
 def test_only_what_is_in_the_way_is_dropped():
     replay = TrajectoryReplay(8, picture_space(), N_ACTIONS, seed=0)
     for first in (10, 20, 30):  # four frames each: two fill the ring

@@ -27,8 +27,11 @@ Agent = TypeVar("Agent", bound=TrajectoryLearner)
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 """What AdamW stores for each parameter."""
 
-NETWORK_ARGUMENTS = ("policy", "policy_kwargs", "ema_decay")
-"""Arguments that determine which weights there are; averaged ones need an `ema_decay` above 0."""
+NETWORK_ARGUMENTS = ("policy", "policy_kwargs")
+"""Arguments that determine which weights there are."""
+
+RETIRED_SETTINGS = ("near_fraction", "far_fraction", "ema_decay")
+"""Settings that older files hold and agents no longer have. At 0 they had no effect."""
 
 
 def tensors_of(agent: TrajectoryLearner) -> dict[str, torch.Tensor]:
@@ -103,7 +106,8 @@ def build_agent(
     """Build the agent that a header describes, with its weights and optimiser.
 
     Raises:
-        AgentFileError: the header describes another kind of agent, or there are no weights.
+        AgentFileError: the header describes another kind of agent, or one trained with a setting
+            that there no longer is; or there are no weights.
         KeyError: the header lacks an entry, or the optimiser state of a parameter is incomplete.
         TypeError: an entry of the header or a setting has the wrong type.
         RuntimeError: the weights do not fit the networks.
@@ -113,15 +117,16 @@ def build_agent(
     _check_names(cls, changes)
     if header.get("agent") != cls.__name__:
         raise AgentFileError(f"it holds a {header.get('agent')}, not a {cls.__name__}")
+    settings = _without_retired(header["settings"])
     arguments = {
-        **header["settings"],
+        **settings,
         "policy_kwargs": header["policy_kwargs"],
         "seed": header["seed"],
         "stats_window_size": header.get("stats_window_size", 100),  # older files lack it
     }
     arguments |= {"env": env, "device": device, "_init_setup_model": False}
     agent = cls(**{"policy": header["policy"], **arguments, **changes})
-    _restore(agent, header)
+    _restore(agent, header, settings)
     overrides = as_instance(header["habits"], dict, name="habits")
     kept = {name: value for name, value in overrides.items() if name not in changes}
     agent.apply_overrides(kept)
@@ -150,8 +155,26 @@ def _check_names(cls: type[TrajectoryLearner], changes: Mapping[str, Any]) -> No
             raise ValueError(f"there is no setting {name!r}; {nearest_names(name, known)}")
 
 
-def _restore(agent: TrajectoryLearner, header: Mapping[str, Any]) -> None:
-    """Set spaces and counters from a header, check the environment and build the networks."""
+def _without_retired(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return saved settings without those that there no longer are.
+
+    Raises:
+        AgentFileError: the agent was trained with one of them.
+    """
+    for name in RETIRED_SETTINGS:
+        if settings.get(name):
+            raise AgentFileError(
+                f"it was trained with {name}={settings[name]}, which this version does not have; "
+                f"load it with the version that wrote it"
+            )
+    return {name: value for name, value in settings.items() if name not in RETIRED_SETTINGS}
+
+
+def _restore(agent: TrajectoryLearner, header: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
+    """Set spaces and counters from a header, check the environment and build the networks.
+
+    `saved` are the settings of the header, those of the agent may be others.
+    """
     observation_space = space_from_json(header["observation_space"])
     action_space = space_from_json(header["action_space"])
     if agent.env is not None and (
@@ -176,7 +199,7 @@ def _restore(agent: TrajectoryLearner, header: Mapping[str, Any]) -> None:
     agent._updates_before = int(header["updates_before"])
     # A changed replay ratio applies to future steps only: past updates are neither added nor owed.
     due = agent.settings.updates_due(agent.num_timesteps)
-    if due != replace(agent.settings, **header["settings"]).updates_due(agent.num_timesteps):
+    if due != replace(agent.settings, **saved).updates_due(agent.num_timesteps):
         agent._updates_before = agent._n_updates - due
     agent._episode_num = int(header["episode_num"])
 

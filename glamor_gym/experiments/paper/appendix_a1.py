@@ -149,9 +149,7 @@ def ratio_at_one(agent: GlamorAgent) -> float:
     )
     length = torch.full((2,), 2, device=agent.device)
     with torch.no_grad():
-        inverse, prior = agent.policy.planning_model(
-            start.expand(2, -1), goal.expand(2, -1), plans, length
-        )
+        inverse, prior = agent.policy.model(start.expand(2, -1), goal.expand(2, -1), plans, length)
         z = (inverse - prior).reshape(2, -1).sum(dim=0)  # first tokens of both, then STOP of both
     return math.exp(float(z[0] - z[1]))
 

@@ -38,7 +38,7 @@ SETTINGS = {
     "exploration_persistence": 0.8,
 }
 KINDS = {
-    "glamor": (GlamorAgent, {**SETTINGS, "ema_decay": 0.9, "stay_fraction": 0.1}),
+    "glamor": (GlamorAgent, {**SETTINGS, "stay_fraction": 0.1}),
     "gcsl": (
         GCSLAgent,
         {name: SETTINGS[name] for name in SETTINGS if name not in ("gamma", "n_trials")}

@@ -56,15 +56,15 @@ def test_more_can_be_asked_of_an_ablation_later(tmp_path):
     folder.write(record, "first")
     assert dataclasses.replace(folder.record(), commands=(), commit="", versions={}) == record
     more, specs = plan_ablation(
-        folder.record(), changes=[{"ema_decay": 0.9}], tasks=["Dice"], seeds=[1]
+        folder.record(), changes=[{"weight_decay": 0.1}], tasks=["Dice"], seeds=[1]
     )
     folder.write(more, "second")
-    assert [run_name(spec) for spec in specs] == ["Dice-base-1", "Dice-ema_decay=0.9-1"]
+    assert [run_name(spec) for spec in specs] == ["Dice-base-1", "Dice-weight_decay=0.1-1"]
     assert {spec.steps for spec in specs} == {100}
     assert {spec.overrides["batch_size"] for spec in specs} == {20}
     there = folder.record()
     assert there.commands == ["first", "second"]
-    assert list(there.variants) == ["base", "gamma=0.5", "ema_decay=0.9"]
+    assert list(there.variants) == ["base", "gamma=0.5", "weight_decay=0.1"]
     assert there.tasks == ["GridWorld", "Dice"]
     assert len(there.runs) == 4
     everything, specs = plan_ablation(there)
