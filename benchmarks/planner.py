@@ -73,7 +73,7 @@ def plan_plain(
 def run(horizon: int = HORIZON, device: str = "cpu") -> Iterator[Comparison]:
     """Compare plans for 1 and 32 observations that fill the horizon, and short plans."""
     if device != "cpu":
-        yield compare_recorded(planner_for(torch.device(device)), device)
+        yield compare_on_device(planner_for(torch.device(device)), device)
         return
     filling = PlannerSettings(clip_log_prob=FILLING_CLIP)
     for text, n_rows, stop_bias, settings, target in (
@@ -112,7 +112,7 @@ def compare_plans(
     )
 
 
-def compare_recorded(
+def compare_on_device(
     planner: Planner, device: str, n_rows: int = GPU_ROWS, horizon: int = GPU_HORIZON
 ) -> Comparison:
     """Compare a device's own planner with the plain one, at the size that has a target time.

@@ -20,8 +20,7 @@ from triton.errors import TritonError
 from glamor_gym.models.glamor import Folded
 from glamor_gym.planners.candidates import CLIPPED_Z
 from glamor_gym.planners.fused_kernel import roll_out
-from glamor_gym.planners.interface import Planner
-from glamor_gym.planners.random_shooting import best_of, sampling_noise
+from glamor_gym.planners.random_shooting import best_of, plan, sampling_noise
 from glamor_gym.planners.settings import PlannerSettings
 from glamor_gym.types import Plan
 
@@ -41,16 +40,14 @@ _LOG = logging.getLogger(__name__)
 class FusedPlanner:
     """Plans by the kernel.
 
-    Args:
-        otherwise: the planner for decoders that the kernel does not take, for arguments that are
-            wrong, and for all plans once the kernel has failed, for example without a C compiler.
+    Decoders that it does not take are left to :func:`glamor_gym.planners.plan`, as are arguments
+    that are wrong, and all plans once the kernel has failed, for example without a C compiler.
 
     Attributes:
         works: False once the kernel has failed.
     """
 
-    def __init__(self, otherwise: Planner) -> None:
-        self._otherwise = otherwise
+    def __init__(self) -> None:
         self.works = True
 
     @torch.inference_mode()
@@ -67,7 +64,7 @@ class FusedPlanner:
             ValueError: a row of `max_actions` is below 1.
         """
         if not self.works or not can_fuse(folded) or int(max_actions.min()) < 1:
-            return self._otherwise(folded, max_actions, settings, generator)
+            return plan(folded, max_actions, settings, generator)
         n_rows, device = len(max_actions), folded.h.device
         before = generator.get_state()
         uniforms = sampling_noise(int(max_actions.max()) + 1, n_rows * settings.n_trials, generator)
@@ -80,7 +77,7 @@ class FusedPlanner:
             _LOG.warning("planning without the fused kernel, which failed: %s", error)
             self.works = False
             generator.set_state(before)  # so that the other planner draws the same noise
-            return self._otherwise(folded, max_actions, settings, generator)
+            return plan(folded, max_actions, settings, generator)
         return best_of(*sampled, n_rows, settings, stop=folded.head.shape[-1] - 1)
 
 

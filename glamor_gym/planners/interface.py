@@ -1,7 +1,8 @@
-"""What every planner is called with and returns, however it computes."""
+"""What every planner is called with and returns, and which one a device gets."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Protocol
 
 import torch
@@ -9,6 +10,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from glamor_gym.models.glamor import Folded
+from glamor_gym.planners.random_shooting import plan
 from glamor_gym.planners.settings import PlannerSettings
 from glamor_gym.types import Plan
 
@@ -25,3 +27,15 @@ class Planner(Protocol):
     ) -> Plan:
         """Find the best of N candidate plans for each of B observations."""
         ...
+
+
+def planner_for(device: torch.device) -> Planner:
+    """Return the planner that is fastest on a device: one kernel on a GPU, where Triton is.
+
+    All planners make the same plans from the same noise.
+    """
+    if device.type != "cuda" or find_spec("triton") is None:
+        return plan
+    from glamor_gym.planners.fused import FusedPlanner
+
+    return FusedPlanner()

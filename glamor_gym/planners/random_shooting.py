@@ -65,7 +65,7 @@ def roll_out(
     max_actions: Int[Tensor, "b"],
     uniforms: Float[Tensor, "slots c"],
     settings: PlannerSettings,
-    look_every: int | None,
+    look_every: int,
 ) -> Plan:
     """Sample all candidates from given noise and return the best ones.
 
@@ -76,8 +76,7 @@ def roll_out(
             has tokens, STOP included.
         settings: see :class:`PlannerSettings`.
         look_every: number of slots between checks for ended candidates, which are then dropped;
-            sampling ends when none is left. None: never check, so that shapes are fixed and
-            nothing waits for the device. The plans are the same.
+            sampling ends when none is left. The plans are the same.
     """
     n_slots, n_candidates = uniforms.shape
     stop = folded.head.shape[-1] - 1
@@ -85,14 +84,13 @@ def roll_out(
     candidates = Candidates(folded, max_actions[row], row, settings)
     tokens = row.new_full(uniforms.shape, stop + 1)
     token_z = torch.zeros_like(uniforms)
-    step = look_every or n_slots
-    for begin in range(0, n_slots, step):
-        slots = slice(begin, begin + step)
+    for begin in range(0, n_slots, look_every):
+        slots = slice(begin, begin + look_every)
         noise = uniforms[slots].index_select(1, candidates.index)
         new_tokens, new_z = candidates.extend(range(n_slots)[slots], noise)
         tokens[slots].index_copy_(1, candidates.index, new_tokens)
         token_z[slots].index_copy_(1, candidates.index, new_z)
-        if look_every and not candidates.drop_ended():
+        if not candidates.drop_ended():
             break
     return best_of(tokens, token_z, len(max_actions), settings, stop)
 

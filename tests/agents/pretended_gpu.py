@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -17,8 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from glamor_gym.agents.background import Background
-from glamor_gym.planners import fastest
-from glamor_gym.types import Plan
+from glamor_gym.planners import interface
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 ATEN = torch.ops.aten
@@ -189,24 +188,6 @@ class Generator(torch.Generator):
         return self._device
 
 
-class Repeats:
-    """In place of CUDA graphs: does the work again, into the memory of the first result."""
-
-    def __init__(self, device: torch.device) -> None:
-        assert device.type == "cuda"
-
-    def __call__(self, work: Callable[[], Plan]) -> Callable[[], Plan]:
-        result = work()
-
-        def repeat() -> Plan:
-            again = work()
-            for name in ("tokens", "length", "log_score", "token_scores"):
-                getattr(result, name).copy_(getattr(again, name))
-            return result
-
-        return repeat
-
-
 def pretend(monkeypatch: Any) -> PretendedGPU:
     """Pretend until `monkeypatch` is undone, where :meth:`PretendedGPU.in_use` is entered."""
     gpu = PretendedGPU()
@@ -221,8 +202,7 @@ def pretend(monkeypatch: Any) -> PretendedGPU:
     }.items():
         monkeypatch.setattr(torch.cuda, name, lambda *_, value=value, **__: value)
     monkeypatch.setattr(torch, "Generator", Generator)
-    monkeypatch.setattr(fastest, "CudaGraphs", Repeats)
-    monkeypatch.setattr(fastest, "find_spec", lambda _: None)  # kernels need a real device
+    monkeypatch.setattr(interface, "find_spec", lambda _: None)  # kernels need a real device
     autocast = torch.autocast
     monkeypatch.setattr(
         torch, "autocast", lambda kind, *args, **options: autocast("cpu", *args, **options)

@@ -11,7 +11,7 @@ import tyro
 from benchmarks import collection, gridworld, planner, replay, run, update
 from benchmarks.machine import processor_model
 from benchmarks.timing import Comparison, compare
-from glamor_gym.planners.recorded import RecordedPlanner
+from glamor_gym.planners import plan
 
 
 def row(name: str, ratio: float) -> Comparison:
@@ -96,8 +96,7 @@ def test_what_has_no_benchmark_on_a_gpu_replaces_no_results(capsys, tmp_path, mo
 
 @torch.inference_mode()
 def test_a_devices_own_planner_is_held_against_the_plain_path():
-    planner_of_its_own = RecordedPlanner(lambda work: work)
-    result = planner.compare_recorded(planner_of_its_own, "cpu", n_rows=2, horizon=3)
+    result = planner.compare_on_device(plan, "cpu", n_rows=2, horizon=3)
     assert result.fast_ms > 0
     assert "differ by 0.0e+00" in result.note
     assert "wanted: 2 ms" in result.note

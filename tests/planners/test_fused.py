@@ -50,6 +50,11 @@ def never(*_):
     raise AssertionError("the plan was to be made by the kernel")
 
 
+@pytest.fixture
+def kernel_only(monkeypatch):
+    monkeypatch.setattr(fused, "plan", never)
+
+
 CASES = [
     {},
     {"stop": "end"},
@@ -61,32 +66,35 @@ CASES = [
 
 
 @pytest.mark.parametrize("changes", CASES)
+@pytest.mark.usefixtures("kernel_only")
 def test_it_makes_the_plans_of_the_plain_planner(changes):
     settings, limits = replace(SETTINGS, **changes), torch.tensor(LIMITS)
-    found = fused.FusedPlanner(never)(folded_rows(), limits, settings, noise())
+    found = fused.FusedPlanner()(folded_rows(), limits, settings, noise())
     assert_same(found, plan(folded_rows(), limits, settings, noise()))
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("changes", CASES)
+@pytest.mark.usefixtures("kernel_only")
 def test_on_a_gpu_too_at_the_size_of_games(changes):
     settings, limits = replace(SETTINGS, **changes), torch.tensor([50, 1, 23])
-    found = fused.FusedPlanner(never)(folded_rows(18, 64), limits, settings, noise())
+    found = fused.FusedPlanner()(folded_rows(18, 64), limits, settings, noise())
     assert_same(found, plan(folded_rows(18, 64), limits, settings, noise()))
 
 
 @pytest.mark.parametrize(("n_actions", "size"), [(4, 8), (4, 24), (4, 256), (200, 16)])
-def test_other_sizes_are_left_to_the_other_planner(n_actions, size):
-    asked = []
-    fused.FusedPlanner(lambda *given: asked.append(given))(
-        folded_rows(n_actions, size), torch.tensor(LIMITS), SETTINGS, noise()
-    )
-    assert len(asked) == 1
+def test_other_sizes_are_left_to_the_plain_planner(monkeypatch, n_actions, size):
+    monkeypatch.setattr(fused, "roll_out_fused", never)
+    folded, limits = folded_rows(n_actions, size), torch.tensor(LIMITS)
+    planner = fused.FusedPlanner()
+    found = planner(folded, limits, SETTINGS, noise())
+    assert_same(found, plan(folded, limits, SETTINGS, noise()))
+    assert planner.works
 
 
-def test_limits_below_one_are_told_by_the_other_planner():
+def test_limits_below_one_are_told_by_the_plain_planner():
     with pytest.raises(ValueError, match="max_actions"):
-        fused.FusedPlanner(plan)(folded_rows(), torch.tensor([0, 1, 1]), SETTINGS, noise())
+        fused.FusedPlanner()(folded_rows(), torch.tensor([0, 1, 1]), SETTINGS, noise())
 
 
 def test_a_kernel_that_fails_is_not_tried_again(monkeypatch, caplog):
@@ -94,12 +102,12 @@ def test_a_kernel_that_fails_is_not_tried_again(monkeypatch, caplog):
         raise RuntimeError("no C compiler")
 
     monkeypatch.setattr(fused, "roll_out_fused", fail)
-    planner = fused.FusedPlanner(plan)
+    planner = fused.FusedPlanner()
     limits = torch.tensor(LIMITS)
     with caplog.at_level(logging.WARNING):
         first = planner(folded_rows(), limits, SETTINGS, noise())
     assert "no C compiler" in caplog.text
-    monkeypatch.setattr(fused, "roll_out_fused", never)
+    monkeypatch.setattr(fused, "roll_out_fused", lambda *_: pytest.fail("tried again"))
     second = planner(folded_rows(), limits, SETTINGS, noise())
     for found in (first, second):
         assert_same(found, plan(folded_rows(), limits, SETTINGS, noise()))
