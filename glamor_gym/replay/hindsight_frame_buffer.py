@@ -71,8 +71,8 @@ class HindsightFrameBuffer(ReplayBuffer):
         handle_timeout_termination: treat truncated episodes as not terminated.
         n_sampled_goal: number of relabelled transitions for each that is not; with 0, nothing is
             relabelled, and the environment may give any rewards.
-        seed: seed of the sampling; None derives it from NumPy's global generator, which an SB3
-            algorithm has seeded with its own seed by the time it builds its replay.
+        seed: seed of the sampling; None draws from NumPy's global generator at each
+            :meth:`sample`, as SB3's replays do: an algorithm's `set_random_seed` seeds it.
 
     Raises:
         ValueError: an argument is out of range, or the spaces are not as described.
@@ -127,9 +127,7 @@ class HindsightFrameBuffer(ReplayBuffer):
         self._running: list[_Running | None] = [None] * n_envs
         # Whether a step has changed an environment's goal, with no end or reset since.
         self._had_new_goal = [False] * n_envs
-        if seed is None:
-            seed = int(np.random.randint(2**31 - 1))  # noqa: NPY002
-        self.rng = np.random.default_rng(seed)
+        self.rng = None if seed is None else np.random.default_rng(seed)
 
     def size(self) -> int:
         """Return the number of transitions that can be drawn."""
@@ -252,7 +250,8 @@ class HindsightFrameBuffer(ReplayBuffer):
             ValueError: no episode has ended yet.
         """
         n_relabelled = int(batch_size * self.n_sampled_goal / (self.n_sampled_goal + 1))
-        drawn = self._ring.sample(batch_size, n_relabelled, self.rng)
+        rng = self.rng or np.random.default_rng(np.random.randint(2**31 - 1))  # noqa: NPY002
+        drawn = self._ring.sample(batch_size, n_relabelled, rng)
         before = {
             "observation": drawn.observation,
             "achieved_goal": drawn.achieved,

@@ -298,6 +298,16 @@ def test_dqn_trains_with_it_and_the_same_seed_gives_the_same_agent(n_envs):
     assert all((one[name] == two[name]).all() for name in one)
 
 
+def test_without_a_seed_it_draws_what_the_global_generator_says():
+    buffer = make_buffer(seed=None)
+    play(buffer, [1, 2, 3, 4, 5], [0, 1, 2, 0])
+    drawn = []
+    for seed in (5, 5, 6):
+        np.random.seed(seed)  # noqa: NPY002 (as `set_random_seed` of an algorithm does)
+        drawn.append(buffer.sample(32).actions.flatten().tolist())
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
 def test_sb3_saves_and_loads_it(tmp_path):
     def make() -> DQN:
         return DQN(
