@@ -98,7 +98,7 @@ class DurationModel(PairEncoder):
             self, state, self.mix[0](both), torch.stack(predicted).float().log_softmax(dim=-1)
         )
 
-    def forward(
+    def plan_log_probs(
         self,
         observation: Tensor,
         goal: Tensor,
@@ -136,14 +136,14 @@ class DurationModel(PairEncoder):
         tokens: Int[Tensor, "b k"],
         length: Int[Tensor, "b"],
     ) -> Losses:
-        """Return the terms of the loss, for arguments as in :meth:`forward`.
+        """Return the terms of the loss, see :meth:`plan_log_probs`.
 
         Each term is the mean over actions plus the mean over durations: as one token among 50, a
         duration would hardly count. With `first_action_weight`, that much of the mean over the
         plans' first actions is added.
         """
         n_plans = int((length > 1).sum()) if self.first_action_weight else 0
-        of_actions, of_durations = self(observation, goal, tokens, length)
+        of_actions, of_durations = self.plan_log_probs(observation, goal, tokens, length)
         log_p = _mean(of_actions) + of_durations.mean(dim=1)
         if self.first_action_weight:  # packed by time, first actions come first
             log_p = log_p + self.first_action_weight * _mean(of_actions[:, :n_plans])

@@ -250,7 +250,7 @@ class GlamorModel(PairEncoder):
         with torch.autocast(state.device.type, enabled=False):
             return fold((self.inverse_dynamics, self.prior), (mixed.float(), state.float()))
 
-    def forward(
+    def token_log_probs(
         self,
         observation: Tensor,
         goal: Tensor,
@@ -273,6 +273,6 @@ class GlamorModel(PairEncoder):
         tokens: Int[Tensor, "b k"],
         length: Int[Tensor, "b"],
     ) -> Losses:
-        """Return the terms of the loss, for arguments as in :meth:`forward`."""
-        inverse, prior = self(observation, goal, tokens, length)
+        """Return the terms of the loss, see :meth:`token_log_probs`."""
+        inverse, prior = self.token_log_probs(observation, goal, tokens, length)
         return Losses(-inverse.mean(), -prior.mean())

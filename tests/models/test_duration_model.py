@@ -37,7 +37,7 @@ def test_the_probabilities_of_all_plans_sum_to_one():
     for k in range(HORIZON + 1):
         for actions in itertools.product(range(N_ACTIONS), repeat=k):
             tokens, length = torch.tensor([[*actions, STOP]]), torch.tensor([k + 1])
-            of_actions, of_duration = model(observation, goal, tokens, length)
+            of_actions, of_duration = model.plan_log_probs(observation, goal, tokens, length)
             assert of_actions.shape == (2, k)
             total += (of_actions.sum(dim=1) + of_duration[:, 0]).exp()
     torch.testing.assert_close(total, torch.ones(2))
@@ -48,11 +48,13 @@ def test_a_batch_gives_what_its_sequences_give_alone():
     observation, goal = torch.rand(4, 4), torch.rand(4, 4)
     tokens = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 3], [1, 2, 3, 3], [2, 3, 3, 3]])
     length = torch.tensor([4, 3, 2, 1])
-    of_actions, of_durations = model(observation, goal, tokens, length)
+    of_actions, of_durations = model.plan_log_probs(observation, goal, tokens, length)
     row = (torch.arange(3)[:, None] < length - 1).nonzero()[:, 1]
     for index in range(4):
         here = slice(index, index + 1)
-        alone = model(observation[here], goal[here], tokens[here, : length[index]], length[here])
+        alone = model.plan_log_probs(
+            observation[here], goal[here], tokens[here, : length[index]], length[here]
+        )
         torch.testing.assert_close(of_actions[:, row == index], alone[0])
         torch.testing.assert_close(of_durations[:, here], alone[1])
 
@@ -77,8 +79,8 @@ def test_the_prior_sees_neither_goal_nor_its_effects():
     model = make_model()
     observation = torch.rand(2, 4)
     tokens, length = torch.tensor([[0, 1, STOP]] * 2), torch.tensor([3, 3])
-    first = model(observation, torch.rand(2, 4), tokens, length)
-    second = model(observation, torch.rand(2, 4), tokens, length)
+    first = model.plan_log_probs(observation, torch.rand(2, 4), tokens, length)
+    second = model.plan_log_probs(observation, torch.rand(2, 4), tokens, length)
     for one, other in zip(first, second, strict=True):
         torch.testing.assert_close(one[1], other[1])
         assert not torch.allclose(one[0], other[0])
@@ -88,7 +90,7 @@ def test_losses_are_means_over_actions_and_over_durations():
     model = make_model()
     observation, goal = torch.rand(2, 4), torch.rand(2, 4)
     tokens, length = torch.tensor([[0, 1, STOP], [STOP, 3, 3]]), torch.tensor([3, 1])
-    of_actions, of_durations = model(observation, goal, tokens, length)
+    of_actions, of_durations = model.plan_log_probs(observation, goal, tokens, length)
     losses = model.losses(observation, goal, tokens, length)
     expected = -(of_actions.sum(dim=1) / 2 + of_durations.sum(dim=1) / 2)
     torch.testing.assert_close(torch.stack(losses), expected)
@@ -98,7 +100,7 @@ def test_the_loss_of_a_single_action_is_its_own():
     model = make_model()
     observation, goal = torch.rand(2, 4), torch.rand(2, 4)
     tokens, length = torch.tensor([[1, STOP], [STOP, 3]]), torch.tensor([2, 1])
-    of_actions, of_durations = model(observation, goal, tokens, length)
+    of_actions, of_durations = model.plan_log_probs(observation, goal, tokens, length)
     losses = torch.stack(model.losses(observation, goal, tokens, length))
     torch.testing.assert_close(losses, -(of_actions[:, 0] + of_durations.mean(dim=1)))
 
@@ -108,7 +110,7 @@ def test_first_actions_count_once_more_by_their_weight():
     observation, goal = torch.rand(3, 4), torch.rand(3, 4)
     tokens = torch.tensor([[0, 1, STOP], [1, STOP, 3], [STOP, 3, 3]])
     length = torch.tensor([3, 2, 1])
-    of_actions, _ = plain(observation, goal, tokens, length)
+    of_actions, _ = plain.plan_log_probs(observation, goal, tokens, length)
     first = -of_actions[:, :2].mean(dim=1)  # of the two plans that have one
     without = torch.stack(plain.losses(observation, goal, tokens, length))
     with_it = torch.stack(weighted.losses(observation, goal, tokens, length))
@@ -120,7 +122,7 @@ def test_a_batch_without_actions_has_a_loss_of_durations_alone():
     observation, goal = torch.rand(2, 4), torch.rand(2, 4)
     for weight in (0.0, 1.0):
         model = make_model(first_action_weight=weight)
-        _, of_durations = model(observation, goal, tokens, length)
+        _, of_durations = model.plan_log_probs(observation, goal, tokens, length)
         losses = torch.stack(model.losses(observation, goal, tokens, length))
         torch.testing.assert_close(losses, -of_durations.mean(dim=1))
 

@@ -102,8 +102,10 @@ def test_the_prior_does_not_see_the_goal_and_teaches_the_observation_encoder(fus
     model = small_model(fusion)
     observation = torch.rand(3, 4)
     tokens, length = torch.tensor([[0, 1, STOP]] * 3), torch.tensor([3, 3, 3])
-    inverse, prior = model(observation, torch.rand(3, 4), tokens, length)
-    other_inverse, other_prior = model(observation, torch.rand(3, 4), tokens, length)
+    inverse, prior = model.token_log_probs(observation, torch.rand(3, 4), tokens, length)
+    other_inverse, other_prior = model.token_log_probs(
+        observation, torch.rand(3, 4), tokens, length
+    )
     torch.testing.assert_close(prior, other_prior)
     assert (inverse - other_inverse).abs().max() > 1e-6
     prior.sum().backward()
@@ -122,7 +124,7 @@ def test_it_learns_which_actions_lead_to_a_goal(fusion):
         action = torch.randint(N_ACTIONS, (64,), generator=generator)
         goal = functional.one_hot(action, 4).float()
         tokens = torch.stack((action, torch.full_like(action, STOP)), dim=1)
-        inverse, prior = model(torch.zeros(64, 4), goal, tokens, length)
+        inverse, prior = model.token_log_probs(torch.zeros(64, 4), goal, tokens, length)
         optimizer.zero_grad()
         (-inverse.mean() - prior.mean()).backward()
         optimizer.step()
@@ -141,7 +143,9 @@ def test_early_fusion_stacks_pictures_as_channels():
     assert first.in_channels == 5
     pixels = {key: torch.from_numpy(box.sample())[None] for key, box in space.spaces.items()}
     token, length = torch.tensor([[1, STOP]]), torch.tensor([2])
-    inverse, _ = model(pixels["observation"], pixels["achieved_goal"], token, length)
+    inverse, _ = model.token_log_probs(
+        pixels["observation"], pixels["achieved_goal"], token, length
+    )
     assert torch.isfinite(inverse).all()
 
 

@@ -40,7 +40,9 @@ def test_the_first_action_is_the_one_worth_most_over_all_durations():
     for action, k in itertools.product(range(N_ACTIONS), range(1, HORIZON + 1)):
         tokens = torch.tensor([[action, *[0] * (k - 1), STOP]]).expand(n_rows, -1)
         # Packed by time: what comes first are the first actions, one of each row.
-        of_actions, of_duration = model(observation, goal, tokens, torch.full((n_rows,), k + 1))
+        of_actions, of_duration = model.plan_log_probs(
+            observation, goal, tokens, torch.full((n_rows,), k + 1)
+        )
         z = of_actions[0, :n_rows] - of_actions[1, :n_rows] + of_duration[0] - of_duration[1]
         worth[:, action] += GAMMA**k * z.exp()
     best = worth.argmax(dim=1)

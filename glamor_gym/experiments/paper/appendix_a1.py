@@ -25,6 +25,7 @@ from glamor_gym.experiments.paper.curves import Variant, run_spec
 from glamor_gym.experiments.paper.exact_cloning import dice_recursion
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale, Verdict
 from glamor_gym.experiments.paper.workshop import Trained, Workshop
+from glamor_gym.models import GlamorModel
 from glamor_gym.report.style import AGENT, CHANCE, PUBLISHED, SECOND
 from glamor_gym.types import Trajectory
 
@@ -147,9 +148,13 @@ def ratio_at_one(agent: GlamorAgent) -> float:
     plans = torch.tensor(
         [[LOADED, agent.stop_action], [FAIR, agent.stop_action]], device=agent.device
     )
-    length = torch.full((2,), 2, device=agent.device)
+    length = torch.full((2,), 2)
+    model = agent.policy.model
+    assert isinstance(model, GlamorModel)
     with torch.no_grad():
-        inverse, prior = agent.policy.model(start.expand(2, -1), goal.expand(2, -1), plans, length)
+        inverse, prior = model.token_log_probs(
+            start.expand(2, -1), goal.expand(2, -1), plans, length
+        )
         z = (inverse - prior).reshape(2, -1).sum(dim=0)  # first tokens of both, then STOP of both
     return math.exp(float(z[0] - z[1]))
 
