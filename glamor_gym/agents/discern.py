@@ -57,7 +57,9 @@ _Defaults = DiscernSettings
 class DiscernAgent(ReactiveAgent):
     """DISCERN, in the Stable-Baselines3 API.
 
-    While it collects data, the agent replaces the environment's goals by frames that it has seen.
+    While it collects data, the agent replaces the environment's goals by frames that it has seen:
+    ``rollout/`` of the log, which is about the environment's, says nothing of its success then; use
+    :class:`~glamor_gym.evaluation.EvaluationCallback`.
     The number of steps left, t, is an input of its networks, as (sin 2πt/T, cos 2πt/T). It never
     takes STOP: it acts until the horizon T and is evaluated there.
 

@@ -28,14 +28,13 @@ from torch.nn import functional
 from glamor_gym.agents.episodes import NO_ACTION
 from glamor_gym.agents.gcsl_policy import GCSLPolicy
 from glamor_gym.agents.presets import GCSL_PRESETS, make_preset
-from glamor_gym.agents.reactive import ClockState, ReactiveAgent
+from glamor_gym.agents.reactive import ReactiveAgent
 from glamor_gym.agents.settings import (
     CloningDataPolicy,
     GCSLSettings,
     LearningRateSchedule,
     Precision,
 )
-from glamor_gym.checks import as_instance
 from glamor_gym.models.augmentation import shift_together
 from glamor_gym.names import naming_options
 from glamor_gym.types import SegmentBatch
@@ -49,7 +48,8 @@ class GCSLAgent(ReactiveAgent):
 
     The number of steps left, t, is an input of the policy, as (sin 2πt/T, cos 2πt/T). The agent
     never takes STOP, which neither the method nor the paper's use of it has: it acts until the
-    horizon T and is evaluated there.
+    horizon T and is evaluated there. As in the paper, :meth:`predict` samples from the policy,
+    unless it is called with ``deterministic=True``, as by :func:`~glamor_gym.evaluate`.
 
     Args:
         env: an id (``"glamor/Pong-v0"``), a goal environment, or a vector of them.
@@ -64,9 +64,6 @@ class GCSLAgent(ReactiveAgent):
         exploration_persistence: probability that a random action repeats the previous one. 0 in
             the paper.
         data_policy: ``"reactive"`` or ``"random"`` (§A.4.1).
-        sample_actions: whether :meth:`predict` samples from the policy, as in the paper, unless
-            called with ``deterministic=True`` (as :func:`~glamor_gym.evaluate` does by default); if
-            False, it always takes the most likely action. Data collection samples in any case.
         image_shift: random shift of pictures in training, in pixels. Not in the paper.
         lr_schedule: ``"constant"`` or ``"cosine"``. The paper's is constant.
         weight_decay: of AdamW.
@@ -80,9 +77,6 @@ class GCSLAgent(ReactiveAgent):
         seed: of everything.
         device: ``"auto"`` is CUDA if available, else the CPU.
         _init_setup_model: build networks and replay at once.
-
-    Attributes:
-        sample_actions: the argument. It may be assigned; :meth:`save` keeps it.
 
     Raises:
         ValueError: a setting is out of range, or the environment is not a goal environment.
@@ -107,7 +101,6 @@ class GCSLAgent(ReactiveAgent):
         exploration_steps: int = _Defaults.exploration_steps,
         exploration_persistence: float = _Defaults.exploration_persistence,
         data_policy: CloningDataPolicy = _Defaults.data_policy,
-        sample_actions: bool = _Defaults.sample_actions,
         image_shift: int = _Defaults.image_shift,
         lr_schedule: LearningRateSchedule = _Defaults.lr_schedule,
         weight_decay: float = _Defaults.weight_decay,
@@ -123,7 +116,6 @@ class GCSLAgent(ReactiveAgent):
     ) -> None:
         given = locals()
         settings = GCSLSettings(**{name: given[name] for name in GCSLSettings.names()})
-        self.sample_actions = sample_actions
         super().__init__(
             policy,
             env,
@@ -148,17 +140,6 @@ class GCSLAgent(ReactiveAgent):
         """
         return make_preset(GCSL_PRESETS, name)
 
-    def overrides(self) -> dict[str, Any]:
-        """Return `sample_actions`, which may differ from the settings."""
-        return {"sample_actions": self.sample_actions}
-
-    def apply_overrides(self, overrides: Mapping[str, Any]) -> None:
-        """Apply what :meth:`overrides` returned."""
-        for name, value in overrides.items():
-            if name != "sample_actions":
-                raise TypeError(f"there is no override {name!r}; known: sample_actions")
-            self.sample_actions = as_instance(value, bool, name=name)
-
     def update(self, batch: SegmentBatch) -> dict[str, torch.Tensor]:
         """Descend the gradient of Equation 10: the mean of −log π(a | s, g, t) over the batch."""
         action = batch.tokens[:, 0]
@@ -176,7 +157,7 @@ class GCSLAgent(ReactiveAgent):
         self, observations: Mapping[str, NDArray[Any]], starts: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
         """Sample from the policy at each step, or act at random if `data_policy` says so."""
-        if self.settings.data_policy == "random":
+        if self.settings.collects_at_random:
             return np.full(len(starts), NO_ACTION)
         return super().collect(observations, starts)
 
@@ -193,17 +174,3 @@ class GCSLAgent(ReactiveAgent):
             return logits.argmax(dim=-1).cpu().numpy()
         drawn = torch.multinomial(logits.softmax(dim=-1), 1, generator=self.generator)
         return drawn[:, 0].cpu().numpy()
-
-    def predict(  # type: ignore[override]
-        self,
-        observation: Mapping[str, Any],
-        state: tuple[NDArray[Any], ...] | None = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = False,
-    ) -> tuple[NDArray[np.int64], ClockState]:
-        """Choose the next action: see :meth:`ReactiveAgent.predict`.
-
-        If `sample_actions` is False, the most likely action is taken in any case.
-        """
-        greedy = deterministic or not self.sample_actions
-        return super().predict(observation, state, episode_start, greedy)

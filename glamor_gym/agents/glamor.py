@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -48,6 +48,11 @@ from glamor_gym.types import Plan, SegmentBatch, Trajectory
 from glamor_gym.vector.sb3 import AnyEnv
 
 _Defaults = GlamorSettings
+
+SHARED_WITH_PLANNER = sorted(
+    {field.name for field in fields(PlannerSettings)} & set(GlamorSettings.names())
+)
+"""Settings of the agent that are settings of its planner."""
 
 EPISODES_PER_VALIDATION = 10
 """One episode in this many is scored (``validation/…``) before it enters the replay."""
@@ -79,8 +84,7 @@ class GlamorAgent(ImageGoalAgent):
         exploration_steps: environment steps over which ε falls linearly from 1.
         exploration_persistence: probability that a random action repeats the previous one. 0 in
             the paper.
-        data_policy: ``"open_loop"`` (§3.5), ``"random"`` (§A.4.1) or ``"closed_loop"``, which is
-            not in the paper.
+        data_policy: ``"open_loop"`` (§3.5) or ``"random"`` (§A.4.1).
         stay_fraction: share of training tuples with k = 0; with it the agent plans again before
             it stops. Not in the paper.
         arrival_probability: with `stay_fraction` > 0 and ``stopping="duration"``: if the goal is at
@@ -179,12 +183,17 @@ class GlamorAgent(ImageGoalAgent):
 
     @property
     def planner(self) -> PlannerSettings:
-        """Settings with which the agent plans; may be assigned, and :meth:`save` keeps them."""
+        """Settings with which the agent plans; may be assigned, and :meth:`save` keeps them.
+
+        `settings` follows, so that it tells what is in use.
+        """
         return self._planner
 
     @planner.setter
     def planner(self, planner: PlannerSettings) -> None:
         self._planner = as_instance(planner, PlannerSettings, name="planner")
+        shared = {name: getattr(planner, name) for name in SHARED_WITH_PLANNER}
+        self.settings = replace(self.settings, **shared)
         if getattr(self, "policy", None) is not None:  # the policy is built once spaces are known
             self.policy.planner = planner
 
@@ -198,7 +207,7 @@ class GlamorAgent(ImageGoalAgent):
         self.planner = replace(self.planner, gamma=gamma)
 
     def overrides(self) -> dict[str, Any]:
-        """Return the planner settings that differ from the constructor's, and `open_loop`."""
+        """Return the planner settings that do not follow from `settings`, and `open_loop`."""
         default = asdict(planner_of(self.settings))
         current = asdict(self.planner)
         changed = {name: value for name, value in current.items() if value != default[name]}
@@ -290,23 +299,16 @@ class GlamorAgent(ImageGoalAgent):
         """Follow a plan made from the episode's first observation; act at random after its end.
 
         The plan is followed even if exploration replaced one of its actions, so that the policy
-        depends on no intermediate state and the model stays causally correct (§A.2). With
-        ``data_policy="closed_loop"`` it does depend on them: plans are made anew at each step.
+        depends on no intermediate state and the model stays causally correct (§A.2).
         """
-        if self.settings.data_policy == "random":
+        if self.settings.collects_at_random:
             return np.full(len(starts), NO_ACTION)
         steps = self._recorder.lengths
-        if self.settings.data_policy == "closed_loop":
-            by_value = self.policy.acts_by_value(self.planner)
-            make = self._beginnings if by_value else self._whole_plans
-            plans, *_ = make(observations, steps, self.planner, False)
-            actions = plans[:, 0]
-        else:
-            if starts.any():
-                first = {key: value[starts] for key, value in observations.items()}
-                planner = replace(self.planner, stop="free", stop_first=False, guided=True)
-                self._plans[starts], *_ = self._whole_plans(first, steps[starts], planner, False)
-            actions = tokens_at(self._plans, steps)
+        if starts.any():
+            first = {key: value[starts] for key, value in observations.items()}
+            planner = replace(self.planner, stop="free", stop_first=False, guided=True)
+            self._plans[starts], *_ = self._whole_plans(first, steps[starts], planner, False)
+        actions = tokens_at(self._plans, steps)
         return np.where(actions == self.stop_action, NO_ACTION, actions)
 
     # -------------------------------------------------------- planning and acting (Equation 8)
@@ -492,12 +494,5 @@ def _warn_of_clipping(clip_log_prob: float, n_tokens: int) -> None:
 
 def planner_of(settings: GlamorSettings) -> PlannerSettings:
     """Return the planner settings that follow from an agent's settings."""
-    return PlannerSettings(
-        n_trials=settings.n_trials,
-        clip_log_prob=settings.clip_log_prob,
-        use_prior=settings.use_prior,
-        gamma=settings.gamma,
-        vote=settings.vote,
-        stop_first=settings.stay_fraction > 0,
-        arrival_probability=settings.arrival_probability,
-    )
+    shared = {name: getattr(settings, name) for name in SHARED_WITH_PLANNER}
+    return PlannerSettings(**shared, stop_first=settings.stay_fraction > 0)

@@ -54,7 +54,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
     """An SB3 off-policy algorithm that learns to reach goals from whole trajectories.
 
     Args:
-        policy: a name in `policy_aliases`, or a policy class.
+        policy: a name in `policy_aliases`, or a subclass of what it names.
         env: an id, an environment, a Gymnasium or SB3 vector of them, or None for an agent whose
             spaces are loaded from a file.
         settings: the agent's hyper-parameters.
@@ -85,9 +85,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
 
     acts_by_plan: ClassVar[bool] = False
     """Whether :meth:`collect` reads the policy only at the start of an episode, and :meth:`update`
-    never accesses the replay, so that updates may overlap the steps in between. With closed-loop
-    data, GLAMOR reads the policy at each step: updates are then waited for, and nothing overlaps.
-    """
+    never accesses the replay, so that updates may overlap the steps in between."""
 
     stores_goals: ClassVar[bool] = False
     """Whether the replay stores each episode's goal, too."""
@@ -172,11 +170,12 @@ class TrajectoryLearner(OffPolicyAlgorithm):
                     f"policy_kwargs must not hold {name!r}, which the agent derives from its own "
                     "arguments and its environment"
                 )
-        is_class = isinstance(policy, type) and issubclass(policy, BasePolicy)
-        if not is_class and policy not in self.policy_aliases:
+        known = self.policy_aliases
+        is_ours = isinstance(policy, type) and issubclass(policy, tuple(known.values()))
+        if not is_ours and policy not in known:
             raise ValueError(
-                f"policy must be {' or '.join(self.policy_aliases)}, or a policy class, got "
-                f"{policy!r}; the environment comes first: {type(self).__name__}(env, policy)"
+                f"policy must be {' or '.join(known)}, or a subclass of it, got {policy!r}; the "
+                f"environment comes first: {type(self).__name__}(env, policy)"
             )
         with checking_device(device):
             torch.empty(0, device=None if device == "auto" else device)
@@ -341,8 +340,15 @@ class TrajectoryLearner(OffPolicyAlgorithm):
 
     @property
     def exploration_rate(self) -> float:
-        """Current share of random actions."""
+        """Current share of random actions: ε once :meth:`collect` is asked, 1 before."""
+        if not self._asks_for_actions or self.settings.collects_at_random:
+            return 1.0
         return self.settings.exploration_eps(self.num_timesteps)
+
+    @property
+    def _asks_for_actions(self) -> bool:
+        """Whether enough was seen, and something was learned, for :meth:`collect` to be asked."""
+        return self.num_timesteps >= self.learning_starts and self._n_updates > 0
 
     def learn(
         self,
@@ -401,8 +407,9 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             self.finish_updates()
         if self.settings.replay_ratio and not self.settings.updates_due(self.num_timesteps):
             warnings.warn(
-                "nothing was learned: updates come after learning_starts="
-                f"{self.settings.learning_starts} steps, and {self.num_timesteps} were taken"
+                "nothing was learned: the first update comes after learning_starts + batch_size / "
+                f"replay_ratio = {self.settings.first_update:g} steps, and {self.num_timesteps} "
+                "were taken"
                 + " (reset_num_timesteps=False goes on counting)"
                 * bool(self._n_updates),
                 stacklevel=2,
@@ -488,7 +495,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         if starts.any():
             self._begin_episodes(starts)
         actions = self._random_actions()
-        if self.num_timesteps >= self.learning_starts and self._n_updates:
+        if self._asks_for_actions:
             chosen = self.collect(self._last_observations, starts)
             explores = self.rng.random(self.n_envs) < self.exploration_rate
             actions = np.where(explores | (chosen == NO_ACTION), actions, chosen)
@@ -558,6 +565,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         finally:
             self._in_step = False
         self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
+        self.logger.record("rollout/exploration_rate", self.exploration_rate)
         self._on_step()
         n_episodes = int(np.sum(dones))
         for _ in range(n_episodes):
@@ -619,7 +627,6 @@ class TrajectoryLearner(OffPolicyAlgorithm):
                 self._record(self._make_updates([number], [batch]))
                 self._n_updates = number
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-        self.logger.record("train/exploration_rate", self.exploration_rate)
 
     def finish_updates(self) -> None:
         """Wait for overlapping updates; call it before reading weights or random generators.

@@ -38,8 +38,8 @@ class GlamorPolicy(ModelPolicy):
         observation_space: a Dict with ``observation``, ``achieved_goal`` and ``desired_goal``.
         action_space: Discrete(A + 1), STOP last.
         lr_schedule: SB3's schedule: share of training left → learning rate.
-        encoder: ``"residual"`` (the paper's), ``"compact"``, ``"tiny"``, ``"mlp"`` or ``"auto"``:
-            residual for pictures, MLP for the rest.
+        encoder: of pictures: ``"residual"`` (the paper's; ``"auto"`` is the same), ``"compact"``,
+            ``"tiny"`` or ``"mlp"``; vectors and very small pictures take the MLP in any case.
         fusion: ``"late"`` (the paper's) or ``"early"``, see
             :class:`~glamor_gym.models.pair_encoder.PairEncoder`.
         prior_encoder: encoder of the observation alone with early fusion, None for the same as

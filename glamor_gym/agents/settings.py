@@ -15,7 +15,7 @@ from stable_baselines3.common.utils import ConstantSchedule
 from glamor_gym.checks import as_integer, as_number, as_probability
 from glamor_gym.planners.settings import MOST_TRIALS
 
-DataPolicy = Literal["open_loop", "closed_loop", "random"]
+DataPolicy = Literal["open_loop", "random"]
 CloningDataPolicy = Literal["reactive", "random"]
 Precision = Literal["auto", "float32", "bfloat16"]
 LearningRateSchedule = Literal["constant", "cosine"]
@@ -89,6 +89,18 @@ class CollectionSettings:
         progress = min(1.0, num_timesteps / self.exploration_steps)
         return 1.0 + progress * (self.exploration_final_eps - 1.0)
 
+    @property
+    def collects_at_random(self) -> bool:
+        """Whether all data is of random actions; only agents with a `data_policy` can."""
+        return getattr(self, "data_policy", None) == "random"
+
+    @property
+    def first_update(self) -> float:
+        """Number of environment steps after which the first update falls due."""
+        if not self.replay_ratio:
+            return math.inf
+        return self.learning_starts + self.batch_size / self.replay_ratio
+
     def updates_due(self, num_timesteps: int) -> int:
         """Return how many updates should have been made after that many environment steps."""
         steps = max(0, num_timesteps - self.learning_starts)
@@ -149,30 +161,9 @@ class SettingAttribute:
 
 @dataclass(frozen=True)
 class GlamorSettings(CollectionSettings):
-    """GLAMOR's hyper-parameters (Fig. 5 of the paper), and what it leaves open.
+    """GLAMOR's hyper-parameters: those of Fig. 5 of the paper, and what it leaves open.
 
-    Attributes:
-        gamma: γ of Eq. 8: each token adds ln γ to a plan's score, so a lower γ prefers shorter
-            plans.
-        n_trials: number N of candidate plans.
-        clip_log_prob: tokens less likely than this under p_inv are not expanded.
-        use_prior: subtract the action prior's log-probability (Eq. 8).
-        vote: choose the first action by its total weight, summed over durations
-            (``stopping="duration"``) or over candidates, see
-            :class:`~glamor_gym.planners.PlannerSettings`. False in the paper, where the best
-            candidate alone decides.
-        prior_coef: α of Eq. 9.
-        data_policy: ``"open_loop"``: plan once an episode and follow the plan (§3.5);
-            ``"closed_loop"``: plan at each step, as at evaluation; ``"random"``: uniformly random
-            actions (§A.4.1). No preset uses ``"closed_loop"``.
-        stay_fraction: share of training tuples with k = 0, from which the model learns to
-            recognise that it has arrived; the agent then plans again before it stops. 0 in the
-            paper.
-        arrival_probability: with `stay_fraction` > 0 and ``stopping="duration"``, the agent
-            finishes once p(k ≤ 1 | s, g) reaches this: it stops where k = 0 is likelier than
-            k = 1, else it takes one action and stops.
-        image_shift: in training, observation and goal are shifted together by up to this many
-            pixels; 0, as in the paper, for no shift.
+    :class:`~glamor_gym.GlamorAgent` says what each of them does.
 
     Raises:
         ValueError: a setting is out of range or of the wrong type; the message names it.
@@ -207,26 +198,18 @@ class GlamorSettings(CollectionSettings):
 class GCSLSettings(CollectionSettings):
     """GCSL's hyper-parameters; those that GLAMOR has as well have the same values (§4.3).
 
-    Attributes:
-        data_policy: ``"reactive"``: sample from the policy at each step; ``"random"``: uniformly
-            random actions (§A.4.1).
-        sample_actions: whether :meth:`GCSLAgent.predict` samples from the policy, as in the paper,
-            or takes the most likely action.
-        image_shift: in training, observation and goal are shifted together by up to this many
-            pixels; 0 for no shift.
+    :class:`~glamor_gym.GCSLAgent` says what each of them does.
 
     Raises:
         ValueError: a setting is out of range or of the wrong type; the message names it.
     """
 
     data_policy: CloningDataPolicy = "reactive"
-    sample_actions: bool = True
     image_shift: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_one_of("data_policy", get_args(CloningDataPolicy))
-        self._check_one_of("sample_actions", (True, False))
         self._check("image_shift", as_integer, low=0)
 
 
@@ -234,21 +217,7 @@ class GCSLSettings(CollectionSettings):
 class DiscernSettings(CollectionSettings):
     """DISCERN's hyper-parameters, on Rainbow's (§4.3 of the paper; Hessel et al., 2018).
 
-    Attributes:
-        gamma: discount.
-        evaluation_eps: share of random actions at evaluation.
-        n_steps: n of the n-step returns.
-        target_update_interval: updates between two copies to the target network.
-        priority_exponent: α of prioritised replay.
-        importance_exponent: β of prioritised replay at the start; it rises linearly to 1.
-        n_decoys: K, number of decoy goals from which the discriminator has to tell the right one;
-            its softmax has the inverse temperature K + 1. Decoys are the goals of other rows of the
-            batch, duplicates possible; a batch with fewer than K other rows uses them all. Not
-            published: our choice.
-        relabelled_share: share of transitions whose goal is the last frame of their own
-            trajectory, with reward 1. Not published: our choice.
-        goal_buffer_size: number of achieved frames kept as goals; with 0 the agent uses the
-            environment's goals. Not published: our choice.
+    :class:`~glamor_gym.DiscernAgent` says what each of them does, and which are not published.
 
     Raises:
         ValueError: a setting is out of range or of the wrong type; the message names it.

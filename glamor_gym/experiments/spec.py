@@ -149,10 +149,9 @@ def check_learns(
     taken = -(-steps // n_envs) * n_envs  # all environments step at once
     if settings.replay_ratio and not settings.updates_due(taken):
         raise ValueError(
-            f"{algorithm.name} would learn nothing: its first update comes "
-            f"batch_size / replay_ratio = {settings.batch_size / settings.replay_ratio:g} steps "
-            f"after learning_starts={settings.learning_starts}, got --steps {steps}; give more "
-            "steps, or set a smaller learning_starts"
+            f"{algorithm.name} would learn nothing: its first update comes after learning_starts + "
+            f"batch_size / replay_ratio = {settings.first_update:g} steps, got --steps {steps}; "
+            "give more steps, or set a smaller learning_starts"
         )
 
 

@@ -24,6 +24,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
     SubprocVecEnv,
@@ -578,6 +579,13 @@ def test_files_of_sb3s_callback_are_found_by_their_names(agent_class, tmp_path):
 def test_the_environment_comes_first(agent_class, policy):
     with pytest.raises(ValueError, match="environment comes first"):
         agent_class("MultiInputPolicy", policy)
+
+
+def test_a_policy_is_one_of_the_agents_own_or_derived_from_it(agent_class):
+    (own,) = agent_class.policy_aliases.values()
+    assert isinstance(make(agent_class, policy=type("Mine", (own,), {})).policy, own)
+    with pytest.raises(ValueError, match=r"a subclass of it, got .*BasePolicy"):
+        make(agent_class, policy=BasePolicy)
 
 
 def test_wrapped_gymnasium_vectors_are_taken(agent_class):

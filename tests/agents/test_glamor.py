@@ -17,7 +17,6 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from glamor_gym.agents import AgentFileError, GlamorAgent
-from glamor_gym.agents.episodes import NO_ACTION, EpisodeRecorder
 from glamor_gym.agents.saving.storage import load_header, load_tensors, save_tensors
 from glamor_gym.planners import PlannerSettings
 from glamor_gym.types import Trajectory
@@ -123,25 +122,28 @@ def test_with_random_data_nothing_is_planned():
     assert agent._n_updates > 0
 
 
-@pytest.mark.parametrize("stopping", ["token", "duration"])
-def test_closed_loop_data_are_what_the_agent_would_do_in_earnest(stopping):
-    agent = make_agent(
-        data_policy="closed_loop",
-        vote=True,
-        stay_fraction=0.1,
-        policy_kwargs={**SMALL["policy_kwargs"], "stopping": stopping},
-    ).learn(150)
-    agent._begin_collection()
-    seen = observations(3)
-    agent._recorder = EpisodeRecorder(seen, agent.horizon, keep_observations=True)
-    chosen = agent.collect(seen, np.zeros(3, dtype=bool))
-    in_earnest, _ = agent.predict(seen)
-    if stopping == "duration":  # by value, without noise
-        assert (np.where(chosen == NO_ACTION, STOP, chosen) == in_earnest).all()
-    assert set(chosen.tolist()) <= {NO_ACTION, 0, 1, 2, 3}
-    # Another observation within the episode, another plan.
-    agent._whole_plans = agent._beginnings = lambda rows, *_: (np.full((3, 11), STOP), None)
-    assert (agent.collect(seen, np.zeros(3, dtype=bool)) == NO_ACTION).all()
+def test_settings_tell_what_plans_are_made_with(tmp_path):
+    agent = make_agent(gamma=0.9)
+    agent.gamma = 0.7
+    agent.planner = replace(agent.planner, n_trials=3, stop="never")
+    assert (agent.settings.gamma, agent.settings.n_trials) == (0.7, 3)
+    agent.save(tmp_path / "agent")
+    loaded = GlamorAgent.load(tmp_path / "agent", device="cpu")
+    assert (loaded.settings, loaded.planner) == (agent.settings, agent.planner)
+    changed = GlamorAgent.load(tmp_path / "agent", device="cpu", gamma=0.8)
+    assert (changed.gamma, changed.settings.gamma, changed.planner.n_trials) == (0.8, 0.8, 3)
+
+
+def test_the_exploration_rate_is_the_share_of_random_actions():
+    at_random = make_agent(data_policy="random")
+    planning = make_agent(exploration_steps=0, exploration_final_eps=0.2)
+    assert planning.exploration_rate == 1.0  # nothing is learned yet
+    for agent, rate in ((at_random, 1.0), (planning, 0.2)):
+        agent.set_logger(configure(None, []))
+        agent.learn(100, log_interval=None)
+        assert agent._n_updates > 0
+        assert agent.exploration_rate == rate
+        assert agent.logger.name_to_value["rollout/exploration_rate"] == rate
 
 
 def test_the_same_seed_gives_the_same_agent():

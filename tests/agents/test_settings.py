@@ -42,6 +42,13 @@ def test_the_agent_takes_every_setting_with_the_same_default():
         assert parameters[name].default == value
 
 
+def test_the_first_update_is_told():
+    settings = GlamorSettings(learning_starts=50, batch_size=200, replay_ratio=1)
+    assert settings.first_update == 250
+    assert [settings.updates_due(steps) for steps in (249, 250)] == [0, 1]
+    assert GlamorSettings(replay_ratio=0).first_update == math.inf
+
+
 def test_exploration_falls_linearly_to_its_end():
     settings = GlamorSettings(exploration_steps=100, exploration_final_eps=0.2)
     assert settings.exploration_eps(0) == 1.0

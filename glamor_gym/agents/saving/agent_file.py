@@ -30,8 +30,13 @@ MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 NETWORK_ARGUMENTS = ("policy", "policy_kwargs")
 """Arguments that determine which weights there are."""
 
-RETIRED_SETTINGS = ("near_fraction", "far_fraction", "ema_decay")
-"""Settings that older files hold and agents no longer have. At 0 they had no effect."""
+RETIRED_SETTINGS = {
+    "near_fraction": 0.0,
+    "far_fraction": 0.0,
+    "ema_decay": 0.0,
+    "sample_actions": True,
+}
+"""Settings that older files hold and agents no longer have, and the values without effect."""
 
 
 def tensors_of(agent: TrajectoryLearner) -> dict[str, torch.Tensor]:
@@ -161,8 +166,8 @@ def _without_retired(settings: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         AgentFileError: the agent was trained with one of them.
     """
-    for name in RETIRED_SETTINGS:
-        if settings.get(name):
+    for name, no_effect in RETIRED_SETTINGS.items():
+        if settings.get(name, no_effect) != no_effect:
             raise AgentFileError(
                 f"it was trained with {name}={settings[name]}, which this version does not have; "
                 f"load it with the version that wrote it"
