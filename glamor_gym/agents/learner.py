@@ -379,7 +379,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             FloatingPointError: a loss is NaN or infinite.
 
         Warns:
-            UserWarning: no update fell due, since all steps taken were among the first
+            UserWarning: no update will fall due, since all steps are among the first
                 `learning_starts`, or nearly so.
         """
         given: object = total_timesteps
@@ -394,6 +394,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             raise ValueError("env is missing: call set_env, or pass env to load")
         if self.overlap and not self.acts_by_plan:
             raise ValueError(f"overlap must be False for a {type(self).__name__}, got True")
+        self._warn_of_too_few_steps(total_timesteps, reset_num_timesteps)
         try:
             super().learn(
                 total_timesteps,
@@ -405,16 +406,25 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             )
         finally:
             self.finish_updates()
-        if self.settings.replay_ratio and not self.settings.updates_due(self.num_timesteps):
-            warnings.warn(
-                "nothing was learned: the first update comes after learning_starts + batch_size / "
-                f"replay_ratio = {self.settings.first_update:g} steps, and {self.num_timesteps} "
-                "were taken"
-                + " (reset_num_timesteps=False goes on counting)"
-                * bool(self._n_updates),
-                stacklevel=2,
-            )
         return self
+
+    def _warn_of_too_few_steps(self, total_timesteps: int, counts_anew: bool) -> None:
+        """Warn if no update falls due in the steps to come."""
+        last = total_timesteps + (0 if counts_anew else self.num_timesteps)
+        last = -(-last // self.n_envs) * self.n_envs  # all environments step at once
+        if not self.settings.replay_ratio or self.settings.updates_due(last):
+            return
+        message = (
+            "nothing will be learned: the first update comes after learning_starts + batch_size / "
+            f"replay_ratio = {self.settings.first_update:g} steps, and learning ends after {last}"
+        )
+        if self._n_updates:
+            message += " (reset_num_timesteps=False goes on counting)"
+        if self.learning_starts == CollectionSettings.learning_starts:  # the paper's
+            is_vector = len(self.observation_space["achieved_goal"].shape or ()) == 1
+            preset = "small" if is_vector else "compact"
+            message += f"; **{type(self).__name__}.preset({preset!r}) begins sooner"
+        warnings.warn(message, stacklevel=3)
 
     def _setup_learn(
         self,

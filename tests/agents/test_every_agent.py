@@ -890,7 +890,7 @@ def test_steps_are_counted_alike_whenever_a_vector_resets(agent_class):
     for mode in (AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP):
         env = SyncVectorEnv([dice, dice], autoreset_mode=mode)
         agent = agent_class(env, learning_starts=1_000, buffer_size=500, seed=0, device="cpu")
-        with pytest.warns(UserWarning, match="updates come after learning_starts=1000"):
+        with pytest.warns(UserWarning, match="nothing will be learned"):
             agent.learn(100)
         counts.append((agent.num_timesteps, len(agent.replay_buffer)))
     assert counts == [(100, 100), (100, 100)]
@@ -928,11 +928,13 @@ def test_an_environment_is_needed(agent_class):
 
 
 def test_an_agent_that_could_not_learn_yet_says_so(agent_class, trained_agent, tmp_path):
-    with pytest.warns(UserWarning, match="learning_starts=60 steps, and 61 were taken$"):
+    with pytest.warns(UserWarning, match=r"= 64 steps, and learning ends after 61$"):
         make(agent_class).learn(61)  # the first update comes four steps later
+    with pytest.warns(UserWarning, match=r"after 20; \*\*.*\.preset\('small'\) begins sooner"):
+        make(agent_class, learning_starts=50_000).learn(20)
     trained_agent.save(tmp_path / "agent")
     loaded = agent_class.load(tmp_path / "agent", make_grid())
-    with pytest.warns(UserWarning, match=r"50 were taken \(reset_num_timesteps=False goes on"):
+    with pytest.warns(UserWarning, match=r"ends after 50 \(reset_num_timesteps=False goes on"):
         loaded.learn(50)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -43,7 +43,7 @@ def test_in_float32_an_update_runs_channels_last_from_pictures_to_the_last_convo
     """Whitened and shifted pictures included: another layout costs a third of the time."""
     settings = GlamorAgent.preset(preset) | {"buffer_size": 500, "precision": "float32"}
     agent = GlamorAgent(PONG, **settings, seed=0, device="cpu")
-    with pytest.warns(UserWarning, match="nothing was learned: the first update comes after"):
+    with pytest.warns(UserWarning, match="nothing will be learned"):
         agent.learn(60)
     batch = agent.replay_buffer.sample(8)
     agent.policy.model.measure_once(batch.observation, batch.goal)
