@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 REPEATABLE = ("--change", "--env", "--set")
 """The options that take assignments, one at a time."""
 
-_ASSIGNMENT = re.compile(r"[A-Za-z_][\w.]*=")
+PYTHON_LITERALS: Mapping[str, bool | None] = MappingProxyType(
+    {"True": True, "False": False, "None": None}
+)
+"""What Python writes differently from JSON; as strings, all of them would count as true."""
+
+_ASSIGNMENT = re.compile(r"[A-Za-z_][\w.-]*=")  # a name may begin with that of an agent: dqn-her
 
 
 def one_per_option(words: Iterable[str]) -> list[str]:
@@ -38,14 +45,16 @@ def parse_assignments(option: str, assignments: Iterable[str]) -> dict[str, Any]
     """Parse assignments into a dictionary; ``a.b=1`` sets key ``b`` of a nested dictionary ``a``.
 
     A value is parsed as JSON if possible (``200``, ``true``, ``[80, 104]``), and is a string
-    otherwise. ``1e5`` is an integer.
+    otherwise. ``1e5`` is an integer; Python's ``True``, ``False`` and ``None`` mean the same as
+    JSON's ``true``, ``false`` and ``null``.
 
     Args:
         option: name of the option, for error messages.
         assignments: strings ``NAME=VALUE``.
 
     Raises:
-        ValueError: an assignment is not of that form, or ``a.b=1`` follows ``a=1``.
+        ValueError: an assignment is not of that form, a number is not finite, or ``a.b=1`` follows
+            ``a=1``.
         TypeError: an assignment is not a string.
     """
     parsed: dict[str, Any] = {}
@@ -61,18 +70,34 @@ def parse_assignments(option: str, assignments: Iterable[str]) -> dict[str, Any]
             target = target.setdefault(group, {})
             if not isinstance(target, dict):
                 raise ValueError(f"{option} {assignment!r}: {group} already has a value")
-        target[last] = _value(text)
+        try:
+            target[last] = _value(text)
+        except _NotFiniteError as error:
+            raise ValueError(f"{option} takes finite numbers, got {assignment!r}") from error
     return parsed
 
 
+class _NotFiniteError(ValueError):
+    """A number is NaN or infinite, which no setting may be and no JSON file can hold."""
+
+
 def _value(text: str) -> Any:
+    if text in PYTHON_LITERALS:
+        return PYTHON_LITERALS[text]
     try:
-        return json.loads(text, parse_float=_number)
+        return json.loads(text, parse_float=_number, parse_constant=_number)
     except json.JSONDecodeError:
         return text
 
 
 def _number(text: str) -> int | float:
+    """Return a number; an integer if it is written without a point and is a whole one.
+
+    Raises:
+        _NotFiniteError: it is NaN or infinite.
+    """
     number = float(text)
+    if not math.isfinite(number):
+        raise _NotFiniteError(text)
     is_count = "." not in text and number.is_integer() and abs(number) < 2**53
     return int(number) if is_count else number

@@ -130,7 +130,8 @@ class Train:
     workers: in worker processes, which are replaced if they fail.
     auto: in-process without CUDA; with it the fastest for the task."""
     set: Assignments = ()
-    """Setting of the agent, e.g. n_trials=200 or policy_kwargs.encoder=residual."""
+    """Setting of the agent, e.g. n_trials=200 or policy_kwargs.encoder=residual. A value is JSON
+    (true, null, [80, 104]) or else a string; True, False and None are read as in Python."""
     env: Assignments = ()
     """Keyword argument of gym.make, e.g. render_profile=fast."""
 
