@@ -15,9 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from glamor_gym.experiments.paper.workshop import Trained, Workshop
+    from glamor_gym.experiments.paper.workshop import Workshop
 
 Verdict = Literal["yes", "no", "undecided", ""]
 """Whether a result agrees with the paper; empty if there is nothing to decide."""
@@ -127,8 +125,6 @@ class Reproduction:
             of other libraries' agents and of those that do not learn.
         least_steps: smallest number of steps at which there is something to measure.
         words: returns the description of a scale, if :meth:`Scale.described` does not fit.
-        page: returns an HTML page from the runs, the command line and the page's folder; None for
-            no page.
     """
 
     name: str
@@ -146,4 +142,3 @@ class Reproduction:
     any_agent: bool = False
     least_steps: int = 1
     words: Callable[[Scale], str] = Scale.described
-    page: Callable[[Sequence[Trained], str, Path], str] | None = None

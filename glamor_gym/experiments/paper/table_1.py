@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from glamor_gym.evaluation import versions
-from glamor_gym.evaluation.provenance import source_commit
 from glamor_gym.experiments import get_algorithm
-from glamor_gym.experiments.benchmark.record import BenchmarkRecord
-from glamor_gym.experiments.benchmark.report import render_benchmark, runs_by_key
 from glamor_gym.experiments.paper.curves import Variant, in_words, over_seeds, run_spec
 from glamor_gym.experiments.paper.reproduction import RATES_NOTE, Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.scales import QUICK, TABLE
-from glamor_gym.experiments.paper.workshop import Trained, Workshop
-from glamor_gym.experiments.results import curves_table, results_table, run_pages
+from glamor_gym.experiments.paper.workshop import Workshop
 from glamor_gym.report.published import METHODS, published_rates
 
 AGENTS = ("glamor", "gcsl", "discern", "dqn-her", "random", "noop")
@@ -105,19 +99,6 @@ def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
     return comparisons
 
 
-def page(runs: Sequence[Trained], command: str, folder: Path) -> str:
-    """Return a benchmark report of the runs, with links relative to `folder`."""
-    folders = [run.folder for run in runs]
-    record = BenchmarkRecord([command], source_commit(), versions())
-    return render_benchmark(
-        record,
-        results_table(folders),
-        curves_table(folders),
-        runs_by_key(folders),
-        run_pages(folders, folder),
-    )
-
-
 REPRODUCTION = Reproduction(
     name="table-1",
     title="Table 1: goals reached",
@@ -134,6 +115,5 @@ REPRODUCTION = Reproduction(
     compare=compare,
     notes=f"{RATES_NOTE} Agents that learn take their best action here; in the figures with curves "
     "they sample it, as the paper's agents do.",
-    page=page,
     any_agent=True,
 )

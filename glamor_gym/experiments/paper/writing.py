@@ -6,7 +6,6 @@ In: rows, and the reproduction that they belong to. Out, in the reproduction's f
     NAME.png, NAME.svg  the figure
     comparison.csv/.md  our results next to the paper's
     README.md           command, budget, what it shows and what it does not
-    NAME.html           a page about the runs, for tables
 
 Each file is written atomically.
 """
@@ -75,8 +74,6 @@ def write_outcome(
         folder / "README.md",
         _page(reproduction, comparisons, scale, command, runs),
     )
-    if reproduction.page is not None:
-        write_text(folder / f"{reproduction.name}.html", reproduction.page(runs, command, folder))
     return comparisons
 
 

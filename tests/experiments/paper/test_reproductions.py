@@ -134,14 +134,6 @@ def test_the_same_data_makes_the_same_files(made, tmp_path):
     assert files_again == files
 
 
-def test_the_table_has_a_page_with_every_agent(made):
-    rows, folder = made("table-1")
-    page = (folder / "table-1.html").read_text()
-    assert page.startswith("<!doctype html>") or page.startswith("<!DOCTYPE html>")
-    for title in rows["variant"]:
-        assert title in page
-
-
 def test_pictures_are_drawn_and_not_written(made):
     rows, folder = made("figure-11")
     assert rows["goal_picture"][0].shape == rows["achieved_picture"][0].shape == (7, 7)
