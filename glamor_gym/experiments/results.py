@@ -17,6 +17,7 @@ import pandas as pd
 from glamor_gym.evaluation import RunConfig, RunFolder
 from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.experiments.status import State, Status, has_status, read_status
+from glamor_gym.report.rendering import listed
 from glamor_gym.tasks import short_name
 
 FIGURES = ("success_rate", "reached_rate", "image_match_rate", "mean_length", "random", "noop")
@@ -37,6 +38,7 @@ RESULT_COLUMNS = (
     "hardware",
     "goals_hash",
     "commit",
+    "versions",
     "error",
     "folder",
 )
@@ -217,6 +219,7 @@ def _row(folder: RunFolder, status: Status) -> dict[str, Any]:
         "train_minutes": train_seconds / 60,
         "hardware": config.hardware,
         "commit": config.commit,
+        "versions": listed(config.versions, " "),
         "error": "" if config.finished else status.error,  # it may be that of an earlier attempt
         "folder": folder.path.name,
     }

@@ -14,11 +14,9 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from glamor_gym.evaluation import versions
-from glamor_gym.evaluation.provenance import source_commit
 from glamor_gym.experiments.ablation.variants import ALGORITHM, Variant, folder_name, merged
 from glamor_gym.experiments.folders import RECORD_FILES, ExperimentFolder, run_name
 from glamor_gym.experiments.run_config import BUDGET
@@ -83,8 +81,6 @@ class AblationRecord:
         held_out: tasks that are reported separately.
         runs: every run, started or not.
         commands: all command lines of this ablation, as typed.
-        commit: commit of the source at the last command; empty if not run from a checkout.
-        versions: library → version.
     """
 
     setup: Setup
@@ -93,8 +89,6 @@ class AblationRecord:
     held_out: Sequence[str]
     runs: Sequence[AblationRun]
     commands: Sequence[str] = ()
-    commit: str = ""
-    versions: Mapping[str, str] = field(default_factory=dict)
 
     def spec(self, run: AblationRun) -> RunSpec:
         """Return the spec of a run.
@@ -141,6 +135,8 @@ class AblationFolder(ExperimentFolder):
         """
         try:
             there = read_json(self.record_file)
+            for name in ("commit", "versions"):  # in older files; each run has them of its own
+                there.pop(name, None)
             return AblationRecord(
                 **{
                     **there,
@@ -164,10 +160,5 @@ class AblationFolder(ExperimentFolder):
         Raises:
             OSError: the file cannot be written.
         """
-        signed = dataclasses.replace(
-            record,
-            commands=[*record.commands, command],
-            commit=source_commit(),
-            versions=versions(),
-        )
+        signed = dataclasses.replace(record, commands=[*record.commands, command])
         write_text(self.record_file, json.dumps(dataclasses.asdict(signed), indent=2))

@@ -107,7 +107,7 @@ def render_ablation(
             "Commands": "\n".join(record.commands),
             "Base": listed(record.setup.arguments, "="),
             "Commits": counted(finished["commit"]),
-            "Versions": listed(record.versions, " "),
+            "Versions": counted(finished["versions"]),
             "Hardware": counted(finished["hardware"]),
         },
     )

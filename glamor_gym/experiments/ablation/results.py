@@ -53,6 +53,7 @@ ABLATION_COLUMNS = (
     "episodes",
     "error",
     "commit",
+    "versions",
     "hardware",
     "goals_hash",
     "folder",

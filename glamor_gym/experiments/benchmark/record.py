@@ -3,7 +3,7 @@
 In: names of algorithms and tasks, seeds and a budget. Out: a folder::
 
     runs/TASK-ALGORITHM-SEED/   one folder per run
-    benchmark.json              the commands as typed, and the version of the source
+    benchmark.json              the commands as typed
     results.csv                 one row per run
     curves.csv                  one row per evaluation
     table.md                    goals reached, next to the paper's, for a README
@@ -21,13 +21,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from glamor_gym.evaluation import versions
-from glamor_gym.evaluation.provenance import source_commit
 from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.experiments.folders import RECORD_FILES, ExperimentFolder, run_name
 from glamor_gym.experiments.results import check_comparable, check_same_goals, results_table
@@ -38,21 +35,6 @@ from glamor_gym.goals import load_goal_set
 from glamor_gym.registration import name_of_env
 from glamor_gym.tasks import find_task, short_name
 from glamor_gym.untrusted import read_json
-
-
-@dataclass(frozen=True)
-class BenchmarkRecord:
-    """The record of a benchmark, apart from its runs.
-
-    Attributes:
-        commands: all command lines of this benchmark, as typed.
-        commit: commit of the source; empty if not run from a checkout.
-        versions: library → version.
-    """
-
-    commands: list[str]
-    commit: str
-    versions: dict[str, str]
 
 
 class BenchmarkFolder(ExperimentFolder):
@@ -68,35 +50,36 @@ class BenchmarkFolder(ExperimentFolder):
         self.curves_file = self.path / "curves.csv"
         self.table_file = self.path / "table.md"
 
-    def record(self) -> BenchmarkRecord:
-        """Return the record of the benchmark.
+    def commands(self) -> list[str]:
+        """Return all command lines of this benchmark, as typed.
 
         Raises:
             ValueError: there is no benchmark, or its file is damaged.
         """
         try:
-            return BenchmarkRecord(**read_json(self.record_file))
+            # Older files also hold a commit and versions, which each run has of its own.
+            commands = read_json(self.record_file)["commands"]
         except FileNotFoundError:
             raise ValueError(
                 f"{self.path} holds no benchmark: there is no {self.record_file}"
             ) from None
-        except TypeError as error:
-            raise ValueError(f"{self.record_file} is damaged: {error}") from error
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{self.record_file} is damaged: {error!r}") from error
+        if not (isinstance(commands, list) and all(isinstance(each, str) for each in commands)):
+            raise ValueError(
+                f"{self.record_file} is damaged: commands must be strings, got {commands!r}"
+            )
+        return commands
 
     def add_command(self, command: str) -> None:
-        """Append a command line to the record.
+        """Append a command line to those of the benchmark.
 
         Raises:
             ValueError: the existing record is damaged.
             OSError: the record cannot be written.
         """
-        before = self.record().commands if self.record_file.is_file() else []
-        record = {
-            "commands": [*before, command],
-            "commit": source_commit(),
-            "versions": versions(),
-        }
-        write_text(self.record_file, json.dumps(record, indent=2))
+        before = self.commands() if self.record_file.is_file() else []
+        write_text(self.record_file, json.dumps({"commands": [*before, command]}, indent=2))
 
 
 def benchmark_specs(

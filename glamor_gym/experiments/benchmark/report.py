@@ -23,7 +23,7 @@ from glamor_gym.experiments.benchmark.figures import (
     task_panels,
     title_of,
 )
-from glamor_gym.experiments.benchmark.record import BenchmarkFolder, BenchmarkRecord
+from glamor_gym.experiments.benchmark.record import BenchmarkFolder
 from glamor_gym.experiments.benchmark.table import benchmark_table, held_out_results
 from glamor_gym.experiments.estimates import (
     ENOUGH_SEEDS,
@@ -42,7 +42,7 @@ from glamor_gym.experiments.results import (
 )
 from glamor_gym.files import write_text
 from glamor_gym.report.published import METHODS, SOURCE, Rate, published_rates
-from glamor_gym.report.rendering import listed, render
+from glamor_gym.report.rendering import render
 from glamor_gym.tasks import in_order, short_name
 from glamor_gym.types import EpisodeFrames
 
@@ -64,7 +64,7 @@ def write_benchmark_report(folder: BenchmarkFolder) -> Path:
             (see :func:`~glamor_gym.experiments.results.check_comparable`), or a file is damaged.
         OSError: a file cannot be written.
     """
-    record, runs = folder.record(), folder.run_folders()
+    commands, runs = folder.commands(), folder.run_folders()
     results, curves = results_table(runs), curves_table(runs)
     if results.empty:
         raise ValueError(f"{folder.path} holds no run to report: {folder.runs} is empty")
@@ -77,7 +77,7 @@ def write_benchmark_report(folder: BenchmarkFolder) -> Path:
         folder.curves_file: curves.to_csv(index=False),
         folder.table_file: benchmark_table(results, held_out),
         folder.report_file: render_benchmark(
-            record,
+            commands,
             results,
             curves,
             runs_by_key(runs),
@@ -90,7 +90,7 @@ def write_benchmark_report(folder: BenchmarkFolder) -> Path:
 
 
 def render_benchmark(
-    record: BenchmarkRecord,
+    commands: Sequence[str],
     results: pd.DataFrame,
     curves: pd.DataFrame,
     runs: RunsByKey,
@@ -99,7 +99,7 @@ def render_benchmark(
     """Return the report as HTML.
 
     Args:
-        record: commands and versions.
+        commands: the command lines as typed.
         results: one row per run, see :func:`~glamor_gym.experiments.results.results_table`.
         curves: one row per evaluation, see :func:`~glamor_gym.experiments.results.curves_table`.
         runs: return value of :func:`runs_by_key`.
@@ -152,9 +152,9 @@ def render_benchmark(
         pages=pages,
         title_of=title_of,
         details={
-            "Commands": "\n".join(record.commands),
+            "Commands": "\n".join(commands),
             "Commits": counted(finished["commit"]),
-            "Versions": listed(record.versions, " "),
+            "Versions": counted(finished["versions"]),
             "Hardware": counted(finished["hardware"]),
         },
     )

@@ -54,7 +54,7 @@ def test_more_can_be_asked_of_an_ablation_later(tmp_path):
     folder = AblationFolder(tmp_path)
     record, _ = begun(changes=[{"gamma": 0.5}], steps=100)
     folder.write(record, "first")
-    assert dataclasses.replace(folder.record(), commands=(), commit="", versions={}) == record
+    assert dataclasses.replace(folder.record(), commands=()) == record
     more, specs = plan_ablation(
         folder.record(), changes=[{"weight_decay": 0.1}], tasks=["Dice"], seeds=[1]
     )

@@ -13,7 +13,7 @@ from small_runs import blank_pages, player_spec
 from glamor_gym.cli import main
 from glamor_gym.commands.screen import Screen
 from glamor_gym.evaluation import RunFolder
-from glamor_gym.experiments import ALGORITHMS
+from glamor_gym.experiments import ALGORITHMS, runs
 from glamor_gym.experiments.benchmark.record import (
     BenchmarkFolder,
     benchmark_specs,
@@ -154,7 +154,7 @@ def test_a_benchmark_is_made_once_and_goes_on(capsys, tmp_path, in_process):
     code, out, _ = run(capsys, *words)
     assert code == 0
     assert "4 runs, 4 of them finished already" in out
-    assert len(BenchmarkFolder(tmp_path).record().commands) == 2
+    assert len(BenchmarkFolder(tmp_path).commands()) == 2
     assert page_file.is_file()
 
     code, _, err = run(capsys, *words[:-2], "--n-envs", "1", "--out", str(tmp_path))
@@ -181,7 +181,7 @@ def test_runs_of_an_algorithm_in_one_folder_differ_in_task_and_seed_alone(
     code, _, err = run(capsys, *first, *words, "--seeds", "1", "--out", str(folder))
     assert code == 2
     assert f"holds a run with {told}; choose another folder" in err
-    assert len(BenchmarkFolder(folder).record().commands) == 1
+    assert len(BenchmarkFolder(folder).commands()) == 1
 
 
 def test_another_algorithm_in_a_folder_has_the_same_steps(benchmark_of_one, capsys):
@@ -373,6 +373,33 @@ def test_the_page_is_written_again_by_the_command_report(capsys, tmp_path):
     run_page.unlink()
     assert run(capsys, "report", str(job.folder))[0] == 0
     assert run_page.is_file()
+
+
+def test_a_later_command_does_not_change_the_versions_of_earlier_runs(tmp_path, monkeypatch):
+    folder = BenchmarkFolder(tmp_path)
+    jobs = jobs_to_do([player_spec(), player_spec(seed=1)], folder, command="")
+    for job, torch in zip(jobs, ("1.13", "2.9"), strict=True):
+        monkeypatch.setattr(runs, "versions", lambda torch=torch: {"torch": torch})
+        folder.add_command("typed")
+        carry_out(job)
+    page = write_benchmark_report(folder).read_text()
+    assert "torch 1.13 (1 run)\ntorch 2.9 (1 run)" in page
+    assert json.loads(folder.record_file.read_text()) == {"commands": ["typed", "typed"]}
+
+
+def test_the_record_of_an_older_benchmark_can_be_read(tmp_path):
+    folder = BenchmarkFolder(tmp_path)
+    older = {"commands": ["typed"], "commit": "abc", "versions": {"torch": "2"}}
+    folder.record_file.write_text(json.dumps(older))
+    assert folder.commands() == ["typed"]
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"commands": "typed"}', '{"commands": [1]}'])
+def test_a_damaged_record_is_told(tmp_path, text):
+    folder = BenchmarkFolder(tmp_path)
+    folder.record_file.write_text(text)
+    with pytest.raises(ValueError, match=r"benchmark\.json is damaged"):
+        folder.commands()
 
 
 def test_a_terminal_shows_a_bar_for_each_run(tmp_path):

@@ -10,13 +10,12 @@ from browser import opened_page, pictures_that_failed
 
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments.benchmark import report
-from glamor_gym.experiments.benchmark.record import BenchmarkRecord
 from glamor_gym.experiments.benchmark.report import render_benchmark, unequal_steps
 from glamor_gym.experiments.results import CURVE_COLUMNS, RESULT_COLUMNS, run_pages
 from glamor_gym.types import EpisodeFrames, EvaluationResult
 
 RNG = np.random.default_rng(0)
-RECORD = BenchmarkRecord(["glamor-gym benchmark --tasks <a & b>"], "v0.1.0-3-gabc", {"torch": "2"})
+COMMANDS = ["glamor-gym benchmark --tasks <a & b>"]
 RATES = {("Pong", "glamor"): (0.4, 0.6), ("Pong", "gcsl"): (0.2, 0.3), ("Pong", "random"): (0.1,)}
 
 
@@ -69,6 +68,7 @@ RESULTS = pd.DataFrame(
             "train_minutes": 2.5,
             "hardware": "2 CPU cores",
             "commit": "abc" if agent != "random" else "",
+            "versions": "torch 2.1" if seed else "torch 2.0",
             "error": "",
             "folder": f"{task}-{agent}-{seed}",
         }
@@ -105,7 +105,7 @@ def rendered(results=RESULTS, curves=CURVES, runs=RUNS, pages=PAGES):
         key: SimpleNamespace(evaluation=lambda found=found, **_: found)
         for key, found in runs.items()
     }
-    return render_benchmark(RECORD, results, curves, folders, pages)
+    return render_benchmark(COMMANDS, results, curves, folders, pages)
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +134,7 @@ def words(page):
         "Pong GLAMOR 1 finished 1,000 60% 10% 0% 2.5 Pong-glamor-1",
         "glamor-gym benchmark --tasks &lt;a &amp; b&gt;",
         "Commits abc (4 runs) not known (1 run)",
+        "Versions torch 2.0 (3 runs) torch 2.1 (2 runs)",
         "Hardware 2 CPU cores (5 runs)",
         # Of the goals that all recorded, 5 is the first on which they differ most.
         "Pong, goal 5 the goal GLAMOR reached GCSL missed random missed",
