@@ -248,7 +248,8 @@ class Reproduce:
     - appendix-a1: GCSL and GLAMOR on a task with two dice;
     - all: all of the above.
 
-    DIR/NAME gets data.csv, NAME.png, NAME.svg, comparison.csv, comparison.md and README.md.
+    DIR/NAME gets data.csv, NAME.png, NAME.svg, comparison.csv, comparison.md and README.md;
+    DIR/reproduction.json keeps the commands.
     Trained agents and measurements are kept under DIR and reused, also by other figures, so the
     same command continues after an interruption.
     """
@@ -258,7 +259,7 @@ class Reproduce:
     quick: Flag = False
     """Use a small scale that takes minutes on two cores; the figure says so."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/reproduce")
-    """Output folder."""
+    """Output folder, new or of earlier reproductions."""
     tasks: Annotated[tuple[str, ...], _or_else("[TASK ...]", "as in the chosen scale")] = ()
     """Tasks to use instead of those of the scale."""
     agents: Annotated[tuple[str, ...], _or_else("[AGENT ...]", "as in the chosen scale")] = ()

@@ -17,6 +17,11 @@ from glamor_gym.commands.errors import InputError, checking_input
 from glamor_gym.commands.options import Reproduce
 from glamor_gym.envs.rendering import RenderingError
 from glamor_gym.experiments import ALGORITHMS, get_algorithm
+from glamor_gym.experiments.folders import (
+    RECORD_FILES,
+    check_holds_no_other,
+    record_command,
+)
 from glamor_gym.experiments.paper import (
     REPRODUCTIONS,
     Comparison,
@@ -44,16 +49,16 @@ def reproduce(options: Reproduce, command: str) -> int:
         nothing can be drawn. Finished work is kept.
 
     Raises:
-        InputError: an option is invalid, an existing run has other settings, or it or a
-            measurement on disk is damaged.
+        InputError: an option is invalid, `--out` is the folder of something else, an existing run
+            has other settings, or it or a measurement on disk is damaged.
     """
     names = list(REPRODUCTIONS) if options.name == "all" else [options.name]
     with checking_input():
-        if options.out.exists() and not options.out.is_dir():
-            raise InputError(f"--out must be a folder, and {options.out} is a file")
+        check_holds_no_other("--out", options.out, "a reproduction")
         check_writable(options.out)
         planned = [(REPRODUCTIONS[name], _scale(REPRODUCTIONS[name], options)) for name in names]
         device = checked_device(options.device)
+        record_command(options.out / RECORD_FILES["a reproduction"], command)
     try:
         for reproduction, scale in planned:
             _make(reproduction, scale, options, command, device)

@@ -5,6 +5,7 @@ In: specs of runs. Out: the folders of the runs, and jobs for those to be execut
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,10 +16,17 @@ from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments.run_config import is_finished
 from glamor_gym.experiments.spec import RunSpec
 from glamor_gym.experiments.worker import Job
+from glamor_gym.files import write_text
 from glamor_gym.tasks import file_name
+from glamor_gym.untrusted import read_json
 
 RECORD_FILES: Mapping[str, str] = MappingProxyType(
-    {"a run": "config.json", "a benchmark": "benchmark.json", "an ablation": "ablation.json"}
+    {
+        "a run": "config.json",
+        "a benchmark": "benchmark.json",
+        "an ablation": "ablation.json",
+        "a reproduction": "reproduction.json",
+    }
 )
 """What a folder can hold → the file that says so."""
 
@@ -70,6 +78,37 @@ def jobs_to_do(specs: Sequence[RunSpec], folder: ExperimentFolder, **arguments: 
         for spec, run in runs
         if not (is_finished(spec, run) and run.report_file.is_file())
     ]
+
+
+def recorded_commands(file: Path) -> list[str]:
+    """Return the command lines in a record, as typed.
+
+    Args:
+        file: a file that :func:`record_command` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged.
+    """
+    try:
+        # Older files also hold a commit and versions, which each run has of its own.
+        commands = read_json(file)["commands"]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{file} is damaged: {error!r}") from error
+    if not (isinstance(commands, list) and all(isinstance(each, str) for each in commands)):
+        raise ValueError(f"{file} is damaged: commands must be strings, got {commands!r}")
+    return commands
+
+
+def record_command(file: Path, command: str) -> None:
+    """Append a command line to a record, which need not exist.
+
+    Raises:
+        ValueError: the existing file is damaged.
+        OSError: the file cannot be written.
+    """
+    before = recorded_commands(file) if file.is_file() else []
+    write_text(file, json.dumps({"commands": [*before, command]}, indent=2))
 
 
 def check_holds_no_other(option: str, path: Path, kind: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from glamor_gym.cli import main
 from glamor_gym.envs.rendering import RenderingError
+from glamor_gym.experiments.folders import RECORD_FILES, recorded_commands
 from glamor_gym.experiments.paper import REPRODUCTIONS, workshop
 
 
@@ -73,7 +74,10 @@ def test_it_makes_what_was_asked_for(capsys, tmp_path):
     assert code == 0
     assert "GridWorld: GLAMOR above sparse planner" in out
     page = (tmp_path / "figure-4" / "README.md").read_text()
-    assert f"    glamor-gym reproduce {' '.join(words)} --out {tmp_path}\n" in page
+    command = f"glamor-gym reproduce {' '.join(words)} --out {tmp_path}"
+    assert f"    {command}\n" in page
+    record = tmp_path / RECORD_FILES["a reproduction"]
+    assert recorded_commands(record) == [command]
 
 
 def test_an_interrupted_command_says_how_it_goes_on(capsys, tmp_path, monkeypatch):

@@ -18,7 +18,6 @@ together can be extended to more steps.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -26,15 +25,19 @@ from typing import Any
 import pandas as pd
 
 from glamor_gym.experiments.algorithms import get_algorithm
-from glamor_gym.experiments.folders import RECORD_FILES, ExperimentFolder, run_name
+from glamor_gym.experiments.folders import (
+    RECORD_FILES,
+    ExperimentFolder,
+    record_command,
+    recorded_commands,
+    run_name,
+)
 from glamor_gym.experiments.results import check_comparable, check_same_goals, results_table
 from glamor_gym.experiments.run_config import check_alike, is_finished, new_config
 from glamor_gym.experiments.spec import RunSpec, check_learns, distinct
-from glamor_gym.files import write_text
 from glamor_gym.goals import load_goal_set
 from glamor_gym.registration import name_of_env
 from glamor_gym.tasks import find_task, short_name
-from glamor_gym.untrusted import read_json
 
 
 class BenchmarkFolder(ExperimentFolder):
@@ -57,19 +60,11 @@ class BenchmarkFolder(ExperimentFolder):
             ValueError: there is no benchmark, or its file is damaged.
         """
         try:
-            # Older files also hold a commit and versions, which each run has of its own.
-            commands = read_json(self.record_file)["commands"]
+            return recorded_commands(self.record_file)
         except FileNotFoundError:
             raise ValueError(
                 f"{self.path} holds no benchmark: there is no {self.record_file}"
             ) from None
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{self.record_file} is damaged: {error!r}") from error
-        if not (isinstance(commands, list) and all(isinstance(each, str) for each in commands)):
-            raise ValueError(
-                f"{self.record_file} is damaged: commands must be strings, got {commands!r}"
-            )
-        return commands
 
     def add_command(self, command: str) -> None:
         """Append a command line to those of the benchmark.
@@ -78,8 +73,7 @@ class BenchmarkFolder(ExperimentFolder):
             ValueError: the existing record is damaged.
             OSError: the record cannot be written.
         """
-        before = self.commands() if self.record_file.is_file() else []
-        write_text(self.record_file, json.dumps({"commands": [*before, command]}, indent=2))
+        record_command(self.record_file, command)
 
 
 def benchmark_specs(
