@@ -66,12 +66,16 @@ def ablate(options: Ablate, command: str) -> int:
     # Variants that only plan differently evaluate agents of other runs, so those are trained first.
     training = [job for job in jobs if not job.spec.trained_in]
     interrupted = crew.carry_out(training)
+    with checking_input():
+        # Looked up again, since agents that were trained just now have to be evaluated anew.
+        playing = [spec for spec in specs if spec.trained_in]
+        judging = jobs_to_do(playing, folder, command=command, **crew.job_arguments)
     if not interrupted:
-        interrupted = crew.carry_out([job for job in jobs if job.spec.trained_in])
+        interrupted = crew.carry_out(judging)
     with checking_input():
         print(f"report: {write_ablation_report(folder)}")
     terminal().print(_table(folder, record))
-    return exit_code(jobs, interrupted)
+    return exit_code([*training, *judging], interrupted)
 
 
 def _check_reports_only(options: Ablate) -> None:

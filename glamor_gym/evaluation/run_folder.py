@@ -14,6 +14,7 @@ In: a path. Out: the paths of its files, and their contents::
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import platform
@@ -87,6 +88,8 @@ class RunConfig:
         goals: the goals of its evaluations, as in :func:`~glamor_gym.evaluate`.
         trained_in: name of the folder, next to this one, of the run whose agent was evaluated
             here; empty if the run trained its own agent.
+        trainer_sha256: SHA-256 of the file of that run's agent when it was evaluated; empty if the
+            run trained its own agent, or is older than this field.
         planner: planner settings of the evaluation that differ from those of that run.
         extended_from: the step at which the run was finished before it was last extended, and whose
             evaluation stays; None if it never was.
@@ -115,6 +118,7 @@ class RunConfig:
     finished: bool = False
     goals: str = "eval"
     trained_in: str = ""
+    trainer_sha256: str = ""
     planner: dict[str, Any] = field(default_factory=dict)
     extended_from: int | None = None
 
@@ -227,6 +231,17 @@ class RunFolder:
         with write_atomically(file) as stream:
             agent.save(cast(BufferedIOBase, stream))
 
+    def agent_sha256(self) -> str:
+        """Return the SHA-256 of the agent's file; empty if there is none.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        if not self.agent_file.is_file():
+            return ""
+        with self.agent_file.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
     def save_evaluation(self, result: EvaluationResult) -> None:
         """Save `result` as the last evaluation."""
         save_result(result, self.evaluation_file)
@@ -280,7 +295,16 @@ def _check_kinds(config: RunConfig) -> None:
         ValueError: a number is negative or not finite; the message names it.
     """
     kinds: dict[type, tuple[str, ...]] = {
-        str: ("task", "agent", "preset", "hardware", "algorithm", "goals", "trained_in"),
+        str: (
+            "task",
+            "agent",
+            "preset",
+            "hardware",
+            "algorithm",
+            "goals",
+            "trained_in",
+            "trainer_sha256",
+        ),
         dict: ("settings", "policy_kwargs", "env_kwargs", "versions", "planner"),
         list: ("commands",),
     }

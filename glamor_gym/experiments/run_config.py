@@ -66,6 +66,9 @@ def config_of(spec: RunSpec, folder: RunFolder) -> RunConfig:
 def is_finished(spec: RunSpec, folder: RunFolder) -> bool:
     """Return whether the requested run is finished.
 
+    An evaluation of another run's agent is not if that run is gone or has another agent since. If
+    only the agent's file is gone, or the evaluation does not record whose it is, it still counts.
+
     Raises:
         ValueError: the folder holds a different run, or a training of more steps; or a finished run
             that cannot resume and has other steps, minutes or evaluations.
@@ -78,12 +81,20 @@ def is_finished(spec: RunSpec, folder: RunFolder) -> bool:
             f"{folder.path} holds a run of {config.steps} steps, more than {spec.steps}; "
             "choose another folder for a new run"
         )
-    if not (config.finished and folder.is_evaluated()):
+    if not (config.finished and folder.is_evaluated() and _is_of_its_trainer(folder, config)):
         return False
     wanted = new_config(spec)
     if is_closed(spec, config):
         _check_same(folder, wanted, BUDGET)
     return all(getattr(wanted, name) == getattr(config, name) for name in BUDGET)
+
+
+def _is_of_its_trainer(folder: RunFolder, config: RunConfig) -> bool:
+    """Return whether nothing tells that a run evaluated another agent than its trainer has now."""
+    if not config.trainer_sha256:
+        return True
+    trainer = folder.trainer_of(config)
+    return trainer.holds_a_run() and trainer.agent_sha256() in ("", config.trainer_sha256)
 
 
 def is_closed(spec: RunSpec, config: RunConfig) -> bool:

@@ -112,7 +112,10 @@ def prepare_run(
     if isinstance(algorithm, Player):
         return PlayedRun(config, folder, before, _player(algorithm, config))
     if config.trained_in:
-        return PlayedRun(config, folder, before, _trained_agent(algorithm, config, folder, device))
+        agent = _trained_agent(algorithm, config, folder, device)
+        digest = folder.trainer_of(config).agent_sha256()
+        config = dataclasses.replace(config, trainer_sha256=digest)
+        return PlayedRun(config, folder, before, agent)
     if before is not None and is_closed(spec, before):
         raise ValueError(
             f"{folder.path} holds a finished run of {before.steps} steps, and runs of "

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import hashlib
 import os
+import shutil
 import signal
 import weakref
 
@@ -311,6 +313,26 @@ def test_the_agent_of_another_run_is_evaluated_without_training(finished):
     other = evaluated("other", goals="held-out")
     assert other.goals_hash != there.goals_hash
     assert len(other.per_goal) < 30  # the grid has no more
+
+
+def test_an_evaluation_of_another_agent_than_its_trainers_is_not_finished(finished, tmp_path):
+    trainer, folder = RunFolder(tmp_path / "trained"), RunFolder(tmp_path / "judged")
+    shutil.copytree(finished.path, trainer.path)
+    spec = small_spec(trained_in="trained", planner={"n_trials": 1})
+    train_run(spec, folder, command="", device="cpu")
+    agent = trainer.agent_file.read_bytes()
+    assert folder.config().trainer_sha256 == hashlib.sha256(agent).hexdigest()
+    assert is_finished(spec, folder)
+    trainer.agent_file.unlink()  # for want of space
+    assert is_finished(spec, folder)
+    trainer.agent_file.write_bytes(b"an agent that was trained anew")
+    assert not is_finished(spec, folder)
+    recorded = folder.config()
+    folder.write_config(dataclasses.replace(recorded, trainer_sha256=""))  # as in older runs
+    assert is_finished(spec, folder)
+    folder.write_config(recorded)
+    shutil.rmtree(trainer.path)
+    assert not is_finished(spec, folder)
 
 
 def test_a_run_that_is_not_finished_has_no_agent_to_evaluate(tmp_path):

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from small_runs import SMALL, blank_pages
 
+from glamor_gym.agents import GlamorAgent
 from glamor_gym.cli import main
 from glamor_gym.commands import ablate
 from glamor_gym.commands.console import terminal
@@ -26,6 +27,7 @@ from glamor_gym.experiments.ablation.results import (
     task_difference,
     variant_scores,
 )
+from glamor_gym.experiments.engines import LocalEngine
 from glamor_gym.experiments.folders import jobs_to_do
 from glamor_gym.experiments.worker import carry_out
 
@@ -312,6 +314,33 @@ def test_the_command_makes_runs_once_and_adds_to_them(capsys, tmp_path):
     assert (code, told) == (0, f"report: {tmp_path / 'report.html'}\n")
     assert run(capsys, "report", str(tmp_path))[1] == told
     assert "glamor-gym ablate --change gamma=0.5" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.usefixtures("blank_pages")
+def test_an_agent_that_was_trained_again_is_evaluated_again(capsys, tmp_path, monkeypatch):
+    begun = []
+
+    def carry_out_here(self, jobs, tick):
+        for job in jobs:
+            begun.append(job.name)
+            carry_out(job)
+            if not job.spec.trained_in:  # no two trainings come out the same
+                file = RunFolder(job.folder).agent_file
+                agent = GlamorAgent.load(file, device="cpu")
+                agent.gamma = 1 / (1 + len(begun))
+                agent.save(file)
+
+    monkeypatch.setattr(LocalEngine, "carry_out", carry_out_here)
+    words = ["ablate", *WORDS, "--change", "planner.stop=end", "--out", str(tmp_path)]
+    names = ["Dice-base-0", "Dice-planner.stop=end-0"]
+    assert run(capsys, *words)[0] == 0
+    assert begun == names
+    assert run(capsys, *words)[0] == 0
+    assert begun == names
+    base = RunFolder(tmp_path / "runs" / names[0])
+    base.write_config(dataclasses.replace(base.config(), finished=False))
+    assert run(capsys, *words)[0] == 0
+    assert begun == [*names, *names]
 
 
 @pytest.mark.usefixtures("in_process", "blank_pages")
