@@ -62,7 +62,7 @@ HELP = {
     "export --help": ["PATH", "--out PATH", "--full"],
     "benchmark --help": ["--agents", "--engine {local,ray}", "--address ADDRESS"],
     "report --help": ["PATH", "benchmark"],
-    "ablate --help": ["--change NAME=VALUE", "--held-out [TASK ...]", "--report-only"],
+    "ablate --help": ["--change NAME=VALUE", "--held-out [TASK ...]"],
     "goals --help": ["build", "show", "verify", "report"],
     "goals build --help": ["--episodes", "TASK"],
     "doctor --help": ["--buffer-size"],

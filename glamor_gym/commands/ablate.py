@@ -6,7 +6,6 @@ In: :class:`~glamor_gym.commands.options.Ablate`. Out: the folder of the ablatio
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 from collections.abc import Sequence
@@ -52,12 +51,6 @@ def ablate(options: Ablate, command: str) -> int:
     folder = AblationFolder(options.out)
     with checking_input():
         check_holds_no_other("--out", folder.path, "an ablation")
-    if options.report_only:
-        with checking_input():
-            _check_reports_only(options)
-            print(f"report: {write_ablation_report(folder)}")
-        return 0
-    with checking_input():
         record, specs = _planned(options, folder)
         crew = Crew.of(options)
         jobs = jobs_to_do(specs, folder, command=command, **crew.job_arguments)
@@ -76,24 +69,6 @@ def ablate(options: Ablate, command: str) -> int:
         print(f"report: {write_ablation_report(folder)}")
     terminal().print(_table(folder, record))
     return exit_code([*training, *judging], interrupted)
-
-
-def _check_reports_only(options: Ablate) -> None:
-    """Check that nothing is requested that a report cannot provide.
-
-    Raises:
-        ValueError: there are options about runs.
-    """
-    given = [
-        f"--{field.name.replace('_', '-')}"
-        for field in dataclasses.fields(options)
-        if field.name not in ("out", "report_only")
-        and getattr(options, field.name) != field.default
-    ]
-    if given:
-        raise ValueError(
-            f"--report-only executes no runs and takes no option but --out, got {', '.join(given)}"
-        )
 
 
 def _planned(options: Ablate, folder: AblationFolder) -> tuple[AblationRecord, list[RunSpec]]:

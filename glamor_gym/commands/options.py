@@ -376,8 +376,6 @@ class Ablate(Workers):
     """Episodes per goal in the final evaluation; earlier evaluations run one per goal."""
     env: Assignments = ()
     """Keyword argument of gym.make, e.g. render_profile=fast."""
-    report_only: Flag = False
-    """Execute no runs; only rewrite results.csv and report.html."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from glamor_gym.cli import main
         (["reproduce", "figure-4", "--quick", "--out"], "ablation.json", "--out .* an ablation"),
         (["reproduce", "figure-4", "--quick", "--out"], "config.json", "--out .* a run"),
         (["ablate", "--tasks", "Dice", "--out"], "benchmark.json", "--out .* a benchmark"),
-        (["ablate", "--report-only", "--out"], "benchmark.json", "--out .* a benchmark"),
     ],
 )
 def test_a_folder_of_another_kind_is_left_alone(capsys, tmp_path, words, file, told):

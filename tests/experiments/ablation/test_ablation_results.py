@@ -310,9 +310,8 @@ def test_the_command_makes_runs_once_and_adds_to_them(capsys, tmp_path):
     pd.testing.assert_frame_equal(both.iloc[:3], first)
 
     (tmp_path / "report.html").unlink()
-    code, told, _ = run(capsys, "ablate", "--report-only", *out)
+    code, told, _ = run(capsys, "report", str(tmp_path))
     assert (code, told) == (0, f"report: {tmp_path / 'report.html'}\n")
-    assert run(capsys, "report", str(tmp_path))[1] == told
     assert "glamor-gym ablate --change gamma=0.5" in (tmp_path / "report.html").read_text()
 
 
@@ -380,8 +379,6 @@ def test_the_terminal_shows_the_rates_that_are_compared(folder, monkeypatch):
         (["--steps", "3000", "--change", "learning_starts=3000"], "learning_starts=3000, got"),
         (["--held-out", "GridWorld"], "held_out must differ from tasks"),
         (["--jobs", "0"], "--jobs must be at least 1"),
-        (["--report-only"], "--report-only executes no runs and takes no option but --out, got"),
-        (["--report-only", "--held-out-goals", "--jobs", "1"], "--jobs, --tasks, --held-out-goals"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(capsys, tmp_path, words, told):
@@ -390,13 +387,6 @@ def test_what_cannot_be_is_refused_before_anything_is_written(capsys, tmp_path, 
     assert (code, printed) == (2, "")
     assert told in err
     assert not out.exists()
-
-
-def test_of_nothing_there_is_no_report(capsys, tmp_path):
-    code, _, err = run(capsys, "ablate", "--report-only", "--out", str(tmp_path / "out"))
-    assert code == 2
-    assert "holds no ablation" in err
-    assert not (tmp_path / "out").exists()
 
 
 def test_changes_with_brackets_are_shown_as_they_are(capsys, monkeypatch):
