@@ -25,8 +25,10 @@ from glamor_gym.agents.saving.checkpoint_folder import CheckpointFolder
 from glamor_gym.cli import main
 from glamor_gym.commands import doctor
 from glamor_gym.commands.doctor import Finding
+from glamor_gym.envs.rendering import RenderingError
 from glamor_gym.evaluation import RunFolder, load_result
 from glamor_gym.goals import load_goal_set
+from glamor_gym.goals.build import TooFewEpisodesError
 from glamor_gym.tasks import TASKS
 
 SMALL = ["--task", "GridWorld", "--steps", "300", "--n-envs", "2", "--episodes-per-goal", "1"]
@@ -205,6 +207,27 @@ def test_where_goals_cannot_be_written_is_told_before_anything_is_played(
     )
 
 
+@pytest.mark.parametrize(
+    ("command", "work"), [("build", "build_goal_set"), ("report", "measure_aliasing")]
+)
+def test_a_fault_in_playing_for_goals_keeps_its_traceback(tmp_path, monkeypatch, command, work):
+    def fail(*_, **__):
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(f"glamor_gym.commands.goals.{work}", fail)
+    with pytest.raises(ValueError, match="a bug"):
+        main(["goals", command, "Dice", "--out", str(tmp_path / "new.npz")])
+
+
+def test_episodes_that_are_too_few_are_told_in_a_line(capsys, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise TooFewEpisodesError("episodes must be larger")
+
+    monkeypatch.setattr("glamor_gym.commands.goals.build_goal_set", fail)
+    words = ["goals", "build", "Dice", "--out", str(tmp_path / "new.npz")]
+    assert "episodes must be larger" in refused(capsys, *words)
+
+
 def test_a_goal_file_is_not_overwritten(capsys, tmp_path):
     file = tmp_path / "dice.npz"
     file.write_bytes(b"precious")
@@ -342,10 +365,32 @@ def test_what_an_agent_does_elsewhere_leaves_what_it_did_at_home(trained, capsys
 def test_a_folder_that_cannot_be_written_to_is_told_before_anything_is_played(
     trained, capsys, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(glamor_gym, "evaluate", None)
+    monkeypatch.setattr("glamor_gym.commands.evaluate.Arena", None)
     (tmp_path / "file").write_text("in the way")
     told = refused(capsys, "evaluate", str(trained.path), "--out", str(tmp_path / "file" / "new"))
     assert "a file is in the place of a folder" in told
+
+
+@pytest.mark.parametrize("command", ["evaluate", "watch"])
+def test_a_fault_of_an_environment_keeps_its_traceback(trained, tmp_path, monkeypatch, command):
+    def fail(*_, **__):
+        raise ValueError("a bug")
+        yield
+
+    monkeypatch.setattr("glamor_gym.evaluation.arena.play", fail)
+    with pytest.raises(ValueError, match="a bug"):
+        main([command, str(trained.path), "--out", str(tmp_path / "new")])
+
+
+@pytest.mark.parametrize("command", ["evaluate", "watch"])
+def test_a_missing_driver_is_told_in_a_line(trained, capsys, tmp_path, monkeypatch, command):
+    def fail(*_, **__):
+        raise RenderingError("no driver")
+        yield
+
+    monkeypatch.setattr("glamor_gym.evaluation.arena.play", fail)
+    out = str(tmp_path / "new")
+    assert "no driver" in refused(capsys, command, str(trained.path), "--out", out)
 
 
 def test_a_window_needs_its_library(trained, capsys, tmp_path, monkeypatch):
@@ -645,7 +690,7 @@ def test_results_on_files_of_goals_with_the_same_name_are_kept_apart(
 
     folders = []
     monkeypatch.setattr("glamor_gym.commands.evaluate.check_writable", folders.append)
-    monkeypatch.setattr(glamor_gym, "evaluate", play)
+    monkeypatch.setattr("glamor_gym.commands.evaluate.Arena", play)
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "train.npz").write_text(name)

@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from glamor_gym.agents.saving.storage import file_named
+from glamor_gym.checks import as_integer
 from glamor_gym.commands.assignments import parse_assignments
 from glamor_gym.commands.console import terminal
 from glamor_gym.commands.errors import InputError, checking_input
@@ -52,16 +53,19 @@ def _checked_env(options: Check) -> CheckReport:
         )
     with checking_input():
         env_kwargs = parse_assignments("--env", options.env)
-    with _made(options.subject, env_kwargs) as env, checking_input():
-        return check_goal_env(env, seed=options.seed)
+        seed = as_integer(options.seed, name="--seed", low=0)
+    with _made(options.subject, env_kwargs) as env:
+        return check_goal_env(env, seed=seed)
 
 
 def _checked_agent(path: Path, options: Check) -> CheckReport:
     with checking_input():
         saved = find_agent(path, options.task, options.algorithm, options.env)
-    with _made(saved.task, saved.env_kwargs) as env, checking_input():
-        agent = saved.load("cpu", trust=options.trust, env=as_vec_env(env))
-        return check_agent(agent, env, seed=options.seed)
+        seed = as_integer(options.seed, name="--seed", low=0)
+    with _made(saved.task, saved.env_kwargs) as env:
+        with checking_input():
+            agent = saved.load("cpu", trust=options.trust, env=as_vec_env(env))
+        return check_agent(agent, env, seed=seed)
 
 
 @contextmanager

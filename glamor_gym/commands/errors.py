@@ -12,33 +12,36 @@ from gymnasium.error import DependencyNotInstalled
 
 from glamor_gym.envs.rendering import RenderingError
 
+MISSING = (RenderingError, ModuleNotFoundError, DependencyNotInstalled)
+"""Errors that tell of a driver or a library which this machine lacks."""
+
+REJECTED = (ValueError, TypeError, OSError, *MISSING)
+"""Errors with which the library rejects arguments and files."""
+
 
 class InputError(Exception):
     """The command cannot be executed as given; the message says why."""
 
 
 @contextlib.contextmanager
-def checking_input() -> Iterator[None]:
+def checking_input(*kinds: type[Exception]) -> Iterator[None]:
     """Turn errors with which the library rejects arguments and files into :class:`InputError`.
 
     Use it around code that validates or prepares the command's work, and around library calls that
-    validate their input before they start. Once the input has been validated, such an error is a
-    bug and must keep its traceback.
+    validate their input before they start. Once the input has been validated, a ``ValueError`` or
+    ``TypeError`` is a bug, perhaps in a user's environment, and must keep its traceback. What may
+    still come then (a full disk, a missing driver) can be named.
+
+    Args:
+        kinds: the errors; all of :data:`REJECTED` if none is named.
 
     Raises:
-        InputError: a ``ValueError``, ``TypeError``, ``OSError`` or ``RenderingError`` was raised
-            inside, or an optional library is missing.
+        InputError: one of them was raised inside.
     """
+    turned = kinds or REJECTED
     try:
         yield
     except BrokenPipeError:  # standard output was closed: not the input's fault
         raise
-    except (
-        ValueError,
-        TypeError,
-        OSError,
-        RenderingError,
-        ModuleNotFoundError,
-        DependencyNotInstalled,
-    ) as error:
+    except turned as error:
         raise InputError(str(error)) from error

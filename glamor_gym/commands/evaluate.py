@@ -9,16 +9,18 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
-import glamor_gym
 from glamor_gym.commands.console import terminal
 from glamor_gym.commands.device import checked_device
-from glamor_gym.commands.errors import checking_input
+from glamor_gym.commands.errors import MISSING, checking_input
 from glamor_gym.commands.options import Evaluate
-from glamor_gym.commands.saved_agent import find_agent
+from glamor_gym.commands.saved_agent import SavedAgent, find_agent
 from glamor_gym.commands.tables import result_table
 from glamor_gym.evaluation import RunFolder, save_result
+from glamor_gym.evaluation.arena import Arena
+from glamor_gym.evaluation.evaluator import evaluate_in
 from glamor_gym.files import check_writable
 from glamor_gym.report import write_pictures
 
@@ -32,31 +34,48 @@ def evaluate(options: Evaluate) -> int:
     Raises:
         InputError: there is no such agent or task, an option is invalid, or they do not match.
     """
-    with checking_input():
-        saved = find_agent(options.agent, options.task, options.algorithm, options.env)
-        folder = options.out or _folder_of(options, saved.home)
-        if RunFolder(folder).holds_a_run():
-            raise ValueError(
-                f"--out must not be the folder of a run, with results of its own: {folder}"
+    with ExitStack() as opened:
+        with checking_input():
+            saved, folder = _found(options)
+            agent = saved.load(checked_device(options.device), trust=options.trust)
+            arena = opened.enter_context(
+                Arena(
+                    saved.task,
+                    goals=options.goals,
+                    episodes_per_goal=options.episodes_per_goal,
+                    seed=options.seed,
+                    n_envs=options.n_envs,
+                    env_kwargs=saved.env_kwargs,
+                    progress_bar=sys.stderr.isatty(),
+                )
             )
-        check_writable(folder)
-        result = glamor_gym.evaluate(
-            saved.load(checked_device(options.device), trust=options.trust),
-            saved.task,
-            episodes_per_goal=options.episodes_per_goal,
-            seed=options.seed,
-            n_envs=options.n_envs,
-            goals=options.goals,
-            env_kwargs=saved.env_kwargs,
-            record=PICTURES,
-            progress_bar=sys.stderr.isatty(),
-        )
+            arena.check_agent(agent)
+        with checking_input(*MISSING):
+            result = evaluate_in(arena, agent, record=PICTURES)
+    with checking_input(OSError):
         save_result(result, folder / "evaluation.json")
         write_pictures(result.frames, folder)
     # Last, because printing fails if standard output has been closed.
     terminal().print(result_table(result, name=str(options.agent)))
     print(f"results, pictures and videos: {folder}")
     return 0
+
+
+def _found(options: Evaluate) -> tuple[SavedAgent, Path]:
+    """Return the agent, and the folder for its results.
+
+    Raises:
+        ValueError: there is no such agent, or the folder is that of a run.
+        OSError: there is no such file, or the folder cannot be written.
+    """
+    saved = find_agent(options.agent, options.task, options.algorithm, options.env)
+    folder = options.out or _folder_of(options, saved.home)
+    if RunFolder(folder).holds_a_run():
+        raise ValueError(
+            f"--out must not be the folder of a run, with results of its own: {folder}"
+        )
+    check_writable(folder)
+    return saved, folder
 
 
 def _folder_of(options: Evaluate, home: Path) -> Path:

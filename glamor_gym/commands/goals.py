@@ -13,8 +13,9 @@ from pathlib import Path
 from rich.table import Table
 from tqdm.auto import tqdm
 
+from glamor_gym.checks import as_integer
 from glamor_gym.commands.console import terminal
-from glamor_gym.commands.errors import checking_input
+from glamor_gym.commands.errors import MISSING, checking_input
 from glamor_gym.commands.options import BuildGoals, ReportGoals, ShowGoals, VerifyGoals
 from glamor_gym.evaluation import versions
 from glamor_gym.evaluation.provenance import source_commit
@@ -29,6 +30,7 @@ from glamor_gym.goals import (
     load_goal_set,
     verify_goal_set,
 )
+from glamor_gym.goals.build import TooFewEpisodesError
 from glamor_gym.report.pictures import save_picture
 from glamor_gym.report.rendering import listed
 from glamor_gym.tasks import TASKS, Task, get_task
@@ -62,10 +64,11 @@ def build(options: BuildGoals) -> int:
         if out.suffix != ".npz":  # by which files of goals are told from names of tasks
             raise ValueError(f"--out must end in .npz, got {out}")
         check_writable(out.parent)
-        with _playing(task, options.episodes) as progress:
-            goal_set = build_goal_set(
-                task, seed=options.seed, episodes=options.episodes, progress=progress
-            )
+        seed = as_integer(options.seed, name="--seed", low=0)
+        episodes = as_integer(options.episodes, name="--episodes", low=1)
+    with checking_input(TooFewEpisodesError, *MISSING), _playing(task, episodes) as progress:
+        goal_set = build_goal_set(task, seed=seed, episodes=episodes, progress=progress)
+    with checking_input(OSError):
         goal_set.save(out)
     print(f"{out}: {_counts(goal_set)}, hash {goal_set.hash}")
     return 0
@@ -79,8 +82,12 @@ def show(options: ShowGoals) -> int:
     """
     with checking_input():
         goal_set = load_goal_set(options.goals)
-        if options.out is not None:
-            save_picture(goal_sheet(goal_set, options.which), options.out)
+        get_task(goal_set.task)  # which a file may name wrongly
+    if options.out is not None:
+        with checking_input(*MISSING):
+            sheet = goal_sheet(goal_set, options.which)
+        with checking_input():
+            save_picture(sheet, options.out)
     print(f"{goal_set.task}, version {goal_set.version}: {_counts(goal_set)}")
     print(f"hash: {goal_set.hash}")
     for name, value in goal_set.provenance.items():
@@ -123,12 +130,17 @@ def report(options: ReportGoals, command: str) -> int:
         named = [get_task(name) for name in options.tasks]
         tasks = named or [task for task in TASKS.values() if task.suite == "atari"]
         check_writable(options.out)
+        as_integer(options.episodes, name="--episodes", low=1)
+        as_integer(options.episodes_per_goal, name="--episodes-per-goal", low=1)
+        as_integer(options.seed, name="--seed", low=0)
+    with checking_input(*MISSING):
         rows = [_aliasing(task, options) for task in tasks]
-        details = {
-            "Command": command,
-            "Commit": source_commit() or "not from a checkout",
-            "Versions": listed(versions(), " "),
-        }
+    details = {
+        "Command": command,
+        "Commit": source_commit() or "not from a checkout",
+        "Versions": listed(versions(), " "),
+    }
+    with checking_input(OSError):
         page = write_aliasing_report(rows, options.out, details)
     print(f"report: {page}")
     return 0

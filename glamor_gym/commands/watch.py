@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import webbrowser
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +21,15 @@ from glamor_gym.agents import GlamorAgent
 from glamor_gym.checks import as_integer
 from glamor_gym.commands.console import terminal
 from glamor_gym.commands.device import checked_device
-from glamor_gym.commands.errors import checking_input
+from glamor_gym.commands.errors import MISSING, checking_input
 from glamor_gym.commands.options import Watch
 from glamor_gym.commands.saved_agent import find_agent
 from glamor_gym.evaluation.arena import Arena
 from glamor_gym.evaluation.filming import Camera, Scene
 from glamor_gym.evaluation.isolation import isolated
 from glamor_gym.evaluation.rollout import Episode, EpisodeKey
-from glamor_gym.report.films import FORMATS, write_film
+from glamor_gym.files import check_writable
+from glamor_gym.report.films import FORMATS, MOST_FPS, write_film
 from glamor_gym.report.scenes import frames_of
 
 EPISODES = 6
@@ -46,41 +48,46 @@ def watch(options: Watch) -> int:
         InputError: there is no such agent, task or goal, an option is invalid, they do not match,
             or the video cannot be written.
     """
-    with checking_input():
-        saved = find_agent(options.checkpoint, options.task, options.algorithm, options.env)
-        agent = saved.load(checked_device(options.device), trust=options.trust)
-        if isinstance(agent, GlamorAgent):
-            agent.plans_ahead = True  # complete plans, so that they can be shown
-        path = film_path(options.out, home=saved.home)
+    with ExitStack() as opened:
+        with checking_input():
+            saved = find_agent(options.checkpoint, options.task, options.algorithm, options.env)
+            agent = saved.load(checked_device(options.device), trust=options.trust)
+            if isinstance(agent, GlamorAgent):
+                agent.plans_ahead = True  # complete plans, so that they can be shown
+            path = film_path(options.out, home=saved.home)
+            check_writable(path.parent)
+            fps = as_integer(options.fps, name="--fps", low=1, high=MOST_FPS)
+            arena = opened.enter_context(
+                Arena(
+                    saved.task,
+                    goals=options.goals,
+                    seed=options.seed,
+                    n_envs=1,
+                    env_kwargs=saved.env_kwargs | {"render_mode": "rgb_array"},
+                )
+            )
+            arena.check_agent(agent)
+            keys = choose_episodes(options.goal, options.episodes, n_goals=len(arena.episode_keys))
+        opened.enter_context(isolated(agent, None, options.seed))
         table = _table(saved.task)
         camera = Camera()
-        with (
-            Arena(
-                saved.task,
-                goals=options.goals,
-                seed=options.seed,
-                n_envs=1,
-                env_kwargs=saved.env_kwargs | {"render_mode": "rgb_array"},
-            ) as arena,
-            isolated(agent, None, options.seed),
-        ):
-            keys = choose_episodes(options.goal, options.episodes, n_goals=len(arena.episode_keys))
 
-            def frames() -> Iterator[NDArray[np.uint8]]:
-                playing = arena.episodes(agent, keys, on_moment=camera)
-                hidden = not sys.stderr.isatty()
-                for episode in tqdm(playing, "episodes", len(keys), leave=False, disable=hidden):
-                    scenes = camera.take_out(episode.key)
-                    table.add_row(*_row(episode, scenes))
-                    yield from frames_of(
-                        scenes,
-                        task=saved.task,
-                        goal=episode.key.goal,
-                        success=episode.success,
-                        fps=options.fps,
-                    )
+        def frames() -> Iterator[NDArray[np.uint8]]:
+            playing = arena.episodes(agent, keys, on_moment=camera)
+            hidden = not sys.stderr.isatty()
+            for episode in tqdm(playing, "episodes", len(keys), leave=False, disable=hidden):
+                scenes = camera.take_out(episode.key)
+                table.add_row(*_row(episode, scenes))
+                yield from frames_of(
+                    scenes,
+                    task=saved.task,
+                    goal=episode.key.goal,
+                    success=episode.success,
+                    fps=fps,
+                )
 
-            write_film(frames(), path, fps=options.fps)
+        with checking_input(OSError, *MISSING):  # the disk may be full, or the encoder missing
+            write_film(frames(), path, fps=fps)
     terminal().print(table)
     print(f"video: {path}")
     if options.open and not webbrowser.open(path.resolve().as_uri()):

@@ -51,6 +51,7 @@ class Arena:
 
     Attributes:
         task: the full id.
+        seed: the seed.
         episode_keys: the episodes that each agent plays, goal by goal.
         ranges: label → feasible range, from which the tolerance of success is computed.
         goals: which goals these are: ``"eval"``, ``"held-out"``, … or the name of a goal-set file.
@@ -79,12 +80,11 @@ class Arena:
         episodes_per_goal = as_integer(
             episodes_per_goal, name="episodes_per_goal", low=1, high=MOST_REPEATS
         )
-        seed = as_integer(seed, name="seed", low=0)
         n_envs = as_integer(n_envs, name="n_envs", low=1)
         if not isinstance(env_kwargs, Mapping | None):
             raise TypeError(f"env_kwargs must be a dict, got {type(env_kwargs).__name__}")
         self.task = find_env_id(id)
-        self._seed = seed
+        self.seed = as_integer(seed, name="seed", low=0)
         self._progress_bar = progress_bar
         self.env_kwargs: dict[str, Any] = json.loads(
             json.dumps(dict(env_kwargs or {}), default=str)
@@ -220,12 +220,12 @@ class Arena:
         in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
         gpus = range(torch.cuda.device_count()) if in_use else ()
         with torch.random.fork_rng(gpus):
-            torch.manual_seed(self._seed)
+            torch.manual_seed(self.seed)
             yield from play(
                 agent,
                 self._envs,
                 keys,
-                seed=self._seed,
+                seed=self.seed,
                 deterministic=deterministic,
                 record=record,
                 on_moment=on_moment,

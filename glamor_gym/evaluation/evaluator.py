@@ -83,7 +83,6 @@ def evaluate(
             result of other episodes.
     """
     record = as_integer(record, name="record", low=0)
-    seed = as_integer(seed, name="seed", low=0)
     with Arena(
         id,
         goals=goals,
@@ -93,15 +92,35 @@ def evaluate(
         env_kwargs=env_kwargs,
         progress_bar=progress_bar,
     ) as arena:
-        arena.check_agent(agent)  # before time goes into the baselines
-        reference = _baselines(arena, baselines, seed)
-        with isolated(agent, device, seed):
-            episodes = arena.play(
-                agent,
-                name=type(agent).__name__,
-                deterministic=deterministic,
-                record=record,
-            )
+        return evaluate_in(
+            arena,
+            agent,
+            device=device,
+            deterministic=deterministic,
+            baselines=baselines,
+            record=record,
+        )
+
+
+def evaluate_in(
+    arena: Arena,
+    agent: Predictor,
+    *,
+    device: str | torch.device | None = None,
+    deterministic: bool = True,
+    baselines: bool | EvaluationResult = True,
+    record: int = 6,
+) -> EvaluationResult:
+    """Evaluate an agent in environments that are made already; see :func:`evaluate`."""
+    arena.check_agent(agent)  # before time goes into the baselines
+    reference = _baselines(arena, baselines)
+    with isolated(agent, device, arena.seed):
+        episodes = arena.play(
+            agent,
+            name=type(agent).__name__,
+            deterministic=deterministic,
+            record=record,
+        )
     success_rate, confidence_interval = _success(episodes)
     return EvaluationResult(
         task=arena.task,
@@ -113,7 +132,7 @@ def evaluate(
         reached_rate=_share(episodes, lambda episode: episode.reached),
         mean_length=float(np.mean([episode.length for episode in episodes])),
         episodes=len(episodes),
-        seed=seed,
+        seed=arena.seed,
         goals_hash=arena.goals_hash,
         goals=arena.goals,
         env_kwargs=arena.env_kwargs,
@@ -132,14 +151,14 @@ class _Baselines(TypedDict):
     noop_interval: tuple[float, float]
 
 
-def _baselines(arena: Arena, given: bool | EvaluationResult, seed: int) -> _Baselines:
+def _baselines(arena: Arena, given: bool | EvaluationResult) -> _Baselines:
     """Return the baselines' rates: from an earlier result, measured now, or NaN.
 
     Raises:
         ValueError: the earlier result is of another task, other goals or other episodes.
     """
     if isinstance(given, EvaluationResult):
-        _check_same_episodes(arena, given, seed)
+        _check_same_episodes(arena, given)
         return _Baselines(
             random=given.random,
             random_interval=given.random_interval,
@@ -149,7 +168,7 @@ def _baselines(arena: Arena, given: bool | EvaluationResult, seed: int) -> _Base
     random = noop = math.nan
     random_interval = noop_interval = (math.nan, math.nan)
     if given:
-        random_agent = RandomAgent(arena.stop_action, seed)
+        random_agent = RandomAgent(arena.stop_action, arena.seed)
         random, random_interval = _success(arena.play(random_agent, name="random agent"))
         noop_agent = NoopAgent(arena.stop_action)
         noop, noop_interval = _success(arena.play(noop_agent, name="no-op agent"))
@@ -158,7 +177,7 @@ def _baselines(arena: Arena, given: bool | EvaluationResult, seed: int) -> _Base
     )
 
 
-def _check_same_episodes(arena: Arena, given: EvaluationResult, seed: int) -> None:
+def _check_same_episodes(arena: Arena, given: EvaluationResult) -> None:
     """Check that `given` is the result of the same episodes; fields that are None are not checked.
 
     Raises:
@@ -169,7 +188,7 @@ def _check_same_episodes(arena: Arena, given: EvaluationResult, seed: int) -> No
         "goals_hash": arena.goals_hash,
         "goals": arena.goals,
         "env_kwargs": arena.env_kwargs,
-        "seed": seed,
+        "seed": arena.seed,
         "episodes": len(arena.episode_keys),
     }
     for name, value in wanted.items():

@@ -96,6 +96,10 @@ class Episode:
     steps: int
 
 
+class TooFewEpisodesError(ValueError):
+    """The episodes played did not give as many distinct goals as are needed."""
+
+
 def build_goal_set(
     task: Task | str,
     *,
@@ -119,8 +123,8 @@ def build_goal_set(
         progress: called after each of these episodes with the number done and `episodes`.
 
     Raises:
-        ValueError: there is no such task, a number is out of range, or `episodes` is too small for
-            that many distinct goals.
+        ValueError: there is no such task, or a number is out of range.
+        TooFewEpisodesError: `episodes` is too small for that many distinct goals.
         TypeError: a number is not an integer.
     """
     if not isinstance(task, Task):
@@ -246,7 +250,7 @@ def choose_evaluation(
     chosen only if there are fewer than `count` others.
 
     Raises:
-        ValueError: there are fewer than `count` distinct ends of episodes.
+        TooFewEpisodesError: there are fewer than `count` distinct ends of episodes.
     """
     lived = [episode for episode in played if episode.moments]
     ends = [episode.moments[-1] for episode in lived]
@@ -261,7 +265,7 @@ def choose_evaluation(
         pool = distinct[merit[distinct] >= least]
         if len(pool) >= count:
             return [ends[pool[index]] for index in spread(labels[pool], count, rng)]
-    raise ValueError(
+    raise TooFewEpisodesError(
         f"episodes must be larger: {len(played)} gave only {len(distinct)} distinct ends, "
         f"for {count} evaluation goals"
     )
@@ -282,11 +286,11 @@ def choose_training(
         rng: draws the order and the slots of :func:`spread`.
 
     Raises:
-        ValueError: there are fewer than `count` distinct candidates.
+        TooFewEpisodesError: there are fewer than `count` distinct candidates.
     """
     pool = [moments[index] for index in _distinct(moments)]
     if len(pool) < count:
-        raise ValueError(
+        raise TooFewEpisodesError(
             f"episodes must be larger: they gave only {len(pool)} distinct moments, "
             f"for {count} training goals"
         )
