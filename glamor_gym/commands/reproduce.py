@@ -45,8 +45,8 @@ def reproduce(options: Reproduce, command: str) -> int:
         command: the command line as typed, for the record.
 
     Returns:
-        The exit code: 0; 130 after Ctrl-C; 1 if a file cannot be written, a folder is in use, or
-        nothing can be drawn. Finished work is kept.
+        The exit code: 0; 130 after Ctrl-C; 1 if a file cannot be written, a folder is in use,
+        nothing can be drawn, or a loss became NaN. Finished work is kept.
 
     Raises:
         InputError: an option is invalid, `--out` is the folder of something else, an existing run
@@ -66,7 +66,7 @@ def reproduce(options: Reproduce, command: str) -> int:
         raise InputError(str(error)) from error
     except BrokenPipeError:  # standard output was closed
         raise
-    except (KeyboardInterrupt, OSError, RenderingError) as error:
+    except (KeyboardInterrupt, OSError, RenderingError, FloatingPointError) as error:
         is_interrupted = isinstance(error, KeyboardInterrupt)
         told = "interrupted" if is_interrupted else f"stopped: {error}"
         print(f"{told}; repeat the command to continue from what is in {options.out}")

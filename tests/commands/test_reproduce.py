@@ -91,9 +91,14 @@ def test_an_interrupted_command_says_how_it_goes_on(capsys, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    "error", [OSError(errno.ENOSPC, "No space left on device"), RenderingError("no driver")]
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        RenderingError("no driver"),
+        FloatingPointError("inverse_loss is nan"),
+    ],
 )
-def test_what_the_machine_lacks_is_told_in_a_line(error, capsys, tmp_path, monkeypatch):
+def test_what_stops_a_run_is_told_in_a_line(error, capsys, tmp_path, monkeypatch):
     def fail(*_, **__):
         raise error
 

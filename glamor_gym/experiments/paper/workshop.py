@@ -103,12 +103,19 @@ class Workshop:
 
         Raises:
             OtherSettingsError: the existing run has other settings, or was judged on other goals.
-            DamagedMeasurementError: the existing run lacks snapshots that cannot be made any more.
+            DamagedMeasurementError: the existing run is damaged, or lacks snapshots that cannot be
+                made any more.
             KeyboardInterrupt: the training was interrupted; another call continues it.
         """
         name = distinct_name(spec, looks)
         folder = RunFolder(self.path / "runs" / name)
         if folder.holds_a_run():
+            try:
+                folder.config()
+            except ValueError as error:
+                raise DamagedMeasurementError(
+                    f"{error}; remove {folder.path} to train again"
+                ) from error
             try:
                 config_of(spec, folder)
                 check_alike(spec, folder)

@@ -67,7 +67,8 @@ def write_outcome(
         figure.suptitle(reproduction.title, x=0.01, ha="left")
         _write_figure(figure, folder / reproduction.name, budget)
     comparisons = reproduction.compare(rows)
-    records = pd.DataFrame([dataclasses.asdict(comparison) for comparison in comparisons])
+    columns = [field.name for field in dataclasses.fields(Comparison)]  # also if there are none
+    records = pd.DataFrame(map(dataclasses.astuple, comparisons), columns=pd.Index(columns))
     write_text(folder / "comparison.csv", records.to_csv(index=False))
     write_text(folder / "comparison.md", comparison_table(comparisons))
     write_text(

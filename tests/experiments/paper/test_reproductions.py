@@ -134,6 +134,15 @@ def test_the_same_data_makes_the_same_files(made, tmp_path):
     assert files_again == files
 
 
+def test_without_a_comparison_the_table_has_its_columns(made, tmp_path):
+    rows, _ = made("figure-4")
+    reproduction = dataclasses.replace(REPRODUCTIONS["figure-4"], compare=lambda _: [])
+    write_outcome(tmp_path, reproduction, tiny("figure-4"), rows, command="", runs=[])
+    table = pd.read_csv(tmp_path / "comparison.csv")
+    assert list(table) == ["statement", "ours", "published", "agrees"]
+    assert table.empty
+
+
 def test_pictures_are_drawn_and_not_written(made):
     rows, folder = made("figure-11")
     assert rows["goal_picture"][0].shape == rows["achieved_picture"][0].shape == (7, 7)

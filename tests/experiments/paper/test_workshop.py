@@ -123,6 +123,13 @@ def test_a_run_of_what_was_the_default_preset_before_is_refused(shop):
         shop.trained(spec, LOOKS)
 
 
+def test_a_run_whose_configuration_is_damaged_is_told(shop):
+    folder = shop.trained(SPEC, LOOKS).folder
+    folder.config_file.write_text("{")
+    with pytest.raises(DamagedMeasurementError, match=r"config\.json is damaged: .*; remove /"):
+        shop.trained(SPEC, LOOKS)
+
+
 def test_a_run_that_was_judged_on_goals_of_before_is_refused(shop):
     file = shop.trained(SPEC, LOOKS).folder.evaluation_file
     file.write_text(json.dumps(json.loads(file.read_text()) | {"goals_hash": "0123456789abcdef"}))
