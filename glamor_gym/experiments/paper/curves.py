@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
 from glamor_gym.evaluation import evaluate, wilson_interval
-from glamor_gym.experiments import RunSpec, get_algorithm
-from glamor_gym.experiments.estimates import rates_verdict
+from glamor_gym.experiments import RunSpec, estimates, get_algorithm
 from glamor_gym.experiments.paper.reproduction import Comparison, Scale, Verdict
 from glamor_gym.experiments.paper.workshop import Trained, Workshop
 from glamor_gym.experiments.runs import planned_by
 from glamor_gym.tasks import get_task
+
+AGREES: Mapping[estimates.Verdict, Verdict] = MappingProxyType(
+    {"better": "yes", "worse": "no", "": "undecided"}
+)
+"""Verdict on a difference → whether it agrees with a paper that claims “better”."""
 
 
 @dataclass(frozen=True)
@@ -181,13 +186,12 @@ def better(
     last = rows[(rows["step"] == rows["step"].max()) & (rows["task"] == task)]
     ends = {row["variant"]: row for row in over_seeds(last, ["variant"]).to_dict("records")}
     ours, theirs = (last[last["variant"] == name] for name in (first, second))
-    verdict = rates_verdict(
+    verdict = estimates.rates_verdict(
         _rates_of_seeds(ours), _rates_of_seeds(theirs), _counts(ours), _counts(theirs)
     )
-    agrees: dict[str, Verdict] = {"better": "yes", "worse": "no", "": "undecided"}
     return Comparison(
         statement=f"{task}: {first} above {second}",
         ours=f"{in_words(ends[first])} and {in_words(ends[second])}",
         published=claim or f"{first} above {second}",
-        agrees=agrees[verdict],
+        agrees=AGREES[verdict],
     )

@@ -20,10 +20,15 @@ if TYPE_CHECKING:
 Verdict = Literal["yes", "no", "undecided", ""]
 """Whether a result agrees with the paper; empty if there is nothing to decide."""
 
+DECISION_NOTE = (
+    "A comparison is decided by three seeds of each or more, where both 95 % intervals of the "
+    "difference say the same: Newcombe's of episodes and Welch's of seeds."
+)
+"""When :func:`~glamor_gym.experiments.estimates.rates_verdict` decides a comparison."""
+
 RATES_NOTE = (
     "In brackets: the 95 % Wilson interval of the episodes for one seed, one standard deviation "
-    "to each side for several. A comparison is decided by three seeds of each or more, where both "
-    "95 % intervals of the difference say the same: Newcombe's of episodes and Welch's of seeds."
+    f"to each side for several. {DECISION_NOTE}"
 )
 """Default of :attr:`Reproduction.notes`."""
 
