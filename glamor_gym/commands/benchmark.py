@@ -6,6 +6,7 @@ In: :class:`~glamor_gym.commands.options.Benchmark`. Out: the folder of the benc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import get_args
 
 from rich.table import Table
@@ -15,7 +16,7 @@ from glamor_gym.commands.console import terminal
 from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Benchmark
 from glamor_gym.commands.workers import Crew, exit_code
-from glamor_gym.experiments import RunSpec
+from glamor_gym.experiments import RunSpec, get_algorithm
 from glamor_gym.experiments.benchmark.figures import title_of
 from glamor_gym.experiments.benchmark.record import (
     BenchmarkFolder,
@@ -52,6 +53,8 @@ def benchmark(options: Benchmark, command: str) -> int:
         jobs = jobs_to_do(specs, folder, command=command, **crew.job_arguments)
         check_benchmark(specs, folder)
         folder.add_command(command)
+    for line in _other_presets(specs, options.preset):
+        print(line)
     print(f"{len(specs)} runs, {len(specs) - len(jobs)} of them finished already, in {folder.path}")
     interrupted = crew.carry_out(jobs)
     with checking_input():
@@ -100,6 +103,18 @@ def _specs(options: Benchmark) -> list[RunSpec]:
         episodes_per_goal=options.episodes_per_goal,
         minutes=options.minutes,
     )
+
+
+def _other_presets(specs: Sequence[RunSpec], preset: str | None) -> list[str]:
+    """Return a line for each agent that learns by another preset than the one asked for."""
+    used: dict[str, set[str]] = {}
+    for spec in specs:
+        if preset not in (None, spec.chosen_preset) and get_algorithm(spec.algorithm).learns:
+            used.setdefault(spec.algorithm, set()).add(spec.chosen_preset)
+    return [
+        f"{agent} has no preset {preset} and uses {' and '.join(sorted(names))}"
+        for agent, names in used.items()
+    ]
 
 
 def _tasks(asked: str) -> list[str]:

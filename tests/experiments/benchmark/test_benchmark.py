@@ -120,6 +120,19 @@ def test_what_cannot_be_benchmarked_is_refused_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
+def test_agents_without_the_preset_asked_for_are_named(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(LocalEngine, "carry_out", lambda *_: None)
+    words = ["benchmark", "--agents", "glamor", "gcsl", "ppo", "noop", "--steps", "5e4"]
+    words += ["--tasks", "Pong", "pendulum-swingup", "--out", str(tmp_path)]
+    _, out, _ = run(capsys, *words, "--preset", "best")
+    assert out.startswith(
+        "gcsl has no preset best and uses compact and compact-control\n"
+        "ppo has no preset best and uses default\n8 runs"
+    )
+    _, out, _ = run(capsys, *words)
+    assert out.startswith("8 runs")
+
+
 def test_a_benchmark_is_made_once_and_goes_on(capsys, tmp_path, in_process):
     words = ["benchmark", "--tasks", "small", "--agents", "noop", "ppo", *SMALL]
     words += ["--set", "ppo.n_steps=30", "--set", "ppo.batch_size=60", "--out", str(tmp_path)]

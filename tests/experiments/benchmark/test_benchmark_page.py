@@ -131,7 +131,8 @@ def words(page):
         # Mean and standard deviation by hand; of the one random run, its Wilson interval.
         "Pong 0.50 (0.14) 0.25 (0.07) 0.10 0.03–0.26 0.44 (0.20) 0.21 (0.08) 0.28 (0.06)",
         "Qbert – – – 0.83 (0.03)",
-        "Pong GLAMOR 1 finished 1,000 60% 10% 0% 2.5 Pong-glamor-1",
+        "Pong GLAMOR compact 1 finished 1,000 60% 10% 0% 2.5 Pong-glamor-1",
+        "Qbert GLAMOR – 0 failed 0",
         "glamor-gym benchmark --tasks &lt;a &amp; b&gt;",
         "Commits abc (4 runs) not known (1 run)",
         "Versions torch 2.0 (3 runs) torch 2.1 (2 runs)",
