@@ -257,7 +257,8 @@ class Reproduce:
     name: tyro.conf.Positional[Reproduction]
     """Table or figure to reproduce, or all."""
     quick: Flag = False
-    """Use a small scale that takes minutes on two cores; the figure says so."""
+    """Use a small scale that takes minutes on two cores; the figure says so. Otherwise the scale
+    is the paper's, which may take months here."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/reproduce")
     """Output folder, new or of earlier reproductions."""
     tasks: Annotated[tuple[str, ...], _or_else("[TASK ...]", "as in the chosen scale")] = ()

@@ -59,6 +59,8 @@ def reproduce(options: Reproduce, command: str) -> int:
         planned = [(REPRODUCTIONS[name], _scale(REPRODUCTIONS[name], options)) for name in names]
         device = checked_device(options.device)
         record_command(options.out / RECORD_FILES["a reproduction"], command)
+    if not options.quick:
+        _announce(planned)
     try:
         for reproduction, scale in planned:
             _make(reproduction, scale, options, command, device)
@@ -72,6 +74,18 @@ def reproduce(options: Reproduce, command: str) -> int:
         print(f"{told}; repeat the command to continue from what is in {options.out}")
         return 130 if is_interrupted else 1
     return 0
+
+
+def _announce(planned: Sequence[tuple[Reproduction, Scale]]) -> None:
+    """Print how much is trained, unless that takes minutes; the paper's scale can take months."""
+    counts = [(each.n_trainings(scale), scale.steps) for each, scale in planned]
+    if runs := sum(number for number, _ in counts):
+        steps = sum(number * each for number, each in counts)
+        print(
+            f"up to {runs} training run{'s' if runs != 1 else ''}, {steps:,} environment steps in "
+            "all; with --quick it is a small scale that takes minutes",
+            flush=True,
+        )
 
 
 def _make(

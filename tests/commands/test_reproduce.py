@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 
 import pytest
 
@@ -66,6 +67,39 @@ def test_the_budget_is_said_as_it_is_spent():
     )
     line = REPRODUCTIONS["figure-4"]
     assert line.words(line.quick) == line.quick.described()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("figure-2", "up to 189 training runs, 945,000,000 environment steps in all; with --quick"),
+        ("figure-4 --tasks Pong --seeds 3 --steps 1e3", "up to 1 training run, 1,000 environment"),
+        ("figure-6 --seeds 0", "up to 8 training runs, 40,000,000 environment steps"),
+        ("figure-11 ", "up to 14 training runs, 70,000,000 environment steps"),
+        # Random agents are only played.
+        ("table-1 --tasks Pong --agents gcsl noop --seeds 0 1", "up to 2 training runs, 1,000,000"),
+        ("figure-2 --quick", ""),
+        ("appendix-a1", ""),
+    ],
+)
+def test_a_long_training_is_announced_before_it_begins(words, told, capsys, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workshop.Workshop, "trained", interrupted)
+    monkeypatch.setattr(workshop.Workshop, "measured", interrupted)
+    code, out, _ = run(capsys, *words.split(), "--out", str(tmp_path))
+    assert code == 130
+    assert out.startswith(told)
+    assert ("up to" in out) == bool(told)
+
+
+def test_all_of_the_paper_is_announced_in_one_line(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(workshop.Workshop, "trained", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr("glamor_gym.commands.reproduce._make", lambda *_: None)
+    code, out, _ = run(capsys, "all", "--out", str(tmp_path))
+    assert code == 0
+    assert re.fullmatch(r"up to \d+ training runs, [\d,]+ environment steps in all; .*\n", out)
 
 
 def test_it_makes_what_was_asked_for(capsys, tmp_path):

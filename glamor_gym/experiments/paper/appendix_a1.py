@@ -329,5 +329,6 @@ REPRODUCTION = Reproduction(
     "15 %.",
     only_task=True,
     least_steps=ITERATIONS,
+    trainings=0,
     words=_described,
 )

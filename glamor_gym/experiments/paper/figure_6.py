@@ -90,4 +90,5 @@ REPRODUCTION = Reproduction(
     collect=partial(collect_curves, variants=VARIANTS),
     draw=draw,
     compare=compare,
+    trainings=len(VARIANTS),
 )

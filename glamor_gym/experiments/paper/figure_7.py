@@ -51,4 +51,5 @@ REPRODUCTION = Reproduction(
     collect=partial(collect_curves, variants=VARIANTS),
     draw=partial(task_figure, styles=STYLES),
     compare=compare,
+    trainings=len(VARIANTS),
 )

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 from matplotlib.figure import Figure
 
+from glamor_gym.experiments.algorithms import get_algorithm
+
 if TYPE_CHECKING:
     from glamor_gym.experiments.paper.workshop import Workshop
 
@@ -129,6 +131,8 @@ class Reproduction:
         any_agent: whether it compares agents only by their final evaluation. Nothing else is kept
             of other libraries' agents and of those that do not learn.
         least_steps: smallest number of steps at which there is something to measure.
+        trainings: number of agents trained per task and seed, if the scale does not list them; 0
+            if none takes more than minutes.
         words: returns the description of a scale, if :meth:`Scale.described` does not fit.
     """
 
@@ -146,4 +150,11 @@ class Reproduction:
     one_seed: bool = False
     any_agent: bool = False
     least_steps: int = 1
+    trainings: int = 1
     words: Callable[[Scale], str] = Scale.described
+
+    def n_trainings(self, scale: Scale) -> int:
+        """Return the number of training runs at a scale; agents that do not learn need none."""
+        learning = [name for name in scale.agents if get_algorithm(name).learns]
+        per_seed = len(learning) if scale.agents else self.trainings
+        return len(scale.tasks) * (1 if self.one_seed else len(scale.seeds)) * per_seed

@@ -105,13 +105,20 @@ def test_it_runs_from_training_to_its_files(name, made):
 
 @pytest.mark.parametrize(
     ("name", "variants", "trainings"),
-    [("figure-3b", 3, 1), ("figure-4", 2, 1), ("figure-8", 2, 1), ("figure-7", 4, 4)],
+    [
+        ("figure-3b", 3, 1),
+        ("figure-4", 2, 1),
+        ("figure-6", 8, 8),
+        ("figure-7", 4, 4),
+        ("figure-8", 2, 1),
+    ],
 )
 def test_variants_that_plan_differently_are_one_agent(name, variants, trainings, made):
     rows, folder = made(name)
     assert rows["variant"].nunique() == variants
     assert len(rows) == variants * 2
     assert len(list((folder.parent / "runs").iterdir())) == trainings
+    assert REPRODUCTIONS[name].n_trainings(tiny(name)) == trainings
 
 
 def test_figures_share_what_is_trained_and_measured(made, tmp_path):
