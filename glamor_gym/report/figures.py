@@ -1,17 +1,19 @@
-"""The figures of a run's page, drawn with Matplotlib.
+"""The figures of a run's page, and curves for figures of many runs, drawn with Matplotlib.
 
 In: the table of metrics (one row per log entry: ``step`` and one column per logged name), rates, a
-result. Out: SVG pictures as data URIs, for light and dark pages.
+result. Out: SVG pictures as data URIs, for light and dark pages; or Matplotlib figures, for curves.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
@@ -36,6 +38,10 @@ from glamor_gym.types import EvaluationResult
 
 DISTANCES = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8, math.inf)
 """Bounds of the distance bins; below 0.1 a goal is reached without moving."""
+
+
+PANELS_PER_ROW = 4
+"""Maximum number of panels of curves per row."""
 
 
 class Bar(NamedTuple):
@@ -84,6 +90,100 @@ def rate_bars(bars: Sequence[Bar]) -> Plot:
         axes.set_xlim(0, min(1.0, max(bar.high for bar in bars) * 1.15 + 0.08))
         axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
         return plot(figure)
+
+
+class Curve(NamedTuple):
+    """Rates over environment steps.
+
+    Attributes:
+        name: label of the curve.
+        points: table with ``step``, ``rate``, ``low`` and ``high``; the latter are NaN where no
+            interval is to be drawn.
+        colour: colour of the curve.
+        line: Matplotlib line style.
+        marker: Matplotlib marker of each point; empty for none.
+    """
+
+    name: str
+    points: pd.DataFrame
+    colour: str
+    line: str = "-"
+    marker: str = "o"
+
+
+class Level(NamedTuple):
+    """A rate that curves are compared with, drawn as a horizontal line.
+
+    Attributes:
+        name: label of the line.
+        rate: the rate.
+        colour: colour of the line.
+        line: Matplotlib line style.
+    """
+
+    name: str
+    rate: float
+    colour: str
+    line: str
+
+
+def draw_curves(axes: Axes, curves: Sequence[Curve]) -> None:
+    """Draw curves with their intervals."""
+    for curve in curves:
+        known = curve.points.dropna(subset=["low", "high"])
+        if len(known):
+            axes.fill_between(
+                known["step"],
+                known["low"],
+                known["high"],
+                color=curve.colour,
+                alpha=0.15,
+                linewidth=0,
+            )
+        axes.plot(
+            curve.points["step"],
+            curve.points["rate"],
+            curve.line,
+            color=curve.colour,
+            marker=curve.marker,
+            markersize=3,
+            label=curve.name,
+        )
+
+
+def curve_panels(panels: Mapping[str, tuple[Sequence[Curve], Sequence[Level]]]) -> Figure:
+    """Return a figure with panels of equal size, at most four per row, and one legend for all.
+
+    The style is that of the context in which it is called, see
+    :func:`~glamor_gym.report.style.styled`.
+
+    Args:
+        panels: title of a panel → its curves, and rates to compare them with; at least one panel.
+    """
+    columns = min(PANELS_PER_ROW, len(panels))
+    n_rows = math.ceil(len(panels) / columns)
+    width = (4.6 if len(panels) == 1 else 2.9 * columns) + 2.0
+    figure = Figure(figsize=(width, 2.5 * n_rows + 0.8), layout="constrained")
+    grid = figure.subplots(n_rows, columns, squeeze=False, sharey=True)
+    legend: dict[str, Artist] = {}
+    for index, (title, (curves, levels)) in enumerate(panels.items()):
+        axes = grid.flat[index]
+        draw_curves(axes, curves)
+        for level in levels:
+            axes.axhline(level.rate, color=level.colour, linestyle=level.line, label=level.name)
+        axes.set_title(title)
+        axes.set_ylim(0, 1.03)
+        steps_below(axes)
+        if index + columns < len(panels):  # there is a panel below
+            axes.set_xlabel("")
+        if index % columns == 0:
+            axes.set_ylabel("goals reached")
+        handles, names = axes.get_legend_handles_labels()
+        legend |= dict(zip(names, handles, strict=True))
+    for unused in grid.flat[len(panels) :]:
+        unused.set_visible(False)
+    figure.legend(list(legend.values()), list(legend), loc="outside right upper", fontsize=9)
+    return figure
 
 
 def success_curve(metrics: pd.DataFrame, levels: Sequence[tuple[str, float, str]]) -> Plot:

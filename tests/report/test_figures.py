@@ -10,6 +10,9 @@ import pytest
 
 from glamor_gym.report.figures import (
     Bar,
+    Curve,
+    Level,
+    curve_panels,
     distance_bars,
     goal_strip,
     loss_curves,
@@ -77,6 +80,28 @@ def test_bars_are_as_long_as_their_rates():
     ((longer, _),) = extents_of(picture, AGENT)
     ((shorter, _),) = extents_of(picture, CHANCE)
     assert longer == pytest.approx(2 * shorter, rel=1e-6)
+
+
+def test_panels_have_their_curves_and_one_legend():
+    points = pd.DataFrame({"step": [10, 20], "rate": [0.1, 0.5], "low": 0.0, "high": 0.6})
+    curves = [
+        Curve("a", points, AGENT),
+        Curve("b", points.assign(low=np.nan), CHANCE, ":", marker=""),  # no interval
+    ]
+    figure = curve_panels(
+        {f"task {number}": (curves, [Level("paper", 0.3, AGENT, "--")]) for number in range(5)}
+    )
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.get_title() for axes in shown] == [f"task {number}" for number in range(5)]
+    for axes in shown:
+        assert [line.get_label() for line in axes.lines] == ["a", "b", "paper"]
+        assert axes.lines[0].get_ydata().tolist() == [0.1, 0.5]
+        assert [line.get_color() for line in axes.lines] == [AGENT, CHANCE, AGENT]
+        assert len(axes.collections) == 1
+    assert [axes.get_ylabel() != "" for axes in shown] == [True, False, False, False, True]
+    assert [axes.get_xlabel() != "" for axes in shown] == [False, True, True, True, True]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b", "paper"]
 
 
 def test_a_curve_has_a_point_an_evaluation():

@@ -11,17 +11,22 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from glamor_gym.experiments.algorithms import ALGORITHMS
-from glamor_gym.report.figures import DISTANCES, Bar, distance_names, rate_bars
+from glamor_gym.report.figures import (
+    DISTANCES,
+    Bar,
+    Curve,
+    Level,
+    curve_panels,
+    distance_names,
+    draw_curves,
+    rate_bars,
+)
 from glamor_gym.report.style import (
     ALGORITHM_COLOURS,
     CHANCE,
     PUBLISHED,
-    WIDTH,
     Plot,
     canvas,
     plot,
@@ -30,9 +35,6 @@ from glamor_gym.report.style import (
     styled,
 )
 from glamor_gym.types import EvaluationResult
-
-COLUMNS = 4
-"""Number of panels per row."""
 
 LINES: Mapping[str, str] = {"random": ":", "noop": "--"}
 """Line styles of agents that share a colour; all others have solid lines."""
@@ -77,7 +79,7 @@ def learning_curves(estimates: pd.DataFrame) -> Plot:
     """
     with styled():
         figure, axes = canvas(height=3.6)
-        draw_curves(axes, estimates)
+        draw_curves(axes, _curves(estimates))
         rates_at_left(axes)
         steps_below(axes)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=9)
@@ -91,55 +93,31 @@ def task_panels(estimates: Mapping[str, pd.DataFrame], published: Mapping[str, f
         estimates: task → estimates as in :func:`learning_curves`; at least one task.
         published: task → GLAMOR's rate in the paper, if it has one.
     """
-    columns = min(COLUMNS, len(estimates))
-    rows = -(-len(estimates) // columns)
-    width = WIDTH * 1.45 if columns == COLUMNS else 2.6 * columns
     with styled():
-        figure = Figure(figsize=(width, 2.3 * rows + 0.7), layout="constrained")
-        grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
-        handles: dict[str, Artist] = {}
-        for axes, (task, curves) in zip(grid.flat, estimates.items(), strict=False):
-            draw_curves(axes, curves)
-            if task in published:
-                axes.axhline(published[task], color=PUBLISHED, linestyle="-.", label="paper")
-            axes.set_title(task)
-            steps_below(axes)
-            axes.set_xlabel("")
-            rates_at_left(axes, "")
-            lines, names = axes.get_legend_handles_labels()
-            handles |= dict(zip(names, lines, strict=True))
-        for unused in grid.flat[len(estimates) :]:
-            unused.set_visible(False)
-        figure.supxlabel("environment steps", fontsize=10)
-        figure.supylabel("goals reached", fontsize=10)
-        figure.legend(
-            handles=list(handles.values()),
-            labels=list(handles),
-            loc="outside upper left",
-            ncols=5,
-            fontsize=9,
+        figure = curve_panels(
+            {
+                task: (
+                    _curves(found),
+                    [Level("paper", published[task], PUBLISHED, "-.")] if task in published else [],
+                )
+                for task, found in estimates.items()
+            }
         )
+        for axes in figure.axes:
+            rates_at_left(axes, axes.get_ylabel())
         return plot(figure)
 
 
-def draw_curves(axes: Axes, estimates: pd.DataFrame) -> None:
-    """Draw a curve for each algorithm, with its interval if known."""
-    for agent, points in estimates.groupby("agent", sort=False):
-        name, colour = str(agent), colour_of(str(agent))
-        known = points.dropna(subset=["low", "high"])
-        if len(known) and name not in LINES:
-            axes.fill_between(
-                known["step"], known["low"], known["high"], color=colour, alpha=0.15, linewidth=0
-            )
-        axes.plot(
-            points["step"],
-            points["value"],
-            LINES.get(name, "-"),
-            color=colour,
-            marker="" if name in LINES else "o",
-            markersize=3.5,
-            label=title_of(name),
-        )
+def _curves(estimates: pd.DataFrame) -> list[Curve]:
+    """Return a curve for each algorithm, with its interval if known and it learns."""
+    curves = []
+    for agent, found in estimates.groupby("agent", sort=False):
+        name, points = str(agent), found.rename(columns={"value": "rate"})
+        if name in LINES:
+            points = points.assign(low=math.nan, high=math.nan)
+        line, marker = LINES.get(name, "-"), "" if name in LINES else "o"
+        curves.append(Curve(title_of(name), points, colour_of(name), line, marker))
+    return curves
 
 
 def distance_curves(results: Mapping[str, Sequence[EvaluationResult]]) -> Plot | None:

@@ -26,7 +26,7 @@ from glamor_gym.experiments.paper.exact_cloning import dice_recursion
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale, Verdict
 from glamor_gym.experiments.paper.workshop import Trained, Workshop
 from glamor_gym.models import GlamorModel
-from glamor_gym.report.style import AGENT, CHANCE, PUBLISHED, SECOND
+from glamor_gym.report.style import AGENT, ALGORITHM_COLOURS, CHANCE, SECOND
 from glamor_gym.types import Trajectory
 
 ITERATIONS = 40
@@ -228,7 +228,7 @@ def draw(rows: pd.DataFrame) -> Figure:
     """Draw GCSL's paths with the exact one, and GLAMOR's ratios with 6 : 1."""
     figure = Figure(figsize=(10.4, 3.8), layout="constrained")
     path, ratios = figure.subplots(1, 2, width_ratios=(3, 2))
-    for name, colour in zip(GCSL, (SECOND, PUBLISHED), strict=True):
+    for name, colour in zip(GCSL, (SECOND, ALGORITHM_COLOURS["gcsl"]), strict=True):
         of_agent = rows[rows["agent"] == name]
         for _, one in of_agent.groupby("seed"):
             path.plot(one["iteration"], one["measured"], color=colour, alpha=0.3, linewidth=0.8)

@@ -11,7 +11,7 @@ from glamor_gym.experiments.paper.curves import Variant, better, collect_curves
 from glamor_gym.experiments.paper.drawing import task_figure
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction
 from glamor_gym.experiments.paper.scales import CURVES, QUICK_GRID
-from glamor_gym.report.style import AGENT, SECOND
+from glamor_gym.report.style import ALGORITHM_COLOURS
 
 RANDOM = {"data_policy": "random"}
 
@@ -23,10 +23,10 @@ VARIANTS = (
 )
 
 STYLES = {
-    "GLAMOR, own data": (AGENT, "-"),
-    "GLAMOR, random data": (AGENT, "--"),
-    "GCSL, own data": (SECOND, "-"),
-    "GCSL, random data": (SECOND, "--"),
+    "GLAMOR, own data": (ALGORITHM_COLOURS["glamor"], "-"),
+    "GLAMOR, random data": (ALGORITHM_COLOURS["glamor"], "--"),
+    "GCSL, own data": (ALGORITHM_COLOURS["gcsl"], "-"),
+    "GCSL, random data": (ALGORITHM_COLOURS["gcsl"], "--"),
 }
 """Dashed lines for random data."""
 
