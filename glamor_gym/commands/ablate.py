@@ -66,7 +66,8 @@ def ablate(options: Ablate, command: str) -> int:
     if not interrupted:
         interrupted = crew.carry_out(judging)
     with checking_input():
-        print(f"report: {write_ablation_report(folder)}")
+        page = write_ablation_report(folder)
+    print(f"report: {page}")
     terminal().print(_table(folder, record))
     return exit_code([*training, *judging], interrupted)
 

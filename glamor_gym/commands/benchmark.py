@@ -57,15 +57,21 @@ def benchmark(options: Benchmark, command: str) -> int:
         print(line)
     print(f"{len(specs)} runs, {len(specs) - len(jobs)} of them finished already, in {folder.path}")
     interrupted = crew.carry_out(jobs)
-    with checking_input():
-        _report(folder)
+    _report(folder)
     return exit_code(jobs, interrupted)
 
 
 def _report(folder: BenchmarkFolder) -> None:
+    """Write the report of all runs so far, and print the results.
+
+    Raises:
+        InputError: runs cannot be compared, or a file is damaged or cannot be written.
+    """
     results = results_table(folder.run_folders())
     if not results.empty:
-        print(f"report: {write_benchmark_report(folder)}")
+        with checking_input():
+            page = write_benchmark_report(folder)
+        print(f"report: {page}")
     scores, tasks = complete_scores(results)
     if scores:
         caption = f"goals reached, interquartile mean over {', '.join(tasks)}"
