@@ -13,7 +13,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
 
 from glamor_gym.models.encoders import SMALLEST_PICTURE
-from glamor_gym.vector.sb3 import stop_action_of
+from glamor_gym.vector.sb3 import spec_of, stop_action_of
 
 
 def check_spaces(observation_space: Any, action_space: Any) -> None:
@@ -83,7 +83,7 @@ def warn_of_a_shorter_limit(env: VecEnv, horizon: int, *, stacklevel: int) -> No
         horizon: T, its horizon.
         stacklevel: level of the call that the warning names; 1 is the caller of this function.
     """
-    spec = env.get_attr("spec")[0] if env.has_attr("spec") else None
+    spec = spec_of(env)
     limit = None if spec is None else spec.max_episode_steps
     if limit is not None and limit < horizon:
         warnings.warn(

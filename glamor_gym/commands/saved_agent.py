@@ -97,7 +97,7 @@ def _in_file(
         ValueError: the file does not name them, or they are unknown.
         OSError: there is no such file.
     """
-    file = file_named(path)
+    file, trained_in = file_named(path), None
     if algorithm is None or task is None:
         if is_zip_archive(file):
             raise ValueError(
@@ -106,13 +106,27 @@ def _in_file(
             )
         header = load_header(file)
         algorithm = _algorithm_of(header.get("agent")) if algorithm is None else algorithm
-        task = header.get("task") if task is None else task
+        trained_in = header.get("task")
     if acts:
-        if not task:
-            raise ValueError(f"--task is needed: {path} does not name the task it was trained on")
-        task = find_env_id(task)
+        task = _registered(trained_in, path) if task is None else find_env_id(task)
     home = file.with_suffix("") if file.suffix else file.with_name(f"{file.name}-results")
-    return SavedAgent(get_algorithm(algorithm), file, task or "", env_kwargs, home)
+    return SavedAgent(get_algorithm(algorithm), file, task or trained_in or "", env_kwargs, home)
+
+
+def _registered(task: Any, path: Path) -> str:
+    """Return the id of the task that a file names as the one that its agent was trained on.
+
+    Raises:
+        ValueError: the file names none, or no environment is registered by that id.
+    """
+    if not task:
+        raise ValueError(f"--task is needed: {path} does not name the task it was trained on")
+    try:
+        return find_env_id(task)
+    except ValueError as error:
+        raise ValueError(
+            f"--task is needed: the agent of {path} was trained in {task!r}, but {error}"
+        ) from error
 
 
 def _algorithm_of(class_name: Any) -> str:

@@ -282,11 +282,6 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
         """Return whether the environments have an attribute."""
         return hasattr(self, name)
 
-    @property
-    def task_id(self) -> str | None:
-        """The id with which ``gym.make_vec`` made this vector; None if made otherwise."""
-        return None if self.spec is None else self.spec.id
-
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """Return the newest frame beside the goal, uint8 (H, W, 3), for each environment.
 

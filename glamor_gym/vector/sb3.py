@@ -15,6 +15,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import (
     AsyncVectorEnv,
     AutoresetMode,
@@ -124,7 +125,7 @@ def horizon_of(env: VecEnv) -> int:
             return int(box.high.max())
     if told:
         return int(told.pop())
-    spec = env.get_attr("spec")[0]
+    spec = spec_of(env)
     if spec is None or spec.max_episode_steps is None:
         raise ValueError(
             "env does not report its horizon: give it `steps_left` in the observation, "
@@ -135,7 +136,13 @@ def horizon_of(env: VecEnv) -> int:
 
 def task_id_of(env: VecEnv) -> str | None:
     """Return the id with which ``gym.make`` made the environments; None if not reported."""
-    return env.get_attr("task_id")[0] if env.has_attr("task_id") else None
+    spec = spec_of(env)
+    return None if spec is None else spec.id
+
+
+def spec_of(env: VecEnv) -> EnvSpec | None:
+    """Return the registration of the environments; None if they were not made by it."""
+    return env.get_attr("spec")[0] if env.has_attr("spec") else None
 
 
 class GymnasiumVecEnv(VecEnv):
@@ -278,8 +285,6 @@ class GymnasiumVecEnv(VecEnv):
             AttributeError: neither the environments nor the vector have it.
         """
         rows = self._get_indices(indices)
-        if attr_name == "task_id":
-            return [None if self.env.spec is None else self.env.spec.id for _ in rows]
         # An attribute that a vector's environments share is one of the vector's class, except for
         # its generators and their seeds; num_envs and the like are never requested here.
         base: Any = self.env.unwrapped  # vector wrappers do not forward attributes

@@ -247,11 +247,6 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         entries = {**self.observation_space.spaces, "steps_left": clock(self._horizon)}
         self.observation_space = spaces.Dict(entries)
 
-    @property
-    def task_id(self) -> str | None:
-        """The id with which ``gym.make`` made this environment; None if made otherwise."""
-        return None if self.spec is None else self.spec.id
-
     def render(self) -> NDArray[np.uint8] | None:
         """Return the newest frame beside the goal, uint8 (H, W, 3); None without a render mode.
 

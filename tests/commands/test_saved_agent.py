@@ -46,6 +46,16 @@ def test_a_run_comes_before_a_file_of_its_name(agent, tmp_path):
     assert found(run.path).file == run.agent_file
 
 
+def test_an_environment_that_is_not_registered_here_is_asked_for(tmp_path):
+    agent = make_agent()
+    agent.task_id = "own/Room-v0"
+    agent.save(tmp_path / "mine")
+    with pytest.raises(ValueError, match=r"--task is needed: .* trained in 'own/Room-v0', but .*"):
+        found(tmp_path / "mine")
+    assert find_agent(tmp_path / "mine", None, None, (), acts=False).task == "own/Room-v0"
+    assert find_agent(tmp_path / "mine", "GridWorld", None, ()).task == GRID
+
+
 def test_figures_without_an_agent_are_told(tmp_path):
     run = RunFolder(tmp_path)
     run.write_config(new_config(RunSpec(task="GridWorld", steps=200)))

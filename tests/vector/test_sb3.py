@@ -14,7 +14,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 import glamor_gym  # noqa: F401
-from glamor_gym.vector.sb3 import GymnasiumVecEnv, as_vec_env, horizon_of
+from glamor_gym.vector.sb3 import GymnasiumVecEnv, as_vec_env, horizon_of, task_id_of
 from glamor_gym.wrappers import StopAction
 
 VECTORS = {
@@ -115,6 +115,19 @@ def test_an_attribute_horizon_may_say_that_there_is_none(horizon):
 
 def limited():
     return TimeLimit(Clockless(stop=True), 7)
+
+
+@pytest.mark.parametrize("kind", ["dummy", "subprocess"])  # the others tell of no inner spec
+def test_environments_of_others_are_named_as_well(kind):
+    vector = as_vec_env(VECTORS[kind]([partial(Clockless, stop=True)]))
+    assert task_id_of(vector) == "Clockless-v0"
+    vector.close()
+
+
+def test_an_environment_that_was_not_registered_has_no_name():
+    env = Clockless(stop=True)
+    env.spec = None
+    assert task_id_of(as_vec_env(env)) is None
 
 
 @pytest.mark.parametrize("kind", ["dummy", "subprocess"])  # the others tell of no inner spec

@@ -230,7 +230,8 @@ def test_success_is_equality_of_pictures():
 def test_what_threads_cannot_do_is_done_without_them(kwargs):
     vector = make_atari_vector_env(2, **{"task": "Pong", **kwargs})
     assert type(vector) is SyncVectorEnv
-    assert vector.get_attr("task_id") == (f"glamor/{kwargs.get('task', 'Pong')}-v0",) * 2
+    specs = vector.get_attr("spec")
+    assert [spec.id for spec in specs] == [f"glamor/{kwargs.get('task', 'Pong')}-v0"] * 2
     _, infos = vector.reset(seed=0)
     assert set(infos["labels"]) > {"player_y"}
     vector.close()
@@ -304,7 +305,7 @@ def test_seeds_of_numpy_are_seeds_and_what_is_none_is_named(pongs):
 
 def test_attributes_are_had_as_from_any_vector(pongs):
     threaded, plain = pongs
-    for name in ("stop_action", "horizon", "task_id"):
+    for name in ("stop_action", "horizon"):
         assert threaded.get_attr(name) == threaded.call(name) == plain.get_attr(name)
     assert len(threaded.call("snapshot")) == NUM_ENVS
 
