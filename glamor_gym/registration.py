@@ -10,8 +10,10 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 from collections.abc import Iterable
+from typing import Any
 
 import gymnasium as gym
+from gymnasium.envs.registration import find_highest_version, get_env_id, parse_env_id
 
 from glamor_gym.tasks import NAMESPACE, TASKS, find_task, get_task
 
@@ -40,7 +42,8 @@ def find_env_id(name: str, *, beside: Iterable[str] = ()) -> str:
 
     Args:
         name: ``"glamor/Pong-v0"``, ``"Pong"``, or ``"MODULE:ID"``, for which the module that
-            registers the id is imported first, as ``gym.make`` does.
+            registers the id is imported first, as ``gym.make`` does. An id without a version is
+            that of the newest one.
         beside: what else could have been given instead, to be suggested too.
 
     Raises:
@@ -54,6 +57,8 @@ def find_env_id(name: str, *, beside: Iterable[str] = ()) -> str:
             raise ValueError(f"{module!r} of {name!r} cannot be imported: {error}") from error
     if env_id in gym.registry:
         return env_id
+    if find_task(env_id) is None and (newest := _newest(env_id)) is not None:
+        return newest
     if module and find_task(env_id) is None:
         raise ValueError(f"{module!r} registers no environment {env_id!r}")
     if "/" in env_id and not env_id.startswith(f"{NAMESPACE}/"):
@@ -61,6 +66,37 @@ def find_env_id(name: str, *, beside: Iterable[str] = ()) -> str:
             f"there is no environment {name!r}; if a module registers it, give MODULE:{name}"
         )
     return get_task(env_id if module else name, beside=beside).id
+
+
+def _newest(env_id: str) -> str | None:
+    """Return an id with the newest registered version; None if it has one, or there is none."""
+    try:
+        namespace, name, version = parse_env_id(env_id)
+    except gym.error.Error:  # it is no id
+        return None
+    newest = find_highest_version(namespace, name) if version is None else None
+    return None if newest is None else get_env_id(namespace, name, newest)
+
+
+def make_env(name: str, **kwargs: Any) -> gym.Env[Any, Any]:
+    """Make an environment by its id or the short name of a task.
+
+    Args:
+        name: see :func:`find_env_id`.
+        **kwargs: keyword arguments of ``gym.make``.
+
+    Raises:
+        ValueError: there is no such environment, or it cannot be made.
+    """
+    failed = f"env {name!r} cannot be made"
+    try:
+        env_id = find_env_id(name)
+    except ValueError as error:
+        raise ValueError(f"{failed}: {error}") from error
+    try:
+        return gym.make(env_id, **kwargs)
+    except (gym.error.Error, ImportError) as error:  # not those that its arguments raise
+        raise ValueError(f"{failed}: {error}") from error
 
 
 def name_of_env(name: str, *, beside: Iterable[str] = ()) -> str:

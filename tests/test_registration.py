@@ -12,7 +12,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 import glamor_gym
-from glamor_gym.registration import find_env_id, name_of_env, register_envs
+from glamor_gym.registration import find_env_id, make_env, name_of_env, register_envs
 from glamor_gym.tasks import TASKS
 
 IDS = [task.id for task in TASKS.values()]
@@ -224,6 +224,8 @@ def test_an_environment_is_found_by_its_id_a_short_name_or_its_module(tmp_path, 
         "gym.register('other/Grid-v0', entry_point='glamor_gym.factory:make_goal_env')\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match="there is no environment 'other/Grid'"):
+        find_env_id("other/Grid")
     assert find_env_id("Pong") == find_env_id("glamor/Pong-v0") == "glamor/Pong-v0"
     assert find_env_id("other_worlds:other/Grid-v0") == "other/Grid-v0"
     assert name_of_env("glamor/Pong-v0") == "Pong"
@@ -241,3 +243,30 @@ def test_an_environment_is_found_by_its_id_a_short_name_or_its_module(tmp_path, 
         find_env_id("no_worlds:a/B-v0")
     with pytest.raises(ValueError, match=r"'\.worlds' of '\.worlds:a/B-v0' cannot be imported"):
         find_env_id(".worlds:a/B-v0")
+
+
+def test_an_id_without_a_version_is_that_of_the_newest(monkeypatch):
+    for version in (2, 10):
+        spec = EnvSpec(f"other/Room-v{version}", "gymnasium.envs.toy_text:CliffWalkingEnv")
+        monkeypatch.setitem(gym.registry, spec.id, spec)
+    assert find_env_id("other/Room") == "other/Room-v10"
+    assert find_env_id("glamor/Pong") == "glamor/Pong-v0"
+    with pytest.raises(ValueError, match="there is no environment 'other/Room-v3'"):
+        find_env_id("other/Room-v3")
+    for name in ("other/Room", "gymnasium:other/Room", "other/Room-v10"):
+        assert make_env(name).spec.id == "other/Room-v10"
+    assert make_env("GridWorld", horizon=3).get_wrapper_attr("horizon") == 3
+
+
+def test_an_environment_that_cannot_be_made_is_named(monkeypatch):
+    spec = EnvSpec("other/Broken-v0", "no_such_module:Env")
+    monkeypatch.setitem(gym.registry, spec.id, spec)
+    for name, message in [
+        ("Pongg", "unknown task 'Pongg'; did you mean Pong"),
+        ("other/Broken-v0", "No module named 'no_such_module'"),
+        ("no_worlds:a/B-v0", "cannot be imported"),
+    ]:
+        with pytest.raises(ValueError, match=f"env '{name}' cannot be made: .*{message}"):
+            make_env(name)
+    with pytest.raises(ValueError, match="horizon must be"):
+        make_env("GridWorld", horizon=0)

@@ -6,9 +6,9 @@ failure and how to fix it; and exit code 1 if there is one.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from glamor_gym.commands.errors import InputError, checking_input
 from glamor_gym.commands.options import Check
 from glamor_gym.commands.saved_agent import find_agent
 from glamor_gym.conformance import CheckReport, check_agent, check_goal_env
-from glamor_gym.registration import find_env_id
+from glamor_gym.registration import find_env_id, make_env
 from glamor_gym.vector.sb3 import as_vec_env
 
 _COLOURS = {"pass": "green", "fail": "bold red", "skip": "bright_black"}
@@ -68,7 +68,7 @@ def _checked_agent(path: Path, options: Check) -> CheckReport:
         return check_agent(agent, env, seed=seed)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _made(name: str, env_kwargs: dict[str, Any]) -> Iterator[gym.Env[Any, Any]]:
     """Make an environment from its id or a task's short name, and close it on exit.
 
@@ -76,18 +76,13 @@ def _made(name: str, env_kwargs: dict[str, Any]) -> Iterator[gym.Env[Any, Any]]:
         InputError: there is no such environment, or it cannot be made with these arguments.
     """
     try:
-        env_id = find_env_id(name)
+        find_env_id(name)
     except ValueError as error:
         raise InputError(f"{name!r} is neither a file nor an environment: {error}") from error
     with checking_input():
-        try:
-            env = gym.make(env_id, **env_kwargs)
-        except (gym.error.Error, ImportError) as error:
-            raise ValueError(f"{name!r} cannot be made: {error}") from error
-    try:
+        env = make_env(name, **env_kwargs)
+    with contextlib.closing(env):
         yield env
-    finally:
-        env.close()
 
 
 def _print(report: CheckReport) -> None:

@@ -6,6 +6,7 @@ In: an agent with the ``predict`` of Stable-Baselines3, and an environment for i
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +18,7 @@ from glamor_gym.conformance import learning, prediction
 from glamor_gym.conformance.prediction import AgentSubject
 from glamor_gym.conformance.report import CheckReport, run_checks
 from glamor_gym.evaluation.baselines import Predictor
+from glamor_gym.registration import make_env
 
 FOUNDATIONS = ("returns_actions",)
 
@@ -50,8 +52,8 @@ def check_agent(agent: Predictor, env: gym.Env[Any, Any] | str, *, seed: int = 0
     Args:
         agent: anything with ``predict(observation, state, episode_start, deterministic)`` as in
             Stable-Baselines3.
-        env: a goal environment with the spaces that the agent was made for, or its id. An
-            environment is reset and stepped, and left open.
+        env: a goal environment with the spaces that the agent was made for, its id, or the short
+            name of a task. An environment is reset and stepped, and left open.
         seed: seed of the environment, 0 or larger.
 
     Returns:
@@ -69,14 +71,8 @@ def check_agent(agent: Predictor, env: gym.Env[Any, Any] | str, *, seed: int = 0
         raise TypeError(f"env must be a gymnasium.Env or an id, got {type(env).__name__}")
     seed = as_integer(seed, name="seed", low=0)
     if isinstance(env, str):
-        try:
-            made = gym.make(env)
-        except (gym.error.Error, ImportError) as error:
-            raise ValueError(f"env {env!r} cannot be made: {error}") from error
-        try:
+        with contextlib.closing(make_env(env)) as made:
             return check_agent(agent, made, seed=seed)
-        finally:
-            made.close()
     trained_for = getattr(agent, "action_space", env.action_space)
     if trained_for != env.action_space:
         raise ValueError(

@@ -29,7 +29,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, unwrap_vec_normalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from glamor_gym.tasks import TASKS, VERSION
+from glamor_gym.registration import make_env
 from glamor_gym.vector.rows import check_arrays, row_of
 from glamor_gym.wrappers import EpisodeJournal, StopAction, offers_snapshots
 
@@ -40,14 +40,14 @@ def as_vec_env(env: AnyEnv) -> VecEnv:
     """Return `env` as an SB3 vector environment whose last action is STOP.
 
     Args:
-        env: an id, an environment (which gets STOP from
+        env: an id or the short name of a task, an environment (which gets STOP from
             :class:`~glamor_gym.wrappers.StopAction` if it has none, and snapshots from
             :class:`~glamor_gym.wrappers.EpisodeJournal`), a Gymnasium vector environment, or an
             SB3 one.
 
     Raises:
-        ValueError: `env` is none of these, shows something else than arrays, or is a vector
-            environment that lacks STOP or normalises its observations.
+        ValueError: `env` is none of these, cannot be made, shows something else than arrays, or is
+            a vector environment that lacks STOP or normalises its observations.
     """
     if isinstance(env, VecEnv):
         normaliser = unwrap_vec_normalize(env)
@@ -60,7 +60,7 @@ def as_vec_env(env: AnyEnv) -> VecEnv:
     elif isinstance(env, VectorEnv):
         vec_env = GymnasiumVecEnv(env)
     elif isinstance(env, gym.Env | str):
-        single = _made(env) if isinstance(env, str) else env
+        single = make_env(env) if isinstance(env, str) else env
         check_arrays(single.observation_space, name="env")
         is_monitored = isinstance(single, Monitor) and _made_whole(single.env) is single.env
         monitored = single if is_monitored else Monitor(_made_whole(single))
@@ -78,15 +78,6 @@ def _made_whole(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
     """Return an environment with STOP and snapshots added if it lacks them, else unchanged."""
     stopping = env if env.has_wrapper_attr("stop_action") else StopAction(env)
     return stopping if offers_snapshots(stopping) else EpisodeJournal(stopping)
-
-
-def _made(env_id: str) -> gym.Env[Any, Any]:
-    try:
-        return gym.make(env_id)
-    except (gym.error.Error, ImportError) as error:
-        task = TASKS.get(env_id.removesuffix(f"-v{VERSION}"))
-        hint = f" Its id is {task.id!r}." if task else ""
-        raise ValueError(f"env {env_id!r} cannot be made: {error}{hint}") from error
 
 
 def stop_action_of(env: VecEnv) -> int:

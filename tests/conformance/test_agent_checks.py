@@ -99,6 +99,8 @@ def test_an_agent_that_only_predicts_is_checked_as_far_as_it_goes():
         (corridor.Walker(), 3, TypeError, "env must be a gymnasium.Env or an id, got int"),
         (corridor.Walker(), "glamor/GridWorld-v0", ValueError, "agent was made for the actions"),
         (corridor.Walker(), "no/Such-v0", ValueError, "env 'no/Such-v0' cannot be made"),
+        (corridor.Walker(), "Dic", ValueError, "env 'Dic' cannot be made: .* did you mean Dice"),
+        (corridor.Walker(), "GridWorld", ValueError, "agent was made for the actions"),
     ],
 )
 def test_what_does_not_fit_is_refused(agent, env, error, message):
