@@ -331,6 +331,8 @@ def test_what_offers_snapshots():
 
     assert not offers_snapshots(Photographing())
     assert not offers_snapshots(Counting(env))
+    assert offers_snapshots(gym.wrappers.RepeatAction(env, 2))
+    assert not offers_snapshots(gym.wrappers.RepeatAction(Drifting(), 2))
     assert offers_snapshots(EpisodeJournal(Counting(env)))
     frames = gym.wrappers.TransformObservation(
         Drifting(),

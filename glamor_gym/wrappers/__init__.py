@@ -1,14 +1,15 @@
 """Wrappers: the steps from a world to a goal environment, each usable on its own.
 
-In: a world, or any image environment of the user's. Out: the environment with, in this order,
-labels (:class:`EntityLabels`), small grayscale frames (:class:`ScreenToFrame`), a few discrete
-actions (:class:`RepeatAction`, :class:`DiscretizeActions`), stacks of frames
+In: a world, or any image environment of the user's. Out: the environment with labels
+(:class:`EntityLabels`; the package's own worlds have them), small grayscale frames
+(:class:`ScreenToFrame`) and a few discrete actions (:class:`DiscretizeActions`), as
+:func:`make_pipeline` wraps the world of a task; and around these stacks of frames
 (:class:`StackFrames`), STOP (:class:`StopAction`) and goals (:class:`GoalEnv`, which applies the
-two steps before it itself); and, for checkpoints, :class:`EpisodeJournal` around an environment
-without snapshots.
+two before it itself). For checkpoints, :class:`EpisodeJournal` gives snapshots to an environment
+without.
 """
 
-from glamor_gym.wrappers.actions import DiscretizeActions, RepeatAction
+from glamor_gym.wrappers.actions import DiscretizeActions
 from glamor_gym.wrappers.episode_journal import EpisodeJournal, offers_snapshots
 from glamor_gym.wrappers.frames import FRAME_SIZE, ScreenToFrame, StackFrames
 from glamor_gym.wrappers.goal_env import GoalEnv
@@ -23,7 +24,6 @@ __all__ = [
     "EntityLabels",
     "EpisodeJournal",
     "GoalEnv",
-    "RepeatAction",
     "ScreenToFrame",
     "StackFrames",
     "StopAction",

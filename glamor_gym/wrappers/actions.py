@@ -1,14 +1,15 @@
-"""From continuous control to a few discrete actions, each held for several steps (§4.1).
+"""From continuous control to a few discrete actions (§4.1).
 
-In: an environment with ``Box`` actions. Out: :class:`RepeatAction` holds each action for n
-steps; :class:`DiscretizeActions` offers a fixed table of actions, ``Discrete(len(table))``.
-The package's own worlds hold actions themselves and render only the last step.
+In: an environment with ``Box`` actions. Out: :class:`DiscretizeActions` offers a fixed table of
+actions, ``Discrete(len(table))``. Actions are held for several steps by
+:class:`gymnasium.wrappers.RepeatAction`; the package's own worlds do so themselves and render only
+the last step.
 """
 
 from __future__ import annotations
 
 import itertools
-from typing import Any, Literal, SupportsFloat, get_args
+from typing import Any, Literal, get_args
 
 import gymnasium as gym
 import numpy as np
@@ -23,35 +24,6 @@ ActionTable = Literal["cartesian", "diagonal"]
 
 MOST_DIMENSIONS = 8
 """Dimensions of the largest Cartesian table, which has 3^8 = 6561 actions."""
-
-
-class RepeatAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, Stateless):
-    """Hold each action for `n` steps, or until the episode ends; rewards are summed."""
-
-    def __init__(self, env: gym.Env[Any, Any], n: int) -> None:
-        """Wrap `env`.
-
-        Args:
-            env: any environment.
-            n: steps of `env` per step of this one.
-
-        Raises:
-            TypeError: `n` is not an integer.
-            ValueError: `n` is below 1.
-        """
-        RecordConstructorArgs.__init__(self, n=n)
-        gym.Wrapper.__init__(self, env)
-        self._n = as_integer(n, name="n", low=1)
-
-    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
-        """Hold `action`; the observation and info are those of the last step."""
-        total = 0.0
-        for _ in range(self._n):
-            observation, reward, terminated, truncated, info = self.env.step(action)
-            total += float(reward)
-            if terminated or truncated:
-                break
-        return observation, total, terminated, truncated, info
 
 
 class DiscretizeActions(

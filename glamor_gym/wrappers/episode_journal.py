@@ -14,9 +14,12 @@ from typing import Any, SupportsFloat
 import gymnasium as gym
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
-from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, RepeatAction
 
 from glamor_gym.snapshots import Snapshot, Stateless, random_state, set_random_state
+
+_STATELESS = (Stateless, OrderEnforcing, PassiveEnvChecker, RepeatAction)
+"""Wrappers without state, but for whether there was a reset."""
 
 
 class EpisodeJournal(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -86,6 +89,4 @@ def offers_snapshots(env: gym.Env[Any, Any]) -> bool:
     has_own = isinstance(own, property) and own.fset is not None  # it can be set, too
     if isinstance(env, EpisodeJournal) or not isinstance(env, gym.Wrapper):
         return has_own
-    # The only state of Gymnasium's two wrappers is whether there was a reset.
-    is_known = has_own or isinstance(env, Stateless | OrderEnforcing | PassiveEnvChecker)
-    return is_known and offers_snapshots(env.env)
+    return (has_own or isinstance(env, _STATELESS)) and offers_snapshots(env.env)

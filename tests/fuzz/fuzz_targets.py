@@ -216,7 +216,6 @@ target(wrappers.GoalEnv)(
 target(wrappers.EpisodeJournal)(lambda folder: {"env": grid()})
 target(wrappers.offers_snapshots)(lambda folder: {"env": grid()})
 target(wrappers.StopAction)(lambda folder: {"env": envs.make_world("GridWorld")})
-target(wrappers.RepeatAction)(lambda folder: {"env": envs.make_world("GridWorld"), "n": 2})
 target(wrappers.StackFrames)(lambda folder: {"env": picture_world(), "n": 2})
 target(wrappers.ScreenToFrame)(lambda folder: {"env": screen_world(), "frame_size": (8, 9)})
 target(wrappers.DiscretizeActions)(

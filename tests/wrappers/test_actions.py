@@ -1,9 +1,8 @@
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.wrappers import TimeLimit
 
-from glamor_gym.wrappers import DiscretizeActions, RepeatAction
+from glamor_gym.wrappers import DiscretizeActions
 
 
 class Sum(gym.Env):
@@ -103,25 +102,3 @@ def test_boxes_without_bounds_and_other_tables_are_refused():
         DiscretizeActions(Sum([-1], [1]), "octagonal")
     with pytest.raises(ValueError, match="bounded"):
         DiscretizeActions(DiscretizeActions(Sum([-1], [1])))
-
-
-def test_an_action_is_held_and_its_rewards_summed():
-    env = RepeatAction(Sum([-1], [1]), 3)
-    env.reset()
-    observation, reward, terminated, truncated, info = env.step(np.array([0.5]))
-    assert observation.tolist() == [1.5]
-    assert (reward, terminated, truncated) == (1 + 2 + 3, False, False)
-    assert info == {"steps": 3}
-
-
-def test_holding_stops_where_the_episode_does():
-    env = RepeatAction(TimeLimit(Sum([-1], [1]), 2), 3)
-    env.reset()
-    observation, reward, _, truncated, _ = env.step(np.array([1.0]))
-    assert (observation.tolist(), reward, truncated) == ([2.0], 3.0, True)
-
-
-@pytest.mark.parametrize(("n", "error"), [(0, ValueError), (2.0, TypeError)])
-def test_holding_for_no_step_is_refused(n, error):
-    with pytest.raises(error, match="n must be an integer ≥ 1"):
-        RepeatAction(Sum([-1], [1]), n)

@@ -6,10 +6,15 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.spaces import Box
-from gymnasium.wrappers import DelayObservation, MaxAndSkipObservation, TransformObservation
+from gymnasium.wrappers import (
+    DelayObservation,
+    MaxAndSkipObservation,
+    RepeatAction,
+    TransformObservation,
+)
 
 from glamor_gym.types import Goal
-from glamor_gym.wrappers import GoalEnv, RepeatAction, ScreenToFrame, StackFrames
+from glamor_gym.wrappers import GoalEnv, ScreenToFrame, StackFrames
 
 SIZE = (3, 8)
 
@@ -53,8 +58,8 @@ def make(world):
     return GoalEnv(world, [Goal(np.zeros((6, 8), np.uint8), "screen")], ranges={}, horizon=5)
 
 
-@pytest.mark.parametrize("inner", [crop, invert, Upside, partial(RepeatAction, n=1)])
-@pytest.mark.parametrize("outer", [invert, partial(RepeatAction, n=1)])
+@pytest.mark.parametrize("inner", [crop, invert, Upside, partial(RepeatAction, num_repeats=1)])
+@pytest.mark.parametrize("outer", [invert, partial(RepeatAction, num_repeats=1)])
 def test_a_goal_of_this_moment_is_what_is_seen(dot_world, inner, outer):
     world = outer(ScreenToFrame(inner(dot_world()), SIZE))
     env = make(world)
