@@ -74,7 +74,6 @@ def make_goal_env(
         row,
         sticky=sticky,
         frame_size=frame_size,
-        frame_stack=1,  # GoalEnv does the stacking: it needs the newest frame separately
         render_profile=render_profile,
         render_mode=render_mode,
     )

@@ -124,7 +124,7 @@ def screen_world() -> gym.Env[Any, Any]:
 
 @functools.cache
 def picture_world() -> gym.Env[Any, Any]:
-    return wrappers.make_pipeline("Pong", frame_stack=1)
+    return wrappers.make_pipeline("Pong")
 
 
 @functools.cache
@@ -203,7 +203,7 @@ target(envs.make_world)(
     constant(task="GridWorld", sticky=None, frame_size=(9, 9), render_profile="paper")
 )
 target(wrappers.make_pipeline)(
-    constant(task="GridWorld", sticky=None, frame_size=(9, 9), frame_stack=1, render_profile="fast")
+    constant(task="GridWorld", sticky=None, frame_size=(9, 9), render_profile="fast")
 )
 target(wrappers.label_tolerance)(constant(extent=1.0))
 target(wrappers.GoalEnv)(

@@ -18,7 +18,7 @@ ACTIONS = {
 def test_every_task_has_frames_discrete_actions_and_labels(name):
     env = make_pipeline(name, render_profile="fast")
     observation, info = env.reset(seed=0)
-    shape = {"GridWorld": (49,), "Dice": (6,)}.get(name, (4, 80, 104))
+    shape = {"GridWorld": (49,), "Dice": (6,)}.get(name, (1, 80, 104))
     assert env.observation_space.shape == observation.shape == shape
     assert observation in env.observation_space
     assert env.action_space == gym.spaces.Discrete(ACTIONS[name])
@@ -31,7 +31,7 @@ def test_every_task_has_frames_discrete_actions_and_labels(name):
 
 @pytest.mark.parametrize("name", ["Pong", "pendulum-swingup"])
 def test_a_goal_looks_like_the_moment_it_was_taken_at(name):
-    env = make_pipeline(name, frame_size=(40, 52), frame_stack=1)
+    env = make_pipeline(name, frame_size=(40, 52))
     env.reset(seed=0)
     for _ in range(3):
         frame, *_ = env.step(1)
@@ -40,11 +40,6 @@ def test_a_goal_looks_like_the_moment_it_was_taken_at(name):
     assert shown.shape == (1, 40, 52)
     assert np.array_equal(shown, frame)
     env.close()
-
-
-def test_a_stack_of_one_is_the_bare_frame():
-    assert make_pipeline("Pong", frame_stack=1).observation_space.shape == (1, 80, 104)
-    assert make_pipeline("Pong", frame_stack=2).observation_space.shape == (2, 80, 104)
 
 
 @pytest.mark.parametrize(
@@ -59,8 +54,6 @@ def test_a_stack_of_one_is_the_bare_frame():
         ({"render_profile": "slow"}, "render_profile must be one of .*got 'slow'"),
         ({"frame_size": (80,)}, r"frame_size must be \(height, width\).*\(80,\)"),
         ({"frame_size": (0, 104)}, "frame_size must be"),
-        ({"frame_stack": 0}, "frame_stack must be an integer from 1 to 1000, got 0"),
-        ({"frame_stack": 1001}, "frame_stack must be an integer from 1 to 1000, got 1001"),
     ],
 )
 def test_bad_arguments_are_named(kwargs, message):
@@ -69,7 +62,7 @@ def test_bad_arguments_are_named(kwargs, message):
 
 
 def test_sticky_reaches_the_console():
-    env = make_pipeline("Pong", sticky=1.0, frame_stack=1)
+    env = make_pipeline("Pong", sticky=1.0)
     frames = []
     for action in (2, 3):
         env.reset(seed=0)

@@ -264,7 +264,7 @@ class _Play(NamedTuple):
 def _play(
     task: Task, episodes: int, seed: int, progress: Callable[[int, int], object] | None
 ) -> _Play:
-    world = make_pipeline(task, frame_stack=1, render_profile="fast")
+    world = make_pipeline(task, render_profile="fast")
     rng = np.random.default_rng(seed)
     world.reset(seed=seed)
     space = cast(spaces.Box, world.observation_space)
