@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, get_args
 
 import gymnasium as gym
@@ -24,10 +25,13 @@ from glamor_gym.wrappers.goal_rules import Reward
 _PACKAGED = {"train": "training", "eval": "evaluation", "held-out": "held_out"}
 """Value of `goals` → attribute of the task's packaged goal set."""
 
+_OF_VECTORS = {"autoreset_mode": "gym.make_vec takes it in vector_kwargs={'autoreset_mode': …}"}
+"""Options of vectors in ``vectorization_mode="sync"`` or ``"async"``, and where they belong."""
+
 _CHOICES = "'train', 'eval', 'held-out', 'all' or an .npz path, ':eval' or ':held-out' after it"
 
 
-@naming_options
+@partial(naming_options, elsewhere=_OF_VECTORS)
 def make_goal_env(
     task: str,
     *,

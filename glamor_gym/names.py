@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -40,8 +41,14 @@ def nearest_names(name: str, known: Iterable[str]) -> str:
     return f"known: {', '.join(dict.fromkeys(by_spelling.values()))}"
 
 
-def naming_options(function: Callable[P, R]) -> Callable[P, R]:
+def naming_options(
+    function: Callable[P, R], *, elsewhere: Mapping[str, str] = MappingProxyType({})
+) -> Callable[P, R]:
     """Decorate a function to suggest the nearest option for an unknown keyword argument.
+
+    Args:
+        function: the function.
+        elsewhere: options that belong elsewhere, and what to say of each instead.
 
     Raises:
         TypeError: by the decorated function, when called with an unknown keyword argument.
@@ -57,7 +64,8 @@ def naming_options(function: Callable[P, R]) -> Callable[P, R]:
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
         for name in kwargs:
             if name not in parameters:
-                raise TypeError(f"there is no option {name!r}; {nearest_names(name, options)}")
+                hint = elsewhere.get(name) or nearest_names(name, options)
+                raise TypeError(f"there is no option {name!r}; {hint}")
         return function(*args, **kwargs)
 
     return checked

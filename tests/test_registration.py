@@ -218,6 +218,13 @@ def test_a_misspelt_argument_tells_the_nearest(make):
         make("glamor/Pong-v0", horizn=3)
 
 
+@pytest.mark.parametrize("env_id", ["glamor/Pong-v0", "glamor/GridWorld-v0"])
+def test_an_option_of_vectors_tells_where_it_belongs(env_id):
+    hint = "no option 'autoreset_mode'; gym.make_vec takes it in vector_kwargs="
+    with pytest.raises(TypeError, match=hint):
+        gym.make_vec(env_id, 2, vectorization_mode="sync", autoreset_mode="SameStep")
+
+
 def test_an_environment_is_found_by_its_id_a_short_name_or_its_module(tmp_path, monkeypatch):
     (tmp_path / "other_worlds.py").write_text(
         "import gymnasium as gym\n"
