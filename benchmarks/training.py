@@ -20,7 +20,6 @@ import gymnasium as gym
 import numpy as np
 import torch
 import tyro
-from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -100,7 +99,7 @@ class ProjectTraining:
     ) -> None:
         # Episodes that end are reset in the same step, so that all environments stay in phase and
         # every round has the same number of plans.
-        env = gym.make_vec(ID, num_envs=N_ENVS, autoreset_mode=AutoresetMode.SAME_STEP)
+        env = gym.make_vec(ID, num_envs=N_ENVS, autoreset_mode="SameStep")
         self.agent = GlamorAgent(
             env,
             **settings.as_dict(),

@@ -12,8 +12,9 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
+from operator import attrgetter
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NoReturn, get_args
 
 import gymnasium as gym
 import numpy as np
@@ -33,7 +34,7 @@ from glamor_gym.envs import RenderProfile
 from glamor_gym.factory import choose_goals
 from glamor_gym.names import naming_options
 from glamor_gym.snapshots import Snapshot, random_state, set_random_state
-from glamor_gym.tasks import get_task
+from glamor_gym.tasks import Task, get_task
 from glamor_gym.types import Goal
 from glamor_gym.vector.atari_world import ThreadedAtariWorld
 from glamor_gym.wrappers import FRAME_SIZE
@@ -62,6 +63,17 @@ _SETTABLE: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
 """Attributes that :meth:`ThreadedAtariVectorEnv.set_attr` can set, and how a value is checked."""
 
 
+def _fixed(name: str) -> Any:
+    """Return a property that is set when a vector is made, and cannot be set after."""
+
+    def refuse(self: Any, value: Any) -> NoReturn:
+        raise AttributeError(
+            f"{name} cannot be set to {value!r} here: pass {name}={value!r} to gym.make_vec"
+        )
+
+    return property(attrgetter(f"_{name}"), refuse)
+
+
 class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
     """A vector of Atari goal environments that are stepped, and reset, in parallel.
 
@@ -72,10 +84,16 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
 
     Attributes:
         stop_action: index of the STOP action.
-        horizon: T, the maximum number of steps in an episode.
+        horizon: T, the maximum number of steps in an episode; cannot be set.
+        reward: ``"image"``; cannot be set.
+        label_lag: 0; cannot be set.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012
+    # They decide whether there may be threads at all: see why_no_threads.
+    horizon = _fixed("horizon")
+    reward = _fixed("reward")
+    label_lag = _fixed("label_lag")
 
     def __init__(
         self,
@@ -103,16 +121,16 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
         """
         frames = worlds[0].observation_space
         GoalRules.__init__(self, goals, {}, frames, reward="image", label_lag=0)
-        self.horizon = as_horizon(horizon)
+        self._horizon = as_horizon(horizon)
         frame_stack = as_integer(frame_stack, name="frame_stack", low=1, high=MOST_FRAMES)
         self.render_mode = as_render_mode(render_mode)
-        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.autoreset_mode = _as_autoreset_mode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.num_envs = len(worlds)
         self.stop_action = int(worlds[0].action_space.n)
         self.single_action_space = spaces.Discrete(self.stop_action + 1)
         self.single_observation_space = goal_observations(
-            spaces.Box(0, 255, (frame_stack, *frames.shape[1:]), np.uint8), frames, self.horizon
+            spaces.Box(0, 255, (frame_stack, *frames.shape[1:]), np.uint8), frames, self._horizon
         )
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
@@ -447,11 +465,85 @@ def _restore(world: ThreadedAtariWorld, snapshot: Mapping[str, Any]) -> None:
     world.snapshot = snapshot
 
 
-@naming_options
 def make_atari_vector_env(
     num_envs: int,
     task: str,
     *,
+    max_episode_steps: int | None = None,
+    autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+    **options: Any,
+) -> SyncVectorEnv | ThreadedAtariVectorEnv:
+    """Build a vector of Atari goal environments, in threads if that leaves every frame unchanged.
+
+    What threads cannot play (see :func:`why_no_threads`) gives a plain `SyncVectorEnv`.
+
+    Args:
+        num_envs: number of environments.
+        task: name or id of an Atari task.
+        max_episode_steps: Gymnasium's time limit, which truncates episodes without being part of
+            the observation, unlike `horizon`. If set, no threads are used.
+        autoreset_mode: when an environment whose episode has ended is reset; see Gymnasium. A
+            string such as ``"SameStep"`` keeps the vector's ``spec`` JSON-serialisable.
+        **options: see :func:`~glamor_gym.factory.make_goal_env`.
+
+    Raises:
+        ValueError: an argument is out of range; the message names it.
+        TypeError: an argument has the wrong type.
+    """
+    num_envs = as_integer(num_envs, name="num_envs", low=1)
+    row = get_task(task)
+    mode = _as_autoreset_mode(autoreset_mode)
+    as_render_mode(options.get("render_mode"))
+    if why_no_threads(row, max_episode_steps=max_episode_steps, **options) is None:
+        return _make_threaded(num_envs, row, autoreset_mode=mode, **options)
+    make = partial(gym.make, row.id, max_episode_steps, **options)
+    return SyncVectorEnv([make] * num_envs, autoreset_mode=mode)
+
+
+def why_no_threads(
+    task: Task,
+    *,
+    reward: Reward = "image",
+    label_lag: Literal[0, 1] = 0,
+    horizon: int | None = None,
+    max_episode_steps: int | None = None,
+    **options: Any,
+) -> str | None:
+    """Return why threads cannot play a task as a single environment would; None if they can.
+
+    They show neither labels nor the last picture of a game that is over, and their minimum number
+    of no-ops is 0.
+
+    Args:
+        task: an Atari task.
+        reward: see :func:`~glamor_gym.factory.make_goal_env`.
+        label_lag: see :func:`~glamor_gym.factory.make_goal_env`.
+        horizon: see :func:`~glamor_gym.factory.make_goal_env`.
+        max_episode_steps: Gymnasium's time limit.
+        **options: all others, which make no difference.
+
+    Raises:
+        ValueError: `horizon` is out of range.
+        TypeError: `horizon` is not an integer.
+    """
+    steps = task.horizon if horizon is None else as_horizon(horizon)
+    if reward != "image" or label_lag != 0:
+        return f"reward={reward!r}, label_lag={label_lag!r} needs labels, which threads do not show"
+    if steps > task.horizon:
+        return f"a game may be over within horizon={steps}, and threads do not show its last screen"
+    if task.noops[0] > 0:
+        return f"{task.name} begins with at least {task.noops[0]} no-ops, in threads with 0 or more"
+    if max_episode_steps not in (None, -1):  # -1 is Gymnasium's word for no limit
+        return f"max_episode_steps={max_episode_steps} is the limit of a single environment"
+    return None
+
+
+@naming_options
+def _make_threaded(
+    num_envs: int,
+    task: Task,
+    *,
+    autoreset_mode: AutoresetMode,
     goals: str | os.PathLike[str] = "train",
     reward: Reward = "image",
     frame_size: tuple[int, int] = FRAME_SIZE,
@@ -461,76 +553,41 @@ def make_atari_vector_env(
     render_profile: RenderProfile = "paper",
     label_lag: Literal[0, 1] = 0,
     render_mode: str | None = None,
-    max_episode_steps: int | None = None,
-    autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-) -> SyncVectorEnv | ThreadedAtariVectorEnv:
-    """Build a vector of Atari goal environments, in threads if that leaves every frame unchanged.
+) -> ThreadedAtariVectorEnv:
+    """Build a vector in threads of a task that :func:`why_no_threads` has nothing against.
 
-    The threads provide neither labels nor the last picture of a game that is over, and their
-    minimum number of no-ops is 0. So a label reward, a label lag, a horizon beyond the task's own
-    (within which no game ends) or a task with a minimum number of no-ops gives a plain
-    `SyncVectorEnv`.
-
-    Args:
-        num_envs: number of environments.
-        task: name or id of an Atari task.
-        goals: see :func:`~glamor_gym.factory.make_goal_env`.
-        reward: ``"image"`` or ``"labels"``.
-        frame_size: (height, width) of the frames, in pixels.
-        frame_stack: number of frames in ``observation``.
-        horizon: T, the maximum number of steps in an episode; None for the task's default.
-        sticky: probability per emulator frame that the previous action is repeated; None for the
-            task's default.
-        render_profile: ``"paper"`` or ``"fast"``; no effect, as Atari has a single style.
-        label_lag: 0 or 1.
-        render_mode: None or ``"rgb_array"``.
-        max_episode_steps: Gymnasium's time limit, which truncates episodes without being part of
-            the observation, unlike `horizon`. If set, no threads are used.
-        autoreset_mode: when an environment whose episode has ended is reset; see Gymnasium.
-
-    Raises:
-        ValueError: an argument is out of range; the message names it.
-        TypeError: an argument has the wrong type.
+    `reward` and `label_lag` have their defaults, then, and `render_profile` has no effect, as Atari
+    has a single style.
     """
-    num_envs = as_integer(num_envs, name="num_envs", low=1)
-    row = get_task(task)
-    steps = row.horizon if horizon is None else as_horizon(horizon)
-    as_render_mode(render_mode)
-    unlabelled = reward == "image" and label_lag == 0
-    limited = max_episode_steps not in (None, -1)  # -1 is Gymnasium's word for no limit
-    if not unlabelled or steps > row.horizon or row.noops[0] > 0 or limited:
-        make = partial(
-            gym.make,
-            row.id,
-            max_episode_steps,
-            goals=goals,
-            reward=reward,
-            frame_size=frame_size,
-            frame_stack=frame_stack,
-            horizon=steps,
-            sticky=sticky,
-            render_profile=render_profile,
-            label_lag=label_lag,
-            render_mode=render_mode,
-        )
-        return SyncVectorEnv([make] * num_envs, autoreset_mode=autoreset_mode)
     as_choice(render_profile, get_args(RenderProfile), name="render_profile")
     worlds = [
         ThreadedAtariWorld(
-            row.source,
+            task.source,
             frame_size=frame_size,
-            frame_skip=row.frame_skip,
-            most_noops=row.noops[1],
-            sticky=row.sticky if sticky is None else sticky,
+            frame_skip=task.frame_skip,
+            most_noops=task.noops[1],
+            sticky=task.sticky if sticky is None else sticky,
         )
         for _ in range(num_envs)
     ]
-    chosen, _ = choose_goals(row, worlds[0], goals)
+    chosen, _ = choose_goals(task, worlds[0], goals)
     return ThreadedAtariVectorEnv(
         worlds,
         chosen,
-        horizon=steps,
+        horizon=task.horizon if horizon is None else horizon,
         frame_stack=frame_stack,
         render_mode=render_mode,
         autoreset_mode=autoreset_mode,
     )
+
+
+def _as_autoreset_mode(value: AutoresetMode | str) -> AutoresetMode:
+    """Return a mode given as such or by its name, e.g. ``"SameStep"``.
+
+    Raises:
+        ValueError: there is no such mode.
+    """
+    if isinstance(value, AutoresetMode):
+        return value
+    names = [mode.value for mode in AutoresetMode]
+    return AutoresetMode(as_choice(value, names, name="autoreset_mode"))

@@ -13,7 +13,6 @@ from typing import Any, get_args
 import gymnasium as gym
 import torch
 from gymnasium.envs.registration import EnvSpec
-from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
@@ -91,7 +90,7 @@ def _threads(
 ) -> gym.vector.VectorEnv[Any, Any, Any]:
     if gym.spec(id).vector_entry_point is None:
         raise ValueError(f"kind must be 'auto', 'in-process' or 'workers' for {id}, got 'threads'")
-    return gym.make_vec(id, num_envs=n_envs, autoreset_mode=AutoresetMode.SAME_STEP, **env_kwargs)
+    return gym.make_vec(id, num_envs=n_envs, autoreset_mode="SameStep", **env_kwargs)
 
 
 def _make_monitored(spec: EnvSpec, env_kwargs: dict[str, Any]) -> gym.Env[Any, Any]:

@@ -134,8 +134,8 @@ class GoalRules:
             as_number(extent, name=f"ranges[{name!r}]", low=0)
         self.goals = as_goals(goals)
         self.ranges = dict(ranges)
-        self.reward = reward
-        self.label_lag = label_lag
+        self._reward: Reward = _as_reward(reward)
+        self._label_lag: Literal[0, 1] = _as_label_lag(label_lag)
         self._goal_space = goal_space
         self._tolerance = {name: label_tolerance(extent) for name, extent in ranges.items()}
 
@@ -146,7 +146,7 @@ class GoalRules:
 
     @reward.setter
     def reward(self, reward: Reward) -> None:
-        self._reward: Reward = as_choice(reward, get_args(Reward), name="reward")
+        self._reward = _as_reward(reward)
 
     @property
     def label_lag(self) -> Literal[0, 1]:
@@ -155,7 +155,7 @@ class GoalRules:
 
     @label_lag.setter
     def label_lag(self, label_lag: Literal[0, 1]) -> None:
-        self._label_lag: Literal[0, 1] = as_choice(label_lag, (0, 1), name="label_lag")
+        self._label_lag = _as_label_lag(label_lag)
 
     def _check_goal(self, goal: Any, *, name: str) -> None:
         """Check what can be checked of a goal without its world.
@@ -343,6 +343,14 @@ class GoalRules:
                 f"got {achieved.shape} and {desired.shape}"
             )
         return np.asarray((achieved == desired).all(axis=tuple(range(batch, achieved.ndim))))
+
+
+def _as_reward(value: Any) -> Reward:
+    return as_choice(value, get_args(Reward), name="reward")
+
+
+def _as_label_lag(value: Any) -> Literal[0, 1]:
+    return as_choice(value, (0, 1), name="label_lag")
 
 
 def as_labels(labels: Mapping[str, Any], *, name: str = "labels") -> dict[str, float]:

@@ -5,6 +5,7 @@ import time
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ClosedEnvironmentError, Error, ResetNeeded
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
@@ -262,6 +263,13 @@ def test_episodes_may_be_cut_off_by_gymnasiums_own_limit():
         ({"render_profile": "slow"}, ValueError, "render_profile"),
         ({"render_mode": "human"}, ValueError, "render_mode"),
         ({"task": "Pongg"}, ValueError, "unknown task"),
+        (
+            {"autoreset_mode": "foo"},
+            ValueError,
+            "autoreset_mode must be one of 'NextStep', 'SameStep', 'Disabled', got 'foo'",
+        ),
+        ({"label_lg": 1}, TypeError, "no option 'label_lg'; did you mean label_lag"),
+        ({"reward": "labels", "goal": 1}, TypeError, "no option 'goal'; did you mean goals"),
     ],
 )
 def test_bad_arguments_are_named(kwargs, error, message):
@@ -373,6 +381,25 @@ def test_once_closed_it_says_so():
     for call in (vector.reset, lambda: vector.step(np.zeros(1, int))):
         with pytest.raises(ClosedEnvironmentError, match="is closed"):
             call()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("horizon", 60), ("reward", "labels"), ("label_lag", 1)]
+)
+def test_what_decides_on_threads_cannot_be_set_afterwards(pong, name, value):
+    before = getattr(pong, name)
+    with pytest.raises(AttributeError, match=f"{name} cannot .*: pass {name}=.* to gym.make_vec"):
+        setattr(pong, name, value)
+    assert getattr(pong, name) == before
+
+
+def test_a_mode_given_by_its_name_keeps_the_spec_serialisable():
+    vector = gym.make_vec("glamor/Pong-v0", num_envs=2, autoreset_mode="SameStep", horizon=3)
+    again = gym.make_vec(EnvSpec.from_json(vector.spec.to_json()))
+    for one in (vector, again):
+        assert one.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+        assert (one.num_envs, one.horizon) == (2, 3)
+        one.close()
 
 
 def test_shared_attributes_can_be_set():
