@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from types import MappingProxyType
 from typing import Any, get_args
 
 import gymnasium as gym
@@ -24,8 +23,8 @@ from glamor_gym.vector import CollectorKind
 from glamor_gym.vector.sb3 import GymnasiumVecEnv
 from glamor_gym.vector.workers import WorkerVecEnv
 
-_FASTEST: Mapping[str, CollectorKind] = MappingProxyType({"atari": "threads", "control": "workers"})
-"""Suite of tasks → the kind with the fastest steps, where that is not in this process."""
+_PARALLEL = ("atari", "control")
+"""Suites whose steps take longer than it takes to send them to another thread or process."""
 
 
 def make_collector(
@@ -47,12 +46,14 @@ def make_collector(
 
             * ``"in-process"``: one after another in this process. Their whole state can be saved,
               and steps are cheap compared with an agent's updates on a CPU.
-            * ``"threads"``: in C++ threads; Atari only, and without labels. To resume from a
+            * ``"threads"``: in C++ threads; Atari only, without labels, and not for every game and
+              option, see :func:`~glamor_gym.vector.atari.why_no_threads`. To resume from a
               checkpoint, all steps since the last seed are replayed.
             * ``"workers"``: each in a process of its own, which is replaced if it fails; see
               :class:`~glamor_gym.vector.workers.WorkerVecEnv`.
             * ``"auto"``: in this process, unless there is a CUDA device, whose updates would have
-              to wait for the steps: then threads for Atari and workers for control tasks.
+              to wait for the steps: then threads for Atari, and workers for control tasks and
+              where threads cannot play.
         **env_kwargs: keyword arguments of ``gym.make``.
 
     Raises:
@@ -64,12 +65,18 @@ def make_collector(
     n_envs = as_integer(n_envs, name="n_envs", low=1)
     id = find_env_id(id)
     if kind == "auto":
-        kind = _fastest(id) if torch.cuda.is_available() else "in-process"
+        kind = _fastest(id, env_kwargs) if torch.cuda.is_available() else "in-process"
     if kind == "in-process":
         return make_vec_env(id, n_envs, seed=seed, env_kwargs=env_kwargs)
     vector: VecEnv
     if kind == "threads":
-        vector = GymnasiumVecEnv(_threads(id, n_envs, env_kwargs))
+        if reason := _why_no_threads(id, env_kwargs):
+            raise ValueError(
+                f"kind must be 'auto', 'in-process' or 'workers' for {id}, got 'threads': {reason}"
+            )
+        vector = GymnasiumVecEnv(
+            gym.make_vec(id, num_envs=n_envs, autoreset_mode="SameStep", **env_kwargs)
+        )
     else:
         # As a spec: the worker may not have imported the module that registers the id.
         make = partial(_make_monitored, gym.spec(id), env_kwargs)
@@ -79,18 +86,24 @@ def make_collector(
     return vector
 
 
-def _fastest(id: str) -> CollectorKind:
+def _fastest(id: str, env_kwargs: Mapping[str, Any]) -> CollectorKind:
     """Return the kind with the fastest steps for a task; in-process for other environments."""
     task = find_task(id)
-    return "in-process" if task is None else _FASTEST.get(task.suite, "in-process")
+    if task is None or task.suite not in _PARALLEL:
+        return "in-process"
+    return "workers" if _why_no_threads(id, env_kwargs) else "threads"
 
 
-def _threads(
-    id: str, n_envs: int, env_kwargs: dict[str, Any]
-) -> gym.vector.VectorEnv[Any, Any, Any]:
+def _why_no_threads(id: str, env_kwargs: Mapping[str, Any]) -> str | None:
+    """Return why an environment is not stepped in threads; None if it can be."""
     if gym.spec(id).vector_entry_point is None:
-        raise ValueError(f"kind must be 'auto', 'in-process' or 'workers' for {id}, got 'threads'")
-    return gym.make_vec(id, num_envs=n_envs, autoreset_mode="SameStep", **env_kwargs)
+        return "it has no vector of its own"
+    task = find_task(id)
+    if task is None:
+        return None
+    from glamor_gym.vector.atari import why_no_threads  # loads ALE, which workers may do without
+
+    return why_no_threads(task, **env_kwargs)
 
 
 def _make_monitored(spec: EnvSpec, env_kwargs: dict[str, Any]) -> gym.Env[Any, Any]:

@@ -61,6 +61,7 @@ def test_every_kind_plays_the_same_episodes(id, kind, cls):
         (True, "Pong", GymnasiumVecEnv),
         (True, "glamor/GridWorld-v0", DummyVecEnv),
         (True, "other/Grid-v0", DummyVecEnv),
+        (True, "MsPacman", WorkerVecEnv),
     ],
 )
 @pytest.mark.usefixtures("others")
@@ -88,6 +89,24 @@ def test_what_is_fastest_depends_on_what_the_updates_run_on(monkeypatch, cuda, i
 def test_bad_arguments_are_named(arguments, error, message):
     with pytest.raises(error, match=message):
         make_collector(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("id", "options", "reason"),
+    [
+        ("MsPacman", {}, "MsPacman begins with at least 200 no-ops"),
+        ("Pong", {"reward": "labels"}, "reward='labels', label_lag=0 needs labels"),
+        ("Pong", {"label_lag": 1}, "label_lag=1 needs labels"),
+        ("Pong", {"horizon": 51}, "a game may be over within horizon=51"),
+        ("Pong", {"max_episode_steps": 9}, "max_episode_steps=9"),
+    ],
+)
+def test_threads_that_cannot_play_are_refused_with_the_reason(monkeypatch, id, options, reason):
+    with pytest.raises(ValueError, match=f"kind must be .* got 'threads': .*{reason}"):
+        make_collector(id, 1, kind="threads", **options)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr("glamor_gym.vector.collector.WorkerVecEnv", lambda *_, name: f"of {name}")
+    assert make_collector(id, 1, **options) == f"of glamor/{id}-v0"
 
 
 def test_an_agent_stores_no_episode_that_a_dead_worker_began(tmp_path, monkeypatch):
