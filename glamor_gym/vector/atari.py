@@ -154,6 +154,8 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
     ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Begin an episode in every environment.
 
+        A reset whose arguments are refused leaves the running episodes as they were.
+
         Args:
             seed: seed of the first environment, from which the others count up; or one for each.
             options: see :meth:`GoalEnv.reset <glamor_gym.wrappers.GoalEnv.reset>`; and
@@ -375,14 +377,17 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
             For each environment, its index, the picture of its goal, and its reset in progress.
         """
         chosen: list[tuple[int, NDArray[Any], int | None]] = []
+        rngs, taken = self._rngs.copy(), self._seeds.copy()
         for k in map(int, rows):
             world_seed = None
             if seeds is not None and seeds[k] is not None:
-                self._rngs[k], self._seeds[k] = seeding.np_random(seeds[k])
-                world_seed = int(self._rngs[k].integers(2**31))  # as GoalEnv draws it
-            goal = self.choose_goal(options, self._rngs[k])
-            chosen.append((k, self.picture_of(goal, self._worlds[k]), world_seed))
-        # Only now that no error can be raised any more: no reset may be left running.
+                rngs[k], taken[k] = seeding.np_random(seeds[k])
+                world_seed = int(rngs[k].integers(2**31))  # as GoalEnv draws it
+            goal, name = self.choose_goal(options, rngs[k], self._worlds[k])
+            chosen.append((k, self.picture_of(goal, self._worlds[k], name=name), world_seed))
+        # Only now that no error can be raised any more: no reset may be left running, and one that
+        # is refused leaves the running episodes as they were.
+        self._rngs, self._seeds = rngs, taken
         self._intact, self._resets = False, []
         for k, _, world_seed in chosen:
             self._resets.append(self._pool.submit(self._worlds[k].reset, seed=world_seed))

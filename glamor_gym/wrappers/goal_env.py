@@ -18,6 +18,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
+from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
 from glamor_gym.checks import as_element, as_instance, as_integer, as_render_mode
@@ -138,7 +139,8 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         # Here rather than in some reset long after. Sequences of other types may load lazily.
         if type(goals) in (list, tuple):
             for index, goal in enumerate(goals):
-                self._check_goal(goal, name=f"goals[{index}]")
+                name = f"goals[{index}]"
+                self.labels_of(self._as_goal(goal, world, name=name), name=name)
         check_goal_screens(world)
         self.render_mode = as_render_mode(render_mode)
 
@@ -174,6 +176,9 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
     ) -> tuple[Observation, dict[str, Any]]:
         """Begin an episode with a goal drawn uniformly from `goals`.
 
+        A reset whose arguments are refused leaves the running episode as it was; if the world
+        itself fails, there is no episode until the next reset.
+
         Args:
             seed: seeds both goals and world; the same seed gives the same trajectories.
             options: ``{"goal": k}`` selects the k-th of `goals` (from 0); ``{"goal": Goal}`` or
@@ -194,19 +199,26 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
             seed = as_integer(seed, name="seed", low=0)
         if not isinstance(options, Mapping | None):
             raise TypeError(f"options must be a dict, got {type(options).__name__}")
-        super().reset(seed=seed)
-        self._closed = False
-        self._running = False
+        options = options or {}
+        rng, taken = (self.np_random, None) if seed is None else seeding.np_random(seed)
         # The world gets a seed of its own: with the same one, its first draw would be correlated
         # with the draw of the goal.
-        world_seed = None if seed is None else int(self.np_random.integers(2**31))
-        goal = self.choose_goal(options or {}, self.np_random)
-        self._goal_labels = self.labels_of(goal)
+        world_seed = None if seed is None else int(rng.integers(2**31))
+        goal, name = self.choose_goal(options, rng, self._source)
+        goal_labels = self.labels_of(goal, name=name)
+        if self._running and isinstance(options.get("goal"), Goal):
+            self.picture_of(goal, self._source, name=name)  # the world may be unable to show it
+        # Only now: a reset that is refused leaves the running episode as it was.
+        if taken is not None:
+            self._np_random, self._np_random_seed = rng, taken
+        self._closed = False
+        self._running = False
+        self._goal_labels = goal_labels
         observation, info = self._world.reset(seed=world_seed)
         if len(self._goal_space.shape) == 1:  # frames: where they are stacked
             as_element(observation, self._goal_space, name="the world's observation")
         # After the reset: the goal is shown as it looks in this episode's world.
-        self._desired = self.picture_of(goal, self._source)
+        self._desired = self.picture_of(goal, self._source, name=name)
         self._steps_left = self.horizon
         self._running = True
         return self._observe(observation), self._inform(info)

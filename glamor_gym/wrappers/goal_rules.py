@@ -157,28 +157,23 @@ class GoalRules:
     def label_lag(self, label_lag: Literal[0, 1]) -> None:
         self._label_lag = _as_label_lag(label_lag)
 
-    def _check_goal(self, goal: Any, *, name: str) -> None:
-        """Check what can be checked of a goal without its world.
-
-        Raises:
-            TypeError: it is not a goal, or its picture or labels have the wrong type.
-            ValueError: its picture does not fit the space of goals, or its labels the ranges.
-        """
-        if as_instance(goal, Goal, name=name).kind == "frame":
-            as_element(goal.content, self._goal_space, name=f"{name}.content")
-        self.labels_of(goal, name=name)
-
-    def choose_goal(self, options: Mapping[str, Any], rng: np.random.Generator) -> Goal:
+    def choose_goal(
+        self, options: Mapping[str, Any], rng: np.random.Generator, world: Any
+    ) -> tuple[Goal, str]:
         """Return the goal that the options of a reset select, or draw one of `goals`.
 
         Args:
             options: ``{"goal": k}`` for the k-th of `goals` (from 0); ``{"goal": Goal}`` or
                 ``{"goal": picture}`` for any other; ``{}`` to draw one.
             rng: generator to draw with; not used if `options` selects a goal.
+            world: the environment that is to show it; see :class:`glamor_gym.types.World`.
+
+        Returns:
+            The goal, and what error messages call it.
 
         Raises:
-            ValueError: an option is unknown, there are no goals, or the goal is out of range, has
-                the wrong shape or contains NaN.
+            ValueError: an option is unknown, there are no goals, the world does not show goals of
+                this kind, or the goal is out of range, has the wrong shape or contains NaN.
             TypeError: the goal has the wrong type or dtype, or `goals` holds something else.
         """
         if unknown := options.keys() - {"goal"}:
@@ -187,35 +182,50 @@ class GoalRules:
         if "goal" not in options:
             number = int(rng.integers(len(goals)))
         else:
-            asked = options["goal"]
+            asked, name = options["goal"], "options['goal']"
             if isinstance(asked, Goal):
-                return asked
+                return self._as_goal(asked, world, name=name), name
             if isinstance(asked, np.ndarray) and asked.ndim > 0:
-                return Goal(as_element(asked, self._goal_space, name="options['goal']"), "frame")
-            name = "options['goal'], if not a Goal or a picture,"
-            number = as_integer(asked, name=name, low=0, high=len(goals) - 1)
-        return as_instance(goals[number], Goal, name=f"goals[{number}]")
+                return Goal(as_element(asked, self._goal_space, name=name), "frame"), name
+            named = f"{name}, if not a Goal or a picture,"
+            number = as_integer(asked, name=named, low=0, high=len(goals) - 1)
+        name = f"goals[{number}]"
+        return self._as_goal(goals[number], world, name=name), name
 
-    def picture_of(self, goal: Goal, world: Any) -> NDArray[Any]:
+    def _as_goal(self, goal: Any, world: Any, *, name: str) -> Goal:
+        """Return `goal` if it is one that `world` shows; its labels are not checked.
+
+        Raises:
+            TypeError: it is not a goal, or a picture of the wrong dtype.
+            ValueError: the world does not show goals of this kind, or a picture does not fit the
+                space of goals.
+        """
+        given = as_instance(goal, Goal, name=name)
+        if given.kind == "frame":
+            as_element(given.content, self._goal_space, name=f"{name}.content")
+        elif given.kind != (kind := goal_kind(world)):
+            allowed = " or ".join(map(repr, dict.fromkeys(("frame", kind))))
+            raise ValueError(f"{name}.kind must be {allowed} here, got {given.kind!r}")
+        return given
+
+    def picture_of(self, goal: Goal, world: Any, *, name: str) -> NDArray[Any]:
         """Return a goal as it looks in the running episode of `world`, a fresh array.
 
         Args:
-            goal: any goal.
+            goal: what :meth:`choose_goal` returned.
             world: an environment; see :class:`glamor_gym.types.World`.
+            name: what error messages call the goal.
 
         Raises:
-            ValueError: the world does not show goals of this kind, or the content does not fit it.
+            ValueError: the goal's content does not fit the world.
             TypeError: the goal's content has the wrong dtype.
         """
         if goal.kind == "frame":
-            return as_element(goal.content, self._goal_space, name="Goal.content").copy()
-        if goal.kind != (kind := goal_kind(world)):
-            allowed = " or ".join(map(repr, dict.fromkeys(("frame", kind))))
-            raise ValueError(f"Goal.kind must be {allowed} here, got {goal.kind!r}")
+            return goal.content.copy()
         shown = show_goal(world, goal.content)
-        return as_element(shown, self._goal_space, name="goal_screen(Goal.content)").copy()
+        return as_element(shown, self._goal_space, name=f"goal_screen({name}.content)").copy()
 
-    def labels_of(self, goal: Goal, *, name: str = "goal") -> dict[str, float]:
+    def labels_of(self, goal: Goal, *, name: str) -> dict[str, float]:
         """Return the labels that success is judged by; empty if the goal has none.
 
         Args:

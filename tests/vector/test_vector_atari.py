@@ -11,6 +11,7 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from glamor_gym.goals import load_goal_set
+from glamor_gym.types import Goal
 from glamor_gym.vector.atari import (
     ThreadedAtariVectorEnv,
     make_atari_vector_env,
@@ -455,6 +456,32 @@ def test_minus_one_is_no_limit_as_in_gymnasium():
     vector = make_atari_vector_env(1, "Pong", max_episode_steps=-1)
     assert isinstance(vector, ThreadedAtariVectorEnv)
     vector.close()
+
+
+@pytest.mark.parametrize("seed", [None, 7, [7, None, 9]])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"goal": 10**6}, "got 1000000"),
+        ({"gaol": 1}, "may contain 'goal' only"),
+        (
+            {"goal": load_goal_set("cartpole-balance").evaluation[0]},
+            r"options\['goal'\].kind must be 'frame' or 'screen' here, got 'state'",
+        ),
+        ({"goal": Goal(np.zeros((2, 2), np.uint8), "screen")}, "content must be an array of shape"),
+    ],
+)
+def test_a_reset_that_is_refused_leaves_the_episodes_as_they_were(pongs, options, message, seed):
+    for vector in pongs:
+        vector.reset(seed=3)
+        vector.step(np.zeros(NUM_ENVS, int))
+        with pytest.raises(ValueError, match=message):
+            vector.reset(seed=seed, options=options)
+        assert vector.np_random_seed == (3, 4, 5)
+    threaded, plain = pongs
+    actions = np.array([2, 3, threaded.stop_action])
+    assert_same_step(threaded.step(actions), plain.step(actions))
+    assert_same(threaded.reset()[0], plain.reset()[0])
 
 
 def test_options_that_are_no_dict_are_refused():

@@ -168,11 +168,35 @@ def test_a_step_before_the_first_reset_is_refused(make):
         make().step(0)
 
 
-def test_a_reset_that_fails_leaves_no_episode_behind(make):
+BAD_OPTIONS = {
+    "option": {"gaol": 1},
+    "number": {"goal": 99},
+    "kind": {"goal": Goal(np.zeros(3), "state", {"angle": 1.0})},
+    "labels": {"goal": Goal(np.zeros(SIZE, np.uint8), "screen", {"z": 1.0})},
+}
+
+
+@pytest.mark.parametrize("seed", [None, 7])
+@pytest.mark.parametrize("name", BAD_OPTIONS)
+def test_a_reset_that_is_refused_leaves_the_episode_as_it_was(make, name, seed):
+    env, twin = make(), make()
+    for one in (env, twin):
+        one.reset(seed=3, options={"goal": 2})
+        one.step(1)
+    with pytest.raises(ValueError, match="goal"):
+        env.reset(seed=seed, options=BAD_OPTIONS[name])
+    assert env.np_random_seed == 3
+    for one, other in ((env.step(1), twin.step(1)), (env.reset(), twin.reset())):
+        assert np.array_equal(one[0]["desired_goal"], other[0]["desired_goal"])
+        assert one[-1] == other[-1]
+
+
+def test_a_reset_in_which_the_world_fails_leaves_no_episode_behind(make):
     env = make()
     env.reset()
-    with pytest.raises(ValueError, match="goal"):
-        env.reset(options={"goal": 99})
+    env._world.unwrapped.picture = lambda x: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        env.reset()
     with pytest.raises(ResetNeeded):
         env.step(0)
 
@@ -343,9 +367,21 @@ def test_a_picture_goal_is_copied(make):
         (None, TypeError, "got None"),
         (np.zeros(SIZE, np.uint8), ValueError, r"shape \(1, 6, 8\).*got shape \(6, 8\)"),
         (np.zeros((1, *SIZE), np.float32), TypeError, "dtype uint8, got dtype float32"),
-        (Goal(np.zeros((1, 2, 2), np.uint8), "frame"), ValueError, r"Goal.content.*\(1, 2, 2\)"),
-        (Goal(np.zeros(3), "state"), ValueError, "Goal.kind must be 'frame' or 'screen'"),
-        (Goal(np.zeros(SIZE, np.uint8), "screen", {"z": 1.0}), ValueError, "ranges.*'z'"),
+        (
+            Goal(np.zeros((1, 2, 2), np.uint8), "frame"),
+            ValueError,
+            r"options\['goal'\].content.*\(1, 2, 2\)",
+        ),
+        (
+            Goal(np.zeros(3), "state", {"angle": 1.0}),
+            ValueError,
+            r"options\['goal'\].kind must be 'frame' or 'screen' here, got 'state'",
+        ),
+        (
+            Goal(np.zeros(SIZE, np.uint8), "screen", {"z": 1.0}),
+            ValueError,
+            r"ranges must contain the labels of options\['goal'\], but lacks \['z'\]",
+        ),
     ],
 )
 def test_a_goal_that_does_not_fit_is_refused(make, goal, error, message):
