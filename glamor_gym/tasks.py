@@ -71,7 +71,7 @@ def _atari(
         suite="atari",
         horizon=50,
         source=source,
-        labels=MappingProxyType(dict(ram)),
+        labels=ram,
         frame_skip=4,
         noops=noops,
         sticky=0.25,
@@ -92,7 +92,7 @@ def _control(
         suite="control",
         horizon=100,
         source=source,
-        labels=MappingProxyType(dict(labels)),
+        labels=labels,
         frame_skip=frame_skip,
         actions=actions,
         caveat=caveat,
@@ -202,9 +202,9 @@ _TASKS = (
         suite="small",
         horizon=10,
         source="GridWorld",
-        labels=MappingProxyType({"x": 0, "y": 0}),
+        labels={"x": 0, "y": 0},
     ),
-    Task("Dice", suite="small", horizon=1, source="Dice", labels=MappingProxyType({"face": 0})),
+    Task("Dice", suite="small", horizon=1, source="Dice", labels={"face": 0}),
 )
 
 TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for task in _TASKS})

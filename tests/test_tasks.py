@@ -1,8 +1,19 @@
 from __future__ import annotations
 
+import copy
+import dataclasses
+import pickle
+
 import pytest
 
-from glamor_gym.tasks import TASKS, file_name, find_task, in_order, short_name
+from glamor_gym.tasks import TASKS, Task, file_name, find_task, in_order, short_name
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_is_plain_data(name):
+    task = TASKS[name]
+    assert copy.deepcopy(task) == pickle.loads(pickle.dumps(task)) == task
+    assert Task(**dataclasses.asdict(task)) == task
 
 
 @pytest.mark.parametrize("name", ["Pong", "glamor/Pong-v0", "glamor_gym:glamor/Pong-v0"])
