@@ -14,19 +14,19 @@ from typing import Any
 
 import gymnasium as gym
 from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
-from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, RepeatAction
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecCheckNan, VecEnv, VecMonitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 
 from glamor_gym.snapshots import Snapshot
 from glamor_gym.vector.sb3 import GymnasiumVecEnv
-from glamor_gym.wrappers import EpisodeJournal, GoalEnv, StopAction, offers_snapshots
+from glamor_gym.wrappers import EpisodeJournal, StopAction, offers_snapshots
 
-_HOLD_ALL = frozenset(cls.__name__ for cls in (GoalEnv, EpisodeJournal))
 _PASS_ON = frozenset(
-    cls.__name__ for cls in (Monitor, OrderEnforcing, PassiveEnvChecker, StopAction)
+    cls.__name__ for cls in (Monitor, OrderEnforcing, PassiveEnvChecker, RepeatAction, StopAction)
 )
+"""Names of wrappers whose state, if they have any, is in snapshots."""
 
 
 def snapshot_vector(env: VecEnv) -> Snapshot | None:
@@ -150,23 +150,31 @@ def _all_offer(env: VecEnv) -> bool:
     if isinstance(vector, DummyVecEnv | SyncVectorEnv):
         return all(offers_snapshots(_without_monitor(one)) for one in vector.envs)
     try:
-        return all(map(_is_known, env.env_method("__str__")))
+        # Asked of the environments, which may be in processes that end at a missing attribute.
+        offered = all(env.env_method("has_wrapper_attr", "snapshot"))
+        return offered and all(map(_pass_on, env.env_method("__str__")))
     except AttributeError:  # a vector that calls no methods
         return False
 
 
-def _is_known(chain: str) -> bool:
-    """Return whether snapshots hold all state of an environment, given its string representation.
+def _pass_on(chain: str) -> bool:
+    """Return whether all wrappers around what offers snapshots are known to leave nothing out.
 
-    The string, ``<Outer<Inner<Env…``, is what every kind of vector can report about an environment
-    in another process. An `EpisodeJournal` covers everything inside it.
+    Args:
+        chain: string representation of an environment, ``<Outer<Inner<Env instance>>>`` or
+            ``<Outer<Inner<Env<id>>>>``, which every kind of vector can report about one in another
+            process. An `EpisodeJournal` covers everything inside it.
     """
-    for name in re.findall(r"<(\w+)", chain):
-        if name in _HOLD_ALL:
+    names = re.findall("<([^<>]+)", chain)
+    inner = 1 if names and names[-1].endswith(" instance") else 2
+    if len(names) < inner:  # an environment that calls itself something else
+        return False
+    for name in names[:-inner]:
+        if name == EpisodeJournal.__name__:
             return True
         if name not in _PASS_ON:
             return False
-    return False
+    return True
 
 
 def _without_monitor(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:

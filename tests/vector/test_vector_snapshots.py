@@ -10,10 +10,12 @@ from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
+from glamor_gym.envs.gridworld import GridWorld
 from glamor_gym.vector.sb3 import as_vec_env
 from glamor_gym.vector.snapshots import snapshot_vector
 from glamor_gym.vector.workers import WorkerVecEnv
-from glamor_gym.wrappers import EpisodeJournal
+from glamor_gym.wrappers import EpisodeJournal, GoalEnv
+from tests.vector.faulty import Faulty
 
 VECTORS = {
     "dummy": DummyVecEnv,
@@ -44,10 +46,36 @@ def limited_journal():
     return TimeLimit(journal(), 5)
 
 
+class OwnEnv(GoalEnv):
+    """An environment of a user's, with the rules of this package."""
+
+
+def own():
+    return OwnEnv(GridWorld(), GridWorld().all_goals(), ranges={"x": 6.0, "y": 6.0}, horizon=5)
+
+
+def limited_own():
+    return TimeLimit(own(), 3)
+
+
+def of_others():
+    """Return an environment of another package, whose class has the name of ours."""
+    return type("GoalEnv", (Faulty,), {})(".")
+
+
 @pytest.mark.parametrize("kind", VECTORS)
 @pytest.mark.parametrize(
     ("make", "known"),
-    [(plain, True), (monitored, True), (limited, False), (journal, True), (limited_journal, False)],
+    [
+        (plain, True),
+        (monitored, True),
+        (limited, False),
+        (journal, True),
+        (limited_journal, False),
+        (own, True),
+        (limited_own, False),
+        (of_others, False),
+    ],
 )
 def test_wrappers_that_remember_something_are_not_left_out(kind, make, known):
     vector = as_vec_env(VECTORS[kind]([make]))
@@ -55,6 +83,7 @@ def test_wrappers_that_remember_something_are_not_left_out(kind, make, known):
         vector.seed(0)
         vector.reset()
         assert (snapshot_vector(vector) is not None) is known
+        vector.reset()  # it has survived the question
     finally:
         vector.close()
 
