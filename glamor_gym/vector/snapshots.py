@@ -87,10 +87,20 @@ def _restore(env: VecEnv, snapshot: Mapping[str, Any]) -> None:
         raise ValueError(
             f"snapshot must have {env.num_envs} environments, as env, got {len(snapshot['envs'])}"
         )
-    for index, (one, rewards) in enumerate(zip(snapshot["envs"], snapshot["rewards"], strict=True)):
+    rewards_of = snapshot["rewards"] if "rewards" in snapshot else _rewards(snapshot)
+    for index, (one, rewards) in enumerate(zip(snapshot["envs"], rewards_of, strict=True)):
         env.env_method("set_wrapper_attr", "snapshot", one, indices=index)
         if rewards is not None:
             env.env_method("set_wrapper_attr", "rewards", list(rewards), indices=index)
+
+
+def _rewards(episodes: Mapping[str, Any]) -> list[list[float]]:
+    """Return what SB3's monitors remember of episodes of which a Gymnasium vector kept the sums.
+
+    They report the sum and the number of the rewards.
+    """
+    sums = zip(episodes["returns"].tolist(), episodes["lengths"].tolist(), strict=True)
+    return [[total] + [0.0] * (length - 1) if length else [] for total, length in sums]
 
 
 # ------------------------------------------------------------------------------ kinds of vectors

@@ -3,8 +3,9 @@
 from functools import partial
 
 import gymnasium as gym
+import numpy as np
 import pytest
-from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TimeLimit
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from stable_baselines3.common.monitor import Monitor
@@ -12,7 +13,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from glamor_gym.envs.gridworld import GridWorld
 from glamor_gym.vector.sb3 import as_vec_env
-from glamor_gym.vector.snapshots import snapshot_vector
+from glamor_gym.vector.snapshots import restore_vector, snapshot_vector
 from glamor_gym.vector.workers import WorkerVecEnv
 from glamor_gym.wrappers import EpisodeJournal, GoalEnv
 from tests.vector.faulty import Faulty
@@ -98,3 +99,23 @@ def test_nor_is_the_limit_of_make_vec():
     vector = as_vec_env(gym.make_vec("glamor/GridWorld-v0", num_envs=1, max_episode_steps=5))
     vector.reset()
     assert snapshot_vector(vector) is None
+
+
+@pytest.mark.parametrize("kind", ["dummy", "workers"])
+def test_sb3s_vectors_go_on_where_gymnasiums_were_saved(kind):
+    one = as_vec_env(SyncVectorEnv([plain] * 2, autoreset_mode=AutoresetMode.SAME_STEP))
+    other = as_vec_env(VECTORS[kind]([monitored] * 2))
+    one.seed(0)
+    one.reset()
+    for _ in range(4):
+        one.step(np.array([0, 1]))
+    restore_vector(other, snapshot_vector(one))
+    for _ in range(6):
+        seen, expected = (vector.step(np.array([2, 3])) for vector in (other, one))
+        for key, values in expected[0].items():
+            assert np.array_equal(seen[0][key], values)
+        assert np.array_equal(seen[1], expected[1])
+    for info, known in zip(seen[3], expected[3], strict=True):
+        assert info["episode"]["l"] == known["episode"]["l"] == 10
+        assert info["episode"]["r"] == known["episode"]["r"]
+    other.close()
