@@ -29,7 +29,7 @@ class EpisodeJournal(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     the environment carries from one episode to the next in spite of a seeded reset (a curriculum,
     a running mean) is not included. Where a seeded reset is slow, as in ALE's own environments,
     which load the game again, an environment had better offer snapshots itself, as
-    :class:`~glamor_gym.envs.AtariWorld` does.
+    :class:`~glamor_gym.envs.atari.AtariWorld` does.
     """
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
