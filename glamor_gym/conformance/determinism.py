@@ -51,4 +51,4 @@ def leaves_global_randomness_alone(subject: GoalEnvSubject) -> None:
     play(subject.env, subject.random_actions(), seed=subject.seed, most=subject.most_steps)
     after = shared_states()
     if touched := [name for name, state in before.items() if state != after[name]]:
-        raise CheckFailedError(f"an episode changed the state of {', '.join(touched)}")
+        raise CheckFailedError(f"an episode changed the random state of {', '.join(touched)}")

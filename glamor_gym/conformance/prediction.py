@@ -128,7 +128,7 @@ def draws_no_global_numbers(subject: AgentSubject) -> None:
     subject.act(subject.batch)
     after = shared_states()
     if touched := [name for name, state in before.items() if state != after[name]]:
-        raise CheckFailedError(f"predict changed the state of {', '.join(touched)}")
+        raise CheckFailedError(f"predict changed the random state of {', '.join(touched)}")
 
 
 def leaves_observations_alone(subject: AgentSubject) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import random
+import pickle
 
-import numpy as np
 import torch
 
+from glamor_gym.snapshots import global_random_state
 
-def shared_states() -> dict[str, object]:
-    """Return the states of the global random generators, as values that can be compared."""
-    kind, keys, *rest = np.random.get_state()  # noqa: NPY002  (the global generator is meant)
-    return {
-        "random": random.getstate(),
-        "numpy.random": (kind, np.asarray(keys).tobytes(), *rest),
-        "torch": torch.get_rng_state().numpy().tobytes(),
-    }
+
+def shared_states() -> dict[str, bytes]:
+    """Return the states of the global generators of Python, NumPy and PyTorch, to be compared."""
+    states = global_random_state() | {"torch": torch.get_rng_state().numpy()}
+    return {library: pickle.dumps(state) for library, state in states.items()}
