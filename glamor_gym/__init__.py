@@ -5,9 +5,9 @@ The import is light: agents and simulators (PyTorch, MuJoCo) are imported when f
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from glamor_gym.lazy import lazy_names
 from glamor_gym.registration import register_envs, register_in_workers
 
 if TYPE_CHECKING:
@@ -33,29 +33,21 @@ __all__ = [
     "register_zoo",
 ]
 
-_HOMES = {
-    "CheckpointCallback": "glamor_gym.agents",
-    "DiscernAgent": "glamor_gym.agents",
-    "GCSLAgent": "glamor_gym.agents",
-    "GlamorAgent": "glamor_gym.agents",
-    "CheckReport": "glamor_gym.conformance",
-    "check_agent": "glamor_gym.conformance",
-    "check_goal_env": "glamor_gym.conformance",
-    "HindsightFrameBuffer": "glamor_gym.replay",
-    "evaluate": "glamor_gym.evaluation",
-    "register_zoo": "glamor_gym.agents.zoo",
-}
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "CheckpointCallback": "glamor_gym.agents",
+        "DiscernAgent": "glamor_gym.agents",
+        "GCSLAgent": "glamor_gym.agents",
+        "GlamorAgent": "glamor_gym.agents",
+        "CheckReport": "glamor_gym.conformance",
+        "check_agent": "glamor_gym.conformance",
+        "check_goal_env": "glamor_gym.conformance",
+        "HindsightFrameBuffer": "glamor_gym.replay",
+        "evaluate": "glamor_gym.evaluation",
+        "register_zoo": "glamor_gym.agents.zoo",
+    },
+)
 
 register_envs()
 register_in_workers()
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name from its module when it is first accessed."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})

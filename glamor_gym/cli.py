@@ -20,8 +20,10 @@ import tyro
 from glamor_gym import __version__
 from glamor_gym.commands import options
 from glamor_gym.commands.assignments import one_per_option
-from glamor_gym.commands.errors import InputError
+from glamor_gym.commands.errors import InputError, checking_input
+from glamor_gym.experiments import get_algorithm
 from glamor_gym.names import nearest_names
+from glamor_gym.registration import find_env_id
 
 PROGRAM = "glamor-gym"
 DESCRIPTION = f"""Image-goal reaching for Gymnasium: train agents that plan their way to a goal
@@ -100,7 +102,26 @@ def _understand_and_carry_out(words: Sequence[str]) -> int:
         )
     except SystemExit as ended:  # after --help, or options that it does not know
         return int(ended.code or 0)
+    _check_names(chosen)
     return _carry_out(chosen, shlex.join([PROGRAM, *words]))
+
+
+def _check_names(chosen: Command) -> None:
+    """Refuse a misspelt task or agent at once, before seconds go into importing PyTorch.
+
+    Raises:
+        InputError: there is no such task or agent.
+    """
+    with checking_input():
+        match chosen:
+            case (
+                options.Train(task=str(task))
+                | options.Evaluate(task=str(task))
+                | options.Watch(task=str(task))
+            ):
+                find_env_id(task)
+        if isinstance(chosen, options.Train) and chosen.agent is not None:
+            get_algorithm(chosen.agent)
 
 
 def _carry_out(chosen: Command, command: str) -> int:

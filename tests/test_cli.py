@@ -112,6 +112,29 @@ def test_help_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("tasks --verbose", 0),
+        ("train --task Pongg", 2),
+        ("train --task Pong --agent glamr", 2),
+        ("evaluate runs/pong --task Pongg", 2),
+        ("watch runs/pong --task Pongg", 2),
+    ],
+)
+def test_what_needs_no_agent_imports_none(words, code):
+    script = (
+        "import sys; from glamor_gym.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: assert not {'torch', 'matplotlib', 'pandas', 'mujoco'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words.split()], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == code, done.stderr
+    assert code == 0 or "did you mean" in done.stderr
+
+
+@pytest.mark.parametrize(
     "words", [["fly"], ["train", "--steps", "many"], ["train", "--stpes", "3"]]
 )
 def test_words_that_mean_nothing_are_refused(capsys, words):

@@ -1,16 +1,22 @@
 """Evaluation: how often an agent reaches the fixed goals of a task.
 
 In: an agent with Stable-Baselines3's ``predict``. Out: an
-:class:`~glamor_gym.types.EvaluationResult`, curves, and the folder of a run.
+:class:`~glamor_gym.types.EvaluationResult`, curves, and the folder of a run. The names below are
+imported when they are first used, so that a light part costs no import of PyTorch.
 """
 
-from glamor_gym.evaluation.baselines import NoopAgent, RandomAgent
-from glamor_gym.evaluation.callback import EvaluationCallback, StopAfter, record_result
-from glamor_gym.evaluation.evaluator import evaluate
-from glamor_gym.evaluation.intervals import newcombe_interval, wilson_interval
-from glamor_gym.evaluation.result_file import load_result, save_result
-from glamor_gym.evaluation.run_folder import RunConfig, RunFolder, versions
-from glamor_gym.evaluation.shortest_paths import shortest_path_rate
+from typing import TYPE_CHECKING
+
+from glamor_gym.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from glamor_gym.evaluation.baselines import NoopAgent, RandomAgent
+    from glamor_gym.evaluation.callback import EvaluationCallback, StopAfter, record_result
+    from glamor_gym.evaluation.evaluator import evaluate
+    from glamor_gym.evaluation.intervals import newcombe_interval, wilson_interval
+    from glamor_gym.evaluation.result_file import load_result, save_result
+    from glamor_gym.evaluation.run_folder import RunConfig, RunFolder, versions
+    from glamor_gym.evaluation.shortest_paths import shortest_path_rate
 
 __all__ = [
     "EvaluationCallback",
@@ -28,3 +34,23 @@ __all__ = [
     "versions",
     "wilson_interval",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "EvaluationCallback": "glamor_gym.evaluation.callback",
+        "NoopAgent": "glamor_gym.evaluation.baselines",
+        "RandomAgent": "glamor_gym.evaluation.baselines",
+        "RunConfig": "glamor_gym.evaluation.run_folder",
+        "RunFolder": "glamor_gym.evaluation.run_folder",
+        "StopAfter": "glamor_gym.evaluation.callback",
+        "evaluate": "glamor_gym.evaluation.evaluator",
+        "load_result": "glamor_gym.evaluation.result_file",
+        "newcombe_interval": "glamor_gym.evaluation.intervals",
+        "record_result": "glamor_gym.evaluation.callback",
+        "save_result": "glamor_gym.evaluation.result_file",
+        "shortest_path_rate": "glamor_gym.evaluation.shortest_paths",
+        "versions": "glamor_gym.evaluation.run_folder",
+        "wilson_interval": "glamor_gym.evaluation.intervals",
+    },
+)
