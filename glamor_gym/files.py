@@ -53,7 +53,8 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "path is a folder", str(target))
     with _folders_above(target):
-        descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        with _naming_instead(target):
+            descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
             with naming(target), os.fdopen(descriptor, "wb") as file:
                 yield cast(BinaryIO, file)
@@ -97,6 +98,20 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def _naming_instead(path: Path) -> Iterator[None]:
+    """Name a path in the system's errors about a temporary file, of which the caller never heard.
+
+    Raises:
+        OSError: the one raised inside; ``filename`` is `path`.
+    """
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a text file in UTF-8 as :func:`write_atomically` does.
 
@@ -121,7 +136,7 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
     nearest = next(place for place in (target, *target.absolute().parents) if place.exists())
     if not nearest.is_dir():  # or else the message would name a temporary file in it
         raise NotADirectoryError(errno.ENOTDIR, "a file is in the place of a folder", str(nearest))
-    with tempfile.TemporaryFile(dir=nearest):
+    with _naming_instead(target), tempfile.TemporaryFile(dir=nearest):
         pass
 
 

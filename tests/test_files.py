@@ -158,6 +158,13 @@ def test_it_is_found_out_whether_a_folder_can_be_written_to(tmp_path):
         check_writable(tmp_path / "file" / "b")
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a folder without files of ours")
+def test_what_cannot_be_written_is_named_and_not_a_temporary_file():
+    for write in (lambda path: write_text(path, ""), check_writable):
+        with pytest.raises(OSError, match=r": '/proc/self/agent'$"):
+            write("/proc/self/agent")
+
+
 def test_a_folder_held_twice_is_let_go_with_the_second(tmp_path):
     program = (
         "import sys; from glamor_gym.files import lock_folder\nwith lock_folder(sys.argv[1]): pass"
