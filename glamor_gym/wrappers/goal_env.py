@@ -105,7 +105,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         world: gym.Env[NDArray[Any], Any],
         goals: Sequence[Goal],
         *,
-        ranges: Mapping[str, float],
+        ranges: Mapping[str, float] | None = None,
         horizon: int,
         reward: Reward = "image",
         label_lag: Literal[0, 1] = 0,
@@ -121,7 +121,8 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
                 its method ``goal_screen`` (see :class:`glamor_gym.types.World`), and are passed
                 through the observation wrappers around the world.
             goals: at least one; may be a sequence that loads lazily.
-            ranges: feasible range of every label that a goal has, in the label's unit.
+            ranges: feasible range of every label that a goal has, in the label's unit; None if
+                there are no labels, so that success is equality of pictures.
             horizon: T, the maximum number of steps in an episode, at most 2²⁴.
             reward: ``"image"`` or ``"labels"``, see the class.
             label_lag: 0: success compares with the labels at the moment of the goal picture;
@@ -134,13 +135,19 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
             TypeError: an argument has the wrong type.
         """
         GoalRules.__init__(
-            self, goals, ranges, _goal_space(world), reward=reward, label_lag=label_lag
+            self,
+            goals,
+            {} if ranges is None else ranges,
+            _goal_space(world),
+            reward=reward,
+            label_lag=label_lag,
         )
         # Here rather than in some reset long after. Sequences of other types may load lazily.
         if type(goals) in (list, tuple):
             for index, goal in enumerate(goals):
                 name = f"goals[{index}]"
                 self.labels_of(self._as_goal(goal, world, name=name), name=name)
+            self._check_ranges()
         check_goal_screens(world)
         self.render_mode = as_render_mode(render_mode)
 

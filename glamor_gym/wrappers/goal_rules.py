@@ -157,6 +157,20 @@ class GoalRules:
     def label_lag(self, label_lag: Literal[0, 1]) -> None:
         self._label_lag = _as_label_lag(label_lag)
 
+    def _check_ranges(self) -> None:
+        """Check that no range belongs to a label that none of the labelled goals has.
+
+        Success would not depend on such a label. If no goal has labels, those that a reset selects
+        instead may have them.
+
+        Raises:
+            ValueError: there is one.
+        """
+        labelled = [goal.labels for goal in self.goals if goal.labels]
+        unused = sorted(map(str, self.ranges.keys() - set().union(*labelled)))
+        if labelled and unused:
+            raise ValueError(f"ranges must be of labels that a goal has, but no goal has {unused}")
+
     def choose_goal(
         self, options: Mapping[str, Any], rng: np.random.Generator, world: Any
     ) -> tuple[Goal, str]:

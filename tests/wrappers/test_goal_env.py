@@ -407,6 +407,27 @@ def test_goals_without_lagged_labels_cannot_be_judged_with_a_lag(make):
         make(label_lag=1).reset(options={"goal": goal})
 
 
+def test_a_range_of_a_label_that_no_goal_has_is_refused(make):
+    goals = [Goal(np.zeros(SIZE, np.uint8), "screen", {"x": float(x)}) for x in range(2)]
+    with pytest.raises(ValueError, match=r"^ranges must be of labels .* no goal has \['y'\]"):
+        make(goals=goals, ranges={"x": 7.0, "y": 7.0})
+    # One goal may have it, or one that is given later, where none has labels.
+    make(goals=[*goals, Goal(goals[0].content, "screen", {"y": 0.0})], ranges={"x": 7.0, "y": 7.0})
+    make(goals=[Goal(goals[0].content, "screen")], ranges={"x": 7.0, "y": 7.0})
+
+
+def test_without_labels_there_are_no_ranges(dot_world):
+    world = ScreenToFrame(dot_world(), SIZE)
+    goals = [Goal(dot_world().picture(2), "screen")]
+    env = GoalEnv(world, goals, horizon=5)
+    assert env.ranges == {}
+    env.reset(seed=0)
+    assert [env.step(1)[-1]["is_success"] for _ in range(3)] == [False, True, False]
+    labelled = Goal(goals[0].content, "screen", {"x": 2.0})
+    with pytest.raises(ValueError, match=r"ranges must contain the labels of .*\['x'\]"):
+        GoalEnv(world, [labelled], horizon=5)
+
+
 def test_labels_that_the_world_lacks_are_named(make):
     goal = Goal(np.zeros(SIZE, np.uint8), "screen", {"z": 0.0})
     with pytest.raises(ValueError, match=r"lack \['z'\]"):
