@@ -16,7 +16,7 @@ import gymnasium as gym
 from glamor_gym.checks import as_choice
 from glamor_gym.envs import RenderProfile
 from glamor_gym.goals import load_goal_set
-from glamor_gym.names import naming_options
+from glamor_gym.names import naming_options, nearest_names
 from glamor_gym.tasks import Task, get_task
 from glamor_gym.types import Goal
 from glamor_gym.wrappers import FRAME_SIZE, GoalEnv, make_pipeline
@@ -114,7 +114,7 @@ def choose_goals(
         OSError: the file cannot be read.
     """
     if not isinstance(goals, str | os.PathLike):
-        raise ValueError(f"goals must be {_CHOICES}, got {goals!r}")
+        raise ValueError(_not_goals(goals))
     if goals == "all":
         if not world.has_wrapper_attr("all_goals"):
             raise ValueError(f"goals='all' is for small worlds; {task.name} has too many states")
@@ -127,11 +127,20 @@ def choose_goals(
     file, part = (f"{path}.npz", part) if colon else (goals, "train")
     is_file = isinstance(file, os.PathLike) or file.endswith(".npz")
     if not is_file or part not in _PACKAGED:
-        raise ValueError(f"goals must be {_CHOICES}, got {goals!r}")
+        raise ValueError(_not_goals(goals))
     own = load_goal_set(file)
     if own.task != task.name:
         raise ValueError(f"goals must be a goal set of {task.name}, got one of {own.task}: {file}")
     return getattr(own, _PACKAGED[part]), own.ranges
+
+
+def _not_goals(goals: Any) -> str:
+    """Return the message for a value that names no goals, with a hint at what may be meant."""
+    told = f"goals must be {_CHOICES}, got {goals!r}"
+    if str(goals).isdecimal():
+        return f"{told}; a single goal is chosen by reset(options={{'goal': {goals}}})"
+    hint = nearest_names(str(goals), (*_PACKAGED, "all"))
+    return f"{told}; {hint}" if hint.startswith("did you mean") else told
 
 
 def _ranges(goals: Sequence[Goal]) -> dict[str, float]:

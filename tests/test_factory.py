@@ -60,6 +60,21 @@ def test_other_goals_are_refused(goals):
         make_goal_env("Dice", goals=goals)
 
 
+@pytest.mark.parametrize(
+    ("goals", "hint"),
+    [
+        ("evl", r"got 'evl'; did you mean eval\?$"),
+        ("heldout", r"did you mean held-out\?$"),
+        ("2", r"got '2'; a single goal is chosen by reset\(options=\{'goal': 2\}\)$"),
+        (2, r"got 2; a single goal is chosen by reset"),
+        ("goals.npy", r"got 'goals.npy'$"),
+    ],
+)
+def test_what_may_be_meant_by_other_goals_is_said(goals, hint):
+    with pytest.raises(ValueError, match=hint):
+        make_goal_env("Dice", goals=goals)
+
+
 def test_a_stored_screen_and_the_picture_of_it_are_the_same_goal():
     env = make_goal_env("Pong", goals="eval", frame_size=(40, 52))
     by_index, info = env.reset(options={"goal": 4})

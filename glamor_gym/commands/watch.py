@@ -50,6 +50,11 @@ def watch(options: Watch) -> int:
     """
     with ExitStack() as opened:
         with checking_input():
+            if options.goals.isdecimal():
+                raise ValueError(
+                    f"--goals names a set of goals, got {options.goals}; give --goal "
+                    f"{options.goals} for a single one"
+                )
             saved = find_agent(options.checkpoint, options.task, options.algorithm, options.env)
             agent = saved.load(checked_device(options.device), trust=options.trust)
             if isinstance(agent, GlamorAgent):

@@ -194,6 +194,11 @@ def test_the_film_is_opened_on_request(saved, capsys, tmp_path, monkeypatch):
         ("dice.safetensors", ["--goal", "30"], "--goal must be an integer from 0 to 29, got 30"),
         ("dice.safetensors", ["--goal", "-1"], "--goal must be an integer from 0 to 29, got -1"),
         ("dice.safetensors", ["--goals", "some"], "goals must be 'train'"),
+        (
+            "dice.safetensors",
+            ["--goals", "2"],
+            "--goals names a set of goals, got 2; give --goal 2",
+        ),
         ("dice.safetensors", ["--episodes", "0"], "--episodes must be an integer from 1 to"),
         ("dice.safetensors", ["--fps", "0"], "fps must be an integer from 1 to 100, got 0"),
         ("dice.safetensors", ["--out", "film.avi"], "--out must be a folder, or end in .mp4"),
