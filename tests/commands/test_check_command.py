@@ -75,8 +75,8 @@ def test_a_file_that_executes_code_needs_trust(capsys, tmp_path):
         ([DICE, "--env", "reward=none"], "reward must be one of"),
         ([DICE, "--task", "Dice"], "are for saved agents"),
         ([DICE, "--algorithm", "gcsl"], "are for saved agents"),
-        ([__file__], "is damaged: its header claims"),
-        ([__file__, "--task", "Dice"], "is damaged: its header claims"),
+        ([__file__], "is not a saved agent"),
+        ([__file__, "--task", "Dice"], "is not a saved agent"),
         ([__file__, "--task", "Dice", "--algorithm", "nope"], "unknown agent 'nope'"),
     ],
 )

@@ -179,6 +179,8 @@ def _checked(file_path: Path, name: str) -> Iterator[tuple[Any, dict[str, Any]]]
             f"{name} is a zip archive, as Stable-Baselines3 saves its agents, and not a saved "
             "agent of this library"
         )
+    if _is_foreign(file_path):
+        raise AgentFileError(f"{name} is not a saved agent: it does not begin as those do")
     try:
         _check_size(file_path)
         with safe_open(file_path, framework="pt") as file:
@@ -190,6 +192,16 @@ def _checked(file_path: Path, name: str) -> Iterator[tuple[Any, dict[str, Any]]]
             yield file, header
     except (SafetensorError, KeyError, ValueError) as error:
         raise AgentFileError(f"{name} is damaged: {error}") from error
+
+
+def _is_foreign(path: Path) -> bool:
+    """Return whether a file begins unlike one of safetensors: with a header's length, and ``{``.
+
+    A file that is only damaged has at least one of the two.
+    """
+    with path.open("rb") as file:
+        header_bytes, brace = int.from_bytes(file.read(8), "little"), file.read(1)
+    return header_bytes > path.stat().st_size and brace != b"{"
 
 
 def _check_size(path: Path) -> None:

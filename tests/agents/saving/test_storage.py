@@ -117,6 +117,16 @@ def test_tensors_of_others_are_told_to_be_no_agent(tmp_path):
         load_tensors(path)
 
 
+@pytest.mark.parametrize("text", ["# glamor_gym\n\nA README.", "{ is no header"])
+def test_a_text_is_told_to_be_no_agent_rather_than_a_damaged_one(tmp_path, text):
+    path = tmp_path / "README.md"
+    path.write_text(text)
+    with pytest.raises(
+        AgentFileError, match=r"README\.md' is not a saved agent: it does not begin"
+    ):
+        load_tensors(path)
+
+
 def test_a_cut_file_is_refused(tmp_path):
     save_tensors(tmp_path / "agent", {"a": torch.rand(1000)}, {})
     path = tmp_path / "agent.safetensors"
@@ -132,7 +142,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_a_header_that_claims_gigabytes_is_refused_before_it_is_read(tmp_path):
     path = tmp_path / "agent.safetensors"
-    path.write_bytes((90 * 2**20).to_bytes(8, "little") + b" " * 100)
+    path.write_bytes((90 * 2**20).to_bytes(8, "little") + b"{" + b" " * 100)
     with pytest.raises(AgentFileError, match="claims 94371840 bytes"):
         load_tensors(path)
 
