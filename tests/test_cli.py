@@ -521,6 +521,7 @@ def test_a_run_that_goes_on_does_not_change(trained, capsys, words, told):
 def test_what_cannot_be_trained_is_refused(capsys, tmp_path, words, told):
     err = refused(capsys, "train", *words, *(["--run-dir", str(tmp_path / "run")] if words else []))
     assert told in err
+    assert "environment creator" not in err  # as Gymnasium tells, with all arguments
     assert not (tmp_path / "run").exists()
 
 

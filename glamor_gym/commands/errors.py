@@ -18,6 +18,9 @@ MISSING = (RenderingError, ModuleNotFoundError, DependencyNotInstalled)
 REJECTED = (ValueError, TypeError, OSError, *MISSING)
 """Errors with which the library rejects arguments and files."""
 
+MADE_BY = " was raised from the environment creator for "
+"""What Gymnasium appends to an error in making an environment, with all of its arguments."""
+
 
 class InputError(Exception):
     """The command cannot be executed as given; the message says why."""
@@ -44,4 +47,4 @@ def checking_input(*kinds: type[Exception]) -> Iterator[None]:
     except BrokenPipeError:  # standard output was closed: not the input's fault
         raise
     except turned as error:
-        raise InputError(str(error)) from error
+        raise InputError(str(error).partition(MADE_BY)[0]) from error
