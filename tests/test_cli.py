@@ -314,10 +314,12 @@ def test_a_run_leaves_everything_in_its_folder(trained):
 
 
 def test_a_run_is_evaluated_from_its_folder(trained, capsys, tmp_path):
-    code, out, _ = run(
+    code, out, err = run(
         capsys, "evaluate", str(trained.path), "--episodes-per-goal", "2", "--out", str(tmp_path)
     )
     assert code == 0
+    agents = ("random agent", "no-op agent", "GlamorAgent")
+    assert err == "".join(f"{name}: 30 goals × 2\n" for name in agents)
     result = load_result(tmp_path / "evaluation.json")
     assert result.episodes == 60
     assert f"{result.success_rate:.2f}" in out
@@ -419,7 +421,9 @@ def test_a_missing_driver_is_told_in_a_line(trained, capsys, tmp_path, monkeypat
 def test_a_window_needs_its_library(trained, capsys, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pygame", None)  # as if it were not installed
     words = ["--env", "render_mode=human", "--out", str(tmp_path / "new")]
-    assert "pygame is not installed" in refused(capsys, "evaluate", str(trained.path), *words)
+    code, out, err = run(capsys, "evaluate", str(trained.path), *words)
+    assert (code, out) == (2, "")
+    assert "pygame is not installed" in err.splitlines()[-1]
     assert not (tmp_path / "new").exists()
 
 

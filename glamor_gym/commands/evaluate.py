@@ -46,7 +46,7 @@ def evaluate(options: Evaluate) -> int:
                     seed=options.seed,
                     n_envs=options.n_envs,
                     env_kwargs=saved.env_kwargs,
-                    progress_bar=sys.stderr.isatty(),
+                    progress_bar=True if sys.stderr.isatty() else "lines",
                 )
             )
             arena.check_agent(agent)

@@ -10,9 +10,10 @@ import contextlib
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import gymnasium as gym
 import numpy as np
@@ -20,7 +21,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from tqdm.auto import tqdm
 
-from glamor_gym.checks import as_integer
+from glamor_gym.checks import as_choice, as_integer
 from glamor_gym.evaluation.baselines import Predictor
 from glamor_gym.evaluation.rollout import Episode, EpisodeKey, Moment, Observation, play
 from glamor_gym.goals import load_goal_set
@@ -47,7 +48,8 @@ class Arena:
         n_envs: number of environments to step in parallel, at least 1; no more are made than
             there are episodes.
         env_kwargs: further keyword arguments of ``gym.make``.
-        progress_bar: whether to show the progress of each agent on stderr.
+        progress_bar: whether to show the progress of each agent on stderr; ``"lines"`` prints one
+            line when an agent begins, for an output that is no terminal.
 
     Attributes:
         task: the full id.
@@ -63,7 +65,8 @@ class Arena:
     Raises:
         ValueError: `id` is unknown or is not a goal environment, it cannot be made with `goals`
             and `env_kwargs`, or a number is out of range.
-        TypeError: `env_kwargs` is not a mapping, or a number is not an integer.
+        TypeError: `id` is not a string, `env_kwargs` is not a mapping, or a number is not an
+            integer.
     """
 
     def __init__(
@@ -75,17 +78,23 @@ class Arena:
         seed: int = 0,
         n_envs: int = 10,
         env_kwargs: Mapping[str, Any] | None = None,
-        progress_bar: bool = False,
+        progress_bar: bool | Literal["lines"] = False,
     ) -> None:
         episodes_per_goal = as_integer(
             episodes_per_goal, name="episodes_per_goal", low=1, high=MOST_REPEATS
         )
         n_envs = as_integer(n_envs, name="n_envs", low=1)
+        if not isinstance(id, str):
+            raise TypeError(
+                f"id must be the id of a registered environment such as 'glamor/Pong-v0', got "
+                f"{type(id).__name__}; register an environment of your own by gym.register (see "
+                "examples/custom_env.py)"
+            )
         if not isinstance(env_kwargs, Mapping | None):
             raise TypeError(f"env_kwargs must be a dict, got {type(env_kwargs).__name__}")
         self.task = find_env_id(id)
         self.seed = as_integer(seed, name="seed", low=0)
-        self._progress_bar = progress_bar
+        self._progress_bar = as_choice(progress_bar, (False, True, "lines"), name="progress_bar")
         self.env_kwargs: dict[str, Any] = json.loads(
             json.dumps(dict(env_kwargs or {}), default=str)
         )
@@ -182,7 +191,11 @@ class Arena:
             deterministic=deterministic,
             record={first_tries[int(position)] for position in shown},
         )
-        total, hidden = len(self.episode_keys), not self._progress_bar
+        total, hidden = len(self.episode_keys), self._progress_bar is not True
+        if self._progress_bar == "lines":
+            print(
+                f"{name}: {len(first_tries)} goals × {total // len(first_tries)}", file=sys.stderr
+            )
         bar = tqdm(playing, name, total, leave=False, disable=hidden)
         return sorted(bar, key=lambda episode: episode.key)
 

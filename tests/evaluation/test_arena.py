@@ -125,7 +125,6 @@ def test_torch_starts_from_the_seed_and_goes_on_where_it_was():
     ("arguments", "message"),
     [
         ({"id": "glamor/Pnog-v0"}, "did you mean Pong"),
-        ({"id": 3}, "task must be a string"),
         ({"id": "CartPole-v1"}, "CartPole-v1 cannot be made with goals='all'"),
         (
             {"id": ROOM, "episodes_per_goal": 0},
@@ -135,11 +134,25 @@ def test_torch_starts_from_the_seed_and_goes_on_where_it_was():
         ({"id": ROOM, "seed": -1}, "seed must be an integer ≥ 0, got -1"),
         ({"id": ROOM, "goals": "some"}, "goals must be .* got 'some'"),
         ({"id": ROOM, "env_kwargs": {"speed": 2}}, "GridWorld.*speed"),
+        ({"id": ROOM, "progress_bar": "bars"}, "progress_bar must be one of False, True, 'lines'"),
     ],
 )
 def test_what_cannot_be_evaluated_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         Arena(**{"goals": "all", **arguments})
+
+
+def test_an_environment_in_place_of_its_id_is_told_to_be_registered():
+    with pytest.raises(
+        TypeError, match=r"^id must be .* got GoalEnv; register .* by gym\.register"
+    ):
+        Arena(gym.make(ROOM))
+
+
+def test_without_a_terminal_each_agent_is_announced_by_a_line(capsys):
+    with Arena(ROOM, episodes_per_goal=2, progress_bar="lines") as arena:
+        arena.play(Walker(), name="walker")
+    assert capsys.readouterr().err == "walker: 30 goals × 2\n"
 
 
 def test_an_environment_without_goals_is_refused():
