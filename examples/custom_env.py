@@ -10,6 +10,7 @@ an argument ``goals``, it also works with ``glamor_gym.evaluate``.
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 import gymnasium as gym
@@ -23,6 +24,7 @@ from glamor_gym.types import Goal
 from glamor_gym.wrappers import EntityLabels, GoalEnv, ScreenToFrame
 
 SIZE = 64
+STEPS = 5_000
 MOVES = ((0, -4), (4, 0), (0, 4), (-4, 0))
 
 
@@ -118,8 +120,8 @@ class Guide:
         return np.where(np.maximum(np.abs(right), np.abs(down)) <= 1, len(MOVES), moves), None
 
 
-def main(steps: int = 3_000, seed: int = 0) -> float:
-    """Train an agent for half a minute and print its success rate on the evaluation goals."""
+def main(steps: int = STEPS, seed: int = 0) -> float:
+    """Train an agent, and print and return its success rate on the evaluation goals."""
     print("observation:", {key: space.shape for key, space in make_env().observation_space.items()})
     guided = glamor_gym.evaluate(Guide(), "examples/Dot-v0", baselines=False)
     print(f"scripted agent: {guided.success_rate:.0%} of the goals reached")
@@ -132,4 +134,8 @@ def main(steps: int = 3_000, seed: int = 0) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=STEPS, help="environment steps")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    main(arguments.steps, arguments.seed)
