@@ -1,7 +1,7 @@
 """Train an agent to reach goal pictures, print one of its plans, and evaluate it.
 
 python examples/quickstart.py                                 # a small world, half a minute
-python examples/quickstart.py glamor/Seaquest-v0 --preset compact --steps 30000   # from pixels
+python examples/quickstart.py glamor/Seaquest-v0 --steps 30000   # from pixels
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import gymnasium as gym
 
 import glamor_gym
 from glamor_gym import GlamorAgent
+from glamor_gym.experiments import preset_for
 
 
-def main(task: str, preset: str, steps: int, seed: int) -> float:
+def main(task: str, preset: str | None, steps: int, seed: int) -> float:
     """Train on `task`, print a plan, and return the share of goals that the agent reaches."""
+    settings = GlamorAgent.preset(preset or preset_for(task))
     env = gym.make(task)
-    agent = GlamorAgent(env, **GlamorAgent.preset(preset), seed=seed).learn(steps)
+    agent = GlamorAgent(env, **settings, seed=seed).learn(steps)
 
     observation, _ = env.reset(seed=seed)
     action, _ = agent.predict(observation)
@@ -36,7 +38,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("task", nargs="?", default="glamor/GridWorld-v0")
     parser.add_argument(
-        "--preset", default="small", help="small: vectors, compact: games, compact-control: control"
+        "--preset",
+        help="by default chosen by task: small for vectors, compact for games, "
+        "compact-control for control",
     )
     parser.add_argument("--steps", type=int, default=10_000, help="environment steps")
     parser.add_argument("--seed", type=int, default=0)

@@ -1,7 +1,7 @@
 """Compare Stable-Baselines3's algorithms with this library's, on one environment.
 
     python examples/sb3_beside_glamor.py --steps 10000
-    python examples/sb3_beside_glamor.py --task Pong --preset compact --steps 20000
+    python examples/sb3_beside_glamor.py --task Pong --steps 20000
 
 Any agent with Stable-Baselines3's ``predict`` is evaluated in the same way, on the same goals and
 from the same starts. SB3's algorithms treat STOP like any other action.
@@ -27,6 +27,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 import glamor_gym
 from glamor_gym import DiscernAgent, GCSLAgent, GlamorAgent, HindsightFrameBuffer
+from glamor_gym.experiments import preset_for
 from glamor_gym.tasks import get_task
 from glamor_gym.types import EvaluationResult
 
@@ -104,7 +105,7 @@ def main(
     steps: int,
     seed: int,
     task: str = "GridWorld",
-    preset: str = "small",
+    preset: str | None = None,
     names: Sequence[str] = tuple(ALGORITHMS),
     **evaluation: Any,
 ) -> dict[str, EvaluationResult]:
@@ -114,7 +115,7 @@ def main(
     print(f"{id}, after {steps:,} environment steps")
     for name in names:
         began = time.perf_counter()
-        agent = ALGORITHMS[name](id, steps, seed, preset)
+        agent = ALGORITHMS[name](id, steps, seed, preset or preset_for(id))
         seconds = time.perf_counter() - began
         results[name] = glamor_gym.evaluate(agent, id, seed=seed, **evaluation)
         low, high = results[name].confidence_interval
@@ -131,7 +132,7 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=10_000, help="environment steps for each")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--task", default="GridWorld", help="name or id of a task")
-    parser.add_argument("--preset", default="small", help="preset of this library's agents")
+    parser.add_argument("--preset", help="of this library's agents; by default chosen by task")
     parser.add_argument("--only", nargs="+", choices=ALGORITHMS, default=list(ALGORITHMS))
     arguments = parser.parse_args()
     main(arguments.steps, arguments.seed, arguments.task, arguments.preset, arguments.only)

@@ -5,7 +5,7 @@ over many runs. Importing this package imports neither PyTorch nor a simulator.
 """
 
 from glamor_gym.experiments.algorithm_kinds import Algorithm
-from glamor_gym.experiments.algorithms import ALGORITHMS, get_algorithm
+from glamor_gym.experiments.algorithms import ALGORITHMS, get_algorithm, preset_for
 from glamor_gym.experiments.spec import RunSpec
 
-__all__ = ["ALGORITHMS", "Algorithm", "RunSpec", "get_algorithm"]
+__all__ = ["ALGORITHMS", "Algorithm", "RunSpec", "get_algorithm", "preset_for"]

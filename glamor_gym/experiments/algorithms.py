@@ -16,6 +16,7 @@ from glamor_gym.experiments.algorithm_kinds import (
     Player,
 )
 from glamor_gym.names import nearest_names
+from glamor_gym.tasks import find_task
 
 _LABELS = MappingProxyType({"reward": "labels"})
 """Without relabelling, an algorithm almost never sees a frame equal to the goal, so these are
@@ -88,3 +89,21 @@ def get_algorithm(name: str) -> Algorithm:
     except KeyError:
         hint = nearest_names(name, ALGORITHMS)
         raise ValueError(f"unknown agent {name!r}; {hint}") from None
+
+
+def preset_for(task: str, algorithm: str = "glamor") -> str:
+    """Return the name of the preset that the commands choose for a task.
+
+    Args:
+        task: name or id of a task, or id of another goal environment.
+        algorithm: a name in :data:`ALGORITHMS`.
+
+    Returns:
+        For this library's agents ``"compact"``, ``"compact-control"`` for control tasks, or
+        ``"small"`` for observations that are vectors.
+
+    Raises:
+        ValueError: there is no such algorithm, or `task` is not a string.
+    """
+    row = find_task(task)
+    return get_algorithm(algorithm).checked_preset(None, None if row is None else row.suite)

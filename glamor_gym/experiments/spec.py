@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from glamor_gym.checks import as_choice, as_integer, as_number
 from glamor_gym.experiments.algorithm_kinds import Algorithm, ImageGoalAlgorithm
-from glamor_gym.experiments.algorithms import get_algorithm
+from glamor_gym.experiments.algorithms import get_algorithm, preset_for
 from glamor_gym.registration import find_env_id
 from glamor_gym.tasks import find_task
 from glamor_gym.vector import CollectorKind
@@ -110,9 +110,7 @@ class RunSpec:
     @property
     def chosen_preset(self) -> str:
         """Name of the preset: `preset`, or if that is None, the default for the task."""
-        task = find_task(self.task)
-        suite = None if task is None else task.suite
-        return get_algorithm(self.algorithm).checked_preset(self.preset, suite)
+        return preset_for(self.task, self.algorithm) if self.preset is None else self.preset
 
     @property
     def env_id(self) -> str:

@@ -7,7 +7,7 @@ from stable_baselines3.common.env_util import make_vec_env
 
 import glamor_gym  # noqa: F401  (registers the environments)
 from glamor_gym.evaluation import NoopAgent, RandomAgent
-from glamor_gym.experiments import ALGORITHMS, RunSpec, get_algorithm
+from glamor_gym.experiments import ALGORITHMS, RunSpec, get_algorithm, preset_for
 
 LEARNING = [name for name, algorithm in ALGORITHMS.items() if algorithm.learns]
 OWN = ("glamor", "gcsl", "discern")
@@ -143,6 +143,16 @@ def test_players_play_and_do_not_learn():
 )
 def test_the_usual_preset_is_that_of_the_suite(name, task, preset):
     assert RunSpec(task, name).chosen_preset == preset
+    assert preset_for(task, name) == preset
+
+
+def test_the_preset_of_an_environment_that_is_no_task_is_the_first():
+    assert preset_for("mine/Room-v0") == "compact"
+    assert preset_for("glamor/point_mass-easy-v0") == "compact-control"
+    with pytest.raises(ValueError, match="unknown agent 'glamr'"):
+        preset_for("Pong", "glamr")
+    with pytest.raises(ValueError, match="must be a string"):
+        preset_for(3)
 
 
 def test_a_preset_that_was_chosen_is_kept():
