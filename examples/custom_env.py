@@ -24,7 +24,7 @@ from glamor_gym.types import Goal
 from glamor_gym.wrappers import EntityLabels, GoalEnv, ScreenToFrame
 
 SIZE = 64
-STEPS = 5_000
+STEPS = 8_000
 MOVES = ((0, -4), (4, 0), (0, 4), (-4, 0))
 
 
