@@ -19,7 +19,7 @@ def test_the_examples_are_found():
     assert len(BLOCKS) == README.count("```python") == 5
 
 
-@pytest.mark.filterwarnings("ignore:nothing was learned")
+@pytest.mark.filterwarnings("ignore:nothing will be learned")
 @pytest.mark.parametrize("number", range(5))
 def test_an_example_runs_by_itself(number, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)  # where it may leave files
