@@ -414,8 +414,9 @@ def test_a_missing_driver_is_told_in_a_line(trained, capsys, tmp_path, monkeypat
         yield
 
     monkeypatch.setattr("glamor_gym.evaluation.arena.play", fail)
-    out = str(tmp_path / "new")
-    assert "no driver" in refused(capsys, command, str(trained.path), "--out", out)
+    words = [command, str(trained.path), "--out", str(tmp_path / "new")]
+    code, out, err = run(capsys, *words)
+    assert (code, out, err.splitlines()[-1]) == (2, "", "glamor-gym: no driver")
 
 
 def test_a_window_needs_its_library(trained, capsys, tmp_path, monkeypatch):

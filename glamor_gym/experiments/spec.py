@@ -147,9 +147,10 @@ def check_learns(
     taken = -(-steps // n_envs) * n_envs  # all environments step at once
     if settings.replay_ratio and not settings.updates_due(taken):
         raise ValueError(
-            f"{algorithm.name} would learn nothing: its first update comes after learning_starts + "
-            f"batch_size / replay_ratio = {settings.first_update:g} steps, got --steps {steps}; "
-            "give more steps, or set a smaller learning_starts"
+            f"{algorithm.name} would learn nothing: its first update comes after "
+            f"learning_starts={settings.learning_starts} + batch_size / replay_ratio = "
+            f"{settings.first_update:g} steps, got --steps {steps}; give more steps, or set a "
+            "smaller learning_starts"
         )
 
 
