@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from rliable import library
-from scipy.stats import ttest_ind
+from scipy.stats import trim_mean, ttest_ind
 
 from glamor_gym.evaluation import newcombe_interval
 
@@ -60,9 +60,7 @@ def interquartile_means(scores: NDArray[np.float64]) -> Estimate:
 
 def _middle_mean(sample: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return (K,) rliable's ``aggregate_iqm`` of each column, computed for all columns at once."""
-    ordered = np.sort(sample.reshape(-1, sample.shape[-1]), axis=0)
-    cut = len(ordered) // 4
-    return np.asarray(ordered[cut : len(ordered) - cut].mean(axis=0))
+    return np.asarray(trim_mean(sample.reshape(-1, sample.shape[-1]), 0.25, axis=0))
 
 
 @contextlib.contextmanager
