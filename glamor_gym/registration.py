@@ -100,7 +100,7 @@ def make_env(name: str, **kwargs: Any) -> gym.Env[Any, Any]:
 
 
 def name_of_env(name: str, *, beside: Iterable[str] = ()) -> str:
-    """Return what a run's `task` is: the short name of a task, or another id as it is given.
+    """Return what a run's `task` is: the short name of a task, or another id with its version.
 
     Args:
         name: see :func:`find_env_id`.
@@ -109,8 +109,12 @@ def name_of_env(name: str, *, beside: Iterable[str] = ()) -> str:
     Raises:
         ValueError: see :func:`find_env_id`.
     """
-    task = find_task(find_env_id(name, beside=beside))
-    return name if task is None else task.name
+    env_id = find_env_id(name, beside=beside)
+    task = find_task(env_id)
+    if task is not None:
+        return task.name
+    module, colon, _ = name.rpartition(":")
+    return f"{module}{colon}{env_id}"
 
 
 def register_in_workers(*modules: str) -> None:

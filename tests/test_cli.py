@@ -204,6 +204,7 @@ def test_goals_that_are_damaged_are_told(capsys, tmp_path):
     ("words", "told"),
     [
         (["build", "Dise"], "did you mean Dice"),
+        (["report", "Pong", "Dice", "--out", "new"], "must last longer than one step, got Dice"),
         (["show", "Pnog"], "did you mean Pong"),
         (["verify", "Pnog"], "did you mean Pong"),
         (["show", "missing.npz"], "missing.npz"),
@@ -226,7 +227,7 @@ def test_where_goals_cannot_be_written_is_told_before_anything_is_played(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("in the way")
     assert "a file is in the place of a folder" in refused(
-        capsys, "goals", command, "Dice", "--out", out
+        capsys, "goals", command, "GridWorld", "--out", out
     )
 
 
@@ -239,7 +240,7 @@ def test_a_fault_in_playing_for_goals_keeps_its_traceback(tmp_path, monkeypatch,
 
     monkeypatch.setattr(f"glamor_gym.commands.goals.{work}", fail)
     with pytest.raises(ValueError, match="a bug"):
-        main(["goals", command, "Dice", "--out", str(tmp_path / "new.npz")])
+        main(["goals", command, "GridWorld", "--out", str(tmp_path / "new.npz")])
 
 
 def test_episodes_that_are_too_few_are_told_in_a_line(capsys, tmp_path, monkeypatch):

@@ -28,4 +28,6 @@ def test_an_example_runs_by_itself(number, monkeypatch, tmp_path):
         code = re.sub(pattern, smaller, code)
     script = tmp_path / f"example_{number}.py"
     script.write_text(code)
-    runpy.run_path(str(script))
+    left = runpy.run_path(str(script))
+    if "EvalCallback" in code:
+        assert left["callback"].last_mean_reward >= 0.0  # −∞ before the first evaluation

@@ -252,6 +252,11 @@ def test_an_environment_is_found_by_its_id_a_short_name_or_its_module(tmp_path, 
         find_env_id(".worlds:a/B-v0")
 
 
+def test_a_run_is_of_an_id_with_its_version(monkeypatch):
+    monkeypatch.setitem(gym.registry, "mine/Room-v3", EnvSpec("mine/Room-v3", "somewhere:Room"))
+    assert name_of_env("mine/Room") == name_of_env("mine/Room-v3") == "mine/Room-v3"
+
+
 def test_an_id_without_a_version_is_that_of_the_newest(monkeypatch):
     for version in (2, 10):
         spec = EnvSpec(f"other/Room-v{version}", "gymnasium.envs.toy_text:CliffWalkingEnv")

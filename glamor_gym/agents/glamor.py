@@ -191,9 +191,10 @@ class GlamorAgent(ImageGoalAgent):
 
     @planner.setter
     def planner(self, planner: PlannerSettings) -> None:
-        self._planner = as_instance(planner, PlannerSettings, name="planner")
+        as_instance(planner, PlannerSettings, name="planner")
         shared = {name: getattr(planner, name) for name in SHARED_WITH_PLANNER}
         self.settings = replace(self.settings, **shared)
+        self._planner = planner
         if getattr(self, "policy", None) is not None:  # the policy is built once spaces are known
             self.policy.planner = planner
 

@@ -233,6 +233,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             TypeError: an override is unknown or of the wrong type.
             ValueError: an override is out of range.
         """
+        if overrides:
+            raise TypeError(f"a {type(self).__name__} has no override {', '.join(overrides)}")
 
     def _begin_collection(self) -> None:
         """Reset what :meth:`collect` carries from step to step; all environments begin episodes."""

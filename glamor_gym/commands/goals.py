@@ -82,8 +82,9 @@ def show(options: ShowGoals) -> int:
     """
     with checking_input():
         goal_set = load_goal_set(options.goals)
-        get_task(goal_set.task)  # which a file may name wrongly
     if options.out is not None:
+        with checking_input():
+            get_task(goal_set.task)  # which a file may name wrongly
         with checking_input(*MISSING):
             sheet = goal_sheet(goal_set, options.which)
         with checking_input():
@@ -129,6 +130,11 @@ def report(options: ReportGoals, command: str) -> int:
     with checking_input():
         named = [get_task(name) for name in options.tasks]
         tasks = named or [task for task in TASKS.values() if task.suite == "atari"]
+        if momentary := [task.name for task in tasks if task.horizon < 2]:
+            raise ValueError(
+                f"tasks must last longer than one step, got {', '.join(momentary)}: there would be "
+                "nothing to compare"
+            )
         check_writable(options.out)
         as_integer(options.episodes, name="--episodes", low=1)
         as_integer(options.episodes_per_goal, name="--episodes-per-goal", low=1)

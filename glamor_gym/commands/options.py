@@ -126,7 +126,7 @@ class Train:
     ] = None
     """Where environments are stepped.
     in-process: one after the other in this process.
-    threads: in C++ threads; Atari only, and without labels.
+    threads: in C++ threads; Atari only, without labels, and not for every game and option.
     workers: in worker processes, which are replaced if they fail.
     auto: in-process without CUDA; with it the fastest for the task."""
     set: Assignments = ()

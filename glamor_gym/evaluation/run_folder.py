@@ -19,7 +19,7 @@ import json
 import os
 import platform
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from io import BufferedIOBase
 from pathlib import Path
@@ -30,6 +30,7 @@ from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 
 from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.agents.saving.checkpoint_folder import CheckpointFolder
+from glamor_gym.agents.settings import without_retired
 from glamor_gym.checks import as_instance, as_integer, as_number
 from glamor_gym.evaluation.metrics_file import MetricsFile
 from glamor_gym.evaluation.result_file import load_result, save_result
@@ -181,6 +182,7 @@ class RunFolder:
         try:
             config = RunConfig(**read_json(self.config_file, max_bytes=MAX_CONFIG_BYTES))
             _check_kinds(config)
+            config = replace(config, settings=without_retired(config.settings))
         except (FileNotFoundError, NotADirectoryError):
             raise ValueError(f"{self.path} holds no run: there is no {self.config_file}") from None
         except (ValueError, TypeError) as error:

@@ -13,7 +13,7 @@ from typing import Any, get_args
 from glamor_gym.checks import as_choice, as_integer, as_number
 from glamor_gym.experiments.algorithm_kinds import Algorithm, ImageGoalAlgorithm
 from glamor_gym.experiments.algorithms import get_algorithm, preset_for
-from glamor_gym.registration import find_env_id
+from glamor_gym.registration import find_env_id, name_of_env
 from glamor_gym.tasks import find_task
 from glamor_gym.vector import CollectorKind
 
@@ -114,9 +114,9 @@ class RunSpec:
 
     @property
     def env_id(self) -> str:
-        """The full id of a task, or that of another environment as it is given."""
+        """The full id of a task, or that of another environment, after its module if given."""
         task = find_task(self.task)
-        return self.task if task is None else task.id
+        return name_of_env(self.task) if task is None else task.id
 
     @property
     def evaluation_interval(self) -> int:

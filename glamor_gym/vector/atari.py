@@ -8,6 +8,7 @@ there are no labels.
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -31,8 +32,8 @@ from glamor_gym.checks import (
     as_render_mode,
 )
 from glamor_gym.envs import RenderProfile
-from glamor_gym.factory import choose_goals
-from glamor_gym.names import naming_options
+from glamor_gym.factory import choose_goals, make_goal_env
+from glamor_gym.names import nearest_names
 from glamor_gym.snapshots import Snapshot, random_state, set_random_state
 from glamor_gym.tasks import Task, get_task
 from glamor_gym.types import Goal
@@ -45,6 +46,8 @@ from glamor_gym.wrappers.goal_rules import (
     Reward,
     as_goals,
     as_horizon,
+    as_label_lag,
+    as_reward,
     goal_observations,
 )
 
@@ -497,12 +500,21 @@ def make_atari_vector_env(
     """
     num_envs = as_integer(num_envs, name="num_envs", low=1)
     row = get_task(task)
+    for name in options:
+        if name not in _OPTIONS:
+            raise TypeError(f"there is no option {name!r}; {nearest_names(name, _OPTIONS)}")
     mode = _as_autoreset_mode(autoreset_mode)
     as_render_mode(options.get("render_mode"))
     if why_no_threads(row, max_episode_steps=max_episode_steps, **options) is None:
         return _make_threaded(num_envs, row, autoreset_mode=mode, **options)
     make = partial(gym.make, row.id, max_episode_steps, **options)
     return SyncVectorEnv([make] * num_envs, autoreset_mode=mode)
+
+
+_OPTIONS = sorted(
+    {*inspect.signature(make_goal_env).parameters, "max_episode_steps", "autoreset_mode"} - {"task"}
+)
+"""What may be given to ``gym.make_vec``."""
 
 
 def why_no_threads(
@@ -528,12 +540,14 @@ def why_no_threads(
         **options: all others, which make no difference.
 
     Raises:
-        ValueError: `horizon` is out of range.
+        ValueError: an argument is out of range.
         TypeError: `horizon` is not an integer.
     """
     steps = task.horizon if horizon is None else as_horizon(horizon)
-    if reward != "image" or label_lag != 0:
-        return f"reward={reward!r}, label_lag={label_lag!r} needs labels, which threads do not show"
+    if as_reward(reward) != "image":
+        return f"reward={reward!r} needs labels, which threads do not show"
+    if as_label_lag(label_lag):
+        return f"label_lag={label_lag!r} needs labels, which threads do not show"
     if steps > task.horizon:
         return f"a game may be over within horizon={steps}, and threads do not show its last screen"
     if task.noops[0] > 0:
@@ -543,7 +557,6 @@ def why_no_threads(
     return None
 
 
-@naming_options
 def _make_threaded(
     num_envs: int,
     task: Task,

@@ -160,8 +160,9 @@ def _all_offer(env: VecEnv) -> bool:
     if isinstance(vector, DummyVecEnv | SyncVectorEnv):
         return all(offers_snapshots(_without_monitor(one)) for one in vector.envs)
     try:
-        # Asked of the environments, which may be in processes that end at a missing attribute.
-        offered = all(env.env_method("has_wrapper_attr", "snapshot"))
+        # Not "snapshot": in other processes nothing tells a property from something else of that
+        # name, and they end where an attribute is missing or cannot be sent.
+        offered = all(env.env_method("has_wrapper_attr", "snapshot_is_whole"))
         return offered and all(map(_pass_on, env.env_method("__str__")))
     except AttributeError:  # a vector that calls no methods
         return False

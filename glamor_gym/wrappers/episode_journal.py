@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Mapping
-from typing import Any, SupportsFloat
+from typing import Any, ClassVar, SupportsFloat
 
 import gymnasium as gym
 import numpy as np
@@ -31,6 +31,9 @@ class EpisodeJournal(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     which load the game again, an environment had better offer snapshots itself, as
     :class:`~glamor_gym.envs.atari.AtariWorld` does.
     """
+
+    snapshot_is_whole: ClassVar[bool] = True
+    """`snapshot` is a property, and setting it restores everything inside."""
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         """Wrap `env`."""

@@ -11,7 +11,7 @@ It is an environment rather than a wrapper because checkers and replay buffers l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -99,6 +99,8 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012
+    snapshot_is_whole: ClassVar[bool] = True
+    """`snapshot` is a property, and setting it restores everything inside."""
 
     def __init__(
         self,

@@ -134,8 +134,8 @@ class GoalRules:
             as_number(extent, name=f"ranges[{name!r}]", low=0)
         self.goals = as_goals(goals)
         self.ranges = dict(ranges)
-        self._reward: Reward = _as_reward(reward)
-        self._label_lag: Literal[0, 1] = _as_label_lag(label_lag)
+        self._reward: Reward = as_reward(reward)
+        self._label_lag: Literal[0, 1] = as_label_lag(label_lag)
         self._goal_space = goal_space
         self._tolerance = {name: label_tolerance(extent) for name, extent in ranges.items()}
 
@@ -146,7 +146,7 @@ class GoalRules:
 
     @reward.setter
     def reward(self, reward: Reward) -> None:
-        self._reward = _as_reward(reward)
+        self._reward = as_reward(reward)
 
     @property
     def label_lag(self) -> Literal[0, 1]:
@@ -155,7 +155,7 @@ class GoalRules:
 
     @label_lag.setter
     def label_lag(self, label_lag: Literal[0, 1]) -> None:
-        self._label_lag = _as_label_lag(label_lag)
+        self._label_lag = as_label_lag(label_lag)
 
     def _check_ranges(self) -> None:
         """Check that no range belongs to a label that none of the labelled goals has.
@@ -369,11 +369,13 @@ class GoalRules:
         return np.asarray((achieved == desired).all(axis=tuple(range(batch, achieved.ndim))))
 
 
-def _as_reward(value: Any) -> Reward:
+def as_reward(value: Any) -> Reward:
+    """Return `value` as the kind of reward; ValueError for another."""
     return as_choice(value, get_args(Reward), name="reward")
 
 
-def _as_label_lag(value: Any) -> Literal[0, 1]:
+def as_label_lag(value: Any) -> Literal[0, 1]:
+    """Return `value` as the lag of goal labels in steps; ValueError for another."""
     return as_choice(value, (0, 1), name="label_lag")
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
 from small_agents import make_grid, observations
 
-from glamor_gym.agents import GCSLAgent, GCSLSettings
+from glamor_gym.agents import AgentFileError, GCSLAgent, GCSLSettings
 from glamor_gym.agents.episodes import NO_ACTION
+from glamor_gym.agents.saving.storage import load_tensors, save_tensors
 from glamor_gym.models.timed import time_features
 from glamor_gym.types import SegmentBatch
 
@@ -83,6 +86,17 @@ def test_with_random_data_nothing_is_asked_of_the_policy():
     agent = make(data_policy="random")
     chosen = agent.collect(observations(3), np.ones(3, bool))
     assert (chosen == NO_ACTION).all()
+
+
+def test_files_of_agents_that_sampled_are_loaded_and_of_others_refused(tmp_path):
+    make().save(tmp_path / "agent")
+    tensors, header = load_tensors(tmp_path / "agent")
+    for samples in (True, False):
+        header["habits"] = {"sample_actions": samples}
+        save_tensors(tmp_path / "agent", tensors, header)
+        refused = pytest.raises(AgentFileError, match="sample_actions=False, which this version")
+        with contextlib.nullcontext() if samples else refused:
+            GCSLAgent.load(tmp_path / "agent", device="cpu")
 
 
 def test_what_is_out_of_range_is_named():

@@ -477,9 +477,10 @@ def test_files_of_settings_that_are_gone_load_where_those_had_no_effect(tmp_path
     header["settings"] |= {"near_fraction": 0.0, "ema_decay": 0.0}
     save_tensors(tmp_path / "agent", tensors, header)
     assert GlamorAgent.load(tmp_path / "agent").settings == trained.settings
-    header["settings"]["near_fraction"] = 0.4
+    header["settings"] |= {"near_fraction": 0.4, "data_policy": "closed_loop"}
     save_tensors(tmp_path / "agent", tensors, header)
-    with pytest.raises(AgentFileError, match=r"near_fraction=0\.4, which this version does not"):
+    told = r"near_fraction=0\.4 and data_policy=closed_loop, which this version does not have"
+    with pytest.raises(AgentFileError, match=told):
         GlamorAgent.load(tmp_path / "agent")
 
 

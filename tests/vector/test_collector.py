@@ -95,7 +95,7 @@ def test_bad_arguments_are_named(arguments, error, message):
     ("id", "options", "reason"),
     [
         ("MsPacman", {}, "MsPacman begins with at least 200 no-ops"),
-        ("Pong", {"reward": "labels"}, "reward='labels', label_lag=0 needs labels"),
+        ("Pong", {"reward": "labels"}, "reward='labels' needs labels"),
         ("Pong", {"label_lag": 1}, "label_lag=1 needs labels"),
         ("Pong", {"horizon": 51}, "a game may be over within horizon=51"),
         ("Pong", {"max_episode_steps": 9}, "max_episode_steps=9"),

@@ -270,6 +270,8 @@ def test_episodes_may_be_cut_off_by_gymnasiums_own_limit():
             "autoreset_mode must be one of 'NextStep', 'SameStep', 'Disabled', got 'foo'",
         ),
         ({"label_lg": 1}, TypeError, "no option 'label_lg'; did you mean label_lag"),
+        ({"max_episode_stps": 3}, TypeError, "did you mean max_episode_steps"),
+        ({"reward": "lables"}, ValueError, "reward must be one of 'image', 'labels', got 'lables'"),
         ({"reward": "labels", "goal": 1}, TypeError, "no option 'goal'; did you mean goals"),
     ],
 )

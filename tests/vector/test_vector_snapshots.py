@@ -64,6 +64,11 @@ def of_others():
     return type("GoalEnv", (Faulty,), {})(".")
 
 
+def with_a_method():
+    """Return an environment that calls something else a snapshot."""
+    return type("CameraEnv", (Faulty,), {"snapshot": lambda self: "a picture"})(".")
+
+
 @pytest.mark.parametrize("kind", VECTORS)
 @pytest.mark.parametrize(
     ("make", "known"),
@@ -76,6 +81,7 @@ def of_others():
         (own, True),
         (limited_own, False),
         (of_others, False),
+        (with_a_method, False),
     ],
 )
 def test_wrappers_that_remember_something_are_not_left_out(kind, make, known):

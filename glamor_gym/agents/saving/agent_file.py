@@ -17,6 +17,7 @@ from glamor_gym import __version__
 from glamor_gym.agents.learner import TrajectoryLearner
 from glamor_gym.agents.saving.packing import unpack
 from glamor_gym.agents.saving.storage import AgentFileError, space_from_json, space_to_json
+from glamor_gym.agents.settings import RETIRED_SETTINGS, without_retired
 from glamor_gym.checks import as_instance, as_integer
 from glamor_gym.models.duration import MOST_STEPS
 from glamor_gym.names import nearest_names
@@ -29,14 +30,6 @@ MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 NETWORK_ARGUMENTS = ("policy", "policy_kwargs")
 """Arguments that determine which weights there are."""
-
-RETIRED_SETTINGS = {
-    "near_fraction": 0.0,
-    "far_fraction": 0.0,
-    "ema_decay": 0.0,
-    "sample_actions": True,
-}
-"""Settings that older files hold and agents no longer have, and the values without effect."""
 
 
 def tensors_of(agent: TrajectoryLearner) -> dict[str, torch.Tensor]:
@@ -122,7 +115,9 @@ def build_agent(
     _check_names(cls, changes)
     if header.get("agent") != cls.__name__:
         raise AgentFileError(f"it holds a {header.get('agent')}, not a {cls.__name__}")
-    settings = _without_retired(header["settings"])
+    settings = without_retired(header["settings"])
+    overrides = without_retired(as_instance(header["habits"], dict, name="habits"))
+    _check_supported(settings | overrides)
     arguments = {
         **settings,
         "policy_kwargs": header["policy_kwargs"],
@@ -132,7 +127,6 @@ def build_agent(
     arguments |= {"env": env, "device": device, "_init_setup_model": False}
     agent = cls(**{"policy": header["policy"], **arguments, **changes})
     _restore(agent, header, settings)
-    overrides = as_instance(header["habits"], dict, name="habits")
     kept = {name: value for name, value in overrides.items() if name not in changes}
     agent.apply_overrides(kept)
     try:
@@ -160,19 +154,21 @@ def _check_names(cls: type[TrajectoryLearner], changes: Mapping[str, Any]) -> No
             raise ValueError(f"there is no setting {name!r}; {nearest_names(name, known)}")
 
 
-def _without_retired(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return saved settings without those that there no longer are.
+def _check_supported(settings: Mapping[str, Any]) -> None:
+    """Check saved settings and overrides, without what has no effect.
 
     Raises:
-        AgentFileError: the agent was trained with one of them.
+        AgentFileError: the agent was trained with a setting that there no longer is.
     """
-    for name, no_effect in RETIRED_SETTINGS.items():
-        if settings.get(name, no_effect) != no_effect:
-            raise AgentFileError(
-                f"it was trained with {name}={settings[name]}, which this version does not have; "
-                f"load it with the version that wrote it"
-            )
-    return {name: value for name, value in settings.items() if name not in RETIRED_SETTINGS}
+    gone = {name: value for name, value in settings.items() if name in RETIRED_SETTINGS}
+    if settings.get("data_policy") == "closed_loop":
+        gone["data_policy"] = "closed_loop"
+    if gone:
+        told = " and ".join(f"{name}={value}" for name, value in gone.items())
+        raise AgentFileError(
+            f"it was trained with {told}, which this version does not have; load it with the "
+            "version that wrote it"
+        )
 
 
 def _restore(agent: TrajectoryLearner, header: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
