@@ -62,7 +62,9 @@ def model():
 
 def test_both_updates_descend_the_same_loss(model):
     batch = make_batch(6)
-    inverse, prior = model.token_log_probs(batch.observation, batch.goal, batch.tokens, batch.length)
+    inverse, prior = model.token_log_probs(
+        batch.observation, batch.goal, batch.tokens, batch.length
+    )
     exact = -inverse.mean() - prior.mean()
     plain = plain_loss(model, batch)
     assert exact.item() == pytest.approx(plain.item(), abs=1e-4)
