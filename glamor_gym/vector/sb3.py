@@ -133,7 +133,11 @@ def task_id_of(env: VecEnv) -> str | None:
 
 def spec_of(env: VecEnv) -> EnvSpec | None:
     """Return the registration of the environments; None if they were not made by it."""
-    return env.get_attr("spec")[0] if env.has_attr("spec") else None
+    try:
+        spec: EnvSpec | None = env.get_attr("spec")[0]
+    except AttributeError:  # not asked with `has_attr`, which fetches it as well
+        return None
+    return spec
 
 
 class GymnasiumVecEnv(VecEnv):
