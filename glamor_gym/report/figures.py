@@ -172,12 +172,10 @@ def curve_panels(panels: Mapping[str, tuple[Sequence[Curve], Sequence[Level]]]) 
         for level in levels:
             axes.axhline(level.rate, color=level.colour, linestyle=level.line, label=level.name)
         axes.set_title(title)
-        axes.set_ylim(0, 1.03)
+        rates_at_left(axes, "" if index % columns else "goals reached")
         steps_below(axes)
         if index + columns < len(panels):  # there is a panel below
             axes.set_xlabel("")
-        if index % columns == 0:
-            axes.set_ylabel("goals reached")
         handles, names = axes.get_legend_handles_labels()
         legend |= dict(zip(names, handles, strict=True))
     for unused in grid.flat[len(panels) :]:

@@ -103,8 +103,6 @@ def task_panels(estimates: Mapping[str, pd.DataFrame], published: Mapping[str, f
                 for task, found in estimates.items()
             }
         )
-        for axes in figure.axes:
-            rates_at_left(axes, axes.get_ylabel())
         return plot(figure)
 
 
