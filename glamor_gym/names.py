@@ -41,6 +41,20 @@ def nearest_names(name: str, known: Iterable[str]) -> str:
     return f"known: {', '.join(dict.fromkeys(by_spelling.values()))}"
 
 
+def unknown_option(
+    name: str, options: Iterable[str], elsewhere: Mapping[str, str] = MappingProxyType({})
+) -> TypeError:
+    """Return the error for a keyword argument that does not exist, with the nearest that do.
+
+    Args:
+        name: the argument that was given.
+        options: every argument that may be given.
+        elsewhere: options that belong elsewhere, and what to say of each instead.
+    """
+    hint = elsewhere.get(name) or nearest_names(name, options)
+    return TypeError(f"there is no option {name!r}; {hint}")
+
+
 def naming_options(
     function: Callable[P, R], *, elsewhere: Mapping[str, str] = MappingProxyType({})
 ) -> Callable[P, R]:
@@ -64,8 +78,7 @@ def naming_options(
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
         for name in kwargs:
             if name not in parameters:
-                hint = elsewhere.get(name) or nearest_names(name, options)
-                raise TypeError(f"there is no option {name!r}; {hint}")
+                raise unknown_option(name, options, elsewhere)
         return function(*args, **kwargs)
 
     return checked

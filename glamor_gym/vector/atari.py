@@ -33,7 +33,7 @@ from glamor_gym.checks import (
 )
 from glamor_gym.envs import RenderProfile
 from glamor_gym.factory import choose_goals, make_goal_env
-from glamor_gym.names import nearest_names
+from glamor_gym.names import unknown_option
 from glamor_gym.snapshots import Snapshot, random_state, set_random_state
 from glamor_gym.tasks import Task, get_task
 from glamor_gym.types import Goal
@@ -502,7 +502,7 @@ def make_atari_vector_env(
     row = get_task(task)
     for name in options:
         if name not in _OPTIONS:
-            raise TypeError(f"there is no option {name!r}; {nearest_names(name, _OPTIONS)}")
+            raise unknown_option(name, _OPTIONS)
     mode = _as_autoreset_mode(autoreset_mode)
     as_render_mode(options.get("render_mode"))
     if why_no_threads(row, max_episode_steps=max_episode_steps, **options) is None:
