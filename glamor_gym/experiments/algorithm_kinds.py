@@ -20,7 +20,6 @@ import numpy as np
 from gymnasium import spaces
 
 from glamor_gym.names import nearest_names
-from glamor_gym.tasks import Suite
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -51,7 +50,6 @@ class Algorithm(ABC):
         title: name in reports, e.g. ``"DQN + HER"``.
         home: the agent's class, ``"module:Class"``.
         presets: names of its presets, the default one first.
-        presets_of_suites: suite → default preset, for suites where it is not the first.
         env_kwargs: keyword arguments of ``gym.make`` that it requires in training.
         learns: whether the algorithm trains at all.
         resumes: whether its runs can resume from a checkpoint instead of starting over.
@@ -64,7 +62,6 @@ class Algorithm(ABC):
     title: str
     home: str
     presets: tuple[str, ...] = ("default",)
-    presets_of_suites: Mapping[Suite, str] = field(default_factory=dict)
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
     def agent_class(self) -> type[Any]:
@@ -143,15 +140,14 @@ class Algorithm(ABC):
                     f"{self.name} has no {kind} {name!r}; {nearest_names(name, known)}"
                 )
 
-    def checked_preset(self, preset: str | None, suite: Suite | None = None) -> str:
-        """Return a preset's name after checking it; for None, the default (of the suite, if given).
+    def checked_preset(self, preset: str | None) -> str:
+        """Return a preset's name after checking it; that of the default for None.
 
         Raises:
             ValueError: there is no such preset.
         """
         if preset is None:
-            usual = self.presets[0]
-            return usual if suite is None else self.presets_of_suites.get(suite, usual)
+            return self.presets[0]
         if preset not in self.presets:
             raise ValueError(
                 f"{self.name} has no preset {preset!r}; {nearest_names(preset, self.presets)}"
@@ -206,9 +202,6 @@ class ImageGoalAlgorithm(Algorithm):
     resumes = True
 
     presets: tuple[str, ...] = ("compact", "compact-control", "paper", "small")
-    presets_of_suites: Mapping[Suite, str] = field(
-        default_factory=lambda: {"control": "compact-control", "small": "small"}
-    )
 
     def policy_argument_names(self) -> tuple[str, ...]:
         """Return the policy's keyword arguments, except those that the agent sets itself."""

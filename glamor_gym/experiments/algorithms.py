@@ -99,11 +99,11 @@ def preset_for(task: str, algorithm: str = "glamor") -> str:
         algorithm: a name in :data:`ALGORITHMS`.
 
     Returns:
-        For this library's agents ``"compact"``, ``"compact-control"`` for control tasks, or
-        ``"small"`` for observations that are vectors.
+        For this library's agents the preset in the table of tasks, and ``"compact"`` for other
+        environments.
 
     Raises:
         ValueError: there is no such algorithm, or `task` is not a string.
     """
-    row = find_task(task)
-    return get_algorithm(algorithm).checked_preset(None, None if row is None else row.suite)
+    row, presets = find_task(task), get_algorithm(algorithm).presets
+    return presets[0] if row is None or row.preset not in presets else row.preset

@@ -134,6 +134,7 @@ def test_players_play_and_do_not_learn():
     ("name", "task", "preset"),
     [
         ("glamor", "Pong", "compact"),
+        ("glamor", "Bowling", "compact-control"),
         ("glamor", "cartpole-balance", "compact-control"),
         ("gcsl", "GridWorld", "small"),
         ("discern", "reacher-hard", "compact-control"),
@@ -141,7 +142,7 @@ def test_players_play_and_do_not_learn():
         ("noop", "Pong", "untrained"),
     ],
 )
-def test_the_usual_preset_is_that_of_the_suite(name, task, preset):
+def test_the_usual_preset_is_that_of_the_task_if_the_algorithm_has_it(name, task, preset):
     assert RunSpec(task, name).chosen_preset == preset
     assert preset_for(task, name) == preset
 
