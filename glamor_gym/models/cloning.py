@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
+import torch
 from gymnasium import spaces
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -42,5 +43,7 @@ class CloningModel(TimedPairEncoder):
         self, observation: Tensor, goal: Tensor, steps_left: Int[Tensor, "b"]
     ) -> Float[Tensor, "b a"]:
         """Return float32 logits."""
-        logits: Tensor = self.head(self.features(observation, goal, steps_left))
-        return logits.float()
+        features = self.features(observation, goal, steps_left)
+        with torch.autocast(features.device.type, enabled=False):
+            logits: Tensor = self.head(features)
+            return logits

@@ -52,10 +52,11 @@ class QNetwork(TimedPairEncoder):
     ) -> Float[Tensor, "b a z"]:
         """Return float32 log-probabilities of the atoms of each action's value."""
         features = self.features(observation, goal, steps_left)
-        advantage = self.advantage(features).unflatten(-1, (self.n_actions, self.n_atoms))
-        advantage = advantage - advantage.mean(dim=1, keepdim=True)
-        logits: Tensor = self.value(features)[:, None] + advantage
-        return logits.float().log_softmax(dim=-1)
+        with torch.autocast(features.device.type, enabled=False):
+            advantage = self.advantage(features).unflatten(-1, (self.n_actions, self.n_atoms))
+            advantage = advantage - advantage.mean(dim=1, keepdim=True)
+            logits: Tensor = self.value(features)[:, None] + advantage
+            return logits.log_softmax(dim=-1)
 
 
 class Discriminator(nn.Module):

@@ -47,8 +47,14 @@ class TimedPairEncoder(PairEncoder):
     def features(
         self, observation: Tensor, goal: Tensor, steps_left: Int[Tensor, "b"]
     ) -> Float[Tensor, "b d"]:
-        """Return the features of B observations, goals and times, the input of the heads."""
-        _, mixed = self.embed(observation, goal)
-        time = time_features(steps_left, self.horizon).to(mixed.dtype)
-        features: Tensor = self.with_time(torch.cat((mixed, time), dim=-1))
-        return features
+        """Return the features of B observations, goals and times, the input of the heads.
+
+        They are float32 even if the encoders run in bfloat16, and so should the heads be: in
+        bfloat16, actions that differ by less than 1 % of their value or logit would tie.
+        """
+        embeddings = torch.cat(self.encoded(observation, goal), dim=-1)
+        with torch.autocast(embeddings.device.type, enabled=False):
+            mixed = self.mix(embeddings.float())
+            time = time_features(steps_left, self.horizon)
+            features: Tensor = self.with_time(torch.cat((mixed, time), dim=-1))
+            return features

@@ -37,6 +37,25 @@ def test_a_dueling_network_does_not_see_an_advantage_that_all_actions_share():
     torch.testing.assert_close(q(*inputs), before)
 
 
+def test_actions_that_differ_by_little_do_not_tie_where_encoders_run_in_bfloat16():
+    q = QNetwork(SPACE, 3, 10, n_atoms=2, embedding_size=16)
+    cloning = CloningModel(SPACE, 3, 10, embedding_size=16)
+    close = torch.tensor([8.001, 8.002, 8.003])  # one number in bfloat16
+    with torch.no_grad():
+        for head in (q.value, q.advantage, cloning.head):
+            head.weight.zero_()
+        q.value.bias.zero_()
+        q.advantage.bias.copy_(torch.stack((close, torch.zeros(3)), dim=1).flatten())
+        cloning.head.bias.copy_(close)
+        inputs = (torch.rand(1, 6), torch.rand(1, 6), torch.tensor([5]))
+        with torch.autocast("cpu", torch.bfloat16):
+            log_probs, logits = q(*inputs), cloning(*inputs)
+    assert logits.dtype == log_probs.dtype == torch.float32
+    torch.testing.assert_close(logits[0], close)
+    gaps = log_probs[0, :, 0] - log_probs[0, :, 1]
+    torch.testing.assert_close(gaps - gaps.mean(), close - close.mean(), atol=1e-5, rtol=0)
+
+
 def test_the_discriminator_leaves_the_encoder_and_the_target_alone():
     model = make_model()
     xi = model.xi(torch.rand(4, 6))
