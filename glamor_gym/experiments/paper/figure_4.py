@@ -15,7 +15,11 @@ from glamor_gym.experiments.paper.drawing import task_figure
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction
 from glamor_gym.experiments.paper.scales import CURVES, QUICK
 
-VARIANTS = (Variant("GLAMOR"), Variant("sparse planner", planner={"guided": False}))
+# Without the vote, which would choose by more than the scores of whole plans.
+VARIANTS = (
+    Variant("GLAMOR", planner={"vote": False}),
+    Variant("sparse planner", planner={"vote": False, "guided": False}),
+)
 
 
 def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
