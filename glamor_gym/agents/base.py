@@ -8,7 +8,8 @@ training loop itself is in :mod:`~glamor_gym.agents.learner`.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -132,32 +133,16 @@ class ImageGoalAgent(TrajectoryLearner):
             OSError: the file cannot be read.
             AgentFileError: the file is not a saved agent, is damaged, or holds another kind of
                 agent.
-            TypeError: an argument is of the wrong type.
-            ValueError: `env` has other spaces or another horizon, or a keyword argument is unknown
-                or out of range.
+            TypeError: an argument is of the wrong type, or a keyword argument is unknown.
+            ValueError: `env` has other spaces or another horizon, or a keyword argument is out of
+                range.
         """
         if custom_objects is not None and as_instance(custom_objects, dict, name="custom_objects"):
             raise ValueError(f"custom_objects must be empty, got {custom_objects!r}")
         tensors, header = load_tensors(path)
         vec_env = None if env is None else as_vec_env(env)
-        try:
+        with _fitting(path, kwargs, AgentFileError):
             return build_agent(cls, header, tensors, vec_env, device, kwargs)
-        except torch.OutOfMemoryError:  # the device's fault, not the file's
-            raise
-        except (
-            AgentFileError,
-            AttributeError,
-            KeyError,
-            MemoryError,
-            OSError,
-            OverflowError,
-            RuntimeError,
-            TypeError,
-        ) as error:
-            if isinstance(error, TypeError) and kwargs:
-                raise  # a more likely cause than the file; the message names the argument
-            lacks = "it lacks " if isinstance(error, KeyError) else ""
-            raise AgentFileError(f"path {str(path)!r} does not fit: {lacks}{error}") from error
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         return ["policy", "policy.optimizer"], []
@@ -199,15 +184,11 @@ class ImageGoalAgent(TrajectoryLearner):
             return
         tensors, _ = load_tensors(load_path_or_dict)
         current = tensors_of(self)
-        try:
+        with _fitting(load_path_or_dict, {}, AgentFileError):
             tensors = unpack(tensors, current)
             if _shapes(tensors, of="policy") != _shapes(current, of="policy"):
                 raise RuntimeError("it holds other networks")
             load_policy(self, tensors)
-        except (KeyError, RuntimeError) as error:
-            raise AgentFileError(
-                f"path {str(load_path_or_dict)!r} does not fit: {error}"
-            ) from error
 
     def save_checkpoint(self, path: str | Path) -> None:
         """Write everything from which training continues exactly; only new frames are written.
@@ -231,17 +212,15 @@ class ImageGoalAgent(TrajectoryLearner):
                 "save_checkpoint in a callback's _on_step"
             )
         self.finish_updates()
-        for name, tensor in tensors_of(self).items():
+        snapshot = snapshot_agent(self)
+        for name, tensor in snapshot["tensors"].items():
             if not torch.isfinite(tensor).all():
                 raise FloatingPointError(
                     f"{name} is not finite at update {self._n_updates}; no checkpoint was written"
                 )
         folder = Path(path).resolve()
         checkpoint = CheckpointFolder(folder).write(
-            self.num_timesteps,
-            snapshot_agent(self),
-            self.replay_buffer,
-            after=self._checkpoints.get(folder),
+            self.num_timesteps, snapshot, self.replay_buffer, after=self._checkpoints.get(folder)
         )
         self._checkpoints[folder] = checkpoint.digest
 
@@ -274,9 +253,9 @@ class ImageGoalAgent(TrajectoryLearner):
         Raises:
             FileNotFoundError: there is no checkpoint.
             CheckpointError: all checkpoints are damaged, or of another kind of agent.
-            TypeError: an argument is of the wrong type.
+            TypeError: an argument is of the wrong type, or a keyword argument is unknown.
             ValueError: `env` has other spaces, another horizon or another number of environments,
-                or a keyword argument is unknown or out of range.
+                or a keyword argument is out of range.
 
         Warns:
             UserWarning: the newest checkpoint is damaged and the one before it is used; or
@@ -285,7 +264,7 @@ class ImageGoalAgent(TrajectoryLearner):
         folder = CheckpointFolder(path)
         checkpoint = folder.newest()
         vec_env = None if env is None else as_vec_env(env)
-        try:
+        with _fitting(path, kwargs, CheckpointError):
             snapshot = folder.read_state(checkpoint)
             header, tensors = snapshot["header"], snapshot["tensors"]
             agent = build_agent(cls, header, tensors, vec_env, device, kwargs)
@@ -296,12 +275,6 @@ class ImageGoalAgent(TrajectoryLearner):
                 agent.set_random_seed(agent.seed)
                 random = snapshot_process(agent)
                 agent._pending_process_state = {**random, "log": snapshot["process"]["log"]}
-        except torch.OutOfMemoryError:  # the device's fault, not the checkpoint's
-            raise
-        except (AgentFileError, KeyError, TypeError, RuntimeError) as error:
-            if isinstance(error, TypeError) and kwargs:
-                raise  # as in `load`
-            raise CheckpointError(f"path {str(path)!r} does not fit: {error}") from error
         agent._checkpoints[Path(path).resolve()] = checkpoint.digest
         return agent
 
@@ -329,6 +302,37 @@ class ImageGoalAgent(TrajectoryLearner):
             OSError: the file cannot be read.
         """
         self.replay_buffer.load(path)
+
+
+@contextmanager
+def _fitting(
+    path: PathOrStream, arguments: Mapping[str, Any], error_class: type[ValueError]
+) -> Iterator[None]:
+    """Return a context for the use of what was saved, which words errors as `error_class`.
+
+    Args:
+        path: the file or folder.
+        arguments: keyword arguments of the user, which a TypeError is about if there are any.
+        error_class: the error for content that does not fit.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:  # the device's fault, not the file's
+        raise
+    except (
+        AgentFileError,
+        AttributeError,
+        KeyError,
+        MemoryError,
+        OSError,
+        OverflowError,
+        RuntimeError,
+        TypeError,
+    ) as error:
+        if isinstance(error, TypeError) and arguments:
+            raise
+        lacks = "it lacks " if isinstance(error, KeyError) else ""
+        raise error_class(f"path {str(path)!r} does not fit: {lacks}{error}") from error
 
 
 def _shapes(tensors: Mapping[str, torch.Tensor], *, of: str) -> dict[str, torch.Size]:
