@@ -701,8 +701,10 @@ def test_numbers_of_numpy_are_taken_and_kept(agent_class, tmp_path):
 
 def test_a_setting_that_there_is_not_is_no_fault_of_the_file(agent_class, trained_agent, tmp_path):
     trained_agent.save(tmp_path / "agent")
-    with pytest.raises(ValueError, match="no setting 'lerning_rate'; did you mean") as raised:
+    with pytest.raises(TypeError, match="no option 'lerning_rate'; did you mean learning_rate"):
         agent_class.load(tmp_path / "agent", lerning_rate=1e-4)
+    with pytest.raises(ValueError, match="learning_rate must be a finite number") as raised:
+        agent_class.load(tmp_path / "agent", learning_rate=-1.0)
     assert not isinstance(raised.value, AgentFileError)
     assert agent_class.load(tmp_path / "agent", learning_rate=1e-4).settings.learning_rate == 1e-4
 

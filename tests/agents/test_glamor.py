@@ -477,11 +477,15 @@ def test_files_of_settings_that_are_gone_load_where_those_had_no_effect(tmp_path
     header["settings"] |= {"near_fraction": 0.0, "ema_decay": 0.0}
     save_tensors(tmp_path / "agent", tensors, header)
     assert GlamorAgent.load(tmp_path / "agent").settings == trained.settings
-    header["settings"] |= {"near_fraction": 0.4, "data_policy": "closed_loop"}
-    save_tensors(tmp_path / "agent", tensors, header)
-    told = r"near_fraction=0\.4 and data_policy=closed_loop, which this version does not have"
-    with pytest.raises(AgentFileError, match=told):
-        GlamorAgent.load(tmp_path / "agent")
+    for setting, told in (
+        ({"data_policy": "closed_loop"}, "data_policy must be one of .* got 'closed_loop'"),
+        ({"near_fraction": 0.4}, "there is no option 'near_fraction'"),
+    ):
+        settings = header["settings"] | setting
+        save_tensors(tmp_path / "agent", tensors, header | {"settings": settings})
+        for changes in ({}, {"n_trials": 3}):
+            with pytest.raises(AgentFileError, match=f"does not fit: {told}"):
+                GlamorAgent.load(tmp_path / "agent", **changes)
 
 
 class Bandit(gym.Env):
@@ -559,7 +563,7 @@ def test_bad_calls_are_refused_by_name(tmp_path, trained):
     trained.save(tmp_path / "agent")
     with pytest.raises(ValueError, match="env has spaces"):
         GlamorAgent.load(tmp_path / "agent", env=make_bandit())
-    with pytest.raises(ValueError, match="there is no setting 'what_is_this'"):
+    with pytest.raises(TypeError, match="there is no option 'what_is_this'"):
         GlamorAgent.load(tmp_path / "agent", what_is_this=1)
 
 

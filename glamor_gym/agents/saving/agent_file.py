@@ -6,7 +6,6 @@ without executing anything.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -17,10 +16,9 @@ from glamor_gym import __version__
 from glamor_gym.agents.learner import TrajectoryLearner
 from glamor_gym.agents.saving.packing import unpack
 from glamor_gym.agents.saving.storage import AgentFileError, space_from_json, space_to_json
-from glamor_gym.agents.settings import RETIRED_SETTINGS, without_retired
+from glamor_gym.agents.settings import without_retired
 from glamor_gym.checks import as_instance, as_integer
 from glamor_gym.models.duration import MOST_STEPS
-from glamor_gym.names import nearest_names
 from glamor_gym.vector.sb3 import AnyEnv
 
 Agent = TypeVar("Agent", bound=TrajectoryLearner)
@@ -72,7 +70,6 @@ def header_of(agent: TrajectoryLearner) -> dict[str, Any]:
         "policy_kwargs": agent.policy_kwargs,
         "observation_space": space_to_json(agent.observation_space),
         "action_space": space_to_json(agent.action_space),
-        "stop_action": agent.stop_action,
         "horizon": agent.horizon,
         "seed": agent.seed,
         "stats_window_size": agent._stats_window_size,
@@ -103,21 +100,45 @@ def build_agent(
 ) -> Agent:
     """Build the agent that a header describes, with its weights and optimiser.
 
+    Args:
+        cls: its class.
+        header: what :func:`header_of` returned.
+        tensors: what :func:`tensors_of` returned, without the optimiser if that is to be new.
+        env: environment to continue training in, if any.
+        device: device of the agent.
+        changes: arguments of `cls` that replace those of the header.
+
     Raises:
-        AgentFileError: the header describes another kind of agent, or one trained with a setting
-            that there no longer is; or there are no weights.
+        AgentFileError: the header describes another kind of agent or has a setting that is unknown
+            or out of range, or there are no weights.
         KeyError: the header lacks an entry, or the optimiser state of a parameter is incomplete.
-        TypeError: an entry of the header or a setting has the wrong type.
+        TypeError: one of `changes` is unknown or of the wrong type.
         RuntimeError: the weights do not fit the networks.
-        ValueError: `env` has other spaces or another horizon, a setting is unknown or out of
-            range, or one of `NETWORK_ARGUMENTS` builds other networks than those saved.
+        ValueError: `env` has other spaces or another horizon, one of `changes` is out of range, or
+            one of `NETWORK_ARGUMENTS` builds other networks than those saved.
     """
-    _check_names(cls, changes)
+    try:
+        return _build(cls, header, tensors, env, device, changes)
+    except (TypeError, ValueError):
+        try:  # without the caller's arguments, to find out whose fault it is
+            _build(cls, header, tensors, None, "cpu", {})
+        except (TypeError, ValueError) as error:
+            raise AgentFileError(str(error)) from error
+        raise
+
+
+def _build(
+    cls: type[Agent],
+    header: Mapping[str, Any],
+    tensors: Mapping[str, torch.Tensor],
+    env: AnyEnv | None,
+    device: torch.device | str,
+    changes: Mapping[str, Any],
+) -> Agent:
     if header.get("agent") != cls.__name__:
         raise AgentFileError(f"it holds a {header.get('agent')}, not a {cls.__name__}")
     settings = without_retired(header["settings"])
     overrides = without_retired(as_instance(header["habits"], dict, name="habits"))
-    _check_supported(settings | overrides)
     arguments = {
         **settings,
         "policy_kwargs": header["policy_kwargs"],
@@ -139,36 +160,6 @@ def build_agent(
     if not has_weights:
         raise AgentFileError("it holds no weights")
     return agent
-
-
-def _check_names(cls: type[TrajectoryLearner], changes: Mapping[str, Any]) -> None:
-    """Check that every setting to be changed exists.
-
-    Raises:
-        ValueError: one does not; the message suggests similar names.
-    """
-    known = inspect.signature(cls).parameters
-    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
-    for name in changes:
-        if name not in known and not takes_any:
-            raise ValueError(f"there is no setting {name!r}; {nearest_names(name, known)}")
-
-
-def _check_supported(settings: Mapping[str, Any]) -> None:
-    """Check saved settings and overrides, without what has no effect.
-
-    Raises:
-        AgentFileError: the agent was trained with a setting that there no longer is.
-    """
-    gone = {name: value for name, value in settings.items() if name in RETIRED_SETTINGS}
-    if settings.get("data_policy") == "closed_loop":
-        gone["data_policy"] = "closed_loop"
-    if gone:
-        told = " and ".join(f"{name}={value}" for name, value in gone.items())
-        raise AgentFileError(
-            f"it was trained with {told}, which this version does not have; load it with the "
-            "version that wrote it"
-        )
 
 
 def _restore(agent: TrajectoryLearner, header: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
