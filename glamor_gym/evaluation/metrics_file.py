@@ -82,10 +82,7 @@ class MetricsFile(KVWriter):
         """Do nothing: the file is open only while a row is written."""
 
     def _read(self) -> list[dict[str, Any]]:
-        """Return the complete rows; one that was cut short when a process ended is left out."""
-        with self._path.open(newline="") as file:
-            whole_lines = [line for line in file if line.endswith("\n")]
-        reader = csv.DictReader(whole_lines)
+        reader = csv.DictReader(whole_lines(self._path))
         rows = list(reader)
         self._columns = list(reader.fieldnames or self._columns)
         return rows
@@ -98,3 +95,14 @@ class MetricsFile(KVWriter):
         writer.writerows(rows)
         write_text(self._path, table.getvalue())
         self._n_rows = len(rows)
+
+
+def whole_lines(path: Path) -> list[str]:
+    """Return the lines of a table; one that was cut short when a process ended is left out.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not UTF-8.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        return [line for line in file if line.endswith("\n")]

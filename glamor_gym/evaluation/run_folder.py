@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import platform
@@ -32,7 +33,7 @@ from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.agents.saving.checkpoint_folder import CheckpointFolder
 from glamor_gym.agents.settings import without_retired
 from glamor_gym.checks import as_instance, as_integer, as_number
-from glamor_gym.evaluation.metrics_file import MetricsFile
+from glamor_gym.evaluation.metrics_file import MetricsFile, whole_lines
 from glamor_gym.evaluation.result_file import load_result, save_result
 from glamor_gym.files import write_atomically, write_text
 from glamor_gym.types import EvaluationResult
@@ -212,13 +213,16 @@ class RunFolder:
     def metrics(self) -> pd.DataFrame:
         """Return the curves: ``step`` and one column per logged name, NaN where it was not logged.
 
+        A last row that was cut short when a process ended is left out.
+
         Raises:
             ValueError: the table is damaged.
         """
         if not self.metrics_file.is_file():
             return pd.DataFrame({"step": pd.Series(dtype=int)})
         try:
-            return pd.read_csv(self.metrics_file).astype({"step": int})
+            table = io.StringIO("".join(whole_lines(self.metrics_file)))
+            return pd.read_csv(table).astype({"step": int})
         except (KeyError, ValueError) as error:  # includes pandas' parser errors
             raise ValueError(f"{self.metrics_file} is damaged: {error}") from error
 

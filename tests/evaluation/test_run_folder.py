@@ -113,6 +113,13 @@ def test_a_damaged_table_is_told(run, content):
         run.metrics()
 
 
+def test_a_row_cut_short_by_the_end_of_a_process_is_left_out(run):
+    run.path.mkdir(parents=True)
+    run.metrics_file.write_text("step,a\n10000,1\n2000")
+    assert run.metrics()["step"].tolist() == [10_000]
+    assert "10000,1" in run.metrics_file.read_text()
+
+
 def test_the_logger_writes_the_table_and_for_tensorboard(run):
     logger = run.logger()
     logger.record("eval/success_rate", 0.5)
