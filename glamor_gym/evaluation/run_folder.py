@@ -298,7 +298,7 @@ def _check_kinds(config: RunConfig) -> None:
 
     Raises:
         TypeError: a field has another type; the message names it.
-        ValueError: a number is negative or not finite; the message names it.
+        ValueError: a number is not finite or below its minimum; the message names it.
     """
     kinds: dict[type, tuple[str, ...]] = {
         str: (
@@ -317,8 +317,9 @@ def _check_kinds(config: RunConfig) -> None:
     for kind, names in kinds.items():
         for name in names:
             as_instance(getattr(config, name), kind, name=name)
-    for name in ("seed", "n_envs", "steps", "eval_every", "episodes_per_goal"):
-        as_integer(getattr(config, name), name=name, low=0)
+    as_integer(config.seed, name="seed", low=0)
+    for name in ("n_envs", "steps", "eval_every", "episodes_per_goal"):
+        as_integer(getattr(config, name), name=name, low=1)
     as_number(config.train_seconds, name="train_seconds")
 
 

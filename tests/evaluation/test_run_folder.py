@@ -64,8 +64,12 @@ def test_a_folder_without_a_run_is_told(run):
     ("field", "value"),
     [
         ("steps", "many"),
-        ("steps", -1),
+        ("steps", 0),
         ("n_envs", 1.5),
+        ("n_envs", 0),
+        ("eval_every", 0),
+        ("episodes_per_goal", 0),
+        ("seed", -1),
         ("task", None),
         ("settings", []),
         ("commands", "x"),
