@@ -11,6 +11,8 @@ import sys
 import textwrap
 import tracemalloc
 import zipfile
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -18,7 +20,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from glamor_gym.untrusted import DamagedFileError, open_npz, parse_json, read_json, read_npz
+from glamor_gym.untrusted import (
+    DamagedFileError,
+    check_fields,
+    open_npz,
+    parse_json,
+    read_json,
+    read_npz,
+)
 
 MIB = 2**20
 
@@ -255,3 +264,49 @@ def test_memory_stays_bounded_in_a_process_that_has_little(tmp_path):
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=120
     )
     assert done.stdout.split() == ["refused", "refused"], done.stderr
+
+
+@dataclass(frozen=True)
+class Record:
+    rate: float = 0.5
+    count: int = 1
+    done: bool = False
+    name: str | None = None
+    state: Literal["on", "off"] = "on"
+    words: list[str] = field(default_factory=lambda: ["a"])
+    rates: dict[int, float] = field(default_factory=lambda: {1: 0.5})
+    interval: tuple[float, float] = (0.0, 1)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"rate": 1}, {"done": True}, {"name": "x"}, {"extra": {"a": [None, True]}}]
+)
+def test_fields_that_are_as_annotated_are_accepted(changes):
+    check_fields(replace(Record(), **changes))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rate", "x"),
+        ("rate", True),
+        ("rate", None),
+        ("count", 1.0),
+        ("count", True),
+        ("done", 1),
+        ("name", 3),
+        ("state", "away"),
+        ("state", []),
+        ("words", "a"),
+        ("words", ["a"] * 9 + [1]),
+        ("rates", {"1": 0.5}),
+        ("rates", {1: 0.5, 2: None}),
+        ("interval", (0.5,)),
+        ("interval", (0.5, "x")),
+        ("extra", [1]),
+    ],
+)
+def test_a_field_of_another_type_is_named(name, value):
+    with pytest.raises(ValueError, match=f"^{name} is of another type: "):
+        check_fields(replace(Record(), **{name: value}))

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from glamor_gym.files import write_atomically, write_text
 from glamor_gym.types import EpisodeFrames, EvaluationResult
-from glamor_gym.untrusted import open_npz, read_json
+from glamor_gym.untrusted import check_fields, open_npz, read_json
 
 MAX_PICTURE_BYTES = 2**30
 """Maximum size of the frames of a result: about a thousand long episodes."""
@@ -85,7 +85,7 @@ def load_result(path: str | os.PathLike[str], *, frames: bool = True) -> Evaluat
             frames=episodes,
             **{name: _as_read(value) for name, value in figures.items()},
         )
-        _check_kinds(result)
+        check_fields(result)
         return result
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{path} does not hold an evaluation result: {error!r}") from error
@@ -149,32 +149,6 @@ def _episode(row: Any, goal: NDArray[Any], frames: NDArray[Any]) -> EpisodeFrame
             f"got the dtypes {goal.dtype}, {frames.dtype}"
         )
     return episode
-
-
-def _check_kinds(result: EvaluationResult) -> None:
-    """Check the types of the fields, as numbers are computed with and plotted.
-
-    Raises:
-        ValueError: a field has another type; the message names it.
-    """
-    rates = ["success_rate", "image_match_rate", "reached_rate", "random", "noop", "mean_length"]
-    intervals = ["confidence_interval", "random_interval", "noop_interval"]
-    kinds: list[tuple[str, Any, tuple[type, ...]]] = [
-        *((name, getattr(result, name), (str,)) for name in ("task", "goals_hash")),
-        *((name, getattr(result, name), (int,)) for name in ("episodes", "seed")),
-        ("goals", result.goals, (type(None), str)),
-        ("env_kwargs", result.env_kwargs, (type(None), dict)),
-        *((name, getattr(result, name), (int, float)) for name in rates),
-        *(("per_goal", rate, (int, float)) for rate in result.per_goal.values()),
-        *(("distances", rate, (int, float)) for rate in result.distances.values()),
-        *(("per_label", rate, (int, float)) for rate in result.per_label.values()),
-    ]
-    for name in intervals:
-        low, high = getattr(result, name)
-        kinds += [(name, low, (int, float)), (name, high, (int, float))]
-    for name, value, allowed in kinds:
-        if type(value) not in allowed:
-            raise ValueError(f"{name} must be of type {allowed[-1].__name__}, got {value!r}")
 
 
 def _nan_as_null(value: Any) -> Any:

@@ -32,12 +32,12 @@ from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.agents.saving.checkpoint_folder import CheckpointFolder
 from glamor_gym.agents.settings import without_retired
-from glamor_gym.checks import as_instance, as_integer, as_number
+from glamor_gym.checks import as_integer
 from glamor_gym.evaluation.metrics_file import MetricsFile, whole_lines
 from glamor_gym.evaluation.result_file import load_result, save_result
 from glamor_gym.files import write_atomically, write_text
 from glamor_gym.types import EvaluationResult
-from glamor_gym.untrusted import read_json
+from glamor_gym.untrusted import check_fields, read_json
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -182,7 +182,10 @@ class RunFolder:
         """
         try:
             config = RunConfig(**read_json(self.config_file, max_bytes=MAX_CONFIG_BYTES))
-            _check_kinds(config)
+            check_fields(config)
+            as_integer(config.seed, name="seed", low=0)
+            for name in ("n_envs", "steps", "eval_every", "episodes_per_goal"):
+                as_integer(getattr(config, name), name=name, low=1)
             config = replace(config, settings=without_retired(config.settings))
         except (FileNotFoundError, NotADirectoryError):
             raise ValueError(f"{self.path} holds no run: there is no {self.config_file}") from None
@@ -291,36 +294,6 @@ class RunFolder:
         """
         if self.held_out_file.is_file():
             shutil.rmtree(self.held_out_file.parent)
-
-
-def _check_kinds(config: RunConfig) -> None:
-    """Check the types of the fields that are used after loading.
-
-    Raises:
-        TypeError: a field has another type; the message names it.
-        ValueError: a number is not finite or below its minimum; the message names it.
-    """
-    kinds: dict[type, tuple[str, ...]] = {
-        str: (
-            "task",
-            "agent",
-            "preset",
-            "hardware",
-            "algorithm",
-            "goals",
-            "trained_in",
-            "trainer_sha256",
-        ),
-        dict: ("settings", "policy_kwargs", "env_kwargs", "versions", "planner"),
-        list: ("commands",),
-    }
-    for kind, names in kinds.items():
-        for name in names:
-            as_instance(getattr(config, name), kind, name=name)
-    as_integer(config.seed, name="seed", low=0)
-    for name in ("n_envs", "steps", "eval_every", "episodes_per_goal"):
-        as_integer(getattr(config, name), name=name, low=1)
-    as_number(config.train_seconds, name="train_seconds")
 
 
 def versions() -> dict[str, str]:

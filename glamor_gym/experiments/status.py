@@ -14,12 +14,12 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, get_args
+from typing import Literal, Self
 
 from glamor_gym.experiments.spec import RunSpec
 from glamor_gym.files import write_text
 from glamor_gym.tasks import short_name
-from glamor_gym.untrusted import read_json
+from glamor_gym.untrusted import check_fields, read_json
 
 State = Literal["waiting", "running", "finished", "failed", "interrupted"]
 
@@ -65,22 +65,10 @@ def read_status(folder: Path) -> Status:
     if not file.is_file():
         return Status()
     try:
-        return _checked(Status(**read_json(file)))
+        status = Status(**read_json(file))
+        check_fields(status)
     except (TypeError, ValueError) as error:
         return Status("failed", error=f"{file} is damaged: {error}")
-
-
-def _checked(status: Status) -> Status:
-    """Return the status after checking the types of its fields.
-
-    Raises:
-        ValueError: a field is of the wrong type, or there is no such state.
-    """
-    kinds = {field: type(getattr(Status(), field)) for field in Status.__annotations__}
-    if status.state not in get_args(State) or any(
-        type(getattr(status, field)) is not kind for field, kind in kinds.items()
-    ):
-        raise ValueError(str(status))
     return status
 
 
