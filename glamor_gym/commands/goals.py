@@ -17,8 +17,7 @@ from glamor_gym.checks import as_integer
 from glamor_gym.commands.console import terminal
 from glamor_gym.commands.errors import MISSING, checking_input
 from glamor_gym.commands.options import BuildGoals, ReportGoals, ShowGoals, VerifyGoals
-from glamor_gym.evaluation import versions
-from glamor_gym.evaluation.provenance import source_commit
+from glamor_gym.evaluation.provenance import source_commit, versions
 from glamor_gym.experiments.aliasing.measurement import Aliasing, measure_aliasing
 from glamor_gym.experiments.aliasing.report import write_aliasing_report
 from glamor_gym.files import check_writable

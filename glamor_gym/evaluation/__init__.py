@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from glamor_gym.evaluation.callback import EvaluationCallback, StopAfter, record_result
     from glamor_gym.evaluation.evaluator import evaluate
     from glamor_gym.evaluation.intervals import newcombe_interval, wilson_interval
+    from glamor_gym.evaluation.provenance import versions
     from glamor_gym.evaluation.result_file import load_result, save_result
-    from glamor_gym.evaluation.run_folder import RunConfig, RunFolder, versions
+    from glamor_gym.evaluation.run_folder import RunConfig, RunFolder
     from glamor_gym.evaluation.shortest_paths import shortest_path_rate
 
 __all__ = [
@@ -50,7 +51,7 @@ __getattr__, __dir__ = lazy_names(
         "record_result": "glamor_gym.evaluation.callback",
         "save_result": "glamor_gym.evaluation.result_file",
         "shortest_path_rate": "glamor_gym.evaluation.shortest_paths",
-        "versions": "glamor_gym.evaluation.run_folder",
+        "versions": "glamor_gym.evaluation.provenance",
         "wilson_interval": "glamor_gym.evaluation.intervals",
     },
 )

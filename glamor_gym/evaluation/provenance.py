@@ -1,11 +1,26 @@
-"""The source of a result: the commit of the checkout that contains the package."""
+"""The source of a result: the commit of the package's checkout, and the versions of libraries."""
 
 from __future__ import annotations
 
+import platform
 import subprocess
+from importlib import metadata
 from pathlib import Path
 
 import glamor_gym
+
+LIBRARIES = (
+    "glamor-gym",
+    "gymnasium",
+    "stable-baselines3",
+    "ale-py",
+    "dm-control",
+    "mujoco",
+    "shimmy",
+    "torch",
+    "numpy",
+)
+"""The libraries on whose versions the results of a run depend."""
 
 
 def source_commit() -> str:
@@ -28,3 +43,10 @@ def source_commit() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of :data:`LIBRARIES`."""
+    return {"python": platform.python_version()} | {
+        library: metadata.version(library) for library in LIBRARIES
+    }

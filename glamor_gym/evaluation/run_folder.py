@@ -18,10 +18,8 @@ import hashlib
 import io
 import json
 import os
-import platform
 import shutil
 from dataclasses import dataclass, field, replace
-from importlib import metadata
 from io import BufferedIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -41,20 +39,6 @@ from glamor_gym.untrusted import check_fields, read_json
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
-
-LIBRARIES = (
-    "glamor-gym",
-    "gymnasium",
-    "stable-baselines3",
-    "ale-py",
-    "dm-control",
-    "mujoco",
-    "shimmy",
-    "torch",
-    "numpy",
-)
-"""The libraries on whose versions the results of a run depend."""
-
 
 MAX_CONFIG_BYTES = 2**20
 """Maximum size of a ``config.json`` that is read."""
@@ -264,8 +248,7 @@ class RunFolder:
         Raises:
             ValueError: its file is damaged.
         """
-        file = self.evaluation_file
-        return load_result(file, frames=frames) if file.is_file() else None
+        return _result(self.evaluation_file, frames=frames)
 
     def is_evaluated(self) -> bool:
         """Return whether there is an evaluation and it is not damaged."""
@@ -274,17 +257,13 @@ class RunFolder:
         except ValueError:
             return False
 
-    def held_out(self, *, frames: bool = True) -> EvaluationResult | None:
-        """Return the evaluation on the held-out goals; None if there is none.
-
-        Args:
-            frames: whether to read its frames, see :func:`~glamor_gym.evaluation.load_result`.
+    def held_out(self) -> EvaluationResult | None:
+        """Return the evaluation on the held-out goals, without its frames; None if there is none.
 
         Raises:
             ValueError: its file is damaged.
         """
-        file = self.held_out_file
-        return load_result(file, frames=frames) if file.is_file() else None
+        return _result(self.held_out_file, frames=False)
 
     def forget_held_out(self) -> None:
         """Remove the evaluation on the held-out goals, if any, as further training outdates it.
@@ -296,8 +275,5 @@ class RunFolder:
             shutil.rmtree(self.held_out_file.parent)
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of :data:`LIBRARIES`."""
-    return {"python": platform.python_version()} | {
-        library: metadata.version(library) for library in LIBRARIES
-    }
+def _result(file: Path, *, frames: bool) -> EvaluationResult | None:
+    return load_result(file, frames=frames) if file.is_file() else None

@@ -19,14 +19,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
 from glamor_gym.agents import GlamorAgent
-from glamor_gym.evaluation import (
-    EvaluationCallback,
-    RunConfig,
-    RunFolder,
-    versions,
-)
+from glamor_gym.evaluation import EvaluationCallback, RunConfig, RunFolder
 from glamor_gym.evaluation.baselines import Predictor
-from glamor_gym.evaluation.provenance import source_commit
+from glamor_gym.evaluation.provenance import source_commit, versions
 from glamor_gym.experiments.algorithm_kinds import Algorithm, ImageGoalAlgorithm, Player
 from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.experiments.execution import (

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import subprocess
+from importlib import metadata
 
 import pytest
 
 import glamor_gym
-from glamor_gym.evaluation.provenance import source_commit
+from glamor_gym.evaluation.provenance import source_commit, versions
 
 
 @pytest.fixture
@@ -47,3 +48,8 @@ def test_without_git_there_is_no_commit(checkout, monkeypatch):
     git(checkout, "init", "-q")
     monkeypatch.setenv("PATH", "")
     assert source_commit() == ""
+
+
+def test_versions_are_those_installed():
+    assert versions()["torch"] == metadata.version("torch")
+    assert versions()["python"].count(".") == 2

@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from importlib import metadata
 
 import pytest
 from players import Walker
 
-from glamor_gym.evaluation import RunConfig, RunFolder, evaluate, versions
+from glamor_gym.evaluation import RunConfig, RunFolder, evaluate
 
 CONFIG = RunConfig(
     task="glamor/GridWorld-v0",
@@ -138,11 +137,6 @@ def test_the_last_evaluation_is_kept(run):
     run.save_evaluation(dataclasses.replace(result, success_rate=0.0))
     run.save_evaluation(result)
     assert run.evaluation() == result
-
-
-def test_versions_are_those_installed():
-    assert versions()["torch"] == metadata.version("torch")
-    assert versions()["python"].count(".") == 2
 
 
 def test_another_librarys_agent_is_not_lost_by_a_write_that_fails(run):

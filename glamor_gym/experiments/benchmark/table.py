@@ -41,7 +41,7 @@ def held_out_results(runs: Sequence[RunFolder]) -> dict[str, EvaluationResult]:
     Raises:
         ValueError: the file of such an evaluation is damaged.
     """
-    found = {run.path.name: run.held_out(frames=False) for run in runs}
+    found = {run.path.name: run.held_out() for run in runs}
     return {name: result for name, result in found.items() if result is not None}
 
 
