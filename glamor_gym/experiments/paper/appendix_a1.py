@@ -20,9 +20,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from glamor_gym.agents import GCSLAgent, GlamorAgent
-from glamor_gym.envs.dice import FACES, FAIR, LOADED, Dice
+from glamor_gym.envs.dice import FACES, FAIR, LOADED, OUTCOMES, Dice
 from glamor_gym.experiments.paper.curves import Variant, run_spec
-from glamor_gym.experiments.paper.exact_cloning import dice_recursion
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale, Verdict
 from glamor_gym.experiments.paper.workshop import Trained, Workshop
 from glamor_gym.models import GlamorModel
@@ -63,7 +62,13 @@ def exact_path(iterations: int) -> NDArray[np.float64]:
         (iterations + 1, 6): one row per iteration, the first for the initial policy; one column per
         goal, the first for goal 1.
     """
-    return dice_recursion(iterations)[:, :, LOADED]
+    policy = np.full((FACES, len(OUTCOMES)), 1 / len(OUTCOMES))
+    path = [policy]
+    for _ in range(iterations):
+        joint = OUTCOMES.T * policy.mean(axis=0)  # p(a, s = g), by Equation 11
+        policy = joint / joint.sum(axis=1, keepdims=True)
+        path.append(policy)
+    return np.stack(path)[:, :, LOADED]
 
 
 def counted_path(iterations: int, rolls: int, seed: int) -> NDArray[np.float64]:

@@ -31,6 +31,15 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
+def test_the_exact_path_is_the_one_worked_out_by_hand():
+    path = exact_path(40)
+    # ½ / (½ + ½·⅙) = 6/7; then p(loaded) = 1/7, (1/7) / (1/7 + 6/7·⅙) = ½; then
+    # p(loaded) = 1/12, (1/12) / (1/12 + 11/12·⅙) = 6/17.
+    assert path[:4, 0] == pytest.approx([1 / 2, 6 / 7, 1 / 2, 6 / 17])
+    assert path[[5, 10, 40], 0] == pytest.approx([0.222, 0.115, 0.030], abs=5e-4)
+    assert (path[1:, 1:] == 0).all()  # at every other face the fair die is right at once
+
+
 def test_odds_follow_the_closed_form():
     # At goal 1, p(1 | loaded) : p(1 | fair) = 6 : 1; the loaded die is taken for goal 1 alone,
     # a sixth of the goals. So odds' = 6 q / (1 − q) with q = π / 6.
