@@ -248,8 +248,8 @@ class Reproduce:
     - appendix-a1: GCSL and GLAMOR on a task with two dice;
     - all: all of the above.
 
-    DIR/NAME gets data.csv, NAME.png, NAME.svg, comparison.csv, comparison.md and README.md;
-    DIR/reproduction.json keeps the commands.
+    DIR/NAME gets data.csv, NAME.png, NAME.svg, comparison.csv and README.md; DIR/reproduction.json
+    keeps the commands.
     Trained agents and measurements are kept under DIR and reused, also by other figures, so the
     same command continues after an interruption.
     """

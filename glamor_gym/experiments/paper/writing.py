@@ -4,8 +4,8 @@ In: rows, and the reproduction that they belong to. Out, in the reproduction's f
 
     data.csv            the rows
     NAME.png, NAME.svg  the figure
-    comparison.csv/.md  our results next to the paper's
-    README.md           command, budget, what it shows and what it does not
+    comparison.csv      our results next to the paper's
+    README.md           these, command, budget, what it shows and what it does not
 
 Each file is written atomically.
 """
@@ -70,17 +70,8 @@ def write_outcome(
     columns = [field.name for field in dataclasses.fields(Comparison)]  # also if there are none
     records = pd.DataFrame(map(dataclasses.astuple, comparisons), columns=pd.Index(columns))
     write_text(folder / "comparison.csv", records.to_csv(index=False))
-    write_text(folder / "comparison.md", comparison_table(comparisons))
-    write_text(
-        folder / "README.md",
-        _page(reproduction, comparisons, scale, command, runs),
-    )
+    write_text(folder / "README.md", _page(reproduction, comparisons, scale, command, runs))
     return comparisons
-
-
-def comparison_table(comparisons: Sequence[Comparison]) -> str:
-    """Return the comparison as a Markdown table."""
-    return markdown_table(("", "ours", "paper", "agrees"), map(dataclasses.astuple, comparisons))
 
 
 def _budget(scale: Scale, reproduction: Reproduction) -> str:
@@ -111,7 +102,9 @@ def _page(
         f"the evaluations within them included ({hardware}).",
         f"**What the paper shows.** {reproduction.shows}",
         "**What came of it here.**",
-        comparison_table(comparisons).rstrip(),
+        markdown_table(
+            ("", "ours", "paper", "agrees"), map(dataclasses.astuple, comparisons)
+        ).rstrip(),
         reproduction.notes,
     ]
     if scale != reproduction.published:
