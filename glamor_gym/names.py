@@ -1,4 +1,4 @@
-"""Suggestions for misspelt names.
+"""Names in messages: suggestions for misspelt ones, and lists of names and values.
 
 In: a name, and the names that exist; or a function whose arguments they are. Out: the nearest
 existing names, as part of an error message.
@@ -11,7 +11,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,6 +39,11 @@ def nearest_names(name: str, known: Iterable[str]) -> str:
     if near:
         return f"did you mean {' or '.join(dict.fromkeys(map(by_spelling.__getitem__, near)))}?"
     return f"known: {', '.join(dict.fromkeys(by_spelling.values()))}"
+
+
+def listed(values: Mapping[str, Any], equals: str = " = ") -> str:
+    """Return names and values on one line, separated by commas."""
+    return ", ".join(f"{name}{equals}{value}" for name, value in values.items())
 
 
 def unknown_option(

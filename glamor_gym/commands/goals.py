@@ -30,8 +30,8 @@ from glamor_gym.goals import (
     verify_goal_set,
 )
 from glamor_gym.goals.build import TooFewEpisodesError
+from glamor_gym.names import listed
 from glamor_gym.report.pictures import save_picture
-from glamor_gym.report.rendering import listed
 from glamor_gym.tasks import TASKS, Task, get_task
 from glamor_gym.wrappers.goal_rules import label_tolerance
 

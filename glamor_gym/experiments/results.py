@@ -17,7 +17,7 @@ import pandas as pd
 from glamor_gym.evaluation import RunConfig, RunFolder
 from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.experiments.status import State, Status, has_status, read_status
-from glamor_gym.report.rendering import listed
+from glamor_gym.names import listed
 from glamor_gym.tasks import short_name
 
 FIGURES = ("success_rate", "reached_rate", "image_match_rate", "mean_length", "random", "noop")

@@ -17,6 +17,7 @@ import pandas as pd
 
 from glamor_gym.evaluation.run_folder import RunConfig, RunFolder
 from glamor_gym.files import write_text
+from glamor_gym.names import listed
 from glamor_gym.report.figures import (
     Bar,
     distance_bars,
@@ -26,7 +27,7 @@ from glamor_gym.report.figures import (
     success_curve,
 )
 from glamor_gym.report.published import SOURCE, Rate, published_rates
-from glamor_gym.report.rendering import listed, render
+from glamor_gym.report.rendering import render
 from glamor_gym.report.style import AGENT, CHANCE, PUBLISHED, Plot
 from glamor_gym.types import EpisodeFrames, EvaluationResult
 

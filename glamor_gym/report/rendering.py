@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from glamor_gym.names import listed
 from glamor_gym.report.films import film
 from glamor_gym.report.pictures import picture
 
@@ -37,11 +37,6 @@ def _templates() -> Environment:
     )
     templates.filters |= {"picture": picture, "film": film, "percent": percent, "listed": listed}
     return templates
-
-
-def listed(values: Mapping[str, Any], equals: str = " = ") -> str:
-    """Return names and values on one line, separated by commas."""
-    return ", ".join(f"{name}{equals}{value}" for name, value in values.items())
 
 
 def percent(rate: float) -> str:

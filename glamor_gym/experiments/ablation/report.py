@@ -27,7 +27,8 @@ from glamor_gym.experiments.ablation.variants import BASE
 from glamor_gym.experiments.estimates import DECIDING
 from glamor_gym.experiments.results import counted, run_pages
 from glamor_gym.files import write_text
-from glamor_gym.report.rendering import listed, render
+from glamor_gym.names import listed
+from glamor_gym.report.rendering import render
 from glamor_gym.report.style import AGENT, CHANCE, SECOND, Plot, canvas, plot, styled
 
 VERDICT_COLOURS: Mapping[str, str] = {"better": AGENT, "worse": SECOND, "": CHANCE}
