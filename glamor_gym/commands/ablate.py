@@ -6,7 +6,6 @@ In: :class:`~glamor_gym.commands.options.Ablate`. Out: the folder of the ablatio
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -22,15 +21,7 @@ from glamor_gym.commands.workers import Crew, exit_code
 from glamor_gym.experiments import RunSpec
 from glamor_gym.experiments.ablation.planning import plan_ablation
 from glamor_gym.experiments.ablation.record import AblationFolder, AblationRecord
-from glamor_gym.experiments.ablation.report import write_ablation_report
-from glamor_gym.experiments.ablation.results import (
-    ablation_table,
-    mean_rate,
-    paired_rates,
-    panel_difference,
-    variant_scores,
-)
-from glamor_gym.experiments.ablation.variants import BASE
+from glamor_gym.experiments.ablation.report import Section, write_ablation_report
 from glamor_gym.experiments.folders import check_holds_no_other, jobs_to_do
 from glamor_gym.experiments.spec import distinct
 
@@ -66,9 +57,9 @@ def ablate(options: Ablate, command: str) -> int:
     if not interrupted:
         interrupted = crew.carry_out(judging)
     with checking_input():
-        page = write_ablation_report(folder)
-    print(f"report: {page}")
-    terminal().print(_table(folder, record))
+        panel = write_ablation_report(folder)
+    print(f"report: {folder.report_file}")
+    terminal().print(_table(panel))
     return exit_code([*training, *judging], interrupted)
 
 
@@ -108,33 +99,27 @@ def _change(text: str) -> dict[str, Any]:
     return parse_assignments("--change", settings)
 
 
-def _table(folder: AblationFolder, record: AblationRecord) -> Table:
+def _table(panel: Section) -> Table:
     """Return a table of each variant's difference from the base over the panel.
 
     Beside a difference stand the rates of the seeds and tasks that it is based on.
     """
-    scores = variant_scores(folder, ablation_table(folder, record))
-    base = scores.get(BASE, {})
     table = Table(
         "change", "goals reached", "base", "difference", "95 % interval", "tasks", "seeds",
-        caption=f"means over {', '.join(record.tasks)}; of the seeds that both have finished",
+        caption=f"means over {', '.join(panel.tasks)}; of the seeds that both have finished",
     )  # fmt: skip
-    for variant in record.variants:
-        ours = scores.get(variant, {})
-        difference = panel_difference(ours, base, record.tasks)
-        if variant == BASE or difference is None:
-            table.add_row(escape(variant), _in_words(mean_rate(ours, record.tasks)))
+    for row in panel.rows:
+        rate, difference = row.overall.rate, row.overall.difference
+        if difference is None:
+            table.add_row(escape(row.variant), "–" if rate is None else f"{rate:.2f}")
             continue
         table.add_row(
-            escape(variant),
-            *map(_in_words, paired_rates(ours, base, record.tasks)),
+            escape(row.variant),
+            f"{difference.ours:.2f}",
+            f"{difference.base:.2f}",
             f"{difference.value:+.2f}",
             f"{difference.low:+.2f} to {difference.high:+.2f}",
             str(difference.tasks),
             str(difference.seeds),
         )
     return table
-
-
-def _in_words(rate: float) -> str:
-    return "–" if math.isnan(rate) else f"{rate:.2f}"

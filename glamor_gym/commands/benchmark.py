@@ -26,7 +26,6 @@ from glamor_gym.experiments.benchmark.record import (
 from glamor_gym.experiments.benchmark.report import unequal_steps, write_benchmark_report
 from glamor_gym.experiments.estimates import ENOUGH_SEEDS, complete_scores, final_estimates
 from glamor_gym.experiments.folders import check_holds_no_other, jobs_to_do
-from glamor_gym.experiments.results import results_table
 from glamor_gym.registration import name_of_env
 from glamor_gym.tasks import TASKS, Suite
 
@@ -67,11 +66,11 @@ def _report(folder: BenchmarkFolder) -> None:
     Raises:
         InputError: runs cannot be compared, or a file is damaged or cannot be written.
     """
-    results = results_table(folder.run_folders())
-    if not results.empty:
-        with checking_input():
-            page = write_benchmark_report(folder)
-        print(f"report: {page}")
+    if not folder.run_folders():  # interrupted before the first one was started
+        return
+    with checking_input():
+        results = write_benchmark_report(folder)
+    print(f"report: {folder.report_file}")
     scores, tasks = complete_scores(results)
     if scores:
         caption = f"goals reached, interquartile mean over {', '.join(tasks)}"

@@ -27,16 +27,16 @@ def report(options: Report) -> int:
         run, benchmark = RunFolder(options.path), BenchmarkFolder(options.path)
         ablation = AblationFolder(options.path)
         if run.holds_a_run():
-            page = write_report(run)
+            write_report(run)
         elif benchmark.record_file.is_file():
-            page = write_benchmark_report(benchmark)
+            write_benchmark_report(benchmark)
         elif ablation.holds_an_ablation():
-            page = write_ablation_report(ablation)
+            write_ablation_report(ablation)
         else:
             files = [run.config_file, benchmark.record_file, ablation.record_file]
             raise ValueError(
                 f"{options.path} holds neither a run nor a benchmark nor an ablation: it contains "
                 f"none of {', '.join(file.name for file in files)}"
             )
-    print(f"report: {page}")
+    print(f"report: {run.report_file}")  # that of an experiment has the same name
     return 0

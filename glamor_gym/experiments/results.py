@@ -70,17 +70,12 @@ def curves_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
     one evaluation, at step 0.
 
     Args:
-        folders: run folders; those of runs that were not started, or are damaged, are skipped.
+        folders: folders of runs whose files can be read.
     """
-    tables = [_curve(folder) for folder in folders if is_readable(folder)]
+    tables = [_curve(folder) for folder in folders]
     if not tables:
         return pd.DataFrame(columns=pd.Index(CURVE_COLUMNS))
     return pd.concat(tables, ignore_index=True)
-
-
-def is_readable(folder: RunFolder) -> bool:
-    """Return whether a folder holds a run whose files can be read and that has not failed."""
-    return folder.holds_a_run() and _result(folder)["state"] != "failed"
 
 
 def run_state(config: RunConfig, status: Status) -> State:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -35,11 +34,11 @@ VERDICT_COLOURS: Mapping[str, str] = {"better": AGENT, "worse": SECOND, "": CHAN
 """Verdict → colour in the figure."""
 
 
-def write_ablation_report(folder: AblationFolder) -> Path:
+def write_ablation_report(folder: AblationFolder) -> Section:
     """Write the table and the report of an ablation from the runs so far.
 
     Returns:
-        Path of the report.
+        The comparison on the panel of tasks.
 
     Raises:
         ValueError: there is no ablation, a file is damaged, or runs of a task were judged on
@@ -48,49 +47,15 @@ def write_ablation_report(folder: AblationFolder) -> Path:
     """
     record = folder.record()
     table = ablation_table(folder, record)
-    page = render_ablation(
-        record,
-        table,
-        scores=variant_scores(folder, table),
-        other_goals=variant_scores(folder, table, "held-out"),
-        pages=run_pages(folder.run_folders(), folder.path),
-    )
-    write_text(folder.results_file, table.to_csv(index=False))
-    write_text(folder.report_file, page)
-    return folder.report_file
-
-
-def render_ablation(
-    record: AblationRecord,
-    table: pd.DataFrame,
-    scores: Mapping[str, ScoresByTask],
-    other_goals: Mapping[str, ScoresByTask],
-    pages: Mapping[str, str],
-) -> str:
-    """Return the report as HTML.
-
-    Args:
-        record: record of the ablation.
-        table: one row per run, see
-            :func:`~glamor_gym.experiments.ablation.results.ablation_table`.
-        scores: variant → task → scores on the evaluation goals.
-        other_goals: variant → task → scores on the held-out goals.
-        pages: see :func:`~glamor_gym.experiments.results.run_pages`.
-    """
+    scores, other_goals = (variant_scores(folder, table, goals) for goals in ("eval", "held-out"))
+    every_task = [*record.tasks, *record.held_out]
     panel = _section("The panel", record, record.tasks, scores, table, "eval")
     apart = [
         _section("Tasks held out", record, record.held_out, scores, table, "eval"),
-        _section(
-            "Goals held out",
-            record,
-            [*record.tasks, *record.held_out],
-            other_goals,
-            table,
-            "held-out",
-        ),
+        _section("Goals held out", record, every_task, other_goals, table, "held-out"),
     ]
     finished = table[table["state"] == "finished"]
-    return render(
+    page = render(
         "ablation.html.jinja",
         setup=record.setup,
         n_changes=len(record.variants) - 1,
@@ -103,7 +68,7 @@ def render_ablation(
         panel=panel,
         sections=[section for section in apart if section.rows],
         rows=_records(table),
-        pages=pages,
+        pages=run_pages(folder.run_folders(), folder.path),
         details={
             "Commands": "\n".join(record.commands),
             "Base": listed(record.setup.arguments, "="),
@@ -112,6 +77,9 @@ def render_ablation(
             "Hardware": counted(finished["hardware"]),
         },
     )
+    write_text(folder.results_file, table.to_csv(index=False))
+    write_text(folder.report_file, page)
+    return panel
 
 
 def _records(table: pd.DataFrame) -> list[dict[Hashable, Any]]:

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from glamor_gym.evaluation import newcombe_interval
+from glamor_gym.evaluation import RunFolder, newcombe_interval
 from glamor_gym.experiments.ablation.record import AblationFolder, AblationRecord, AblationRun
 from glamor_gym.experiments.estimates import (
     BOOTSTRAP_REPETITIONS,
@@ -121,14 +121,13 @@ def variant_scores(
     Raises:
         ValueError: runs of a task were judged on different goals.
     """
-    evaluations = {run.path.name: run for run in folder.run_folders()}
     finished = table[(table["state"] == "finished") & (table["goals"] == goals)]
     check_same_goals(finished)
     scores: dict[str, dict[str, Scores]] = {}
     for (variant, task), rows in finished.groupby(["variant", "task"], sort=False):
         rates = {}
         for row in rows.sort_values("seed").itertuples():
-            result = evaluations[str(row.folder)].evaluation(frames=False)
+            result = RunFolder(folder.runs / str(row.folder)).evaluation(frames=False)
             assert result is not None  # every finished run has an evaluation
             rates[row.seed] = result.per_goal
             tries = result.episodes // len(result.per_goal)  # the same in all of them
@@ -142,9 +141,10 @@ class Difference:
     """The difference in success rate between a variant and the base.
 
     Attributes:
-        value: the difference, positive if the variant is better.
-        low: lower end of its 95 % interval.
-        high: upper end of its 95 % interval.
+        ours: mean rate of the variant, over what is compared.
+        base: the same of the base.
+        low: lower end of the difference's 95 % interval.
+        high: upper end of the difference's 95 % interval.
         tasks: number of tasks that it is based on.
         seeds: smallest number of seeds per task that it is based on.
         verdict: ``"better"`` or ``"worse"`` if that is decided, else empty; always empty with fewer
@@ -152,12 +152,18 @@ class Difference:
             same settings may differ as much.
     """
 
-    value: float
+    ours: float
+    base: float
     low: float
     high: float
     tasks: int
     seeds: int
     verdict: Verdict
+
+    @property
+    def value(self) -> float:
+        """The difference, positive if the variant is better."""
+        return self.ours - self.base
 
 
 def task_difference(variant: Scores | None, base: Scores | None) -> Difference | None:
@@ -173,7 +179,7 @@ def task_difference(variant: Scores | None, base: Scores | None) -> Difference |
     counts = ours.counts(), theirs.counts()
     low, high = newcombe_interval(*counts)
     verdict = rates_verdict(ours.rates.mean(axis=1), theirs.rates.mean(axis=1), *counts)
-    return Difference(ours.rate - theirs.rate, low, high, 1, len(ours.rates), verdict)
+    return Difference(ours.rate, theirs.rate, low, high, 1, len(ours.rates), verdict)
 
 
 def panel_difference(
@@ -183,27 +189,19 @@ def panel_difference(
 
     For a single such task it is that of :func:`task_difference`, including interval and verdict.
     """
-    pairs = _pairs(variant, base, tasks)
+    paired = [_paired(variant.get(task), base.get(task)) for task in tasks]
+    pairs = [pair for pair in paired if pair is not None]
     if not pairs:
         return None
     if len(pairs) == 1:
         return task_difference(*pairs[0])
     tables = [ours.rates.to_numpy() - theirs.rates.to_numpy() for ours, theirs in pairs]
-    value = float(np.mean([table.mean() for table in tables]))
+    rates = np.mean([[ours.rate, theirs.rate] for ours, theirs in pairs], axis=0)
     low, high = bootstrap_interval(tables)
     seeds = min(len(table) for table in tables)
-    return Difference(value, low, high, len(tables), seeds, verdict_of(low, high, seeds))
-
-
-def paired_rates(
-    variant: ScoresByTask, base: ScoresByTask, tasks: Sequence[str]
-) -> tuple[float, float]:
-    """Return the mean rates of both over what :func:`panel_difference` compares; NaN if nothing."""
-    pairs = _pairs(variant, base, tasks)
-    if not pairs:
-        return math.nan, math.nan
-    ours, theirs = np.mean([[ours.rate, theirs.rate] for ours, theirs in pairs], axis=0)
-    return float(ours), float(theirs)
+    return Difference(
+        float(rates[0]), float(rates[1]), low, high, len(pairs), seeds, verdict_of(low, high, seeds)
+    )
 
 
 def bootstrap_interval(tables: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
@@ -228,14 +226,6 @@ def mean_rate(scores: ScoresByTask, tasks: Sequence[str]) -> float:
     """Return the mean rate over those of the tasks that have scores; NaN if none has."""
     rates = [scores[task].rate for task in tasks if task in scores]
     return sum(rates) / len(rates) if rates else math.nan
-
-
-def _pairs(
-    variant: ScoresByTask, base: ScoresByTask, tasks: Sequence[str]
-) -> list[tuple[Scores, Scores]]:
-    """Return both scores of each task on which they have common seeds, restricted to those."""
-    pairs = (_paired(variant.get(task), base.get(task)) for task in tasks)
-    return [pair for pair in pairs if pair is not None]
 
 
 def _paired(variant: Scores | None, base: Scores | None) -> tuple[Scores, Scores] | None:

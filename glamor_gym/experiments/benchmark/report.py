@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -36,7 +35,6 @@ from glamor_gym.experiments.results import (
     check_same_goals,
     counted,
     curves_table,
-    is_readable,
     results_table,
     run_pages,
 )
@@ -53,11 +51,11 @@ RunsByKey = Mapping[tuple[str, str, int], RunFolder]
 """Task, algorithm and seed → the folder of that run."""
 
 
-def write_benchmark_report(folder: BenchmarkFolder) -> Path:
+def write_benchmark_report(folder: BenchmarkFolder) -> pd.DataFrame:
     """Write the tables and the report of a benchmark from the runs so far.
 
     Returns:
-        Path of the report.
+        One row per run, see :func:`~glamor_gym.experiments.results.results_table`.
 
     Raises:
         ValueError: there is no benchmark, none of its runs was started, its runs cannot be compared
@@ -65,11 +63,14 @@ def write_benchmark_report(folder: BenchmarkFolder) -> Path:
         OSError: a file cannot be written.
     """
     commands, runs = folder.commands(), folder.run_folders()
-    results, curves = results_table(runs), curves_table(runs)
+    results = results_table(runs)
     if results.empty:
         raise ValueError(f"{folder.path} holds no run to report: {folder.runs} is empty")
     check_same_goals(results)
-    check_comparable({run.path.name: run.config() for run in runs if is_readable(run)})
+    sound = set(results.loc[results["state"] != "failed", "folder"])
+    readable = [run for run in runs if run.path.name in sound and run.holds_a_run()]
+    check_comparable({run.path.name: run.config() for run in readable})
+    curves = curves_table(readable)
     finished = set(results.loc[results["state"] == "finished", "folder"])
     held_out = held_out_results([run for run in runs if run.path.name in finished])
     texts = {
@@ -80,13 +81,13 @@ def write_benchmark_report(folder: BenchmarkFolder) -> Path:
             commands,
             results,
             curves,
-            runs_by_key(runs),
+            runs_by_key(readable),
             run_pages(runs, folder.path),
         ),
     }
     for file, text in texts.items():
         write_text(file, text)
-    return folder.report_file
+    return results
 
 
 def render_benchmark(
@@ -161,12 +162,12 @@ def render_benchmark(
 
 
 def runs_by_key(runs: Sequence[RunFolder]) -> RunsByKey:
-    """Return the readable runs that have an evaluation, by task, algorithm and seed."""
-    evaluated = [run for run in runs if is_readable(run) and run.evaluation_file.is_file()]
-    configs = [run.config() for run in evaluated]
+    """Return the runs that have an evaluation, by task, algorithm and seed."""
     return {
         (short_name(config.task), config.algorithm, config.seed): run
-        for config, run in zip(configs, evaluated, strict=True)
+        for run in runs
+        if run.evaluation_file.is_file()
+        for config in [run.config()]
     }
 
 

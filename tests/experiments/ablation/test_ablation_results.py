@@ -17,12 +17,11 @@ from glamor_gym.commands.console import terminal
 from glamor_gym.evaluation import RunFolder, newcombe_interval
 from glamor_gym.experiments.ablation.planning import plan_ablation
 from glamor_gym.experiments.ablation.record import AblationFolder
-from glamor_gym.experiments.ablation.report import write_ablation_report
+from glamor_gym.experiments.ablation.report import Section, _row, write_ablation_report
 from glamor_gym.experiments.ablation.results import (
     Scores,
     ablation_table,
     bootstrap_interval,
-    paired_rates,
     panel_difference,
     task_difference,
     variant_scores,
@@ -128,11 +127,9 @@ def test_rates_beside_a_difference_are_those_of_the_seeds_that_both_have():
         "Qbert": scores({0: [0.0, 0.5]}),
         "Skiing": scores({0: [1.0]}),
     }
-    ours, theirs = paired_rates(variant, base, ["Pong", "Qbert", "Skiing"])
-    assert (ours, theirs) == (pytest.approx((0.75 + 0.5) / 2), pytest.approx((0.25 + 0.25) / 2))
     difference = panel_difference(variant, base, ["Pong", "Qbert", "Skiing"])
-    assert difference.value == pytest.approx(ours - theirs)
-    assert np.isnan(paired_rates(variant, base, ["Skiing"])).all()
+    assert difference.ours == pytest.approx((0.75 + 0.5) / 2)
+    assert difference.base == pytest.approx((0.25 + 0.25) / 2)
 
 
 def test_the_interval_over_tasks_is_that_of_drawn_seeds_and_goals():
@@ -187,7 +184,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(folder):
-    return write_ablation_report(folder).read_text()
+    write_ablation_report(folder)
+    return folder.report_file.read_text()
 
 
 def test_the_table_has_every_run_that_was_asked_for(folder, page):
@@ -274,7 +272,8 @@ def test_nothing_is_drawn_where_nothing_is_finished(tmp_path):
     folder = AblationFolder(tmp_path)
     record, _ = plan_ablation(None, changes=[{"gamma": 0.5}], tasks=["GridWorld"])
     folder.write(record, "typed")
-    page = write_ablation_report(folder).read_text()
+    write_ablation_report(folder)
+    page = folder.report_file.read_text()
     assert "<img" not in page
     assert pd.read_csv(folder.results_file)["state"].tolist() == ["waiting", "waiting"]
 
@@ -351,19 +350,30 @@ def test_a_run_that_fails_gives_exit_code_1_and_is_kept(capsys, tmp_path):
     assert pd.read_csv(tmp_path / "results.csv")["state"].tolist() == ["finished", "failed"]
 
 
-def test_the_terminal_shows_the_rates_that_are_compared(folder, monkeypatch):
-    compared = {
-        "base": {"GridWorld": scores({0: [0.0, 0.0], 1: [0.5, 0.0]})},
-        "gamma=0.5": {"GridWorld": scores({1: [1.0, 0.5], 2: [0.0, 0.0]})},
-    }
-    monkeypatch.setattr(ablate, "variant_scores", lambda *_: compared)
-    table = ablate._table(folder, folder.record())
+def shown(compared):
+    """Return the table on the terminal of the scores of variants on GridWorld."""
+    rows = [
+        _row(name, {"GridWorld": found}, {"GridWorld": compared["base"]}, ["GridWorld"])
+        for name, found in compared.items()
+    ]
+    return ablate._table(Section("", ["GridWorld"], rows, {}))
+
+
+def test_the_terminal_shows_the_rates_that_are_compared():
+    table = shown(
+        {
+            "base": scores({0: [0.0, 0.0], 1: [0.5, 0.0]}),
+            "gamma=0.5": scores({1: [1.0, 0.5], 2: [0.0, 0.0]}),
+            "gamma=0.6": scores({2: [1.0, 1.0]}),  # no seed of the base
+        }
+    )
     names, *columns = (list(column.cells) for column in table.columns)
     rows = pd.DataFrame(columns, columns=names)
     low, high = newcombe_interval((3, 4), (1, 4))
     interval = f"{low:+.2f} to {high:+.2f}"
     assert rows["gamma=0.5"].tolist() == ["0.75", "0.25", "+0.50", interval, "1", "1"]
     assert rows["base"].tolist() == ["0.12", "", "", "", "", ""]
+    assert rows["gamma=0.6"].tolist() == ["1.00", "", "", "", "", ""]
 
 
 @pytest.mark.parametrize(
@@ -389,15 +399,9 @@ def test_what_cannot_be_is_refused_before_anything_is_written(capsys, tmp_path, 
     assert not out.exists()
 
 
-def test_changes_with_brackets_are_shown_as_they_are(capsys, monkeypatch):
-    record, _ = plan_ablation(None, changes=[{"gamma": 0.5}], settings=SMALL, tasks=["GridWorld"])
-    compared = {
-        name: {"GridWorld": scores({0: [0.0, 0.0], 1: [0.5, 0.0]})}
-        for name in ("base", "name=[/old]", "name=[red]")
-    }
-    record = dataclasses.replace(record, variants={name: {} for name in (*compared, "name=[/new]")})
-    monkeypatch.setattr(ablate, "ablation_table", lambda *_: None)
-    monkeypatch.setattr(ablate, "variant_scores", lambda *_: compared)
-    terminal().print(ablate._table(AblationFolder("unused"), record))
+def test_changes_with_brackets_are_shown_as_they_are(capsys):
+    same, alone = scores({0: [0.0, 0.0], 1: [0.5, 0.0]}), scores({2: [0.0, 0.0]})
+    compared = dict.fromkeys(("base", "name=[/old]", "name=[red]"), same)
+    terminal().print(shown(compared | {"name=[/new]": alone}))
     told = capsys.readouterr().out
     assert all(f"name=[{word}] " in told for word in ("/old", "red", "/new"))
