@@ -6,15 +6,16 @@ progress display or on another machine that shares the folder.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import socket
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 from glamor_gym.experiments.spec import RunSpec
 from glamor_gym.files import write_text
@@ -81,8 +82,9 @@ def write_status(folder: Path, status: Status) -> None:
     write_text(_file(folder), json.dumps(dataclasses.asdict(status), indent=2))
 
 
-class Attempt:
-    """Context manager around one attempt at a run, which records the outcome in its status file.
+@contextlib.contextmanager
+def attempt(folder: Path, spec: RunSpec) -> Iterator[None]:
+    """Record one attempt at a run in its status file: that it is running, then the outcome.
 
     Errors and Ctrl-C are suppressed when the context exits; read the status file for the outcome.
 
@@ -90,37 +92,25 @@ class Attempt:
         folder: folder of the run.
         spec: the run.
     """
-
-    def __init__(self, folder: Path, spec: RunSpec) -> None:
-        self._folder = folder
-        self._status = Status(
-            "running",
-            attempts=read_status(folder).attempts + 1,
-            host=socket.gethostname(),
-            process=os.getpid(),
-            task=short_name(spec.task),
-            agent=spec.algorithm,
-            seed=spec.seed,
-        )
-
-    def __enter__(self) -> Self:
-        write_status(self._folder, self._status)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool:
-        state: State = "finished"
-        message = ""
-        if kind is not None:
-            traceback.print_exception(kind, error, trace)
-            state = "failed" if issubclass(kind, Exception) else "interrupted"
-            message = f"{kind.__name__}: {error}".splitlines()[0]
-        write_status(self._folder, dataclasses.replace(self._status, state=state, error=message))
-        return True
+    status = Status(
+        "running",
+        attempts=read_status(folder).attempts + 1,
+        host=socket.gethostname(),
+        process=os.getpid(),
+        task=short_name(spec.task),
+        agent=spec.algorithm,
+        seed=spec.seed,
+    )
+    write_status(folder, status)
+    state: State = "finished"
+    message = ""
+    try:
+        yield
+    except BaseException as error:  # noqa: BLE001
+        traceback.print_exception(error)
+        state = "failed" if isinstance(error, Exception) else "interrupted"
+        message = f"{type(error).__name__}: {error}".splitlines()[0]
+    write_status(folder, dataclasses.replace(status, state=state, error=message))
 
 
 def _file(folder: Path) -> Path:

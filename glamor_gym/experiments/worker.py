@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glamor_gym.experiments.spec import RunSpec
-from glamor_gym.experiments.status import Attempt
+from glamor_gym.experiments.status import attempt
 from glamor_gym.files import FolderInUseError, lock_folder
 
 
@@ -58,7 +58,7 @@ def carry_out(job: Job) -> None:
         contextlib.redirect_stderr(log),
     ):
         try:
-            with lock_folder(job.folder), Attempt(job.folder, job.spec):
+            with lock_folder(job.folder), attempt(job.folder, job.spec):
                 _run(job)
         except FolderInUseError as error:
             print(error)

@@ -12,7 +12,7 @@ from small_runs import job_for, player_spec, small_spec
 from glamor_gym.evaluation import RunFolder, callback
 from glamor_gym.experiments import runs
 from glamor_gym.experiments.folders import ExperimentFolder, jobs_to_do
-from glamor_gym.experiments.status import Attempt, Status, read_status, write_status
+from glamor_gym.experiments.status import Status, attempt, read_status, write_status
 from glamor_gym.experiments.worker import carry_out
 
 
@@ -64,7 +64,7 @@ def test_an_error_is_kept_whatever_characters_it_has(tmp_path, monkeypatch):
 
 
 def test_ctrl_c_is_told_apart_from_an_error(tmp_path):
-    with Attempt(tmp_path, player_spec()):
+    with attempt(tmp_path, player_spec()):
         assert read_status(tmp_path).state == "running"
         raise KeyboardInterrupt
     assert read_status(tmp_path).state == "interrupted"
