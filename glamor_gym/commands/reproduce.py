@@ -24,9 +24,8 @@ from glamor_gym.experiments.folders import (
 )
 from glamor_gym.experiments.paper import (
     REPRODUCTIONS,
+    CannotReuseError,
     Comparison,
-    DamagedMeasurementError,
-    OtherSettingsError,
     Reproduction,
     Scale,
     Workshop,
@@ -64,7 +63,7 @@ def reproduce(options: Reproduce, command: str) -> int:
     try:
         for reproduction, scale in planned:
             _make(reproduction, scale, options, command, device)
-    except (DamagedMeasurementError, OtherSettingsError) as error:
+    except CannotReuseError as error:
         raise InputError(str(error)) from error
     except BrokenPipeError:  # standard output was closed
         raise

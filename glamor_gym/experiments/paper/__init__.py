@@ -22,18 +22,13 @@ from glamor_gym.experiments.paper import (
     table_1,
 )
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
-from glamor_gym.experiments.paper.workshop import (
-    DamagedMeasurementError,
-    OtherSettingsError,
-    Workshop,
-)
+from glamor_gym.experiments.paper.workshop import CannotReuseError, Workshop
 from glamor_gym.experiments.paper.writing import write_outcome
 
 __all__ = [
     "REPRODUCTIONS",
+    "CannotReuseError",
     "Comparison",
-    "DamagedMeasurementError",
-    "OtherSettingsError",
     "Reproduction",
     "Scale",
     "Workshop",

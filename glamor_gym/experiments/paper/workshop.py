@@ -37,12 +37,8 @@ if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
 
-class DamagedMeasurementError(ValueError):
-    """A file of an earlier run or measurement cannot be read, or is missing."""
-
-
-class OtherSettingsError(ValueError):
-    """An existing run cannot be reused, because its preset or its goals have changed since."""
+class CannotReuseError(ValueError):
+    """An existing run or measurement is damaged, or its preset or goals have changed since."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +98,8 @@ class Workshop:
         Measurements of an agent that was removed since go before another one is trained.
 
         Raises:
-            OtherSettingsError: the existing run has other settings, or was judged on other goals.
-            DamagedMeasurementError: the existing run is damaged, or lacks snapshots that cannot be
-                made any more.
+            CannotReuseError: the existing run has other settings, was judged on other goals, is
+                damaged, or lacks snapshots that cannot be made any more.
             KeyboardInterrupt: the training was interrupted; another call continues it.
         """
         name = distinct_name(spec, looks)
@@ -113,14 +108,12 @@ class Workshop:
             try:
                 folder.config()
             except ValueError as error:
-                raise DamagedMeasurementError(
-                    f"{error}; remove {folder.path} to train again"
-                ) from error
+                raise CannotReuseError(f"{error}; remove {folder.path} to train again") from error
             try:
                 config_of(spec, folder)
                 check_alike(spec, folder)
             except ValueError as error:
-                raise OtherSettingsError(f"the preset has changed since: {error}") from error
+                raise CannotReuseError(f"the preset has changed since: {error}") from error
             _check_same_goals(spec, folder)
         elif (measured := self.path / "measurements" / name).is_dir():
             shutil.rmtree(measured)
@@ -134,7 +127,7 @@ class Workshop:
                 callbacks=[Snapshots(folder, looks)],
             )
         if not _is_done(folder, looks):
-            raise DamagedMeasurementError(
+            raise CannotReuseError(
                 f"{folder.path} lacks snapshots of earlier steps, which resuming cannot recreate; "
                 "remove the folder to train again"
             )
@@ -149,7 +142,7 @@ class Workshop:
             measure: takes the measurement; called if there is none of that name.
 
         Raises:
-            DamagedMeasurementError: the file of an earlier measurement cannot be read.
+            CannotReuseError: the file of an earlier measurement cannot be read.
         """
         file = self.path / "measurements" / f"{name}.csv"
         if not file.is_file():
@@ -160,9 +153,9 @@ class Workshop:
         try:
             rows = pd.read_csv(file)
         except ValueError as error:  # includes pandas' parser errors
-            raise DamagedMeasurementError(f"{file} is damaged: {error}; remove it") from error
+            raise CannotReuseError(f"{file} is damaged: {error}; remove it") from error
         if rows.empty:
-            raise DamagedMeasurementError(f"{file} is damaged: it has no rows; remove it")
+            raise CannotReuseError(f"{file} is damaged: it has no rows; remove it")
         return rows
 
     def evaluated(self, name: str, measure: Callable[[], EvaluationResult]) -> EvaluationResult:
@@ -173,7 +166,7 @@ class Workshop:
             measure: makes the evaluation; called if there is none of that name.
 
         Raises:
-            DamagedMeasurementError: the file of an earlier evaluation cannot be read.
+            CannotReuseError: the file of an earlier evaluation cannot be read.
         """
         file = self.path / "measurements" / f"{name}.json"
         if not (file.is_file() and file.with_suffix(".npz").is_file()):
@@ -182,19 +175,19 @@ class Workshop:
         try:
             return load_result(file)
         except ValueError as error:
-            raise DamagedMeasurementError(f"{file} is damaged: {error}; remove it") from error
+            raise CannotReuseError(f"{file} is damaged: {error}; remove it") from error
 
 
 def _check_same_goals(spec: RunSpec, folder: RunFolder) -> None:
     """Check that an evaluated run was judged on the goals that its task has now.
 
     Raises:
-        OtherSettingsError: the task had other goals then.
+        CannotReuseError: the task had other goals then.
     """
     result = folder.evaluation(frames=False) if folder.is_evaluated() else None
     goals_hash = load_goal_set(spec.task).hash
     if result is not None and result.goals_hash != goals_hash:
-        raise OtherSettingsError(
+        raise CannotReuseError(
             f"the goals of {spec.task} have changed since: {folder.path} was judged on "
             f"{result.goals_hash[:12]}, got {goals_hash[:12]}; choose another folder for a new run"
         )

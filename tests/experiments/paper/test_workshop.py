@@ -17,8 +17,7 @@ from glamor_gym.evaluation import callback as callback_module
 from glamor_gym.experiments import RunSpec
 from glamor_gym.experiments.paper import workshop as workshop_module
 from glamor_gym.experiments.paper.workshop import (
-    DamagedMeasurementError,
-    OtherSettingsError,
+    CannotReuseError,
     Workshop,
     distinct_name,
     snapshot_file,
@@ -111,7 +110,7 @@ def test_a_run_of_what_the_preset_was_before_is_refused(shop, monkeypatch):
     shop.trained(SPEC, LOOKS)
     before = GlamorAgent.preset
     monkeypatch.setattr(GlamorAgent, "preset", lambda name: before(name) | {"gamma": 0.123})
-    with pytest.raises(OtherSettingsError, match=r"gamma 0\.\d+, got 0\.123; choose another"):
+    with pytest.raises(CannotReuseError, match=r"gamma 0\.\d+, got 0\.123; choose another"):
         shop.trained(SPEC, LOOKS)
 
 
@@ -119,14 +118,14 @@ def test_a_run_of_what_was_the_default_preset_before_is_refused(shop):
     spec = dataclasses.replace(SPEC, preset=None)  # small
     folder = shop.trained(spec, LOOKS).folder
     folder.write_config(dataclasses.replace(folder.config(), preset="compact"))
-    with pytest.raises(OtherSettingsError, match=r"preset compact, got small; choose another"):
+    with pytest.raises(CannotReuseError, match=r"preset compact, got small; choose another"):
         shop.trained(spec, LOOKS)
 
 
 def test_a_run_whose_configuration_is_damaged_is_told(shop):
     folder = shop.trained(SPEC, LOOKS).folder
     folder.config_file.write_text("{")
-    with pytest.raises(DamagedMeasurementError, match=r"config\.json is damaged: .*; remove /"):
+    with pytest.raises(CannotReuseError, match=r"config\.json is damaged: .*; remove /"):
         shop.trained(SPEC, LOOKS)
 
 
@@ -134,7 +133,7 @@ def test_a_run_that_was_judged_on_goals_of_before_is_refused(shop):
     file = shop.trained(SPEC, LOOKS).folder.evaluation_file
     file.write_text(json.dumps(json.loads(file.read_text()) | {"goals_hash": "0123456789abcdef"}))
     told = "goals of GridWorld have changed since: .* was judged on 0123456789ab, got "
-    with pytest.raises(OtherSettingsError, match=told):
+    with pytest.raises(CannotReuseError, match=told):
         shop.trained(SPEC, LOOKS)
 
 
@@ -203,7 +202,7 @@ def test_a_finished_run_without_its_last_agent_gets_it(shop):
 def test_the_last_agent_is_not_taken_for_an_earlier_one(shop):
     trained = shop.trained(SPEC, LOOKS)
     snapshot_file(trained.folder, 40).unlink()
-    with pytest.raises(DamagedMeasurementError, match="lacks snapshots of earlier steps"):
+    with pytest.raises(CannotReuseError, match="lacks snapshots of earlier steps"):
         shop.trained(SPEC, LOOKS)
     assert not snapshot_file(trained.folder, 40).exists()
 
@@ -230,7 +229,7 @@ def test_a_damaged_measurement_is_named(tmp_path, content):
     file = tmp_path / "measurements" / "one.csv"
     file.parent.mkdir()
     file.write_text(content)
-    with pytest.raises(DamagedMeasurementError, match=r"one\.csv is damaged"):
+    with pytest.raises(CannotReuseError, match=r"one\.csv is damaged"):
         workshop.measured("one", lambda: 1 / 0)
 
 
@@ -243,7 +242,7 @@ def result():
 def test_a_damaged_evaluation_is_named(shop, tmp_path, result, content):
     shop.evaluated("one", lambda: result)
     (tmp_path / "measurements" / "one.json").write_text(content)
-    with pytest.raises(DamagedMeasurementError, match=r"one\.json is damaged: .*; remove it"):
+    with pytest.raises(CannotReuseError, match=r"one\.json is damaged: .*; remove it"):
         shop.evaluated("one", lambda: 1 / 0)
 
 
