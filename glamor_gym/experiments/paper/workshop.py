@@ -26,7 +26,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from glamor_gym.evaluation import RunFolder, load_result, save_result
 from glamor_gym.experiments import RunSpec, get_algorithm
-from glamor_gym.experiments.run_config import check_alike, config_of
+from glamor_gym.experiments.run_config import check_alike, config_of, is_finished
 from glamor_gym.experiments.runs import train_run
 from glamor_gym.files import write_atomically
 from glamor_gym.goals import load_goal_set
@@ -117,7 +117,7 @@ class Workshop:
             _check_same_goals(spec, folder)
         elif (measured := self.path / "measurements" / name).is_dir():
             shutil.rmtree(measured)
-        if not _is_done(folder, looks):
+        if not _is_done(spec, folder, looks):
             print(f"training {name}", flush=True)
             train_run(
                 spec,
@@ -126,7 +126,7 @@ class Workshop:
                 device=self._device,
                 callbacks=[Snapshots(folder, looks)],
             )
-        if not _is_done(folder, looks):
+        if not _is_done(spec, folder, looks):
             raise CannotReuseError(
                 f"{folder.path} lacks snapshots of earlier steps, which resuming cannot recreate; "
                 "remove the folder to train again"
@@ -193,11 +193,10 @@ def _check_same_goals(spec: RunSpec, folder: RunFolder) -> None:
         )
 
 
-def _is_done(folder: RunFolder, looks: Sequence[int]) -> bool:
+def _is_done(spec: RunSpec, folder: RunFolder, looks: Sequence[int]) -> bool:
     """Return whether a run is finished and has its evaluation and all snapshots."""
-    if not (folder.holds_a_run() and folder.config().finished and folder.is_evaluated()):
-        return False
-    return all(snapshot_file(folder, step).is_file() for step in looks)
+    snapshots = [snapshot_file(folder, step) for step in looks]
+    return is_finished(spec, folder) and all(file.is_file() for file in snapshots)
 
 
 class Snapshots(BaseCallback):
