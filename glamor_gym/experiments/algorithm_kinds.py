@@ -12,8 +12,8 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
     from stable_baselines3.common.vec_env import VecEnv
 
+    from glamor_gym.agents.settings import CollectionSettings
     from glamor_gym.evaluation.baselines import Predictor
 
 _PICTURES = spaces.Dict(
@@ -71,7 +72,7 @@ class Algorithm(ABC):
             ModuleNotFoundError: the library that contains it is not installed.
         """
         try:
-            agent_class: type[Any] = _imported(self.home)
+            agent_class: type[Any] = resolve_name(self.home)
         except ModuleNotFoundError as error:
             package = self.home.partition(":")[0].replace("_", "-")
             raise ModuleNotFoundError(
@@ -114,18 +115,6 @@ class Algorithm(ABC):
     def policy_argument_names(self) -> tuple[str, ...]:
         """Return the valid names within ``policy_kwargs``; empty if they are not checked."""
         return ()
-
-    def check_values(self, arguments: Mapping[str, Any]) -> None:
-        """Check an agent's arguments as far as possible without an environment.
-
-        Args:
-            arguments: return value of :meth:`arguments`.
-
-        Raises:
-            ValueError: an argument does not exist or is out of range.
-            TypeError: an argument is of the wrong type.
-        """
-        self._check_names("setting", arguments, ("policy_kwargs", *self.argument_names()))
 
     def _check_names(self, kind: str, given: Iterable[str], known: Iterable[str]) -> None:
         """Check that all given names are known.
@@ -213,10 +202,22 @@ class ImageGoalAlgorithm(Algorithm):
             if parameter.kind is parameter.KEYWORD_ONLY and name not in settings
         )
 
-    def check_values(self, arguments: Mapping[str, Any]) -> None:
-        """See :meth:`Algorithm.check_values`; builds the networks for the paper's frame size."""
+    def checked_settings(self, arguments: Mapping[str, Any]) -> CollectionSettings:
+        """Return an agent's settings after checking them and its networks.
+
+        Networks are built for the paper's frame size, as there is no environment yet.
+
+        Args:
+            arguments: return value of :meth:`arguments`.
+
+        Raises:
+            ValueError: an argument does not exist or is out of range.
+            TypeError: an argument is of the wrong type.
+        """
         agent = self.agent_class()(None, **arguments, _init_setup_model=False)
         agent.policy_class(_PICTURES, spaces.Discrete(2), lambda _: 1.0, **agent.policy_kwargs)
+        settings: CollectionSettings = agent.settings
+        return settings
 
     def _preset(self, name: str) -> dict[str, Any]:
         preset: dict[str, Any] = self.agent_class().preset(name)
@@ -278,7 +279,7 @@ class LibraryAlgorithm(Algorithm):
         self, env: VecEnv, arguments: Mapping[str, Any], *, seed: int, device: str
     ) -> BaseAlgorithm:
         """See :meth:`Algorithm.build`."""
-        classes = {name: _imported(home) for name, home in self.classes.items()}
+        classes = {name: resolve_name(home) for name, home in self.classes.items()}
         own = copy.deepcopy(dict(arguments))  # the library modifies its policy_kwargs
         agent: BaseAlgorithm = self.agent_class()(
             "MultiInputPolicy", env, **own, **classes, seed=seed, device=device
@@ -341,8 +342,3 @@ class Player(Algorithm):
     ) -> BaseAlgorithm:
         """See :meth:`Algorithm.load`."""
         raise TypeError(f"{self.name} does not learn, so there is no file to load")
-
-
-def _imported(home: str) -> Any:
-    module, _, name = home.partition(":")
-    return getattr(import_module(module), name)

@@ -1,7 +1,7 @@
 """The specification of a run: an algorithm on a task with a seed and a budget of steps.
 
 In: names, settings and numbers. Out: the same as a record, validated on construction. Experiments
-with many runs check by :func:`distinct` and :func:`check_learns` what they make their specs of.
+with many runs check by :func:`distinct` and :func:`check_agent` what they make their specs of.
 """
 
 from __future__ import annotations
@@ -124,26 +124,27 @@ class RunSpec:
         return self.eval_every or max(1, self.steps // EVALUATIONS)
 
 
-def check_learns(
+def check_agent(
     algorithm: Algorithm, arguments: Mapping[str, Any], steps: int, n_envs: int
 ) -> None:
-    """Check that a run of an algorithm of this library makes at least one update.
+    """Check the arguments of an agent of this library, and that its run makes at least one update.
 
-    Other algorithms are not checked, nor those whose ``replay_ratio`` of 0 asks for no updates.
+    Agents of other libraries check theirs when they are made. A ``replay_ratio`` of 0 asks for no
+    updates.
 
     Args:
         algorithm: the algorithm.
-        arguments: return value of :meth:`~glamor_gym.experiments.algorithms.Algorithm.arguments`,
-            with valid values.
+        arguments: return value of :meth:`~glamor_gym.experiments.Algorithm.arguments`.
         steps: environment steps of the run.
         n_envs: number of its environments.
 
     Raises:
-        ValueError: all steps are taken before the first update.
+        ValueError: an argument is out of range, or all steps are taken before the first update.
+        TypeError: an argument is of the wrong type.
     """
     if not isinstance(algorithm, ImageGoalAlgorithm):
         return
-    settings = algorithm.agent_class()(None, **arguments, _init_setup_model=False).settings
+    settings = algorithm.checked_settings(arguments)
     taken = -(-steps // n_envs) * n_envs  # all environments step at once
     if settings.replay_ratio and not settings.updates_due(taken):
         raise ValueError(

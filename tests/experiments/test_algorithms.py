@@ -101,14 +101,20 @@ def test_what_is_not_there_is_refused_with_the_nearest(name, preset, overrides, 
 def test_values_are_checked_before_there_is_an_environment(name, overrides, told):
     algorithm = get_algorithm(name)
     with pytest.raises(ValueError, match=told):
-        algorithm.check_values(algorithm.arguments(None, overrides))
+        algorithm.checked_settings(algorithm.arguments(None, overrides))
 
 
-@pytest.mark.parametrize("name", ["glamor", "gcsl", "discern", "ppo", "random"])
+@pytest.mark.parametrize("name", ["glamor", "gcsl", "discern"])
 def test_the_values_of_presets_pass(name):
     algorithm = get_algorithm(name)
     for preset in algorithm.presets:
-        algorithm.check_values(algorithm.arguments(preset, {}))
+        algorithm.checked_settings(algorithm.arguments(preset, {}))
+
+
+@pytest.mark.parametrize("name", ["ppo", "dqn-her"])
+def test_a_library_has_the_settings_of_the_table(name):
+    algorithm = get_algorithm(name)
+    assert {"policy_kwargs", *algorithm.settings} <= set(algorithm.argument_names())
 
 
 def test_a_library_checks_its_policies_itself():

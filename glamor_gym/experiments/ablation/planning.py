@@ -25,7 +25,7 @@ from glamor_gym.experiments.ablation.variants import (
     merged,
 )
 from glamor_gym.experiments.algorithms import get_algorithm
-from glamor_gym.experiments.spec import RunSpec, check_learns, distinct
+from glamor_gym.experiments.spec import RunSpec, check_agent, distinct
 from glamor_gym.goals import load_goal_set
 from glamor_gym.registration import name_of_env
 
@@ -91,8 +91,7 @@ def plan_ablation(
     algorithm = get_algorithm(ALGORITHM)
     for variant in asked.values():
         arguments = merged(setup.arguments, variant.settings)
-        algorithm.check_values(arguments)
-        check_learns(algorithm, arguments, setup.steps, setup.n_envs)
+        check_agent(algorithm, arguments, setup.steps, setup.n_envs)
     if not changes:
         asked = dict(start.variants)
     panel = _tasks("tasks", tasks) or list(start.tasks or PANEL)

@@ -34,7 +34,7 @@ from glamor_gym.experiments.folders import (
 )
 from glamor_gym.experiments.results import check_comparable, check_same_goals, results_table
 from glamor_gym.experiments.run_config import check_alike, is_finished, new_config
-from glamor_gym.experiments.spec import RunSpec, check_learns, distinct
+from glamor_gym.experiments.spec import RunSpec, check_agent, distinct
 from glamor_gym.goals import load_goal_set
 from glamor_gym.registration import name_of_env
 from glamor_gym.tasks import find_task, short_name
@@ -99,7 +99,7 @@ def benchmark_specs(
     Raises:
         ValueError: there are no tasks, algorithms or seeds, or one is unknown or given twice; no
             algorithm has the preset; there is no such setting; a number is out of range; or a run
-            would learn nothing, see :func:`~glamor_gym.experiments.spec.check_learns`.
+            would learn nothing, see :func:`~glamor_gym.experiments.spec.check_agent`.
         TypeError: a setting has a value of the wrong type.
     """
     tasks = distinct("tasks", [name_of_env(task) for task in tasks])
@@ -138,8 +138,7 @@ def benchmark_specs(
     for spec in {(spec.algorithm, spec.chosen_preset): spec for spec in specs}.values():
         algorithm = get_algorithm(spec.algorithm)
         arguments = algorithm.arguments(spec.chosen_preset, spec.overrides)
-        algorithm.check_values(arguments)
-        check_learns(algorithm, arguments, spec.steps, spec.n_envs)
+        check_agent(algorithm, arguments, spec.steps, spec.n_envs)
     return specs
 
 
