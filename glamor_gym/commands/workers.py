@@ -46,11 +46,11 @@ class Crew:
         Raises:
             ValueError: an option is invalid, or applies only to the other engine.
         """
-        n_jobs = _jobs_at_once(options)
+        n_jobs = max(1, _cores() // 2) if options.jobs is None else options.jobs
+        engine = _engine(options, n_jobs)
         # At most PyTorch's own default, so that OMP_NUM_THREADS is respected.
         threads = max(1, min(_cores() // n_jobs, torch.get_num_threads()))
-        device = checked_device(options.device)
-        return cls(_engine(options, n_jobs), {"device": device, "threads": threads})
+        return cls(engine, {"device": checked_device(options.device), "threads": threads})
 
     def carry_out(self, jobs: Sequence[Job]) -> bool:
         """Execute all jobs; return whether Ctrl-C or SIGTERM interrupted them."""
@@ -108,14 +108,6 @@ def _engine(options: Workers, n_jobs: int) -> Engine:
             f"--engine ray needs Ray: pip install 'glamor-gym[ray]' ({error})"
         ) from None
     return RayEngine(n_jobs, address=options.address, retries=options.retries, gpus=options.gpus)
-
-
-def _jobs_at_once(options: Workers) -> int:
-    if options.jobs is None:
-        return max(1, _cores() // 2)
-    if options.jobs < 1:
-        raise ValueError(f"--jobs must be at least 1, got {options.jobs}")
-    return options.jobs
 
 
 def _cores() -> int:
