@@ -49,13 +49,13 @@ def ablate(options: Ablate, command: str) -> int:
     print(f"{len(specs)} runs, {len(specs) - len(jobs)} of them finished already, in {folder.path}")
     # Variants that only plan differently evaluate agents of other runs, so those are trained first.
     training = [job for job in jobs if not job.spec.trained_in]
-    interrupted = crew.carry_out(training)
+    interrupted = crew.run_jobs(training)
     with checking_input():
         # Looked up again, since agents that were trained just now have to be evaluated anew.
         playing = [spec for spec in specs if spec.trained_in]
         judging = jobs_to_do(playing, folder, command=command, **crew.job_arguments)
     if not interrupted:
-        interrupted = crew.carry_out(judging)
+        interrupted = crew.run_jobs(judging)
     with checking_input():
         panel = write_ablation_report(folder)
     print(f"report: {folder.report_file}")

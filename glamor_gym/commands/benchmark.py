@@ -55,7 +55,7 @@ def benchmark(options: Benchmark, command: str) -> int:
     for line in _other_presets(specs, options.preset):
         print(line)
     print(f"{len(specs)} runs, {len(specs) - len(jobs)} of them finished already, in {folder.path}")
-    interrupted = crew.carry_out(jobs)
+    interrupted = crew.run_jobs(jobs)
     _report(folder)
     return exit_code(jobs, interrupted)
 

@@ -52,14 +52,14 @@ class Crew:
         threads = max(1, min(_cores() // n_jobs, torch.get_num_threads()))
         return cls(engine, {"device": checked_device(options.device), "threads": threads})
 
-    def carry_out(self, jobs: Sequence[Job]) -> bool:
+    def run_jobs(self, jobs: Sequence[Job]) -> bool:
         """Execute all jobs; return whether Ctrl-C or SIGTERM interrupted them."""
         if not jobs:
             return False
         try:
             # SIGTERM, too, ends the experiment in order, so that its runs do not outlive it.
             with ended_by_sigterm(), Screen(jobs, terminal()) as screen:
-                self.engine.carry_out(jobs, screen.update)
+                self.engine.run_jobs(jobs, screen.update)
         except KeyboardInterrupt:
             print("interrupted; repeat the command to continue")
             return True

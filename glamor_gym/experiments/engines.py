@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from glamor_gym.checks import as_integer
 from glamor_gym.experiments.status import read_status, write_status
-from glamor_gym.experiments.worker import Job, carry_out
+from glamor_gym.experiments.worker import Job, run_job
 from glamor_gym.tasks import short_name
 
 TICK_SECONDS = 0.5
@@ -29,7 +29,7 @@ TICK_SECONDS = 0.5
 class Engine(Protocol):
     """Executes jobs, several at a time."""
 
-    def carry_out(self, jobs: Sequence[Job], tick: Callable[[], object]) -> None:
+    def run_jobs(self, jobs: Sequence[Job], tick: Callable[[], object]) -> None:
         """Execute all jobs; their outcomes are in their status files.
 
         Args:
@@ -59,8 +59,8 @@ class LocalEngine:
         self._jobs = jobs
         self._retries = retries
 
-    def carry_out(self, jobs: Sequence[Job], tick: Callable[[], object]) -> None:
-        """See :meth:`Engine.carry_out`."""
+    def run_jobs(self, jobs: Sequence[Job], tick: Callable[[], object]) -> None:
+        """See :meth:`Engine.run_jobs`."""
         context = multiprocessing.get_context("spawn")
         waiting = deque(jobs)
         running: dict[Any, tuple[BaseProcess, Job]] = {}  # by sentinel
@@ -69,7 +69,7 @@ class LocalEngine:
             while waiting or running:
                 while waiting and len(running) < self._jobs:
                     job = waiting.popleft()
-                    process = context.Process(target=_carry_out_apart, args=(job,), name=job.name)
+                    process = context.Process(target=_run_job_apart, args=(job,), name=job.name)
                     process.start()
                     running[process.sentinel] = process, job
                 for sentinel in wait(list(running), timeout=TICK_SECONDS):
@@ -118,12 +118,12 @@ def mark_dead(job: Job, cause: str) -> None:
     write_status(job.folder, status)
 
 
-def _carry_out_apart(job: Job) -> None:
+def _run_job_apart(job: Job) -> None:
     """Execute a job in its own process group, so that only the engine forwards Ctrl-C to it."""
     os.setpgrp()
     # A process started in the background may have inherited an ignored SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    carry_out(job)
+    run_job(job)
 
 
 def _cause_of_death(exit_code: int) -> str:

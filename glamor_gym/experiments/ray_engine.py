@@ -13,7 +13,7 @@ from ray.exceptions import RayError
 
 from glamor_gym.checks import as_number
 from glamor_gym.experiments.engines import TICK_SECONDS, check_numbers, mark_dead
-from glamor_gym.experiments.worker import Job, carry_out
+from glamor_gym.experiments.worker import Job, run_job
 
 SECONDS_TO_SAVE = 120.0
 """Time in seconds that runs get to save their state after Ctrl-C."""
@@ -42,8 +42,8 @@ class RayEngine:
         self._retries = retries
         self._gpus = as_number(gpus, name="gpus", low=0)
 
-    def carry_out(self, jobs: Sequence[Job], tick: Callable[[], object]) -> None:
-        """See :meth:`~glamor_gym.experiments.engines.Engine.carry_out`."""
+    def run_jobs(self, jobs: Sequence[Job], tick: Callable[[], object]) -> None:
+        """See :meth:`~glamor_gym.experiments.engines.Engine.run_jobs`."""
         self._start()
         pending: dict[Any, Job] = {}
         try:
@@ -54,7 +54,7 @@ class RayEngine:
                     num_gpus=self._gpus,
                     max_calls=1,
                     max_retries=self._retries,
-                )(carry_out)
+                )(run_job)
                 pending[task.remote(job)] = job
             while pending:
                 ended, _ = ray.wait(list(pending), timeout=TICK_SECONDS)

@@ -41,7 +41,7 @@ class Job:
         return self.folder.name
 
 
-def carry_out(job: Job) -> None:
+def run_job(job: Job) -> None:
     """Execute a run, or the rest of it, and record the outcome in its status file.
 
     If another process is using the folder, the status is that process's and is left unchanged.

@@ -30,7 +30,7 @@ def test_a_run_whose_process_is_killed_is_taken_up_and_the_others_go_on(tmp_path
     broken = job_for(player_spec(env_kwargs={"speed": 3}, seed=1), tmp_path)
     whole = job_for(player_spec(), tmp_path)
     log: list[int] = []
-    LocalEngine(2).carry_out([killed, broken, whole], killing_once(killed, log))
+    LocalEngine(2).run_jobs([killed, broken, whole], killing_once(killed, log))
     assert len(log) == 1
     status = read_status(killed.folder)
     assert (status.state, status.attempts) == ("finished", 2)
@@ -54,7 +54,7 @@ def test_a_process_that_always_dies_is_given_up(tmp_path):
         if status.state == "running":
             with_suppressed_kill(status.process)
 
-    LocalEngine(1, retries=0).carry_out([job], kill_always)
+    LocalEngine(1, retries=0).run_jobs([job], kill_always)
     status = read_status(job.folder)
     assert status.state == "failed"
     assert "SIGKILL" in status.error
@@ -85,7 +85,7 @@ def test_ctrl_c_lets_runs_save_themselves(tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        LocalEngine(1).carry_out([job], interrupt)
+        LocalEngine(1).run_jobs([job], interrupt)
     assert read_status(job.folder).state == "interrupted"
     assert RunFolder(job.folder).holds_a_checkpoint()
     assert not RunFolder(job.folder).config().finished

@@ -19,7 +19,7 @@ def test_a_run_whose_ray_worker_is_killed_is_taken_up_and_finishes(tmp_path, mon
     broken = job_for(player_spec(env_kwargs={"speed": 3}, seed=1), tmp_path)
     whole = job_for(player_spec(), tmp_path)
     log: list[int] = []
-    RayEngine(2).carry_out([killed, broken, whole], killing_once(killed, log))
+    RayEngine(2).run_jobs([killed, broken, whole], killing_once(killed, log))
     assert len(log) == 1
     status = read_status(killed.folder)
     assert (status.state, status.attempts) == ("finished", 2)

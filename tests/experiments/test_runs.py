@@ -19,7 +19,7 @@ from glamor_gym.experiments import runs
 from glamor_gym.experiments.run_config import is_finished
 from glamor_gym.experiments.runs import planned_by, prepare_run, train_run
 from glamor_gym.experiments.status import read_status
-from glamor_gym.experiments.worker import carry_out
+from glamor_gym.experiments.worker import run_job
 from glamor_gym.files import LOCK_FILE, FolderInUseError, lock_folder
 from glamor_gym.planners import PlannerSettings
 
@@ -373,7 +373,7 @@ def test_a_job_whose_run_another_process_has_finished_leaves_it_as_it_is(tmp_pat
     folder = RunFolder(job.folder)
     train_run(job.spec, folder, command="theirs", device="cpu")
     before = folder.metrics()
-    carry_out(job)
+    run_job(job)
     assert read_status(job.folder).state == "finished"
     assert folder.config().commands == ["theirs"]
     assert folder.metrics().equals(before)

@@ -13,12 +13,12 @@ from glamor_gym.evaluation import RunFolder, callback
 from glamor_gym.experiments import runs
 from glamor_gym.experiments.folders import ExperimentFolder, jobs_to_do
 from glamor_gym.experiments.status import Status, attempt, read_status, write_status
-from glamor_gym.experiments.worker import carry_out
+from glamor_gym.experiments.worker import run_job
 
 
 def test_a_job_leaves_run_page_log_and_status(tmp_path):
     job = job_for(player_spec(seed=4), tmp_path)
-    carry_out(job)
+    run_job(job)
     status = read_status(job.folder)
     assert (status.state, status.attempts, status.error) == ("finished", 1, "")
     assert (status.task, status.agent, status.seed) == ("GridWorld", "random", 4)
@@ -30,14 +30,14 @@ def test_a_job_leaves_run_page_log_and_status(tmp_path):
 @pytest.mark.usefixtures("blank_pages")
 def test_a_job_that_fails_says_why_and_can_be_tried_again(tmp_path):
     wrong = job_for(player_spec(env_kwargs={"speed": 3}), tmp_path)
-    carry_out(wrong)
+    run_job(wrong)
     status = read_status(wrong.folder)
     assert status.state == "failed"
     assert status.error.startswith("TypeError: ")
     assert "Traceback" in (wrong.folder / "log.txt").read_text()
     right = job_for(player_spec(), tmp_path / "other")
     write_status(right.folder, status)
-    carry_out(right)
+    run_job(right)
     assert read_status(right.folder) == Status(
         "finished",
         attempts=2,
@@ -54,7 +54,7 @@ def test_an_error_is_kept_whatever_characters_it_has(tmp_path, monkeypatch):
 
     monkeypatch.setattr(runs, "train_run", fail)
     job = job_for(player_spec(), tmp_path)
-    carry_out(job)
+    run_job(job)
     status = read_status(job.folder)
     assert (status.state, status.error.partition(" in")[0]) == (
         "failed",
@@ -80,7 +80,7 @@ def test_a_job_that_is_interrupted_after_its_last_step_is_finished(tmp_path, mon
 
     monkeypatch.setattr(callback, "evaluate", interrupted)
     job = job_for(small_spec(steps=60), tmp_path)
-    carry_out(job)
+    run_job(job)
     assert read_status(job.folder).state == "finished"
     assert (job.folder / "report.html").is_file()
 
@@ -97,7 +97,7 @@ def test_a_job_that_another_process_is_at_leaves_its_status_alone(tmp_path):
     command = [sys.executable, "-c", program, str(job.folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
         holder.stdout.readline()
-        carry_out(job)
+        run_job(job)
         holder.kill()
     assert read_status(job.folder) == theirs
     assert "is in use by process" in (job.folder / "log.txt").read_text()
@@ -118,7 +118,7 @@ def test_a_damaged_status_is_a_failure_that_the_next_attempt_overwrites(tmp_path
     status = read_status(job.folder)
     assert status.state == "failed"
     assert "status.json is damaged" in status.error
-    carry_out(job)
+    run_job(job)
     status = read_status(job.folder)
     assert (status.state, status.attempts, status.error) == ("finished", 1, "")
 
@@ -133,11 +133,11 @@ def test_a_page_that_is_missing_is_written_though_the_run_is_finished(tmp_path):
         return jobs_to_do([player_spec()], ExperimentFolder(tmp_path), command="…", device="cpu")
 
     (job,) = jobs()
-    carry_out(job)
+    run_job(job)
     assert jobs() == []
     (job.folder / "report.html").unlink()
     write_status(job.folder, Status("interrupted", attempts=1))
-    carry_out(*jobs())
+    run_job(*jobs())
     assert (job.folder / "report.html").is_file()
     assert read_status(job.folder).state == "finished"
     assert len(RunFolder(job.folder).config().commands) == 1  # it was not played again

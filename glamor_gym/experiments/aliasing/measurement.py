@@ -28,7 +28,7 @@ from glamor_gym.tasks import Task, get_task
 from glamor_gym.wrappers import label_tolerance, make_pipeline
 
 
-class Rate(NamedTuple):
+class Proportion(NamedTuple):
     """A proportion of cases that depend on each other, which gives no interval."""
 
     rate: float
@@ -92,8 +92,8 @@ class Aliasing:
     full_length: int
     frames: int
     pictures: int
-    aliased: Rate
-    ambiguous: Rate
+    aliased: Proportion
+    ambiguous: Proportion
     pairs_differ: float
     random: Share
     noop: Share
@@ -146,8 +146,8 @@ def measure_aliasing(
         frames=len(play.frames),
         pictures=counts.pictures,
         # Moments of an episode depend on each other, and more moments alias more: no interval.
-        aliased=Rate(float(counts.aliased.mean()), len(play.frames)),
-        ambiguous=Rate(float(counts.ambiguous.mean()), len(play.frames)),
+        aliased=Proportion(float(counts.aliased.mean()), len(play.frames)),
+        ambiguous=Proportion(float(counts.ambiguous.mean()), len(play.frames)),
         pairs_differ=counts.pairs_differ,
         random=random,
         noop=noop,

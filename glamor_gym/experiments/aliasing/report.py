@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from glamor_gym.experiments.aliasing.measurement import Aliasing, Rate, Share
+from glamor_gym.experiments.aliasing.measurement import Aliasing, Proportion, Share
 from glamor_gym.files import write_text
 from glamor_gym.report.rendering import render
 from glamor_gym.report.style import (
@@ -93,7 +93,7 @@ def _flat(row: Aliasing) -> dict[str, Any]:
         "pairs_differ": row.pairs_differ,
     }
     for name in _SHARES:
-        share: Share | Rate | None = getattr(row, name)
+        share: Share | Proportion | None = getattr(row, name)
         if share is not None:
             flat[name] = share.rate
             if isinstance(share, Share):
@@ -143,7 +143,7 @@ def _draw_chance(axes: Axes, rows: Sequence[Aliasing]) -> None:
 
 
 def _bars(
-    axes: Axes, shares: Sequence[Share | Rate], colour: str, label: str, *, offset: float
+    axes: Axes, shares: Sequence[Share | Proportion], colour: str, label: str, *, offset: float
 ) -> None:
     """Draw one bar per task; those of a :class:`Share` with their intervals."""
     known = [share for share in shares if isinstance(share, Share)]

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from glamor_gym.agents import GCSLAgent, GlamorAgent
 from glamor_gym.envs.dice import FACES, FAIR, LOADED, OUTCOMES, Dice
 from glamor_gym.experiments.paper.curves import Variant, run_spec
-from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale, Verdict
+from glamor_gym.experiments.paper.reproduction import Agreement, Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.workshop import Trained, Workshop
 from glamor_gym.models import GlamorModel
 from glamor_gym.report.style import AGENT, ALGORITHM_COLOURS, CHANCE, SECOND
@@ -263,7 +263,7 @@ def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
         at = rows[(rows["agent"] == "GCSL, counted") & (rows["iteration"] == iteration)]
         mean, exact = at["measured"].mean(), at["exact"].iloc[0]
         error = at["measured"].std() / math.sqrt(len(at))  # NaN for one seed
-        agrees: Verdict = "yes" if abs(mean - exact) <= 3 * error else "no"
+        agrees: Agreement = "yes" if abs(mean - exact) <= 3 * error else "no"
         comparisons.append(
             Comparison(
                 f"GCSL, counted: π(loaded | 1) at iteration {iteration}",

@@ -15,12 +15,12 @@ import pandas as pd
 
 from glamor_gym.evaluation import evaluate, wilson_interval
 from glamor_gym.experiments import RunSpec, estimates, get_algorithm
-from glamor_gym.experiments.paper.reproduction import Comparison, Scale, Verdict
+from glamor_gym.experiments.paper.reproduction import Agreement, Comparison, Scale
 from glamor_gym.experiments.paper.workshop import Trained, Workshop
 from glamor_gym.experiments.runs import planned_by
 from glamor_gym.tasks import get_task
 
-AGREES: Mapping[estimates.Verdict, Verdict] = MappingProxyType(
+AGREES: Mapping[estimates.Verdict, Agreement] = MappingProxyType(
     {"better": "yes", "worse": "no", "": "undecided"}
 )
 """Verdict on a difference → whether it agrees with a paper that claims “better”."""

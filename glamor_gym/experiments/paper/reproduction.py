@@ -19,7 +19,7 @@ from glamor_gym.experiments.algorithms import get_algorithm
 if TYPE_CHECKING:
     from glamor_gym.experiments.paper.workshop import Workshop
 
-Verdict = Literal["yes", "no", "undecided", ""]
+Agreement = Literal["yes", "no", "undecided", ""]
 """Whether a result agrees with the paper; empty if there is nothing to decide."""
 
 DECISION_NOTE = (
@@ -108,7 +108,7 @@ class Comparison:
     statement: str
     ours: str
     published: str
-    agrees: Verdict = ""
+    agrees: Agreement = ""
 
 
 @dataclass(frozen=True)

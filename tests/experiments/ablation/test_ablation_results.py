@@ -28,7 +28,7 @@ from glamor_gym.experiments.ablation.results import (
 )
 from glamor_gym.experiments.engines import LocalEngine
 from glamor_gym.experiments.folders import jobs_to_do
-from glamor_gym.experiments.worker import carry_out
+from glamor_gym.experiments.worker import run_job
 
 WORDS = ["--tasks", "Dice", "--steps", "120", "--n-envs", "2", "--episodes-per-goal", "1"]
 WORDS += ["--set", "learning_starts=50", "--set", "batch_size=20", "--set", "replay_ratio=1"]
@@ -178,7 +178,7 @@ def folder(tmp_path_factory):
     with blank_pages():
         for job in jobs_to_do(specs, folder, command="typed", device="cpu"):
             if "gamma" not in job.name:
-                carry_out(job)
+                run_job(job)
     return folder
 
 
@@ -318,17 +318,17 @@ def test_the_command_makes_runs_once_and_adds_to_them(capsys, tmp_path):
 def test_an_agent_that_was_trained_again_is_evaluated_again(capsys, tmp_path, monkeypatch):
     begun = []
 
-    def carry_out_here(self, jobs, tick):
+    def run_jobs_here(self, jobs, tick):
         for job in jobs:
             begun.append(job.name)
-            carry_out(job)
+            run_job(job)
             if not job.spec.trained_in:  # no two trainings come out the same
                 file = RunFolder(job.folder).agent_file
                 agent = GlamorAgent.load(file, device="cpu")
                 agent.gamma = 1 / (1 + len(begun))
                 agent.save(file)
 
-    monkeypatch.setattr(LocalEngine, "carry_out", carry_out_here)
+    monkeypatch.setattr(LocalEngine, "run_jobs", run_jobs_here)
     words = ["ablate", *WORDS, "--change", "planner.stop=end", "--out", str(tmp_path)]
     names = ["Dice-base-0", "Dice-planner.stop=end-0"]
     assert run(capsys, *words)[0] == 0

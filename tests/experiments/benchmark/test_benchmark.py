@@ -25,7 +25,7 @@ from glamor_gym.experiments.engines import LocalEngine
 from glamor_gym.experiments.folders import jobs_to_do
 from glamor_gym.experiments.results import check_comparable, results_table
 from glamor_gym.experiments.run_config import new_config
-from glamor_gym.experiments.worker import carry_out
+from glamor_gym.experiments.worker import run_job
 
 pytestmark = pytest.mark.usefixtures("blank_pages")
 
@@ -48,7 +48,7 @@ def benchmark_of_one(tmp_path_factory):
     )  # fmt: skip
     (job,) = jobs_to_do([spec], folder, command="")
     with blank_pages():
-        carry_out(job)
+        run_job(job)
     folder.add_command("")
     return PPO, folder.path
 
@@ -121,7 +121,7 @@ def test_what_cannot_be_benchmarked_is_refused_before_anything_is_written(
 
 
 def test_agents_without_the_preset_asked_for_are_named(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(LocalEngine, "carry_out", lambda *_: None)
+    monkeypatch.setattr(LocalEngine, "run_jobs", lambda *_: None)
     words = ["benchmark", "--agents", "glamor", "gcsl", "ppo", "noop", "--steps", "5e4"]
     words += ["--tasks", "Pong", "pendulum-swingup", "--out", str(tmp_path)]
     _, out, _ = run(capsys, *words, "--preset", "best")
@@ -243,16 +243,16 @@ def test_all_runs_of_a_folder_can_go_on_to_more_steps_together(tmp_path, capsys,
 
 def test_until_all_runs_have_gone_on_their_steps_are_told(tmp_path, capsys, monkeypatch):
     def broken_off(self, jobs, tick):
-        carry_out(jobs[0])
+        run_job(jobs[0])
         raise KeyboardInterrupt
 
     words = [*PPO, "--out", str(tmp_path), "--seeds", "0", "1"]
     with monkeypatch.context() as patch:
-        patch.setattr(LocalEngine, "carry_out", lambda self, jobs, tick: [*map(carry_out, jobs)])
+        patch.setattr(LocalEngine, "run_jobs", lambda self, jobs, tick: [*map(run_job, jobs)])
         code, out, _ = run(capsys, *words)
     assert code == 0
     assert "number of steps" not in out
-    monkeypatch.setattr(LocalEngine, "carry_out", broken_off)
+    monkeypatch.setattr(LocalEngine, "run_jobs", broken_off)
     code, out, _ = run(capsys, *words, "--steps", "80")
     assert code == 130
     caption = " ".join(out.split())
@@ -262,7 +262,7 @@ def test_until_all_runs_have_gone_on_their_steps_are_told(tmp_path, capsys, monk
 def test_another_preset_may_differ_from_what_is_there(tmp_path):
     folder = BenchmarkFolder(tmp_path)
     (job,) = jobs_to_do([player_spec()], folder, command="")
-    carry_out(job)
+    run_job(job)
     specs = benchmark_specs(["GridWorld"], ["random", "noop"], [0, 1], steps=500, n_envs=2)
     jobs = jobs_to_do(specs, folder, command="")
     check_benchmark(specs, folder)
@@ -277,7 +277,7 @@ def test_environments_of_other_modules_are_compared_too(own_room, tmp_path, monk
     folder = BenchmarkFolder(tmp_path / "out")
     check_benchmark(specs, folder)
     for job in jobs_to_do(specs, folder, command=""):
-        carry_out(job)
+        run_job(job)
     check_benchmark(specs, folder)
     assert [run.path.name for run in folder.run_folders()] == [
         "GridWorld-random-0", "own-Room-v0-random-0",
@@ -291,7 +291,7 @@ def test_runs_on_goals_that_have_changed_are_not_added_to(tmp_path):
     folder = BenchmarkFolder(tmp_path)
     jobs = jobs_to_do([player_spec(seed=seed) for seed in (0, 1)], folder, command="")
     for job in jobs:
-        carry_out(job)
+        run_job(job)
     check_benchmark([player_spec(seed=2)], folder)
     file = RunFolder(jobs[0].folder).evaluation_file
     old = json.loads(file.read_text()) | {"goals_hash": "0123456789abcdef"}
@@ -310,7 +310,7 @@ def test_all_agents_of_a_task_have_the_same_environment(tmp_path):
     folder = BenchmarkFolder(tmp_path)
     short, usual = player_spec(env_kwargs={"horizon": 5}), player_spec()
     (job,) = jobs_to_do([short], folder, command="")
-    carry_out(job)
+    run_job(job)
     noop = dataclasses.replace(usual, algorithm="noop")
     there, other = "GridWorld-random-0", "GridWorld-noop-0"
     told = rf'GridWorld must .* {{}} in {other} and {{"horizon": 5}} in {there};'
@@ -320,7 +320,7 @@ def test_all_agents_of_a_task_have_the_same_environment(tmp_path):
     check_benchmark([dataclasses.replace(noop, task="Dice")], folder)  # another task
     folder.add_command("")
     (job,) = jobs_to_do([noop], folder, command="")
-    carry_out(job)
+    run_job(job)
     with pytest.raises(ValueError, match="GridWorld must have the same env_kwargs"):
         write_benchmark_report(folder)
 
@@ -336,7 +336,7 @@ def test_a_report_compares_no_runs_on_different_goals(tmp_path):
     folder = BenchmarkFolder(tmp_path)
     folder.add_command("")
     for job in jobs_to_do([player_spec(seed=seed) for seed in (0, 1)], folder, command=""):
-        carry_out(job)
+        run_job(job)
     file = folder.run_folders()[0].evaluation_file
     file.write_text(json.dumps(json.loads(file.read_text()) | {"goals_hash": "0123456789abcdef"}))
     with pytest.raises(ValueError, match="GridWorld-random-0 on 0123456789ab; GridWorld-random-1"):
@@ -348,7 +348,7 @@ def test_a_copied_run_is_no_other_seed(tmp_path, capsys):
     folder = BenchmarkFolder(tmp_path)
     folder.add_command("")
     (job,) = jobs_to_do([player_spec()], folder, command="")
-    carry_out(job)
+    run_job(job)
     shutil.copytree(job.folder, folder.runs / "copy")
     code, out, err = run(capsys, "report", str(tmp_path))
     assert (code, out) == (2, "")
@@ -375,7 +375,7 @@ def test_a_run_that_fails_is_reported_and_stops_no_other(capsys, tmp_path, in_pr
 def test_the_page_is_written_again_by_the_command_report(capsys, tmp_path):
     folder = BenchmarkFolder(tmp_path)
     (job,) = jobs_to_do([player_spec()], folder, command="typed")
-    carry_out(job)
+    run_job(job)
     code, _, err = run(capsys, "report", str(tmp_path))
     assert code == 2
     assert "neither a run nor a benchmark" in err
@@ -394,7 +394,7 @@ def test_a_later_command_does_not_change_the_versions_of_earlier_runs(tmp_path, 
     for job, torch in zip(jobs, ("1.13", "2.9"), strict=True):
         monkeypatch.setattr(runs, "versions", lambda torch=torch: {"torch": torch})
         folder.add_command("typed")
-        carry_out(job)
+        run_job(job)
     write_benchmark_report(folder)
     page = folder.report_file.read_text()
     assert "torch 1.13 (1 run)\ntorch 2.9 (1 run)" in page
@@ -420,7 +420,7 @@ def test_a_terminal_shows_a_bar_for_each_run(tmp_path):
     jobs = jobs_to_do([player_spec(), player_spec(seed=1)], BenchmarkFolder(tmp_path), command="")
     console = Console(force_terminal=True, width=120, record=True)
     with Screen(jobs, console) as screen:
-        carry_out(jobs[0])
+        run_job(jobs[0])
         screen.update()
     text = console.export_text()
     assert "all runs" in text
