@@ -137,10 +137,7 @@ class Algorithm(ABC):
         """
         if preset is None:
             return self.presets[0]
-        if preset not in self.presets:
-            raise ValueError(
-                f"{self.name} has no preset {preset!r}; {nearest_names(preset, self.presets)}"
-            )
+        self._check_names("preset", [preset], self.presets)
         return preset
 
     def _preset(self, name: str) -> dict[str, Any]:

@@ -191,7 +191,6 @@ class TrainedRun(Run):
             *callbacks,
             *limits,
         ]
-        self._began = time.monotonic()
         self._progress_bar = progress_bar
         agent.set_logger(folder.logger(agent.num_timesteps, keep_all=keep_log))
 

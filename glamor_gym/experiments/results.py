@@ -57,7 +57,9 @@ def results_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
     Args:
         folders: run folders; those of runs that were not started are skipped.
     """
-    rows = [_result(folder) for folder in folders if _was_begun(folder)]
+    rows = [
+        _result(folder) for folder in folders if folder.holds_a_run() or has_status(folder.path)
+    ]
     return pd.DataFrame(rows, columns=pd.Index(RESULT_COLUMNS))
 
 
@@ -169,10 +171,6 @@ def counted(column: pd.Series[str]) -> str:
     )
 
 
-def _was_begun(folder: RunFolder) -> bool:
-    return folder.holds_a_run() or has_status(folder.path)
-
-
 def _result(folder: RunFolder) -> dict[str, Any]:
     status = read_status(folder.path)
     try:
@@ -200,9 +198,8 @@ def _row(folder: RunFolder, status: Status) -> dict[str, Any]:
     if config.finished and result is None:
         raise ValueError(f"{folder.path} holds a finished run without {folder.evaluation_file}")
     trainer = folder.trainer_of(config)
-    train_seconds = trainer.config().train_seconds
-    progress = trainer.metrics().reindex(columns=["step", "train/n_updates"]).max()
-    progress = progress.astype(float).fillna(0)
+    log = trainer.metrics().reindex(columns=["step", "train/n_updates"])
+    progress = log.max().astype(float).fillna(0)
     row: dict[str, Any] = {
         "task": short_name(config.task),
         "agent": get_algorithm(config.algorithm).name,
@@ -211,7 +208,7 @@ def _row(folder: RunFolder, status: Status) -> dict[str, Any]:
         "state": run_state(config, status),
         "steps": int(progress["step"]),
         "updates": int(progress["train/n_updates"]),
-        "train_minutes": train_seconds / 60,
+        "train_minutes": trainer.config().train_seconds / 60,
         "hardware": config.hardware,
         "commit": config.commit,
         "versions": listed(config.versions, " "),

@@ -17,7 +17,6 @@ from glamor_gym.experiments.ablation.results import (
     Difference,
     ScoresByTask,
     ablation_table,
-    mean_rate,
     panel_difference,
     task_difference,
     variant_scores,
@@ -173,7 +172,7 @@ def _row(variant: str, ours: ScoresByTask, base: ScoresByTask, tasks: Sequence[s
         cells.append(Cell(scores.rate, by_seed, difference))
     done = [task for task in tasks if task in ours]
     overall = Cell(
-        mean_rate(ours, done) if done else None,
+        sum(ours[task].rate for task in done) / len(done) if done else None,
         f"{len(done)} of {len(tasks)} tasks" if len(done) < len(tasks) else "",
         panel_difference(ours, base, tasks) if compared else None,
     )

@@ -14,7 +14,6 @@ have finished.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -220,12 +219,6 @@ def bootstrap_interval(tables: Sequence[NDArray[np.float64]]) -> tuple[float, fl
         means += np.einsum("rs,sg,rg->r", rows, table, columns) / len(tables)
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)
-
-
-def mean_rate(scores: ScoresByTask, tasks: Sequence[str]) -> float:
-    """Return the mean rate over those of the tasks that have scores; NaN if none has."""
-    rates = [scores[task].rate for task in tasks if task in scores]
-    return sum(rates) / len(rates) if rates else math.nan
 
 
 def _paired(variant: Scores | None, base: Scores | None) -> tuple[Scores, Scores] | None:
