@@ -4,8 +4,8 @@ In: environments with goals. Out: actions, and files from which an agent can be 
 
 Read ``glamor``, ``gcsl`` and ``discern`` first: each holds one method's ``update``, ``collect`` and
 ``predict`` (or ``act``). One update of GLAMOR: ``learner.train`` draws a batch from
-``replay.trajectory_replay``; ``glamor.update`` gets Equation 9 from ``models.glamor`` and descends
-its gradient by ``model_policy.descend``. The other modules support them:
+``replay.trajectory_replay``; ``glamor.update`` gets Equation 9 from ``models.glamor`` and has
+``learner`` descend its gradient. The other modules support them:
 
 * ``policy``, ``gcsl_policy``, ``discern_policy``, on ``model_policy``: networks and optimiser;
 * ``learner``: the training loop; ``base``: saving and loading; ``reactive``: acting without plans;

@@ -187,7 +187,7 @@ class DiscernAgent(ReactiveAgent):
         errors = -(target * taken).sum(dim=-1)
         q_loss = (self._importance(batch.probability) * errors).mean()
         discriminator_loss = self.discriminator_loss(batch.pairs)
-        grad_norm = self.policy.descend(q_loss + discriminator_loss, self.settings.max_grad_norm)
+        grad_norm = self._descend(q_loss + discriminator_loss)
 
         # The KL divergence from the target: 0 where there is nothing left to learn.
         entropy = torch.special.entr(target).sum(dim=-1)

@@ -150,7 +150,7 @@ class GCSLAgent(ReactiveAgent):
             observation, goal = shift_together(*pictures, self.settings.image_shift, self.generator)
             logits = self.policy.model(observation, goal, steps_left)
         loss = functional.cross_entropy(logits, action)
-        grad_norm = self.policy.descend(loss, self.settings.max_grad_norm)
+        grad_norm = self._descend(loss)
         return {"cloning_loss": loss.detach(), "grad_norm": grad_norm}
 
     def collect(

@@ -239,7 +239,7 @@ class GlamorAgent(ImageGoalAgent):
         self.policy.model.measure_once(batch.observation, batch.goal)
         inverse, prior = self._losses(batch, self.settings.image_shift)
         loss = inverse + self.settings.prior_coef * prior
-        grad_norm = self.policy.descend(loss, self.settings.max_grad_norm)
+        grad_norm = self._descend(loss)
         return {
             "inverse_loss": inverse.detach(),
             "prior_loss": prior.detach(),

@@ -34,6 +34,7 @@ from torch import Tensor
 
 from glamor_gym.agents.background import Background
 from glamor_gym.agents.episodes import NO_ACTION, EpisodeRecorder
+from glamor_gym.agents.model_policy import ModelPolicy
 from glamor_gym.agents.resets import ResetWatch, clock_was_set_back
 from glamor_gym.agents.saving.process import restore_log, restore_process
 from glamor_gym.agents.settings import CollectionSettings, SettingAttribute
@@ -95,6 +96,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
     learning_starts = SettingAttribute()
     batch_size = SettingAttribute()
 
+    policy: ModelPolicy
     replay_buffer: TrajectoryStore[Any]  # type: ignore[assignment]
     observation_space: spaces.Dict
     action_space: spaces.Discrete
@@ -296,7 +298,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         self.lr_schedule = FloatSchedule(self.settings.scheduled_learning_rate)
         self.replay_buffer = self._make_replay(0)  # the next line seeds it with everything else
         self.set_random_seed(self.seed)
-        self.policy = self.policy_class(
+        self.policy = self.policy_class(  # type: ignore[assignment]
             self.observation_space,
             self.action_space,
             self.lr_schedule,
@@ -676,6 +678,15 @@ class TrajectoryLearner(OffPolicyAlgorithm):
                         "observations are not finite, or the learning rate is too high"
                     )
         return metrics
+
+    def _descend(self, loss: Tensor) -> Tensor:
+        """Descend the gradient of a loss by one step; return its norm before clipping."""
+        self.policy.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        weights = self.policy.model.parameters()
+        norm = torch.nn.utils.clip_grad_norm_(weights, self.settings.max_grad_norm)
+        self.policy.optimizer.step()
+        return norm.detach()
 
     def _record(self, metrics: Iterable[Metrics]) -> None:
         for each in metrics:

@@ -1,6 +1,6 @@
 """A model with its optimiser and the precision of its encoders, as a Stable-Baselines3 policy.
 
-In: losses. Out: gradient steps. A subclass defines the model and how it chooses actions.
+In: observations and goals. Out: the same as tensors, for the model that a subclass defines.
 """
 
 from __future__ import annotations
@@ -86,14 +86,6 @@ class ModelPolicy(BasePolicy):
         arrays = {key: value.cpu().numpy() for key, value in observation.items()}
         none_taken = np.zeros(len(arrays["desired_goal"]), dtype=np.int64)
         return arrays, steps_left_of(arrays, self.horizon, none_taken)
-
-    def descend(self, loss: Tensor, max_grad_norm: float) -> Tensor:
-        """Take one step of the optimiser; return the gradient's norm before clipping."""
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), max_grad_norm)
-        self.optimizer.step()
-        return norm.detach()
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Return the autocast context for the encoders: bfloat16 or not, as `precision` says."""
