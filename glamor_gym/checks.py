@@ -2,13 +2,14 @@
 
 In: a value, what is allowed, and the name to use in the message. Out: the value in the form the
 code works with, or an error that names the argument, what was given and what is allowed.
+:class:`CheckedFields` does the same for the fields of settings.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -188,6 +189,24 @@ def as_element(value: Any, space: spaces.Box, *, name: str) -> NDArray[Any]:
             f"got values from {value.min()} to {value.max()}"
         )
     return value
+
+
+class CheckedFields:
+    """A frozen dataclass that checks its fields when it is made."""
+
+    def _check(self, name: str, check: Callable[..., Any], *allowed: Any, **limits: float) -> None:
+        """Check a field by a function of this module.
+
+        Raises:
+            ValueError: its value is out of range or of the wrong type; the message names it.
+        """
+        value = getattr(self, name)
+        try:
+            checked = check(value, *allowed, name=name, **limits)
+        except TypeError as error:
+            raise ValueError(str(error)) from error
+        if not isinstance(value, int):  # a Python number instead of NumPy's, for JSON
+            object.__setattr__(self, name, checked)
 
 
 def _describe(value: Any) -> str:

@@ -42,6 +42,7 @@ from glamor_gym.models import Losses
 from glamor_gym.models.augmentation import shift_together
 from glamor_gym.names import naming_options
 from glamor_gym.planners import PlannerSettings, StopRule
+from glamor_gym.planners.settings import SearchSettings
 from glamor_gym.replay import TrajectoryReplay
 from glamor_gym.snapshots import Snapshot
 from glamor_gym.types import Plan, SegmentBatch, Trajectory
@@ -49,9 +50,7 @@ from glamor_gym.vector.sb3 import AnyEnv
 
 _Defaults = GlamorSettings
 
-SHARED_WITH_PLANNER = sorted(
-    {field.name for field in fields(PlannerSettings)} & set(GlamorSettings.names())
-)
+SHARED_WITH_PLANNER = tuple(field.name for field in fields(SearchSettings))
 """Settings of the agent that are settings of its planner."""
 
 EPISODES_PER_VALIDATION = 10

@@ -6,15 +6,15 @@ In: values from a user, a preset or a saved file. Out: the same values, validate
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from stable_baselines3.common.utils import ConstantSchedule
 
-from glamor_gym.checks import as_integer, as_number, as_probability
-from glamor_gym.planners.settings import MOST_TRIALS
+from glamor_gym.checks import CheckedFields, as_choice, as_integer, as_number, as_probability
+from glamor_gym.planners.settings import SearchSettings
 
 DataPolicy = Literal["open_loop", "random"]
 CloningDataPolicy = Literal["reactive", "random"]
@@ -37,7 +37,7 @@ def without_retired(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class CollectionSettings:
+class CollectionSettings(CheckedFields):
     """What all image-goal agents share: optimiser, replay, number of updates, exploration.
 
     Attributes:
@@ -85,7 +85,7 @@ class CollectionSettings:
                 f"learning_rate must be a number, got {given!r}; lr_schedule sets its schedule"
             )
         self._check("learning_rate", as_number, above=0)
-        self._check_one_of("lr_schedule", get_args(LearningRateSchedule))
+        self._check("lr_schedule", as_choice, get_args(LearningRateSchedule))
         self._check("weight_decay", as_number, low=0)
         self._check("max_grad_norm", as_number, above=0)
         self._check("buffer_size", as_integer, low=2)
@@ -95,7 +95,7 @@ class CollectionSettings:
         self._check("exploration_final_eps", as_probability)
         self._check("exploration_steps", as_integer, low=0)
         self._check("exploration_persistence", as_number, low=0, high=0.99)
-        self._check_one_of("precision", get_args(Precision))
+        self._check("precision", as_choice, get_args(Precision))
 
     def exploration_eps(self, num_timesteps: int) -> float:
         """Return ε after that many environment steps."""
@@ -137,21 +137,6 @@ class CollectionSettings:
         """Return the names of all settings."""
         return tuple(field.name for field in fields(cls))
 
-    def _check(self, name: str, check: Callable[..., float], **limits: float) -> None:
-        """Check a setting by a function of :mod:`glamor_gym.checks`."""
-        value = getattr(self, name)
-        try:
-            number = check(value, name=name, **limits)
-        except TypeError as error:
-            raise ValueError(str(error)) from error
-        if not isinstance(value, int):  # a Python number instead of NumPy's, for JSON
-            object.__setattr__(self, name, number)
-
-    def _check_one_of(self, name: str, allowed: tuple[str | bool, ...]) -> None:
-        value = getattr(self, name)
-        if not isinstance(value, str | bool) or value not in allowed:
-            raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}; got {value!r}")
-
 
 class SettingAttribute:
     """An attribute of SB3's algorithms that is one of an agent's settings, and read only.
@@ -175,7 +160,7 @@ class SettingAttribute:
 
 
 @dataclass(frozen=True)
-class GlamorSettings(CollectionSettings):
+class GlamorSettings(SearchSettings, CollectionSettings):
     """GLAMOR's hyper-parameters: those of Fig. 5 of the paper, and what it leaves open.
 
     :class:`~glamor_gym.GlamorAgent` says what each of them does.
@@ -184,28 +169,17 @@ class GlamorSettings(CollectionSettings):
         ValueError: a setting is out of range or of the wrong type; the message names it.
     """
 
-    gamma: float = 0.99
-    n_trials: int = 50
-    clip_log_prob: float = -3.15
-    use_prior: bool = True
-    vote: bool = False
     prior_coef: float = 1.0
     data_policy: DataPolicy = "open_loop"
     stay_fraction: float = 0.0
-    arrival_probability: float = 0.2
     image_shift: int = 0
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check("gamma", as_number, above=0, high=1)
-        self._check("n_trials", as_integer, low=1, high=MOST_TRIALS)
-        self._check("clip_log_prob", as_number, below=0)
+        CollectionSettings.__post_init__(self)
+        SearchSettings.__post_init__(self)
         self._check("prior_coef", as_number, low=0)
-        self._check_one_of("data_policy", get_args(DataPolicy))
-        for name in ("use_prior", "vote"):
-            self._check_one_of(name, (True, False))
+        self._check("data_policy", as_choice, get_args(DataPolicy))
         self._check("stay_fraction", as_number, low=0, high=0.99)
-        self._check("arrival_probability", as_probability)
         self._check("image_shift", as_integer, low=0)
 
 
@@ -224,7 +198,7 @@ class GCSLSettings(CollectionSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_one_of("data_policy", get_args(CloningDataPolicy))
+        self._check("data_policy", as_choice, get_args(CloningDataPolicy))
         self._check("image_shift", as_integer, low=0)
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from glamor_gym.checks import as_choice, as_instance, as_integer, as_number, as_probability
+from glamor_gym.checks import (
+    CheckedFields,
+    as_choice,
+    as_instance,
+    as_integer,
+    as_number,
+    as_probability,
+)
 
 StopRule = Literal["free", "end", "never"]
 
@@ -14,21 +21,14 @@ MOST_TRIALS = 100_000
 
 
 @dataclass(frozen=True)
-class PlannerSettings:
-    """How plans are made.
+class SearchSettings(CheckedFields):
+    """How candidates are scored and one is chosen; an agent has these settings as well.
 
     Attributes:
+        gamma: discount γ of Eq. 8, which favours short plans.
         n_trials: number N of candidates per observation.
         clip_log_prob: tokens with log p_inv below this are not expanded (`clip-p-actions`).
         use_prior: subtract the prior's log-probability; without it, z = log p_inv.
-        gamma: discount γ of Eq. 8, which favours short plans.
-        stop: ``"free"``: STOP may come in any slot but the first; ``"end"``: only in the last
-            slot (the paper's plan-end, §4.7.2); ``"never"``: plans are made as with ``"free"``,
-            but the agent never ends its episodes (naive-end).
-        stop_first: whether STOP may also come first; without effect unless `stop` is ``"free"``.
-            Needs a model trained to recognise that it has arrived (`stay_fraction`), which the
-            paper's was not.
-        guided: sample candidates from softmax(z); else uniformly, as in Fig. 4.
         vote: do not take the best of all candidates, as in the paper, which is partly best by luck.
             With a model that predicts durations, and `guided`, the first action is the one of
             highest value, found without candidates, see
@@ -37,38 +37,53 @@ class PlannerSettings:
         arrival_probability: with a model that predicts durations and `stop_first`, the goal is
             near if it is at most one step away with at least this probability. The plan is then
             STOP alone if zero steps are as likely as one or likelier, else one action and STOP.
+
+    Raises:
+        ValueError: a setting is out of range or of the wrong type; the message names it.
     """
 
+    gamma: float = 0.99
     n_trials: int = 50
     clip_log_prob: float = -3.15
     use_prior: bool = True
-    gamma: float = 0.99
-    stop: StopRule = "free"
-    stop_first: bool = False
-    guided: bool = True
     vote: bool = False
     arrival_probability: float = 0.2
 
     def __post_init__(self) -> None:
-        """Check the ranges.
+        self._check("gamma", as_number, above=0, high=1)
+        self._check("n_trials", as_integer, low=1, high=MOST_TRIALS)
+        self._check("clip_log_prob", as_number, below=0)
+        self._check("use_prior", as_instance, bool)
+        self._check("vote", as_instance, bool)
+        self._check("arrival_probability", as_probability)
 
-        Raises:
-            ValueError: a setting is out of range; the message names it.
-            TypeError: a setting has the wrong type.
-        """
-        numbers = {
-            "n_trials": as_integer(self.n_trials, name="n_trials", low=1, high=MOST_TRIALS),
-            "clip_log_prob": as_number(self.clip_log_prob, name="clip_log_prob", below=0),
-            "gamma": as_number(self.gamma, name="gamma", above=0, high=1),
-            "arrival_probability": as_probability(
-                self.arrival_probability, name="arrival_probability"
-            ),
-        }
-        for name, number in numbers.items():  # Python's numbers instead of NumPy's, for JSON
-            object.__setattr__(self, name, number)
-        as_choice(self.stop, get_args(StopRule), name="stop")
-        for name in ("use_prior", "stop_first", "guided", "vote"):
-            as_instance(getattr(self, name), bool, name=name)
+
+@dataclass(frozen=True)
+class PlannerSettings(SearchSettings):
+    """How plans are made: :class:`SearchSettings`, and what a call of a planner may change.
+
+    Attributes:
+        stop: ``"free"``: STOP may come in any slot but the first; ``"end"``: only in the last
+            slot (the paper's plan-end, §4.7.2); ``"never"``: plans are made as with ``"free"``,
+            but the agent never ends its episodes (naive-end).
+        stop_first: whether STOP may also come first; without effect unless `stop` is ``"free"``.
+            Needs a model trained to recognise that it has arrived (`stay_fraction`), which the
+            paper's was not.
+        guided: sample candidates from softmax(z); else uniformly, as in Fig. 4.
+
+    Raises:
+        ValueError: a setting is out of range or of the wrong type; the message names it.
+    """
+
+    stop: StopRule = "free"
+    stop_first: bool = False
+    guided: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("stop", as_choice, get_args(StopRule))
+        self._check("stop_first", as_instance, bool)
+        self._check("guided", as_instance, bool)
 
     @property
     def may_stop_first(self) -> bool:

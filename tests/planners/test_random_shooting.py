@@ -237,9 +237,13 @@ def test_a_plan_of_one_row_and_its_actions_can_be_taken_out():
         ({"clip_log_prob": 0.5}, "clip_log_prob"),
         ({"clip_log_prob": float("nan")}, "clip_log_prob"),
         ({"stop": "sometimes"}, "stop"),
+        ({"n_trials": 2.5}, "n_trials"),
+        ({"gamma": "low"}, "gamma"),
+        ({"vote": 1}, "vote"),
+        ({"guided": "no"}, "guided"),
     ],
 )
-def test_settings_out_of_range_are_named(changes, name):
+def test_settings_out_of_range_or_of_another_type_are_named(changes, name):
     with pytest.raises(ValueError, match=name):
         PlannerSettings(**changes)
 

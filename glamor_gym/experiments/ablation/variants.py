@@ -52,8 +52,7 @@ class Variant:
             change: arguments of the agent; under the key ``planner``, settings of its planner.
 
         Raises:
-            ValueError: a setting does not exist, or its value is out of range.
-            TypeError: a setting's value is of the wrong type.
+            ValueError: a setting does not exist, or its value is out of range or of the wrong type.
         """
         known = _changeable()
         for name in flat(change):
