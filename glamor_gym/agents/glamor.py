@@ -33,7 +33,7 @@ from stable_baselines3.common.policies import BasePolicy
 from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.agents.episodes import NO_ACTION
 from glamor_gym.agents.observations import as_batch, steps_left_of
-from glamor_gym.agents.plan_state import PlanState, lengths_of, padded, tokens_at
+from glamor_gym.agents.plan_state import PlanState, copied, lengths_of, padded, tokens_at
 from glamor_gym.agents.policy import GlamorPolicy
 from glamor_gym.agents.presets import GLAMOR_PRESETS, make_preset
 from glamor_gym.agents.settings import DataPolicy, GlamorSettings, LearningRateSchedule, Precision
@@ -387,7 +387,7 @@ class GlamorAgent(ImageGoalAgent):
         follows = self.open_loop if open_loop is None else open_loop
         as_instance(follows, bool, name="open_loop")
         n_rows = len(batch["desired_goal"])
-        plans = PlanState.copied(state, episode_start, n_rows, self.horizon)
+        plans = copied(state, PlanState.before_the_first(n_rows, self.horizon), episode_start)
 
         stops_next = plans.next_tokens == self.stop_action
         # Can the first action be chosen by its value, without candidates?

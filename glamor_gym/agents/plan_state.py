@@ -1,4 +1,4 @@
-"""The state that a planning agent carries from one step to the next.
+"""The state that an agent carries from one step to the next, above all a planning one.
 
 In: what its last call of `predict` returned, or None. Out: the plan that each environment follows,
 and its next token.
@@ -6,7 +6,7 @@ and its next token.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from glamor_gym.agents.episodes import NO_ACTION
 from glamor_gym.agents.observations import as_starts
+
+State = TypeVar("State", bound=tuple[NDArray[Any], ...])
 
 
 class PlanState(NamedTuple):
@@ -49,51 +51,44 @@ class PlanState(NamedTuple):
         steps, cursor, length = np.zeros((3, n_rows), dtype=np.int64)
         return cls(steps, tokens, cursor, length, np.full(n_rows, np.nan))
 
-    @classmethod
-    def copied(
-        cls,
-        state: tuple[NDArray[Any], ...] | None,
-        episode_start: NDArray[np.bool_] | None,
-        n_rows: int,
-        horizon: int,
-    ) -> Self:
-        """Return a writable copy of a state, with the rows that begin an episode cleared.
-
-        Args:
-            state: the state to copy, which is not changed; None at the start.
-            episode_start: (B,) flags of the rows that begin an episode; a single flag applies to
-                all rows, None means none.
-            n_rows: B, number of environments.
-            horizon: T, largest number of actions in a plan.
-
-        Raises:
-            ValueError: `state` is not a plan state, or it or `episode_start` is not of `n_rows`
-                environments.
-        """
-        starts = as_starts(episode_start, n_rows)
-        empty = cls.before_the_first(n_rows, horizon)
-        if state is None:
-            return empty
-        try:
-            *counts, log_score = state
-            steps, tokens, cursor, length = (np.array(part, dtype=np.int64) for part in counts)
-            copy = cls(steps, tokens, cursor, length, np.array(log_score, dtype=np.float64))
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"state must be what predict returned, got {state!r}") from error
-        shapes = [part.shape for part in copy]
-        if shapes != [part.shape for part in empty]:
-            raise ValueError(
-                f"state must be of {n_rows} environments, as the observation is, and of horizon "
-                f"{horizon}; got arrays of shapes {shapes}"
-            )
-        for part, cleared in zip(copy, empty, strict=True):
-            part[starts] = cleared[starts]
-        return copy
-
     def advanced(self) -> Self:
         """Return the state after the next token of each plan has been taken."""
         last = self.tokens.shape[1] - 1
         return self._replace(steps=self.steps + 1, cursor=np.minimum(self.cursor + 1, last))
+
+
+def copied(
+    state: tuple[NDArray[Any], ...] | None, empty: State, episode_start: NDArray[np.bool_] | None
+) -> State:
+    """Return a writable copy of a state, with the rows that begin an episode cleared.
+
+    Args:
+        state: the state to copy, which is not changed; None at the start.
+        empty: the state before the first step, a NamedTuple of arrays of a row per environment.
+        episode_start: (B,) flags of the rows that begin an episode; a single flag applies to all
+            rows, None means none.
+
+    Raises:
+        ValueError: the parts of `state` are not of the types or shapes of those of `empty`, or
+            `episode_start` is not of as many rows.
+    """
+    n_rows = len(empty[0])
+    starts = as_starts(episode_start, n_rows)
+    if state is None:
+        return empty
+    try:
+        parts = [np.array(part, own.dtype) for part, own in zip(state, empty, strict=True)]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"state must be what predict returned, got {state!r}") from error
+    wanted, shapes = ([part.shape for part in each] for each in (empty, parts))
+    if shapes != wanted:
+        raise ValueError(
+            f"state must be of {n_rows} environments, as the observation is, with arrays of shapes "
+            f"{wanted}; got {shapes}"
+        )
+    for part, cleared in zip(parts, empty, strict=True):
+        part[starts] = cleared[starts]
+    return type(empty)(*parts)
 
 
 def tokens_at(tokens: NDArray[np.int64], cursor: NDArray[np.int64]) -> NDArray[np.int64]:

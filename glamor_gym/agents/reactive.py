@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glamor_gym.agents.base import ImageGoalAgent
-from glamor_gym.agents.observations import as_batch, as_starts, steps_left_of
+from glamor_gym.agents.observations import as_batch, steps_left_of
+from glamor_gym.agents.plan_state import copied
 
 
 class ClockState(NamedTuple):
@@ -83,29 +84,8 @@ class ReactiveAgent(ImageGoalAgent):
             ValueError: the observation or the state is not as described.
         """
         batch, is_batch = as_batch(observation, self.observation_space, self.observation_keys)
-        steps = self._checked_steps(state, episode_start, len(batch["desired_goal"]))
+        before_the_first = ClockState(np.zeros(len(batch["desired_goal"]), dtype=np.int64))
+        (steps,) = copied(state, before_the_first, episode_start)
         steps_left = steps_left_of(batch, self.horizon, steps)
         actions = self.act(batch, steps_left, deterministic=deterministic)
         return (actions if is_batch else actions[0]), ClockState(steps + 1)
-
-    def _checked_steps(
-        self,
-        state: tuple[NDArray[Any], ...] | None,
-        episode_start: NDArray[np.bool_] | None,
-        n_rows: int,
-    ) -> NDArray[np.int64]:
-        """Return the steps taken, (B,), zero in the rows that begin an episode."""
-        starts = as_starts(episode_start, n_rows)
-        if state is None:
-            return np.zeros(n_rows, dtype=np.int64)
-        try:
-            steps = np.array(ClockState(*state).steps, dtype=np.int64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"state must be what predict returned, got {state!r}") from error
-        if steps.shape != (n_rows,):
-            raise ValueError(
-                f"state must be of {n_rows} environments, as the observation is; got steps of "
-                f"shape {steps.shape}"
-            )
-        steps[starts] = 0
-        return steps

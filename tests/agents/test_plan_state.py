@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from glamor_gym.agents.episodes import NO_ACTION
-from glamor_gym.agents.plan_state import PlanState, lengths_of, padded, tokens_at
+from glamor_gym.agents.plan_state import PlanState, copied, lengths_of, padded, tokens_at
 
 HORIZON = 3
 STOP = 4
@@ -18,6 +18,10 @@ def two_plans() -> PlanState:
     tokens = np.array([[0, 1, STOP, NO_ACTION], [2, STOP, NO_ACTION, NO_ACTION]])
     steps, cursor, length = np.array([1, 5]), np.array([1, 1]), np.array([3, 2])
     return PlanState(steps, tokens, cursor, length, np.array([0.5, -0.25]))
+
+
+def before_the_first() -> PlanState:
+    return PlanState.before_the_first(2, HORIZON)
 
 
 def test_before_the_first_plan_there_is_no_token():
@@ -47,7 +51,7 @@ def test_a_step_moves_clock_and_cursor_and_the_cursor_stays_in_the_plan():
 
 def test_taking_a_state_copies_it_and_clears_what_begins():
     given = two_plans()
-    copy = PlanState.copied(given, np.array([False, True]), 2, HORIZON)
+    copy = copied(given, before_the_first(), np.array([False, True]))
     assert copy.steps.tolist() == [1, 0]
     assert copy.cursor.tolist() == [1, 0]
     assert copy.tokens.tolist() == [[0, 1, STOP, NO_ACTION], [NO_ACTION] * 4]
@@ -59,9 +63,9 @@ def test_taking_a_state_copies_it_and_clears_what_begins():
 
 
 def test_one_flag_may_stand_for_all_and_none_for_nothing():
-    assert PlanState.copied(two_plans(), np.array([True]), 2, HORIZON).length.tolist() == [0, 0]
-    assert PlanState.copied(two_plans(), None, 2, HORIZON).length.tolist() == [3, 2]
-    assert PlanState.copied(None, None, 2, HORIZON).length.tolist() == [0, 0]
+    assert copied(two_plans(), before_the_first(), np.array([True])).length.tolist() == [0, 0]
+    assert copied(two_plans(), before_the_first(), None).length.tolist() == [3, 2]
+    assert copied(None, before_the_first(), None).length.tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -76,13 +80,13 @@ def test_one_flag_may_stand_for_all_and_none_for_nothing():
 )
 def test_what_is_no_state_of_these_environments_is_refused(state, message):
     with pytest.raises(ValueError, match=message):
-        PlanState.copied(state, None, 2, HORIZON)
+        copied(state, before_the_first(), None)
 
 
 @pytest.mark.parametrize("state", [None, two_plans()])
 def test_flags_of_other_environments_are_refused(state):
     with pytest.raises(ValueError, match=r"episode_start must be of shape \(2,\), got \(3,\)"):
-        PlanState.copied(state, np.zeros(3, dtype=bool), 2, HORIZON)
+        copied(state, before_the_first(), np.zeros(3, dtype=bool))
 
 
 def test_plans_are_padded_to_the_horizon():
