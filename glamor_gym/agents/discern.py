@@ -26,7 +26,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from jaxtyping import Float
 from numpy.typing import NDArray
 from stable_baselines3.common.policies import BasePolicy
@@ -46,7 +45,6 @@ from glamor_gym.models.categorical import expectation, project
 from glamor_gym.models.discern import decoy_loss
 from glamor_gym.names import naming_options
 from glamor_gym.replay.discern_replay import DiscernReplay, GoalPairs, TransitionBatch
-from glamor_gym.replay.goal_buffer import GoalBuffer
 from glamor_gym.snapshots import Snapshot
 from glamor_gym.types import Trajectory
 from glamor_gym.vector.sb3 import AnyEnv
@@ -280,8 +278,8 @@ class DiscernAgent(ReactiveAgent):
 
     def _begin_episodes(self, starts: NDArray[np.bool_]) -> None:
         """Choose a goal for each new episode: a frame of the goal buffer, once there are any."""
-        if len(self.goal_buffer):
-            self._goals[starts] = self.goal_buffer.draw(int(starts.sum()), self.rng)
+        if len(self.replay_buffer.goals):
+            self._goals[starts] = self.replay_buffer.goals.draw(int(starts.sum()), self.rng)
         else:
             self._goals[starts] = self._last_observations["desired_goal"][starts]
 
@@ -290,7 +288,7 @@ class DiscernAgent(ReactiveAgent):
         self.replay_buffer.add(replace(trajectory, goal=self._goals[env].copy()))
         if self.settings.goal_buffer_size:
             moment = self.rng.integers(1, len(trajectory) + 1)
-            self.goal_buffer.offer(trajectory.achieved[moment], self.rng)
+            self.replay_buffer.goals.offer(trajectory.achieved[moment], self.rng)
 
     def _episode_state(self) -> Snapshot:
         return {"goals": self._goals.copy()}
@@ -298,19 +296,8 @@ class DiscernAgent(ReactiveAgent):
     def _load_episode_state(self, carried: Mapping[str, Any]) -> None:
         self._goals = carried["goals"]
 
-    def _extra_state(self) -> Snapshot:
-        return {"goal_buffer": self.goal_buffer.snapshot()}
-
-    def _load_extra_state(self, learned: Mapping[str, Any]) -> None:
-        self.goal_buffer.restore(learned["goal_buffer"])
-
     def _make_replay(self, seed: int) -> DiscernReplay:
         settings = self.settings
-        goal = self.observation_space["achieved_goal"]
-        assert isinstance(goal, spaces.Box)
-        self.goal_buffer = GoalBuffer(
-            max(1, settings.goal_buffer_size), goal.shape, np.dtype(goal.dtype)
-        )
         return DiscernReplay(
             self.buffer_size,
             self.observation_space,
@@ -319,5 +306,6 @@ class DiscernAgent(ReactiveAgent):
             n_steps=settings.n_steps,
             relabelled_share=settings.relabelled_share,
             priority_exponent=settings.priority_exponent,
+            goal_buffer_size=settings.goal_buffer_size,
             seed=seed,
         )

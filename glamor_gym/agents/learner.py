@@ -248,13 +248,6 @@ class TrajectoryLearner(OffPolicyAlgorithm):
     def _load_episode_state(self, carried: Mapping[str, Any]) -> None:
         """Restore what :meth:`_episode_state` returned."""
 
-    def _extra_state(self) -> Snapshot:
-        """Return what was learned besides networks and replay, for a checkpoint."""
-        return {}
-
-    def _load_extra_state(self, learned: Mapping[str, Any]) -> None:
-        """Restore what :meth:`_extra_state` returned."""
-
     def _begin_episodes(self, starts: NDArray[np.bool_]) -> None:
         """Prepare for the episodes that begin in the flagged environments, (n_envs,)."""
 

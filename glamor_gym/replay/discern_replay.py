@@ -3,7 +3,8 @@
 In: :class:`~glamor_gym.types.Trajectory` with a goal, one per call.
 Out: :class:`TransitionBatch`: steps drawn in proportion to priority^α (Schaul et al., 2016), a
 share of them relabelled with the final frame of their trajectory as the goal; and with them
-:class:`GoalPairs`, achieved frames and the goals pursued, for the discriminator.
+:class:`GoalPairs`, achieved frames and the goals pursued, for the discriminator. Beside the
+trajectories it keeps a :class:`~glamor_gym.replay.goal_buffer.GoalBuffer`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from glamor_gym.checks import as_integer, as_probability
 from glamor_gym.replay.frame_ring import to_device
+from glamor_gym.replay.goal_buffer import GoalBuffer
 from glamor_gym.replay.sum_tree import SumTree
 from glamor_gym.replay.trajectory_store import TrajectoryStore
 from glamor_gym.snapshots import Snapshot
@@ -86,7 +88,12 @@ class DiscernReplay(TrajectoryStore[TransitionBatch]):
         n_steps: n of the n-step returns.
         relabelled_share: share of samples whose goal is the final frame of their trajectory.
         priority_exponent: α; 0 draws uniformly.
+        goal_buffer_size: number of slots of `goals`; 0 for no goals, which takes a slot all the
+            same.
         seed: seed of the sampling.
+
+    Attributes:
+        goals: frames to be pursued, offered and drawn by the agent.
 
     Raises:
         ValueError: an argument is out of range, or the spaces are not those of a goal environment.
@@ -102,6 +109,7 @@ class DiscernReplay(TrajectoryStore[TransitionBatch]):
         n_steps: int = 3,
         relabelled_share: float = 0.5,
         priority_exponent: float = 0.6,
+        goal_buffer_size: int = 1_000,
         seed: int | None = None,
     ) -> None:
         super().__init__(
@@ -110,6 +118,10 @@ class DiscernReplay(TrajectoryStore[TransitionBatch]):
         self.n_steps = as_integer(n_steps, name="n_steps", low=1)
         self.relabelled_share = as_probability(relabelled_share, name="relabelled_share")
         self.priority_exponent = as_probability(priority_exponent, name="priority_exponent")
+        goal_buffer_size = as_integer(goal_buffer_size, name="goal_buffer_size", low=0)
+        self.goals = GoalBuffer(
+            max(1, goal_buffer_size), self.goal_space.shape, np.dtype(self.goal_space.dtype)
+        )
         self._tree = SumTree(capacity)
         self._highest = 1.0
         self._firsts = np.zeros(capacity, dtype=np.int64)
@@ -197,7 +209,12 @@ class DiscernReplay(TrajectoryStore[TransitionBatch]):
     def snapshot(self) -> Snapshot:
         """Return the whole state except the contents of :meth:`slot_arrays`."""
         priorities = self._tree[slice(None)].copy()
-        return {**super().snapshot(), "priorities": priorities, "highest": self._highest}
+        return {
+            **super().snapshot(),
+            "priorities": priorities,
+            "highest": self._highest,
+            "goals": self.goals.snapshot(),
+        }
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Restore what :meth:`snapshot` returned, see :meth:`FrameRing.restore`."""
@@ -206,3 +223,4 @@ class DiscernReplay(TrajectoryStore[TransitionBatch]):
         self._tree = SumTree(self.capacity)
         self._tree.set(np.arange(len(priorities)), priorities)
         self._highest = snapshot["highest"]
+        self.goals.restore(snapshot["goals"])

@@ -143,10 +143,10 @@ def test_it_sets_itself_goals_among_the_frames_it_achieved(trained):
     state = trained.replay_buffer.state()
     achieved = {int(cell) for cell in state["achieved"].argmax(-1)}
     goals = state["goals"].argmax(-1)
-    assert len(trained.goal_buffer) == 8
+    assert len(trained.replay_buffer.goals) == 8
     assert set(goals[1:].tolist()) <= achieved
     theirs = make(goal_buffer_size=0).learn(120)
-    assert not len(theirs.goal_buffer)
+    assert not len(theirs.replay_buffer.goals)
     assert len(theirs.replay_buffer.state()["goals"]) == 12
 
 
@@ -155,7 +155,7 @@ def test_goals_are_frames_that_were_reached_not_where_an_episode_began(monkeypat
     agent._setup_learn(100)
     offered = []
     monkeypatch.setattr(
-        agent.goal_buffer, "offer", lambda frame, rng: offered.append(int(frame.argmax()))
+        agent.replay_buffer.goals, "offer", lambda frame, rng: offered.append(int(frame.argmax()))
     )
     frames = np.eye(49, dtype=np.float32)[[7, 8, 9]]
     for _ in range(40):

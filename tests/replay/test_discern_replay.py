@@ -134,7 +134,9 @@ def test_goals_survive_files_and_checkpoints(tmp_path):
     replay.save(tmp_path / "replay.npz")
     loaded.load(tmp_path / "replay.npz")
     replay.set_errors(np.array([1, 2]), np.array([3.0, 5.0]))
+    replay.goals.offer(frames(7)[0], replay.rng)
     restored.restore(replay.snapshot())
+    assert restored.goals.frames.tolist() == frames(7).tolist()
     for name, array in restored.slot_arrays().items():
         array[:] = replay.slot_arrays()[name]
     assert {int(value) for value in loaded.sample(50).goal[:, 0, 0, 0]} == {19, 39}

@@ -49,7 +49,6 @@ def snapshot_agent(agent: TrajectoryLearner) -> Snapshot:
             "torch": agent.generator.get_state(),
         },
         "process": agent._pending_process_state or snapshot_process(agent),
-        "learned": agent._extra_state(),
         "episodes": _snapshot_episodes(agent),
     }
 
@@ -68,7 +67,6 @@ def restore_agent(agent: TrajectoryLearner, snapshot: Mapping[str, Any]) -> None
         UserWarning: training will not continue exactly like the uninterrupted run.
     """
     agent.replay_buffer.restore(snapshot["replay"])
-    agent._load_extra_state(snapshot["learned"])
     agent._total_timesteps = snapshot["total_timesteps"]
     agent._current_progress_remaining = snapshot["progress_remaining"]
     window = agent._stats_window_size

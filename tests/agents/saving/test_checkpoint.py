@@ -242,8 +242,8 @@ def test_goals_that_an_agent_found_outlive_its_episodes(with_env, tmp_path):
     agent = agent_class(env(), **settings).learn(70)
     agent.save_checkpoint(tmp_path)
     loaded = agent_class.load_checkpoint(tmp_path, env() if with_env else None, device="cpu")
-    assert len(loaded.goal_buffer) == 5
-    assert_same(loaded.goal_buffer.snapshot(), agent.goal_buffer.snapshot())
+    assert len(loaded.replay_buffer.goals) == 5
+    assert_same(loaded.replay_buffer.goals.snapshot(), agent.replay_buffer.goals.snapshot())
 
 
 def test_a_checkpoint_of_another_device_is_told_where_it_is_loaded(agent, tmp_path, monkeypatch):
