@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 from stable_baselines3.common.policies import BasePolicy
 from torch.nn import functional
 
-from glamor_gym.agents.episodes import NO_ACTION
 from glamor_gym.agents.gcsl_policy import GCSLPolicy
 from glamor_gym.agents.presets import GCSL_PRESETS, make_preset
 from glamor_gym.agents.reactive import ReactiveAgent
@@ -152,14 +151,6 @@ class GCSLAgent(ReactiveAgent):
         loss = functional.cross_entropy(logits, action)
         grad_norm = self._descend(loss)
         return {"cloning_loss": loss.detach(), "grad_norm": grad_norm}
-
-    def collect(
-        self, observations: Mapping[str, NDArray[Any]], starts: NDArray[np.bool_]
-    ) -> NDArray[np.int64]:
-        """Sample from the policy at each step, or act at random if `data_policy` says so."""
-        if self.settings.collects_at_random:
-            return np.full(len(starts), NO_ACTION)
-        return super().collect(observations, starts)
 
     def act(
         self,

@@ -301,8 +301,6 @@ class GlamorAgent(ImageGoalAgent):
         The plan is followed even if exploration replaced one of its actions, so that the policy
         depends on no intermediate state and the model stays causally correct (§A.2).
         """
-        if self.settings.collects_at_random:
-            return np.full(len(starts), NO_ACTION)
         steps = self._recorder.lengths
         if starts.any():
             first = {key: value[starts] for key, value in observations.items()}

@@ -206,7 +206,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
     def collect(
         self, observations: Mapping[str, NDArray[Any]], starts: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
-        """Choose actions for data collection, before exploration.
+        """Choose actions for data collection, before exploration, unless all data is random.
 
         Args:
             observations: a batch, one row per environment.
@@ -503,9 +503,10 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             self._begin_episodes(starts)
         actions = self._random_actions()
         if self._asks_for_actions:
-            chosen = self.collect(self._last_observations, starts)
             explores = self.rng.random(self.n_envs) < self.exploration_rate
-            actions = np.where(explores | (chosen == NO_ACTION), actions, chosen)
+            if not self.settings.collects_at_random:
+                chosen = self.collect(self._last_observations, starts)
+                actions = np.where(explores | (chosen == NO_ACTION), actions, chosen)
         return actions
 
     def _random_actions(self) -> NDArray[np.int64]:
