@@ -21,7 +21,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from glamor_gym.checks import as_integer
 from glamor_gym.names import naming_options
-from glamor_gym.replay.hindsight_ring import HindsightRing, PlayedEpisode, equal
+from glamor_gym.replay.hindsight_ring import HindsightRing, equal
 from glamor_gym.vector.rows import row_of
 
 _NEEDED = ("observation", "achieved_goal", "desired_goal")
@@ -133,11 +133,6 @@ class HindsightFrameBuffer(ReplayBuffer):
         """Return the number of transitions that can be drawn."""
         return len(self._ring)
 
-    @property
-    def nbytes(self) -> int:
-        """Number of bytes of the stored episodes."""
-        return self._ring.nbytes
-
     def reset(self) -> None:
         """Drop all episodes, stored or in progress."""
         assert isinstance(self.observation_space, spaces.Dict)
@@ -224,15 +219,13 @@ class HindsightFrameBuffer(ReplayBuffer):
                 )
         cut_off = self.handle_timeout_termination and info.get("TimeLimit.truncated", False)
         self._ring.add(
-            PlayedEpisode(
-                achieved=achieved,
-                observations=observations,  # the ring stores them only if they are no stacks
-                actions=np.array(episode.actions, np.int64),
-                rewards=rewards,
-                goal=goal,
-                steps_left=float(moments[0]["steps_left"][0]) if self._has_clock else 0.0,
-                done=not cut_off,
-            )
+            achieved=achieved,
+            observations=observations,
+            actions=episode.actions,
+            rewards=rewards,
+            goal=goal,
+            steps_left=float(moments[0]["steps_left"][0]) if self._has_clock else 0.0,
+            done=not cut_off,
         )
 
     # ------------------------------------------------------------------------------ sampling
@@ -251,25 +244,15 @@ class HindsightFrameBuffer(ReplayBuffer):
         """
         n_relabelled = int(batch_size * self.n_sampled_goal / (self.n_sampled_goal + 1))
         rng = self.rng or np.random.default_rng(np.random.randint(2**31 - 1))  # noqa: NPY002
-        drawn = self._ring.sample(batch_size, n_relabelled, rng)
-        before = {
-            "observation": drawn.observation,
-            "achieved_goal": drawn.achieved,
-            "desired_goal": drawn.goal,
-        }
-        after = {
-            "observation": drawn.next_observation,
-            "achieved_goal": drawn.next_achieved,
-            "desired_goal": drawn.goal,
-        }
-        if self._has_clock:
-            before["steps_left"], after["steps_left"] = drawn.steps_left, drawn.steps_left - 1
-        rewards = self._normalize_reward(drawn.reward[:, None], env)
+        before, after, action, reward, done = self._ring.sample(batch_size, n_relabelled, rng)
+        if not self._has_clock:
+            del before["steps_left"], after["steps_left"]
+        rewards = self._normalize_reward(reward[:, None], env)
         return DictReplayBufferSamples(
             observations=self._tensors(before, env),
-            actions=self.to_torch(drawn.action[:, None], copy=False),
+            actions=self.to_torch(action[:, None], copy=False),
             next_observations=self._tensors(after, env),
-            dones=self.to_torch(drawn.done[:, None], copy=False),
+            dones=self.to_torch(done[:, None], copy=False),
             rewards=self.to_torch(rewards, copy=False),
         )
 

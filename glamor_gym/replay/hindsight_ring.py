@@ -1,6 +1,6 @@
 """Episodes with rewards in; transitions out, some of them relabelled in hindsight.
 
-In: :class:`PlayedEpisode`, one per call. Out: :class:`Transitions`, as arrays.
+In: the arrays of one episode per call. Out: batches of transitions.
 
 Hindsight experience replay (Andrychowicz et al., 2017) with future goals: the goal of a relabelled
 transition is the frame after it or after a later step of its episode, drawn uniformly. Its reward
@@ -10,7 +10,7 @@ does not depend on the goal (``compute_terminated``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,56 +19,7 @@ from numpy.typing import NDArray
 
 from glamor_gym.replay.frame_ring import FrameRing
 
-
-@dataclass(frozen=True)
-class PlayedEpisode:
-    """One episode of N actions, the last of which may have been STOP.
-
-    Attributes:
-        achieved: (M, *achieved_goal.shape), the frames; M is N + 1, or N if the last action left
-            the world unchanged, so that no frame follows it.
-        observations: (M, *observation.shape); None if they are stacks of frames.
-        actions: (N,) int64.
-        rewards: (N,) float32.
-        goal: (*achieved_goal.shape).
-        steps_left: steps left before the first action.
-        done: whether the return ends with the last action, so that nothing is bootstrapped.
-    """
-
-    achieved: NDArray[Any]
-    observations: NDArray[Any] | None
-    actions: NDArray[np.int64]
-    rewards: NDArray[np.float32]
-    goal: NDArray[Any]
-    steps_left: float
-    done: bool
-
-
-@dataclass(frozen=True)
-class Transitions:
-    """B transitions.
-
-    Attributes:
-        observation: (B, *observation.shape), before the action.
-        next_observation: (B, *observation.shape), after the action.
-        achieved: (B, *achieved_goal.shape), before the action.
-        next_achieved: (B, *achieved_goal.shape), after the action.
-        goal: (B, *achieved_goal.shape).
-        steps_left: (B, 1) float32, before the action.
-        action: (B,) int64.
-        reward: (B,) float32.
-        done: (B,) float32, 1.0 or 0.0.
-    """
-
-    observation: NDArray[Any]
-    next_observation: NDArray[Any]
-    achieved: NDArray[Any]
-    next_achieved: NDArray[Any]
-    goal: NDArray[Any]
-    steps_left: NDArray[np.float32]
-    action: NDArray[np.int64]
-    reward: NDArray[np.float32]
-    done: NDArray[np.float32]
+Moments = dict[str, NDArray[Any]]
 
 
 class HindsightRing(FrameRing):
@@ -95,45 +46,53 @@ class HindsightRing(FrameRing):
         """Return the number of transitions stored."""
         return self._spans.steps
 
-    @property
-    def nbytes(self) -> int:
-        """Number of bytes of the slots that hold episodes."""
-        per_slot = sum(int(array[0].nbytes) for array in self._full_arrays().values())
-        return per_slot * len(self._used_slots())
+    def add(
+        self,
+        *,
+        achieved: NDArray[Any],
+        observations: NDArray[Any],
+        actions: Sequence[int],
+        rewards: NDArray[np.float32],
+        goal: NDArray[Any],
+        steps_left: float,
+        done: bool,
+    ) -> None:
+        """Store one episode of N actions, dropping the oldest ones to make room.
 
-    def add(self, episode: PlayedEpisode) -> None:
-        """Store one episode, dropping the oldest ones to make room.
+        Args:
+            achieved: (M, *achieved_goal.shape), the frames; M is N + 1, or N if the last action was
+                STOP, which leaves the world as it is, so that no frame follows it.
+            observations: (M, *observation.shape); stored only if they are no stacks of frames.
+            actions: (N,).
+            rewards: (N,).
+            goal: (*achieved_goal.shape).
+            steps_left: steps left before the first action.
+            done: whether the return ends with the last action, so that nothing is bootstrapped.
 
         Raises:
-            ValueError: the episode does not fit the ring or the spaces, or its arrays do not fit
-                each other.
+            ValueError: the episode does not fit the ring or the spaces.
         """
-        n_moments, n_actions = len(episode.achieved), len(episode.actions)
-        self._check_moments(episode.achieved, episode.observations, n_moments, episode.goal)
-        if n_actions < 1 or n_moments not in (n_actions, n_actions + 1):
-            raise ValueError(
-                f"episode must have N ≥ 1 actions and N or N + 1 frames, got {n_actions} actions "
-                f"and {n_moments} frames"
-            )
-        if np.shape(episode.actions) != np.shape(episode.rewards):
-            raise ValueError(
-                f"rewards must have the shape of actions, {np.shape(episode.actions)}, got "
-                f"{np.shape(episode.rewards)}"
-            )
-        first = self._write(episode.achieved, episode.observations, n_actions, episode.goal)
-        steps = slice(first, first + n_actions)
-        self._actions[steps], self._rewards[steps] = episode.actions, episode.rewards
-        self._steps_left[first] = episode.steps_left
-        self._lasts[first] = first + n_moments - 1
-        self._dones[first] = episode.done
+        self._check_moments(achieved, observations, len(achieved), goal)
+        first = self._write(achieved, observations, len(actions), goal)
+        steps = slice(first, first + len(actions))
+        self._actions[steps], self._rewards[steps] = actions, rewards
+        self._steps_left[first] = steps_left
+        self._lasts[first] = first + len(achieved) - 1
+        self._dones[first] = done
 
-    def sample(self, batch_size: int, n_relabelled: int, rng: np.random.Generator) -> Transitions:
+    def sample(
+        self, batch_size: int, n_relabelled: int, rng: np.random.Generator
+    ) -> tuple[Moments, Moments, NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
         """Draw transitions uniformly, with replacement.
 
         Args:
             batch_size: number B of transitions.
             n_relabelled: number of them that are relabelled in hindsight, the first ones.
             rng: source of randomness.
+
+        Returns:
+            The observations before the actions and after them, each with ``steps_left`` of (B, 1);
+            and the (B,) actions, rewards and flags, 1.0 or 0.0, of returns that end.
 
         Raises:
             ValueError: nothing is stored yet.
@@ -150,20 +109,20 @@ class HindsightRing(FrameRing):
         relabelled = np.arange(batch_size) < n_relabelled
         goal_slots = np.where(relabelled, np.minimum(later + 1, last), first - 1)
 
-        achieved, next_achieved, goal = (
-            np.take(self._achieved, slots, axis=0) for slots in (now, following, goal_slots)
+        goal = np.take(self._achieved, goal_slots, axis=0)
+        steps_left = (self._steps_left[first] - (now - first))[:, None].astype(np.float32)
+        before, after = (
+            {
+                "observation": self._observe(first, slots),
+                "achieved_goal": np.take(self._achieved, slots, axis=0),
+                "desired_goal": goal,
+                "steps_left": left,
+            }
+            for slots, left in ((now, steps_left), (following, steps_left - 1))
         )
-        return Transitions(
-            observation=self._observe(first, now),
-            next_observation=self._observe(first, following),
-            achieved=achieved,
-            next_achieved=next_achieved,
-            goal=goal,
-            steps_left=(self._steps_left[first] - (now - first))[:, None].astype(np.float32),
-            action=self._actions[now],
-            reward=np.where(relabelled, equal(next_achieved, goal), self._rewards[now]),
-            done=np.where(now == end - 1, self._dones[first], np.float32(0)),
-        )
+        reward = np.where(relabelled, equal(after["achieved_goal"], goal), self._rewards[now])
+        done = np.where(now == end - 1, self._dones[first], np.float32(0))
+        return before, after, self._actions[now], reward, done
 
 
 def equal(achieved: NDArray[Any], goal: NDArray[Any]) -> NDArray[np.float32]:
