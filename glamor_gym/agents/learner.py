@@ -41,7 +41,7 @@ from glamor_gym.agents.settings import CollectionSettings, SettingAttribute
 from glamor_gym.agents.suitability import check_spaces, check_stop_is_last, warn_of_a_shorter_limit
 from glamor_gym.checks import as_instance, as_integer
 from glamor_gym.devices import checking_device
-from glamor_gym.models.duration import MOST_STEPS
+from glamor_gym.models.duration import LONGEST_HORIZON
 from glamor_gym.replay import TrajectoryReplay
 from glamor_gym.replay.trajectory_store import TrajectoryStore
 from glamor_gym.snapshots import Snapshot
@@ -186,7 +186,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         """Take from the first environment what every other one must agree with."""
         self._adopt_spaces(env.observation_space, env.action_space)
         check_stop_is_last(env)
-        self.horizon = as_integer(horizon_of(env), name="horizon", low=1, high=MOST_STEPS)
+        self.horizon = as_integer(horizon_of(env), name="horizon", low=1, high=LONGEST_HORIZON)
         self._check_buffer_size()
         self.task_id = task_id_of(env)
         warn_of_a_shorter_limit(env, self.horizon, stacklevel=5)  # where the agent is made

@@ -23,7 +23,7 @@ from glamor_gym.vector.sb3 import horizon_of
 
 GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
 
-MOST_STEPS = 1_000
+MOST_STEPS_PLAYED = 1_000
 """Maximum number of steps to play if the horizon is unknown."""
 
 
@@ -134,7 +134,7 @@ class GoalEnvSubject:
     @property
     def most_steps(self) -> int:
         """Maximum number of steps to play: a few more than the horizon."""
-        return MOST_STEPS if self.horizon is None else self.horizon + 2
+        return MOST_STEPS_PLAYED if self.horizon is None else self.horizon + 2
 
     def random_actions(self) -> Choice:
         """Return a newly seeded source of random actions other than STOP."""

@@ -33,8 +33,8 @@ from glamor_gym.checks import as_integer, as_number, as_probability
 from glamor_gym.models.glamor import ActionDecoder, Folded, Losses, Packing, fold, log_probs_after
 from glamor_gym.models.pair_encoder import MIX_SIZE, PairEncoder, PairOptions
 
-MOST_STEPS = 2**14
-"""Longest horizon of a model."""
+LONGEST_HORIZON = 2**14
+"""Longest horizon of a model, and so of an agent."""
 
 
 class DurationModel(PairEncoder):
@@ -71,7 +71,7 @@ class DurationModel(PairEncoder):
     ) -> None:
         super().__init__(observation_space, **options)
         self.n_actions = n_actions
-        self.horizon = as_integer(horizon, name="horizon", low=1, high=MOST_STEPS)
+        self.horizon = as_integer(horizon, name="horizon", low=1, high=LONGEST_HORIZON)
         self.duration_gradient = as_probability(duration_gradient, name="duration_gradient")
         self.first_action_weight = as_number(first_action_weight, name="first_action_weight", low=0)
         n_durations = self.horizon + 1

@@ -24,7 +24,7 @@ Infos = Mapping[str, Any] | Sequence[Mapping[str, Any]] | NDArray[np.object_]
 SMALLEST_RANGE = 0.01
 """A range below this counts as 1, since a label that hardly moves gives no scale."""
 
-MOST_STEPS = 2**24
+LARGEST_CLOCK = 2**24
 """Maximum T: the largest number to which ``steps_left``, a float32, can count in steps of one."""
 
 
@@ -75,9 +75,9 @@ def as_horizon(value: Any) -> int:
 
     Raises:
         TypeError: it is not an integer.
-        ValueError: it is below 1 or above :data:`MOST_STEPS`.
+        ValueError: it is below 1 or above :data:`LARGEST_CLOCK`.
     """
-    return as_integer(value, name="horizon", low=1, high=MOST_STEPS)
+    return as_integer(value, name="horizon", low=1, high=LARGEST_CLOCK)
 
 
 def as_goals(value: Any) -> Sequence[Goal]:

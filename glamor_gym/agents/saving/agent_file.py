@@ -18,7 +18,7 @@ from glamor_gym.agents.saving.packing import unpack
 from glamor_gym.agents.saving.storage import AgentFileError, space_from_json, space_to_json
 from glamor_gym.agents.settings import without_retired
 from glamor_gym.checks import as_instance, as_integer
-from glamor_gym.models.duration import MOST_STEPS
+from glamor_gym.models.duration import LONGEST_HORIZON
 from glamor_gym.vector.sb3 import AnyEnv
 
 Agent = TypeVar("Agent", bound=TrajectoryLearner)
@@ -176,7 +176,7 @@ def _restore(agent: TrajectoryLearner, header: Mapping[str, Any], saved: Mapping
             f"env has spaces {agent.env.observation_space}, {agent.env.action_space}; the "
             f"agent was trained with {observation_space}, {action_space}"
         )
-    horizon = as_integer(header["horizon"], name="horizon", low=1, high=MOST_STEPS)
+    horizon = as_integer(header["horizon"], name="horizon", low=1, high=LONGEST_HORIZON)
     if agent.env is not None and agent.horizon != horizon:
         raise ValueError(
             f"env has horizon {agent.horizon}; the agent was trained with horizon {horizon}"
