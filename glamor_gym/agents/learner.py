@@ -38,7 +38,12 @@ from glamor_gym.agents.model_policy import ModelPolicy
 from glamor_gym.agents.resets import ResetWatch, clock_was_set_back
 from glamor_gym.agents.saving.process import restore_log, restore_process
 from glamor_gym.agents.settings import CollectionSettings, SettingAttribute
-from glamor_gym.agents.suitability import check_spaces, check_stop_is_last, warn_of_a_shorter_limit
+from glamor_gym.agents.suitability import (
+    check_spaces,
+    check_stop_is_last,
+    warn_of_a_shorter_limit,
+    warn_of_too_few_steps,
+)
 from glamor_gym.checks import as_instance, as_integer
 from glamor_gym.devices import checking_device
 from glamor_gym.models.duration import LONGEST_HORIZON
@@ -154,7 +159,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         self._dropped_episodes = False
         self._reset_watch = ResetWatch()
         if vec_env is not None:
-            self._adopt_env(vec_env)
+            self._adopt_spaces(vec_env.observation_space, vec_env.action_space)
+            self._adopt_env(vec_env, stacklevel=5)  # where the agent is made
         if _init_setup_model:
             self._setup_model()
 
@@ -182,14 +188,13 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         with checking_device(device):
             torch.empty(0, device=None if device == "auto" else device)
 
-    def _adopt_env(self, env: VecEnv) -> None:
-        """Take from the first environment what every other one must agree with."""
-        self._adopt_spaces(env.observation_space, env.action_space)
+    def _adopt_env(self, env: VecEnv, *, stacklevel: int) -> None:
+        """Check that episodes of an environment can be learned from; keep its horizon and id."""
         check_stop_is_last(env)
         self.horizon = as_integer(horizon_of(env), name="horizon", low=1, high=LONGEST_HORIZON)
         self._check_buffer_size()
         self.task_id = task_id_of(env)
-        warn_of_a_shorter_limit(env, self.horizon, stacklevel=5)  # where the agent is made
+        warn_of_a_shorter_limit(env, self.horizon, stacklevel=stacklevel)
 
     def _check_buffer_size(self) -> None:
         needed = self.horizon + 1 + self.stores_goals
@@ -391,7 +396,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             raise ValueError("env is missing: call set_env, or pass env to load")
         if self.overlap and not self.acts_by_plan:
             raise ValueError(f"overlap must be False for a {type(self).__name__}, got True")
-        self._warn_of_too_few_steps(total_timesteps, reset_num_timesteps)
+        taken = 0 if reset_num_timesteps else self.num_timesteps
+        warn_of_too_few_steps(self, taken + total_timesteps)
         try:
             super().learn(
                 total_timesteps,
@@ -404,24 +410,6 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         finally:
             self.finish_updates()
         return self
-
-    def _warn_of_too_few_steps(self, total_timesteps: int, counts_anew: bool) -> None:
-        """Warn if no update falls due in the steps to come."""
-        last = total_timesteps + (0 if counts_anew else self.num_timesteps)
-        last = -(-last // self.n_envs) * self.n_envs  # all environments step at once
-        if not self.settings.replay_ratio or self.settings.updates_due(last):
-            return
-        message = (
-            "nothing will be learned: the first update comes after learning_starts + batch_size / "
-            f"replay_ratio = {self.settings.first_update:g} steps, and learning ends after {last}"
-        )
-        if self._n_updates:
-            message += " (reset_num_timesteps=False goes on counting)"
-        if self.learning_starts == CollectionSettings.learning_starts:  # the paper's
-            is_vector = len(self.observation_space["achieved_goal"].shape or ()) == 1
-            preset = "small" if is_vector else "compact"
-            message += f"; **{type(self).__name__}.preset({preset!r}) begins sooner"
-        warnings.warn(message, stacklevel=3)
 
     def _setup_learn(
         self,
@@ -706,21 +694,17 @@ class TrajectoryLearner(OffPolicyAlgorithm):
                 horizon.
         """
         vec_env = as_vec_env(env)
-        check_stop_is_last(vec_env)
         if horizon_of(vec_env) != self.horizon:
             raise ValueError(f"env must have horizon {self.horizon}, got {horizon_of(vec_env)}")
         check_for_correct_spaces(vec_env, self.observation_space, self.action_space)
-        self._check_buffer_size()
-        if force_reset or self.env is None:
-            self.n_envs = vec_env.num_envs
-        if vec_env.num_envs != self.n_envs:
+        if self.env is not None and not force_reset and vec_env.num_envs != self.n_envs:
             raise ValueError(
                 f"env must have {self.n_envs} environments unless force_reset is True, "
                 f"got {vec_env.num_envs}"
             )
+        self._adopt_env(vec_env, stacklevel=3)
+        self.n_envs = vec_env.num_envs
         super().set_env(vec_env, force_reset)
-        self.task_id = task_id_of(vec_env)
-        warn_of_a_shorter_limit(vec_env, self.horizon, stacklevel=2)
         if self._dropped_episodes:
             warnings.warn(
                 "the checkpoint's unfinished episodes are dropped: pass env to load_checkpoint to "

@@ -1,19 +1,24 @@
 """Checks that an agent can be trained in an environment.
 
-In: spaces, or a vector environment. Out: nothing, or an error or warning that says what is wrong.
+In: spaces, a vector environment, or an agent. Out: nothing, or an error or warning that says what
+is wrong.
 """
 
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
 
+from glamor_gym.agents.settings import CollectionSettings
 from glamor_gym.models.encoders import SMALLEST_PICTURE
 from glamor_gym.vector.sb3 import spec_of, stop_action_of
+
+if TYPE_CHECKING:
+    from glamor_gym.agents.learner import TrajectoryLearner
 
 
 def check_spaces(observation_space: Any, action_space: Any) -> None:
@@ -91,3 +96,22 @@ def warn_of_a_shorter_limit(env: VecEnv, horizon: int, *, stacklevel: int) -> No
             f"horizon={limit} to gym.make",
             stacklevel=stacklevel + 1,
         )
+
+
+def warn_of_too_few_steps(agent: TrajectoryLearner, last: int) -> None:
+    """Warn, where `learn` was called, if no update falls due before a number of steps is taken."""
+    settings = agent.settings
+    last = -(-last // agent.n_envs) * agent.n_envs  # all environments step at once
+    if not settings.replay_ratio or settings.updates_due(last):
+        return
+    message = (
+        "nothing will be learned: the first update comes after learning_starts + batch_size / "
+        f"replay_ratio = {settings.first_update:g} steps, and learning ends after {last}"
+    )
+    if agent._n_updates:
+        message += " (reset_num_timesteps=False goes on counting)"
+    if settings.learning_starts == CollectionSettings.learning_starts:  # the paper's
+        is_vector = len(agent.observation_space["achieved_goal"].shape or ()) == 1
+        preset = "small" if is_vector else "compact"
+        message += f"; **{type(agent).__name__}.preset({preset!r}) begins sooner"
+    warnings.warn(message, stacklevel=3)
