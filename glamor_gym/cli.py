@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import io
 import os
+import pkgutil
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, get_args
+from types import MappingProxyType
+from typing import Annotated, Any, Union
 
 import tyro
 
@@ -29,22 +31,32 @@ PROGRAM = "glamor-gym"
 DESCRIPTION = f"""Image-goal reaching for Gymnasium: train agents that plan their way to a goal
 picture, and measure how many goals they reach. `{PROGRAM} --version` prints the version."""
 
-Command = (
-    Annotated[options.Tasks, tyro.conf.subcommand("tasks")]
-    | Annotated[options.Train, tyro.conf.subcommand("train")]
-    | Annotated[options.Evaluate, tyro.conf.subcommand("evaluate")]
-    | Annotated[options.Watch, tyro.conf.subcommand("watch")]
-    | Annotated[options.Export, tyro.conf.subcommand("export")]
-    | Annotated[options.Benchmark, tyro.conf.subcommand("benchmark")]
-    | Annotated[options.Ablate, tyro.conf.subcommand("ablate")]
-    | Annotated[options.Report, tyro.conf.subcommand("report")]
-    | Annotated[options.Reproduce, tyro.conf.subcommand("reproduce")]
-    | Annotated[options.Goals, tyro.conf.subcommand("goals")]
-    | Annotated[options.Doctor, tyro.conf.subcommand("doctor")]
-    | Annotated[options.Check, tyro.conf.subcommand("check")]
+_HOMES: Mapping[type, str] = MappingProxyType(
+    {
+        options.Tasks: "tasks:list_tasks",
+        options.Train: "train:train",
+        options.Evaluate: "evaluate:evaluate",
+        options.Watch: "watch:watch",
+        options.Export: "export:export",
+        options.Benchmark: "benchmark:benchmark",
+        options.Ablate: "ablate:ablate",
+        options.Report: "report:report",
+        options.Reproduce: "reproduce:reproduce",
+        options.Goals: "goals:carry_out",
+        options.Doctor: "doctor:examine",
+        options.Check: "check:check",
+    }
 )
+"""Options of a command → the function that carries it out, in the module of the command's name."""
 
-COMMANDS = tuple(get_args(command)[1].name for command in get_args(Command))
+COMMANDS = tuple(home.partition(":")[0] for home in _HOMES.values())
+
+_Options: Any = Union[  # noqa: UP007, as there is a list of them
+    tuple(
+        Annotated[kind, tyro.conf.subcommand(name)]
+        for kind, name in zip(_HOMES, COMMANDS, strict=True)
+    )
+]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -97,16 +109,17 @@ def _understand_and_carry_out(words: Sequence[str]) -> int:
         hint = nearest_names(words[0], COMMANDS)
         raise InputError(f"there is no command {words[0]!r}; {hint}")
     try:
-        chosen: Command = tyro.cli(
-            Command, prog=PROGRAM, description=DESCRIPTION, args=one_per_option(words)
+        chosen = tyro.cli(
+            _Options, prog=PROGRAM, description=DESCRIPTION, args=one_per_option(words)
         )
     except SystemExit as ended:  # after --help, or options that it does not know
         return int(ended.code or 0)
     _check_names(chosen)
-    return _carry_out(chosen, shlex.join([PROGRAM, *words]))
+    carry_out = pkgutil.resolve_name(f"glamor_gym.commands.{_HOMES[type(chosen)]}")
+    return int(carry_out(chosen, shlex.join([PROGRAM, *words])))
 
 
-def _check_names(chosen: Command) -> None:
+def _check_names(chosen: object) -> None:
     """Refuse a misspelt task or agent at once, before seconds go into importing PyTorch.
 
     Raises:
@@ -122,58 +135,6 @@ def _check_names(chosen: Command) -> None:
                 find_env_id(task)
         if isinstance(chosen, options.Train) and chosen.agent is not None:
             get_algorithm(chosen.agent)
-
-
-def _carry_out(chosen: Command, command: str) -> int:
-    match chosen:
-        case options.Tasks():
-            from glamor_gym.commands.tasks import list_tasks
-
-            return list_tasks(chosen)
-        case options.Train():
-            from glamor_gym.commands.train import train
-
-            return train(chosen, command)
-        case options.Evaluate():
-            from glamor_gym.commands.evaluate import evaluate
-
-            return evaluate(chosen)
-        case options.Watch():
-            from glamor_gym.commands.watch import watch
-
-            return watch(chosen)
-        case options.Export():
-            from glamor_gym.commands.export import export
-
-            return export(chosen)
-        case options.Benchmark():
-            from glamor_gym.commands.benchmark import benchmark
-
-            return benchmark(chosen, command)
-        case options.Ablate():
-            from glamor_gym.commands.ablate import ablate
-
-            return ablate(chosen, command)
-        case options.Report():
-            from glamor_gym.commands.report import report
-
-            return report(chosen)
-        case options.Reproduce():
-            from glamor_gym.commands.reproduce import reproduce
-
-            return reproduce(chosen, command)
-        case options.Goals():
-            from glamor_gym.commands.goals import carry_out
-
-            return carry_out(chosen.action, command)
-        case options.Doctor():
-            from glamor_gym.commands.doctor import examine
-
-            return examine(chosen)
-        case options.Check():
-            from glamor_gym.commands.check import check
-
-            return check(chosen)
 
 
 if __name__ == "__main__":

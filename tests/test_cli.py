@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import pkgutil
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,7 @@ import torch
 from PIL import Image
 
 import glamor_gym
+from glamor_gym import cli
 from glamor_gym.agents.saving.checkpoint_folder import CheckpointFolder
 from glamor_gym.cli import main
 from glamor_gym.commands import doctor
@@ -78,6 +80,12 @@ def test_help_explains(capsys, words):
     assert code == 0
     for told in HELP[words]:
         assert told in out
+
+
+@pytest.mark.parametrize(("kind", "home"), cli._HOMES.items())
+def test_every_command_has_a_function_and_options_of_its_name(kind, home):
+    assert callable(pkgutil.resolve_name(f"glamor_gym.commands.{home}"))
+    assert home.startswith(f"{kind.__name__.lower()}:")
 
 
 def test_it_tells_its_version(capsys):
@@ -641,7 +649,7 @@ def test_a_run_killed_after_its_last_evaluation_comes_out_the_same(capsys, tmp_p
 
 
 def test_ctrl_c_ends_a_command_in_a_line(capsys, monkeypatch):
-    def interrupted(options):
+    def interrupted(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("glamor_gym.commands.tasks.list_tasks", interrupted)

@@ -30,7 +30,7 @@ from glamor_gym.vector.sb3 import as_vec_env
 _COLOURS = {"pass": "green", "fail": "bold red", "skip": "bright_black"}
 
 
-def check(options: Check) -> int:
+def check(options: Check, _command: str) -> int:
     """Check an environment or a saved agent and print the report; return 1 if a check failed.
 
     Raises:

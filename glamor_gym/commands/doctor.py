@@ -68,7 +68,7 @@ class Finding:
     fix: str = ""
 
 
-def examine(options: Doctor) -> int:
+def examine(options: Doctor, _command: str) -> int:
     """Print all findings; return 1 if one is a failure, else 0.
 
     Raises:

@@ -28,7 +28,7 @@ PICTURES = 30
 """Number of goals of which pictures are written."""
 
 
-def evaluate(options: Evaluate) -> int:
+def evaluate(options: Evaluate, _command: str) -> int:
     """Evaluate a saved agent and write the results.
 
     Raises:

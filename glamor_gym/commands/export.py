@@ -14,7 +14,7 @@ from glamor_gym.commands.saved_agent import find_agent
 from glamor_gym.tasks import file_name
 
 
-def export(options: Export) -> int:
+def export(options: Export, _command: str) -> int:
     """Load an agent and save it without its optimiser.
 
     Raises:

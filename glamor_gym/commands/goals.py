@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from glamor_gym.checks import as_integer
 from glamor_gym.commands.console import terminal
 from glamor_gym.commands.errors import MISSING, checking_input
-from glamor_gym.commands.options import BuildGoals, ReportGoals, ShowGoals, VerifyGoals
+from glamor_gym.commands.options import BuildGoals, Goals, ReportGoals, ShowGoals, VerifyGoals
 from glamor_gym.evaluation.provenance import source_commit, versions
 from glamor_gym.experiments.aliasing.measurement import Aliasing, measure_aliasing
 from glamor_gym.experiments.aliasing.report import write_aliasing_report
@@ -36,17 +36,17 @@ from glamor_gym.tasks import TASKS, Task, get_task
 from glamor_gym.wrappers.goal_rules import label_tolerance
 
 
-def carry_out(options: BuildGoals | ShowGoals | VerifyGoals | ReportGoals, command: str) -> int:
-    """Run :func:`build`, :func:`show`, :func:`verify` or :func:`report`, by the kind of options."""
-    match options:
-        case BuildGoals():
-            return build(options)
-        case ShowGoals():
-            return show(options)
-        case VerifyGoals():
-            return verify(options)
-        case ReportGoals():
-            return report(options, command)
+def carry_out(options: Goals, command: str) -> int:
+    """Run :func:`build`, :func:`show`, :func:`verify` or :func:`report`, by the kind of action."""
+    match options.action:
+        case BuildGoals() as action:
+            return build(action)
+        case ShowGoals() as action:
+            return show(action)
+        case VerifyGoals() as action:
+            return verify(action)
+        case ReportGoals() as action:
+            return report(action, command)
 
 
 def build(options: BuildGoals) -> int:

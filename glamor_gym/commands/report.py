@@ -16,7 +16,7 @@ from glamor_gym.experiments.benchmark.report import write_benchmark_report
 from glamor_gym.report import write_report
 
 
-def report(options: Report) -> int:
+def report(options: Report, _command: str) -> int:
     """Write the report of a folder.
 
     Raises:

@@ -31,7 +31,7 @@ LABELS = 6
 """Longest list of labels that is printed in full."""
 
 
-def list_tasks(options: Tasks) -> int:
+def list_tasks(options: Tasks, _command: str) -> int:
     """Print a row for each task and, with --verbose, the caveats of their labels."""
     table = Table(caption=f"paper: {', '.join(METHODS)} at 500k steps")
     table.add_column("id", no_wrap=True)

@@ -41,7 +41,7 @@ FILM = "watch.mp4"
 """Default file name of a video."""
 
 
-def watch(options: Watch) -> int:
+def watch(options: Watch, _command: str) -> int:
     """Record a video of a saved agent and print the outcome of its episodes.
 
     Raises:
