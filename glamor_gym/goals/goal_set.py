@@ -7,13 +7,12 @@ the ranges of their labels.
 
 from __future__ import annotations
 
-import copy
 import functools
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import resources
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -30,11 +29,12 @@ HELD_OUT_SEED = 20201204
 """Seed that draws the held-out goals, which are therefore always the same."""
 
 
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class GoalSet:
     """The evaluation and training goals of one task, with the ranges of its labels. Immutable.
 
-    Args:
-        task: name of the task, e.g. ``"Pong"``.
+    Attributes:
+        task: name of the task, e.g. ``"Pong"``; may be given by position.
         evaluation: the goals that agents are evaluated on (30 in the sets of this package).
         training: the goals that agents are trained with (1000 in the sets of this package).
         bounds: label → (low, high) that random play reaches.
@@ -46,67 +46,44 @@ class GoalSet:
         TypeError: an argument has the wrong type, or `provenance` is not JSON-serialisable.
     """
 
-    def __init__(
-        self,
-        task: str,
-        *,
-        evaluation: GoalList,
-        training: GoalList,
-        bounds: Mapping[str, tuple[float, float]],
-        provenance: Mapping[str, Any] | None = None,
-        version: int = 1,
-    ) -> None:
-        as_instance(evaluation, GoalList, name="evaluation")
-        as_instance(training, GoalList, name="training")
-        if not isinstance(provenance, Mapping | None):
-            raise TypeError(f"provenance must be a dict, got {type(provenance).__name__}")
-        as_instance(bounds, Mapping, name="bounds")  # type: ignore[type-abstract]
-        if (evaluation.kind, evaluation.label_names) != (training.kind, training.label_names):
+    task: str = field(kw_only=False)
+    evaluation: GoalList
+    training: GoalList
+    bounds: Mapping[str, tuple[float, float]]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        as_instance(self.task, str, name="task")
+        as_instance(self.evaluation, GoalList, name="evaluation")
+        as_instance(self.training, GoalList, name="training")
+        as_instance(self.bounds, Mapping, name="bounds")  # type: ignore[type-abstract]
+        as_instance(self.provenance, Mapping, name="provenance")  # type: ignore[type-abstract]
+        as_instance(self.version, int, name="version")
+        if (self.kind, self.label_names) != (self.training.kind, self.training.label_names):
             raise GoalSetError("evaluation and training goals must have the same kind and labels")
-        entries = {goals.entry for goals in (evaluation, training) if goals.entry is not None}
+        splits = {"evaluation": self.evaluation, "training": self.training}
+        entries = {goals.entry for goals in splits.values() if goals.entry is not None}
         if len(entries) > 1:
             raise GoalSetError(
                 "evaluation and training goals must have contents of the same dtype and shape, "
                 f"got {sorted(entries)}"
             )
-        if set(bounds) != set(evaluation.label_names):
+        if set(self.bounds) != set(self.label_names):
             raise GoalSetError(
-                f"bounds must name the labels {evaluation.label_names}, got {tuple(bounds)}"
+                f"bounds must name the labels {self.label_names}, got {tuple(self.bounds)}"
             )
-        self._bounds = {name: _pair(bounds[name], name) for name in evaluation.label_names}
-        for split, goals in (("evaluation", evaluation), ("training", training)):
+        for split, goals in splits.items():
             if not len(goals):
                 raise GoalSetError(f"{split} must hold at least one goal")
-        self._task = as_instance(task, str, name="task")
-        self._version = as_instance(version, int, name="version")
-        self._evaluation = evaluation
-        self._training = training
+        bounds = {name: _pair(self.bounds[name], name) for name in self.label_names}
+        object.__setattr__(self, "bounds", bounds)
         try:
             # A round trip through JSON makes the set equal before saving and after loading.
-            written = json.dumps(dict(provenance or {}), allow_nan=False)
+            provenance = json.loads(json.dumps(dict(self.provenance), allow_nan=False))
         except (TypeError, ValueError) as error:
             raise TypeError(f"provenance must be JSON-serialisable: {error}") from error
-        self._provenance: dict[str, Any] = json.loads(written)
-
-    @property
-    def task(self) -> str:
-        """Name of the task, e.g. ``"Pong"``."""
-        return self._task
-
-    @property
-    def version(self) -> int:
-        """Version of the set, increased when its goals change."""
-        return self._version
-
-    @property
-    def evaluation(self) -> GoalList:
-        """The goals that agents are evaluated on."""
-        return self._evaluation
-
-    @property
-    def training(self) -> GoalList:
-        """The goals that agents are trained with."""
-        return self._training
+        object.__setattr__(self, "provenance", provenance)
 
     @functools.cached_property
     def held_out(self) -> tuple[Goal, ...]:
@@ -138,27 +115,17 @@ class GoalSet:
     @property
     def kind(self) -> GoalKind:
         """How the goals are stored."""
-        return self._evaluation.kind
+        return self.evaluation.kind
 
     @property
     def label_names(self) -> tuple[str, ...]:
         """Names of the labels, in the order of the columns of ``evaluation.labels``."""
-        return self._evaluation.label_names
-
-    @property
-    def bounds(self) -> Mapping[str, tuple[float, float]]:
-        """Label → (low, high) that random play reaches, as measured."""
-        return MappingProxyType(self._bounds)
+        return self.evaluation.label_names
 
     @property
     def ranges(self) -> Mapping[str, float]:
         """Label → feasible range, ``high - low`` of its bounds (§4.4)."""
-        return MappingProxyType({name: high - low for name, (low, high) in self._bounds.items()})
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """How the set was made (a copy)."""
-        return copy.deepcopy(self._provenance)
+        return {name: high - low for name, (low, high) in self.bounds.items()}
 
     @functools.cached_property
     def hash(self) -> str:
@@ -204,7 +171,7 @@ class GoalSet:
                 header["task"],
                 evaluation=file.goals("evaluation"),
                 training=file.goals("training"),
-                bounds={name: (low, high) for name, (low, high) in header["bounds"].items()},
+                bounds=header["bounds"],
                 provenance=header["provenance"],
                 version=header["version"],
             )
@@ -225,7 +192,7 @@ class GoalSet:
             kind=self.kind,
             labels=list(self.label_names),
             bounds={name: list(bounds) for name, bounds in self.bounds.items()},
-            provenance=self._provenance,
+            provenance=self.provenance,
         )
 
 
