@@ -36,16 +36,11 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "CheckpointCallback": "glamor_gym.agents",
-        "DiscernAgent": "glamor_gym.agents",
-        "GCSLAgent": "glamor_gym.agents",
-        "GlamorAgent": "glamor_gym.agents",
-        "CheckReport": "glamor_gym.conformance",
-        "check_agent": "glamor_gym.conformance",
-        "check_goal_env": "glamor_gym.conformance",
-        "HindsightFrameBuffer": "glamor_gym.replay",
-        "evaluate": "glamor_gym.evaluation",
-        "register_zoo": "glamor_gym.agents.zoo",
+        "agents": ["CheckpointCallback", "DiscernAgent", "GCSLAgent", "GlamorAgent"],
+        "agents.zoo": ["register_zoo"],
+        "conformance": ["CheckReport", "check_agent", "check_goal_env"],
+        "evaluation": ["evaluate"],
+        "replay": ["HindsightFrameBuffer"],
     },
 )
 

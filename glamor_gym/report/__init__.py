@@ -26,11 +26,8 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "Rate": "glamor_gym.report.published",
-        "contact_sheet": "glamor_gym.report.pictures",
-        "published_rates": "glamor_gym.report.published",
-        "render_page": "glamor_gym.report.page",
-        "write_pictures": "glamor_gym.report.pictures",
-        "write_report": "glamor_gym.report.page",
+        "page": ["render_page", "write_report"],
+        "pictures": ["contact_sheet", "write_pictures"],
+        "published": ["Rate", "published_rates"],
     },
 )
