@@ -6,12 +6,9 @@ problems of a goal set, and the aliasing report.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from rich.table import Table
-from tqdm.auto import tqdm
 
 from glamor_gym.checks import as_integer
 from glamor_gym.commands.console import terminal
@@ -65,8 +62,8 @@ def build(options: BuildGoals) -> int:
         check_writable(out.parent)
         seed = as_integer(options.seed, name="--seed", low=0)
         episodes = as_integer(options.episodes, name="--episodes", low=1)
-    with checking_input(TooFewEpisodesError, *MISSING), _playing(task, episodes) as progress:
-        goal_set = build_goal_set(task, seed=seed, episodes=episodes, progress=progress)
+    with checking_input(TooFewEpisodesError, *MISSING):
+        goal_set = build_goal_set(task, seed=seed, episodes=episodes, progress_bar=True)
     with checking_input(OSError):
         goal_set.save(out)
     print(f"{out}: {_counts(goal_set)}, hash {goal_set.hash}")
@@ -151,22 +148,14 @@ def report(options: ReportGoals, command: str) -> int:
     return 0
 
 
-@contextmanager
-def _playing(task: Task, episodes: int) -> Iterator[Callable[[int, int], object]]:
-    """Show a progress bar of episodes; yields a callback that takes the number played so far."""
-    with tqdm(total=episodes, desc=f"playing {task.name}", unit="episode", disable=None) as bar:
-        yield lambda done, _: bar.update(done - bar.n)
-
-
 def _aliasing(task: Task, options: ReportGoals) -> Aliasing:
-    with _playing(task, options.episodes) as progress:
-        row = measure_aliasing(
-            task,
-            episodes=options.episodes,
-            episodes_per_goal=options.episodes_per_goal,
-            seed=options.seed,
-            progress=progress,
-        )
+    row = measure_aliasing(
+        task,
+        episodes=options.episodes,
+        episodes_per_goal=options.episodes_per_goal,
+        seed=options.seed,
+        progress_bar=True,
+    )
     print(
         f"{task.name}: {row.aliased.rate:.1%} of {row.frames:,} moments aliased, "
         f"{row.ambiguous.rate:.1%} ambiguous; random {row.random.rate:.2f}, "

@@ -29,6 +29,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
+from tqdm.auto import tqdm
 
 from glamor_gym.checks import as_integer
 from glamor_gym.envs import make_world
@@ -59,7 +60,6 @@ _LIBRARIES: Mapping[Suite, tuple[str, ...]] = MappingProxyType(
 )
 
 Bounds = dict[str, tuple[float, float]]
-Progress = Callable[[int, int], object]
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def build_goal_set(
     episodes: int = 2000,
     n_evaluation: int = N_EVALUATION,
     n_training: int = N_TRAINING,
-    progress: Progress | None = None,
+    progress_bar: bool = False,
 ) -> GoalSet:
     """Build the goal set of a task.
 
@@ -120,7 +120,7 @@ def build_goal_set(
         episodes: number of full-length random episodes that the goals are chosen from.
         n_evaluation: number of evaluation goals.
         n_training: number of training goals.
-        progress: called after each of these episodes with the number done and `episodes`.
+        progress_bar: whether to show the number of these episodes played, if stderr is a terminal.
 
     Raises:
         ValueError: there is no such task, or a number is out of range.
@@ -147,7 +147,7 @@ def build_goal_set(
             provenance |= {"environment_steps": 0}
         else:
             bounds, range_steps = measure_bounds(world, task.horizon, rng)
-            played = collect(world, task.horizon, rng, episodes, progress)
+            played = collect(world, task.horizon, rng, episodes, progress_bar)
             evaluation = choose_evaluation(played, bounds, task.horizon, n_evaluation, rng)
             moments = [moment for episode in played for moment in episode.moments]
             painter = opened.enter_context(
@@ -221,7 +221,7 @@ def collect(
     horizon: int,
     rng: np.random.Generator,
     episodes: int,
-    progress: Progress | None = None,
+    progress_bar: bool = False,
 ) -> list[Episode]:
     """Play random episodes up to the horizon; keep :data:`MOMENTS_PER_EPISODE` moments of each.
 
@@ -229,11 +229,10 @@ def collect(
     """
     earlier = np.arange(1, horizon)
     played = []
-    for done in range(1, episodes + 1):
+    hidden = None if progress_bar else True  # None: unless it is a terminal
+    for _ in tqdm(range(episodes), "episodes", disable=hidden):
         drawn = rng.choice(earlier, min(MOMENTS_PER_EPISODE - 1, len(earlier)), replace=False)
         played.append(play(world, rng, [*drawn.tolist(), horizon]))
-        if progress is not None:
-            progress(done, episodes)
     return played
 
 

@@ -244,7 +244,7 @@ def _set(**changes: Any) -> dict[str, Any]:
 
 target(goals.GoalSet)(lambda folder: _set())
 target(goals.build_goal_set)(
-    constant(task="Dice", seed=0, episodes=3, n_evaluation=3, n_training=3, progress=None)
+    constant(task="Dice", seed=0, episodes=3, n_evaluation=3, n_training=3)
 )
 target(goals.load_goal_set)(constant(name="Dice"))
 target(goals.verify_goal_set)(lambda folder: {"goal_set": goals.load_goal_set("Dice")})

@@ -1,4 +1,5 @@
 import importlib.metadata
+import sys
 from functools import cache
 
 import gymnasium as gym
@@ -102,12 +103,20 @@ def test_bounds_are_those_of_ends_after_one_to_t_steps():
 
 
 def test_episodes_keep_their_end_and_three_earlier_moments():
-    told = []
-    played = collect(Walk(), 10, rng(), 50, lambda done, total: told.append((done, total)))
-    assert told == [(done, 50) for done in range(1, 51)]
+    played = collect(Walk(), 10, rng(), 50)
     steps = [[moment.steps for moment in episode.moments] for episode in played]
     assert all(len(set(each)) == 4 and each[-1] == 10 for each in steps)
     assert {step for each in steps for step in each} == set(range(1, 11))
+
+
+def test_progress_is_shown_on_a_terminal_only(capsys, monkeypatch):
+    collect(Walk(), 10, rng(), 50, progress_bar=True)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    collect(Walk(), 10, rng(), 50)
+    assert capsys.readouterr().err == ""
+    collect(Walk(), 10, rng(), 50, progress_bar=True)
+    assert "50/50" in capsys.readouterr().err
 
 
 def test_short_horizons_have_fewer_moments():

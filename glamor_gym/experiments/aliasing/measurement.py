@@ -9,7 +9,6 @@ paper's authors released), which holds even for an agent that reproduces every p
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
@@ -18,6 +17,7 @@ import numpy as np
 import pandas as pd
 from gymnasium import spaces
 from numpy.typing import NDArray
+from tqdm.auto import tqdm
 
 from glamor_gym.checks import as_integer
 from glamor_gym.evaluation import NoopAgent, RandomAgent, wilson_interval
@@ -108,7 +108,7 @@ def measure_aliasing(
     episodes: int = 500,
     episodes_per_goal: int = 5,
     seed: int = 0,
-    progress: Callable[[int, int], object] | None = None,
+    progress_bar: bool = False,
 ) -> Aliasing:
     """Measure aliasing on a task, from random play.
 
@@ -117,7 +117,7 @@ def measure_aliasing(
         episodes: number of random episodes whose pictures are compared.
         episodes_per_goal: episodes per goal for the random and the no-op agent.
         seed: random seed of environments and actions.
-        progress: called after each random episode with the number done and `episodes`.
+        progress_bar: whether to show the number of random episodes played, if stderr is a terminal.
 
     Raises:
         ValueError: there is no such task, it ends at its first step, or a number is too small.
@@ -130,7 +130,7 @@ def measure_aliasing(
     as_integer(seed, name="seed", low=0)
     goals = load_goal_set(task.name)
     tolerances = np.array([label_tolerance(extent) for extent in goals.ranges.values()])
-    play = _play(task, episodes, seed, progress)
+    play = _play(task, episodes, seed, progress_bar)
     if not len(play.frames):
         raise ValueError(f"task {task.name} ends at its first step: there is nothing to compare")
     counts = count_aliases(hash_frames(play.frames), play.labels, tolerances)
@@ -261,9 +261,7 @@ class _Play(NamedTuple):
     """(m, 2, L) labels at the last two moments of each full-length episode."""
 
 
-def _play(
-    task: Task, episodes: int, seed: int, progress: Callable[[int, int], object] | None
-) -> _Play:
+def _play(task: Task, episodes: int, seed: int, progress_bar: bool) -> _Play:
     world = make_pipeline(task, render_profile="fast")
     rng = np.random.default_rng(seed)
     world.reset(seed=seed)
@@ -272,13 +270,12 @@ def _play(
     labels = np.empty((len(frames), len(task.labels)))
     last_steps = []
     kept = 0
-    for done in range(1, episodes + 1):
+    hidden = None if progress_bar else True  # None: unless it is a terminal
+    for _ in tqdm(range(episodes), f"{task.name}: episodes", disable=hidden):
         length = _play_episode(world, rng, frames[kept:], labels[kept:], task.horizon)
         kept += length
         if length == task.horizon > 1:
             last_steps.append(labels[kept - 2 : kept])
-        if progress is not None:
-            progress(done, episodes)
     world.close()
     pairs = np.stack(last_steps) if last_steps else np.empty((0, 2, len(task.labels)))
     return _Play(frames[:kept], labels[:kept], pairs)
