@@ -46,10 +46,13 @@ def evaluate(options: Evaluate, _command: str) -> int:
                     seed=options.seed,
                     n_envs=options.n_envs,
                     env_kwargs=saved.env_kwargs,
-                    progress_bar=True if sys.stderr.isatty() else "lines",
+                    progress_bar=sys.stderr.isatty(),
                 )
             )
             arena.check_agent(agent)
+        # Without a terminal, nothing else is told until all have played.
+        number = len(arena.episode_keys)
+        print(f"{saved.task}: {number} episodes of the agent and baselines", file=sys.stderr)
         with checking_input(*MISSING):
             result = evaluate_in(arena, agent, record=PICTURES)
     with checking_input(OSError):

@@ -10,9 +10,8 @@ import contextlib
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import gymnasium as gym
 import numpy as np
@@ -20,7 +19,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from tqdm.auto import tqdm
 
-from glamor_gym.checks import as_choice, as_integer
+from glamor_gym.checks import as_integer
 from glamor_gym.evaluation.baselines import Predictor
 from glamor_gym.evaluation.rollout import Episode, EpisodeKey, Moment, Observation, play
 from glamor_gym.goals import load_goal_set
@@ -47,8 +46,7 @@ class Arena:
         n_envs: number of environments to step in parallel, at least 1; no more are made than
             there are episodes.
         env_kwargs: further keyword arguments of ``gym.make``.
-        progress_bar: whether to show the progress of each agent on stderr; ``"lines"`` prints one
-            line when an agent begins, for an output that is no terminal.
+        progress_bar: whether to show the progress of each agent on stderr.
 
     Attributes:
         task: the full id.
@@ -77,7 +75,7 @@ class Arena:
         seed: int = 0,
         n_envs: int = 10,
         env_kwargs: Mapping[str, Any] | None = None,
-        progress_bar: bool | Literal["lines"] = False,
+        progress_bar: bool = False,
     ) -> None:
         episodes_per_goal = as_integer(
             episodes_per_goal, name="episodes_per_goal", low=1, high=MOST_REPEATS
@@ -93,7 +91,7 @@ class Arena:
             raise TypeError(f"env_kwargs must be a dict, got {type(env_kwargs).__name__}")
         self.task = find_env_id(id)
         self.seed = as_integer(seed, name="seed", low=0)
-        self._progress_bar = as_choice(progress_bar, (False, True, "lines"), name="progress_bar")
+        self._progress_bar = progress_bar
         self.env_kwargs: dict[str, Any] = json.loads(
             json.dumps(dict(env_kwargs or {}), default=str)
         )
@@ -185,11 +183,7 @@ class Arena:
             deterministic=deterministic,
             record={first_tries[int(position)] for position in shown},
         )
-        total, hidden = len(self.episode_keys), self._progress_bar is not True
-        if self._progress_bar == "lines":
-            print(
-                f"{name}: {len(first_tries)} goals × {total // len(first_tries)}", file=sys.stderr
-            )
+        total, hidden = len(self.episode_keys), not self._progress_bar
         bar = tqdm(playing, name, total, leave=False, disable=hidden)
         return sorted(bar, key=lambda episode: episode.key)
 

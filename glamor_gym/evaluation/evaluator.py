@@ -11,7 +11,7 @@ import math
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, TypedDict, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 import torch
@@ -41,7 +41,7 @@ def evaluate(
     deterministic: bool = True,
     baselines: bool | EvaluationResult = True,
     record: int = 6,
-    progress_bar: bool | Literal["lines"] = False,
+    progress_bar: bool = False,
 ) -> EvaluationResult:
     """Evaluate an agent on every fixed goal of a task.
 
@@ -70,8 +70,7 @@ def evaluate(
             episodes, whose baseline rates are reused.
         record: number of goals, evenly spaced over all of them, for which the frames of the first
             episode are kept.
-        progress_bar: whether to show the number of episodes played on stderr; ``"lines"`` prints
-            one line when an agent begins, for an output that is no terminal.
+        progress_bar: whether to show the number of episodes played on stderr.
 
     Returns:
         The rates over all goals × `episodes_per_goal` episodes.
