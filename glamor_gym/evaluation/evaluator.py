@@ -11,7 +11,7 @@ import math
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -142,39 +142,24 @@ def evaluate_in(
     )
 
 
-class _Baselines(TypedDict):
-    """The baselines' fields of :class:`~glamor_gym.types.EvaluationResult`."""
-
-    random: float
-    random_interval: tuple[float, float]
-    noop: float
-    noop_interval: tuple[float, float]
-
-
-def _baselines(arena: Arena, given: bool | EvaluationResult) -> _Baselines:
-    """Return the baselines' rates: from an earlier result, measured now, or NaN.
+def _baselines(arena: Arena, given: bool | EvaluationResult) -> dict[str, Any]:
+    """Return the baselines' fields of a result: from an earlier one, measured now, or NaN.
 
     Raises:
         ValueError: the earlier result is of another task, other goals or other episodes.
     """
     if isinstance(given, EvaluationResult):
         _check_same_episodes(arena, given)
-        return _Baselines(
-            random=given.random,
-            random_interval=given.random_interval,
-            noop=given.noop,
-            noop_interval=given.noop_interval,
-        )
-    random = noop = math.nan
-    random_interval = noop_interval = (math.nan, math.nan)
-    if given:
-        random_agent = RandomAgent(arena.stop_action, arena.seed)
-        random, random_interval = _success(arena.play(random_agent, name="random agent"))
-        noop_agent = NoopAgent(arena.stop_action)
-        noop, noop_interval = _success(arena.play(noop_agent, name="no-op agent"))
-    return _Baselines(
-        random=random, random_interval=random_interval, noop=noop, noop_interval=noop_interval
-    )
+        names = ("random", "random_interval", "noop", "noop_interval")
+        return {name: getattr(given, name) for name in names}
+    fields: dict[str, Any] = {}
+    for name, title, agent in (
+        ("random", "random agent", RandomAgent(arena.stop_action, arena.seed)),
+        ("noop", "no-op agent", NoopAgent(arena.stop_action)),
+    ):
+        rates = _success(arena.play(agent, name=title)) if given else (math.nan, (math.nan,) * 2)
+        fields[name], fields[f"{name}_interval"] = rates
+    return fields
 
 
 def _check_same_episodes(arena: Arena, given: EvaluationResult) -> None:
