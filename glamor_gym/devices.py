@@ -1,6 +1,6 @@
 """The check whether PyTorch can use a device.
 
-In: what is done on the device. Out: the same, or an error that names the device.
+In: a device, or what is done on it. Out: the same, or an error that names the device.
 """
 
 from __future__ import annotations
@@ -29,3 +29,19 @@ def checking_device(device: torch.device | str, *, name: str = "device") -> Iter
         raise
     except (RuntimeError, AssertionError, TypeError, ValueError) as error:
         raise ValueError(f"{name} {device!r} cannot be used here: {error}") from error
+
+
+def checked_device(name: str) -> str:
+    """Return the name given by ``--device`` after checking that PyTorch can use it.
+
+    Without this check, Stable-Baselines3 silently falls back to the CPU if CUDA is requested but
+    not available.
+
+    Raises:
+        ValueError: the device does not exist or cannot be used.
+    """
+    if name == "auto":
+        return name
+    with checking_device(name, name="--device"):
+        torch.empty(0, device=name)
+    return name

@@ -13,11 +13,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from glamor_gym.commands.console import terminal
-from glamor_gym.commands.device import checked_device
 from glamor_gym.commands.errors import MISSING, checking_input
 from glamor_gym.commands.options import Evaluate
 from glamor_gym.commands.saved_agent import SavedAgent, find_agent
 from glamor_gym.commands.tables import result_table
+from glamor_gym.devices import checked_device
 from glamor_gym.evaluation import RunFolder, save_result
 from glamor_gym.evaluation.arena import Arena
 from glamor_gym.evaluation.evaluator import evaluate_in

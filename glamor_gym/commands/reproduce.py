@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from glamor_gym.commands.console import terminal
-from glamor_gym.commands.device import checked_device
 from glamor_gym.commands.errors import InputError, checking_input
 from glamor_gym.commands.options import Reproduce
+from glamor_gym.devices import checked_device
 from glamor_gym.envs.rendering import RenderingError
 from glamor_gym.experiments import ALGORITHMS, get_algorithm
 from glamor_gym.experiments.folders import (

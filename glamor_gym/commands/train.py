@@ -14,10 +14,10 @@ from typing import Any
 from glamor_gym.agents.interruption import EndedBySignal
 from glamor_gym.commands.assignments import parse_assignments
 from glamor_gym.commands.console import terminal
-from glamor_gym.commands.device import checked_device
 from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Train
 from glamor_gym.commands.tables import result_table
+from glamor_gym.devices import checked_device
 from glamor_gym.envs.rendering import RenderingError
 from glamor_gym.evaluation import RunConfig, RunFolder
 from glamor_gym.experiments import RunSpec, get_algorithm

@@ -20,10 +20,10 @@ from tqdm.auto import tqdm
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.checks import as_integer
 from glamor_gym.commands.console import terminal
-from glamor_gym.commands.device import checked_device
 from glamor_gym.commands.errors import MISSING, checking_input
 from glamor_gym.commands.options import Watch
 from glamor_gym.commands.saved_agent import find_agent
+from glamor_gym.devices import checked_device
 from glamor_gym.evaluation.arena import Arena
 from glamor_gym.evaluation.filming import Camera, Scene
 from glamor_gym.evaluation.isolation import isolated

@@ -16,9 +16,9 @@ import torch
 
 from glamor_gym.agents.interruption import ended_by_sigterm
 from glamor_gym.commands.console import terminal
-from glamor_gym.commands.device import checked_device
 from glamor_gym.commands.options import Workers
 from glamor_gym.commands.screen import Screen
+from glamor_gym.devices import checked_device
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments.engines import Engine, LocalEngine
 from glamor_gym.experiments.results import run_state

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glamor_gym.checks import as_choice, as_instance
-from glamor_gym.envs import RenderProfile, make_world
+from glamor_gym.envs import make_world
 from glamor_gym.goals.build import N_EVALUATION, N_TRAINING
 from glamor_gym.goals.goal_list import GoalList, GoalSetError
 from glamor_gym.goals.goal_set import GoalSet
@@ -54,18 +54,12 @@ def verify_goal_set(goal_set: GoalSet) -> list[str]:
     return problems
 
 
-def goal_sheet(
-    goal_set: GoalSet,
-    which: Split = "evaluation",
-    *,
-    render_profile: RenderProfile = "paper",
-) -> NDArray[np.uint8]:
+def goal_sheet(goal_set: GoalSet, which: Split = "evaluation") -> NDArray[np.uint8]:
     """Return one picture of all goals of a split, row by row in their order, uint8 (H, W).
 
     Args:
         goal_set: goal set of a task in the task table.
         which: ``"evaluation"`` or ``"training"``.
-        render_profile: rendering style of control goals.
 
     Raises:
         ValueError: `which` is neither of these, or there is no such task.
@@ -74,8 +68,7 @@ def goal_sheet(
     as_choice(which, get_args(Split), name="which")
     as_instance(goal_set, GoalSet, name="goal_set")
     goals = goal_set.evaluation if which == "evaluation" else goal_set.training
-    made = make_world(goal_set.task, frame_size=_CELL, render_profile=render_profile)
-    with contextlib.closing(made) as world:
+    with contextlib.closing(make_world(goal_set.task, frame_size=_CELL)) as world:
         world.reset(seed=0)
         pictures = np.stack([_picture(world, content) for content in goals.content])
     columns = round(np.sqrt(1.2 * len(pictures)))

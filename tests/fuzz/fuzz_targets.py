@@ -249,11 +249,7 @@ target(goals.build_goal_set)(
 target(goals.load_goal_set)(constant(name="Dice"))
 target(goals.verify_goal_set)(lambda folder: {"goal_set": goals.load_goal_set("Dice")})
 target(goals.goal_sheet)(
-    lambda folder: {
-        "goal_set": goals.load_goal_set("Dice"),
-        "which": "evaluation",
-        "render_profile": "fast",
-    }
+    lambda folder: {"goal_set": goals.load_goal_set("Dice"), "which": "evaluation"}
 )
 method(lambda folder: goals.GoalSet(**_set()), goals.GoalSet, "save")(
     lambda folder: {"path": folder / "set.npz"}

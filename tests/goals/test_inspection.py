@@ -85,10 +85,10 @@ def test_a_damaged_file_is_a_problem(tmp_path):
 @pytest.mark.parametrize("name", ["pendulum-swingup", "Seaquest"])
 def test_the_sheet_shows_the_goals_in_their_order(name):
     goal_set = load_goal_set(name)
-    sheet = goal_sheet(goal_set, "evaluation", render_profile="fast")
+    sheet = goal_sheet(goal_set, "evaluation")
     assert sheet.shape == (5 * 84 - 4, 6 * 108 - 4)
     assert sheet.dtype == np.uint8
-    world = make_world(name, render_profile="fast").unwrapped
+    world = make_world(name).unwrapped
     world.reset(seed=0)
     eighth = sheet[84:164, 108:212]
     shown = world.goal_screen(goal_set.evaluation[7].content)
