@@ -127,8 +127,8 @@ class Level(NamedTuple):
     line: str
 
 
-def draw_curves(axes: Axes, curves: Sequence[Curve]) -> None:
-    """Draw curves with their intervals."""
+def draw_curves(axes: Axes, curves: Sequence[Curve], levels: Sequence[Level] = ()) -> None:
+    """Draw curves with their intervals, and rates to compare them with."""
     for curve in curves:
         known = curve.points.dropna(subset=["low", "high"])
         if len(known):
@@ -149,6 +149,8 @@ def draw_curves(axes: Axes, curves: Sequence[Curve]) -> None:
             markersize=3,
             label=curve.name,
         )
+    for level in levels:
+        axes.axhline(level.rate, color=level.colour, linestyle=level.line, label=level.name)
 
 
 def curve_panels(panels: Mapping[str, tuple[Sequence[Curve], Sequence[Level]]]) -> Figure:
@@ -168,9 +170,7 @@ def curve_panels(panels: Mapping[str, tuple[Sequence[Curve], Sequence[Level]]]) 
     legend: dict[str, Artist] = {}
     for index, (title, (curves, levels)) in enumerate(panels.items()):
         axes = grid.flat[index]
-        draw_curves(axes, curves)
-        for level in levels:
-            axes.axhline(level.rate, color=level.colour, linestyle=level.line, label=level.name)
+        draw_curves(axes, curves, levels)
         axes.set_title(title)
         rates_at_left(axes, "" if index % columns else "goals reached")
         steps_below(axes)
@@ -184,34 +184,41 @@ def curve_panels(panels: Mapping[str, tuple[Sequence[Curve], Sequence[Level]]]) 
     return figure
 
 
-def success_curve(metrics: pd.DataFrame, levels: Sequence[tuple[str, float, str]]) -> Plot:
-    """Return the success rate over environment steps, with its 95 % interval.
+def curve_plot(
+    curves: Sequence[Curve],
+    levels: Sequence[Level] = (),
+    *,
+    height: float = 3.2,
+    names_per_row: int = 3,
+) -> Plot:
+    """Return curves of success rates over environment steps, with a legend above them.
+
+    Args:
+        curves: the curves.
+        levels: rates to compare them with.
+        height: height of the figure, in inches.
+        names_per_row: number of names in a row of the legend.
+    """
+    with styled():
+        figure, axes = canvas(height)
+        draw_curves(axes, curves, levels)
+        rates_at_left(axes)
+        steps_below(axes)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=names_per_row, fontsize=9)
+        return plot(figure)
+
+
+def success_curve(metrics: pd.DataFrame, levels: Sequence[Level]) -> Plot:
+    """Return the success rate of a run over environment steps, with its 95 % interval.
 
     Args:
         metrics: table with ``step``, ``eval/success_rate``, ``eval/success_low`` and
             ``eval/success_high``.
-        levels: (name, rate, colour) of each rate to compare with, at most three; drawn as
-            horizontal lines.
+        levels: rates to compare with.
     """
-    points = metrics.dropna(subset=["eval/success_rate"])
-    with styled():
-        figure, axes = canvas()
-        steps = points["step"]
-        axes.fill_between(
-            steps,
-            points["eval/success_low"],
-            points["eval/success_high"],
-            color=AGENT,
-            alpha=0.15,
-            linewidth=0,
-        )
-        axes.plot(steps, points["eval/success_rate"], "o-", color=AGENT, label="this run")
-        for (name, rate, colour), line in zip(levels, ("--", ":", "-."), strict=False):
-            axes.axhline(rate, color=colour, linestyle=line, label=name)
-        rates_at_left(axes)
-        steps_below(axes)
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=9)
-        return plot(figure)
+    names = {f"eval/success_{name}": name for name in ("rate", "low", "high")}
+    points = metrics.rename(columns=names).dropna(subset=["rate"])
+    return curve_plot([Curve("this run", points, AGENT)], levels)
 
 
 def loss_curves(metrics: pd.DataFrame) -> Plot:

@@ -20,6 +20,7 @@ from glamor_gym.files import write_text
 from glamor_gym.names import listed
 from glamor_gym.report.figures import (
     Bar,
+    Level,
     distance_bars,
     goal_strip,
     loss_curves,
@@ -132,9 +133,10 @@ def _curve(
         return None
     levels = []
     if "GLAMOR" in published:
-        levels.append(("GLAMOR in the paper, at 500k", published["GLAMOR"].mean, PUBLISHED))
+        paper = published["GLAMOR"].mean
+        levels.append(Level("GLAMOR in the paper, at 500k", paper, PUBLISHED, "--"))
     if not math.isnan(result.random):
-        levels.append(("random agent", result.random, CHANCE))
+        levels.append(Level("random agent", result.random, CHANCE, ":"))
     return success_curve(metrics, levels)
 
 

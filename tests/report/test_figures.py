@@ -106,7 +106,7 @@ def test_panels_have_their_curves_and_one_legend():
 
 def test_a_curve_has_a_point_an_evaluation():
     def dots(metrics):
-        uses = elements(success_curve(metrics, [("random agent", 0.1, CHANCE)]), "use")
+        uses = elements(success_curve(metrics, [Level("random agent", 0.1, CHANCE, ":")]), "use")
         return sum(f"fill: {AGENT}" in use.get("style", "") for use in uses)
 
     more = METRICS.fillna(dict.fromkeys(METRICS.filter(like="eval/"), 0.2))

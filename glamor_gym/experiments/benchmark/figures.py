@@ -19,8 +19,8 @@ from glamor_gym.report.figures import (
     Curve,
     Level,
     curve_panels,
+    curve_plot,
     distance_names,
-    draw_curves,
     rate_bars,
 )
 from glamor_gym.report.style import (
@@ -31,7 +31,6 @@ from glamor_gym.report.style import (
     canvas,
     plot,
     rates_at_left,
-    steps_below,
     styled,
 )
 from glamor_gym.types import EvaluationResult
@@ -77,13 +76,7 @@ def learning_curves(estimates: pd.DataFrame) -> Plot:
     Args:
         estimates: return value of :func:`~glamor_gym.experiments.estimates.curve_estimates`.
     """
-    with styled():
-        figure, axes = canvas(height=3.6)
-        draw_curves(axes, _curves(estimates))
-        rates_at_left(axes)
-        steps_below(axes)
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=9)
-        return plot(figure)
+    return curve_plot(_curves(estimates), height=3.6, names_per_row=4)
 
 
 def task_panels(estimates: Mapping[str, pd.DataFrame], published: Mapping[str, float]) -> Plot:
