@@ -7,7 +7,7 @@ result. Out: SVG pictures as data URIs, for light and dark pages; or Matplotlib 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -261,14 +261,13 @@ def distance_bars(result: EvaluationResult) -> Plot:
         result: a result with `distances`, in feasible ranges.
     """
     tries = round(result.episodes / len(result.per_goal))
+    table = by_distance([result])
     with styled():
         figure, axes = canvas(height=2.9)
-        for left, (nearest, farthest) in enumerate(pairwise(DISTANCES)):
-            goals = [goal for goal, far in result.distances.items() if nearest <= far < farthest]
-            if not goals:
+        for left, (rate, n_goals) in enumerate(table.itertuples(index=False)):
+            if not n_goals:
                 continue
-            rate = sum(result.per_goal[goal] for goal in goals) / len(goals)
-            total = tries * len(goals)
+            total = tries * n_goals
             low, high = wilson_interval(round(rate * total), total)
             axes.bar(
                 left,
@@ -278,18 +277,16 @@ def distance_bars(result: EvaluationResult) -> Plot:
                 yerr=[[max(0.0, rate - low)], [max(0.0, high - rate)]],
                 error_kw={"ecolor": INK, "elinewidth": 1.2, "capsize": 3},
             )
-            count = f"{len(goals)} goal" + ("s" if len(goals) > 1 else "")
             axes.annotate(
-                count,
+                f"{n_goals} goal{'s' if n_goals > 1 else ''}",
                 (left, high),
                 xytext=(0, 4),
                 textcoords="offset points",
                 ha="center",
                 fontsize=9,
             )
-        names = distance_names()
-        axes.set_xticks(range(len(names)), names)
-        axes.set_xlim(-0.6, len(names) - 0.4)
+        axes.set_xticks(range(len(table)), table.index)
+        axes.set_xlim(-0.6, len(table) - 0.4)
         axes.set_xlabel("distance from the start, in feasible ranges")
         rates_at_left(axes)
         axes.set_ylim(0, 1.15)
@@ -297,10 +294,20 @@ def distance_bars(result: EvaluationResult) -> Plot:
         return plot(figure)
 
 
-def distance_names() -> list[str]:
-    """Return the names of the distance bins."""
+def by_distance(results: Iterable[EvaluationResult]) -> pd.DataFrame:
+    """Return the success rate by the distance of goals from the start; all goals weigh the same.
+
+    Returns:
+        A table with a row for each bin of :data:`DISTANCES`, by its name: ``rate``, NaN if no goal
+        is in the bin, and ``goals``, the number of those that are.
+    """
+    found = [(far, each.per_goal[goal]) for each in results for goal, far in each.distances.items()]
+    goals = pd.DataFrame(found, columns=["distance", "rate"], dtype=float)
     names = [f"{low:g} to {high:g}" for low, high in pairwise(DISTANCES[:-1])]
-    return [*names, f"{DISTANCES[-2]:g} or more"]
+    names.append(f"{DISTANCES[-2]:g} or more")
+    bins = pd.cut(goals["distance"], list(DISTANCES), right=False, labels=names)
+    by_bin = goals.groupby(bins, observed=False)
+    return by_bin.agg(rate=("rate", "mean"), goals=("rate", "size"))
 
 
 def goal_strip(result: EvaluationResult) -> Plot:

@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
-import numpy as np
 import pandas as pd
 
 from glamor_gym.experiments.algorithms import ALGORITHMS
 from glamor_gym.report.figures import (
-    DISTANCES,
     Bar,
     Curve,
     Level,
+    by_distance,
     curve_panels,
     curve_plot,
-    distance_names,
     rate_bars,
 )
 from glamor_gym.report.style import (
@@ -120,14 +117,14 @@ def distance_curves(results: Mapping[str, Sequence[EvaluationResult]]) -> Plot |
     Returns:
         The plot; None if no evaluation has distances.
     """
-    rates = {agent: _rates_by_distance(found) for agent, found in results.items()}
-    if not any(np.isfinite(values).any() for values in rates.values()):
+    rates = {agent: by_distance(found)["rate"] for agent, found in results.items()}
+    if not any(values.notna().any() for values in rates.values()):
         return None
     with styled():
         figure, axes = canvas(height=3.2)
         for agent, values in rates.items():
             axes.plot(
-                range(len(values)),
+                values.index,
                 values,
                 LINES.get(agent, "-"),
                 color=colour_of(agent),
@@ -135,20 +132,7 @@ def distance_curves(results: Mapping[str, Sequence[EvaluationResult]]) -> Plot |
                 markersize=4,
                 label=title_of(agent),
             )
-        axes.set_xticks(range(len(DISTANCES) - 1), distance_names())
         axes.set_xlabel("distance from the start, in feasible ranges")
         rates_at_left(axes)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=9)
         return plot(figure)
-
-
-def _rates_by_distance(results: Sequence[EvaluationResult]) -> list[float]:
-    goals = [
-        (far, result.per_goal[goal]) for result in results for goal, far in result.distances.items()
-    ]
-    return [
-        float(np.mean(rates))
-        if (rates := [rate for far, rate in goals if low <= far < high])
-        else math.nan
-        for low, high in pairwise(DISTANCES)
-    ]
