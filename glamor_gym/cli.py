@@ -126,13 +126,8 @@ def _check_names(chosen: object) -> None:
         InputError: there is no such task or agent.
     """
     with checking_input():
-        match chosen:
-            case (
-                options.Train(task=str(task))
-                | options.Evaluate(task=str(task))
-                | options.Watch(task=str(task))
-            ):
-                find_env_id(task)
+        if isinstance(chosen, options.Train | options.PlayedAgent) and chosen.task is not None:
+            find_env_id(chosen.task)
         if isinstance(chosen, options.Train) and chosen.agent is not None:
             get_algorithm(chosen.agent)
 

@@ -60,7 +60,7 @@ def _checked_env(options: Check) -> CheckReport:
 
 def _checked_agent(path: Path, options: Check) -> CheckReport:
     with checking_input():
-        saved = find_agent(path, options.task, options.algorithm, options.env)
+        saved = find_agent(path, options)
         seed = as_integer(options.seed, name="--seed", low=0)
     with _made(saved.task, saved.env_kwargs) as env:
         with checking_input():

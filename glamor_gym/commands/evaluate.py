@@ -71,7 +71,7 @@ def _found(options: Evaluate) -> tuple[SavedAgent, Path]:
         ValueError: there is no such agent, or the folder is that of a run.
         OSError: there is no such file, or the folder cannot be written.
     """
-    saved = find_agent(options.agent, options.task, options.algorithm, options.env)
+    saved = find_agent(options.agent, options)
     folder = options.out or _folder_of(options, saved.home)
     if RunFolder(folder).holds_a_run():
         raise ValueError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.agents.saving.storage import file_named, is_zip_archive, with_suffix
 from glamor_gym.commands.errors import checking_input
-from glamor_gym.commands.options import Export
+from glamor_gym.commands.options import Export, OfSavedAgent
 from glamor_gym.commands.saved_agent import find_agent
 from glamor_gym.tasks import file_name
 
@@ -29,7 +29,7 @@ def export(options: Export, _command: str) -> int:
                 f"{options.agent} is a zip archive, as Stable-Baselines3 saves its agents, which "
                 "cannot be exported"
             )
-        saved = find_agent(options.agent, None, None, (), acts=False)
+        saved = find_agent(options.agent, OfSavedAgent(), acts=False)
         if not saved.algorithm.resumes:
             raise ValueError(
                 f"{saved.algorithm.title} is an agent of another library, which cannot be exported"

@@ -136,35 +136,47 @@ class Train:
     """Keyword argument of gym.make, e.g. render_profile=fast."""
 
 
-@dataclass(frozen=True)
-class Evaluate:
+@dataclass(frozen=True, kw_only=True)
+class OfSavedAgent:
+    """What a saved agent is, and where it acts."""
+
+    task: Annotated[str | None, _or_else("TASK", "read from the run or the file")] = None
+    """Name or id of the task that the agent acts in."""
+    algorithm: Annotated[str | None, _or_else("AGENT", "read from the run or the file")] = None
+    """Algorithm of the saved agent: glamor, gcsl, discern, dqn-her, ppo or qrdqn."""
+    trust: Flag = False
+    """Allow agents of other libraries, whose files execute code when they are loaded."""
+    env: Assignments = ()
+    """Keyword argument of gym.make, e.g. horizon=20, in addition to those of the run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlayedAgent(OfSavedAgent):
+    """A saved agent, and the goals it is given."""
+
+    agent: tyro.conf.Positional[Path]
+    """Run folder, its checkpoint/, or the file of a saved agent."""
+    goals: str = "eval"
+    """eval, held-out (up to 30 others), train, all (small worlds only), or a goal-set file: its
+    training goals, or with FILE.npz:eval and FILE.npz:held-out those."""
+    device: str = "auto"
+    """Device for the networks: cpu, cuda, or auto (CUDA if available)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate(PlayedAgent):
     """Evaluate a trained agent on the fixed goals of a task.
 
     Prints the share of goals reached, next to those of a random agent, of an agent that stops at
     once, and of the paper's agents.
     """
 
-    agent: tyro.conf.Positional[Path]
-    """Run folder, its checkpoint/, or the file of a saved agent."""
-    task: Annotated[str | None, _or_else("TASK", "read from the run or the file")] = None
-    """Name or id of a task."""
     episodes_per_goal: int = 1
     """Episodes per goal."""
     seed: int = RunSpec.seed
     """Random seed of the episode starts and of the agents."""
     n_envs: int = 10
     """Number of environments that are run together."""
-    algorithm: Annotated[str | None, _or_else("AGENT", "read from the run or the file")] = None
-    """Algorithm of the saved agent: glamor, gcsl, discern, dqn-her, ppo or qrdqn."""
-    trust: Flag = False
-    """Allow agents of other libraries, whose files execute code when they are loaded."""
-    goals: str = "eval"
-    """eval, held-out (up to 30 others), train, all (small worlds only), or a goal-set file: its
-    training goals, or with FILE.npz:eval and FILE.npz:held-out those."""
-    device: str = "auto"
-    """Device for the networks: cpu, cuda, or auto (CUDA if available)."""
-    env: Assignments = ()
-    """Keyword argument of gym.make, e.g. render_profile=fast, in addition to those of the run."""
     out: Annotated[Path | None, _or_else("DIR", "see above")] = None
     """Folder for evaluation.json, a sheet of the goals, and videos.
     By default it lies in the folder of the run, or in one named
@@ -174,8 +186,8 @@ class Evaluate:
     example evaluation-horizon=4/."""
 
 
-@dataclass(frozen=True)
-class Watch:
+@dataclass(frozen=True, kw_only=True)
+class Watch(PlayedAgent):
     """Record a video of a trained agent trying to reach goals.
 
     Each frame shows the environment, the goal, and the newest frame as the agent sees it; below
@@ -184,13 +196,6 @@ class Watch:
     reached, judged by the labels.
     """
 
-    checkpoint: tyro.conf.Positional[Path]
-    """Run folder, its checkpoint/, or the file of a saved agent."""
-    task: Annotated[str | None, _or_else("TASK", "read from the run or the file")] = None
-    """Name or id of a task."""
-    goals: str = "eval"
-    """eval, held-out (up to 30 others), train, all (small worlds only), or a goal-set file: its
-    training goals, or with FILE.npz:eval and FILE.npz:held-out those."""
     goal: Annotated[tuple[int, ...], _or_else("K ...", "a few, spread over the set")] = ()
     """Indices of goals in their set, from 0."""
     episodes: Annotated[int | None, _or_else("INT", "one per --goal, otherwise up to 6")] = None
@@ -204,14 +209,6 @@ class Watch:
     """Episode steps per second of video."""
     open: Flag = False
     """Open the video in the system's default application when it is done."""
-    algorithm: Annotated[str | None, _or_else("AGENT", "read from the run or the file")] = None
-    """Algorithm of the saved agent: glamor, gcsl, discern, dqn-her, ppo or qrdqn."""
-    trust: Flag = False
-    """Allow agents of other libraries, whose files execute code when they are loaded."""
-    device: str = "auto"
-    """Device for the networks: cpu, cuda, or auto (CUDA if available)."""
-    env: Assignments = ()
-    """Keyword argument of gym.make, e.g. horizon=20, in addition to those of the run."""
 
 
 @dataclass(frozen=True)
@@ -468,8 +465,8 @@ class Doctor:
     """Size in frames of the replay buffer that has to fit into memory."""
 
 
-@dataclass(frozen=True)
-class Check:
+@dataclass(frozen=True, kw_only=True)
+class Check(OfSavedAgent):
     """Check that an environment or a saved agent meets the interfaces that other code relies on.
 
     Runs Gymnasium's and Stable-Baselines3's checkers, and checks that those lack. Each failure
@@ -478,15 +475,7 @@ class Check:
 
     subject: tyro.conf.Positional[str]
     """Environment id (MODULE:ID imports MODULE first), file of a saved agent, or run folder."""
-    task: Annotated[str | None, _or_else("TASK", "read from the run or the file")] = None
-    """Name or id of the agent's task."""
-    algorithm: Annotated[str | None, _or_else("AGENT", "read from the run or the file")] = None
-    """Algorithm of the saved agent: glamor, gcsl, discern, dqn-her, ppo or qrdqn."""
-    trust: Flag = False
-    """Allow agents of other libraries, whose files execute code when they are loaded."""
     seed: int = RunSpec.seed
     """Random seed of the environment and of the actions."""
-    env: Assignments = ()
-    """Keyword argument of gym.make, e.g. render_profile=fast."""
     json: Flag = False
     """Print the report as JSON."""

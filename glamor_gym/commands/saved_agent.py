@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from glamor_gym.agents.saving.storage import file_named, is_zip_archive, load_header
 from glamor_gym.commands.assignments import parse_assignments
+from glamor_gym.commands.options import OfSavedAgent
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments import ALGORITHMS, Algorithm, get_algorithm
 from glamor_gym.registration import find_env_id
@@ -41,43 +41,37 @@ class SavedAgent:
         return self.algorithm.load(self.file, env=env, device=device, trust=trust)
 
 
-def find_agent(
-    path: Path,
-    task: str | None,
-    algorithm: str | None,
-    env: Iterable[str],
-    *,
-    acts: bool = True,
-) -> SavedAgent:
+def find_agent(path: Path, options: OfSavedAgent, *, acts: bool = True) -> SavedAgent:
     """Find the agent at a path, and its algorithm and task.
 
     Args:
         path: the folder of a run, its ``checkpoint/``, or the file of a saved agent.
-        task: ``--task``; None to read it from the run or the file.
-        algorithm: ``--algorithm``; None to read it from the run or the file.
-        env: ``--env``, strings ``NAME=VALUE``; they are added to the run's own arguments.
+        options: its task and algorithm if they are not those of the run or the file, and
+            arguments that are added to the run's own.
         acts: whether the agent is to act in its task, which then must be known here.
 
     Raises:
-        ValueError: the folder holds no run or no agent, `task` or `algorithm` is needed but None,
-            or one of them is wrong.
+        ValueError: the folder holds no run or no agent, or ``--task`` or ``--algorithm`` is needed
+            but not given, or wrong.
         OSError: there is no such file.
     """
-    env_kwargs = parse_assignments("--env", env)
+    env_kwargs = parse_assignments("--env", options.env)
     if not path.is_dir() or _is_home_of_a_file(path):
-        return _in_file(path, task, algorithm, env_kwargs, acts)
+        return _in_file(path, options, env_kwargs, acts)
     beside = RunFolder(path.parent)
     run = beside if path == beside.checkpoint_folder and beside.holds_a_run() else RunFolder(path)
     config = run.config()
-    if algorithm not in (None, config.algorithm):
-        raise ValueError(f"--algorithm must be {config.algorithm} for {path}, got {algorithm}")
+    if options.algorithm not in (None, config.algorithm):
+        raise ValueError(
+            f"--algorithm must be {config.algorithm} for {path}, got {options.algorithm}"
+        )
     files = [file for file in (run.agent_file, run.library_agent_file) if file.is_file()]
     if not files:
         raise ValueError(f"{path} holds a run without its agent: there is no {run.agent_file}")
     return SavedAgent(
         get_algorithm(config.algorithm),
         files[0],
-        config.task if task is None else find_env_id(task),
+        config.task if options.task is None else find_env_id(options.task),
         config.env_kwargs | env_kwargs,
         home=run.path,
     )
@@ -89,7 +83,7 @@ def _is_home_of_a_file(folder: Path) -> bool:
 
 
 def _in_file(
-    path: Path, task: str | None, algorithm: str | None, env_kwargs: dict[str, Any], acts: bool
+    path: Path, options: OfSavedAgent, env_kwargs: dict[str, Any], acts: bool
 ) -> SavedAgent:
     """Read the algorithm and task from an agent's file, unless they are given.
 
@@ -98,6 +92,7 @@ def _in_file(
         OSError: there is no such file.
     """
     file, trained_in = file_named(path), None
+    task, algorithm = options.task, options.algorithm
     if algorithm is None or task is None:
         if is_zip_archive(file):
             raise ValueError(

@@ -55,7 +55,7 @@ def watch(options: Watch, _command: str) -> int:
                     f"--goals names a set of goals, got {options.goals}; give --goal "
                     f"{options.goals} for a single one"
                 )
-            saved = find_agent(options.checkpoint, options.task, options.algorithm, options.env)
+            saved = find_agent(options.agent, options)
             agent = saved.load(checked_device(options.device), trust=options.trust)
             if isinstance(agent, GlamorAgent):
                 agent.plans_ahead = True  # complete plans, so that they can be shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from glamor_gym.commands.options import OfSavedAgent
 from glamor_gym.commands.saved_agent import find_agent
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments import RunSpec
@@ -17,7 +18,7 @@ def agent():
 
 
 def found(path):
-    return find_agent(path, None, None, ())
+    return find_agent(path, OfSavedAgent())
 
 
 def test_a_name_without_its_suffix_means_the_file_also_once_its_folder_is_there(agent, tmp_path):
@@ -52,8 +53,8 @@ def test_an_environment_that_is_not_registered_here_is_asked_for(tmp_path):
     agent.save(tmp_path / "mine")
     with pytest.raises(ValueError, match=r"--task is needed: .* trained in 'own/Room-v0', but .*"):
         found(tmp_path / "mine")
-    assert find_agent(tmp_path / "mine", None, None, (), acts=False).task == "own/Room-v0"
-    assert find_agent(tmp_path / "mine", "GridWorld", None, ()).task == GRID
+    assert find_agent(tmp_path / "mine", OfSavedAgent(), acts=False).task == "own/Room-v0"
+    assert find_agent(tmp_path / "mine", OfSavedAgent(task="GridWorld")).task == GRID
 
 
 def test_figures_without_an_agent_are_told(tmp_path):

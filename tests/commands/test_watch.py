@@ -12,6 +12,7 @@ import pytest
 
 from glamor_gym.agents import DiscernAgent, GCSLAgent, GlamorAgent
 from glamor_gym.cli import main
+from glamor_gym.commands.options import OfSavedAgent
 from glamor_gym.commands.saved_agent import find_agent
 from glamor_gym.commands.watch import choose_episodes
 from glamor_gym.evaluation import RunConfig, RunFolder
@@ -148,10 +149,10 @@ def test_a_run_tells_its_task_and_its_environment(saved, capsys, tmp_path):
 
 
 def test_a_file_tells_its_algorithm_and_its_task(saved):
-    found = find_agent(saved / "GCSLAgent.safetensors", None, None, ())
+    found = find_agent(saved / "GCSLAgent.safetensors", OfSavedAgent())
     assert (found.algorithm.name, found.task) == ("gcsl", ROOM)
     assert found.home == saved / "GCSLAgent"
-    assert find_agent(saved / "nameless.safetensors", "Dice", None, ()).task == DICE
+    assert find_agent(saved / "nameless.safetensors", OfSavedAgent(task="Dice")).task == DICE
 
 
 @pytest.mark.parametrize(
