@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glamor_gym.files import write_atomically
-from glamor_gym.goals.goal_list import CONTENT_DTYPES, GoalList, GoalSetError
+from glamor_gym.goals.goal_list import GoalList, GoalSetError, LazyContent
 from glamor_gym.types import GoalKind
 from glamor_gym.untrusted import DamagedFileError, open_npz, parse_json, read_file
 
@@ -157,30 +157,30 @@ class GoalFile:
             raise GoalSetError(f"its format is {header['format']}, this version reads {FORMAT}")
         if header["hash"] != hash_of(header):
             raise GoalSetError("its header does not have the hash that the header states")
-        if header["kind"] not in CONTENT_DTYPES:
-            raise GoalSetError(f"unknown kind of goals {header['kind']!r}")
-        _check_shapes(header["members"])
         return header
 
     def goals(self, split: str) -> GoalList:
         """Return the goals of one split; their contents are read when they are first accessed."""
+        content = self.header["members"][f"{split}_content"]
         return GoalList(
             self.header["kind"],
             self.header["labels"],
-            content=functools.partial(self._content, split),
+            content=LazyContent(
+                content["dtype"],
+                tuple(content["shape"]),
+                functools.partial(self._content, split),
+            ),
             labels=self._member(f"{split}_labels"),
             lagged_labels=self._member(f"{split}_lagged_labels"),
         )
 
     def _content(self, split: str) -> NDArray[Any]:
         with self.naming_the_file():
-            return self._member(f"{split}_content", CONTENT_DTYPES[self.header["kind"]])
+            return self._member(f"{split}_content")
 
-    def _member(self, name: str, dtypes: Collection[str] = ("<f8",)) -> NDArray[Any]:
-        """Return one array, unpacked and checked; its dtype must be one of `dtypes`."""
+    def _member(self, name: str) -> NDArray[Any]:
+        """Return one array, unpacked and compared with what the header says about it."""
         described = self.header["members"][name]
-        if described["dtype"] not in dtypes:
-            raise GoalSetError(f"{name} has dtype {described['dtype']}, not one of {dtypes}")
         shape = tuple(described["shape"])
         array = self._read(name, described["dtype"], shape)
         if name in _packed(self.header["kind"]):
@@ -202,29 +202,6 @@ class GoalFile:
             if shape is not None and stored.shape != shape:
                 raise GoalSetError(f"{name} has shape {stored.shape}, but the header says {shape}")
             return archive.read(name)
-
-
-def _check_shapes(members: Mapping[str, Any]) -> None:
-    """Check the shapes and dtypes that a header states for each array.
-
-    Each split must have as many contents as labels, and the contents of both must be of the same
-    dtype and shape.
-
-    Raises:
-        GoalSetError: they do not match.
-    """
-    for split in _SPLITS:
-        shapes = [members[f"{split}_{part}"]["shape"] for part in _PARTS]
-        if not all(shape and shape[0] == shapes[0][0] for shape in shapes):
-            raise GoalSetError(
-                f"{split} goals have contents and labels of mismatched shapes {shapes}"
-            )
-    contents = [members[f"{split}_content"] for split in _SPLITS]
-    kinds = [(described["dtype"], described["shape"][1:]) for described in contents]
-    if kinds[0] != kinds[1]:
-        raise GoalSetError(
-            f"evaluation and training goals have contents that differ in dtype or shape: {kinds}"
-        )
 
 
 def _check_size(name: str, n_bytes: int) -> None:

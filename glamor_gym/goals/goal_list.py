@@ -7,6 +7,7 @@ of :class:`~glamor_gym.types.Goal` records.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, overload
 
 import numpy as np
@@ -27,28 +28,44 @@ class GoalSetError(ValueError):
     """A goal set is inconsistent, or its file is damaged or not a goal set."""
 
 
+@dataclass(frozen=True)
+class LazyContent:
+    """Contents that are read when they are first needed.
+
+    Attributes:
+        dtype: their dtype, as ``dtype.str``.
+        shape: their shape, (n, …).
+        read: returns them, with that dtype and shape.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    read: Callable[[], NDArray[Any]]
+
+
 class GoalList(Sequence[Goal]):
     """Goals of one kind, stored as arrays; a :class:`Goal` is created when it is accessed.
 
     Args:
         kind: kind of the contents.
         label_names: names of the L labels, in the order of the columns.
-        content: (n, …), one entry per goal, with the dtype that `kind` requires; or a function
-            that returns it, called when a content is first needed.
+        content: (n, …), one entry per goal, with the dtype that `kind` requires.
         labels: (n, L) float64, at the moment of the picture.
         lagged_labels: (n, L) float64, one environment step later.
 
+    Attributes:
+        entry: dtype and shape of one content.
+
     Raises:
-        GoalSetError: shapes, dtypes or lengths do not fit; if `content` is a function, it is
-            checked at the first use.
-        TypeError: `content` is neither an array nor a function.
+        GoalSetError: shapes, dtypes or lengths do not fit.
+        TypeError: `content` is not an array.
     """
 
     def __init__(
         self,
         kind: GoalKind,
         label_names: Sequence[str],
-        content: NDArray[Any] | Callable[[], NDArray[Any]],
+        content: NDArray[Any] | LazyContent,
         labels: NDArray[np.float64],
         lagged_labels: NDArray[np.float64],
     ) -> None:
@@ -65,36 +82,28 @@ class GoalList(Sequence[Goal]):
         for name, table in (("labels", self.labels), ("lagged_labels", self.lagged_labels)):
             if table.shape != expected:
                 raise GoalSetError(f"{name} must have shape {expected}, got {table.shape}")
-        self._content = (
-            content
-            if callable(content) and not isinstance(content, type)
-            else self._checked(as_instance(content, np.ndarray, name="content"))
-        )
+        if isinstance(content, LazyContent):
+            dtype = content.dtype
+        else:
+            dtype = as_instance(content, np.ndarray, name="content").dtype.str
+            content = _read_only(content)
+        if dtype not in CONTENT_DTYPES[kind]:
+            raise GoalSetError(
+                f"content of kind {kind!r} must have a dtype in {CONTENT_DTYPES[kind]}, "
+                f"got {dtype!r}"
+            )
+        entries = content.shape[0] if content.shape else "a number"
+        if entries != len(self):
+            raise GoalSetError(f"content must have {len(self)} entries, got {entries}")
+        self.entry = dtype, content.shape[1:]
+        self._content = content
 
     @property
     def content(self) -> NDArray[Any]:
         """All contents, (n, …), read-only."""
-        if callable(self._content):
-            self._content = self._checked(self._content())
+        if isinstance(self._content, LazyContent):
+            self._content = _read_only(self._content.read())
         return self._content
-
-    @property
-    def entry(self) -> tuple[str, tuple[int, ...]] | None:
-        """Dtype and shape of one content; None if the contents have not been loaded yet."""
-        if callable(self._content):
-            return None
-        return self._content.dtype.str, self._content.shape[1:]
-
-    def _checked(self, content: NDArray[Any]) -> NDArray[Any]:
-        if content.dtype.str not in CONTENT_DTYPES[self.kind]:
-            raise GoalSetError(
-                f"content of kind {self.kind!r} must have a dtype in "
-                f"{CONTENT_DTYPES[self.kind]}, got {content.dtype.str!r}"
-            )
-        entries = len(content) if content.ndim else "a number"
-        if entries != len(self):
-            raise GoalSetError(f"content must have {len(self)} entries, got {entries}")
-        return _read_only(content)
 
     def __len__(self) -> int:
         return len(self.labels)

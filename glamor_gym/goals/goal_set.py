@@ -63,11 +63,10 @@ class GoalSet:
         if (self.kind, self.label_names) != (self.training.kind, self.training.label_names):
             raise GoalSetError("evaluation and training goals must have the same kind and labels")
         splits = {"evaluation": self.evaluation, "training": self.training}
-        entries = {goals.entry for goals in splits.values() if goals.entry is not None}
-        if len(entries) > 1:
+        if self.evaluation.entry != self.training.entry:
             raise GoalSetError(
                 "evaluation and training goals must have contents of the same dtype and shape, "
-                f"got {sorted(entries)}"
+                f"got {self.evaluation.entry} and {self.training.entry}"
             )
         if set(self.bounds) != set(self.label_names):
             raise GoalSetError(

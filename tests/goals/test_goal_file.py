@@ -214,7 +214,7 @@ def test_contents_of_another_number_are_refused_when_the_file_is_opened(
     header["hash"] = hash_of(header)
     edited = np.frombuffer(json.dumps(header).encode(), np.uint8)
     path = rewritten(saved, tmp_path / "short.npz", header=edited, **{name: contents})
-    with pytest.raises(GoalSetError, match=rf"short\.npz: .*{split} goals have contents"):
+    with pytest.raises(GoalSetError, match=r"short\.npz: .*content must have . entries"):
         GoalSet.load(path)
 
 
@@ -225,7 +225,7 @@ def test_a_file_whose_lists_are_of_other_sizes_is_refused_when_it_is_opened(save
     header["hash"] = hash_of(header)
     edited = np.frombuffer(json.dumps(header).encode(), np.uint8)
     path = rewritten(saved, tmp_path / "turned.npz", header=edited)
-    with pytest.raises(GoalSetError, match=r"turned\.npz: .*goals have contents that differ"):
+    with pytest.raises(GoalSetError, match=r"turned\.npz: .*contents of the same dtype and shape"):
         GoalSet.load(path)
 
 
