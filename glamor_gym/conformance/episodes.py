@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from glamor_gym.checks import as_instance
-from glamor_gym.conformance.recording import Episode, GoalEnvSubject, play
+from glamor_gym.conformance.recording import GoalEnvSubject, Recording, play
 from glamor_gym.conformance.report import CheckFailedError, NotApplicableError
 from glamor_gym.types import Goal
 
@@ -137,7 +137,7 @@ def takes_goals_by_number(subject: GoalEnvSubject) -> None:
             )
 
 
-def _stopped(subject: GoalEnvSubject) -> list[Episode]:
+def _stopped(subject: GoalEnvSubject) -> list[Recording]:
     """Play an episode that is stopped at once, and one that is stopped after a few steps."""
     stop = subject.stop_action
     if stop is None or not subject.env.action_space.contains(stop):

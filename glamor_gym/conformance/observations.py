@@ -10,7 +10,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from glamor_gym.checks import as_element
-from glamor_gym.conformance.recording import GOAL_KEYS, GoalEnvSubject, Moment
+from glamor_gym.conformance.recording import GOAL_KEYS, GoalEnvSubject, TimeStep
 from glamor_gym.conformance.report import CheckFailedError, NotApplicableError
 from glamor_gym.vector.rows import check_arrays
 
@@ -131,7 +131,7 @@ def hides_its_labels(subject: GoalEnvSubject) -> None:
                 raise CheckFailedError(f"observation[{key!r}][{shown[0]}] is the label {name!r}")
 
 
-def _refuse_shared(one: Moment, other: Moment) -> None:
+def _refuse_shared(one: TimeStep, other: TimeStep) -> None:
     """Raise if two entries, of the same observation or of two, share memory.
 
     Raises:

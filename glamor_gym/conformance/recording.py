@@ -28,7 +28,7 @@ MOST_STEPS_PLAYED = 1_000
 
 
 @dataclass(frozen=True)
-class Moment:
+class TimeStep:
     """What an environment returned from one reset or step.
 
     Attributes:
@@ -55,12 +55,12 @@ class Moment:
         return bool(self.terminated or self.truncated)
 
 
-Episode = list[Moment]
+Recording = list[TimeStep]
 Choice = Callable[[int], Any]
 """Number of steps taken → the next action."""
 
 
-def play(env: gym.Env[Any, Any], choose: Choice, *, seed: int | None, most: int) -> Episode:
+def play(env: gym.Env[Any, Any], choose: Choice, *, seed: int | None, most: int) -> Recording:
     """Play one episode until it ends, for at most `most` steps."""
     observation, info = env.reset(seed=seed)
     episode = [_moment(None, observation, 0.0, False, False, info)]
@@ -72,9 +72,9 @@ def play(env: gym.Env[Any, Any], choose: Choice, *, seed: int | None, most: int)
 
 def _moment(
     action: Any, held: Any, reward: Any, terminated: Any, truncated: Any, info: Any
-) -> Moment:
+) -> TimeStep:
     seen = copy.deepcopy(held)
-    return Moment(action, seen, held, reward, terminated, truncated, copy.deepcopy(info))
+    return TimeStep(action, seen, held, reward, terminated, truncated, copy.deepcopy(info))
 
 
 class GoalEnvSubject:
@@ -111,21 +111,21 @@ class GoalEnvSubject:
             return None
 
     @cached_property
-    def recordings(self) -> tuple[Episode, Episode]:
+    def recordings(self) -> tuple[Recording, Recording]:
         """Two episodes of random actions without STOP: a seeded one and the next one."""
         return self.play_two()
 
     @property
-    def moments(self) -> Iterator[Moment]:
+    def moments(self) -> Iterator[TimeStep]:
         """All time steps of the recordings."""
         return (moment for episode in self.recordings for moment in episode)
 
     @property
-    def steps(self) -> Iterator[tuple[Moment, Moment]]:
+    def steps(self) -> Iterator[tuple[TimeStep, TimeStep]]:
         """All pairs (before, after) of consecutive time steps of the recordings."""
         return (pair for episode in self.recordings for pair in pairwise(episode))
 
-    def play_two(self) -> tuple[Episode, Episode]:
+    def play_two(self) -> tuple[Recording, Recording]:
         """Play a seeded episode and the next one; every call takes the same actions."""
         choose = self.random_actions()
         first = play(self.env, choose, seed=self.seed, most=self.most_steps)

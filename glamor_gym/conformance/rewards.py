@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from glamor_gym.conformance.recording import GoalEnvSubject, Moment
+from glamor_gym.conformance.recording import GoalEnvSubject, TimeStep
 from glamor_gym.conformance.report import CheckFailedError, NotApplicableError
 
 METHODS = ("compute_reward", "compute_terminated", "compute_truncated")
@@ -104,6 +104,6 @@ def _compare(
                 )
 
 
-def _arguments(moment: Moment) -> tuple[Any, Any, dict[str, Any]]:
+def _arguments(moment: TimeStep) -> tuple[Any, Any, dict[str, Any]]:
     observation = moment.observation
     return observation["achieved_goal"], observation["desired_goal"], moment.info

@@ -63,7 +63,7 @@ Bounds = dict[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class Moment:
+class Candidate:
     """A moment of play that may become a goal.
 
     Attributes:
@@ -80,7 +80,7 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Episode:
+class PlayedEpisode:
     """What is kept of one episode.
 
     Attributes:
@@ -92,7 +92,7 @@ class Episode:
     """
 
     start_labels: NDArray[np.float64]
-    moments: tuple[Moment, ...]
+    moments: tuple[Candidate, ...]
     steps: int
 
 
@@ -172,7 +172,7 @@ def build_goal_set(
     )
 
 
-def play(world: gym.Env[Any, Any], rng: np.random.Generator, keep: Iterable[int]) -> Episode:
+def play(world: gym.Env[Any, Any], rng: np.random.Generator, keep: Iterable[int]) -> PlayedEpisode:
     """Play one episode of uniformly random actions.
 
     The episode continues for one step after the last moment to keep, to obtain its lagged labels.
@@ -187,17 +187,17 @@ def play(world: gym.Env[Any, Any], rng: np.random.Generator, keep: Iterable[int]
     actions = cast(spaces.Discrete, world.action_space)
     _, info = world.reset()
     start_labels = _label_vector(info)
-    moments: list[Moment] = []
+    moments: list[Candidate] = []
     before: tuple[NDArray[Any], NDArray[np.float64]] | None = None
     for steps in range(1, max(wanted) + 2):
         _, _, terminated, truncated, info = world.step(int(rng.integers(actions.n)))
         labels, over = _label_vector(info), terminated or truncated
         if before is not None and (over or steps - 1 in wanted):
-            moments.append(Moment(*before, lagged_labels=labels, steps=steps - 1))
+            moments.append(Candidate(*before, lagged_labels=labels, steps=steps - 1))
         if over:
             break
         before = source.goal_content(), labels
-    return Episode(start_labels, tuple(moments), steps)
+    return PlayedEpisode(start_labels, tuple(moments), steps)
 
 
 def measure_bounds(
@@ -222,7 +222,7 @@ def collect(
     rng: np.random.Generator,
     episodes: int,
     progress_bar: bool = False,
-) -> list[Episode]:
+) -> list[PlayedEpisode]:
     """Play random episodes up to the horizon; keep :data:`MOMENTS_PER_EPISODE` moments of each.
 
     These are the end of the episode and random earlier moments.
@@ -237,12 +237,12 @@ def collect(
 
 
 def choose_evaluation(
-    played: Sequence[Episode],
+    played: Sequence[PlayedEpisode],
     bounds: Mapping[str, tuple[float, float]],
     horizon: int,
     count: int,
     rng: np.random.Generator,
-) -> list[Moment]:
+) -> list[Candidate]:
     """Choose ends of episodes whose labels are far apart, relative to their ranges.
 
     Goals that doing nothing would reach, and ends of episodes shorter than the horizon, are
@@ -271,11 +271,11 @@ def choose_evaluation(
 
 
 def choose_training(
-    moments: Sequence[Moment],
+    moments: Sequence[Candidate],
     picture: Callable[[NDArray[Any]], NDArray[Any]],
     count: int,
     rng: np.random.Generator,
-) -> list[Moment]:
+) -> list[Candidate]:
     """Choose moments whose pictures are far apart, pixel by pixel.
 
     Args:
@@ -368,7 +368,7 @@ def _thumbnails(world: gym.Env[Any, Any]) -> Callable[[NDArray[Any]], NDArray[np
 
 def _from_states(
     world: gym.Env[Any, Any], n_evaluation: int, n_training: int, rng: np.random.Generator
-) -> tuple[Bounds, list[Moment], list[Moment]]:
+) -> tuple[Bounds, list[Candidate], list[Candidate]]:
     """Return bounds, evaluation and training goals of a world that lists its states.
 
     The states are repeated equally often, as far as the numbers allow, but the start is not an
@@ -379,7 +379,7 @@ def _from_states(
     states = []
     for goal in cast(list[Goal], world.get_wrapper_attr("all_goals")()):
         labels = np.array([(goal.labels or {})[name] for name in info["labels"]])
-        states.append(Moment(goal.content, labels, lagged_labels=labels, steps=0))
+        states.append(Candidate(goal.content, labels, lagged_labels=labels, steps=0))
     elsewhere = [state for state in states if not np.array_equal(state.labels, start)]
     far_apart = spread(
         np.stack([state.labels for state in elsewhere]), min(n_evaluation, len(elsewhere)), rng
@@ -398,7 +398,7 @@ def _bounds(names: Iterable[str], labels: Sequence[NDArray[np.float64]]) -> Boun
     return dict(zip(names, zip(low, high, strict=True), strict=True))
 
 
-def _distinct(moments: Sequence[Moment]) -> NDArray[np.int64]:
+def _distinct(moments: Sequence[Candidate]) -> NDArray[np.int64]:
     """Return the index of the first moment with each distinct content."""
     first: dict[bytes, int] = {}
     for index, moment in enumerate(moments):
@@ -406,7 +406,7 @@ def _distinct(moments: Sequence[Moment]) -> NDArray[np.int64]:
     return np.fromiter(first.values(), np.int64)
 
 
-def _goal_list(kind: GoalKind, names: Iterable[str], moments: Sequence[Moment]) -> GoalList:
+def _goal_list(kind: GoalKind, names: Iterable[str], moments: Sequence[Candidate]) -> GoalList:
     return GoalList(
         kind,
         tuple(names),

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from glamor_gym.envs import make_world
 from glamor_gym.goals import build
 from glamor_gym.goals.build import (
-    Episode,
-    Moment,
+    Candidate,
+    PlayedEpisode,
     build_goal_set,
     choose_evaluation,
     choose_training,
@@ -127,11 +127,11 @@ def test_short_horizons_have_fewer_moments():
 def moment(x, y=0.0, steps=10, content=None):
     labels = np.array([x, y], float)
     content = np.array([x, y]) if content is None else np.asarray(content)
-    return Moment(content, labels, labels, steps)
+    return Candidate(content, labels, labels, steps)
 
 
 def ended(*moments, start=(0.0, 0.0)):
-    return [Episode(np.array(start), (each,), each.steps) for each in moments]
+    return [PlayedEpisode(np.array(start), (each,), each.steps) for each in moments]
 
 
 BOUNDS = {"x": (0.0, 100.0), "y": (0.0, 1.0)}
@@ -175,7 +175,7 @@ class TestChooseEvaluation:
             self.choose(played, 3)
 
     def test_episodes_without_a_moment_alive_are_passed_over(self):
-        played = [*ended(moment(50)), Episode(np.zeros(2), (), 1)]
+        played = [*ended(moment(50)), PlayedEpisode(np.zeros(2), (), 1)]
         assert self.choose(played, 1) == [(50, 0)]
 
 
