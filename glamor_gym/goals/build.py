@@ -133,15 +133,16 @@ def build_goal_set(
     episodes = as_integer(episodes, name="episodes", low=1)
     n_evaluation = as_integer(n_evaluation, name="n_evaluation", low=1, high=MOST_GOALS)
     n_training = as_integer(n_training, name="n_training", low=1, high=MOST_GOALS)
+    libraries = ("glamor-gym", "gymnasium", "numpy", *_LIBRARIES[task.suite])
     provenance = {
         "command": _command(task, seed, episodes, n_evaluation, n_training),
         "seed": seed,
-        "versions": _versions("glamor-gym", "gymnasium", "numpy", *_LIBRARIES[task.suite]),
+        "versions": {name: importlib.metadata.version(name) for name in libraries},
     }
     rng = np.random.default_rng(seed)
-    with contextlib.ExitStack() as opened:
-        world = opened.enter_context(contextlib.closing(_explorable(task)))
+    with contextlib.closing(_explorable(task)) as world:
         world.reset(seed=int(rng.integers(2**31)))
+        kind = cast(World, world.unwrapped).goal_kind
         if world.has_wrapper_attr("all_goals"):
             bounds, evaluation, training = _from_states(world, n_evaluation, n_training, rng)
             provenance |= {"environment_steps": 0}
@@ -150,19 +151,15 @@ def build_goal_set(
             played = collect(world, task.horizon, rng, episodes, progress_bar)
             evaluation = choose_evaluation(played, bounds, task.horizon, n_evaluation, rng)
             moments = [moment for episode in played for moment in episode.moments]
-            painter = opened.enter_context(
-                contextlib.closing(
-                    make_world(task, frame_size=THUMBNAIL_SIZE, render_profile="fast")
-                )
-            )
-            painter.reset(seed=seed)
-            training = choose_training(moments, _thumbnails(painter), n_training, rng)
+            painter = make_world(task, frame_size=THUMBNAIL_SIZE, render_profile="fast")
+            with contextlib.closing(painter):
+                painter.reset(seed=seed)
+                training = choose_training(moments, _thumbnails(painter), n_training, rng)
             provenance |= {
                 "episodes": episodes,
                 "range_episodes": RANGE_EPISODES,
                 "environment_steps": range_steps + sum(episode.steps for episode in played),
             }
-        kind = cast(World, world.unwrapped).goal_kind
     return GoalSet(
         task.name,
         evaluation=_goal_list(kind, bounds, evaluation),
@@ -414,7 +411,3 @@ def _goal_list(kind: GoalKind, names: Iterable[str], moments: Sequence[Candidate
         np.stack([moment.labels for moment in moments]),
         np.stack([moment.lagged_labels for moment in moments]),
     )
-
-
-def _versions(*distributions: str) -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in distributions}

@@ -39,9 +39,10 @@ from glamor_gym.types import EvaluationResult
 DISTANCES = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8, math.inf)
 """Bounds of the distance bins; below 0.1 a goal is reached without moving."""
 
-
 PANELS_PER_ROW = 4
 """Maximum number of panels of curves per row."""
+
+_ERROR_BARS = {"ecolor": INK, "elinewidth": 1.2, "capsize": 3}
 
 
 class Bar(NamedTuple):
@@ -68,22 +69,15 @@ def rate_bars(bars: Sequence[Bar]) -> Plot:
         figure, axes = canvas(height=0.55 + 0.36 * len(bars))
         rates = [bar.rate for bar in bars]
         reach = [[bar.rate - bar.low for bar in bars], [bar.high - bar.rate for bar in bars]]
-        axes.barh(
+        drawn = axes.barh(
             [bar.name for bar in bars],
             rates,
             height=0.62,
             color=[bar.colour for bar in bars],
             xerr=reach,
-            error_kw={"ecolor": INK, "elinewidth": 1.2, "capsize": 3},
+            error_kw=_ERROR_BARS,
         )
-        for row, bar in enumerate(bars):
-            axes.annotate(
-                f"{bar.rate:.0%}",
-                (bar.high, row),
-                xytext=(6, 0),
-                textcoords="offset points",
-                va="center",
-            )
+        axes.bar_label(drawn, [f"{bar.rate:.0%}" for bar in bars], padding=6)
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)
@@ -269,22 +263,16 @@ def distance_bars(result: EvaluationResult) -> Plot:
                 continue
             total = tries * n_goals
             low, high = wilson_interval(round(rate * total), total)
-            axes.bar(
+            bar = axes.bar(
                 left,
                 rate,
                 width=0.72,
                 color=AGENT,
                 yerr=[[max(0.0, rate - low)], [max(0.0, high - rate)]],
-                error_kw={"ecolor": INK, "elinewidth": 1.2, "capsize": 3},
+                error_kw=_ERROR_BARS,
             )
-            axes.annotate(
-                f"{n_goals} goal{'s' if n_goals > 1 else ''}",
-                (left, high),
-                xytext=(0, 4),
-                textcoords="offset points",
-                ha="center",
-                fontsize=9,
-            )
+            name = "goal" if n_goals == 1 else "goals"
+            axes.bar_label(bar, [f"{n_goals} {name}"], padding=4, fontsize=9)
         axes.set_xticks(range(len(table)), table.index)
         axes.set_xlim(-0.6, len(table) - 0.4)
         axes.set_xlabel("distance from the start, in feasible ranges")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -33,7 +32,6 @@ from glamor_gym.report.pictures import (
 
 SMALLEST = 80
 """Minimum height of a film in pixels; smaller frames are enlarged without blur."""
-
 
 MOST_FPS = 100
 """Maximum frames per second of a film in a file."""
@@ -132,8 +130,7 @@ def write_film(
     with write_atomically(path) as file, tempfile.TemporaryDirectory() as folder:
         encoded = Path(folder) / path.name
         _encode(frames, encoded, FORMATS[ending], fps)
-        with encoded.open("rb") as whole:
-            shutil.copyfileobj(whole, file)
+        file.write(encoded.read_bytes())
 
 
 def _encode(

@@ -65,9 +65,8 @@ def write_pictures(episodes: Sequence[EpisodeFrames], folder: str | os.PathLike[
         TypeError: an argument is of the wrong type.
     """
     folder = as_path(folder, name="folder")
-    goals = contact_sheet(episodes)
     sheet = folder / "goals.png"
-    save_picture(goals, sheet)
+    save_picture(contact_sheet(episodes), sheet)
     films: list[Path] = []
     seen: Counter[int] = Counter()
     for episode in episodes:
@@ -94,10 +93,8 @@ def save_picture(pixels: NDArray[np.uint8], path: str | os.PathLike[str]) -> Non
     """
     path = as_path(path, name="path")
     kind = as_choice(path.suffix.lower(), (".png", ".webp"), name=f"the suffix of path {path}")
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, kind[1:], optimize=True, lossless=True)
-    with write_atomically(path) as target:
-        target.write(file.getbuffer())
+    with write_atomically(path) as file:
+        Image.fromarray(pixels).save(file, kind[1:], optimize=True, lossless=True)
 
 
 def contact_sheet(episodes: Sequence[EpisodeFrames], columns: int = 5) -> NDArray[np.uint8]:
@@ -177,10 +174,8 @@ def _pair(episode: EpisodeFrames, frame: NDArray[Any]) -> NDArray[np.uint8]:
     factor = math.ceil(_MIN_HEIGHT / len(goal))
     goal, shown = (part.repeat(factor, 0).repeat(factor, 1) for part in (goal, shown))
     gray = np.hstack([goal, np.full((len(goal), _GAP), 255, np.uint8), shown])
-    colours = np.repeat(gray[:, :, np.newaxis], 3, axis=2)
-    framed = np.pad(colours, ((_BORDER, _BORDER), (_BORDER, _BORDER), (0, 0)))
-    edge = np.ones(framed.shape[:2], np.bool_)
-    edge[_BORDER:-_BORDER, _BORDER:-_BORDER] = False
-    framed[edge] = REACHED if episode.success else MISSED
-    margin = ((_GAP, _GAP), (_GAP, _GAP), (0, 0))
-    return np.pad(framed, margin, constant_values=255)
+    edge = _GAP + _BORDER
+    framed = np.full((gray.shape[0] + 2 * edge, gray.shape[1] + 2 * edge, 3), 255, np.uint8)
+    framed[_GAP:-_GAP, _GAP:-_GAP] = REACHED if episode.success else MISSED
+    framed[edge:-edge, edge:-edge] = gray[..., np.newaxis]
+    return framed
