@@ -60,8 +60,7 @@ def is_the_same_in_a_vector(subject: GoalEnvSubject) -> None:
         seed = subject.seed + index
         with contextlib.closing(spec.make()) as single:
             singles.append(play(single, actions.__getitem__, seed=seed, most=len(actions)))
-    vector = gym.make_vec(copy.deepcopy(spec), num_envs=_N_ENVS)
-    try:
+    with contextlib.closing(gym.make_vec(copy.deepcopy(spec), num_envs=_N_ENVS)) as vector:
         resets_at_once = vector.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP
         infos: dict[str, Any]
         observations, infos = vector.reset(seed=subject.seed)
@@ -85,8 +84,6 @@ def is_the_same_in_a_vector(subject: GoalEnvSubject) -> None:
                     raise CheckFailedError(
                         f"reward or end differs after step {step + 1} in environment {index}"
                     )
-    finally:
-        vector.close()
 
 
 def can_be_closed_twice(subject: GoalEnvSubject) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from glamor_gym.conformance.recording import GoalEnvSubject, TimeStep
+from glamor_gym.conformance.recording import GoalEnvSubject
 from glamor_gym.conformance.report import CheckFailedError, NotApplicableError
 
 METHODS = ("compute_reward", "compute_terminated", "compute_truncated")
@@ -97,13 +97,9 @@ def _compare(
         raise NotApplicableError(f"env.unwrapped has no {method}")
     for episode in subject.recordings:
         for step, moment in enumerate(episode[1:], start=1):
-            said = compute(*_arguments(moment))
+            seen = moment.observation
+            said = compute(seen["achieved_goal"], seen["desired_goal"], moment.info)
             if said != returned(moment) and step != except_at:
                 raise CheckFailedError(
                     f"step {step} returned {returned(moment)}, {method} returns {said}"
                 )
-
-
-def _arguments(moment: TimeStep) -> tuple[Any, Any, dict[str, Any]]:
-    observation = moment.observation
-    return observation["achieved_goal"], observation["desired_goal"], moment.info
