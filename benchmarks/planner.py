@@ -13,10 +13,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from benchmarks.textbook import plan_textbook
 from benchmarks.timing import Comparison, compare
 from glamor_gym.models import ActionDecoder, fold
 from glamor_gym.planners import Planner, PlannerSettings, plan, planner_for
-from glamor_gym.planners.textbook import plan_textbook
 from glamor_gym.types import Plan
 
 N_ACTIONS, HORIZON, EMBEDDING = 18, 50, 512

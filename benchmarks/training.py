@@ -26,6 +26,7 @@ from rich.table import Table
 
 import glamor_gym  # noqa: F401  (registers the environments)
 from benchmarks.replay import ListReplay
+from benchmarks.textbook import plan_textbook
 from benchmarks.timing import Comparison, compare
 from benchmarks.update import descend, plain_contexts, plain_loss, plain_optimizer
 from glamor_gym.agents import GlamorAgent
@@ -33,7 +34,6 @@ from glamor_gym.agents.settings import GlamorSettings
 from glamor_gym.models import GlamorModel
 from glamor_gym.models.encoders import EncoderName
 from glamor_gym.planners import PlannerSettings
-from glamor_gym.planners.textbook import plan_textbook
 from glamor_gym.types import Trajectory
 
 ID, HORIZON, N_ENVS = "glamor/Pong-v0", 50, 4

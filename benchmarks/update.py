@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
-from torch.nn import functional
 
+from benchmarks.textbook import next_log_probs
 from benchmarks.timing import Comparison, compare
 from glamor_gym.agents.model_policy import multiplies_bfloat16
 from glamor_gym.models import ActionDecoder, GlamorModel
@@ -41,17 +41,13 @@ def plain_log_probs(
     decoder: ActionDecoder, context: Tensor, tokens: Tensor, length: Tensor
 ) -> Tensor:
     """Return log p of the real tokens, with the full context at every step and with padding."""
-    n_actions = decoder.token_in.in_features
-    h, c = decoder.first_state(context).chunk(2, dim=-1)
-    previous = context.new_zeros(len(context), n_actions)
+    token, state = None, None
     kept = []
     for step in range(tokens.shape[1]):
-        h, c = decoder.cell(decoder.context_in(context) + decoder.token_in(previous), (h, c))
+        log_p, state = next_log_probs(decoder, context, token, state)
         # Padding is processed like any other token, and then discarded.
-        token = tokens[:, step].clamp(max=n_actions)
-        log_p = functional.log_softmax(decoder.head(h), dim=-1)
+        token = tokens[:, step].clamp(max=log_p.shape[1] - 1)
         kept.append(log_p.gather(1, token[:, None])[step < length, 0])
-        previous = functional.one_hot(token, n_actions + 1)[:, :n_actions].float()
     return torch.cat(kept)
 
 

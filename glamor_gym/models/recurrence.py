@@ -29,23 +29,6 @@ def lstm_cell(
     return torch.sigmoid(o) * torch.tanh(c), c
 
 
-def lstm_plain(
-    gate_inputs: Float[Tensor, "m n 4h"],
-    h: Float[Tensor, "m b h"],
-    c: Float[Tensor, "m b h"],
-    weight: Float[Tensor, "m h 4h"],
-    batch_sizes: Sequence[int],
-) -> Float[Tensor, "m n h"]:
-    """The textbook form of :func:`lstm`, the reference of its tests and benchmarks."""
-    outputs, begin = [], 0
-    for rows in batch_sizes:
-        step = gate_inputs[:, begin : begin + rows]
-        h, c = lstm_cell(step + h[:, :rows] @ weight, c[:, :rows])
-        outputs.append(h)
-        begin += rows
-    return torch.cat(outputs, dim=1)
-
-
 def lstm(
     gate_inputs: Float[Tensor, "m n 4h"],
     h: Float[Tensor, "m b h"],

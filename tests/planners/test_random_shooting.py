@@ -12,11 +12,11 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
+from benchmarks.textbook import plan_textbook
 from glamor_gym.models import ActionDecoder, fold
 from glamor_gym.planners import PlannerSettings, plan
 from glamor_gym.planners.candidates import LSTMPair, sample
 from glamor_gym.planners.random_shooting import best_of
-from glamor_gym.planners.textbook import plan_textbook
 
 N_ACTIONS, STOP, PADDING = 3, 3, 4
 GAMMA = 0.9

@@ -2,7 +2,7 @@
 
 In and out as :func:`glamor_gym.planners.plan`, but with the decoders and contexts not folded; both
 must make the same plans from the same noise. It is the reference of that function's tests and
-benchmark: nothing is batched or shared, and each step feeds the whole context to the LSTM again.
+benchmarks: nothing is batched or shared, and each step feeds the whole context to the LSTM again.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ def plan_textbook(
             inverse_state = prior_state = None
             while stop not in candidate:
                 slot = len(candidate)
-                last_token = candidate[-1] if candidate else None
-                inverse_log_p, inverse_state = _next_log_p(
-                    inverse_dynamics, inverse_context[row], last_token, inverse_state
+                last_token = torch.tensor(candidate[-1:]) if candidate else None
+                (inverse_log_p,), inverse_state = next_log_probs(
+                    inverse_dynamics, inverse_context[[row]], last_token, inverse_state
                 )
-                prior_log_p, prior_state = _next_log_p(
-                    prior, prior_context[row], last_token, prior_state
+                (prior_log_p,), prior_state = next_log_probs(
+                    prior, prior_context[[row]], last_token, prior_state
                 )
                 z = inverse_log_p - prior_log_p if settings.use_prior else inverse_log_p
                 z = torch.where(
@@ -81,22 +81,22 @@ def plan_textbook(
     return Plan(tokens, length, torch.tensor(best_scores), token_scores)
 
 
-def _next_log_p(
+def next_log_probs(
     decoder: ActionDecoder,
-    context: Float[Tensor, "d"],
-    last_token: int | None,
+    context: Float[Tensor, "b d"],
+    last_token: Int[Tensor, "b"] | None,
     state: tuple[Tensor, Tensor] | None,
-) -> tuple[Float[Tensor, "tokens"], tuple[Tensor, Tensor]]:
-    """Return log p of every next token, and the LSTM's state."""
+) -> tuple[Float[Tensor, "b tokens"], tuple[Tensor, Tensor]]:
+    """Return log p of every next token, and the LSTM's state; None in both begins a sequence."""
     if state is None:
-        h, c = decoder.first_state(context)[None].chunk(2, dim=-1)
+        h, c = decoder.first_state(context).chunk(2, dim=-1)
         state = (h, c)
-    one_hot = torch.zeros(decoder.token_in.in_features)
+    n_actions = decoder.token_in.in_features
+    one_hot = context.new_zeros(len(context), n_actions)
     if last_token is not None:
-        one_hot[last_token] = 1.0
-    token_input = decoder.context_in(context) + decoder.token_in(one_hot)
-    state = decoder.cell(token_input[None], state)
-    return functional.log_softmax(decoder.head(state[0][0]), dim=-1), state
+        one_hot = functional.one_hot(last_token, n_actions + 1)[:, :n_actions].float()
+    h, c = decoder.cell(decoder.context_in(context) + decoder.token_in(one_hot), state)
+    return functional.log_softmax(decoder.head(h), dim=-1), (h, c)
 
 
 def _sample(
