@@ -6,7 +6,6 @@ In: checked observations. Out: losses (via the model), and plans.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -24,7 +23,7 @@ from glamor_gym.models import DurationModel, GlamorModel
 from glamor_gym.models.encoders import EncoderName
 from glamor_gym.models.pair_encoder import Fusion
 from glamor_gym.names import naming_options
-from glamor_gym.planners import Planner, PlannerSettings, plan_by_duration, planner_for
+from glamor_gym.planners import PlannerSettings, plan_by_duration, planner_for
 from glamor_gym.planners.action_values import acts_by_value, next_tokens_by_duration
 from glamor_gym.types import Plan
 
@@ -130,7 +129,8 @@ class GlamorPolicy(ModelPolicy):
         with self.autocast():
             folded = self.model.fold(observation, goal)
         with self._in_float32():
-            return self._planner(folded, torch.from_numpy(max_actions), settings, generator)
+            steps = torch.from_numpy(max_actions)
+            return planner_for(self.device)(folded, steps, settings, generator)
 
     def _in_float32(self) -> torch.autocast:
         """Return a context without autocast, even if the caller has turned it on."""
@@ -153,17 +153,6 @@ class GlamorPolicy(ModelPolicy):
             encoded = self.model.encode(*self.as_tensors(observations))
         with self._in_float32():
             return next_tokens_by_duration(encoded, torch.from_numpy(max_actions), settings)
-
-    @property
-    def _planner(self) -> Planner:
-        """The planner for the device of the networks, which may have been moved."""
-        if self.device not in self._planners:
-            self._planners[self.device] = planner_for(self.device)
-        return self._planners[self.device]
-
-    @cached_property
-    def _planners(self) -> dict[torch.device, Planner]:
-        return {}
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
         """Return the first token of a plan for each observation (SB3's stateless policy call).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib.util import find_spec
 from typing import Protocol
 
@@ -29,10 +30,12 @@ class Planner(Protocol):
         ...
 
 
+@functools.cache
 def planner_for(device: torch.device) -> Planner:
     """Return the planner that is fastest on a device: one kernel on a GPU, where Triton is.
 
-    All planners make the same plans from the same noise.
+    All planners make the same plans from the same noise. Each device keeps its planner, which
+    remembers whether the kernel has failed.
     """
     if device.type != "cuda" or find_spec("triton") is None:
         return plan

@@ -16,8 +16,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from glamor_gym.agents import policy
 from glamor_gym.agents.background import Background
-from glamor_gym.planners import interface
+from glamor_gym.planners import plan
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 ATEN = torch.ops.aten
@@ -202,7 +203,7 @@ def pretend(monkeypatch: Any) -> PretendedGPU:
     }.items():
         monkeypatch.setattr(torch.cuda, name, lambda *_, value=value, **__: value)
     monkeypatch.setattr(torch, "Generator", Generator)
-    monkeypatch.setattr(interface, "find_spec", lambda _: None)  # kernels need a real device
+    monkeypatch.setattr(policy, "planner_for", lambda _: plan)  # kernels need a real device
     autocast = torch.autocast
     monkeypatch.setattr(
         torch, "autocast", lambda kind, *args, **options: autocast("cpu", *args, **options)
