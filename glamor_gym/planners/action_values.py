@@ -48,15 +48,12 @@ def next_tokens_by_duration(
 
     Args:
         encoded: the observations and goals.
-        max_actions: (B,) int64, maximum number of actions per plan, without STOP.
+        max_actions: (B,) int64, maximum number of actions per plan, without STOP: T − t ≥ 1.
         settings: see :class:`PlannerSettings`; `vote` and `guided` must be set.
 
     Returns:
         The first token of each plan, and the second: STOP if the goal is one step away, else
         padding, which means that the plan has ended or that its second token is not known.
-
-    Raises:
-        ValueError: a row of `max_actions` is below 1.
     """
     here, one_step_away = arrival(encoded, settings)
     chance = duration_probabilities(
@@ -128,19 +125,14 @@ def duration_probabilities(
 
     Args:
         duration_z: (B, T + 1) log p(k | s, g) − log p(k | s) for k = 0 … T.
-        max_actions: (B,) largest duration of each row; the smallest is 1.
+        max_actions: (B,) largest duration of each row, 1 or more; the smallest is 1.
         settings: with ``stop="end"``, all candidates have the largest duration; without `guided`,
             the distribution is uniform.
         one_step_away: (B,) rows whose only duration is 1.
 
     Returns:
         softmax(duration_z + k · ln γ) over the allowed durations, 0 for the others.
-
-    Raises:
-        ValueError: a row of `max_actions` is below 1.
     """
-    if int(max_actions.min()) < 1:
-        raise ValueError(f"max_actions must be 1 or more in every row, got {max_actions.tolist()}")
     max_actions = max_actions.to(duration_z.device, non_blocking=True)
     k = torch.arange(duration_z.shape[1], device=duration_z.device)
     score = duration_z + k * math.log(settings.gamma)

@@ -40,8 +40,8 @@ _LOG = logging.getLogger(__name__)
 class FusedPlanner:
     """Plans by the kernel.
 
-    Decoders that it does not take are left to :func:`glamor_gym.planners.plan`, as are arguments
-    that are wrong, and all plans once the kernel has failed, for example without a C compiler.
+    Decoders that it does not take are left to :func:`glamor_gym.planners.plan`, as are all plans
+    once the kernel has failed, for example without a C compiler.
 
     Attributes:
         works: False once the kernel has failed.
@@ -58,12 +58,8 @@ class FusedPlanner:
         settings: PlannerSettings,
         generator: torch.Generator,
     ) -> Plan:
-        """Plan as :func:`glamor_gym.planners.plan` does.
-
-        Raises:
-            ValueError: a row of `max_actions` is below 1.
-        """
-        if not self.works or not can_fuse(folded) or int(max_actions.min()) < 1:
+        """Plan as :func:`glamor_gym.planners.plan` does."""
+        if not self.works or not can_fuse(folded):
             return plan(folded, max_actions, settings, generator)
         n_rows, device = len(max_actions), folded.h.device
         before = generator.get_state()

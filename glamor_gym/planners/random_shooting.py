@@ -34,18 +34,13 @@ def plan(
 
     Args:
         folded: inverse dynamics model and prior (M = 2), float32.
-        max_actions: (B,) int64, maximum number of actions per plan, without STOP: T − t.
+        max_actions: (B,) int64, maximum number of actions per plan, without STOP: T − t ≥ 1.
         settings: see :class:`PlannerSettings`.
         generator: source of the sampling noise, on the device of `folded`.
 
     Returns:
         The best plans; ``plan.tokens`` has max(max_actions) + 1 columns.
-
-    Raises:
-        ValueError: a row of `max_actions` is below 1.
     """
-    if int(max_actions.min()) < 1:
-        raise ValueError(f"max_actions must be 1 or more in every row, got {max_actions.tolist()}")
     device = folded.h.device
     n_candidates = len(max_actions) * settings.n_trials
     uniforms = sampling_noise(int(max_actions.max()) + 1, n_candidates, generator)
