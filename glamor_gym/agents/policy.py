@@ -24,7 +24,7 @@ from glamor_gym.models.encoders import EncoderName
 from glamor_gym.models.pair_encoder import Fusion
 from glamor_gym.names import naming_options
 from glamor_gym.planners import PlannerSettings, plan_by_duration, planner_for
-from glamor_gym.planners.action_values import acts_by_value, next_tokens_by_duration
+from glamor_gym.planners.action_values import next_tokens_by_duration
 from glamor_gym.types import Plan
 
 Stopping = Literal["token", "duration"]
@@ -138,7 +138,7 @@ class GlamorPolicy(ModelPolicy):
 
     def acts_by_value(self, settings: PlannerSettings) -> bool:
         """Return whether the beginning of a plan can be computed without the rest."""
-        return isinstance(self.model, DurationModel) and acts_by_value(settings)
+        return isinstance(self.model, DurationModel) and settings.acts_by_value
 
     @torch.inference_mode()
     def next_tokens(

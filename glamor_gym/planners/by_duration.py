@@ -7,8 +7,9 @@ z of STOP is the log-ratio of the candidate's duration, log p(k | s, g) − log 
 are drawn first, from softmax(log-ratio + k · ln γ). All lengths are then known before the first
 action is sampled, and no candidate is extended beyond its end.
 
-Two choices are made without candidates, see :mod:`~glamor_gym.planners.action_values`: with `vote`
-and `guided`, the first action; with `stop_first`, whether the goal is near.
+Two choices are made without candidates: with `vote` and `guided`, the first action, see
+:mod:`~glamor_gym.planners.action_values`; with `stop_first`, whether the goal is near, see
+:mod:`~glamor_gym.planners.durations`.
 """
 
 from __future__ import annotations
@@ -20,15 +21,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from glamor_gym.models.duration import EncodedPairs
-from glamor_gym.planners.action_values import (
-    acts_by_value,
-    arrival,
-    best_first_action,
-    decoder_step,
-    duration_probabilities,
-    duration_ratio,
-)
+from glamor_gym.planners.action_values import best_first_action, decoder_step
 from glamor_gym.planners.candidates import sample
+from glamor_gym.planners.durations import arrival, duration_probabilities, duration_ratio
 from glamor_gym.planners.random_shooting import best_of, sampling_noise
 from glamor_gym.planners.settings import PlannerSettings
 from glamor_gym.types import Plan
@@ -55,9 +50,12 @@ def plan_by_duration(
     duration_z = duration_ratio(encoded, settings)
     here, one_step_away = arrival(encoded, settings)
     chance = duration_probabilities(duration_z, max_actions, settings, one_step_away)
-    duration = draw_durations(chance, settings, generator)
+    drawn: Int[Tensor, "b n"] = torch.multinomial(
+        chance, settings.n_trials, replacement=True, generator=generator
+    )
+    duration = drawn.flatten()
     row = torch.arange(len(duration), device=duration.device) // settings.n_trials
-    first = best_first_action(encoded, chance, settings)[row] if acts_by_value(settings) else None
+    first = best_first_action(encoded, chance, settings)[row] if settings.acts_by_value else None
     order = duration.argsort(descending=True, stable=True)
     tokens, token_z = sample_actions(
         encoded,
@@ -78,16 +76,6 @@ def plan_by_duration(
     found = best_of(tokens, token_z, len(max_actions), settings, stop)
     _stop_at_once(found, here, duration_z[:, 0], settings, stop)
     return found
-
-
-def draw_durations(
-    chance: Float[Tensor, "b durations"], settings: PlannerSettings, generator: torch.Generator
-) -> Int[Tensor, "c"]:
-    """Draw N durations for each row from its probabilities `chance`; return them row by row."""
-    drawn: Int[Tensor, "b n"] = torch.multinomial(
-        chance, settings.n_trials, replacement=True, generator=generator
-    )
-    return drawn.flatten()
 
 
 def sample_actions(

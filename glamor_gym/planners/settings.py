@@ -90,6 +90,11 @@ class PlannerSettings(SearchSettings):
         """Whether a plan may be STOP alone: `stop_first` is set and `stop` is ``"free"``."""
         return self.stop_first and self.stop == "free"
 
+    @property
+    def acts_by_value(self) -> bool:
+        """Whether, if durations are predicted, plans begin with the action of highest value."""
+        return self.vote and self.guided
+
     def stop_is_open(self, slot: int) -> bool:
         """Return whether a candidate may sample STOP in this slot, counted from 0."""
         return self.stop != "end" and (slot > 0 or self.may_stop_first)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from dataclasses import replace
 
 import pytest
@@ -22,7 +21,7 @@ from small_duration_model import (
 
 from glamor_gym.models import EncodedPairs
 from glamor_gym.planners import plan_by_duration
-from glamor_gym.planners.action_values import arrival, next_tokens_by_duration
+from glamor_gym.planners.action_values import next_tokens_by_duration
 
 
 @torch.no_grad()
@@ -89,39 +88,3 @@ def test_the_beginning_is_that_of_the_whole_plan(stop):
     assert (plan.tokens[first == STOP, 1] == PADDING).all()
     assert set(second.tolist()) == ({STOP, PADDING} if stop == "free" else {PADDING})
     assert (STOP in first.tolist()) == settings.stop_first
-
-
-@pytest.mark.parametrize("stop_first", [True, False])
-def test_a_goal_that_is_near_is_here_or_one_step_away_whichever_is_likelier(stop_first):
-    encoded = at_all_distances(12)
-    p = encoded.log_duration[0, :, :2].exp()
-    near = p.sum(dim=1) >= p.sum(dim=1).median()
-    here = near & (p[:, 0] >= p[:, 1])
-    one_step = near & ~here
-    assert here.any()
-    assert one_step.any()
-    settings = replace(
-        FREE, stop_first=stop_first, arrival_probability=float(p.sum(dim=1).median())
-    )
-    limits = torch.full((12,), HORIZON)
-    with torch.no_grad():
-        found = plan_by_duration(encoded, limits, settings, torch.Generator().manual_seed(0))
-    assert (found.length[here] == 1).all() == stop_first
-    assert (found.length[one_step] == 2).all() == stop_first
-    assert (found.length[~near] > 1).all()
-    if stop_first:
-        assert (found.tokens[here, 0] == STOP).all()
-        assert (found.tokens[one_step, 1] == STOP).all()
-        z = encoded.log_duration[0, :, 0] - encoded.log_duration[1, :, 0]
-        torch.testing.assert_close(found.log_score[here], z[here] + math.log(GAMMA))
-        torch.testing.assert_close(found.token_scores[here].sum(dim=1), z[here])
-
-
-def test_the_least_probability_is_enough_and_a_tie_means_here():
-    one = at_all_distances(2)
-    p = torch.tensor([[0.2, 0.2, 0.2, 0.2, 0.2], [0.1, 0.2, 0.3, 0.2, 0.2]])
-    encoded = EncodedPairs(one.model, one.state, one.pair, p.log().expand(2, -1, -1))
-    least = float(encoded.log_duration[0, 0, :2].exp().sum())
-    here, one_step = arrival(encoded, replace(FREE, stop_first=True, arrival_probability=least))
-    assert here.tolist() == [True, False]
-    assert one_step.tolist() == [False, False]

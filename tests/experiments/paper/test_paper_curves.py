@@ -21,7 +21,6 @@ from glamor_gym.experiments.paper.curves import (
     with_suite,
 )
 from glamor_gym.experiments.paper.reproduction import Scale
-from glamor_gym.planners.action_values import acts_by_value
 
 
 def rows_of(rates, task="Pong", variant="a", step=10, episodes=30):
@@ -146,5 +145,5 @@ def test_figure_8_acts_by_the_candidates_that_it_counts(variant):
     preset = {**GlamorAgent.preset("compact")}
     del preset["policy_kwargs"]
     planner = planner_of(GlamorSettings(**preset))
-    assert acts_by_value(planner)  # then the number of candidates has no effect
-    assert not acts_by_value(replace(planner, **variant.planner))
+    assert planner.acts_by_value  # then the number of candidates has no effect
+    assert not replace(planner, **variant.planner).acts_by_value
