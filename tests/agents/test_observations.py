@@ -7,7 +7,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from glamor_gym.agents.observations import as_batch
+from glamor_gym.agents.observations import as_batch, steps_left_of
 
 SPACE = spaces.Dict(
     observation=spaces.Box(0, 255, (4, 5, 6), np.uint8),
@@ -25,6 +25,13 @@ def good(batch: int | None = None) -> dict[str, np.ndarray]:
         "steps_left": np.full((*prefix, 1), 50, np.float32),
         "something_else": np.zeros(3),
     }
+
+
+def test_at_least_one_step_is_left_and_at_most_the_horizon():
+    batch = {"steps_left": np.array([[0], [7], [60]], np.float32)}
+    taken = np.array([0, 7, 60])
+    assert steps_left_of(batch, 50, taken).tolist() == [1, 7, 50]
+    assert steps_left_of({}, 50, taken).tolist() == [50, 43, 1]
 
 
 def test_one_and_many_come_out_as_batches():
