@@ -340,6 +340,7 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
             raise ValueError(
                 f"snapshot must have {self.num_envs} worlds, got {len(snapshot['worlds'])}"
             )
+        wait(self._resets)  # which an interrupted call may have left running
         self._begun = snapshot["begun"]
         for name in _REMEMBERED:
             getattr(self, name)[:] = snapshot["rows"][name]
@@ -347,6 +348,7 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
             set_random_state(rng, state)
         # Each in a thread: journals may be long.
         list(self._pool.map(_restore, self._worlds, snapshot["worlds"]))
+        self._intact = True
 
     def close_extras(self, **kwargs: Any) -> None:
         """Wait for the emulators and stop the threads that reset them."""

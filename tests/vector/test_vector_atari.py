@@ -364,6 +364,25 @@ def test_after_an_interruption_a_reset_begins_as_if_there_had_been_none(call, mo
     plain.close()
 
 
+@pytest.mark.parametrize("call", ["step", "reset"])
+def test_after_an_interruption_a_restored_state_can_be_stepped(call, monkeypatch):
+    threaded, plain = pair("Seaquest")
+    actions = np.full(NUM_ENVS, 3)
+    for vector in (threaded, plain):
+        vector.reset(seed=1)
+        vector.step(actions)
+    saved = threaded.snapshot
+    with monkeypatch.context() as patch:
+        patch.setattr(ThreadedAtariWorld, "end_step", lambda *_: 1 / 0)
+        patch.setattr(ThreadedAtariVectorEnv, "_end_reset", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            threaded.step(actions) if call == "step" else threaded.reset()
+    threaded.snapshot = saved
+    assert_same_step(threaded.step(actions), plain.step(actions))
+    threaded.close()
+    plain.close()
+
+
 def test_a_reset_of_some_after_an_interruption_lets_the_others_follow(monkeypatch):
     vector = gym.make_vec("glamor/Pong-v0", num_envs=2)
     vector.reset(seed=1)
