@@ -13,7 +13,7 @@ from glamor_gym.agents import GlamorAgent
 from glamor_gym.factory import make_goal_env
 from glamor_gym.vector.collector import make_collector
 from glamor_gym.vector.sb3 import GymnasiumVecEnv
-from glamor_gym.vector.snapshots import restore_vector, snapshot_vector
+from glamor_gym.vector.vector_state import restore_vector, snapshot_vector
 from glamor_gym.vector.workers import WorkerVecEnv
 from tests.vector.faulty import HORIZON, Faulty, break_at
 

@@ -20,7 +20,7 @@ from glamor_gym.snapshots import (
     random_state,
     set_random_state,
 )
-from glamor_gym.vector.snapshots import (
+from glamor_gym.vector.vector_state import (
     restore_vector,
     snapshot_vector,
     wrapper_without_snapshots,

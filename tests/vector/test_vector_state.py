@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from glamor_gym.envs.gridworld import GridWorld
 from glamor_gym.vector.sb3 import as_vec_env
-from glamor_gym.vector.snapshots import restore_vector, snapshot_vector
+from glamor_gym.vector.vector_state import restore_vector, snapshot_vector
 from glamor_gym.vector.workers import WorkerVecEnv
 from glamor_gym.wrappers import EpisodeJournal, GoalEnv
 from tests.vector.faulty import Faulty
