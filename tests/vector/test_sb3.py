@@ -11,7 +11,12 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TimeLimit
 from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
+from stable_baselines3.common.vec_env import (
+    DummyVecEnv,
+    SubprocVecEnv,
+    VecMonitor,
+    is_vecenv_wrapped,
+)
 
 import glamor_gym  # noqa: F401
 from glamor_gym.vector.sb3 import GymnasiumVecEnv, as_vec_env, horizon_of, task_id_of
@@ -142,11 +147,11 @@ def test_the_infos_of_resets_that_a_vector_makes_by_itself_are_kept(mode):
     env = as_vec_env(vector)
     env.seed(0)
     env.reset()
-    first = list(env.reset_infos)
+    first = list(env.unwrapped.reset_infos)
     observations, *_, infos = env.step(np.array([0, 4]))  # the second stops
     assert infos[1]["stopped"]
-    assert env.reset_infos[0] == first[0]
-    again = env.reset_infos[1]
+    assert env.unwrapped.reset_infos[0] == first[0]
+    again = env.unwrapped.reset_infos[1]
     assert not again["stopped"]
     assert again["steps_left"] == observations["steps_left"][1, 0] == 10
     assert again["goal_labels"] != first[1]["goal_labels"]
@@ -200,7 +205,7 @@ def test_each_episode_is_counted_by_itself_and_an_end_is_no_time_limit():
     def make():
         return TimeLimit(gym.make("glamor/GridWorld-v0"), 3)
 
-    env = GymnasiumVecEnv(SyncVectorEnv([make], autoreset_mode=AutoresetMode.SAME_STEP))
+    env = as_vec_env(SyncVectorEnv([make], autoreset_mode=AutoresetMode.SAME_STEP))
     env.reset()
     ends = []
     for action in (0, 0, 4, 0, 4, 0, 0, 0):  # 4 is STOP, at first in the limit's last step
@@ -215,9 +220,9 @@ def test_each_episode_is_counted_by_itself_and_an_end_is_no_time_limit():
     assert infos[0]["episode"]["l"] == 3
 
 
-def test_it_counts_as_monitored_since_episodes_are_told():
+def test_it_is_monitored_and_wrappers_within_are_not_seen():
     env = as_vec_env(gym.make_vec("glamor/GridWorld-v0", 2))
-    assert env.env_is_wrapped(Monitor) == [True, True]
+    assert is_vecenv_wrapped(env, VecMonitor)
     assert env.env_is_wrapped(StopAction, indices=[0]) == [False]
 
 
