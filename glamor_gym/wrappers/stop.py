@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
-import numpy as np
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
@@ -21,13 +20,11 @@ from glamor_gym.snapshots import Snapshot, restore, snapshot_of
 
 _MOMENT = ("observation", "info")
 
-_IMMUTABLE = (bool, int, float, str, bytes, np.generic, type(None))
-
 
 class StopAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Append STOP to the actions of an environment that lacks it.
 
-    STOP returns the last observation again (a fresh copy), reward 0 and ``terminated=True``.
+    STOP returns a copy of the last observation, the last info, reward 0 and ``terminated=True``.
     ``info["stopped"]`` says at every step whether STOP ended the episode.
 
     Attributes:
@@ -73,8 +70,7 @@ class StopAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         if self._last is None:
             raise ResetNeeded("call reset() first: no episode is running")
         if action == self.stop_action:
-            observation, info = _copied(self._last)
-            self._last = None
+            (observation, info), self._last = self._last, None
             return observation, 0.0, True, False, {**info, "stopped": True}
         observation, reward, terminated, truncated, info = self.env.step(action)
         observation, info = self._remember(observation, info)
@@ -95,27 +91,12 @@ class StopAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         restore(self.env, snapshot["env"])
 
     def _remember(self, observation: Any, info: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Keep a copy of what STOP would return, safe from changes to what is returned now."""
+        """Keep what STOP would return."""
         self._last = _copied((observation, info))
         return observation, {**info, "stopped": False}
 
 
 def _copied(moment: tuple[Any, dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
-    """Return a copy of an observation and its info; values that cannot be copied are kept."""
+    """Return copies of an observation, and of its info without copying the values in it."""
     observation, info = moment
-    return _copy_of(observation), {name: _copy_of(value) for name, value in info.items()}
-
-
-def _copy_of(value: Any) -> Any:
-    # What nearly all values are, in half the time of `deepcopy`.
-    if isinstance(value, _IMMUTABLE):
-        return value
-    if type(value) is np.ndarray and not value.dtype.hasobject:
-        return value.copy()
-    if type(value) is dict:
-        return {name: _copy_of(entry) for name, entry in value.items()}
-    try:
-        return copy.deepcopy(value)
-    # A generator, a lock, a handle of a simulator: each kind raises an error of its own.
-    except Exception:  # noqa: BLE001
-        return value
+    return copy.deepcopy(observation), dict(info)
