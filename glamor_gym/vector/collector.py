@@ -79,7 +79,7 @@ def make_collector(
     else:
         # As a spec: the worker may not have imported the module that registers the id.
         make = partial(_make_monitored, gym.spec(id), env_kwargs)
-        vector = WorkerVecEnv([make] * n_envs, name=id)
+        vector = WorkerVecEnv([make] * n_envs)
     if seed is not None:
         vector.seed(seed)
     return vector

@@ -23,9 +23,6 @@ START_SECONDS = 120.0
 """Time limit for a new worker to import a simulator and begin its first episode, and for any
 command other than a step or a reset."""
 
-LONGEST_POLL = 3600.0
-"""Maximum duration of one wait, in seconds: the system limits waits to 2³¹ milliseconds."""
-
 MakeEnv = Callable[[], gym.Env[Any, Any]]
 
 
@@ -85,7 +82,7 @@ class Worker:
         number, deadline = 0, since + timeout
         try:
             while number < self._sent:
-                if not self._answers_by(deadline):
+                if not self._pipe.poll(max(0.0, deadline - time.monotonic())):
                     raise Fault(f"the worker hung: no answer in {timeout:g} s")
                 number, succeeded, answer = self._pipe.recv()
         except (EOFError, OSError):
@@ -95,13 +92,6 @@ class Worker:
         if not succeeded:
             raise RaisedError(f"the worker raised an error:\n{answer}")
         return answer
-
-    def _answers_by(self, deadline: float) -> bool:
-        """Wait for something to read, and return whether it arrived in time."""
-        while not self._pipe.poll(min(max(0.0, deadline - time.monotonic()), LONGEST_POLL)):
-            if time.monotonic() >= deadline:
-                return False
-        return True
 
     def end(self, patience: float) -> None:
         """Wait `patience` seconds for the process to end, then kill it."""

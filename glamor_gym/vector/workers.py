@@ -35,6 +35,9 @@ _logger = logging.getLogger(__name__)
 CLOSE_SECONDS = 5.0
 """Time limit for a worker to close its environment before it is killed."""
 
+LONGEST_TIMEOUT = 86_400.0
+"""A day; the system limits waits to 2³¹ milliseconds."""
+
 
 class WorkerError(RuntimeError):
     """A worker failed and was not replaced, or a call in its environment raised an error."""
@@ -53,7 +56,7 @@ class WorkerVecEnv(VecEnv):
     * ``worker_fault``: what happened.
 
     Attributes:
-        name: name of the environments in messages, e.g. ``"glamor/Pong-v0"``.
+        name: id of the environments, or their class where they have none, for messages.
         restarts: number of workers replaced so far.
         max_restarts: maximum number of workers to replace.
     """
@@ -64,17 +67,15 @@ class WorkerVecEnv(VecEnv):
         *,
         timeout: float = 60.0,
         max_restarts: int = 10,
-        name: str | None = None,
     ) -> None:
         """Start a worker for each environment.
 
         Args:
             makers: functions that make the environments, whose observations are arrays or dicts of
                 arrays; they are sent to the workers.
-            timeout: time limit for a step or a reset in seconds, after which a worker counts as
-                hung.
+            timeout: time limit for a step or a reset in seconds, at most a day, after which a
+                worker counts as hung.
             max_restarts: maximum number of workers to replace in total.
-            name: name of the environments in messages; by default the id of the first.
 
         Raises:
             ValueError: an argument is out of range, or the observations are of another kind.
@@ -83,14 +84,14 @@ class WorkerVecEnv(VecEnv):
         """
         if not makers:
             raise ValueError("makers must hold at least one function, got none")
-        self.timeout = as_number(timeout, name="timeout", above=0)
+        self.timeout = as_number(timeout, name="timeout", above=0, high=LONGEST_TIMEOUT)
         self.max_restarts = as_integer(max_restarts, name="max_restarts", low=0)
         self.restarts = 0
         with contextlib.closing(makers[0]()) as example:
-            spec = example.spec
+            spec, kind = example.spec, type(example.unwrapped).__name__
             spaces = example.observation_space, example.action_space
         check_arrays(spaces[0], name="an environment of makers")
-        self.name = name or (spec.id if spec is not None else "an environment without an id")
+        self.name = kind if spec is None else spec.id
         self._makers = makers
         # A worker that has to import PyTorch and SB3 itself takes seconds to start, and all others
         # wait while one is replaced.

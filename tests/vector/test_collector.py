@@ -105,8 +105,9 @@ def test_threads_that_cannot_play_are_refused_with_the_reason(monkeypatch, id, o
     with pytest.raises(ValueError, match=f"kind must be .* got 'threads': .*{reason}"):
         make_collector(id, 1, kind="threads", **options)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr("glamor_gym.vector.collector.WorkerVecEnv", lambda *_, name: f"of {name}")
-    assert make_collector(id, 1, **options) == f"of glamor/{id}-v0"
+    monkeypatch.setattr("glamor_gym.vector.collector.WorkerVecEnv", lambda makers: makers[0].args)
+    spec, _ = make_collector(id, 1, **options)
+    assert spec.id == f"glamor/{id}-v0"
 
 
 def test_an_agent_stores_no_episode_that_a_dead_worker_began(tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ SEED = 10
 
 
 def workers(folder, n_envs=2, **kwargs):
-    env = WorkerVecEnv([partial(Faulty, str(folder))] * n_envs, name="faulty", **kwargs)
+    env = WorkerVecEnv([partial(Faulty, str(folder))] * n_envs, **kwargs)
     env.seed(SEED)
     return env
 
@@ -76,7 +76,7 @@ def test_attributes_and_methods_of_some_environments(tmp_path):
     assert len({*pids, os.getpid()}) == 3
     env.set_attr("horizon", 9, indices=1)
     assert env.get_attr("horizon") == [HORIZON, 9]
-    with pytest.raises(AttributeError, match="faulty has no attribute 'colour'"):
+    with pytest.raises(AttributeError, match="Faulty has no attribute 'colour'"):
         env.get_attr("colour")
     with pytest.raises(WorkerError, match=r"(?s)environment 1.*TypeError.*pid"):
         env.env_method("pid", "too much", indices=[1])
@@ -151,7 +151,7 @@ def test_a_worker_that_fails_is_named_and_replaced_and_the_others_go_on(
         observations, rewards, dones, infos = env.step(np.zeros(2, int))
     [message] = [record.getMessage() for record in caplog.records]
     assert named in message
-    assert "faulty, environment 1, seed 11" in message
+    assert "Faulty, environment 1, seed 11" in message
     new_seed = seen(observations)[1][0]
     assert f"restart 1 of at most 10, with seed {new_seed}" in message
 
@@ -317,8 +317,9 @@ def test_workers_end_with_the_vector(tmp_path):
         ({"n_envs": 0}, ValueError, "makers"),
         ({"timeout": 0}, ValueError, "timeout"),
         ({"timeout": float("nan")}, ValueError, "timeout"),
-        ({"timeout": float("inf")}, ValueError, "timeout must be a finite number above 0, got inf"),
-        ({"timeout": "60"}, TypeError, "timeout must be a finite number above 0, got '60'"),
+        ({"timeout": float("inf")}, ValueError, "timeout must be .* at most 86400, got inf"),
+        ({"timeout": 86_401}, ValueError, "at most 86400, got 86401"),
+        ({"timeout": "60"}, TypeError, "timeout must be a finite number .*, got '60'"),
         ({"max_restarts": -1}, ValueError, "max_restarts"),
         ({"max_restarts": 1.5}, TypeError, "max_restarts"),
     ],
@@ -351,8 +352,8 @@ def test_a_worker_that_is_replaced_in_a_reset_begins_with_its_options():
     env.close()
 
 
-def test_a_timeout_may_be_longer_than_the_system_waits_at_a_time(tmp_path):
-    env = workers(tmp_path, n_envs=1, timeout=1e7)
+def test_a_timeout_may_be_a_day(tmp_path):
+    env = workers(tmp_path, n_envs=1, timeout=86_400)
     assert seen(env.reset()) == [[SEED, 1, 0]]
     env.close()
 
