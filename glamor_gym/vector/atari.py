@@ -507,8 +507,11 @@ def make_atari_vector_env(
             raise unknown_option(name, _OPTIONS)
     mode = _as_autoreset_mode(autoreset_mode)
     as_render_mode(options.get("render_mode"))
+    style = options.get("render_profile", "paper")  # without effect: Atari has a single one
+    as_choice(style, get_args(RenderProfile), name="render_profile")
     if why_no_threads(row, max_episode_steps=max_episode_steps, **options) is None:
-        return _make_threaded(num_envs, row, autoreset_mode=mode, **options)
+        rest = {name: option for name, option in options.items() if name not in _CHECKED}
+        return _make_threaded(num_envs, row, autoreset_mode=mode, **rest)
     make = partial(gym.make, row.id, max_episode_steps, **options)
     return SyncVectorEnv([make] * num_envs, autoreset_mode=mode)
 
@@ -517,6 +520,9 @@ _OPTIONS = sorted(
     {*inspect.signature(make_goal_env).parameters, "max_episode_steps", "autoreset_mode"} - {"task"}
 )
 """What may be given to ``gym.make_vec``."""
+
+_CHECKED = ("reward", "label_lag", "render_profile")
+"""Options that threads do not need to know, once checked."""
 
 
 def why_no_threads(
@@ -565,21 +571,13 @@ def _make_threaded(
     *,
     autoreset_mode: AutoresetMode,
     goals: str | os.PathLike[str] = "train",
-    reward: Reward = "image",
     frame_size: tuple[int, int] = FRAME_SIZE,
     frame_stack: int = 4,
     horizon: int | None = None,
     sticky: float | None = None,
-    render_profile: RenderProfile = "paper",
-    label_lag: Literal[0, 1] = 0,
     render_mode: str | None = None,
 ) -> ThreadedAtariVectorEnv:
-    """Build a vector in threads of a task that :func:`why_no_threads` has nothing against.
-
-    `reward` and `label_lag` have their defaults, then, and `render_profile` has no effect, as Atari
-    has a single style.
-    """
-    as_choice(render_profile, get_args(RenderProfile), name="render_profile")
+    """Build a vector in threads of a task that :func:`why_no_threads` has nothing against."""
     worlds = [
         ThreadedAtariWorld(
             task.source,
