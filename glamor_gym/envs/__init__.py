@@ -11,7 +11,7 @@ from typing import Any, Literal, cast, get_args
 
 import gymnasium as gym
 
-from glamor_gym.checks import as_choice, as_render_mode, as_size
+from glamor_gym.checks import as_choice, as_size
 from glamor_gym.tasks import Task, get_task
 
 RenderProfile = Literal["paper", "fast"]
@@ -47,7 +47,6 @@ def make_world(
         raise ValueError(f"sticky is for Atari tasks only, got {sticky!r} for {task.name}")
     as_choice(render_profile, (*get_args(RenderProfile), None), name="render_profile")
     frame_size = as_size(frame_size, name="frame_size")
-    render_mode = as_render_mode(render_mode)
     if task.suite == "atari":
         from glamor_gym.envs.atari import AtariWorld
 

@@ -272,9 +272,6 @@ def test_the_render_rate_is_steps_a_second_and_leaves_shimmy_alone(make):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"frame_size": (80, 0)}, "frame_size"),
-        ({"frame_size": 80}, "frame_size"),
-        ({"render_profile": "pretty"}, "render_profile must be one of .*'pretty'"),
         ({"render_mode": "human"}, "render_mode"),
         ({"task": dataclasses.replace(PENDULUM, source="pendulum/dance")}, "source"),
         ({"task": dataclasses.replace(PENDULUM, labels={"x": ("colour", 0)})}, "colour"),
