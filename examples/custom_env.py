@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 import glamor_gym
 from glamor_gym import GlamorAgent
 from glamor_gym.types import Goal
-from glamor_gym.wrappers import EntityLabels, GoalEnv, ScreenToFrame
+from glamor_gym.wrappers import EntityLabels, GoalEnv, ScreenToFrame, label_ranges
 
 SIZE = 64
 STEPS = 8_000
@@ -75,12 +75,6 @@ def collect_goals(world: gym.Env[Any, Any], number: int, seed: int) -> list[Goal
     return goals
 
 
-def ranges(goals: list[Goal]) -> dict[str, float]:
-    """Return the range of each label over the goals."""
-    table = {name: [goal.labels[name] for goal in goals if goal.labels] for name in ("x", "y")}
-    return {name: max(values) - min(values) for name, values in table.items()}
-
-
 def make_env(goals: str = "train", render_mode: str | None = None) -> GoalEnv:
     """Combine the steps: labels, small grayscale frames, goals and STOP.
 
@@ -91,7 +85,8 @@ def make_env(goals: str = "train", render_mode: str | None = None) -> GoalEnv:
     world = ScreenToFrame(EntityLabels(Dot(), labels), frame_size=(36, 36))
     training = collect_goals(world, number=200, seed=0)
     chosen = training if goals == "train" else collect_goals(world, number=20, seed=1)
-    return GoalEnv(world, chosen, ranges=ranges(training), horizon=30, render_mode=render_mode)
+    ranges = label_ranges(training)
+    return GoalEnv(world, chosen, ranges=ranges, horizon=30, render_mode=render_mode)
 
 
 gym.register("examples/Dot-v0", entry_point=f"{__name__}:make_env")

@@ -19,7 +19,7 @@ from glamor_gym.goals import load_goal_set
 from glamor_gym.names import naming_options, nearest_names
 from glamor_gym.tasks import Task, get_task
 from glamor_gym.types import Goal
-from glamor_gym.wrappers import FRAME_SIZE, GoalEnv, make_pipeline
+from glamor_gym.wrappers import FRAME_SIZE, GoalEnv, label_ranges, make_pipeline
 from glamor_gym.wrappers.goal_rules import Reward
 
 _PACKAGED = {"train": "training", "eval": "evaluation", "held-out": "held_out"}
@@ -119,7 +119,7 @@ def choose_goals(
         if not world.has_wrapper_attr("all_goals"):
             raise ValueError(f"goals='all' is for small worlds; {task.name} has too many states")
         states: list[Goal] = world.get_wrapper_attr("all_goals")()
-        return states, _ranges(states)
+        return states, label_ranges(states)
     if isinstance(goals, str) and goals in _PACKAGED:
         packaged = load_goal_set(task.name)
         return getattr(packaged, _PACKAGED[goals]), packaged.ranges
@@ -141,12 +141,3 @@ def _not_goals(goals: Any) -> str:
         return f"{told}; a single goal is chosen by reset(options={{'goal': {goals}}})"
     hint = nearest_names(str(goals), (*_PACKAGED, "all"))
     return f"{told}; {hint}" if hint.startswith("did you mean") else told
-
-
-def _ranges(goals: Sequence[Goal]) -> dict[str, float]:
-    """Return the range (maximum minus minimum) of each label over `goals`."""
-    tables = [goal.labels or {} for goal in goals]
-    return {
-        name: max(table[name] for table in tables) - min(table[name] for table in tables)
-        for name in tables[0]
-    }

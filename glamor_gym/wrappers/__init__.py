@@ -13,7 +13,7 @@ from glamor_gym.wrappers.actions import DiscretizeActions
 from glamor_gym.wrappers.episode_journal import EpisodeJournal, offers_snapshots
 from glamor_gym.wrappers.frames import FRAME_SIZE, ScreenToFrame, StackFrames
 from glamor_gym.wrappers.goal_env import GoalEnv
-from glamor_gym.wrappers.goal_rules import label_tolerance
+from glamor_gym.wrappers.goal_rules import label_ranges, label_tolerance
 from glamor_gym.wrappers.labels import EntityLabels
 from glamor_gym.wrappers.pipeline import make_pipeline
 from glamor_gym.wrappers.stop import StopAction
@@ -27,6 +27,7 @@ __all__ = [
     "ScreenToFrame",
     "StackFrames",
     "StopAction",
+    "label_ranges",
     "label_tolerance",
     "make_pipeline",
     "offers_snapshots",

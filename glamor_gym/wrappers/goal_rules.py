@@ -7,7 +7,8 @@ Out: rewards, ends and successes (§3, §4.4). Single and vector environments sh
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -43,6 +44,19 @@ def label_tolerance(extent: float) -> float:
     extent = as_number(extent, name="extent")
     # Divided by 10, not multiplied by 0.1: 70 * 0.1 is 7.000000000000001.
     return (extent if extent >= SMALLEST_RANGE else 1.0) / 10
+
+
+def label_ranges(goals: Iterable[Goal]) -> dict[str, float]:
+    """Return the range (maximum minus minimum) of each label over the goals that have it.
+
+    Raises:
+        TypeError: an entry of `goals` is not a :class:`~glamor_gym.types.Goal`.
+    """
+    values = defaultdict[str, list[float]](list)
+    for goal in goals:
+        for name, value in (as_instance(goal, Goal, name="goals").labels or {}).items():
+            values[name].append(value)
+    return {name: max(of_goals) - min(of_goals) for name, of_goals in values.items()}
 
 
 def goal_observations(

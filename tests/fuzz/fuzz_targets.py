@@ -206,6 +206,7 @@ target(wrappers.make_pipeline)(
     constant(task="GridWorld", sticky=None, frame_size=(9, 9), render_profile="fast")
 )
 target(wrappers.label_tolerance)(constant(extent=1.0))
+target(wrappers.label_ranges)(lambda folder: {"goals": [one_goal()]})
 target(wrappers.GoalEnv)(
     lambda folder: {
         "world": envs.make_world("GridWorld"), "goals": [one_goal()],

@@ -13,7 +13,7 @@ from glamor_gym.envs.dice import Dice
 from glamor_gym.envs.gridworld import GridWorld
 from glamor_gym.factory import make_goal_env
 from glamor_gym.types import Goal
-from glamor_gym.wrappers import GoalEnv, ScreenToFrame, label_tolerance
+from glamor_gym.wrappers import GoalEnv, ScreenToFrame, label_ranges, label_tolerance
 
 STOP = 2
 SIZE = (6, 8)
@@ -252,6 +252,14 @@ def test_a_label_may_miss_by_less_than_a_tenth_of_its_range(make):
 def test_all_labels_have_to_match(make):
     goal = Goal(np.zeros(SIZE, np.uint8), "screen", {"x": 0.0, "y": 5.0})
     assert play(make(goals=[goal], ranges={"x": 7.0, "y": 7.0}), 0, [STOP])[1] == [False, False]
+
+
+def test_ranges_are_those_of_the_goals_that_have_a_label():
+    tables = [{"x": 1.0, "y": 2.0}, {"x": -2.0}, None, {"y": 2.0}]
+    goals = [Goal(np.zeros(SIZE, np.uint8), "screen", table) for table in tables]
+    assert label_ranges(goals) == {"x": 3.0, "y": 0.0}
+    with pytest.raises(TypeError, match="goals"):
+        label_ranges(tables)
 
 
 @given(st.floats(0.01, 1e6), st.floats(0, 1))
