@@ -13,7 +13,7 @@ Read ``glamor``, ``gcsl`` and ``discern`` first: each holds one method's ``updat
 * ``episodes``, ``plan_state``, ``observations``, ``suitability``, ``resets``, ``background``:
   helpers;
 * ``saving``: agents as files, and checkpoints from which training continues exactly;
-* ``checkpoint_callback``, ``interruption``: when checkpoints are written, and how training ends;
+* ``checkpoint_callback``: when checkpoints are written, and how training ends;
 * ``zoo``: use from RL Zoo.
 """
 
@@ -23,12 +23,12 @@ from glamor_gym.agents.discern_policy import DiscernPolicy
 from glamor_gym.agents.gcsl import GCSLAgent
 from glamor_gym.agents.gcsl_policy import GCSLPolicy
 from glamor_gym.agents.glamor import GlamorAgent
-from glamor_gym.agents.interruption import StopRequest, TrainingInterrupted
 from glamor_gym.agents.plan_state import PlanState
 from glamor_gym.agents.policy import GlamorPolicy
 from glamor_gym.agents.saving.checkpoint_folder import CheckpointError
 from glamor_gym.agents.saving.storage import AgentFileError
 from glamor_gym.agents.settings import DiscernSettings, GCSLSettings, GlamorSettings
+from glamor_gym.interruption import StopRequest, TrainingInterrupted
 
 __all__ = [
     "AgentFileError",

@@ -14,9 +14,9 @@ from pathlib import Path
 from stable_baselines3.common.callbacks import BaseCallback
 
 from glamor_gym.agents.base import ImageGoalAgent
-from glamor_gym.agents.interruption import StopRequest, TrainingInterrupted
 from glamor_gym.checks import as_integer, as_number
 from glamor_gym.files import lock_folder
+from glamor_gym.interruption import StopRequest, TrainingInterrupted
 
 
 class CheckpointCallback(BaseCallback):

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from glamor_gym.agents.interruption import EndedBySignal
 from glamor_gym.commands.assignments import parse_assignments
 from glamor_gym.commands.console import terminal
 from glamor_gym.commands.errors import checking_input
@@ -24,6 +23,7 @@ from glamor_gym.experiments import RunSpec, get_algorithm
 from glamor_gym.experiments.execution import Run
 from glamor_gym.experiments.folders import check_holds_no_other
 from glamor_gym.experiments.runs import prepare_run
+from glamor_gym.interruption import EndedBySignal
 from glamor_gym.report import write_report
 from glamor_gym.tasks import file_name
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 
-from glamor_gym.agents.interruption import ended_by_sigterm
 from glamor_gym.commands.console import terminal
 from glamor_gym.commands.options import Workers
 from glamor_gym.commands.screen import Screen
@@ -24,6 +23,7 @@ from glamor_gym.experiments.engines import Engine, LocalEngine
 from glamor_gym.experiments.results import run_state
 from glamor_gym.experiments.status import Status, read_status
 from glamor_gym.experiments.worker import Job
+from glamor_gym.interruption import ended_by_sigterm
 
 
 @dataclass(frozen=True)

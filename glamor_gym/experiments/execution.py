@@ -21,7 +21,6 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from glamor_gym.agents import CheckpointCallback, StopRequest, TrainingInterrupted
 from glamor_gym.agents.base import ImageGoalAgent
-from glamor_gym.agents.interruption import ended_by_sigterm
 from glamor_gym.evaluation import (
     EvaluationCallback,
     RunConfig,
@@ -34,6 +33,7 @@ from glamor_gym.evaluation.baselines import Predictor
 from glamor_gym.experiments.algorithm_kinds import Algorithm
 from glamor_gym.experiments.allocator import keep_freed_memory
 from glamor_gym.files import FolderInUseError, lock_folder
+from glamor_gym.interruption import ended_by_sigterm
 from glamor_gym.types import EvaluationResult
 from glamor_gym.vector.sb3 import horizon_of
 

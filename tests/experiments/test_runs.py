@@ -13,7 +13,6 @@ from small_runs import SMALL, job_for, player_spec, small_spec
 from stable_baselines3.common.callbacks import BaseCallback
 
 from glamor_gym.agents import GlamorAgent
-from glamor_gym.agents.interruption import EndedBySignal
 from glamor_gym.evaluation import RunFolder, evaluate, save_result
 from glamor_gym.experiments import runs
 from glamor_gym.experiments.run_config import is_finished
@@ -21,6 +20,7 @@ from glamor_gym.experiments.runs import planned_by, prepare_run, train_run
 from glamor_gym.experiments.status import read_status
 from glamor_gym.experiments.worker import run_job
 from glamor_gym.files import LOCK_FILE, FolderInUseError, lock_folder
+from glamor_gym.interruption import EndedBySignal
 from glamor_gym.planners import PlannerSettings
 
 
