@@ -15,12 +15,12 @@ from typing import Any, Self
 
 import gymnasium as gym
 import numpy as np
-import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from tqdm.auto import tqdm
 
 from glamor_gym.checks import as_integer
 from glamor_gym.evaluation.baselines import Predictor
+from glamor_gym.evaluation.isolation import globals_seeded
 from glamor_gym.evaluation.rollout import Episode, EpisodeKey, Moment, Observation, play
 from glamor_gym.goals import load_goal_set
 from glamor_gym.registration import find_env_id
@@ -198,7 +198,7 @@ class Arena:
     ) -> Iterator[Episode]:
         """Play some episodes with an agent, and yield each one when it ends.
 
-        PyTorch's global generators are seeded with the arena's seed, and restored only when the
+        The global generators are seeded with the arena's seed, and restored only when the
         iterator is exhausted or closed; see :meth:`play`.
 
         Args:
@@ -217,11 +217,7 @@ class Arena:
                 or did not return one valid action per observation.
         """
         self.check_agent(agent)
-        # Reading the state of a GPU's generator would initialise CUDA where it is not in use.
-        in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-        gpus = range(torch.cuda.device_count()) if in_use else ()
-        with torch.random.fork_rng(gpus):
-            torch.manual_seed(self.seed)
+        with globals_seeded(self.seed):
             yield from play(
                 agent,
                 self._envs,

@@ -48,8 +48,9 @@ def evaluate(
     An episode is a success if, when the agent stops or the horizon is reached, every label differs
     from the goal's by less than 10 % of its feasible range (§4.4). The start of an episode depends
     only on `seed`, its goal and its repeat, so that all agents get the same starts. The agent's
-    ``generator`` and ``rng`` and PyTorch's global generators are seeded for the evaluation and
-    restored afterwards, so that it does not affect a training run around it.
+    ``generator``, ``rng`` and ``action_space`` and the global generators of PyTorch and NumPy are
+    seeded for the evaluation and restored afterwards, so that it does not affect a training run
+    around it.
 
     Args:
         agent: anything with ``predict(observation, state, episode_start, deterministic)`` as in
@@ -57,7 +58,7 @@ def evaluate(
         id: id of a registered goal environment, e.g. ``"glamor/Pong-v0"``, or its short name,
             e.g. ``"Pong"``.
         episodes_per_goal: number of episodes per goal, each with another start.
-        seed: seed of the starts, of the random agent and of PyTorch; 0 or larger.
+        seed: seed of the starts, of the random agent and of the generators above; 0 or larger.
         n_envs: number of environments to step in parallel (at most the number of episodes). An
             agent that samples its actions draws other ones if the batch size changes.
         device: device of the agent's networks during the evaluation, e.g. ``"cuda"``; they are

@@ -1,16 +1,19 @@
 """Evaluate an agent on another device and with other random numbers than its training run.
 
-In: an agent, a device, a seed. Out: the same agent, moved and reseeded; restored on exit.
+In: an agent, a device, a seed. Out: the same agent, moved and reseeded; restored on exit. And the
+global generators, seeded within a context.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from gymnasium import spaces
 
 from glamor_gym.devices import checking_device
 
@@ -19,10 +22,11 @@ from glamor_gym.devices import checking_device
 def isolated(agent: Any, device: str | torch.device | None, seed: int) -> Iterator[None]:
     """Move an agent to `device`, with separately seeded generators; restore both on exit.
 
-    An agent's own ``torch.Generator`` and NumPy generator (its attributes ``generator`` and
-    ``rng``) are replaced by new ones seeded with `seed`, so that a training run continues as if it
-    had not been interrupted. The mode (training or evaluation) of each module of its policy is
-    restored too. Updates that are running in the background are finished first.
+    An agent's own ``torch.Generator``, NumPy generator and action space (its attributes
+    ``generator``, ``rng`` and ``action_space``) are replaced by others, seeded with `seed`, so that
+    a training run continues as if it had not been interrupted. The mode (training or evaluation) of
+    each module of its policy is restored too. Updates that are running in the background are
+    finished first.
 
     Args:
         agent: the agent; `device` requires a ``policy`` that is a ``torch.nn.Module``.
@@ -57,7 +61,27 @@ def isolated(agent: Any, device: str | torch.device | None, seed: int) -> Iterat
         if isinstance(own_rng, np.random.Generator):
             on_exit.callback(setattr, agent, "rng", own_rng)
             agent.rng = np.random.default_rng(seed)
+        actions = getattr(agent, "action_space", None)
+        if isinstance(actions, spaces.Space):  # from which DQN draws what it explores
+            on_exit.callback(setattr, agent, "action_space", actions)
+            agent.action_space = copy.deepcopy(actions)
+            agent.action_space.seed(seed)
         yield
+
+
+@contextlib.contextmanager
+def globals_seeded(seed: int) -> Iterator[None]:
+    """Seed the global generators of PyTorch and NumPy; restore their states on exit."""
+    before = np.random.get_state()  # noqa: NPY002
+    # Reading the state of a GPU's generator would initialise CUDA where it is not in use.
+    in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    with torch.random.fork_rng(range(torch.cuda.device_count()) if in_use else ()):
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            np.random.set_state(before)  # noqa: NPY002
 
 
 def _set_modes(modes: Mapping[torch.nn.Module, bool]) -> None:

@@ -8,8 +8,7 @@ rliable; and verdicts on differences.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ from rliable import library
 from scipy.stats import trim_mean, ttest_ind
 
 from glamor_gym.evaluation import newcombe_interval
+from glamor_gym.evaluation.isolation import globals_seeded
 
 BOOTSTRAP_REPETITIONS = 2000
 
@@ -51,7 +51,7 @@ def interquartile_means(scores: NDArray[np.float64]) -> Estimate:
     if len(scores) == 1:
         unknown = np.full(scores.shape[-1], np.nan)
         return Estimate(_middle_mean(scores), unknown, unknown)
-    with _numpy_seeded(0):  # rliable always draws from the global generator
+    with globals_seeded(0):  # rliable always draws from the global generator
         values, intervals = library.get_interval_estimates(
             {"scores": scores}, _middle_mean, reps=BOOTSTRAP_REPETITIONS
         )
@@ -61,17 +61,6 @@ def interquartile_means(scores: NDArray[np.float64]) -> Estimate:
 def _middle_mean(sample: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return (K,) rliable's ``aggregate_iqm`` of each column, computed for all columns at once."""
     return np.asarray(trim_mean(sample.reshape(-1, sample.shape[-1]), 0.25, axis=0))
-
-
-@contextlib.contextmanager
-def _numpy_seeded(seed: int) -> Iterator[None]:
-    """Seed NumPy's global generator within the context, and restore its state afterwards."""
-    before = np.random.get_state()  # noqa: NPY002
-    np.random.seed(seed)  # noqa: NPY002
-    try:
-        yield
-    finally:
-        np.random.set_state(before)  # noqa: NPY002
 
 
 DECIDING = 3

@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from stable_baselines3 import DQN
 
 from glamor_gym import GlamorAgent, evaluate
 from glamor_gym.evaluation.isolation import isolated
@@ -82,6 +83,22 @@ def test_an_evaluation_that_samples_repeats_itself_and_disturbs_nothing(device):
     assert torch.equal(agent.generator.get_state(), before)
     assert agent.device.type == agent.policy.device.type == "cpu"
     agent.predict(gym.make(ROOM).reset(seed=0)[0])  # it can still draw
+
+
+def random_states(agent):
+    everyones = np.random.get_state()[1].tolist()  # noqa: NPY002
+    return everyones, agent.action_space.np_random.bit_generator.state
+
+
+def test_an_agent_of_another_library_that_explores_repeats_itself_and_disturbs_nothing():
+    agent = DQN("MultiInputPolicy", gym.make(ROOM), buffer_size=10, seed=0)
+    agent.exploration_rate = 0.5
+    before = random_states(agent)
+    first, again = (
+        evaluate(agent, ROOM, deterministic=False, baselines=False, n_envs=1) for _ in range(2)
+    )
+    assert first.mean_length == again.mean_length
+    assert random_states(agent) == before
 
 
 def test_numpy_numbers_of_its_own_are_untouched_too():
