@@ -88,7 +88,7 @@ class GlamorAgent(ImageGoalAgent):
             it stops. Not in the paper.
         arrival_probability: with `stay_fraction` > 0 and ``stopping="duration"``: if the goal is at
             most one step away with at least this probability, the agent finishes, by STOP or by one
-            action and STOP. Not in the paper.
+            action and STOP (without `vote`, it looks again before that STOP). Not in the paper.
         image_shift: random shift of pictures in training, in pixels. Not in the paper.
         lr_schedule: ``"constant"`` or ``"cosine"``. The paper's is constant.
         weight_decay: of AdamW.
@@ -389,7 +389,7 @@ class GlamorAgent(ImageGoalAgent):
 
         stops_next = plans.next_tokens == self.stop_action
         # Can the first action be chosen by its value, without candidates?
-        looks_again = planner.may_stop_first or planner.stop == "never"
+        looks_again = planner.may_stop_first or planner.stop != "free"
         by_value = looks_again and not follows and self.policy.acts_by_value(planner)
         # Which rows keep the plan that they have? The others make a new one.
         if follows:

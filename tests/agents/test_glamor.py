@@ -330,6 +330,8 @@ def test_an_action_is_chosen_by_its_value_without_the_rest_of_its_plan(monkeypat
     assert np.isfinite(foreseen.log_score).all()
     followed, _ = agent.predict(batch, open_loop=True)
     assert followed.tolist() == whole.tolist()
+    at_the_end = agent.plan(batch, stop="end")
+    assert at_the_end.length.tolist() == [11, 11, 11]
 
     agent.plans_ahead = False
     monkeypatch.setattr(agent, "_plan", None)  # calling it would fail
@@ -339,6 +341,7 @@ def test_an_action_is_chosen_by_its_value_without_the_rest_of_its_plan(monkeypat
     assert np.isnan(state.log_score).all()
     assert state.steps.tolist() == [2, 2, 2]
     assert agent.predict(batch, stop="never")[0].tolist() == whole.tolist()
+    assert agent.predict(batch, stop="end")[0].tolist() == at_the_end.tokens[:, 0].tolist()
     assert agent.policy.predict(batch)[0].tolist() == whole.tolist()
 
 
