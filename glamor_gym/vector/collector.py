@@ -14,7 +14,7 @@ import torch
 from gymnasium.envs.registration import EnvSpec
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import VecEnv, VecMonitor
+from stable_baselines3.common.vec_env import VecEnv
 
 from glamor_gym.checks import as_choice, as_integer
 from glamor_gym.registration import find_env_id
@@ -74,8 +74,9 @@ def make_collector(
             raise ValueError(
                 f"kind must be 'auto', 'in-process' or 'workers' for {id}, got 'threads': {reason}"
             )
-        threaded = gym.make_vec(id, num_envs=n_envs, autoreset_mode="SameStep", **env_kwargs)
-        vector = VecMonitor(GymnasiumVecEnv(threaded))
+        vector = GymnasiumVecEnv(
+            gym.make_vec(id, num_envs=n_envs, autoreset_mode="SameStep", **env_kwargs)
+        )
     else:
         # As a spec: the worker may not have imported the module that registers the id.
         make = partial(_make_monitored, gym.spec(id), env_kwargs)

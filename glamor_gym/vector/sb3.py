@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -25,7 +26,7 @@ from gymnasium.vector import (
 from gymnasium.wrappers.vector import DictInfoToList
 from numpy.typing import NDArray
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor, unwrap_vec_normalize
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, unwrap_vec_normalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from glamor_gym.registration import make_env
@@ -57,7 +58,7 @@ def as_vec_env(env: AnyEnv) -> VecEnv:
             )
         vec_env = env
     elif isinstance(env, VectorEnv):
-        vec_env = VecMonitor(GymnasiumVecEnv(env))
+        vec_env = GymnasiumVecEnv(env)
     elif isinstance(env, gym.Env | str):
         single = make_env(env) if isinstance(env, str) else env
         check_arrays(single.observation_space, name="env")
@@ -146,8 +147,7 @@ class GymnasiumVecEnv(VecEnv):
     with ``AutoresetMode.SAME_STEP``; with ``NEXT_STEP``, their default, they would in the step
     after, and are reset here in time, with ``options={"reset_mask": …}``; so that wrappers see
     these options, too, one that copies them is put between them and the vector itself. Observations
-    are fresh arrays, also of a vector made with ``copy=False``. Episodes are not counted: wrap it
-    in SB3's ``VecMonitor``.
+    are fresh arrays, also of a vector made with ``copy=False``.
 
     Args:
         env: the vector environment, with either mode.
@@ -177,6 +177,9 @@ class GymnasiumVecEnv(VecEnv):
         if isinstance(base, SyncVectorEnv | AsyncVectorEnv):
             base.copy = True  # else a step overwrites the observations that replays are to store
         self._seed: int | None = None
+        self._returns = np.zeros(env.num_envs)
+        self._lengths = np.zeros(env.num_envs, dtype=np.int64)
+        self._started = time.time()
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
 
     def reset(self) -> VecEnvObs:
@@ -194,6 +197,8 @@ class GymnasiumVecEnv(VecEnv):
         observations, infos = self.env.reset(seed=self._seed, options=options or None)
         self._seed = None
         self._reset_options()
+        self._returns[:] = 0.0
+        self._lengths[:] = 0
         self.reset_infos = _split(infos, self.num_envs)
         return observations  # type: ignore[no-any-return]
 
@@ -217,11 +222,19 @@ class GymnasiumVecEnv(VecEnv):
             for index, row in enumerate(_split(final_infos, self.num_envs)):
                 if dones[index]:
                     self.reset_infos[index], rows[index] = rows[index], row
+        self._returns += rewards
+        self._lengths += 1
         for index in map(int, np.flatnonzero(dones)):
             rows[index]["terminal_observation"] = (
                 copy.deepcopy(row_of(observations, index)) if final is None else final[index]
             )
             rows[index]["TimeLimit.truncated"] = bool(truncated[index] and not terminated[index])
+            rows[index]["episode"] = {
+                "r": float(self._returns[index]),
+                "l": int(self._lengths[index]),
+                "t": time.time() - self._started,
+            }
+            self._returns[index], self._lengths[index] = 0.0, 0
         if self._resets_next_step and dones.any():
             observations = self._begin_anew(dones, observations)
         return observations, np.asarray(rewards, dtype=np.float32), dones, rows
@@ -238,6 +251,18 @@ class GymnasiumVecEnv(VecEnv):
             if ended[index]:
                 self.reset_infos[index] = info
         return begun  # type: ignore[no-any-return]
+
+    @property
+    def episodes(self) -> dict[str, NDArray[Any]]:
+        """The state of the running episodes, arrays (num_envs,) in copies; can be set."""
+        return {
+            "returns": self._returns.copy(),
+            "lengths": self._lengths.copy(),
+        }
+
+    @episodes.setter
+    def episodes(self, episodes: Mapping[str, NDArray[Any]]) -> None:
+        self._returns[:], self._lengths[:] = episodes["returns"], episodes["lengths"]
 
     def close(self) -> None:
         """Close the vector environment."""
@@ -308,8 +333,11 @@ class GymnasiumVecEnv(VecEnv):
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
     ) -> list[bool]:
-        """Return False for each environment: wrappers within a Gymnasium vector are not visible."""
-        return [False for _ in self._get_indices(indices)]
+        """Return whether each environment is wrapped: in SB3's ``Monitor``, as far as can be told.
+
+        Its ``info["episode"]`` is given here; wrappers within a Gymnasium vector are not visible.
+        """
+        return [wrapper_class is Monitor for _ in self._get_indices(indices)]
 
 
 class _OwnOptions(VectorWrapper[Any, Any, Any, Any, Any]):

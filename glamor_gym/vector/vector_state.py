@@ -65,8 +65,8 @@ def restore_vector(env: VecEnv, snapshot: Mapping[str, Any]) -> None:
     """Restore what :func:`snapshot_vector` returned, in a vector made in the same way.
 
     Raises:
-        ValueError: the snapshot belongs to another kind of vector, to other environments, or to
-            another number of them.
+        KeyError: the snapshot belongs to another kind of vector.
+        ValueError: the snapshot belongs to other environments, or another number of them.
     """
     env.reset()  # for wrappers whose only state is whether there was a reset
     _restore(env, snapshot)
@@ -74,22 +74,33 @@ def restore_vector(env: VecEnv, snapshot: Mapping[str, Any]) -> None:
 
 def _restore(env: VecEnv, snapshot: Mapping[str, Any]) -> None:
     if isinstance(env, VecEnvWrapper):
-        _restore(env.venv, _part(snapshot, "venv", dict))
         if isinstance(env, VecMonitor):
             env.episode_returns[:] = snapshot["returns"]
             env.episode_lengths[:] = snapshot["lengths"]
+        _restore(env.venv, snapshot["venv"])
         return
     if isinstance(env, GymnasiumVecEnv):
         _restore_gymnasium(env, snapshot)
         return
-    envs = _part(snapshot, "envs", list)
-    if len(envs) != env.num_envs:
-        raise ValueError(f"snapshot must have {env.num_envs} environments, as env, got {len(envs)}")
-    rewards_of = _part(snapshot, "rewards", list)
-    for index, (one, rewards) in enumerate(zip(envs, rewards_of, strict=True)):
+    _check_kind(snapshot, list)
+    if len(snapshot["envs"]) != env.num_envs:
+        raise ValueError(
+            f"snapshot must have {env.num_envs} environments, as env, got {len(snapshot['envs'])}"
+        )
+    rewards_of = snapshot["rewards"] if "rewards" in snapshot else _rewards(snapshot)
+    for index, (one, rewards) in enumerate(zip(snapshot["envs"], rewards_of, strict=True)):
         env.env_method("set_wrapper_attr", "snapshot", one, indices=index)
         if rewards is not None:
             env.env_method("set_wrapper_attr", "rewards", list(rewards), indices=index)
+
+
+def _rewards(episodes: Mapping[str, Any]) -> list[list[float]]:
+    """Return what SB3's monitors remember of episodes of which a Gymnasium vector kept the sums.
+
+    They report the sum and the number of the rewards.
+    """
+    sums = zip(episodes["returns"].tolist(), episodes["lengths"].tolist(), strict=True)
+    return [[total] + [0.0] * (length - 1) if length else [] for total, length in sums]
 
 
 # ------------------------------------------------------------------------------ kinds of vectors
@@ -113,27 +124,32 @@ def _snapshot_wrapper(env: VecEnvWrapper) -> Snapshot | None:
 
 def _snapshot_gymnasium(env: GymnasiumVecEnv) -> Snapshot | None:
     if _has_own_snapshot(env.env):
-        return {"envs": env.env.snapshot}  # type: ignore[attr-defined]
-    return {"envs": env.get_attr("snapshot")} if _all_offer(env) else None
+        envs = env.env.snapshot  # type: ignore[attr-defined]
+    elif _all_offer(env):
+        envs = env.get_attr("snapshot")
+    else:
+        return None
+    return {"envs": envs, **env.episodes}
 
 
 def _restore_gymnasium(env: GymnasiumVecEnv, snapshot: Mapping[str, Any]) -> None:
     if _has_own_snapshot(env.env):
-        env.env.snapshot = _part(snapshot, "envs", dict)  # type: ignore[attr-defined]
+        _check_kind(snapshot, dict)
+        env.env.snapshot = snapshot["envs"]  # type: ignore[attr-defined]
     else:
-        env.env.set_attr("snapshot", _part(snapshot, "envs", list))  # type: ignore[attr-defined]
+        _check_kind(snapshot, list)
+        env.env.set_attr("snapshot", list(snapshot["envs"]))  # type: ignore[attr-defined]
+    env.episodes = {name: snapshot[name] for name in env.episodes}
 
 
-def _part(snapshot: Mapping[str, Any], name: str, kind: type[list[Any] | dict[str, Any]]) -> Any:
-    """Return an entry of a snapshot: what of each environment, or of the vector as a whole.
+def _check_kind(snapshot: Mapping[str, Any], kind: type[list[Any] | dict[str, Any]]) -> None:
+    """Check whether a vector was saved as a list of environments, or as a whole (a dict).
 
     Raises:
-        ValueError: there is none of this kind, since another kind of vector was saved.
+        ValueError: it was saved in the other way.
     """
-    part = snapshot.get(name)
-    if not isinstance(part, kind):
+    if not isinstance(snapshot["envs"], kind):
         raise ValueError("env is another kind of vector than the one in the snapshot")
-    return part
 
 
 def _all_offer(env: VecEnv) -> bool:

@@ -35,7 +35,7 @@ def test_every_kind_plays_the_same_episodes(id, kind, cls):
     plain = make_collector(id, 2, seed=4, kind="in-process", horizon=3)
     env = make_collector(id, 2, seed=4, kind=kind, horizon=3)
     assert type(plain) is DummyVecEnv
-    assert type(env.unwrapped) is cls
+    assert type(env) is cls
     assert env.observation_space == plain.observation_space
     assert env.get_attr("stop_action") == plain.get_attr("stop_action")
     observations, others = env.reset(), plain.reset()
@@ -68,7 +68,7 @@ def test_every_kind_plays_the_same_episodes(id, kind, cls):
 def test_what_is_fastest_depends_on_what_the_updates_run_on(monkeypatch, cuda, id, cls):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     env = make_collector(id, 1)
-    assert type(env.unwrapped) is cls
+    assert type(env) is cls
     env.close()
 
 

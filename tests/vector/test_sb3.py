@@ -11,12 +11,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TimeLimit
 from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import (
-    DummyVecEnv,
-    SubprocVecEnv,
-    VecMonitor,
-    is_vecenv_wrapped,
-)
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 import glamor_gym  # noqa: F401
 from glamor_gym.vector.sb3 import GymnasiumVecEnv, as_vec_env, horizon_of, task_id_of
@@ -147,11 +142,11 @@ def test_the_infos_of_resets_that_a_vector_makes_by_itself_are_kept(mode):
     env = as_vec_env(vector)
     env.seed(0)
     env.reset()
-    first = list(env.unwrapped.reset_infos)
+    first = list(env.reset_infos)
     observations, *_, infos = env.step(np.array([0, 4]))  # the second stops
     assert infos[1]["stopped"]
-    assert env.unwrapped.reset_infos[0] == first[0]
-    again = env.unwrapped.reset_infos[1]
+    assert env.reset_infos[0] == first[0]
+    again = env.reset_infos[1]
     assert not again["stopped"]
     assert again["steps_left"] == observations["steps_left"][1, 0] == 10
     assert again["goal_labels"] != first[1]["goal_labels"]
@@ -205,7 +200,7 @@ def test_each_episode_is_counted_by_itself_and_an_end_is_no_time_limit():
     def make():
         return TimeLimit(gym.make("glamor/GridWorld-v0"), 3)
 
-    env = as_vec_env(SyncVectorEnv([make], autoreset_mode=AutoresetMode.SAME_STEP))
+    env = GymnasiumVecEnv(SyncVectorEnv([make], autoreset_mode=AutoresetMode.SAME_STEP))
     env.reset()
     ends = []
     for action in (0, 0, 4, 0, 4, 0, 0, 0):  # 4 is STOP, at first in the limit's last step
@@ -220,9 +215,9 @@ def test_each_episode_is_counted_by_itself_and_an_end_is_no_time_limit():
     assert infos[0]["episode"]["l"] == 3
 
 
-def test_it_is_monitored_and_wrappers_within_are_not_seen():
+def test_it_counts_as_monitored_since_episodes_are_told():
     env = as_vec_env(gym.make_vec("glamor/GridWorld-v0", 2))
-    assert is_vecenv_wrapped(env, VecMonitor)
+    assert env.env_is_wrapped(Monitor) == [True, True]
     assert env.env_is_wrapped(StopAction, indices=[0]) == [False]
 
 
