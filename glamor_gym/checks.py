@@ -192,7 +192,7 @@ def as_element(value: Any, space: spaces.Box, *, name: str) -> NDArray[Any]:
 
 
 class CheckedFields:
-    """A frozen dataclass that checks its fields when it is made."""
+    """Base of frozen dataclasses whose ``__post_init__`` checks their fields by :meth:`_check`."""
 
     def _check(self, name: str, check: Callable[..., Any], *allowed: Any, **limits: float) -> None:
         """Check a field by a function of this module.

@@ -36,6 +36,9 @@ from glamor_gym.vector.sb3 import AnyEnv, as_vec_env
 NEVER_SAVED = frozenset({"env", "logger", "replay_buffer"})
 """Parts of an agent that its file never holds."""
 
+UNFIT = (AgentFileError, KeyError, RuntimeError, TypeError)
+"""Errors of content that does not fit the agent."""
+
 
 class ImageGoalAgent(TrajectoryLearner):
     """An agent that learns to reach goals from whole trajectories, and that can be saved.
@@ -141,7 +144,8 @@ class ImageGoalAgent(TrajectoryLearner):
             raise ValueError(f"custom_objects must be empty, got {custom_objects!r}")
         tensors, header = load_tensors(path)
         vec_env = None if env is None else as_vec_env(env)
-        with _fitting(path, kwargs, AgentFileError):
+        more = (AttributeError, MemoryError, OSError, OverflowError)
+        with _fitting(path, kwargs, AgentFileError, (*UNFIT, *more)):
             return build_agent(cls, header, tensors, vec_env, device, kwargs)
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
@@ -306,7 +310,10 @@ class ImageGoalAgent(TrajectoryLearner):
 
 @contextmanager
 def _fitting(
-    path: PathOrStream, arguments: Mapping[str, Any], error_class: type[ValueError]
+    path: PathOrStream,
+    arguments: Mapping[str, Any],
+    error_class: type[ValueError],
+    unfit: tuple[type[Exception], ...] = UNFIT,
 ) -> Iterator[None]:
     """Return a context for the use of what was saved, which words errors as `error_class`.
 
@@ -314,21 +321,13 @@ def _fitting(
         path: the file or folder.
         arguments: keyword arguments of the user, which a TypeError is about if there are any.
         error_class: the error for content that does not fit.
+        unfit: the errors that mean that it does not fit.
     """
     try:
         yield
     except torch.OutOfMemoryError:  # the device's fault, not the file's
         raise
-    except (
-        AgentFileError,
-        AttributeError,
-        KeyError,
-        MemoryError,
-        OSError,
-        OverflowError,
-        RuntimeError,
-        TypeError,
-    ) as error:
+    except unfit as error:
         if isinstance(error, TypeError) and arguments:
             raise
         lacks = "it lacks " if isinstance(error, KeyError) else ""

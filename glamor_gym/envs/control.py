@@ -20,7 +20,7 @@ from gymnasium import spaces
 from gymnasium.error import ClosedEnvironmentError, ResetNeeded
 from numpy.typing import NDArray
 
-from glamor_gym.checks import as_render_mode
+from glamor_gym.checks import as_choice, as_render_mode, as_size
 from glamor_gym.envs.rendering import choose_backend
 from glamor_gym.snapshots import Snapshot, random_state, set_random_state
 from glamor_gym.tasks import Task
@@ -94,11 +94,13 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
             render_mode: None or ``"rgb_array"``, see :meth:`render`.
 
         Raises:
-            ValueError: `render_mode` is not one of the values above, or the task's row does not fit
+            ValueError: an argument is not one of the values above, or the task's row does not fit
                 the suite.
             RenderingError: OpenGL does not work on this machine.
         """
+        as_choice(render_profile, (*LOOKS, None), name="render_profile")
         self.render_mode = as_render_mode(render_mode)
+        frame_size = as_size(frame_size, name="frame_size")
         domain, _, name = task.source.partition("/")
         if (domain, name) not in suite.ALL_TASKS:
             raise ValueError(f"source must be 'domain/task' of dm_control, got {task.source!r}")

@@ -7,7 +7,6 @@ global generators, seeded within a context.
 from __future__ import annotations
 
 import contextlib
-import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,17 +15,18 @@ import torch
 from gymnasium import spaces
 
 from glamor_gym.devices import checking_device
+from glamor_gym.snapshots import random_state, set_random_state
 
 
 @contextlib.contextmanager
 def isolated(agent: Any, device: str | torch.device | None, seed: int) -> Iterator[None]:
     """Move an agent to `device`, with separately seeded generators; restore both on exit.
 
-    An agent's own ``torch.Generator``, NumPy generator and action space (its attributes
-    ``generator``, ``rng`` and ``action_space``) are replaced by others, seeded with `seed`, so that
-    a training run continues as if it had not been interrupted. The mode (training or evaluation) of
-    each module of its policy is restored too. Updates that are running in the background are
-    finished first.
+    An agent's own ``torch.Generator`` and NumPy generator (its attributes ``generator`` and
+    ``rng``) are replaced by new ones seeded with `seed`, and its ``action_space`` is seeded and set
+    back, so that a training run continues as if it had not been interrupted. The mode (training or
+    evaluation) of each module of its policy is restored too. Updates that are running in the
+    background are finished first.
 
     Args:
         agent: the agent; `device` requires a ``policy`` that is a ``torch.nn.Module``.
@@ -63,9 +63,8 @@ def isolated(agent: Any, device: str | torch.device | None, seed: int) -> Iterat
             agent.rng = np.random.default_rng(seed)
         actions = getattr(agent, "action_space", None)
         if isinstance(actions, spaces.Space):  # from which DQN draws what it explores
-            on_exit.callback(setattr, agent, "action_space", actions)
-            agent.action_space = copy.deepcopy(actions)
-            agent.action_space.seed(seed)
+            on_exit.callback(set_random_state, actions.np_random, random_state(actions.np_random))
+            set_random_state(actions.np_random, random_state(np.random.default_rng(seed)))
         yield
 
 

@@ -74,7 +74,8 @@ class Discriminator(nn.Module):
 
     def forward(self, embedding: Float[Tensor, "b d"]) -> Float[Tensor, "b e"]:
         """Return float32 vectors of length 1."""
-        return functional.normalize(torch.tanh(self.layer(embedding)).float(), dim=-1)
+        with torch.autocast(embedding.device.type, enabled=False):
+            return functional.normalize(torch.tanh(self.layer(embedding.float())), dim=-1)
 
 
 class DiscernModel(nn.Module):

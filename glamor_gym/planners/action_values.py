@@ -41,11 +41,16 @@ def next_tokens_by_duration(
     Returns:
         The first token of each plan, and the second: STOP if the goal is one step away, else
         padding, which means that the plan has ended or that its second token is not known.
+
+    Raises:
+        ValueError: a row of `max_actions` is below 1.
     """
     here, one_step_away = arrival(encoded, settings)
     chance = duration_probabilities(
         duration_ratio(encoded, settings), max_actions, settings, one_step_away
     )
+    if settings.stop == "end":  # after the last step, then
+        one_step_away = (max_actions == 1).to(one_step_away.device, non_blocking=True)
     stop, padding = encoded.model.n_actions, encoded.model.n_actions + 1
     first = best_first_action(encoded, chance, settings).masked_fill(here, stop)
     second = torch.full_like(first, padding).masked_fill(one_step_away, stop)

@@ -40,12 +40,15 @@ def plan_by_duration(
     Args:
         encoded: the observations and goals, from
             :meth:`~glamor_gym.models.duration.DurationModel.encode`.
-        max_actions: (B,) int64, maximum number of actions per plan, without STOP: T − t ≥ 1.
+        max_actions: (B,) int64, maximum number of actions per plan, without STOP: T − t.
         settings: see :class:`PlannerSettings`.
         generator: source of the sampling noise, on the device of `encoded`.
 
     Returns:
         The best plans; ``plan.tokens`` has max(max_actions) + 1 columns.
+
+    Raises:
+        ValueError: a row of `max_actions` is below 1.
     """
     duration_z = duration_ratio(encoded, settings)
     here, one_step_away = arrival(encoded, settings)

@@ -24,6 +24,19 @@ KEEP_ALL = 0.8
 """Ended candidates are carried along until the share of unfinished ones falls below this."""
 
 
+def check_limits(max_actions: Int[Tensor, "b"]) -> None:
+    """Check that every plan may have an action.
+
+    Args:
+        max_actions: (B,) maximum number of actions of each row's plan, on the CPU.
+
+    Raises:
+        ValueError: a row is below 1.
+    """
+    if int(max_actions.min()) < 1:
+        raise ValueError(f"max_actions must be 1 or more in every row, got {max_actions.tolist()}")
+
+
 class Candidates:
     """The candidates that are still being extended.
 

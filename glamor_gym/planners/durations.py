@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from glamor_gym.models.duration import EncodedPairs
+from glamor_gym.planners.candidates import check_limits
 from glamor_gym.planners.settings import PlannerSettings
 
 RULED_OUT = -1e9
@@ -48,7 +49,11 @@ def duration_probabilities(
 
     Returns:
         softmax(duration_z + k · ln γ) over the allowed durations, 0 for the others.
+
+    Raises:
+        ValueError: a row of `max_actions` is below 1.
     """
+    check_limits(max_actions)
     max_actions = max_actions.to(duration_z.device, non_blocking=True)
     k = torch.arange(duration_z.shape[1], device=duration_z.device)
     score = duration_z + k * math.log(settings.gamma)

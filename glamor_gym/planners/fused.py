@@ -18,7 +18,7 @@ from torch.nn import functional
 from triton.errors import TritonError
 
 from glamor_gym.models.glamor import Folded
-from glamor_gym.planners.candidates import CLIPPED_Z
+from glamor_gym.planners.candidates import CLIPPED_Z, check_limits
 from glamor_gym.planners.fused_kernel import roll_out
 from glamor_gym.planners.random_shooting import best_of, plan, sampling_noise
 from glamor_gym.planners.settings import PlannerSettings
@@ -58,7 +58,12 @@ class FusedPlanner:
         settings: PlannerSettings,
         generator: torch.Generator,
     ) -> Plan:
-        """Plan as :func:`glamor_gym.planners.plan` does."""
+        """Plan as :func:`glamor_gym.planners.plan` does.
+
+        Raises:
+            ValueError: a row of `max_actions` is below 1.
+        """
+        check_limits(max_actions)
         if not self.works or not can_fuse(folded):
             return plan(folded, max_actions, settings, generator)
         n_rows, device = len(max_actions), folded.h.device

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from glamor_gym.models.glamor import Folded
-from glamor_gym.planners.candidates import Candidates
+from glamor_gym.planners.candidates import Candidates, check_limits
 from glamor_gym.planners.settings import PlannerSettings
 from glamor_gym.types import Plan
 
@@ -34,13 +34,17 @@ def plan(
 
     Args:
         folded: inverse dynamics model and prior (M = 2), float32.
-        max_actions: (B,) int64, maximum number of actions per plan, without STOP: T − t ≥ 1.
+        max_actions: (B,) int64, maximum number of actions per plan, without STOP: T − t.
         settings: see :class:`PlannerSettings`.
         generator: source of the sampling noise, on the device of `folded`.
 
     Returns:
         The best plans; ``plan.tokens`` has max(max_actions) + 1 columns.
+
+    Raises:
+        ValueError: a row of `max_actions` is below 1.
     """
+    check_limits(max_actions)
     device = folded.h.device
     n_candidates = len(max_actions) * settings.n_trials
     uniforms = sampling_noise(int(max_actions.max()) + 1, n_candidates, generator)

@@ -25,10 +25,10 @@ class SearchSettings(CheckedFields):
     """How candidates are scored and one is chosen; an agent has these settings as well.
 
     Attributes:
-        gamma: discount γ of Eq. 8, which favours short plans.
         n_trials: number N of candidates per observation.
         clip_log_prob: tokens with log p_inv below this are not expanded (`clip-p-actions`).
         use_prior: subtract the prior's log-probability; without it, z = log p_inv.
+        gamma: discount γ of Eq. 8, which favours short plans.
         vote: do not take the best of all candidates, as in the paper, which is partly best by luck.
             With a model that predicts durations, and `guided`, the first action is the one of
             highest value, found without candidates, see
@@ -42,10 +42,10 @@ class SearchSettings(CheckedFields):
         ValueError: a setting is out of range or of the wrong type; the message names it.
     """
 
-    gamma: float = 0.99
     n_trials: int = 50
     clip_log_prob: float = -3.15
     use_prior: bool = True
+    gamma: float = 0.99
     vote: bool = False
     arrival_probability: float = 0.2
 

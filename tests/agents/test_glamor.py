@@ -346,6 +346,19 @@ def test_an_action_is_chosen_by_its_value_without_the_rest_of_its_plan(monkeypat
 
 
 @pytest.mark.parametrize("plans_ahead", [False, True])
+def test_an_agent_that_stops_at_the_end_does_so_where_the_environment_would_not(plans_ahead):
+    policy_kwargs = {**SMALL["policy_kwargs"], "stopping": "duration"}
+    agent = make_agent(stay_fraction=0.2, vote=True, policy_kwargs=policy_kwargs)
+    agent.plans_ahead = plans_ahead
+    batch, state = observations(2), None
+    for left in range(10, 0, -1):
+        batch["steps_left"][:] = left
+        action, state = agent.predict(batch, state, stop="end")
+        assert (action != STOP).all()
+    assert (agent.predict(batch, state, stop="end")[0] == STOP).all()
+
+
+@pytest.mark.parametrize("plans_ahead", [False, True])
 def test_where_the_goal_is_one_step_away_it_takes_that_step_and_stops(plans_ahead):
     policy_kwargs = {**SMALL["policy_kwargs"], "stopping": "duration"}
     agent = make_agent(stay_fraction=0.2, vote=True, policy_kwargs=policy_kwargs)
@@ -482,7 +495,7 @@ def test_files_of_settings_that_are_gone_load_where_those_had_no_effect(tmp_path
     assert GlamorAgent.load(tmp_path / "agent").settings == trained.settings
     for setting, told in (
         ({"data_policy": "closed_loop"}, "data_policy must be one of .* got 'closed_loop'"),
-        ({"near_fraction": 0.4}, "there is no option 'near_fraction'"),
+        ({"near_fraction": 0.4}, r"it was trained with near_fraction=0\.4, which this version"),
     ):
         settings = header["settings"] | setting
         save_tensors(tmp_path / "agent", tensors, header | {"settings": settings})

@@ -101,6 +101,20 @@ def test_an_agent_of_another_library_that_explores_repeats_itself_and_disturbs_n
     assert random_states(agent) == before
 
 
+def test_an_action_space_that_cannot_be_assigned_is_seeded_and_set_back():
+    class Fixed(Drawing):
+        space = gym.spaces.Discrete(1000, seed=1)
+        action_space = property(lambda self: self.space)
+
+    agent, drawn = Fixed(), []
+    state = agent.space.np_random.bit_generator.state
+    for _ in range(2):
+        with isolated(agent, None, seed=3):
+            drawn.append(agent.action_space.sample())
+    assert drawn[0] == drawn[1]
+    assert agent.space.np_random.bit_generator.state == state
+
+
 def test_numpy_numbers_of_its_own_are_untouched_too():
     agent = Drawing()
     agent.rng = np.random.default_rng(7)

@@ -86,5 +86,9 @@ def test_the_beginning_is_that_of_the_whole_plan(stop):
     assert first.tolist() == plan.tokens[:, 0].tolist()
     assert (plan.tokens[second == STOP, 1] == STOP).all()
     assert (plan.tokens[first == STOP, 1] == PADDING).all()
-    assert set(second.tolist()) == ({STOP, PADDING} if stop == "free" else {PADDING})
+    assert set(second.tolist()) == {STOP, PADDING}
+    if stop == "end":
+        assert torch.equal(second == STOP, limits == 1)
     assert (STOP in first.tolist()) == settings.stop_first
+    with pytest.raises(ValueError, match="max_actions"):
+        next_tokens_by_duration(encoded, torch.tensor([0, *limits[1:]]), settings)

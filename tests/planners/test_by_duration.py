@@ -132,6 +132,11 @@ def test_rows_are_planned_as_if_they_were_alone_and_keep_to_their_limits():
     assert found.tokens.shape == found.token_scores.shape == (3, 5)
 
 
+def test_a_limit_below_one_action_is_an_error():
+    with pytest.raises(ValueError, match="max_actions"):
+        plan_by_duration(encode(make_model(), 1), torch.tensor([0]), FREE, torch.Generator())
+
+
 @torch.no_grad()
 def test_what_follows_an_action_chosen_by_value_is_scored_like_any_other_plan():
     encoded = encode(make_model(), 1)

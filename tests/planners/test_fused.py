@@ -92,6 +92,11 @@ def test_other_sizes_are_left_to_the_plain_planner(monkeypatch, n_actions, size)
     assert planner.works
 
 
+def test_limits_below_one_are_refused():
+    with pytest.raises(ValueError, match="max_actions"):
+        fused.FusedPlanner()(folded_rows(), torch.tensor([0, 1, 1]), SETTINGS, noise())
+
+
 def test_a_kernel_that_fails_is_not_tried_again(monkeypatch, caplog):
     def fail(*_):
         raise RuntimeError("no C compiler")

@@ -248,6 +248,12 @@ def test_settings_out_of_range_or_of_another_type_are_named(changes, name):
         PlannerSettings(**changes)
 
 
+def test_a_horizon_of_zero_is_refused():
+    decoders, contexts = make_models(2)
+    with pytest.raises(ValueError, match="max_actions"):
+        plan(fold(decoders, contexts), torch.tensor([0, 3]), FREE, generator())
+
+
 def test_settings_in_numbers_of_numpy_are_kept_as_json_knows_them():
     settings = PlannerSettings(
         n_trials=np.int64(10), gamma=np.float32(0.5), arrival_probability=np.float64(0.25)

@@ -30,7 +30,8 @@ FORMAT = "glamor_gym agent 1"
 SUFFIX = ".safetensors"
 
 MAX_FILE_BYTES = 4 * 2**30
-"""Largest file that is read; the paper's agent has some 40 MB."""
+MAX_HEADER_BYTES = 16 * 2**20
+"""Largest file and largest header that are read; the paper's agent has some 40 MB and 10 KB."""
 
 ZIP_BYTES = b"PK\x03\x04"
 """First bytes of a zip archive."""
@@ -181,6 +182,8 @@ def _checked(file_path: Path, name: str) -> Iterator[tuple[Any, dict[str, Any]]]
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise ValueError("it was not written by this library")
+            if len(metadata["header"]) > MAX_HEADER_BYTES:
+                raise ValueError(f"its header is larger than {MAX_HEADER_BYTES} bytes")
             header = parse_json(metadata["header"], name="its header")
             if not isinstance(header, dict):
                 raise ValueError("its header is not a JSON object")

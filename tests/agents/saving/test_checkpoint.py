@@ -207,6 +207,16 @@ def stored_from_here(agent):
     return stored
 
 
+def test_an_error_of_the_environment_is_not_blamed_on_the_checkpoint(tmp_path):
+    class Broken(gym.Wrapper):
+        def reset(self, **_):
+            raise OSError("the simulator is gone")
+
+    GlamorAgent(gym.make("glamor/GridWorld-v0"), **SETTINGS).learn(20).save_checkpoint(tmp_path)
+    with pytest.raises(OSError, match="the simulator is gone"):
+        GlamorAgent.load_checkpoint(tmp_path, Broken(gym.make("glamor/GridWorld-v0")))
+
+
 def test_loaded_environments_that_an_evaluation_has_reset_begin_anew(tmp_path):
     GlamorAgent(make_grid(), **SETTINGS).learn(104).save_checkpoint(tmp_path)
     loaded = GlamorAgent.load_checkpoint(tmp_path, make_grid(), device="cpu")

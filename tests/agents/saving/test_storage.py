@@ -224,6 +224,14 @@ def test_a_header_with_numbers_that_json_lacks_is_neither_written_nor_read(tmp_p
         load_tensors(tmp_path / "agent")
 
 
+def test_a_header_that_would_take_gigabytes_when_parsed_is_not_parsed(tmp_path):
+    header = json.dumps({"a": [[]] * 5_000_000})
+    metadata = {"format": storage.FORMAT, "header": header}
+    (tmp_path / "agent.safetensors").write_bytes(save({"a": torch.zeros(1)}, metadata=metadata))
+    with pytest.raises(AgentFileError, match="its header is larger than"):
+        load_tensors(tmp_path / "agent")
+
+
 def test_a_deep_header_is_refused(tmp_path):
     metadata = {"format": storage.FORMAT, "header": "[" * 10**6}
     (tmp_path / "agent.safetensors").write_bytes(save({"a": torch.zeros(1)}, metadata=metadata))
