@@ -327,7 +327,7 @@ def test_a_run_is_evaluated_from_its_folder(trained, capsys, tmp_path):
         capsys, "evaluate", str(trained.path), "--episodes-per-goal", "2", "--out", str(tmp_path)
     )
     assert code == 0
-    assert err == "glamor/GridWorld-v0: 60 episodes of the agent and baselines\n"
+    assert err == "glamor/GridWorld-v0: 60 episodes each of the agent, a random and a no-op agent\n"
     result = load_result(tmp_path / "evaluation.json")
     assert result.episodes == 60
     assert f"{result.success_rate:.2f}" in out

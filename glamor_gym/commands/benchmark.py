@@ -26,6 +26,7 @@ from glamor_gym.experiments.benchmark.record import (
 from glamor_gym.experiments.benchmark.report import unequal_steps, write_benchmark_report
 from glamor_gym.experiments.estimates import ENOUGH_SEEDS, complete_scores, final_estimates
 from glamor_gym.experiments.folders import check_holds_no_other, jobs_to_do
+from glamor_gym.experiments.status import has_status
 from glamor_gym.registration import name_of_env
 from glamor_gym.tasks import TASKS, Suite
 
@@ -66,7 +67,8 @@ def _report(folder: BenchmarkFolder) -> None:
     Raises:
         InputError: runs cannot be compared, or a file is damaged or cannot be written.
     """
-    if not folder.run_folders():  # interrupted before the first one was started
+    if not any(has_status(run.path) for run in folder.run_folders()):
+        # interrupted before the first one was started
         return
     with checking_input():
         results = write_benchmark_report(folder)

@@ -50,9 +50,9 @@ def evaluate(options: Evaluate, _command: str) -> int:
                 )
             )
             arena.check_agent(agent)
-        # Without a terminal, nothing else is told until all have played.
-        number = len(arena.episode_keys)
-        print(f"{saved.task}: {number} episodes of the agent and baselines", file=sys.stderr)
+        if not sys.stderr.isatty():  # nothing else is told until all have played
+            number, players = len(arena.episode_keys), "the agent, a random and a no-op agent"
+            print(f"{saved.task}: {number} episodes each of {players}", file=sys.stderr)
         with checking_input(*MISSING):
             result = evaluate_in(arena, agent, record=PICTURES)
     with checking_input(OSError):

@@ -6,6 +6,7 @@ problems of a goal set, and the aliasing report.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from rich.table import Table
@@ -63,7 +64,9 @@ def build(options: BuildGoals) -> int:
         seed = as_integer(options.seed, name="--seed", low=0)
         episodes = as_integer(options.episodes, name="--episodes", low=1)
     with checking_input(TooFewEpisodesError, *MISSING):
-        goal_set = build_goal_set(task, seed=seed, episodes=episodes, progress_bar=True)
+        goal_set = build_goal_set(
+            task, seed=seed, episodes=episodes, progress_bar=sys.stderr.isatty()
+        )
     with checking_input(OSError):
         goal_set.save(out)
     print(f"{out}: {_counts(goal_set)}, hash {goal_set.hash}")
@@ -154,7 +157,7 @@ def _aliasing(task: Task, options: ReportGoals) -> Aliasing:
         episodes=options.episodes,
         episodes_per_goal=options.episodes_per_goal,
         seed=options.seed,
-        progress_bar=True,
+        progress_bar=sys.stderr.isatty(),
     )
     print(
         f"{task.name}: {row.aliased.rate:.1%} of {row.frames:,} moments aliased, "

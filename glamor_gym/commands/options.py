@@ -147,7 +147,7 @@ class OfSavedAgent:
     trust: Flag = False
     """Allow agents of other libraries, whose files execute code when they are loaded."""
     env: Assignments = ()
-    """Keyword argument of gym.make, e.g. horizon=20, in addition to those of the run."""
+    """Keyword argument of gym.make, e.g. render_profile=fast; added to those of a run."""
 
 
 @dataclass(frozen=True, kw_only=True)

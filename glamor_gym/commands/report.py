@@ -28,15 +28,18 @@ def report(options: Report, _command: str) -> int:
         ablation = AblationFolder(options.path)
         if run.holds_a_run():
             write_report(run)
+            file = run.report_file
         elif benchmark.record_file.is_file():
             write_benchmark_report(benchmark)
+            file = benchmark.report_file
         elif ablation.holds_an_ablation():
             write_ablation_report(ablation)
+            file = ablation.report_file
         else:
             files = [run.config_file, benchmark.record_file, ablation.record_file]
             raise ValueError(
                 f"{options.path} holds neither a run nor a benchmark nor an ablation: it contains "
                 f"none of {', '.join(file.name for file in files)}"
             )
-    print(f"report: {run.report_file}")  # that of an experiment has the same name
+    print(f"report: {file}")
     return 0

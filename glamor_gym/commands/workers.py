@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from glamor_gym.checks import as_integer
 from glamor_gym.commands.console import terminal
 from glamor_gym.commands.options import Workers
 from glamor_gym.commands.screen import Screen
@@ -46,7 +47,8 @@ class Crew:
         Raises:
             ValueError: an option is invalid, or applies only to the other engine.
         """
-        n_jobs = max(1, _cores() // 2) if options.jobs is None else options.jobs
+        jobs = max(1, _cores() // 2) if options.jobs is None else options.jobs
+        n_jobs = as_integer(jobs, name="--jobs", low=1)
         engine = _engine(options, n_jobs)
         # At most PyTorch's own default, so that OMP_NUM_THREADS is respected.
         threads = max(1, min(_cores() // n_jobs, torch.get_num_threads()))

@@ -120,7 +120,7 @@ def build_goal_set(
         episodes: number of full-length random episodes that the goals are chosen from.
         n_evaluation: number of evaluation goals.
         n_training: number of training goals.
-        progress_bar: whether to show the number of these episodes played, if stderr is a terminal.
+        progress_bar: whether to show the number of these episodes played on stderr.
 
     Raises:
         ValueError: there is no such task, or a number is out of range.
@@ -226,8 +226,7 @@ def collect(
     """
     earlier = np.arange(1, horizon)
     played = []
-    hidden = None if progress_bar else True  # None: unless it is a terminal
-    for _ in tqdm(range(episodes), "episodes", disable=hidden):
+    for _ in tqdm(range(episodes), "episodes", disable=not progress_bar):
         drawn = rng.choice(earlier, min(MOMENTS_PER_EPISODE - 1, len(earlier)), replace=False)
         played.append(play(world, rng, [*drawn.tolist(), horizon]))
     return played

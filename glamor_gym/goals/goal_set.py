@@ -10,9 +10,10 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from importlib import resources
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -76,13 +77,22 @@ class GoalSet:
             if not len(goals):
                 raise GoalSetError(f"{split} must hold at least one goal")
         bounds = {name: _pair(self.bounds[name], name) for name in self.label_names}
-        object.__setattr__(self, "bounds", bounds)
+        object.__setattr__(self, "bounds", MappingProxyType(bounds))
         try:
             # A round trip through JSON makes the set equal before saving and after loading.
             provenance = json.loads(json.dumps(dict(self.provenance), allow_nan=False))
         except (TypeError, ValueError) as error:
             raise TypeError(f"provenance must be JSON-serialisable: {error}") from error
-        object.__setattr__(self, "provenance", provenance)
+        object.__setattr__(self, "provenance", MappingProxyType(provenance))
+
+    def __reduce__(self) -> tuple[Callable[[], GoalSet], tuple[()]]:
+        """Return how to make the set again: its read-only mappings cannot be pickled."""
+        arguments: dict[str, Any] = {
+            each.name: dict(value) if isinstance(value, Mapping) else value
+            for each in fields(self)
+            for value in (getattr(self, each.name),)
+        }
+        return functools.partial(GoalSet, **arguments), ()
 
     @functools.cached_property
     def held_out(self) -> tuple[Goal, ...]:
@@ -122,7 +132,7 @@ class GoalSet:
         return self.evaluation.label_names
 
     @property
-    def ranges(self) -> Mapping[str, float]:
+    def ranges(self) -> dict[str, float]:
         """Label → feasible range, ``high - low`` of its bounds (§4.4)."""
         return {name: high - low for name, (low, high) in self.bounds.items()}
 
@@ -191,7 +201,7 @@ class GoalSet:
             kind=self.kind,
             labels=list(self.label_names),
             bounds={name: list(bounds) for name, bounds in self.bounds.items()},
-            provenance=self.provenance,
+            provenance=dict(self.provenance),
         )
 
 

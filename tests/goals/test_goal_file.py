@@ -70,6 +70,13 @@ def test_a_set_that_is_not_yet_decompressed_can_be_sent_to_another_process(tmp_p
     assert_same(pickle.loads(pickle.dumps(loaded)), goal_set())
 
 
+def test_what_a_set_holds_cannot_be_changed():
+    one = goal_set()
+    for mapping in (one.bounds, one.provenance):
+        with pytest.raises(TypeError, match="does not support item assignment"):
+            mapping["x"] = (0.0, 1.0)
+
+
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     path = tmp_path_factory.mktemp("goals") / "toy.npz"

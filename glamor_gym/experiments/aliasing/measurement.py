@@ -117,7 +117,7 @@ def measure_aliasing(
         episodes: number of random episodes whose pictures are compared.
         episodes_per_goal: episodes per goal for the random and the no-op agent.
         seed: random seed of environments and actions.
-        progress_bar: whether to show the number of random episodes played, if stderr is a terminal.
+        progress_bar: whether to show the number of random episodes played on stderr.
 
     Raises:
         ValueError: there is no such task, it ends at its first step, or a number is too small.
@@ -270,8 +270,7 @@ def _play(task: Task, episodes: int, seed: int, progress_bar: bool) -> _Play:
     labels = np.empty((len(frames), len(task.labels)))
     last_steps = []
     kept = 0
-    hidden = None if progress_bar else True  # None: unless it is a terminal
-    for _ in tqdm(range(episodes), f"{task.name}: episodes", disable=hidden):
+    for _ in tqdm(range(episodes), f"{task.name}: episodes", disable=not progress_bar):
         length = _play_episode(world, rng, frames[kept:], labels[kept:], task.horizon)
         kept += length
         if length == task.horizon > 1:

@@ -388,7 +388,7 @@ def test_the_terminal_shows_the_rates_that_are_compared():
         (["--steps", "1000"], "learning_starts=2000 + batch_size / replay_ratio = 2"),
         (["--steps", "3000", "--change", "learning_starts=3000"], "learning_starts=3000 + batch"),
         (["--held-out", "GridWorld"], "held_out must differ from tasks"),
-        (["--jobs", "0"], "jobs must be an integer ≥ 1"),
+        (["--jobs", "0"], "--jobs must be an integer ≥ 1"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(capsys, tmp_path, words, told):

@@ -105,7 +105,7 @@ def test_specs_are_every_combination_the_first_seed_first():
         (["--set", "glamor.policy_kwargs.encoder=huge"], "encoder must be one of"),
         (["--steps", "0"], "steps must be an integer ≥ 1"),
         (["--steps", "400"], "learning_starts=500 + batch_size / replay_ratio = 508 steps, got"),
-        (["--jobs", "0"], "jobs must be an integer ≥ 1, got 0"),
+        (["--jobs", "0"], "--jobs must be an integer ≥ 1, got 0"),
         (["--address", "auto"], "--address applies only to --engine ray"),
         (["--device", "abacus"], "abacus"),
     ],
