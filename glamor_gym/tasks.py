@@ -39,9 +39,6 @@ class Task:
             ``"diagonal"``: all zeros, and ±1 in one dimension at a time (2A + 1 actions);
             ``"native"``: the world's own Discrete actions.
         source: ROM name; ``domain/task`` of dm_control; or the class in `glamor_gym.envs`.
-        preset: preset of this library's agents that the commands choose for the task:
-            ``"compact"``, or ``"compact-control"`` where nothing moves but what the agent has set
-            in motion, or ``"small"`` for observations that are vectors.
         caveat: a known weakness of the labels; shown by ``glamor-gym tasks --verbose``.
     """
 
@@ -50,7 +47,6 @@ class Task:
     horizon: int
     source: str
     labels: Mapping[str, int | tuple[str, int]]
-    preset: str
     frame_skip: int = 1
     noops: tuple[int, int] = (0, 0)
     sticky: float = 0.0
@@ -67,7 +63,6 @@ def _atari(
     name: str,
     source: str,
     noops: tuple[int, int] = (0, 30),
-    preset: str = "compact",
     caveat: str = "",
     **ram: int,
 ) -> Task:
@@ -77,7 +72,6 @@ def _atari(
         horizon=50,
         source=source,
         labels=ram,
-        preset=preset,
         frame_skip=4,
         noops=noops,
         sticky=0.25,
@@ -99,7 +93,6 @@ def _control(
         horizon=100,
         source=source,
         labels=labels,
-        preset="compact-control",
         frame_skip=frame_skip,
         actions=actions,
         caveat=caveat,
@@ -118,15 +111,7 @@ _ARM_JOINTS = (
 _TARGET_CAVEAT = "the picture shows a target, random in each episode, that is not in the labels"
 
 _TASKS = (
-    _atari(
-        "Bowling",
-        "bowling",
-        preset="compact-control",
-        ball_x=30,
-        ball_y=41,
-        player_x=29,
-        player_y=40,
-    ),
+    _atari("Bowling", "bowling", ball_x=30, ball_y=41, player_x=29, player_y=40),
     _atari("Boxing", "boxing", player_x=32, player_y=34, enemy_x=33, enemy_y=35),
     _atari(
         "Breakout",
@@ -218,9 +203,8 @@ _TASKS = (
         horizon=10,
         source="GridWorld",
         labels={"x": 0, "y": 0},
-        preset="small",
     ),
-    Task("Dice", suite="small", horizon=1, source="Dice", labels={"face": 0}, preset="small"),
+    Task("Dice", suite="small", horizon=1, source="Dice", labels={"face": 0}),
 )
 
 TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for task in _TASKS})

@@ -6,7 +6,6 @@ import pickle
 
 import pytest
 
-from glamor_gym.agents import GCSLAgent, GlamorAgent
 from glamor_gym.tasks import TASKS, Task, file_name, find_task, in_order, short_name
 
 
@@ -15,12 +14,6 @@ def test_a_task_is_plain_data(name):
     task = TASKS[name]
     assert copy.deepcopy(task) == pickle.loads(pickle.dumps(task)) == task
     assert Task(**dataclasses.asdict(task)) == task
-
-
-@pytest.mark.parametrize("agent", [GlamorAgent, GCSLAgent])
-def test_agents_have_the_presets_of_the_tasks(agent):
-    for name in {task.preset for task in TASKS.values()}:
-        assert agent.preset(name)
 
 
 @pytest.mark.parametrize("name", ["Pong", "glamor/Pong-v0", "glamor_gym:glamor/Pong-v0"])

@@ -14,12 +14,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from pkgutil import resolve_name
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from gymnasium import spaces
 
 from glamor_gym.names import nearest_names
+from glamor_gym.tasks import Task
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -36,6 +38,9 @@ _PICTURES = spaces.Dict(
 )
 """The observation space of most tasks, with the paper's frame size."""
 
+PRESETS_OF_SUITES = MappingProxyType({"control": "compact-control", "small": "small"})
+"""The default presets of this library's agents, see :attr:`Algorithm.presets_of`."""
+
 _NOT_SETTINGS = frozenset(
     ("self", "policy", "env", "seed", "device", "verbose", "tensorboard_log", "_init_setup_model")
 )
@@ -51,6 +56,8 @@ class Algorithm(ABC):
         title: name in reports, e.g. ``"DQN + HER"``.
         home: the agent's class, ``"module:Class"``.
         presets: names of its presets, the default one first.
+        presets_of: task or suite → default preset, where it is not the first; that of a task
+            comes before that of its suite.
         env_kwargs: keyword arguments of ``gym.make`` that it requires in training.
         learns: whether the algorithm trains at all.
         resumes: whether its runs can resume from a checkpoint instead of starting over.
@@ -63,6 +70,7 @@ class Algorithm(ABC):
     title: str
     home: str
     presets: tuple[str, ...] = ("default",)
+    presets_of: Mapping[str, str] = field(default_factory=dict)
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
     def agent_class(self) -> type[Any]:
@@ -129,14 +137,18 @@ class Algorithm(ABC):
                     f"{self.name} has no {kind} {name!r}; {nearest_names(name, known)}"
                 )
 
-    def checked_preset(self, preset: str | None) -> str:
-        """Return a preset's name after checking it; that of the default for None.
+    def checked_preset(self, preset: str | None, task: Task | None = None) -> str:
+        """Return a preset's name after checking it; for None, the default (of the task, if given).
 
         Raises:
             ValueError: there is no such preset.
         """
         if preset is None:
-            return self.presets[0]
+            wanted = () if task is None else (task.name, task.suite)
+            return next(
+                (self.presets_of[name] for name in wanted if name in self.presets_of),
+                self.presets[0],
+            )
         self._check_names("preset", [preset], self.presets)
         return preset
 
@@ -188,6 +200,7 @@ class ImageGoalAlgorithm(Algorithm):
     resumes = True
 
     presets: tuple[str, ...] = ("compact", "compact-control", "paper", "small")
+    presets_of: Mapping[str, str] = field(default_factory=lambda: PRESETS_OF_SUITES)
 
     def policy_argument_names(self) -> tuple[str, ...]:
         """Return the policy's keyword arguments, except those that the agent sets itself."""

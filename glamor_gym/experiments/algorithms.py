@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from glamor_gym.experiments.algorithm_kinds import (
+    PRESETS_OF_SUITES,
     Algorithm,
     ImageGoalAlgorithm,
     LibraryAlgorithm,
@@ -43,6 +44,8 @@ _ROWS = (
         "GLAMOR",
         "glamor_gym.agents:GlamorAgent",
         presets=("compact", "compact-control", "best", "best-control", "paper", "small"),
+        # There, as in control, nothing moves but what the agent has set in motion.
+        presets_of={**PRESETS_OF_SUITES, "Bowling": "compact-control"},
     ),
     ImageGoalAlgorithm("gcsl", "GCSL", "glamor_gym.agents:GCSLAgent"),
     ImageGoalAlgorithm("discern", "DISCERN", "glamor_gym.agents:DiscernAgent"),
@@ -99,11 +102,10 @@ def preset_for(task: str, algorithm: str = "glamor") -> str:
         algorithm: a name in :data:`ALGORITHMS`.
 
     Returns:
-        For this library's agents the preset in the table of tasks, and ``"compact"`` for other
-        environments.
+        For this library's agents ``"compact"``, ``"compact-control"`` for control tasks (for GLAMOR
+        also Bowling), or ``"small"`` for observations that are vectors.
 
     Raises:
         ValueError: there is no such algorithm, or `task` is not a string.
     """
-    row, presets = find_task(task), get_algorithm(algorithm).presets
-    return presets[0] if row is None or row.preset not in presets else row.preset
+    return get_algorithm(algorithm).checked_preset(None, find_task(task))

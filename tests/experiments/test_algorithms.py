@@ -141,6 +141,7 @@ def test_players_play_and_do_not_learn():
     [
         ("glamor", "Pong", "compact"),
         ("glamor", "Bowling", "compact-control"),
+        ("gcsl", "Bowling", "compact"),
         ("glamor", "cartpole-balance", "compact-control"),
         ("gcsl", "GridWorld", "small"),
         ("discern", "reacher-hard", "compact-control"),
@@ -148,7 +149,7 @@ def test_players_play_and_do_not_learn():
         ("noop", "Pong", "untrained"),
     ],
 )
-def test_the_usual_preset_is_that_of_the_task_if_the_algorithm_has_it(name, task, preset):
+def test_the_usual_preset_is_that_of_the_task_or_its_suite(name, task, preset):
     assert RunSpec(task, name).chosen_preset == preset
     assert preset_for(task, name) == preset
 
