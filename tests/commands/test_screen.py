@@ -28,7 +28,7 @@ def test_a_run_is_as_far_as_the_last_row_of_its_log(job):
     assert progression(job) == Progression("running", step=80, evaluated_at=50, rate=0.25)
 
 
-@pytest.mark.parametrize("damaged", [b"\xff\x00", b"time,loss\n1,2\n", b'step\n"a'])
+@pytest.mark.parametrize("damaged", [b"\xff\x00", b"time,loss\n1,2\n", b'step\n"a\n'])
 def test_a_damaged_log_is_the_affair_of_its_run_alone(job, damaged):
     write_status(job.folder, Status("running", attempts=1))
     (job.folder / "metrics.csv").write_bytes(damaged)
