@@ -108,10 +108,10 @@ def test_an_action_space_that_cannot_be_assigned_is_seeded_and_set_back():
 
     agent, drawn = Fixed(), []
     state = agent.space.np_random.bit_generator.state
-    for _ in range(2):
-        with isolated(agent, None, seed=3):
+    for seed in (3, 3, 4):
+        with isolated(agent, None, seed=seed):
             drawn.append(agent.action_space.sample())
-    assert drawn[0] == drawn[1]
+    assert drawn[0] == drawn[1] != drawn[2]
     assert agent.space.np_random.bit_generator.state == state
 
 
