@@ -15,7 +15,12 @@ import torch
 from gymnasium import spaces
 
 from glamor_gym.devices import checking_device
-from glamor_gym.snapshots import random_state, set_random_state
+from glamor_gym.snapshots import (
+    global_random_state,
+    random_state,
+    set_global_random_state,
+    set_random_state,
+)
 
 
 @contextlib.contextmanager
@@ -71,7 +76,7 @@ def isolated(agent: Any, device: str | torch.device | None, seed: int) -> Iterat
 @contextlib.contextmanager
 def globals_seeded(seed: int) -> Iterator[None]:
     """Seed the global generators of PyTorch and NumPy; restore their states on exit."""
-    before = np.random.get_state()  # noqa: NPY002
+    before = global_random_state()
     # Reading the state of a GPU's generator would initialise CUDA where it is not in use.
     in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     with torch.random.fork_rng(range(torch.cuda.device_count()) if in_use else ()):
@@ -80,7 +85,7 @@ def globals_seeded(seed: int) -> Iterator[None]:
         try:
             yield
         finally:
-            np.random.set_state(before)  # noqa: NPY002
+            set_global_random_state(before)
 
 
 def _set_modes(modes: Mapping[torch.nn.Module, bool]) -> None:

@@ -118,10 +118,10 @@ def build_agent(
             one of `NETWORK_ARGUMENTS` builds other networks than those saved.
     """
     try:
-        return _build(cls, header, tensors, env, device, changes)
+        return _build(cls, header, tensors, {"env": env, "device": device, **changes})
     except (TypeError, ValueError):
         try:  # without the caller's arguments, to find out whose fault it is
-            _build(cls, header, tensors, None, "cpu", {})
+            _build(cls, header, tensors, {"env": None, "device": "cpu"})
         except (TypeError, ValueError) as error:
             raise AgentFileError(str(error)) from error
         raise
@@ -131,9 +131,7 @@ def _build(
     cls: type[Agent],
     header: Mapping[str, Any],
     tensors: Mapping[str, torch.Tensor],
-    env: AnyEnv | None,
-    device: torch.device | str,
-    changes: Mapping[str, Any],
+    given: Mapping[str, Any],
 ) -> Agent:
     if header.get("agent") != cls.__name__:
         raise AgentFileError(f"it holds a {header.get('agent')}, not a {cls.__name__}")
@@ -150,16 +148,16 @@ def _build(
         "policy_kwargs": header["policy_kwargs"],
         "seed": header["seed"],
         "stats_window_size": header.get("stats_window_size", 100),  # older files lack it
+        "_init_setup_model": False,
     }
-    arguments |= {"env": env, "device": device, "_init_setup_model": False}
-    agent = cls(**{"policy": header["policy"], **arguments, **changes})
+    agent = cls(**{"policy": header["policy"], **arguments, **given})
     _restore(agent, header, settings)
-    kept = {name: value for name, value in overrides.items() if name not in changes}
+    kept = {name: value for name, value in overrides.items() if name not in given}
     agent.apply_overrides(kept)
     try:
         has_weights = load_policy(agent, tensors)
     except RuntimeError as error:
-        if blamed := [name for name in NETWORK_ARGUMENTS if name in changes]:
+        if blamed := [name for name in NETWORK_ARGUMENTS if name in given]:
             names = " and ".join(blamed)
             raise ValueError(f"{names} must build the saved networks: {error}") from error
         raise
