@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 import gymnasium as gym
+from gymnasium import spaces
 
 from glamor_gym.checks import as_integer
 from glamor_gym.conformance import learning, prediction
@@ -19,6 +20,7 @@ from glamor_gym.conformance.prediction import AgentSubject
 from glamor_gym.conformance.report import CheckReport, run_checks
 from glamor_gym.evaluation.baselines import Predictor
 from glamor_gym.registration import make_env
+from glamor_gym.wrappers import StopAction
 
 FOUNDATIONS = ("returns_actions",)
 
@@ -53,7 +55,8 @@ def check_agent(agent: Predictor, env: gym.Env[Any, Any] | str, *, seed: int = 0
         agent: anything with ``predict(observation, state, episode_start, deterministic)`` as in
             Stable-Baselines3.
         env: a goal environment with the spaces that the agent was made for, its id, or the short
-            name of a task. An environment is reset and stepped, and left open.
+            name of a task. STOP may be missing, as agents add it. An environment is reset and
+            stepped, and left open.
         seed: seed of the environment, 0 or larger.
 
     Returns:
@@ -73,10 +76,15 @@ def check_agent(agent: Predictor, env: gym.Env[Any, Any] | str, *, seed: int = 0
     if isinstance(env, str):
         with contextlib.closing(make_env(env)) as made:
             return check_agent(agent, made, seed=seed)
-    trained_for = getattr(agent, "action_space", env.action_space)
-    if trained_for != env.action_space:
-        raise ValueError(
-            f"agent was made for the actions {trained_for}, env has {env.action_space}"
-        )
+    actions = env.action_space
+    trained_for = getattr(agent, "action_space", actions)
+    if (
+        isinstance(actions, spaces.Discrete)
+        and trained_for == spaces.Discrete(actions.n + 1)
+        and not env.has_wrapper_attr("stop_action")
+    ):
+        env = StopAction(env)
+    elif trained_for != actions:
+        raise ValueError(f"agent was made for the actions {trained_for}, env has {actions}")
     subject = AgentSubject(agent, env, seed)
     return run_checks(type(agent).__name__, subject, AGENT_CHECKS, foundations=FOUNDATIONS)

@@ -120,6 +120,18 @@ class LeavesTimeToGymnasium(Corridor):
         return self.each(info, lambda one: False)
 
 
+class LeavesStopToAgents(Corridor):
+    """Keeps every rule, too: it lacks STOP."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.action_space = spaces.Discrete(2)
+
+    @property
+    def stop_action(self):
+        raise AttributeError
+
+
 class UnboundedClock(Corridor):
     """Does not tell its horizon."""
 

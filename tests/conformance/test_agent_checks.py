@@ -52,7 +52,9 @@ def test_what_keeps_every_rule_passes_every_check(kwargs):
     assert report.passed, str(report)
 
 
-@pytest.mark.parametrize("task", ["glamor/GridWorld-v0", "corridor/Corridor-v0"])
+@pytest.mark.parametrize(
+    "task", ["glamor/GridWorld-v0", "corridor/Corridor-v0", "corridor/LeavesStopToAgents-v0"]
+)
 @pytest.mark.parametrize("name", ["GlamorAgent", "GCSLAgent", "DiscernAgent"])
 def test_ours_pass(name, task):
     kind = getattr(glamor_gym, name)
