@@ -7,6 +7,7 @@ import json
 import corridor
 import gymnasium as gym
 import pytest
+from stable_baselines3.common.monitor import Monitor
 
 import glamor_gym
 from glamor_gym.conformance import GOAL_ENV_CHECKS, check_goal_env
@@ -87,6 +88,11 @@ def test_the_world_may_truncate_before_the_horizon():
     world = gym.wrappers.TimeLimit(GridWorld(), 3)
     env = GoalEnv(world, GridWorld().all_goals(), ranges={"x": 6.0, "y": 6.0}, horizon=10)
     report = check_goal_env(env)
+    assert report.passed, str(report)
+
+
+def test_a_wrapper_that_cannot_be_made_again_breaks_no_rule():
+    report = check_goal_env(Monitor(gym.make("glamor/GridWorld-v0")))
     assert report.passed, str(report)
 
 
