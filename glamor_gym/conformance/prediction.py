@@ -13,7 +13,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from glamor_gym.conformance.randomness import shared_states
-from glamor_gym.conformance.recording import GoalEnvSubject
+from glamor_gym.conformance.recording import GoalEnvSubject, play
 from glamor_gym.conformance.report import CheckFailedError, NotApplicableError
 
 Observation = dict[str, NDArray[Any]]
@@ -40,8 +40,9 @@ class AgentSubject:
     @cached_property
     def batch(self) -> Observation:
         """The first observations of one episode, stacked."""
-        seen = [moment.observation for moment in GoalEnvSubject(self.env, self.seed).recordings[0]]
-        rows = [seen[min(row, len(seen) - 1)] for row in range(_BATCH)]
+        choose = GoalEnvSubject(self.env, self.seed).random_actions()
+        seen = play(self.env, choose, seed=self.seed, most=_BATCH - 1)
+        rows = [seen[min(row, len(seen) - 1)].observation for row in range(_BATCH)]
         return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
 
     @property
