@@ -18,10 +18,9 @@ def repeats_itself(subject: GoalEnvSubject) -> None:
     Fix: draw everything, goals included, from ``self.np_random``, and seed the wrapped world with
     a number drawn from it.
     """
-    for number, (first, second) in enumerate(
-        zip(subject.recordings, subject.play_two(), strict=True)
+    for episode, first, second in zip(
+        ("first", "second"), subject.recordings, subject.play_two(), strict=True
     ):
-        episode = ("first", "second")[number]
         if len(first) != len(second):
             raise CheckFailedError(
                 f"the {episode} episode took {len(first) - 1} steps, then {len(second) - 1}"
