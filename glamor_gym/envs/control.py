@@ -175,7 +175,12 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
         )
 
     def goal_content(self) -> NDArray[np.float64]:
-        """Return the current physics state, float64 (n,), as a fresh array."""
+        """Return the current physics state, float64 (n,), as a fresh array.
+
+        Raises:
+            ClosedEnvironmentError: after :meth:`close`.
+        """
+        self._check_open()
         state: NDArray[np.float64] = self._physics.get_state(_STATE)
         return state
 
@@ -240,6 +245,7 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
 
     @snapshot.setter
     def snapshot(self, snapshot: Mapping[str, Any]) -> None:
+        self._check_open()
         if snapshot["begun"]:
             self._simulation.reset()  # else the suite would treat the next step as a reset
             model, data = self._physics.model, self._physics.data.ptr

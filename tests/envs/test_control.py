@@ -415,13 +415,15 @@ def test_the_fast_look_gives_four_times_the_frames(make, task):
 def test_once_closed_it_says_so(make):
     world = make()
     world.reset(seed=0)
-    content = world.goal_content()
+    content, snapshot = world.goal_content(), world.snapshot
     world.close()
     calls = [
         world.reset,
         lambda: world.step(world.action_space.sample()),
+        world.goal_content,
         lambda: world.goal_screen(content),
         lambda: world.snapshot,
+        lambda: setattr(world, "snapshot", snapshot),
     ]
     for call in calls:
         with pytest.raises(ClosedEnvironmentError, match="is closed"):
