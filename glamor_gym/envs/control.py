@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import gymnasium as gym
@@ -108,7 +108,15 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
             suite.load(domain, name, task_kwargs={"time_limit": float("inf")})
         )
         self._physics = self._simulation.physics
-        self._read_labels = _LabelReader(task.labels, self._simulation.observation_space)
+        self._labels = cast(Mapping[str, tuple[str, int]], task.labels)
+        observed = self._simulation.observation_space.spaces
+        sizes = {entry: spaces.flatdim(space) for entry, space in observed.items()}
+        for label, (entry, index) in self._labels.items():
+            if not 0 <= index < sizes.get(entry, 0):
+                raise ValueError(
+                    f"labels[{label!r}] must index the observation, whose entries have the sizes "
+                    f"{sizes}, got {index} of {entry!r}"
+                )
         self._frame_skip = task.frame_skip
         self._look = None if render_profile is None else LOOKS[render_profile]
         self._picture = np.zeros((*frame_size, 3), np.uint8)
@@ -271,43 +279,17 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
     def _goal_data(self) -> mujoco.MjData:
         return mujoco.MjData(self._physics.model.ptr)
 
+    def _read_labels(self, observation: Mapping[str, NDArray[np.float64]]) -> Labels:
+        return {
+            name: observation[entry].item(index) for name, (entry, index) in self._labels.items()
+        }
+
     def _screen(self) -> NDArray[np.uint8]:
         self._picture = self._draw(self._physics.data.ptr)
         return _gray(self._picture)
 
     def _draw(self, data: mujoco.MjData) -> NDArray[np.uint8]:
         return np.zeros_like(self._picture) if self._camera is None else self._camera.draw(data)
-
-
-class _LabelReader:
-    """Reads labels from the suite's observation.
-
-    Args:
-        labels: label name → (entry of the observation, index in the flattened entry).
-        space: the space of the observation.
-    """
-
-    def __init__(self, labels: Mapping[str, Any], space: spaces.Dict) -> None:
-        self._names = tuple(labels)
-        self._entries = tuple(dict.fromkeys(entry for entry, _ in labels.values()))
-        if unknown := set(self._entries) - set(space):
-            raise ValueError(
-                f"labels must name entries of the observation, {sorted(space)}, "
-                f"got {sorted(unknown)}"
-            )
-        sizes = [spaces.flatdim(space[entry]) for entry in self._entries]
-        starts = dict(zip(self._entries, np.cumsum([0, *sizes]).tolist(), strict=False))
-        for name, (entry, index) in labels.items():
-            size = sizes[self._entries.index(entry)]
-            if not 0 <= index < size:
-                raise ValueError(
-                    f"labels[{name!r}] must index the {size} values of {entry!r}, got {index}"
-                )
-        self._where = np.array([starts[entry] + index for entry, index in labels.values()])
-
-    def __call__(self, observation: Mapping[str, NDArray[np.float64]]) -> Labels:
-        values = np.concatenate([np.ravel(observation[entry]) for entry in self._entries])
-        return dict(zip(self._names, values[self._where].tolist(), strict=True))
 
 
 def _gray(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
