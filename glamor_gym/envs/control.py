@@ -20,7 +20,8 @@ from gymnasium import spaces
 from gymnasium.error import ClosedEnvironmentError, ResetNeeded
 from numpy.typing import NDArray
 
-from glamor_gym.checks import as_choice, as_render_mode, as_size
+from glamor_gym.checks import as_render_mode
+from glamor_gym.envs import RenderProfile
 from glamor_gym.envs.rendering import choose_backend
 from glamor_gym.snapshots import Snapshot, random_state, set_random_state
 from glamor_gym.tasks import Task
@@ -32,7 +33,7 @@ import mujoco  # noqa: E402
 from dm_control import suite  # noqa: E402
 from shimmy import DmControlCompatibilityV0  # noqa: E402
 
-from glamor_gym.envs.scene_camera import LOOKS, SceneCamera  # noqa: E402
+from glamor_gym.envs.scene_camera import SceneCamera  # noqa: E402
 
 _STATE = mujoco.mjtState.mjSTATE_PHYSICS
 """The state stored in a goal: positions, velocities and activations."""
@@ -78,7 +79,7 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
         task: Task,
         *,
         frame_size: tuple[int, int] = (80, 104),
-        render_profile: str | None = "paper",
+        render_profile: RenderProfile | None = "paper",
         render_mode: str | None = None,
     ) -> None:
         """Load the simulation of a task.
@@ -87,20 +88,18 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
             task: a row of the task table: `source` names the suite's domain and task, `labels` the
                 entries of the suite's observation, `frame_skip` the control steps per action.
             frame_size: (height, width) of the screen, in pixels.
-            render_profile: ``"paper"``: the suite's own look; ``"fast"``: without shadows,
-                reflections and antialiasing; None: black screens, without using OpenGL, for runs
-                that need only labels and states (with ``MUJOCO_GL=off``, OpenGL need not even be
-                installed).
+            render_profile: ``"paper"``: the suite's own look; ``"fast"``: see
+                :class:`~glamor_gym.envs.scene_camera.SceneCamera`; None: black screens, without
+                using OpenGL, for runs that need only labels and states (with ``MUJOCO_GL=off``,
+                OpenGL need not even be installed).
             render_mode: None or ``"rgb_array"``, see :meth:`render`.
 
         Raises:
-            ValueError: an argument is not one of the values above, or the task's row does not fit
+            ValueError: `render_mode` is not one of the values above, or the task's row does not fit
                 the suite.
             RenderingError: OpenGL does not work on this machine.
         """
-        as_choice(render_profile, (*LOOKS, None), name="render_profile")
         self.render_mode = as_render_mode(render_mode)
-        frame_size = as_size(frame_size, name="frame_size")
         domain, _, name = task.source.partition("/")
         if (domain, name) not in suite.ALL_TASKS:
             raise ValueError(f"source must be 'domain/task' of dm_control, got {task.source!r}")
@@ -118,7 +117,7 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
                     f"{sizes}, got {index} of {entry!r}"
                 )
         self._frame_skip = task.frame_skip
-        self._look = None if render_profile is None else LOOKS[render_profile]
+        self._render_profile = render_profile
         self._picture = np.zeros((*frame_size, 3), np.uint8)
         self._begun = False
         self._closed = False
@@ -270,10 +269,10 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
     def _camera(self) -> SceneCamera | None:
         # Created when first needed: an OpenGL context does not survive a fork, and vector
         # environments make and close one world before they fork.
-        if self._look is None:
+        if self._render_profile is None:
             return None
         height, width, _ = self._picture.shape
-        return SceneCamera(self._physics, (height, width), self._look)
+        return SceneCamera(self._physics, (height, width), fast=self._render_profile == "fast")
 
     @cached_property
     def _goal_data(self) -> mujoco.MjData:

@@ -1,4 +1,4 @@
-"""Renders pictures of a MuJoCo scene in one of several styles.
+"""Renders pictures of a MuJoCo scene in one of two styles.
 
 In: dm_control's physics and the data to show. Out: RGB pictures, uint8 (height, width, 3).
 """
@@ -6,9 +6,6 @@ In: dm_control's physics and the data to show. Out: RGB pictures, uint8 (height,
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
 
 import mujoco
 import numpy as np
@@ -22,29 +19,6 @@ _MAX_GEOMS = 1000
 """More than any scene of the suite has, including decorations such as tendons."""
 
 
-@dataclass(frozen=True)
-class Look:
-    """A rendering style, as OpenGL settings.
-
-    Attributes:
-        effects: whether shadows and reflections are drawn.
-        samples: samples per pixel; None for the model's own setting (MuJoCo's default is 4).
-        shadow_map: side length of the shadow map in pixels; None for the model's own setting.
-    """
-
-    effects: bool = True
-    samples: int | None = None
-    shadow_map: int | None = None
-
-
-LOOKS: Mapping[str, Look] = MappingProxyType(
-    {"paper": Look(), "fast": Look(effects=False, samples=0, shadow_map=0)}
-)
-"""The styles by name: ``"paper"`` is dm_control's own; ``"fast"`` has no shadows, reflections or
-antialiasing, and is 8 to 27 times as fast in software rendering.
-"""
-
-
 class SceneCamera:
     """Renders one model as seen by its first fixed camera.
 
@@ -52,7 +26,7 @@ class SceneCamera:
     picture to picture, and can show other data than the running simulation's.
     """
 
-    def __init__(self, physics: Physics, size: tuple[int, int], look: Look) -> None:
+    def __init__(self, physics: Physics, size: tuple[int, int], *, fast: bool) -> None:
         """Set up the scene and, if `physics` has none yet, the OpenGL context.
 
         Args:
@@ -60,7 +34,8 @@ class SceneCamera:
                 once: it must not have been rendered before in another style, or with buffers
                 smaller than `size`.
             size: (height, width) of the pictures, in pixels.
-            look: the rendering style.
+            fast: without shadows, reflections and antialiasing, which is 8 to 27 times as fast in
+                software rendering.
 
         Raises:
             RenderingError: OpenGL does not work; the message names the backend.
@@ -70,10 +45,8 @@ class SceneCamera:
         visual = self._model.vis
         visual.global_.offheight = max(height, visual.global_.offheight)
         visual.global_.offwidth = max(width, visual.global_.offwidth)
-        if look.samples is not None:
-            visual.quality.offsamples = look.samples
-        if look.shadow_map is not None:
-            visual.quality.shadowsize = look.shadow_map
+        if fast:
+            visual.quality.offsamples = visual.quality.shadowsize = 0
         try:
             self._contexts = physics.contexts
         except (RuntimeError, mujoco.FatalError) as error:
@@ -83,7 +56,7 @@ class SceneCamera:
                 "imported before glamor_gym, set MUJOCO_GL=egl or osmesa before both imports)"
             ) from error
         self._scene = mujoco.MjvScene(self._model, maxgeom=_MAX_GEOMS)
-        if not look.effects:
+        if fast:
             for effect in _EFFECTS:
                 self._scene.flags[effect] = False
         self._option = mujoco.MjvOption()
