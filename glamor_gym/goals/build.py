@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, cast
 
-import cv2
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
@@ -37,7 +36,7 @@ from glamor_gym.goals.goal_list import GoalList
 from glamor_gym.goals.goal_set import GoalSet
 from glamor_gym.tasks import Suite, Task, get_task
 from glamor_gym.types import Goal, GoalKind, World
-from glamor_gym.wrappers import DiscretizeActions, label_tolerance
+from glamor_gym.wrappers import DiscretizeActions, ScreenToFrame, label_tolerance
 from glamor_gym.wrappers.actions import ActionTable
 
 RANGE_EPISODES = 500
@@ -151,10 +150,11 @@ def build_goal_set(
             played = collect(world, task.horizon, rng, episodes, progress_bar)
             evaluation = choose_evaluation(played, bounds, task.horizon, n_evaluation, rng)
             moments = [moment for episode in played for moment in episode.moments]
-            painter = make_world(task, frame_size=THUMBNAIL_SIZE, render_profile="fast")
+            screens = make_world(task, frame_size=THUMBNAIL_SIZE, render_profile="fast")
+            painter = ScreenToFrame(screens, THUMBNAIL_SIZE)
             with contextlib.closing(painter):
                 painter.reset(seed=seed)
-                training = choose_training(moments, _thumbnails(painter), n_training, rng)
+                training = choose_training(moments, painter.goal_screen, n_training, rng)
             provenance |= {
                 "episodes": episodes,
                 "range_episodes": RANGE_EPISODES,
@@ -348,18 +348,6 @@ def _explorable(task: Task) -> gym.Env[Any, Any]:
     if isinstance(world.action_space, spaces.Box):
         world = DiscretizeActions(world, cast(ActionTable, task.actions))
     return world
-
-
-def _thumbnails(world: gym.Env[Any, Any]) -> Callable[[NDArray[Any]], NDArray[np.uint8]]:
-    """Return a function that gives a small picture of a content as `world` shows it."""
-    show = cast(World, world.unwrapped).goal_screen
-    height, width = THUMBNAIL_SIZE
-
-    def thumbnail(content: NDArray[Any]) -> NDArray[np.uint8]:
-        small = cv2.resize(show(content), (width, height), interpolation=cv2.INTER_AREA)
-        return small.astype(np.uint8, copy=False)
-
-    return thumbnail
 
 
 def _from_states(
