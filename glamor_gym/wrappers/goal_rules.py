@@ -326,7 +326,7 @@ class GoalRules:
         """
         equal = self._equal(achieved_goal, desired_goal)
         if self.reward == "image":
-            return _rewards(equal)
+            return _unbatched(equal.astype(np.float32))
         over = _is_terminated(info) | _is_truncated(info)
         labels, goal_labels = _facts(info, "labels"), _facts(info, "goal_labels")
         if labels.shape != equal.shape:
@@ -338,7 +338,8 @@ class GoalRules:
             self.is_success(one, wanted, bool(same))
             for one, wanted, same in zip(labels.flat, goal_labels.flat, equal.flat, strict=True)
         ]
-        return _rewards(over & np.array(success, np.bool_).reshape(equal.shape))
+        reached = over & np.array(success, np.bool_).reshape(equal.shape)
+        return _unbatched(reached.astype(np.float32))
 
     def compute_terminated(
         self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any], info: Infos
@@ -351,7 +352,7 @@ class GoalRules:
             ValueError: `info` lacks a required entry.
             TypeError: `info` is neither a mapping nor a sequence of mappings.
         """
-        return _flags(_is_terminated(info))
+        return _unbatched(_is_terminated(info))
 
     def compute_truncated(
         self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any], info: Infos
@@ -364,7 +365,7 @@ class GoalRules:
             ValueError: `info` lacks a required entry.
             TypeError: `info` is neither a mapping nor a sequence of mappings.
         """
-        return _flags(_is_truncated(info))
+        return _unbatched(_is_truncated(info))
 
     def _equal(self, achieved: NDArray[Any], desired: NDArray[Any]) -> NDArray[np.bool_]:
         """Return where two goals, or two batches of goals, are equal: bool () or (B,)."""
@@ -439,11 +440,6 @@ def _is_truncated(info: Infos) -> NDArray[np.bool_]:
     return np.asarray(cut_off & ~_is_terminated(info))
 
 
-def _flags(values: NDArray[np.bool_]) -> bool | NDArray[np.bool_]:
-    """Return an array () as a bool, a batch unchanged."""
-    return values if values.ndim else bool(values)
-
-
-def _rewards(values: NDArray[np.bool_]) -> float | NDArray[np.float32]:
-    """Return 1.0 where true: an array () as a float, a batch as float32 (B,)."""
-    return values.astype(np.float32) if values.ndim else float(values)
+def _unbatched(values: NDArray[Any]) -> Any | NDArray[Any]:
+    """Return an array () as a Python number, a batch unchanged."""
+    return values if values.ndim else values.item()
