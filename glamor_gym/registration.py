@@ -57,15 +57,17 @@ def find_env_id(name: str, *, beside: Iterable[str] = ()) -> str:
             raise ValueError(f"{module!r} of {name!r} cannot be imported: {error}") from error
     if env_id in gym.registry:
         return env_id
-    if find_task(env_id) is None and (newest := _newest(env_id)) is not None:
+    if (task := find_task(env_id)) is not None:
+        return task.id
+    if (newest := _newest(env_id)) is not None:
         return newest
-    if module and find_task(env_id) is None:
+    if module:
         raise ValueError(f"{module!r} registers no environment {env_id!r}")
     if "/" in env_id and not env_id.startswith(f"{NAMESPACE}/"):
         raise ValueError(
             f"there is no environment {name!r}; if a module registers it, give MODULE:{name}"
         )
-    return get_task(env_id if module else name, beside=beside).id
+    return get_task(name, beside=beside).id  # raises, with a hint
 
 
 def _newest(env_id: str) -> str | None:
