@@ -87,11 +87,8 @@ class GoalSet:
 
     def __reduce__(self) -> tuple[Callable[[], GoalSet], tuple[()]]:
         """Return how to make the set again: its read-only mappings cannot be pickled."""
-        arguments: dict[str, Any] = {
-            each.name: dict(value) if isinstance(value, Mapping) else value
-            for each in fields(self)
-            for value in (getattr(self, each.name),)
-        }
+        arguments = {each.name: getattr(self, each.name) for each in fields(self)}
+        arguments |= {"bounds": dict(self.bounds), "provenance": dict(self.provenance)}
         return functools.partial(GoalSet, **arguments), ()
 
     @functools.cached_property
