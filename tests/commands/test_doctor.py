@@ -153,7 +153,7 @@ def test_a_library_that_is_broken_is_a_finding(monkeypatch):
     assert fault.fix.startswith("reinstall ale_py")
 
 
-NEEDED = {"gymnasium", "numpy", "packaging", "rich", "tyro", "typing_extensions"}
+NEEDED = {"gymnasium", "numpy", "packaging", "rich", "tyro"}
 """Modules without which the program itself does not start."""
 
 
