@@ -42,7 +42,7 @@ gpu: $(VENV)/.ready  ## what needs a CUDA device
 	$(BIN)/pytest -m gpu
 
 kernels: $(VENV)/.ready  ## a GPU's kernels without a GPU: interpreted, and compiled for one
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'triton>=3.2'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt triton
 	$(BIN)/pytest -m 'triton and not gpu'
 
 lint: $(VENV)/.ready
