@@ -174,11 +174,13 @@ class HindsightFrameBuffer(ReplayBuffer):
             zip(np.reshape(action, -1), reward, done, infos, strict=True)
         ):
             if info.get("reset_step"):
-                self._running[env] = None
+                self._running[env], self._had_new_goal[env] = None, False
                 continue
             before, after = row_of(obs, env), row_of(next_obs, env)
             episode = self._running[env]
-            was_reset = _steps_passed(before, after) not in (None, 1)
+            # A StopAction around an environment leaves its clock as it is, too.
+            stands_still = info.get("stopped", False) and _same(before, after)
+            was_reset = not stands_still and _steps_passed(before, after) not in (None, 1)
             has_new_goal = not (
                 was_reset or np.array_equal(before["desired_goal"], after["desired_goal"])
             )
@@ -211,7 +213,10 @@ class HindsightFrameBuffer(ReplayBuffer):
         goal, rewards = moments[0]["desired_goal"], np.array(episode.rewards, np.float32)
         if self.n_sampled_goal:
             next_achieved = np.stack([moment["achieved_goal"] for moment in episode.moments[1:]])
-            if not np.array_equal(rewards, equal(next_achieved, goal[None])):
+            hits = equal(next_achieved, goal[None])
+            if info.get("stopped"):  # for which a StopAction around the environment pays nothing
+                rewards[-1] = max(rewards[-1], hits[-1])
+            if not np.array_equal(rewards, hits):
                 raise ValueError(
                     "reward must be equality of pictures to be relabelled, but the environment "
                     'gave other rewards: make it with reward="image", or pass '

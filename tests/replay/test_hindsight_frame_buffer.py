@@ -116,6 +116,16 @@ def test_an_episode_that_stops_comes_out_as_worked_out_by_hand():
     assert counts[(0, 1, 1, 2, 3, 0, 10, 9, 0, 0)] / 3200 == pytest.approx(2 / 9, abs=0.02)
 
 
+def test_a_stop_that_takes_no_time_and_pays_nothing_is_an_end_like_any():
+    """Such is that of a :class:`StopAction` around an environment with a clock of its own."""
+    buffer = make_buffer(n_sampled_goal=1)
+    start, there = moment(1, 0, 10), moment(GOAL, 1, 9)
+    buffer.add(start, there, np.array([0]), np.array([1.0]), [False], [{}])
+    buffer.add(there, there, np.array([STOP]), np.array([0.0]), [True], [{"stopped": True}])
+    paid_and_done = {(row[5], *row[-2:]) for row in drawn(buffer)}
+    assert paid_and_done == {(0, 1, 0), (STOP, 1, 1)}
+
+
 @pytest.mark.parametrize(("handled", "done"), [(True, 0.0), (False, 1.0)])
 def test_the_time_limit_is_an_end_only_where_it_is_asked_to_be(handled, done):
     buffer = make_buffer(handle_timeout_termination=handled)
@@ -435,6 +445,10 @@ def test_a_step_to_another_goal_is_of_another_episode(has_clock):
     assert buffer.size() == 0
     buffer.add(*moments[:2], *none, [True], [{"TimeLimit.truncated": True}])
     assert buffer.size() == 1
+    buffer.add(*moments[:2], *none, [False], [{}])
+    buffer.add(*moments[1:3], *none, [False], [{}])
+    # A worker is replaced; its next episode is left once more.
+    buffer.add(*moments[2:], *none, [True], [{"reset_step": True}])
     buffer.add(*moments[:2], *none, [False], [{}])
     buffer.add(*moments[1:3], *none, [False], [{}])
     with pytest.raises(ValueError, match="desired_goal must stay the same"):
