@@ -5,7 +5,7 @@ checkpoint read from them::
 
     checkpoint-000007.json         the files of checkpoint 7, with sizes and SHA-256; written last
     state-000007.safetensors       the agent without its frames
-    segment-000007-000.zst         the frames added since checkpoint 6, see replay.segments
+    segment-000007-000.zst         the frames added since checkpoint 6, see segments
     segment-000006-000.zst …       earlier frames, written with the checkpoint of that number
 
 A checkpoint exists once its ``.json`` does. The previous one is kept, so that there is an intact
@@ -24,10 +24,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from glamor_gym.agents.saving.segments import pack, packed_size, unpack
 from glamor_gym.agents.saving.snapshot_file import decode, encode
 from glamor_gym.files import write_atomically
 from glamor_gym.replay.frame_ring import FrameRing
-from glamor_gym.replay.segments import pack, packed_size, unpack
 from glamor_gym.snapshots import Snapshot
 from glamor_gym.untrusted import DamagedFileError, read_json
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from glamor_gym.agents.saving.segments import pack, packed_size, unpack
 from glamor_gym.replay import TrajectoryReplay
-from glamor_gym.replay.segments import pack, packed_size, unpack
 from glamor_gym.types import Trajectory
 
 SPACE = spaces.Dict(
