@@ -57,8 +57,9 @@ class CollectionSettings(CheckedFields):
             one action moves little, runs of the same action travel further.
         precision: of the encoders. ``"auto"`` is bfloat16 for pictures if the device has
             instructions for it, else float32 (on CUDA, convolutions in float32 may use TF32 as
-            PyTorch is set up to). In GLAMOR, the layers that mix embeddings and predict durations
-            compute as the encoders do; all other layers, sampling and losses are always float32.
+            PyTorch is set up to). In GLAMOR, the layers that mix embeddings (with
+            ``stopping="duration"``, the first of them) and those that predict durations compute as
+            the encoders do; all other layers, sampling and losses are always float32.
 
     Raises:
         ValueError: a setting is out of range or of the wrong type; the message names it.
