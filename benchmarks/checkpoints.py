@@ -102,7 +102,7 @@ def measure(preset: str, frames: int, different: int, every_steps: int, folder: 
 
     rows = []
     trajectories = _trajectories(agent)
-    replay = agent.replay_buffer = agent._make_replay(seed=0)
+    replay = agent.replay_buffer = agent._make_replay()
     next_one = 0
     for due in range(every_steps, frames + 1, every_steps):
         while len(replay) + replay.n_trajectories < due:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
 
@@ -19,15 +19,9 @@ class Background(Generic[Result]):
         self._pool: ThreadPoolExecutor | None = None
         self._job: Future[Result] | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the state of a copy, which has neither a thread nor a job.
-
-        Raises:
-            RuntimeError: the result of the last job has not been taken.
-        """
-        if self._job is not None:
-            raise RuntimeError("take the job's result before a copy is made")
-        return {"_pool": None, "_job": None}
+    def __reduce__(self) -> tuple[type[Background[Result]], tuple[()]]:
+        """Return how a copy is made: without a thread or a job."""
+        return type(self), ()
 
     @property
     def pending(self) -> bool:

@@ -296,7 +296,7 @@ class DiscernAgent(ReactiveAgent):
     def _load_episode_state(self, carried: Mapping[str, Any]) -> None:
         self._goals = carried["goals"]
 
-    def _make_replay(self, seed: int) -> DiscernReplay:
+    def _make_replay(self) -> DiscernReplay:
         settings = self.settings
         return DiscernReplay(
             self.buffer_size,
@@ -307,5 +307,4 @@ class DiscernAgent(ReactiveAgent):
             relabelled_share=settings.relabelled_share,
             priority_exponent=settings.priority_exponent,
             goal_buffer_size=settings.goal_buffer_size,
-            seed=seed,
         )

@@ -272,7 +272,8 @@ class GlamorAgent(ImageGoalAgent):
         falls below zero, while that of training grows.
         """
         self.finish_updates()
-        replay = self._make_replay(self._n_updates, capacity=len(trajectory) + 1)
+        replay = self._make_replay(capacity=len(trajectory) + 1)
+        replay.rng = np.random.default_rng(self._n_updates)
         replay.add(trajectory)
         batch = replay.sample(self.batch_size, self.device)
         inverse, prior = (float(loss) for loss in self._losses(batch))
@@ -357,7 +358,8 @@ class GlamorAgent(ImageGoalAgent):
 
         In closed loop, the default, the agent plans, takes the first action and plans again. If the
         first action can be chosen without candidates (``stopping="duration"`` with `vote` and
-        `stay_fraction` > 0), the rest of the plan is not made, see `plans_ahead`. An agent trained
+        `guided`, and `stay_fraction` > 0 or another `stop` than ``"free"``), the rest of the plan
+        is not made, see `plans_ahead`. An agent trained
         to recognise that it has arrived (`stay_fraction` > 0) decides at each step whether to stop,
         or to take one more action and then stop; the paper's agent stops after a plan of a single
         action.
@@ -463,16 +465,15 @@ class GlamorAgent(ImageGoalAgent):
     def _planner_with(self, **options: Any) -> PlannerSettings:
         """Return the agent's planner settings, replaced by the options that are not None."""
         given = {name: value for name, value in options.items() if value is not None}
-        return replace(self.planner, **given)
+        return replace(self.planner, **given) if given else self.planner
 
-    def _make_replay(self, seed: int, capacity: int | None = None) -> TrajectoryReplay:
+    def _make_replay(self, capacity: int | None = None) -> TrajectoryReplay:
         return TrajectoryReplay(
             self.buffer_size if capacity is None else capacity,
             self.observation_space,
             self.n_actions,
             stay_fraction=self.settings.stay_fraction,
             horizon=self.horizon,
-            seed=seed,
         )
 
     def _policy_arguments(self) -> dict[str, Any]:

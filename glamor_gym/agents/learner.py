@@ -102,7 +102,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
     batch_size = SettingAttribute()
 
     policy: ModelPolicy
-    replay_buffer: TrajectoryStore[Any]  # type: ignore[assignment]
+    replay_buffer: TrajectoryStore  # type: ignore[assignment]
     observation_space: spaces.Dict
     action_space: spaces.Discrete
     horizon: int = 0
@@ -260,14 +260,13 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         """Store an episode that has ended in environment number `env`."""
         self.replay_buffer.add(trajectory)
 
-    def _make_replay(self, seed: int) -> TrajectoryStore[Any]:
+    def _make_replay(self) -> TrajectoryStore:
         """Build the replay from which :meth:`update` gets its batches."""
         return TrajectoryReplay(
             self.buffer_size,
             self.observation_space,
             self.n_actions,
             horizon=self.horizon,
-            seed=seed,
         )
 
     def _policy_arguments(self) -> dict[str, Any]:
@@ -294,7 +293,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
     def _setup_model(self) -> None:
         """Build the policy, the replay and the random generators."""
         self.lr_schedule = FloatSchedule(self.settings.scheduled_learning_rate)
-        self.replay_buffer = self._make_replay(0)  # the next line seeds it with everything else
+        self.replay_buffer = self._make_replay()
         self.set_random_seed(self.seed)
         self.policy = self.policy_class(  # type: ignore[assignment]
             self.observation_space,
@@ -456,7 +455,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
     def resume(
         self,
         callback: MaybeCallback = None,
-        log_interval: int = 100,
+        log_interval: int | None = 100,
         tb_log_name: str | None = None,
         progress_bar: bool = False,
     ) -> Self:

@@ -59,22 +59,6 @@ def steps_left_of(
     return np.clip(left, 1, horizon).astype(np.int64)
 
 
-def as_starts(episode_start: NDArray[np.bool_] | None, n_rows: int) -> NDArray[np.bool_]:
-    """Return (B,) flags: which rows begin an episode.
-
-    Args:
-        episode_start: flags of the rows; a single flag applies to all rows, None means none.
-        n_rows: number of rows B.
-
-    Raises:
-        ValueError: `episode_start` has neither one flag nor `n_rows`.
-    """
-    flags = np.asarray(False if episode_start is None else episode_start, dtype=bool)
-    if flags.shape not in {(), (1,), (n_rows,)}:
-        raise ValueError(f"episode_start must be of shape ({n_rows},), got {flags.shape}")
-    return np.broadcast_to(flags, (n_rows,))
-
-
 def _check_entry(key: str, value: Any, box: spaces.Box) -> tuple[NDArray[Any], int | None]:
     """Return one entry with a batch axis, and its batch size (None if it had no batch axis)."""
     name = f"observation[{key!r}]"

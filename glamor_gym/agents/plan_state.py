@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 
 from glamor_gym.agents.episodes import NO_ACTION
-from glamor_gym.agents.observations import as_starts
 
 State = TypeVar("State", bound=tuple[NDArray[Any], ...])
 
@@ -73,7 +72,10 @@ def copied(
             `episode_start` is not of as many rows.
     """
     n_rows = len(empty[0])
-    starts = as_starts(episode_start, n_rows)
+    starts = np.asarray(False if episode_start is None else episode_start, dtype=bool)
+    if starts.shape not in {(), (1,), (n_rows,)}:
+        raise ValueError(f"episode_start must be of shape ({n_rows},), got {starts.shape}")
+    starts = np.broadcast_to(starts, (n_rows,))
     if state is None:
         return empty
     try:

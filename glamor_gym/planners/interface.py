@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Protocol
 
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
 from glamor_gym.models.glamor import Folded
@@ -15,19 +14,8 @@ from glamor_gym.planners.random_shooting import plan
 from glamor_gym.planners.settings import PlannerSettings
 from glamor_gym.types import Plan
 
-
-class Planner(Protocol):
-    """The signature of :func:`~glamor_gym.planners.plan` and all that stands in for it."""
-
-    def __call__(
-        self,
-        folded: Folded,
-        max_actions: Int[Tensor, "b"],
-        settings: PlannerSettings,
-        generator: torch.Generator,
-    ) -> Plan:
-        """Find the best of N candidate plans for each of B observations."""
-        ...
+Planner = Callable[[Folded, Tensor, PlannerSettings, torch.Generator], Plan]
+"""The signature of :func:`~glamor_gym.planners.plan` and all that stands in for it."""
 
 
 @functools.cache

@@ -77,7 +77,7 @@ class TransitionBatch:
     pairs: GoalPairs
 
 
-class DiscernReplay(TrajectoryStore[TransitionBatch]):
+class DiscernReplay(TrajectoryStore):
     """A ring of the latest trajectories, with a priority for each of their steps.
 
     Args:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from gymnasium import spaces
-from numpy.typing import NDArray
 
 from glamor_gym.checks import as_probability
 from glamor_gym.replay.frame_ring import to_device
@@ -22,7 +21,7 @@ from glamor_gym.replay.trajectory_store import TrajectoryStore
 from glamor_gym.types import SegmentBatch
 
 
-class TrajectoryReplay(TrajectoryStore[SegmentBatch]):
+class TrajectoryReplay(TrajectoryStore):
     """A ring of the latest trajectories, sampled as GLAMOR's training tuples.
 
     Args:
@@ -71,16 +70,7 @@ class TrajectoryReplay(TrajectoryStore[SegmentBatch]):
         if self.stay_fraction:
             k[self.rng.random(batch_size) < self.stay_fraction] = 0
         order = np.argsort(-k, kind="stable")
-        return self._gather(first[order], now[order], k[order], device)
-
-    def _gather(
-        self,
-        first: NDArray[np.int64],
-        now: NDArray[np.int64],
-        k: NDArray[np.int64],
-        device: torch.device | str,
-    ) -> SegmentBatch:
-        """Read the tuples that start at slot `now` and end k steps later."""
+        first, now, k = first[order], now[order], k[order]
         stop, padding = self.n_actions, self.n_actions + 1
         column = np.arange(int(k.max()) + 1)
         tokens = np.take(self._actions, now[:, None] + column, mode="clip")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,10 +26,8 @@ from glamor_gym.untrusted import read_npz
 MOST_SAMPLES = 1_000_000
 """Largest batch size."""
 
-Batch = TypeVar("Batch", covariant=True)
 
-
-class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
+class TrajectoryStore(FrameRing, ABC):
     """A ring of the latest trajectories; subclasses define what is sampled from it.
 
     Args:
@@ -130,7 +128,7 @@ class TrajectoryStore(FrameRing, ABC, Generic[Batch]):
     # ------------------------------------------------------------------------------ sampling
 
     @abstractmethod
-    def sample(self, batch_size: int, device: torch.device | str = "cpu") -> Batch:
+    def sample(self, batch_size: int, device: torch.device | str = "cpu") -> Any:
         """Draw training samples with replacement.
 
         Raises:

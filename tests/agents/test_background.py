@@ -160,7 +160,5 @@ def test_an_agent_whose_updates_overlapped_can_be_copied():
 def test_a_job_is_not_copied():
     background: Background[int] = Background()
     background.begin(lambda: 3)
-    with pytest.raises(RuntimeError, match="before a copy is made"):
-        copy.copy(background)
-    assert background.take() == 3
     assert copy.copy(background).take() is None
+    assert background.take() == 3
