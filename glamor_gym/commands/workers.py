@@ -16,6 +16,7 @@ import torch
 
 from glamor_gym.checks import as_integer
 from glamor_gym.commands.console import terminal
+from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Workers
 from glamor_gym.commands.screen import Screen
 from glamor_gym.devices import checked_device
@@ -55,12 +56,20 @@ class Crew:
         return cls(engine, {"device": checked_device(options.device), "threads": threads})
 
     def run_jobs(self, jobs: Sequence[Job]) -> bool:
-        """Execute all jobs; return whether Ctrl-C or SIGTERM interrupted them."""
+        """Execute all jobs; return whether Ctrl-C or SIGTERM interrupted them.
+
+        Raises:
+            InputError: there is no cluster at the address.
+        """
         if not jobs:
             return False
         try:
             # SIGTERM, too, ends the experiment in order, so that its runs do not outlive it.
-            with ended_by_sigterm(), Screen(jobs, terminal()) as screen:
+            with (
+                checking_input(ConnectionError),
+                ended_by_sigterm(),
+                Screen(jobs, terminal()) as screen,
+            ):
                 self.engine.run_jobs(jobs, screen.update)
         except KeyboardInterrupt:
             print("interrupted; repeat the command to continue")

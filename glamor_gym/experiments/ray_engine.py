@@ -43,7 +43,11 @@ class RayEngine:
         self._gpus = as_number(gpus, name="gpus", low=0)
 
     def run_jobs(self, jobs: Sequence[Job], tick: Callable[[], object]) -> None:
-        """See :meth:`~glamor_gym.experiments.engines.Engine.run_jobs`."""
+        """See :meth:`~glamor_gym.experiments.engines.Engine.run_jobs`.
+
+        Raises:
+            ConnectionError: there is no cluster at the address.
+        """
         self._start()
         pending: dict[Any, Job] = {}
         try:
@@ -73,7 +77,11 @@ class RayEngine:
             ray.shutdown()
 
     def _start(self) -> None:
-        if self._address is not None:
-            ray.init(address=self._address, log_to_driver=False)
-        else:
-            ray.init(num_cpus=self._jobs, include_dashboard=False, log_to_driver=False)
+        if self._address is None:
+            # "local", as Ray prefers a cluster that it knows of otherwise.
+            ray.init("local", num_cpus=self._jobs, include_dashboard=False, log_to_driver=False)
+            return
+        try:
+            ray.init(self._address, log_to_driver=False)
+        except (ConnectionError, ValueError) as error:
+            raise ConnectionError(f"--address {self._address}: {error}") from error

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from small_runs import job_for, killing_once, player_spec, small_spec
 
+from glamor_gym.cli import main
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments.status import read_status
 
@@ -15,6 +16,7 @@ def test_a_run_whose_ray_worker_is_killed_is_taken_up_and_finishes(tmp_path, mon
 
     # A machine that is short of memory for other reasons is no reason to kill workers here.
     monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "0")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:6379")  # a cluster that is not asked for
     killed = job_for(small_spec(steps=3_000, eval_every=300), tmp_path)
     broken = job_for(player_spec(env_kwargs={"speed": 3}, seed=1), tmp_path)
     whole = job_for(player_spec(), tmp_path)
@@ -26,6 +28,15 @@ def test_a_run_whose_ray_worker_is_killed_is_taken_up_and_finishes(tmp_path, mon
     assert RunFolder(killed.folder).metrics()["step"].max() == 3_000
     assert read_status(broken.folder).state == "failed"
     assert read_status(whole.folder).state == "finished"
+
+
+@pytest.mark.parametrize("address", ["head", "127.0.0.1:port"])
+def test_an_address_without_a_cluster_is_told_in_one_line(capsys, tmp_path, address):
+    words = ["benchmark", "--tasks", "Dice", "--agents", "noop", "--out", str(tmp_path)]
+    with pytest.raises(SystemExit, match="2"):
+        main([*words, "--engine", "ray", "--address", address])
+    *_, told = capsys.readouterr().err.splitlines()
+    assert f"--address {address}: " in told
 
 
 def test_numbers_that_make_no_sense_are_refused():
