@@ -86,7 +86,8 @@ class LocalEngine:
         finally:
             # Processes are left only after Ctrl-C; they get time to save their state.
             for left, _ in running.values():
-                os.kill(left.pid or 0, signal.SIGINT)
+                if left.is_alive() and left.pid:
+                    os.kill(left.pid, signal.SIGINT)
             for left, _ in running.values():
                 left.join()
 

@@ -92,6 +92,17 @@ def test_ctrl_c_lets_runs_save_themselves(tmp_path):
     assert multiprocessing.active_children() == []
 
 
+def test_ctrl_c_is_not_sent_to_a_process_that_has_ended(tmp_path):
+    def interrupt():
+        (child,) = multiprocessing.active_children()
+        child.kill()
+        child.join()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        LocalEngine(1).run_jobs([job_for(player_spec(), tmp_path)], interrupt)
+
+
 @pytest.mark.slow
 def test_a_benchmark_in_the_background_takes_its_runs_with_it(tmp_path):
     words = ["benchmark", "--tasks", "GridWorld", "--steps", "100000", "--out", str(tmp_path)]
