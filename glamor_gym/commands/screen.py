@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments import get_algorithm
-from glamor_gym.experiments.status import State, read_status
+from glamor_gym.experiments.status import State, Status, read_status
 from glamor_gym.experiments.worker import Job
 
 SHOWN = 24
@@ -43,16 +43,16 @@ class Progression:
     error: str = ""
 
 
-def progression(job: Job, attempts_before: int = 0) -> Progression:
+def progression(job: Job, before: Status) -> Progression:
     """Read the progress of a run from its folder.
 
     Args:
         job: the run.
-        attempts_before: number of attempts when the experiment started. Until there is another, the
-            status file is that of an earlier attempt, and the run counts as waiting.
+        before: status when the experiment started. Until there is another, the status file is that
+            of an earlier attempt, and the run counts as waiting.
     """
     status = read_status(job.folder)
-    if status.attempts <= attempts_before:  # not started by this experiment yet
+    if status == before:  # not started by this experiment yet
         return Progression("waiting")
     try:
         table = RunFolder(job.folder).metrics()
@@ -83,7 +83,7 @@ class Screen:
         self._jobs = jobs
         self._console = console
         self._known = {job.name: Progression("waiting") for job in jobs}
-        self._attempts = {job.name: read_status(job.folder).attempts for job in jobs}
+        self._before = {job.name: read_status(job.folder) for job in jobs}
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -119,7 +119,7 @@ class Screen:
             before = self._known[job.name]
             if before.state in ("finished", "failed"):
                 continue
-            now = progression(job, self._attempts[job.name])
+            now = progression(job, self._before[job.name])
             if now != before:
                 self._known[job.name] = now
                 self._show(job, before, now)

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from glamor_gym.commands.screen import Progression, Screen, progression
 from glamor_gym.experiments import RunSpec
+from glamor_gym.experiments.engines import mark_dead
 from glamor_gym.experiments.status import Status, write_status
 from glamor_gym.experiments.worker import Job
 
@@ -21,18 +22,18 @@ def job(tmp_path) -> Job:
 
 
 def test_a_run_is_as_far_as_the_last_row_of_its_log(job):
-    assert progression(job) == Progression("waiting")
+    assert progression(job, Status()) == Progression("waiting")
     write_status(job.folder, Status("running", attempts=1))
-    assert progression(job) == Progression("running")
+    assert progression(job, Status()) == Progression("running")
     (job.folder / "metrics.csv").write_text("step,eval/success_rate\n50,0.25\n80,\n")
-    assert progression(job) == Progression("running", step=80, evaluated_at=50, rate=0.25)
+    assert progression(job, Status()) == Progression("running", step=80, evaluated_at=50, rate=0.25)
 
 
 @pytest.mark.parametrize("damaged", [b"\xff\x00", b"time,loss\n1,2\n", b'step\n"a\n'])
 def test_a_damaged_log_is_the_affair_of_its_run_alone(job, damaged):
     write_status(job.folder, Status("running", attempts=1))
     (job.folder / "metrics.csv").write_bytes(damaged)
-    known = progression(job)
+    known = progression(job, Status())
     assert known.state == "running"
     assert known.error
     with Screen([job], Console(force_terminal=False)) as screen:
@@ -52,6 +53,14 @@ def test_a_run_waits_until_it_is_begun_once_more(job, capsys, state):
         f"{job.name}: running, 0 steps",
         f"{job.name}: finished",
     ]
+
+
+def test_a_run_whose_process_died_before_it_began_once_more_has_failed(job, capsys):
+    write_status(job.folder, Status("interrupted", attempts=1))
+    with Screen([job], Console(force_terminal=False)):
+        mark_dead(job, "the process was killed by SIGKILL")
+    told = f"{job.name}: failed: the process was killed by SIGKILL\n"
+    assert capsys.readouterr().out == told
 
 
 def test_an_error_with_brackets_is_shown_as_it_is(job):
