@@ -122,6 +122,7 @@ def _row(name: str, title: str, shows: str, quick: Scale, published: Scale) -> R
         collect=collect,
         draw=draw,
         compare=compare,
+        notes="In brackets: the paper's standard deviation over seeds.",
         one_seed=True,
         words=_described,
     )

@@ -30,9 +30,9 @@ DECISION_NOTE = (
 
 RATES_NOTE = (
     "In brackets: the 95 % Wilson interval of the episodes for one seed, one standard deviation "
-    f"to each side for several. {DECISION_NOTE}"
+    "to each side for several."
 )
-"""Default of :attr:`Reproduction.notes`."""
+"""What the brackets after a rate mean."""
 
 NAMED = 6
 """Up to this many tasks are named in the description of a budget; of more, only the number."""
@@ -145,7 +145,7 @@ class Reproduction:
     collect: Callable[[Scale, Workshop], pd.DataFrame]
     draw: Callable[[pd.DataFrame], Figure]
     compare: Callable[[pd.DataFrame], Sequence[Comparison]]
-    notes: str = RATES_NOTE
+    notes: str = f"{RATES_NOTE} {DECISION_NOTE}"
     only_task: bool = False
     one_seed: bool = False
     any_agent: bool = False

@@ -16,6 +16,7 @@ from PIL import Image
 from glamor_gym.commands import options
 from glamor_gym.experiments import ALGORITHMS
 from glamor_gym.experiments.paper import REPRODUCTIONS, Workshop, write_outcome
+from glamor_gym.experiments.paper.reproduction import DECISION_NOTE
 from glamor_gym.tasks import TASKS
 
 TINY = {"learning_starts": 16, "batch_size": 8}
@@ -98,6 +99,7 @@ def test_it_runs_from_training_to_its_files(name, made):
     assert "32 steps, 1 seed" in page
     assert REPRODUCTIONS[name].caveat in page
     assert REPRODUCTIONS[name].notes in page
+    assert (DECISION_NOTE in page) == comparison["agrees"].notna().any()
     for statement in comparison["statement"]:
         assert statement in page
 
