@@ -17,15 +17,15 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
+from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.workshop import Trained
 from glamor_gym.files import write_text
 from glamor_gym.report.markdown import markdown_table
-from glamor_gym.report.style import SOFT, STYLE, write_figure
+from glamor_gym.report.style import SOFT, styled, write_figure
 
 PICTURES = ("goal_picture", "achieved_picture")
 """Columns whose values are pictures; they are drawn, but not written to ``data.csv``."""
@@ -51,7 +51,7 @@ def write_outcome(
         scale: the scale that was used.
         rows: rows returned by :attr:`Reproduction.collect`.
         command: the command line as typed.
-        runs: the training runs behind the rows.
+        runs: the runs behind the rows.
 
     Returns:
         The comparison with the paper.
@@ -62,7 +62,7 @@ def write_outcome(
     table = rows.drop(columns=[column for column in PICTURES if column in rows])
     write_text(folder / "data.csv", table.to_csv(index=False))
     budget = _budget(scale, reproduction)
-    with mpl.rc_context(STYLE):
+    with styled():
         figure = reproduction.draw(rows)
         figure.suptitle(reproduction.title, x=0.01, ha="left")
         _write_figure(figure, folder / reproduction.name, budget)
@@ -92,7 +92,8 @@ def _page(
 ) -> str:
     configs = [run.folder.config() for run in runs]
     minutes = sum(config.train_seconds for config in configs) / 60
-    runs_in_words = f"{len(configs)} training run{'s' if len(configs) != 1 else ''}"
+    n_trained = sum(get_algorithm(config.algorithm).learns for config in configs)
+    runs_in_words = f"{n_trained} training run{'s' if n_trained != 1 else ''}"
     hardware = "; ".join(sorted({config.hardware for config in configs}))
     parts = [
         f"# {reproduction.title}",

@@ -158,6 +158,11 @@ def test_pictures_are_drawn_and_not_written(made):
     assert list(pd.read_csv(folder / "data.csv")) == ["task", "goal", "trials", "success_rate"]
 
 
+def test_agents_that_do_not_learn_are_no_training_runs(made):
+    page = (made("table-1")[1] / "README.md").read_text()
+    assert ". 3 training runs, " in page  # and the random and the no-op agent
+
+
 def test_a_figure_says_what_it_is_not(made):
     quick = REPRODUCTIONS["figure-4"].quick
     svg = (made("figure-4")[1] / "figure-4.svg").read_text()
