@@ -119,7 +119,7 @@ class PlayedRun(Run):
         before: RunConfig | None,
         agent: Predictor,
     ) -> None:
-        super().__init__(dataclasses.replace(config, hardware=_processors()), folder, before)
+        super().__init__(dataclasses.replace(config, hardware=hardware_of(agent)), folder, before)
         self._agent = agent
 
     def _complete(self) -> EvaluationResult:
@@ -289,12 +289,8 @@ class _StopAt(BaseCallback):
         return self.num_timesteps < self._steps
 
 
-def hardware_of(agent: BaseAlgorithm) -> str:
+def hardware_of(agent: object) -> str:
     """Return a description of the hardware that an agent computes on."""
-    if agent.device.type == "cuda":
+    if isinstance(agent, BaseAlgorithm) and agent.device.type == "cuda":
         return torch.cuda.get_device_name(agent.device)
-    return _processors()
-
-
-def _processors() -> str:
     return f"{os.cpu_count()} CPU cores, PyTorch threads: {torch.get_num_threads()}"

@@ -9,13 +9,15 @@ import signal
 import weakref
 
 import pytest
+import torch
 from small_runs import SMALL, job_for, player_spec, small_spec
 from stable_baselines3.common.callbacks import BaseCallback
 
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.evaluation import RunFolder, evaluate, save_result
 from glamor_gym.experiments import runs
-from glamor_gym.experiments.run_config import is_finished
+from glamor_gym.experiments.execution import PlayedRun
+from glamor_gym.experiments.run_config import is_finished, new_config
 from glamor_gym.experiments.runs import planned_by, prepare_run, train_run
 from glamor_gym.experiments.status import read_status
 from glamor_gym.experiments.worker import run_job
@@ -333,6 +335,16 @@ def test_an_evaluation_of_another_agent_than_its_trainers_is_not_finished(finish
     folder.write_config(recorded)
     shutil.rmtree(trainer.path)
     assert not is_finished(spec, folder)
+
+
+def test_an_evaluation_names_the_hardware_that_its_agent_computes_on(
+    finished, tmp_path, monkeypatch
+):
+    agent = GlamorAgent.load(finished.agent_file, device="cpu")
+    agent.device = torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "get_device_name", "a GPU: {}".format)
+    run = PlayedRun(new_config(small_spec()), RunFolder(tmp_path), None, agent)
+    assert run.config.hardware == "a GPU: cuda"
 
 
 def test_a_run_that_is_not_finished_has_no_agent_to_evaluate(tmp_path):
