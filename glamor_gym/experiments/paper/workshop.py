@@ -64,8 +64,8 @@ class Trained:
 
     @property
     def result(self) -> EvaluationResult:
-        """The final evaluation of the run, including the random and the no-op agent."""
-        result = self.folder.evaluation()
+        """The final evaluation of the run, without frames; with the random and the no-op agent."""
+        result = self.folder.evaluation(frames=False)
         assert result is not None  # every finished run has an evaluation
         return result
 
