@@ -71,7 +71,7 @@ def exact_path(iterations: int) -> NDArray[np.float64]:
     return np.stack(path)[:, :, LOADED]
 
 
-def counted_path(iterations: int, rolls: int, seed: int) -> NDArray[np.float64]:
+def counted_path(iterations: int, rolls: int, seed: int, _device: str = "") -> NDArray[np.float64]:
     """Return the path of GCSL with counts: each policy is the action frequencies of the last one.
 
     Args:
@@ -98,16 +98,18 @@ def counted_path(iterations: int, rolls: int, seed: int) -> NDArray[np.float64]:
     return np.stack(path)
 
 
-def cloned_path(iterations: int, rolls: int, seed: int) -> NDArray[np.float64]:
+def cloned_path(
+    iterations: int, rolls: int, seed: int, device: str = "auto"
+) -> NDArray[np.float64]:
     """Return the path of the GCSL agent: its network is fitted to the rolls of its last policy.
 
     The replay holds the rolls of one iteration, as in the recursion. Arguments and shape are those
-    of :func:`counted_path`.
+    of :func:`counted_path`, with the device of the network.
     """
     rng = np.random.default_rng(seed)
     env = gym.make("glamor/Dice-v0", goals="all")
     # Two moments per roll: the next iteration's rolls replace those of this one.
-    agent = GCSLAgent(env, **CLONER, buffer_size=2 * rolls, seed=seed)
+    agent = GCSLAgent(env, **CLONER, buffer_size=2 * rolls, seed=seed, device=device)
     world = Dice()
     world.reset(seed=seed)
     goals, ones = np.eye(FACES, dtype=np.float32), np.ones((FACES, 1), np.float32)
@@ -204,14 +206,14 @@ def collect(scale: Scale, workshop: Workshop) -> pd.DataFrame:
 def _path(
     workshop: Workshop,
     name: str,
-    path_of: Callable[[int, int, int], NDArray[np.float64]],
+    path_of: Callable[[int, int, int, str], NDArray[np.float64]],
     rolls: int,
     seed: int,
 ) -> pd.DataFrame:
     """Iterate GCSL in one of its two forms, and add the exact policy to the measurement."""
     measured = workshop.measured(
         f"dice/{path_of.__name__}-{rolls}-rolls-seed{seed}",
-        lambda: pd.DataFrame({"measured": path_of(ITERATIONS, rolls, seed)[:, 0]}),
+        lambda: pd.DataFrame({"measured": path_of(ITERATIONS, rolls, seed, workshop.device)[:, 0]}),
     )
     exact = exact_path(ITERATIONS)[:, 0]
     return measured.assign(agent=name, seed=seed, iteration=range(ITERATIONS + 1), exact=exact)

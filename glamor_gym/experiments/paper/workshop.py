@@ -79,23 +79,24 @@ class Workshop:
         device: device of the networks: ``"auto"``, ``"cpu"`` or ``"cuda"``.
 
     Attributes:
+        device: device of the networks.
         used: the runs that were requested so far, by name.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, command: str, device: str = "auto") -> None:
         self.path = Path(path)
+        self.device = device
         self.used: dict[str, Trained] = {}
         self._command = command
-        self._device = device
 
     def trained(self, spec: RunSpec, looks: Sequence[int] = ()) -> Trained:
         """Return a finished run; train it, or the rest of it, if necessary.
 
+        Measurements of an agent that was removed since go before another one is trained.
+
         Args:
             spec: spec of the run.
             looks: environment steps at which snapshots of the agent are kept.
-
-        Measurements of an agent that was removed since go before another one is trained.
 
         Raises:
             CannotReuseError: the existing run has other settings, was judged on other goals, is
@@ -123,7 +124,7 @@ class Workshop:
                 spec,
                 folder,
                 command=self._command,
-                device=self._device,
+                device=self.device,
                 callbacks=[Snapshots(folder, looks)],
             )
         if not _is_done(spec, folder, looks):
@@ -131,7 +132,7 @@ class Workshop:
                 f"{folder.path} lacks snapshots of earlier steps, which resuming cannot recreate; "
                 "remove the folder to train again"
             )
-        self.used[name] = Trained(name, spec, folder, self._device)
+        self.used[name] = Trained(name, spec, folder, self.device)
         return self.used[name]
 
     def measured(self, name: str, measure: Callable[[], pd.DataFrame]) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from unittest.mock import Mock
 
 import gymnasium as gym
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from glamor_gym.agents import GlamorAgent
+from glamor_gym.agents import GCSLAgent, GlamorAgent
 from glamor_gym.envs.dice import LOADED
+from glamor_gym.experiments.paper import Workshop, appendix_a1
 from glamor_gym.experiments.paper.appendix_a1 import (
     chosen_dice,
     cloned_path,
@@ -62,6 +64,15 @@ def test_the_agent_of_gcsl_walks_away_from_the_right_die():
     assert path[1] > 0.7  # one step after a uniform policy it is right: 0.857
     assert path[-1] < 0.45  # and then no more: 0.187
     assert_allclose(path, exact_path(6)[:, 0], atol=0.15)
+
+
+def test_the_agent_of_gcsl_learns_on_the_device_asked_for(tmp_path, monkeypatch):
+    made = Mock(wraps=GCSLAgent)
+    for name, value in {"GCSLAgent": made, "ITERATIONS": 2, "UPDATES": 1, "VARIANTS": ()}.items():
+        monkeypatch.setattr(appendix_a1, name, value)
+    scale = appendix_a1.REPRODUCTION.quick.but(steps=20, seeds=(0,))
+    appendix_a1.collect(scale, Workshop(tmp_path, command="", device="cpu"))
+    assert made.call_args.kwargs["device"] == "cpu"
 
 
 def test_the_ratio_is_what_the_planner_sees():
