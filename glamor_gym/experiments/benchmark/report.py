@@ -106,7 +106,8 @@ def render_benchmark(
         runs: return value of :func:`runs_by_key`.
         pages: see :func:`~glamor_gym.experiments.results.run_pages`.
     """
-    tasks = in_order(results["task"])
+    named = results[results["task"] != ""]  # a damaged run does not tell its task
+    tasks = in_order(named["task"])
     agents = [agent for agent in ALGORITHMS if agent in set(results["agent"])]
     scores, common = complete_scores(results)
     by_task = {task: curve_estimates(curves, [task]) for task in tasks}
@@ -127,7 +128,7 @@ def render_benchmark(
         tasks=tasks,
         agents=[title_of(agent) for agent in agents],
         budget=_budget(results),
-        seeds=sorted(results["seed"].unique()),
+        seeds=sorted(named["seed"].unique()),
         finished=len(finished),
         runs=len(results),
         failures=results[results["state"] == "failed"].to_dict("records"),

@@ -176,6 +176,13 @@ def test_nothing_that_failed_is_drawn():
     assert "MemoryError" in page
 
 
+def test_a_run_that_does_not_tell_its_task_has_failed_and_adds_none():
+    unnamed = RESULTS.tail(1).assign(task="", agent="", seed=7, folder="unnamed")
+    page = rendered(pd.concat([RESULTS, unnamed]))
+    assert "on 2 tasks, 1,000 environment steps each, seeds 0, 1; 5 of 7 runs finished" in page
+    assert '<th scope="row">unnamed</th>' in page
+
+
 def test_the_page_renders_and_its_films_play(tmp_path, page):
     file = tmp_path / "report.html"
     file.write_text(page)
