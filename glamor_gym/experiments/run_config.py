@@ -56,11 +56,12 @@ def config_of(spec: RunSpec, folder: RunFolder) -> RunConfig:
     Raises:
         ValueError: `spec` differs in something that a run cannot change, or has an unknown setting.
     """
-    wanted = new_config(spec)
+    wanted, there = new_config(spec), folder.config()
     settings = [name for name in spec.overrides if name != "policy_kwargs"]
     policy_kwargs = [f"policy_kwargs.{name}" for name in spec.overrides.get("policy_kwargs", {})]
-    _check_same(folder, wanted, [*IDENTITY, *spec.env_kwargs, *settings, *policy_kwargs])
-    return folder.config()
+    names = [*IDENTITY, *spec.env_kwargs, *settings, *policy_kwargs]
+    _check_same(folder, wanted, there, names)
+    return there
 
 
 def is_finished(spec: RunSpec, folder: RunFolder) -> bool:
@@ -85,7 +86,7 @@ def is_finished(spec: RunSpec, folder: RunFolder) -> bool:
         return False
     wanted = new_config(spec)
     if is_closed(spec, config):
-        _check_same(folder, wanted, BUDGET)
+        _check_same(folder, wanted, config, BUDGET)
     return all(getattr(wanted, name) == getattr(config, name) for name in BUDGET)
 
 
@@ -129,22 +130,25 @@ def check_alike(spec: RunSpec, folder: RunFolder, *, budget: bool = True) -> Non
     wanted, there = new_config(spec), folder.config()
     if budget:
         both_learn = all(get_algorithm(config.algorithm).learns for config in (wanted, there))
-        _check_same(folder, wanted, BUDGET if both_learn else ("episodes_per_goal",))
+        _check_same(folder, wanted, there, BUDGET if both_learn else ["episodes_per_goal"])
     if (there.algorithm, there.preset) == (wanted.algorithm, wanted.preset):
-        _check_same(folder, wanted, ["n_envs", *_settings(there), *_settings(wanted)])
+        names = ["n_envs", *_settings(there), *_settings(wanted)]
+        _check_same(folder, wanted, there, names)
 
 
-def _check_same(folder: RunFolder, wanted: RunConfig, names: Iterable[str]) -> None:
+def _check_same(
+    folder: RunFolder, wanted: RunConfig, there: RunConfig, names: Iterable[str]
+) -> None:
     """Check that the run in a folder has the requested values of these names.
 
     Raises:
         ValueError: a value differs.
     """
-    asked, there = _values(wanted), _values(folder.config())
+    asked, has = _values(wanted), _values(there)
     for name in names:
-        if asked.get(name) != there.get(name):
+        if asked.get(name) != has.get(name):
             raise ValueError(
-                f"{folder.path} holds a run with {name} {there.get(name)}, got {asked.get(name)}; "
+                f"{folder.path} holds a run with {name} {has.get(name)}, got {asked.get(name)}; "
                 "choose another folder for a new run"
             )
 
