@@ -53,8 +53,8 @@ def parse_assignments(option: str, assignments: Iterable[str]) -> dict[str, Any]
         assignments: strings ``NAME=VALUE``.
 
     Raises:
-        ValueError: an assignment is not of that form, a number is not finite, or ``a.b=1`` follows
-            ``a=1``.
+        ValueError: an assignment is not of that form, a number is not finite or has thousands
+            of digits, or ``a.b=1`` follows ``a=1``.
         TypeError: an assignment is not a string.
     """
     parsed: dict[str, Any] = {}
@@ -72,13 +72,9 @@ def parse_assignments(option: str, assignments: Iterable[str]) -> dict[str, Any]
                 raise ValueError(f"{option} {assignment!r}: {group} already has a value")
         try:
             target[last] = _value(text)
-        except _NotFiniteError as error:
-            raise ValueError(f"{option} takes finite numbers, got {assignment!r}") from error
+        except ValueError as error:
+            raise ValueError(f"{option} {name}: {error}") from error
     return parsed
-
-
-class _NotFiniteError(ValueError):
-    """A number is NaN or infinite, which no setting may be and no JSON file can hold."""
 
 
 def _value(text: str) -> Any:
@@ -94,10 +90,10 @@ def _number(text: str) -> int | float:
     """Return a number; an integer if it is written without a point and is a whole one.
 
     Raises:
-        _NotFiniteError: it is NaN or infinite.
+        ValueError: it is NaN or infinite, which no setting may be and no JSON file can hold.
     """
     number = float(text)
     if not math.isfinite(number):
-        raise _NotFiniteError(text)
+        raise ValueError(f"numbers must be finite, got {text}")
     is_count = "." not in text and number.is_integer() and abs(number) < 2**53
     return int(number) if is_count else number

@@ -36,8 +36,13 @@ def test_other_forms_are_refused(assignment):
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999", "[1, NaN]"])
 def test_numbers_that_are_not_finite_are_refused(value):
-    with pytest.raises(ValueError, match=r"--set takes finite numbers, got 'n="):
+    with pytest.raises(ValueError, match="--set n: numbers must be finite, got "):
         parse_assignments("--set", [f"n={value}"])
+
+
+def test_an_integer_of_thousands_of_digits_is_refused():
+    with pytest.raises(ValueError, match=r"--set n: Exceeds the limit .* 5000 digits"):
+        parse_assignments("--set", ["n=" + "9" * 5_000])
 
 
 def test_an_assignment_into_a_number_is_refused():
