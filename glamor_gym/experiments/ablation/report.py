@@ -6,9 +6,9 @@ with all results, including failed runs.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -54,6 +54,7 @@ def write_ablation_report(folder: AblationFolder) -> Section:
         _section("Goals held out", record, every_task, other_goals, table, "held-out"),
     ]
     finished = table[table["state"] == "finished"]
+    rows = table.replace(math.nan, None)
     page = render(
         "ablation.html.jinja",
         setup=record.setup,
@@ -62,11 +63,11 @@ def write_ablation_report(folder: AblationFolder) -> Section:
         deciding=DECIDING,
         finished=len(finished),
         runs=len(table),
-        failures=_records(table[table["state"] == "failed"]),
+        failures=rows[rows["state"] == "failed"].to_dict("records"),
         forest=difference_figure(panel.rows[1:]),
         panel=panel,
         sections=[section for section in apart if section.rows],
-        rows=_records(table),
+        rows=rows.to_dict("records"),
         pages=run_pages(folder.run_folders(), folder.path),
         details={
             "Commands": "\n".join(record.commands),
@@ -79,14 +80,6 @@ def write_ablation_report(folder: AblationFolder) -> Section:
     write_text(folder.results_file, table.to_csv(index=False))
     write_text(folder.report_file, page)
     return panel
-
-
-def _records(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
-    """Return the rows of a table, with None for missing values."""
-    return [
-        {name: None if pd.isna(value) else value for name, value in row.items()}
-        for row in table.to_dict("records")
-    ]
 
 
 # ------------------------------------------------------------------------- one table of the page
