@@ -71,7 +71,7 @@ def _planned(options: Ablate, folder: AblationFolder) -> tuple[AblationRecord, l
         TypeError: a setting has a value of the wrong type.
     """
     return plan_ablation(
-        folder.record() if folder.holds_an_ablation() else None,
+        folder.record() if folder.record_file.is_file() else None,
         base=options.base,
         settings=parse_assignments("--set", options.set),
         changes=[_change(text) for text in options.change],

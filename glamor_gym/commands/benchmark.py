@@ -25,7 +25,7 @@ from glamor_gym.experiments.benchmark.record import (
 )
 from glamor_gym.experiments.benchmark.report import unequal_steps, write_benchmark_report
 from glamor_gym.experiments.estimates import ENOUGH_SEEDS, complete_scores, final_estimates
-from glamor_gym.experiments.folders import check_holds_no_other, jobs_to_do
+from glamor_gym.experiments.folders import check_holds_no_other, jobs_to_do, record_command
 from glamor_gym.experiments.status import has_status
 from glamor_gym.registration import name_of_env
 from glamor_gym.tasks import TASKS, Suite
@@ -52,7 +52,7 @@ def benchmark(options: Benchmark, command: str) -> int:
         crew = Crew.of(options)
         jobs = jobs_to_do(specs, folder, command=command, **crew.job_arguments)
         check_benchmark(specs, folder)
-        folder.add_command(command)
+        record_command(folder.record_file, command)
     for line in _other_presets(specs, options.preset):
         print(line)
     print(f"{len(specs)} runs, {len(specs) - len(jobs)} of them finished already, in {folder.path}")

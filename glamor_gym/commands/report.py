@@ -32,7 +32,7 @@ def report(options: Report, _command: str) -> int:
         elif benchmark.record_file.is_file():
             write_benchmark_report(benchmark)
             file = benchmark.report_file
-        elif ablation.holds_an_ablation():
+        elif ablation.record_file.is_file():
             write_ablation_report(ablation)
             file = ablation.report_file
         else:

@@ -8,6 +8,7 @@ from small_runs import player_spec, small_spec
 from glamor_gym.evaluation import RunFolder, result_file
 from glamor_gym.experiments.benchmark.record import BenchmarkFolder
 from glamor_gym.experiments.benchmark.report import write_benchmark_report
+from glamor_gym.experiments.folders import record_command
 from glamor_gym.experiments.results import curves_table, results_table
 from glamor_gym.experiments.run_config import is_finished
 from glamor_gym.experiments.runs import train_run
@@ -67,7 +68,7 @@ def test_a_run_that_has_no_files_yet_has_not_failed(tmp_path, state):
 )
 def test_a_run_without_one_of_its_files_has_failed(tmp_path, file, text, told):
     benchmark = BenchmarkFolder(tmp_path)
-    benchmark.add_command("typed")
+    record_command(benchmark.record_file, "typed")
     whole, damaged = (RunFolder(benchmark.runs / name) for name in ("a", "b"))
     for folder in (whole, damaged):
         train_run(player_spec(), folder, command="")
@@ -90,7 +91,7 @@ def test_a_run_without_one_of_its_files_has_failed(tmp_path, file, text, told):
 
 def test_pictures_are_read_only_of_the_runs_whose_films_are_shown(tmp_path, monkeypatch):
     benchmark = BenchmarkFolder(tmp_path)
-    benchmark.add_command("typed")
+    record_command(benchmark.record_file, "typed")
     for spec in (player_spec(), player_spec(seed=1)):
         train_run(spec, benchmark.run(spec), command="")
     opened = []

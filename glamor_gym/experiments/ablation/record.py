@@ -123,10 +123,6 @@ class AblationFolder(ExperimentFolder):
         super().__init__(path)
         self.record_file = self.path / RECORD_FILES["an ablation"]
 
-    def holds_an_ablation(self) -> bool:
-        """Return whether the folder holds an ablation."""
-        return self.record_file.is_file()
-
     def record(self) -> AblationRecord:
         """Return what was requested so far.
 

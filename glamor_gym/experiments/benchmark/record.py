@@ -28,7 +28,6 @@ from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.experiments.folders import (
     RECORD_FILES,
     ExperimentFolder,
-    record_command,
     recorded_commands,
     run_name,
 )
@@ -65,15 +64,6 @@ class BenchmarkFolder(ExperimentFolder):
             raise ValueError(
                 f"{self.path} holds no benchmark: there is no {self.record_file}"
             ) from None
-
-    def add_command(self, command: str) -> None:
-        """Append a command line to those of the benchmark.
-
-        Raises:
-            ValueError: the existing record is damaged.
-            OSError: the record cannot be written.
-        """
-        record_command(self.record_file, command)
 
 
 def benchmark_specs(

@@ -22,7 +22,7 @@ from glamor_gym.experiments.benchmark.record import (
 from glamor_gym.experiments.benchmark.report import write_benchmark_report
 from glamor_gym.experiments.benchmark.table import benchmark_table
 from glamor_gym.experiments.engines import LocalEngine
-from glamor_gym.experiments.folders import jobs_to_do
+from glamor_gym.experiments.folders import jobs_to_do, record_command
 from glamor_gym.experiments.results import check_comparable, results_table
 from glamor_gym.experiments.run_config import new_config
 from glamor_gym.experiments.worker import run_job
@@ -49,7 +49,7 @@ def benchmark_of_one(tmp_path_factory):
     (job,) = jobs_to_do([spec], folder, command="")
     with blank_pages():
         run_job(job)
-    folder.add_command("")
+    record_command(folder.record_file, "")
     return PPO, folder.path
 
 
@@ -318,7 +318,7 @@ def test_all_agents_of_a_task_have_the_same_environment(tmp_path):
         check_benchmark([noop], folder)
     check_benchmark([dataclasses.replace(noop, env_kwargs={"horizon": 5})], folder)
     check_benchmark([dataclasses.replace(noop, task="Dice")], folder)  # another task
-    folder.add_command("")
+    record_command(folder.record_file, "")
     (job,) = jobs_to_do([noop], folder, command="")
     run_job(job)
     with pytest.raises(ValueError, match="GridWorld must have the same env_kwargs"):
@@ -334,7 +334,7 @@ def test_what_an_algorithm_requires_in_training_is_no_other_environment(tmp_path
 
 def test_a_report_compares_no_runs_on_different_goals(tmp_path):
     folder = BenchmarkFolder(tmp_path)
-    folder.add_command("")
+    record_command(folder.record_file, "")
     for job in jobs_to_do([player_spec(seed=seed) for seed in (0, 1)], folder, command=""):
         run_job(job)
     file = folder.run_folders()[0].evaluation_file
@@ -346,7 +346,7 @@ def test_a_report_compares_no_runs_on_different_goals(tmp_path):
 
 def test_a_copied_run_is_no_other_seed(tmp_path, capsys):
     folder = BenchmarkFolder(tmp_path)
-    folder.add_command("")
+    record_command(folder.record_file, "")
     (job,) = jobs_to_do([player_spec()], folder, command="")
     run_job(job)
     shutil.copytree(job.folder, folder.runs / "copy")
@@ -379,7 +379,7 @@ def test_the_page_is_written_again_by_the_command_report(capsys, tmp_path):
     code, _, err = run(capsys, "report", str(tmp_path))
     assert code == 2
     assert "neither a run nor a benchmark" in err
-    folder.add_command("typed")
+    record_command(folder.record_file, "typed")
     code, out, _ = run(capsys, "report", str(tmp_path))
     assert (code, out) == (0, f"report: {tmp_path / 'report.html'}\n")
     run_page = RunFolder(job.folder).report_file
@@ -393,7 +393,7 @@ def test_a_later_command_does_not_change_the_versions_of_earlier_runs(tmp_path, 
     jobs = jobs_to_do([player_spec(), player_spec(seed=1)], folder, command="")
     for job, torch in zip(jobs, ("1.13", "2.9"), strict=True):
         monkeypatch.setattr(runs, "versions", lambda torch=torch: {"torch": torch})
-        folder.add_command("typed")
+        record_command(folder.record_file, "typed")
         run_job(job)
     write_benchmark_report(folder)
     page = folder.report_file.read_text()
