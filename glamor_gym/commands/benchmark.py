@@ -78,9 +78,7 @@ def _report(folder: BenchmarkFolder) -> None:
         caption = f"goals reached, interquartile mean over {', '.join(tasks)}"
         if steps := unequal_steps(results, tasks):
             caption += f"; not all took the same number of steps: {steps}"
-        table = Table(caption=caption)
-        for column in ("agent", "rate", "95 % interval over seeds", "seeds"):
-            table.add_column(column)
+        table = Table("agent", "rate", "95 % interval over seeds", "seeds", caption=caption)
         for agent, (rate, low, high) in final_estimates(scores).items():
             several = len(scores[agent]) > 1
             interval = f"{low:.2f} to {high:.2f}" if several else "one seed"

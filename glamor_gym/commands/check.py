@@ -86,9 +86,7 @@ def _made(name: str, env_kwargs: dict[str, Any]) -> Iterator[gym.Env[Any, Any]]:
 
 
 def _print(report: CheckReport) -> None:
-    table = Table(title=report.subject)
-    for column in ("", "check", "requirement, or what was found"):
-        table.add_column(column)
+    table = Table("", "check", "requirement, or what was found", title=report.subject)
     for result in report.results:
         told = escape(result.detail or result.claim)
         if result.status == "fail":
