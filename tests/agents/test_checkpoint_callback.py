@@ -9,7 +9,7 @@ import pytest
 import torch
 from stable_baselines3 import DQN
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.logger import Figure, HParam, Logger
 
 from glamor_gym.agents import CheckpointCallback, GlamorAgent, StopRequest, TrainingInterrupted
 from glamor_gym.agents.saving.checkpoint_folder import CheckpointFolder
@@ -54,6 +54,23 @@ def test_it_leaves_no_trace(tmp_path):
     assert_same_agents(with_them, load(tmp_path))
     assert callback.n_written == 2 + STEPS // 40  # before the first step, and after the last
     assert callback.seconds > 0
+
+
+def test_what_is_logged_besides_numbers_texts_and_arrays_is_left_out(tmp_path):
+    def record():
+        agent.logger.record("figure", Figure(None, close=False), exclude="stdout")
+        agent.logger.record("hparams", HParam({"gamma": 1.0}, {"rate": 0.0}), exclude="stdout")
+        agent.logger.record("rate", 0.5, exclude="csv")
+        agent.logger.record("weights", torch.arange(2))
+
+    agent = new_agent()
+    agent.learn(2, [At(1, record), CheckpointCallback(tmp_path)], log_interval=None)
+    logger = load(tmp_path).logger
+    assert logger.name_to_value["rate"] == 0.5
+    assert logger.name_to_value["weights"].tolist() == [0, 1]
+    assert logger.name_to_excluded["rate"] == ("csv",)
+    names = {"rate", "rollout/exploration_rate", "weights"}
+    assert set(logger.name_to_value) == set(logger.name_to_excluded) == names
 
 
 def test_by_the_clock(tmp_path):

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.logger import KVWriter, Logger
+from stable_baselines3.common.logger import Logger
 
 from glamor_gym.snapshots import Snapshot, global_random_state, set_global_random_state
 
@@ -40,14 +41,20 @@ def _on_cuda(agent: BaseAlgorithm) -> bool:
 
 
 def _take_log(agent: BaseAlgorithm) -> Snapshot:
-    """Return what was recorded since the log was last written."""
+    """Return what was recorded since the log was last written.
+
+    Numbers, texts and arrays; other entries, such as figures and hyperparameters, are left out.
+    """
     if not hasattr(agent, "_logger"):
         return {"values": {}, "counts": {}, "excluded": {}, "writers": []}
+    logger = agent.logger
+    plain = int | float | str | np.generic | np.ndarray | torch.Tensor
+    values = {name: v for name, v in logger.name_to_value.items() if isinstance(v, plain)}
     return {
-        "values": dict(agent.logger.name_to_value),
-        "counts": dict(agent.logger.name_to_count),
-        "excluded": dict(agent.logger.name_to_excluded),
-        "writers": [_snapshot_writer(writer) for writer in agent.logger.output_formats],
+        "values": values,
+        "counts": dict(logger.name_to_count),
+        "excluded": {name: k for name, k in logger.name_to_excluded.items() if name in values},
+        "writers": [getattr(writer, "snapshot", None) for writer in logger.output_formats],
     }
 
 
@@ -59,9 +66,3 @@ def restore_log(logger: Logger, log: Mapping[str, Any]) -> None:
     logger.name_to_value.update(log["values"])
     logger.name_to_count.update(log["counts"])
     logger.name_to_excluded.update({name: tuple(k) for name, k in log["excluded"].items()})
-
-
-def _snapshot_writer(writer: KVWriter) -> Snapshot | None:
-    """Return the state of a writer; None if it offers no snapshots."""
-    snapshot: Snapshot | None = getattr(writer, "snapshot", None)
-    return snapshot
