@@ -280,13 +280,13 @@ class GymnasiumVecEnv(VecEnv):
             AttributeError: neither the environments nor the vector have it.
         """
         rows = self._get_indices(indices)
+        base: Any = self.env.unwrapped  # vector wrappers do not forward attributes
+        if isinstance(base, SyncVectorEnv):
+            return [base.envs[index].get_wrapper_attr(attr_name) for index in rows]
         # An attribute that a vector's environments share is one of the vector's class, except for
         # its generators and their seeds; num_envs and the like are never requested here.
-        base: Any = self.env.unwrapped  # vector wrappers do not forward attributes
         is_shared = hasattr(type(base), attr_name) and not attr_name.startswith("np_random")
-        if attr_name in ("spec", "render_mode") or is_shared:
-            return [getattr(base, attr_name) for _ in rows]
-        if hasattr(base, "get_attr"):
+        if hasattr(base, "get_attr") and not is_shared:
             # Checked first: asking for a missing attribute ends Gymnasium's worker processes.
             if not all(base.call("has_wrapper_attr", attr_name)):
                 raise AttributeError(f"the environments have no attribute {attr_name!r}")

@@ -116,7 +116,7 @@ def limited():
     return TimeLimit(Clockless(stop=True), 7)
 
 
-@pytest.mark.parametrize("kind", ["dummy", "subprocess"])  # the others tell of no inner spec
+@pytest.mark.parametrize("kind", ["dummy", "subprocess", "sync"])  # async tells of no inner spec
 def test_environments_of_others_are_named_as_well(kind):
     vector = as_vec_env(VECTORS[kind]([partial(Clockless, stop=True)]))
     assert task_id_of(vector) == "Clockless-v0"
@@ -129,7 +129,7 @@ def test_an_environment_that_was_not_registered_has_no_name():
     assert task_id_of(as_vec_env(env)) is None
 
 
-@pytest.mark.parametrize("kind", ["dummy", "subprocess"])  # the others tell of no inner spec
+@pytest.mark.parametrize("kind", ["dummy", "subprocess", "sync"])  # async tells of no inner spec
 def test_the_registrations_limit_is_a_horizon(kind):
     vector = as_vec_env(VECTORS[kind]([limited]))
     assert horizon_of(vector) == 7
@@ -262,12 +262,15 @@ def test_observations_may_be_no_dicts(mode):
                 assert abs(info["terminal_observation"][2]) > 0.2
 
 
-def test_generators_and_seeds_are_each_environments_own():
-    env = as_vec_env(gym.make_vec("glamor/GridWorld-v0", 3, vectorization_mode="sync"))
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_generators_and_seeds_are_each_environments_own(kind):
+    env = as_vec_env(gym.make_vec("glamor/GridWorld-v0", 3, vectorization_mode=kind))
     env.seed(5)
     env.reset()
     assert env.get_attr("np_random_seed") == [5, 6, 7]
-    assert env.get_attr("np_random", indices=[2, 0]) == [env.env.np_random[k] for k in (2, 0)]
+    own, some = env.env.np_random, env.get_attr("np_random", indices=[2, 0])
+    assert [rng.bit_generator.state for rng in some] == [own[k].bit_generator.state for k in (2, 0)]
+    env.close()
 
 
 def test_a_method_is_called_of_the_environments_asked_for_only():
