@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
@@ -59,7 +60,7 @@ class EvaluationCallback(BaseCallback):
         verbose: 1 prints one line per evaluation.
 
     Attributes:
-        results: environment step → result, in the order of the evaluations.
+        results: environment step → result without its pictures, in the order of the evaluations.
 
     Raises:
         ValueError: `every_steps` or a number of episodes is below 1. The other arguments are
@@ -120,9 +121,9 @@ class EvaluationCallback(BaseCallback):
             baselines=self._baselines.get(repeats, True),
             **self._arguments,
         )
-        self._baselines[repeats] = result
         step = self.model.num_timesteps
-        self.results[step] = result
+        # Without megabytes of pictures, which only the run folder keeps.
+        self.results[step] = self._baselines[repeats] = replace(result, frames=[])
         record_result(self.logger, result)
         self.logger.dump(step)
         if self._run_folder is not None:

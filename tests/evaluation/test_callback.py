@@ -107,6 +107,7 @@ def test_log_and_folder_hold_the_results(tmp_path, capsys):
     kept = run.evaluation()
     assert kept.per_goal == callback.results[100].per_goal
     assert len(kept.frames) == 2
+    assert not any(result.frames for result in callback.results.values())
     assert run.library_agent_file.is_file()
     assert "step 50: " in capsys.readouterr().out
 
