@@ -48,9 +48,9 @@ def evaluate(
     An episode is a success if, when the agent stops or the horizon is reached, every label differs
     from the goal's by less than 10 % of its feasible range (§4.4). The start of an episode depends
     only on `seed`, its goal and its repeat, so that all agents get the same starts. The agent's
-    ``generator``, ``rng`` and ``action_space`` and the global generators of PyTorch and NumPy are
-    seeded for the evaluation and restored afterwards, so that it does not affect a training run
-    around it.
+    ``generator``, ``rng`` and ``action_space`` and the global generators of Python, NumPy and
+    PyTorch are seeded for the evaluation and restored afterwards, so that it does not affect a
+    training run around it.
 
     Args:
         agent: anything with ``predict(observation, state, episode_start, deterministic)`` as in

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.utils import set_random_seed
 
 from glamor_gym.devices import checking_device
 from glamor_gym.snapshots import (
@@ -61,7 +62,7 @@ def isolated(agent: Any, device: str | torch.device | None, seed: int) -> Iterat
         if isinstance(own, torch.Generator):
             on_exit.callback(setattr, agent, "generator", own)
             where = own.device if device is None else device
-            agent.generator = torch.Generator(where).manual_seed(seed)
+            agent.generator = torch.Generator(where).manual_seed(seed % 2**64)
         own_rng = getattr(agent, "rng", None)
         if isinstance(own_rng, np.random.Generator):
             on_exit.callback(setattr, agent, "rng", own_rng)
@@ -75,13 +76,15 @@ def isolated(agent: Any, device: str | torch.device | None, seed: int) -> Iterat
 
 @contextlib.contextmanager
 def globals_seeded(seed: int) -> Iterator[None]:
-    """Seed the global generators of PyTorch and NumPy; restore their states on exit."""
+    """Seed the global generators of Python, NumPy and PyTorch; restore their states on exit.
+
+    Seeds that are equal modulo 2³² are the same.
+    """
     before = global_random_state()
     # Reading the state of a GPU's generator would initialise CUDA where it is not in use.
     in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     with torch.random.fork_rng(range(torch.cuda.device_count()) if in_use else ()):
-        torch.manual_seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002
+        set_random_seed(seed % 2**32)
         try:
             yield
         finally:
