@@ -54,8 +54,8 @@ class Arena:
         episode_keys: the episodes that each agent plays, goal by goal.
         ranges: label → feasible range, from which the tolerance of success is computed.
         goals: which goals these are: ``"eval"``, ``"held-out"``, … or the name of a goal-set file.
-        goals_hash: hash of the goal set if these are its evaluation or training goals; otherwise
-            (held-out goals included) SHA-256 of the goals themselves.
+        goals_hash: hash of the goal set for ``"eval"``, ``"train"`` and goal-set files; for any
+            other goals, SHA-256 of the goals themselves.
         env_kwargs: the further keyword arguments, as JSON stores them.
         stop_action: index of STOP; the world's actions have the indices below it.
 
@@ -156,9 +156,9 @@ class Arena:
     ) -> list[Episode]:
         """Play all episodes with an agent.
 
-        PyTorch's global generators are seeded with the arena's seed and restored afterwards, so
-        that an evaluation does not affect the training run around it. (Generators of the agent's
-        own are not touched; see :func:`~glamor_gym.evaluation.isolation.isolated`.)
+        The global generators are seeded with the arena's seed and restored afterwards, so that an
+        evaluation does not affect the training run around it. (Generators of the agent's own are
+        not touched; see :func:`~glamor_gym.evaluation.isolation.isolated`.)
 
         Args:
             agent: anything with the ``predict`` of Stable-Baselines3.

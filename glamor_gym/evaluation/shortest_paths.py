@@ -30,7 +30,7 @@ def shortest_path_rate(
         agent: anything with the ``predict`` of Stable-Baselines3.
         id: a goal environment with ``goals="all"``, whose labels are the coordinates, in cells,
             on a grid without obstacles: the minimum number of moves is the Manhattan distance.
-        seed: seed of the starts and of PyTorch.
+        seed: seed of the starts and of the global generators.
         n_envs: number of environments to step in parallel.
         env_kwargs: further keyword arguments of ``gym.make``.
         deterministic: passed to ``agent.predict``.

@@ -57,6 +57,7 @@ class WorkerVecEnv(VecEnv):
 
     Attributes:
         name: id of the environments, or their class where they have none, for messages.
+        timeout: time limit for a step or a reset in seconds.
         restarts: number of workers replaced so far.
         max_restarts: maximum number of workers to replace.
     """
