@@ -83,7 +83,9 @@ class MetricsFile(KVWriter):
 
     def _read(self) -> list[dict[str, Any]]:
         reader = csv.DictReader(whole_lines(self._path))
-        rows = list(reader)
+        rows: list[dict[str, Any]] = list(reader)
+        if any(None in row for row in rows):
+            raise ValueError("a row is longer than the header")
         self._columns = list(reader.fieldnames or self._columns)
         return rows
 

@@ -93,13 +93,11 @@ def test_a_row_cut_short_by_the_end_of_a_process_is_dropped(path):
     assert pd.read_csv(path)["step"].tolist() == [10, 30]
 
 
-def test_a_damaged_file_is_named(path):
-    path.write_text("step,a\nten,1\n")
+@pytest.mark.parametrize("table", ["step,a\nten,1\n", "step,a\n1,2,3\n", "a,b\n1,2\n"])
+def test_a_damaged_file_is_named(path, table):
+    path.write_text(table)
     with pytest.raises(ValueError, match=f"{path} is damaged"):
-        MetricsFile(path)
-    path.write_text("a,b\n1,2\n")
-    with pytest.raises(ValueError, match=f"{path} is damaged"):
-        MetricsFile(path)
+        MetricsFile(path, resume_at=1)
 
 
 def test_a_full_disk_is_told_with_the_name_of_the_file(path, monkeypatch):
