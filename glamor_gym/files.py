@@ -53,7 +53,7 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "path is a folder", str(target))
     with _folders_above(target):
-        with _naming_instead(target):
+        with naming(target, always=True):
             descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
             with naming(target), os.fdopen(descriptor, "wb") as file:
@@ -84,31 +84,22 @@ def _folders_above(target: Path) -> Iterator[None]:
 
 
 @contextmanager
-def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+def naming(path: str | os.PathLike[str], *, always: bool = False) -> Iterator[None]:
     """Name a file in the system's errors of writing to it, which, unlike those of opening, do not.
 
+    Args:
+        path: the file.
+        always: whether to replace another name: that of a temporary file, of which the caller
+            never heard.
+
     Raises:
-        OSError: the one raised inside; ``filename`` is `path` if it was None.
+        OSError: the one raised inside; ``filename`` is `path` if it was None, or `always`.
     """
     try:
         yield
     except OSError as error:
-        if error.errno is not None and error.filename is None:
+        if always or (error.errno is not None and error.filename is None):
             error.filename = os.fspath(path)
-        raise
-
-
-@contextmanager
-def _naming_instead(path: Path) -> Iterator[None]:
-    """Name a path in the system's errors about a temporary file, of which the caller never heard.
-
-    Raises:
-        OSError: the one raised inside; ``filename`` is `path`.
-    """
-    try:
-        yield
-    except OSError as error:
-        error.filename = str(path)
         raise
 
 
@@ -136,7 +127,7 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
     nearest = next(place for place in (target, *target.absolute().parents) if place.exists())
     if not nearest.is_dir():  # or else the message would name a temporary file in it
         raise NotADirectoryError(errno.ENOTDIR, "a file is in the place of a folder", str(nearest))
-    with _naming_instead(target), tempfile.TemporaryFile(dir=nearest):
+    with naming(target, always=True), tempfile.TemporaryFile(dir=nearest):
         pass
 
 
