@@ -248,17 +248,17 @@ def _mode_of(target: Path) -> int:
     """Return the permissions of an existing file, or those that a new one would get."""
     if target.exists():
         return stat.S_IMODE(target.stat().st_mode)
-    umask = os.umask(0)  # the umask can only be read by setting it
+    # The umask can only be read by setting it; files that other threads make meanwhile are private.
+    umask = os.umask(0o077)
     os.umask(umask)
     return 0o666 & ~umask
 
 
 def _sync_folder(folder: Path) -> None:
-    """Sync the folder's entries to disk, if the system supports it."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Sync the folder's entries to disk, if the system lets us: its files are whole without."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import resource
@@ -184,6 +185,26 @@ def test_a_folder_that_was_made_anew_is_locked_anew(tmp_path):
         (tmp_path / "run" / LOCK_FILE).unlink()
         with lock_folder(tmp_path / "run"):
             assert f"process {os.getpid()}" in (tmp_path / "run" / LOCK_FILE).read_text()
+
+
+def test_no_file_that_others_make_meanwhile_is_writable_to_all(tmp_path, monkeypatch):
+    masks, umask = [], os.umask
+    monkeypatch.setattr(os, "umask", lambda mask: masks.append(mask) or umask(mask))
+    write_text(tmp_path / "file", "")
+    assert masks[0] & 0o022 == 0o022
+
+
+def test_a_folder_that_cannot_be_synced_holds_the_whole_file(tmp_path, monkeypatch):
+    fsync = os.fsync
+
+    def sync(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, "Input/output error")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    write_text(tmp_path / "file", "whole")
+    assert (tmp_path / "file").read_text() == "whole"
 
 
 def test_a_file_has_the_permissions_of_the_one_before_it_or_of_any_new_one(tmp_path):
