@@ -145,24 +145,24 @@ def _build(
             )
     arguments = {
         **settings,
+        "policy": header["policy"],
         "policy_kwargs": header["policy_kwargs"],
         "seed": header["seed"],
         "stats_window_size": header.get("stats_window_size", 100),  # older files lack it
         "_init_setup_model": False,
+        **given,
     }
-    agent = cls(**{"policy": header["policy"], **arguments, **given})
+    agent = cls(**arguments)
     _restore(agent, header, settings)
     kept = {name: value for name, value in overrides.items() if name not in given}
     agent.apply_overrides(kept)
     try:
-        has_weights = load_policy(agent, tensors)
+        load_policy(agent, tensors)
     except RuntimeError as error:
         if blamed := [name for name in NETWORK_ARGUMENTS if name in given]:
             names = " and ".join(blamed)
             raise ValueError(f"{names} must build the saved networks: {error}") from error
         raise
-    if not has_weights:
-        raise AgentFileError("it holds no weights")
     return agent
 
 
@@ -200,13 +200,14 @@ def _restore(agent: TrajectoryLearner, header: Mapping[str, Any], saved: Mapping
     agent._episode_num = int(header["episode_num"])
 
 
-def load_policy(agent: TrajectoryLearner, tensors: Mapping[str, torch.Tensor]) -> bool:
-    """Load weights, packed or not, and optimiser state; return whether there were weights.
+def load_policy(agent: TrajectoryLearner, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Load weights, packed or not, and optimiser state.
 
     Without optimiser state the agent's optimiser is reset, since its state belongs to the weights
     that are replaced.
 
     Raises:
+        AgentFileError: there are no weights.
         KeyError: the optimiser state of a parameter is incomplete; nothing is changed.
         RuntimeError: names or shapes do not fit this policy; weights that do fit may have been
             loaded all the same.
@@ -217,12 +218,11 @@ def load_policy(agent: TrajectoryLearner, tensors: Mapping[str, torch.Tensor]) -
         if name.startswith("policy.")
     }
     if not weights:
-        return False
+        raise AgentFileError("it holds no weights")
     moments = _moments_of(agent.policy.optimizer, tensors)
     agent.policy.load_state_dict(unpack(weights, agent.policy.state_dict()))
     groups = agent.policy.optimizer.state_dict()["param_groups"]
     agent.policy.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-    return True
 
 
 def _moments_of(
