@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
+from itertools import repeat
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Literal, NoReturn, get_args
@@ -347,7 +348,7 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
         for rng, state in zip(self._rngs, snapshot["random"], strict=True):
             set_random_state(rng, state)
         # Each in a thread: journals may be long.
-        list(self._pool.map(_restore, self._worlds, snapshot["worlds"]))
+        list(self._pool.map(setattr, self._worlds, repeat("snapshot"), snapshot["worlds"]))
         self._intact = True
 
     def close_extras(self, **kwargs: Any) -> None:
@@ -469,10 +470,6 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
         }
         present = ~nowhere if among is None else among
         return infos | {f"_{name}": present.copy() for name in infos}
-
-
-def _restore(world: ThreadedAtariWorld, snapshot: Mapping[str, Any]) -> None:
-    world.snapshot = snapshot
 
 
 def make_atari_vector_env(
