@@ -211,10 +211,10 @@ def read_file(path: str | os.PathLike[str], *, max_bytes: int) -> bytes:
         ValueError: `path` is not a valid path.
     """
     with _open(as_path(path, name="path")) as file:
-        content = file.read(max_bytes + 1)
-    if len(content) > max_bytes:
-        raise DamagedFileError(f"{path} is larger than {max_bytes} bytes")
-    return content
+        size = os.fstat(file.fileno()).st_size
+        if size > max_bytes:
+            raise DamagedFileError(f"{path} is larger than {max_bytes} bytes")
+        return file.read(size)
 
 
 def parse_json(text: str | bytes, *, name: str) -> Any:

@@ -25,6 +25,7 @@ from glamor_gym.untrusted import (
     check_fields,
     open_npz,
     parse_json,
+    read_file,
     read_json,
     read_npz,
 )
@@ -239,6 +240,18 @@ def test_json_that_is_too_long_is_refused(tmp_path):
     path.write_text(" " * 100)
     with pytest.raises(DamagedFileError, match="larger than 99 bytes"):
         read_json(path, max_bytes=99)
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path):
+    path = tmp_path / "hole"
+    with path.open("wb") as file:
+        file.truncate(2 * MIB)
+    tracemalloc.start()
+    with pytest.raises(DamagedFileError, match="larger than 1048576 bytes"):
+        read_file(path, max_bytes=MIB)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < MIB / 2
 
 
 def test_memory_stays_bounded_in_a_process_that_has_little(tmp_path):

@@ -9,7 +9,7 @@ from typing import Any
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from glamor_gym.agents.saving.storage import file_named, is_zip_archive, load_header
+from glamor_gym.agents.saving.storage import file_named, is_zip_archive, load_tensors
 from glamor_gym.commands.assignments import parse_assignments
 from glamor_gym.commands.options import OfSavedAgent
 from glamor_gym.evaluation import RunFolder
@@ -99,7 +99,7 @@ def _in_file(
                 f"--algorithm, --task and --trust are needed: {path} is a zip archive, as "
                 "Stable-Baselines3 saves its agents, and names neither algorithm nor task"
             )
-        header = load_header(file)
+        _, header = load_tensors(file)
         algorithm = _algorithm_of(header.get("agent")) if algorithm is None else algorithm
         trained_in = header.get("task")
     if acts:

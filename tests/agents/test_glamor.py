@@ -17,7 +17,7 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from glamor_gym.agents import AgentFileError, GlamorAgent
-from glamor_gym.agents.saving.storage import load_header, load_tensors, save_tensors
+from glamor_gym.agents.saving.storage import load_tensors, save_tensors
 from glamor_gym.planners import PlannerSettings
 from glamor_gym.types import Trajectory
 
@@ -464,7 +464,7 @@ def test_a_saved_agent_tells_what_it_was_trained_on(tmp_path):
     envs = (GRID, make_grid(), gym.make_vec(GRID, num_envs=2), make_vec_env(GRID, n_envs=2))
     assert [make_agent(env).task_id for env in envs] == [GRID] * 4
     make_agent().save(tmp_path / "room")
-    header = load_header(tmp_path / "room")
+    _, header = load_tensors(tmp_path / "room")
     assert (header["agent"], header["task"]) == ("GlamorAgent", GRID)
     assert GlamorAgent.load(tmp_path / "room").task_id == GRID
     make_agent(make_bandit()).save(tmp_path / "bandit")

@@ -10,21 +10,18 @@ import io
 import json
 import math
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from gymnasium import spaces
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 
 from glamor_gym.checks import as_integer, as_path
 from glamor_gym.files import PathOrStream, content_of, writing_to
-from glamor_gym.untrusted import parse_json
+from glamor_gym.untrusted import parse_json, read_file
 
 FORMAT = "glamor_gym agent 1"
 SUFFIX = ".safetensors"
@@ -104,93 +101,39 @@ def load_tensors(path: PathOrStream) -> tuple[dict[str, torch.Tensor], dict[str,
         FileNotFoundError: there is no such file.
         AgentFileError: the file is not a saved agent, or is damaged.
     """
-    with _opened(path) as (file, header):
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        for name, tensor in tensors.items():
-            if not tensor.isfinite().all():
-                raise ValueError(f"{name} is not finite")
-    return tensors, header
-
-
-def load_header(path: str | Path) -> dict[str, Any]:
-    """Read only the header, which describes the agent.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        AgentFileError: the file is not a saved agent, or is damaged.
-    """
-    with _opened(path) as (_, header):
-        return header
-
-
-@contextmanager
-def _opened(path: PathOrStream) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Open a saved agent and check its header.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        AgentFileError: the file is not a saved agent, or errors inside the context show it to be
-            damaged.
-    """
-    if isinstance(path, io.BufferedIOBase):
-        with _on_disk(path) as file_path, _checked(file_path, f"path {path!r}") as opened:
-            yield opened
-        return
-    file_path = file_named(path)
-    if not file_path.is_file():
-        other = with_suffix(path)
-        also = "" if other == Path(path) else f", nor {other}"
+    source = path if isinstance(path, io.BufferedIOBase) else file_named(path)
+    if isinstance(source, Path) and not source.is_file():
+        other = with_suffix(source)
+        also = "" if other == source else f", nor {other}"
         raise FileNotFoundError(f"path {str(path)!r}: there is no such file{also}")
-    with _checked(file_path, f"path {str(file_path)!r}") as opened:
-        yield opened
-
-
-@contextmanager
-def _on_disk(stream: io.BufferedIOBase) -> Iterator[Path]:
-    """Write the content of a stream to a temporary file: `safe_open` only reads files.
-
-    Raises:
-        AgentFileError: the stream cannot be read, or holds more than any agent.
-    """
     try:
-        content = content_of(stream, max_bytes=MAX_FILE_BYTES)
-    except ValueError as error:
-        raise AgentFileError(f"path {stream!r} is not a saved agent: {error}") from error
-    with tempfile.TemporaryDirectory() as folder:
-        file_path = Path(folder, "agent" + SUFFIX)
-        file_path.write_bytes(content)
-        yield file_path
-
-
-@contextmanager
-def _checked(file_path: Path, name: str) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Open a file, which errors call `name`, and check its header.
-
-    Raises:
-        AgentFileError: the file is not a saved agent, or errors inside the context show it to be
-            damaged.
-    """
-    if is_zip_archive(file_path):
-        raise AgentFileError(
-            f"{name} is a zip archive, as Stable-Baselines3 saves its agents, and not a saved "
-            "agent of this library"
-        )
-    try:
-        if file_path.stat().st_size > MAX_FILE_BYTES:
-            raise ValueError(f"it is larger than {MAX_FILE_BYTES} bytes")
-        with safe_open(file_path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise ValueError("it was not written by this library")
-            if len(metadata["header"]) > MAX_HEADER_BYTES:
-                raise ValueError(f"its header is larger than {MAX_HEADER_BYTES} bytes")
-            header = parse_json(metadata["header"], name="its header")
-            if not isinstance(header, dict):
-                raise ValueError("its header is not a JSON object")
-            yield file, header
+        if isinstance(source, Path):
+            return _decode(read_file(source, max_bytes=MAX_FILE_BYTES))
+        return _decode(content_of(source, max_bytes=MAX_FILE_BYTES))
     # RuntimeError, TypeError: shapes that PyTorch has no tensors of.
     except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise AgentFileError(f"{name} is not a saved agent, or is damaged: {error}") from error
+        message = f"path {str(source)!r} is not a saved agent, or is damaged: {error}"
+        raise AgentFileError(message) from error
+
+
+def _decode(content: bytes) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Return tensors and header from the content of a file, once they have been checked."""
+    if content.startswith(ZIP_BYTES):
+        raise ValueError("it is a zip archive, as Stable-Baselines3 saves its agents")
+    tensors = load(content)
+    size = int.from_bytes(content[:8], "little")
+    if size > MAX_HEADER_BYTES:
+        raise ValueError(f"its header is larger than {MAX_HEADER_BYTES} bytes")
+    metadata = parse_json(content[8 : 8 + size], name="it").get("__metadata__") or {}
+    if metadata.get("format") != FORMAT:
+        raise ValueError("it was not written by this library")
+    header = parse_json(metadata["header"], name="its header")
+    if not isinstance(header, dict):
+        raise ValueError("its header is not a JSON object")
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise ValueError(f"{name} is not finite")
+    return tensors, header
 
 
 def space_to_json(space: spaces.Space[Any]) -> dict[str, Any]:

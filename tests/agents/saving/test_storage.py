@@ -111,9 +111,12 @@ def test_an_agent_of_stable_baselines3_is_told_to_be_one(tmp_path):
         load_tensors(path)
 
 
-def test_tensors_of_others_are_told_to_be_no_agent(tmp_path):
+@pytest.mark.parametrize(
+    "content", [save({"a": torch.zeros(1)}), b"\x15\0\0\0\0\0\0\0" + b'{"__metadata__":null}']
+)
+def test_tensors_of_others_are_told_to_be_no_agent(tmp_path, content):
     path = tmp_path / "agent.safetensors"
-    path.write_bytes(save({"a": torch.zeros(1)}))
+    path.write_bytes(content)
     with pytest.raises(AgentFileError, match="it was not written by this library"):
         load_tensors(path)
 
