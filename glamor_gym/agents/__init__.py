@@ -25,8 +25,8 @@ from glamor_gym.agents.gcsl_policy import GCSLPolicy
 from glamor_gym.agents.glamor import GlamorAgent
 from glamor_gym.agents.plan_state import PlanState
 from glamor_gym.agents.policy import GlamorPolicy
+from glamor_gym.agents.saving.agent_file import AgentFileError
 from glamor_gym.agents.saving.checkpoint_folder import CheckpointError
-from glamor_gym.agents.saving.storage import AgentFileError
 from glamor_gym.agents.settings import DiscernSettings, GCSLSettings, GlamorSettings
 from glamor_gym.interruption import StopRequest, TrainingInterrupted
 

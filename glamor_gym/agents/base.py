@@ -17,7 +17,8 @@ from typing import Any, Self
 import torch
 
 from glamor_gym.agents.learner import TrajectoryLearner
-from glamor_gym.agents.saving.agent_file import (
+from glamor_gym.agents.saving.agent_file import AgentFileError, load_tensors, save_tensors
+from glamor_gym.agents.saving.agent_parts import (
     as_half,
     build_agent,
     header_of,
@@ -28,7 +29,6 @@ from glamor_gym.agents.saving.agent_snapshot import restore_agent, snapshot_agen
 from glamor_gym.agents.saving.checkpoint_folder import CheckpointError, CheckpointFolder
 from glamor_gym.agents.saving.packing import pack, unpack
 from glamor_gym.agents.saving.process import snapshot_process
-from glamor_gym.agents.saving.storage import AgentFileError, load_tensors, save_tensors
 from glamor_gym.checks import as_instance
 from glamor_gym.files import PathOrStream
 from glamor_gym.vector.sb3 import AnyEnv, as_vec_env

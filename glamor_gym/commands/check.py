@@ -16,7 +16,7 @@ import gymnasium as gym
 from rich.markup import escape
 from rich.table import Table
 
-from glamor_gym.agents.saving.storage import file_named
+from glamor_gym.agents.saving.agent_file import file_named
 from glamor_gym.checks import as_integer
 from glamor_gym.commands.assignments import parse_assignments
 from glamor_gym.commands.console import terminal

@@ -7,7 +7,7 @@ a summary on the terminal.
 from __future__ import annotations
 
 from glamor_gym.agents.base import ImageGoalAgent
-from glamor_gym.agents.saving.storage import file_named, is_zip_archive, with_suffix
+from glamor_gym.agents.saving.agent_file import file_named, is_zip_archive, with_suffix
 from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Export, OfSavedAgent
 from glamor_gym.commands.saved_agent import find_agent

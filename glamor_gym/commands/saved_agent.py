@@ -9,7 +9,7 @@ from typing import Any
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from glamor_gym.agents.saving.storage import file_named, is_zip_archive, load_tensors
+from glamor_gym.agents.saving.agent_file import file_named, is_zip_archive, load_tensors
 from glamor_gym.commands.assignments import parse_assignments
 from glamor_gym.commands.options import OfSavedAgent
 from glamor_gym.evaluation import RunFolder

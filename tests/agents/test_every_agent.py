@@ -34,7 +34,7 @@ from stable_baselines3.common.vec_env import (
 
 from glamor_gym.agents import AgentFileError, DiscernAgent, GCSLAgent, GlamorAgent
 from glamor_gym.agents.base import ImageGoalAgent
-from glamor_gym.agents.saving.storage import load_tensors, save_tensors
+from glamor_gym.agents.saving.agent_file import load_tensors, save_tensors
 from glamor_gym.models.whitening import Whitening
 
 STOP = 4

@@ -10,7 +10,7 @@ import torch
 from small_agents import make_grid, observations
 
 from glamor_gym.agents import AgentFileError, GCSLAgent, GCSLSettings
-from glamor_gym.agents.saving.storage import load_tensors, save_tensors
+from glamor_gym.agents.saving.agent_file import load_tensors, save_tensors
 from glamor_gym.models.timed import time_features
 from glamor_gym.types import SegmentBatch
 

@@ -17,7 +17,7 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from glamor_gym.agents import AgentFileError, GlamorAgent
-from glamor_gym.agents.saving.storage import load_tensors, save_tensors
+from glamor_gym.agents.saving.agent_file import load_tensors, save_tensors
 from glamor_gym.planners import PlannerSettings
 from glamor_gym.types import Trajectory
 

@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 
 from glamor_gym.agents import DiscernAgent, GCSLAgent, GlamorAgent
-from glamor_gym.agents.saving.storage import AgentFileError, load_tensors, save_tensors
+from glamor_gym.agents.saving.agent_file import AgentFileError, load_tensors, save_tensors
 from glamor_gym.cli import main
 from tests.agents.small_agents import GRID, make_agent, observations
 

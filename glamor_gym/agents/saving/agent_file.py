@@ -1,254 +1,205 @@
-"""Conversion of an agent to tensors and a header, which its files and checkpoints hold, and back.
+"""Agents as files: tensors and a JSON header in one ``.safetensors`` file, never a pickle.
 
-In: an agent. Out: its tensors by name, and everything else as JSON-able values; and the reverse,
-without executing anything.
+Saving writes a temporary file and renames it, so that a file is either complete or absent. Loading
+executes nothing in the file: it reads numbers and JSON, and checks both before anything is built.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any, TypeVar
+import io
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from gymnasium import spaces
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 
-from glamor_gym import __version__
-from glamor_gym.agents.learner import TrajectoryLearner
-from glamor_gym.agents.saving.packing import unpack
-from glamor_gym.agents.saving.storage import AgentFileError, space_from_json, space_to_json
-from glamor_gym.agents.settings import RETIRED_SETTINGS, without_retired
-from glamor_gym.checks import as_instance, as_integer
-from glamor_gym.models.duration import LONGEST_HORIZON
-from glamor_gym.vector.sb3 import AnyEnv
+from glamor_gym.checks import as_integer, as_path
+from glamor_gym.files import PathOrStream, content_of, writing_to
+from glamor_gym.untrusted import parse_json, read_file
 
-Agent = TypeVar("Agent", bound=TrajectoryLearner)
+FORMAT = "glamor_gym agent 1"
+SUFFIX = ".safetensors"
 
-MOMENTS = ("step", "exp_avg", "exp_avg_sq")
-"""What AdamW stores for each parameter."""
+MAX_FILE_BYTES = 4 * 2**30
+MAX_HEADER_BYTES = 16 * 2**20
+"""Largest file and largest header that are read; the paper's agent has some 40 MB and 10 KB."""
 
-NETWORK_ARGUMENTS = ("policy", "policy_kwargs")
-"""Arguments that determine which weights there are."""
+ZIP_BYTES = b"PK\x03\x04"
+"""First bytes of a zip archive."""
 
-
-def tensors_of(agent: TrajectoryLearner) -> dict[str, torch.Tensor]:
-    """Return weights and optimiser state by name, as :func:`load_policy` takes them."""
-    agent.finish_updates()
-    tensors = {f"policy.{name}": value for name, value in agent.policy.state_dict().items()}
-    for index, state in agent.policy.optimizer.state_dict()["state"].items():
-        for name, value in state.items():
-            tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
-    return tensors
+MAX_SPACE_ELEMENTS = 2**20
+"""Largest number of elements in one entry of an observation, and of actions."""
 
 
-def as_half(name: str, tensor: torch.Tensor) -> torch.Tensor:
-    """Return a tensor in half precision; integer and boolean tensors are returned unchanged.
+class AgentFileError(ValueError):
+    """A file is not a saved agent, is damaged, or holds another kind of agent."""
+
+
+def with_suffix(path: str | os.PathLike[str]) -> Path:
+    """Return `path` with ``.safetensors`` appended, unless it already ends with it.
+
+    A suffix ``.zip``, which Stable-Baselines3's callbacks append, is replaced.
 
     Raises:
-        ValueError: a number is outside the range of half precision.
+        TypeError: `path` is not a path.
+        ValueError: `path` does not name a file.
     """
-    if not tensor.is_floating_point():
-        return tensor
-    halved = tensor.half()
-    if not torch.isfinite(halved).all():
-        largest = float(tensor.abs().max())
-        raise ValueError(
-            f"half and packed must be False: {name} holds {largest:g}, which is outside the range "
-            "of half precision"
-        )
-    return halved
+    path = as_path(path, name="path")
+    if not path.name:
+        raise ValueError(f"path must name a file, got {str(path)!r}")
+    if path.suffix == ".zip":
+        return path.with_suffix(SUFFIX)
+    return path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
 
 
-def header_of(agent: TrajectoryLearner) -> dict[str, Any]:
-    """Return everything but the tensors, as JSON-able values."""
-    return {
-        "agent": type(agent).__name__,
-        "version": __version__,
-        "task": agent.task_id or "",
-        "settings": agent.settings.as_dict(),
-        "habits": agent.overrides(),
-        "policy": _policy_name(agent),
-        "policy_kwargs": agent.policy_kwargs,
-        "observation_space": space_to_json(agent.observation_space),
-        "action_space": space_to_json(agent.action_space),
-        "horizon": agent.horizon,
-        "seed": agent.seed,
-        "stats_window_size": agent._stats_window_size,
-        "num_timesteps": agent.num_timesteps,
-        "n_updates": agent._n_updates,
-        "updates_before": agent._updates_before,
-        "episode_num": agent._episode_num,
-    }
-
-
-def _policy_name(agent: TrajectoryLearner) -> str:
-    for name, policy_class in agent.policy_aliases.items():
-        if policy_class is agent.policy_class:
-            return name
-    raise ValueError(
-        f"policy must be one of {', '.join(sorted(agent.policy_aliases))} for the agent to be "
-        f"saved, got {agent.policy_class.__name__}: loading it by name would execute code"
-    )
-
-
-def build_agent(
-    cls: type[Agent],
-    header: Mapping[str, Any],
-    tensors: Mapping[str, torch.Tensor],
-    env: AnyEnv | None,
-    device: torch.device | str,
-    changes: Mapping[str, Any],
-) -> Agent:
-    """Build the agent that a header describes, with its weights and optimiser.
-
-    Args:
-        cls: its class.
-        header: what :func:`header_of` returned.
-        tensors: what :func:`tensors_of` returned, without the optimiser if that is to be new.
-        env: environment to continue training in, if any.
-        device: device of the agent.
-        changes: arguments of `cls` that replace those of the header.
+def file_named(path: str | os.PathLike[str]) -> Path:
+    """Return the existing file that `path` names, with or without the suffix; else `path` itself.
 
     Raises:
-        AgentFileError: the header describes another kind of agent or has a setting that is unknown
-            or out of range, or there are no weights.
-        KeyError: the header lacks an entry, or the optimiser state of a parameter is incomplete.
-        TypeError: one of `changes` is unknown or of the wrong type.
-        RuntimeError: the weights do not fit the networks.
-        ValueError: `env` has other spaces or another horizon, one of `changes` is out of range, or
-            one of `NETWORK_ARGUMENTS` builds other networks than those saved.
+        TypeError: `path` is not a path.
+        ValueError: `path` holds a null character.
+    """
+    path = as_path(path, name="path")
+    is_short = bool(path.name) and not path.is_file() and with_suffix(path).is_file()
+    return with_suffix(path) if is_short else path
+
+
+def is_zip_archive(path: Path) -> bool:
+    """Return whether a file exists and is a zip archive, as which Stable-Baselines3 saves agents.
+
+    Only the first bytes are compared: in a saved agent of this library they would mean a header of
+    64 MB. (``zipfile.is_zipfile`` also accepts files that happen to hold its signature in weights.)
+    """
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(ZIP_BYTES)) == ZIP_BYTES
+
+
+def save_tensors(
+    path: PathOrStream, tensors: dict[str, torch.Tensor], header: dict[str, Any]
+) -> None:
+    """Write tensors and a JSON-able header to a stream, or to a path (see :func:`with_suffix`)."""
+    metadata = {"format": FORMAT, "header": json.dumps(header, allow_nan=False)}
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    data = save(contiguous, metadata=metadata)
+    target = path if isinstance(path, io.BufferedIOBase) else with_suffix(path)
+    with writing_to(target) as file:
+        file.write(data)
+
+
+def load_tensors(path: PathOrStream) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read what :func:`save_tensors` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        AgentFileError: the file is not a saved agent, or is damaged.
+    """
+    source = path if isinstance(path, io.BufferedIOBase) else file_named(path)
+    if isinstance(source, Path) and not source.is_file():
+        other = with_suffix(source)
+        also = "" if other == source else f", nor {other}"
+        raise FileNotFoundError(f"path {str(path)!r}: there is no such file{also}")
+    try:
+        if isinstance(source, Path):
+            return _decode(read_file(source, max_bytes=MAX_FILE_BYTES))
+        return _decode(content_of(source, max_bytes=MAX_FILE_BYTES))
+    # RuntimeError, TypeError: shapes that PyTorch has no tensors of.
+    except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        message = f"path {str(source)!r} is not a saved agent, or is damaged: {error}"
+        raise AgentFileError(message) from error
+
+
+def _decode(content: bytes) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Return tensors and header from the content of a file, once they have been checked."""
+    if content.startswith(ZIP_BYTES):
+        raise ValueError("it is a zip archive, as Stable-Baselines3 saves its agents")
+    tensors = load(content)
+    size = int.from_bytes(content[:8], "little")
+    if size > MAX_HEADER_BYTES:
+        raise ValueError(f"its header is larger than {MAX_HEADER_BYTES} bytes")
+    metadata = parse_json(content[8 : 8 + size], name="it").get("__metadata__") or {}
+    if metadata.get("format") != FORMAT:
+        raise ValueError("it was not written by this library")
+    header = parse_json(metadata["header"], name="its header")
+    if not isinstance(header, dict):
+        raise ValueError("its header is not a JSON object")
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise ValueError(f"{name} is not finite")
+    return tensors, header
+
+
+def space_to_json(space: spaces.Space[Any]) -> dict[str, Any]:
+    """Describe a Box, a Discrete or a Dict of them as JSON-able values.
+
+    Raises:
+        ValueError: `space` is of another kind.
+    """
+    if isinstance(space, spaces.Dict):
+        return {"dict": {key: space_to_json(entry) for key, entry in space.spaces.items()}}
+    if isinstance(space, spaces.Discrete):
+        return {"discrete": int(space.n), "start": int(space.start)}
+    if isinstance(space, spaces.Box):
+        return {
+            "box": list(space.shape),
+            "dtype": str(space.dtype),
+            "low": _bound_to_json(space.low),
+            "high": _bound_to_json(space.high),
+        }
+    raise ValueError(f"space must be a Box, a Discrete or a Dict of them, got {space}")
+
+
+def space_from_json(description: Any) -> spaces.Space[Any]:
+    """Build the space that :func:`space_to_json` described.
+
+    Raises:
+        AgentFileError: `description` is not the description of a space.
     """
     try:
-        return _build(cls, header, tensors, {"env": env, "device": device, **changes})
-    except (TypeError, ValueError):
-        try:  # without the caller's arguments, to find out whose fault it is
-            _build(cls, header, tensors, {"env": None, "device": "cpu"})
-        except (TypeError, ValueError) as error:
-            raise AgentFileError(str(error)) from error
-        raise
-
-
-def _build(
-    cls: type[Agent],
-    header: Mapping[str, Any],
-    tensors: Mapping[str, torch.Tensor],
-    given: Mapping[str, Any],
-) -> Agent:
-    if header.get("agent") != cls.__name__:
-        raise AgentFileError(f"it holds a {header.get('agent')}, not a {cls.__name__}")
-    settings = without_retired(header["settings"])
-    overrides = without_retired(as_instance(header["habits"], dict, name="habits"))
-    for name, value in (settings | overrides).items():
-        if name in RETIRED_SETTINGS:
-            raise AgentFileError(
-                f"it was trained with {name}={value}, which this version does not have; load it "
-                "with the version that wrote it"
+        if "dict" in description:
+            entries = description["dict"].items()
+            return spaces.Dict({key: space_from_json(entry) for key, entry in entries})
+        if "discrete" in description:
+            n_actions = as_integer(
+                description["discrete"], name="discrete", low=1, high=MAX_SPACE_ELEMENTS
             )
-    arguments = {
-        **settings,
-        "policy": header["policy"],
-        "policy_kwargs": header["policy_kwargs"],
-        "seed": header["seed"],
-        "stats_window_size": header.get("stats_window_size", 100),  # older files lack it
-        "_init_setup_model": False,
-        **given,
-    }
-    agent = cls(**arguments)
-    _restore(agent, header, settings)
-    kept = {name: value for name, value in overrides.items() if name not in given}
-    agent.apply_overrides(kept)
-    try:
-        load_policy(agent, tensors)
-    except RuntimeError as error:
-        if blamed := [name for name in NETWORK_ARGUMENTS if name in given]:
-            names = " and ".join(blamed)
-            raise ValueError(f"{names} must build the saved networks: {error}") from error
+            return spaces.Discrete(n_actions, start=int(description["start"]))
+        shape, dtype = tuple(description["box"]), np.dtype(description["dtype"])
+        sides = [as_integer(side, name="box", low=0) for side in shape]
+        if math.prod(sides) > MAX_SPACE_ELEMENTS or dtype.kind not in "biuf":
+            raise ValueError(
+                f"a Box of {math.prod(sides)} {dtype} elements cannot belong to an agent"
+            )
+        low = np.broadcast_to(np.asarray(description["low"], dtype), shape)
+        high = np.broadcast_to(np.asarray(description["high"], dtype), shape)
+        return spaces.Box(low, high, shape, dtype.type)
+    except AgentFileError:
         raise
-    return agent
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
+        raise AgentFileError(
+            f"damaged description of a space ({error}): {str(description)[:200]}"
+        ) from error
 
 
-def _restore(agent: TrajectoryLearner, header: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
-    """Set spaces and counters from a header, check the environment and build the networks.
+def _bound_to_json(bound: np.ndarray[Any, Any]) -> Any:
+    """Return one number if all entries of the bound are equal, else nested lists.
 
-    `saved` are the settings of the header, those of the agent may be others.
+    JSON has no infinite numbers: if an entry is infinite, all are strings, such as ``"-inf"``.
     """
-    observation_space = space_from_json(header["observation_space"])
-    action_space = space_from_json(header["action_space"])
-    if agent.env is not None and (
-        agent.env.observation_space != observation_space or agent.env.action_space != action_space
-    ):
-        raise ValueError(
-            f"env has spaces {agent.env.observation_space}, {agent.env.action_space}; the "
-            f"agent was trained with {observation_space}, {action_space}"
-        )
-    horizon = as_integer(header["horizon"], name="horizon", low=1, high=LONGEST_HORIZON)
-    if agent.env is not None and agent.horizon != horizon:
-        raise ValueError(
-            f"env has horizon {agent.horizon}; the agent was trained with horizon {horizon}"
-        )
-    agent._adopt_spaces(observation_space, action_space)
-    agent.n_envs = agent.env.num_envs if agent.env is not None else 1
-    agent.horizon = horizon
-    agent._setup_model()
-    agent.task_id = agent.task_id or as_instance(header["task"], str, name="task") or None
-    agent.num_timesteps = int(header["num_timesteps"])
-    agent._n_updates = int(header["n_updates"])
-    agent._updates_before = int(header["updates_before"])
-    # A changed replay ratio applies to future steps only: past updates are neither added nor owed.
-    due = agent.settings.updates_due(agent.num_timesteps)
-    if due != replace(agent.settings, **saved).updates_due(agent.num_timesteps):
-        agent._updates_before = agent._n_updates - due
-    agent._episode_num = int(header["episode_num"])
-
-
-def load_policy(agent: TrajectoryLearner, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Load weights, packed or not, and optimiser state.
-
-    Without optimiser state the agent's optimiser is reset, since its state belongs to the weights
-    that are replaced.
-
-    Raises:
-        AgentFileError: there are no weights.
-        KeyError: the optimiser state of a parameter is incomplete; nothing is changed.
-        RuntimeError: names or shapes do not fit this policy; weights that do fit may have been
-            loaded all the same.
-    """
-    weights = {
-        name.removeprefix("policy."): tensor
-        for name, tensor in tensors.items()
-        if name.startswith("policy.")
-    }
-    if not weights:
-        raise AgentFileError("it holds no weights")
-    moments = _moments_of(agent.policy.optimizer, tensors)
-    agent.policy.load_state_dict(unpack(weights, agent.policy.state_dict()))
-    groups = agent.policy.optimizer.state_dict()["param_groups"]
-    agent.policy.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-
-
-def _moments_of(
-    optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]
-) -> dict[int, dict[str, torch.Tensor]]:
-    """Return AdamW's state from named tensors: index of a parameter → its moments.
-
-    Shapes are checked here because PyTorch accepts any, and reads past the end of tensors that are
-    too small.
-
-    Raises:
-        KeyError: the state of a parameter is incomplete.
-        RuntimeError: a tensor is not part of the state of this optimiser and its parameters.
-    """
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    given = {name: tensor for name, tensor in tensors.items() if name.startswith("optimizer.")}
-    expected = {
-        f"optimizer.{index}.{key}": torch.Size() if key == "step" else parameter.shape
-        for index, parameter in enumerate(parameters)
-        for key in MOMENTS
-    }
-    for name, tensor in given.items():
-        if expected.get(name) != tensor.shape:
-            raise RuntimeError(f"{name} of shape {tuple(tensor.shape)} does not fit the networks")
-    return {
-        index: {key: given[f"optimizer.{index}.{key}"] for key in MOMENTS}
-        for index in range(len(parameters))
-        if f"optimizer.{index}.step" in given
-    }
+    numbers = bound if np.isfinite(bound).all() else bound.astype(str)
+    first = numbers.flat[0]
+    return first.item() if (numbers == first).all() else numbers.tolist()

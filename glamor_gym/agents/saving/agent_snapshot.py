@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from glamor_gym.agents.learner import TrajectoryLearner
-from glamor_gym.agents.saving.agent_file import header_of, tensors_of
+from glamor_gym.agents.saving.agent_parts import header_of, tensors_of
 from glamor_gym.agents.saving.process import snapshot_process
 from glamor_gym.snapshots import (
     Snapshot,

@@ -18,8 +18,8 @@ from safetensors.torch import save
 from small_agents import make_grid
 
 from glamor_gym.agents import DiscernAgent, GCSLAgent, GlamorAgent
-from glamor_gym.agents.saving import storage
-from glamor_gym.agents.saving.storage import (
+from glamor_gym.agents.saving import agent_file
+from glamor_gym.agents.saving.agent_file import (
     AgentFileError,
     load_tensors,
     save_tensors,
@@ -71,7 +71,7 @@ def test_streams_that_hold_no_agent_are_refused(tmp_path, monkeypatch):
     for content in (b"", pickle.dumps(Explosive()), b"\xff" * 64):
         with pytest.raises(AgentFileError, match="BytesIO"):
             load_tensors(io.BytesIO(content))
-    monkeypatch.setattr(storage, "MAX_FILE_BYTES", 63)
+    monkeypatch.setattr(agent_file, "MAX_FILE_BYTES", 63)
     with pytest.raises(AgentFileError, match="larger than 63 bytes"):
         load_tensors(io.BytesIO(b"\0" * 64))
     with (tmp_path / "agent").open("wb") as file, pytest.raises(AgentFileError, match="readable"):
@@ -163,7 +163,7 @@ def test_a_header_that_claims_gigabytes_is_refused_before_it_is_read(tmp_path):
 )
 def test_a_tensor_that_claims_another_size_than_the_file_has_is_refused(tmp_path, shape, n_bytes):
     tensor = {"dtype": "F32", "shape": shape, "data_offsets": [0, n_bytes]}
-    metadata = {"format": storage.FORMAT, "header": "{}"}
+    metadata = {"format": agent_file.FORMAT, "header": "{}"}
     header = json.dumps({"__metadata__": metadata, "a": tensor}).encode()
     data = bytes(4 if n_bytes else 0)
     (tmp_path / "agent.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + data)
@@ -221,7 +221,7 @@ def test_a_header_with_numbers_that_json_lacks_is_neither_written_nor_read(tmp_p
     with pytest.raises(ValueError, match="not JSON compliant"):
         save_tensors(tmp_path / "agent", {"a": torch.zeros(1)}, {"a": math.nan})
     assert list(tmp_path.iterdir()) == []
-    metadata = {"format": storage.FORMAT, "header": '{"a": NaN}'}
+    metadata = {"format": agent_file.FORMAT, "header": '{"a": NaN}'}
     (tmp_path / "agent.safetensors").write_bytes(save({"a": torch.zeros(1)}, metadata=metadata))
     with pytest.raises(AgentFileError, match="NaN"):
         load_tensors(tmp_path / "agent")
@@ -229,14 +229,14 @@ def test_a_header_with_numbers_that_json_lacks_is_neither_written_nor_read(tmp_p
 
 def test_a_header_that_would_take_gigabytes_when_parsed_is_not_parsed(tmp_path):
     header = json.dumps({"a": [[]] * 5_000_000})
-    metadata = {"format": storage.FORMAT, "header": header}
+    metadata = {"format": agent_file.FORMAT, "header": header}
     (tmp_path / "agent.safetensors").write_bytes(save({"a": torch.zeros(1)}, metadata=metadata))
     with pytest.raises(AgentFileError, match="its header is larger than"):
         load_tensors(tmp_path / "agent")
 
 
 def test_a_deep_header_is_refused(tmp_path):
-    metadata = {"format": storage.FORMAT, "header": "[" * 10**6}
+    metadata = {"format": agent_file.FORMAT, "header": "[" * 10**6}
     (tmp_path / "agent.safetensors").write_bytes(save({"a": torch.zeros(1)}, metadata=metadata))
     with pytest.raises(AgentFileError, match="no readable JSON"):
         load_tensors(tmp_path / "agent")

@@ -1,0 +1,254 @@
+"""Conversion of an agent to tensors and a header, which its files and checkpoints hold, and back.
+
+In: an agent. Out: its tensors by name, and everything else as JSON-able values; and the reverse,
+without executing anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import torch
+
+from glamor_gym import __version__
+from glamor_gym.agents.learner import TrajectoryLearner
+from glamor_gym.agents.saving.agent_file import AgentFileError, space_from_json, space_to_json
+from glamor_gym.agents.saving.packing import unpack
+from glamor_gym.agents.settings import RETIRED_SETTINGS, without_retired
+from glamor_gym.checks import as_instance, as_integer
+from glamor_gym.models.duration import LONGEST_HORIZON
+from glamor_gym.vector.sb3 import AnyEnv
+
+Agent = TypeVar("Agent", bound=TrajectoryLearner)
+
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+"""What AdamW stores for each parameter."""
+
+NETWORK_ARGUMENTS = ("policy", "policy_kwargs")
+"""Arguments that determine which weights there are."""
+
+
+def tensors_of(agent: TrajectoryLearner) -> dict[str, torch.Tensor]:
+    """Return weights and optimiser state by name, as :func:`load_policy` takes them."""
+    agent.finish_updates()
+    tensors = {f"policy.{name}": value for name, value in agent.policy.state_dict().items()}
+    for index, state in agent.policy.optimizer.state_dict()["state"].items():
+        for name, value in state.items():
+            tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
+    return tensors
+
+
+def as_half(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor in half precision; integer and boolean tensors are returned unchanged.
+
+    Raises:
+        ValueError: a number is outside the range of half precision.
+    """
+    if not tensor.is_floating_point():
+        return tensor
+    halved = tensor.half()
+    if not torch.isfinite(halved).all():
+        largest = float(tensor.abs().max())
+        raise ValueError(
+            f"half and packed must be False: {name} holds {largest:g}, which is outside the range "
+            "of half precision"
+        )
+    return halved
+
+
+def header_of(agent: TrajectoryLearner) -> dict[str, Any]:
+    """Return everything but the tensors, as JSON-able values."""
+    return {
+        "agent": type(agent).__name__,
+        "version": __version__,
+        "task": agent.task_id or "",
+        "settings": agent.settings.as_dict(),
+        "habits": agent.overrides(),
+        "policy": _policy_name(agent),
+        "policy_kwargs": agent.policy_kwargs,
+        "observation_space": space_to_json(agent.observation_space),
+        "action_space": space_to_json(agent.action_space),
+        "horizon": agent.horizon,
+        "seed": agent.seed,
+        "stats_window_size": agent._stats_window_size,
+        "num_timesteps": agent.num_timesteps,
+        "n_updates": agent._n_updates,
+        "updates_before": agent._updates_before,
+        "episode_num": agent._episode_num,
+    }
+
+
+def _policy_name(agent: TrajectoryLearner) -> str:
+    for name, policy_class in agent.policy_aliases.items():
+        if policy_class is agent.policy_class:
+            return name
+    raise ValueError(
+        f"policy must be one of {', '.join(sorted(agent.policy_aliases))} for the agent to be "
+        f"saved, got {agent.policy_class.__name__}: loading it by name would execute code"
+    )
+
+
+def build_agent(
+    cls: type[Agent],
+    header: Mapping[str, Any],
+    tensors: Mapping[str, torch.Tensor],
+    env: AnyEnv | None,
+    device: torch.device | str,
+    changes: Mapping[str, Any],
+) -> Agent:
+    """Build the agent that a header describes, with its weights and optimiser.
+
+    Args:
+        cls: its class.
+        header: what :func:`header_of` returned.
+        tensors: what :func:`tensors_of` returned, without the optimiser if that is to be new.
+        env: environment to continue training in, if any.
+        device: device of the agent.
+        changes: arguments of `cls` that replace those of the header.
+
+    Raises:
+        AgentFileError: the header describes another kind of agent or has a setting that is unknown
+            or out of range, or there are no weights.
+        KeyError: the header lacks an entry, or the optimiser state of a parameter is incomplete.
+        TypeError: one of `changes` is unknown or of the wrong type.
+        RuntimeError: the weights do not fit the networks.
+        ValueError: `env` has other spaces or another horizon, one of `changes` is out of range, or
+            one of `NETWORK_ARGUMENTS` builds other networks than those saved.
+    """
+    try:
+        return _build(cls, header, tensors, {"env": env, "device": device, **changes})
+    except (TypeError, ValueError):
+        try:  # without the caller's arguments, to find out whose fault it is
+            _build(cls, header, tensors, {"env": None, "device": "cpu"})
+        except (TypeError, ValueError) as error:
+            raise AgentFileError(str(error)) from error
+        raise
+
+
+def _build(
+    cls: type[Agent],
+    header: Mapping[str, Any],
+    tensors: Mapping[str, torch.Tensor],
+    given: Mapping[str, Any],
+) -> Agent:
+    if header.get("agent") != cls.__name__:
+        raise AgentFileError(f"it holds a {header.get('agent')}, not a {cls.__name__}")
+    settings = without_retired(header["settings"])
+    overrides = without_retired(as_instance(header["habits"], dict, name="habits"))
+    for name, value in (settings | overrides).items():
+        if name in RETIRED_SETTINGS:
+            raise AgentFileError(
+                f"it was trained with {name}={value}, which this version does not have; load it "
+                "with the version that wrote it"
+            )
+    arguments = {
+        **settings,
+        "policy": header["policy"],
+        "policy_kwargs": header["policy_kwargs"],
+        "seed": header["seed"],
+        "stats_window_size": header.get("stats_window_size", 100),  # older files lack it
+        "_init_setup_model": False,
+        **given,
+    }
+    agent = cls(**arguments)
+    _restore(agent, header, settings)
+    kept = {name: value for name, value in overrides.items() if name not in given}
+    agent.apply_overrides(kept)
+    try:
+        load_policy(agent, tensors)
+    except RuntimeError as error:
+        if blamed := [name for name in NETWORK_ARGUMENTS if name in given]:
+            names = " and ".join(blamed)
+            raise ValueError(f"{names} must build the saved networks: {error}") from error
+        raise
+    return agent
+
+
+def _restore(agent: TrajectoryLearner, header: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
+    """Set spaces and counters from a header, check the environment and build the networks.
+
+    `saved` are the settings of the header, those of the agent may be others.
+    """
+    observation_space = space_from_json(header["observation_space"])
+    action_space = space_from_json(header["action_space"])
+    if agent.env is not None and (
+        agent.env.observation_space != observation_space or agent.env.action_space != action_space
+    ):
+        raise ValueError(
+            f"env has spaces {agent.env.observation_space}, {agent.env.action_space}; the "
+            f"agent was trained with {observation_space}, {action_space}"
+        )
+    horizon = as_integer(header["horizon"], name="horizon", low=1, high=LONGEST_HORIZON)
+    if agent.env is not None and agent.horizon != horizon:
+        raise ValueError(
+            f"env has horizon {agent.horizon}; the agent was trained with horizon {horizon}"
+        )
+    agent._adopt_spaces(observation_space, action_space)
+    agent.n_envs = agent.env.num_envs if agent.env is not None else 1
+    agent.horizon = horizon
+    agent._setup_model()
+    agent.task_id = agent.task_id or as_instance(header["task"], str, name="task") or None
+    agent.num_timesteps = int(header["num_timesteps"])
+    agent._n_updates = int(header["n_updates"])
+    agent._updates_before = int(header["updates_before"])
+    # A changed replay ratio applies to future steps only: past updates are neither added nor owed.
+    due = agent.settings.updates_due(agent.num_timesteps)
+    if due != replace(agent.settings, **saved).updates_due(agent.num_timesteps):
+        agent._updates_before = agent._n_updates - due
+    agent._episode_num = int(header["episode_num"])
+
+
+def load_policy(agent: TrajectoryLearner, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Load weights, packed or not, and optimiser state.
+
+    Without optimiser state the agent's optimiser is reset, since its state belongs to the weights
+    that are replaced.
+
+    Raises:
+        AgentFileError: there are no weights.
+        KeyError: the optimiser state of a parameter is incomplete; nothing is changed.
+        RuntimeError: names or shapes do not fit this policy; weights that do fit may have been
+            loaded all the same.
+    """
+    weights = {
+        name.removeprefix("policy."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith("policy.")
+    }
+    if not weights:
+        raise AgentFileError("it holds no weights")
+    moments = _moments_of(agent.policy.optimizer, tensors)
+    agent.policy.load_state_dict(unpack(weights, agent.policy.state_dict()))
+    groups = agent.policy.optimizer.state_dict()["param_groups"]
+    agent.policy.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+
+
+def _moments_of(
+    optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]
+) -> dict[int, dict[str, torch.Tensor]]:
+    """Return AdamW's state from named tensors: index of a parameter → its moments.
+
+    Shapes are checked here because PyTorch accepts any, and reads past the end of tensors that are
+    too small.
+
+    Raises:
+        KeyError: the state of a parameter is incomplete.
+        RuntimeError: a tensor is not part of the state of this optimiser and its parameters.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    given = {name: tensor for name, tensor in tensors.items() if name.startswith("optimizer.")}
+    expected = {
+        f"optimizer.{index}.{key}": torch.Size() if key == "step" else parameter.shape
+        for index, parameter in enumerate(parameters)
+        for key in MOMENTS
+    }
+    for name, tensor in given.items():
+        if expected.get(name) != tensor.shape:
+            raise RuntimeError(f"{name} of shape {tuple(tensor.shape)} does not fit the networks")
+    return {
+        index: {key: given[f"optimizer.{index}.{key}"] for key in MOMENTS}
+        for index in range(len(parameters))
+        if f"optimizer.{index}.step" in given
+    }
