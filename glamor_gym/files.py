@@ -34,6 +34,10 @@ PathOrStream = str | os.PathLike[str] | io.BufferedIOBase
 """The path of a file, what :func:`open` returns in binary mode, or an ``io.BytesIO``."""
 
 
+_CHUNK = 2**20
+"""Bytes read from a stream at a time."""
+
+
 class FolderInUseError(OSError):
     """Another process holds this folder."""
 
@@ -158,10 +162,13 @@ def content_of(stream: io.BufferedIOBase, *, max_bytes: int) -> bytes:
     """
     if not stream.readable():
         raise ValueError(f"path must be a readable stream, got {stream!r}")
-    content = stream.read(max_bytes + 1)
-    if len(content) > max_bytes:
-        raise ValueError(f"it is larger than {max_bytes} bytes")
-    return content
+    content = bytearray()
+    # In chunks, as an open file would allocate all that it might be asked for.
+    while chunk := stream.read(min(_CHUNK, max_bytes + 1 - len(content))):
+        content += chunk
+        if len(content) > max_bytes:
+            raise ValueError(f"it is larger than {max_bytes} bytes")
+    return bytes(content)
 
 
 @contextmanager

@@ -81,6 +81,9 @@ def test_a_stream_is_written_to_as_it_is_and_a_path_beside(tmp_path):
 
 
 def test_a_stream_is_read_no_further_than_allowed(tmp_path):
+    (tmp_path / "short").write_bytes(b"12345")
+    with (tmp_path / "short").open("rb") as file:
+        assert content_of(file, max_bytes=2**50) == b"12345"  # which nobody can allocate
     assert content_of(io.BytesIO(b"12345"), max_bytes=5) == b"12345"
     stream = io.BytesIO(b"1234567890")
     with pytest.raises(ValueError, match="larger than 5 bytes"):
