@@ -21,7 +21,7 @@ from glamor_gym.commands.options import Workers
 from glamor_gym.commands.screen import Screen
 from glamor_gym.devices import checked_device
 from glamor_gym.evaluation import RunFolder
-from glamor_gym.experiments.engines import Engine, LocalEngine
+from glamor_gym.experiments.engines import Engine, LocalEngine, NoClusterError
 from glamor_gym.experiments.results import run_state
 from glamor_gym.experiments.status import Status, read_status
 from glamor_gym.experiments.worker import Job
@@ -66,7 +66,7 @@ class Crew:
         try:
             # SIGTERM, too, ends the experiment in order, so that its runs do not outlive it.
             with (
-                checking_input(ConnectionError),
+                checking_input(NoClusterError),
                 ended_by_sigterm(),
                 Screen(jobs, terminal()) as screen,
             ):

@@ -26,6 +26,10 @@ TICK_SECONDS = 0.5
 """Longest time in seconds that an engine waits for an event before it calls `tick`."""
 
 
+class NoClusterError(ConnectionError):
+    """There is no cluster of machines at the address given."""
+
+
 class Engine(Protocol):
     """Executes jobs, several at a time."""
 
@@ -111,7 +115,7 @@ def mark_dead(job: Job, cause: str) -> None:
         state="failed",
         error=cause,
         # The process may have died before it wrote these.
-        attempts=max(1, before.attempts),
+        attempts=before.attempts + (before.state != "running"),
         task=short_name(job.spec.task),
         agent=job.spec.algorithm,
         seed=job.spec.seed,

@@ -12,7 +12,12 @@ import ray
 from ray.exceptions import RayError
 
 from glamor_gym.checks import as_number
-from glamor_gym.experiments.engines import TICK_SECONDS, check_numbers, mark_dead
+from glamor_gym.experiments.engines import (
+    TICK_SECONDS,
+    NoClusterError,
+    check_numbers,
+    mark_dead,
+)
 from glamor_gym.experiments.worker import Job, run_job
 
 SECONDS_TO_SAVE = 120.0
@@ -46,7 +51,7 @@ class RayEngine:
         """See :meth:`~glamor_gym.experiments.engines.Engine.run_jobs`.
 
         Raises:
-            ConnectionError: there is no cluster at the address.
+            NoClusterError: there is no cluster at the address.
         """
         self._start()
         pending: dict[Any, Job] = {}
@@ -84,4 +89,4 @@ class RayEngine:
         try:
             ray.init(self._address, log_to_driver=False)
         except (ConnectionError, ValueError) as error:
-            raise ConnectionError(f"--address {self._address}: {error}") from error
+            raise NoClusterError(f"--address {self._address}: {error}") from error
