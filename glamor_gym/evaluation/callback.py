@@ -55,7 +55,8 @@ class EvaluationCallback(BaseCallback):
         n_envs: number of environments to step in parallel.
         goals: which goals, as in ``gym.make``.
         env_kwargs: further keyword arguments of ``gym.make``.
-        record: number of goals for which frames are kept.
+        record: number of goals for which the run folder, and what :meth:`evaluate_now` returns,
+            keep frames.
         run_folder: where results and agent are saved; None to save nothing.
         verbose: 1 prints one line per evaluation.
 

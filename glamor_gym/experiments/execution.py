@@ -214,7 +214,8 @@ class TrainedRun(Run):
             self._save()
             raise
         seconds = self._save()
-        last = list(self._evaluation.results.values())[-1]
+        last = self.folder.evaluation()
+        assert last is not None  # training ends with one
         result = self._finished(last, seconds)
         if self._stop.received is not None:  # it came after the last step: still end the process
             raise TrainingInterrupted(self._stop.received, self._agent.num_timesteps)

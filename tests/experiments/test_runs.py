@@ -31,6 +31,7 @@ def test_a_run_takes_its_steps_and_is_then_finished(tmp_path):
     assert not is_finished(spec, folder)
     result = train_run(spec, folder, command="typed", device="cpu")
     assert result.success_rate == folder.evaluation().success_rate
+    assert len(result.frames) == len(folder.evaluation().frames) > 0
     config = folder.config()
     assert config.finished
     assert (config.algorithm, config.commands) == ("glamor", ["typed"])
