@@ -116,17 +116,27 @@ def load_tensors(path: PathOrStream) -> tuple[dict[str, torch.Tensor], dict[str,
         raise AgentFileError(message) from error
 
 
+def tensors_and_metadata(content: bytes) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Return what a ``.safetensors`` file of this content holds.
+
+    Raises:
+        ValueError: it is no such file, or is damaged; or SafetensorError, RuntimeError or
+            TypeError, as safetensors and PyTorch see it.
+    """
+    tensors = load(content)
+    size = int.from_bytes(content[:8], "little")
+    return tensors, parse_json(content[8 : 8 + size], name="it").get("__metadata__") or {}
+
+
 def _decode(content: bytes) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Return tensors and header from the content of a file, once they have been checked."""
     if content.startswith(ZIP_BYTES):
         raise ValueError("it is a zip archive, as Stable-Baselines3 saves its agents")
-    tensors = load(content)
-    size = int.from_bytes(content[:8], "little")
-    if size > MAX_HEADER_BYTES:
-        raise ValueError(f"its header is larger than {MAX_HEADER_BYTES} bytes")
-    metadata = parse_json(content[8 : 8 + size], name="it").get("__metadata__") or {}
+    tensors, metadata = tensors_and_metadata(content)
     if metadata.get("format") != FORMAT:
         raise ValueError("it was not written by this library")
+    if len(metadata["header"]) > MAX_HEADER_BYTES:
+        raise ValueError(f"its header is larger than {MAX_HEADER_BYTES} bytes")
     header = parse_json(metadata["header"], name="its header")
     if not isinstance(header, dict):
         raise ValueError("its header is not a JSON object")

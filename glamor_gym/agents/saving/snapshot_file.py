@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 
+from glamor_gym.agents.saving.agent_file import tensors_and_metadata
 from glamor_gym.snapshots import Snapshot
 from glamor_gym.untrusted import DamagedFileError, parse_json
 
@@ -40,10 +41,8 @@ def decode(data: bytes) -> Snapshot:
         DamagedFileError: `data` is not a snapshot, or is damaged.
     """
     try:
-        length = int.from_bytes(data[:8], "little")
-        header = parse_json(data[8 : 8 + length], name="the header")
-        outline = parse_json(header["__metadata__"][_OUTLINE], name="the outline")
-        snapshot = _decode(outline, load(data))
+        tensors, metadata = tensors_and_metadata(data)
+        snapshot = _decode(parse_json(metadata[_OUTLINE], name="the outline"), tensors)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise DamagedFileError(f"not a snapshot: {error}") from error
     if not isinstance(snapshot, dict):

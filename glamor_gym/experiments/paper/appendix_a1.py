@@ -71,7 +71,7 @@ def exact_path(iterations: int) -> NDArray[np.float64]:
     return np.stack(path)[:, :, LOADED]
 
 
-def counted_path(iterations: int, rolls: int, seed: int, _device: str = "") -> NDArray[np.float64]:
+def counted_path(iterations: int, rolls: int, seed: int) -> NDArray[np.float64]:
     """Return the path of GCSL with counts: each policy is the action frequencies of the last one.
 
     Args:
@@ -99,7 +99,7 @@ def counted_path(iterations: int, rolls: int, seed: int, _device: str = "") -> N
 
 
 def cloned_path(
-    iterations: int, rolls: int, seed: int, device: str = "auto"
+    iterations: int, rolls: int, seed: int, *, device: str = "auto"
 ) -> NDArray[np.float64]:
     """Return the path of the GCSL agent: its network is fitted to the rolls of its last policy.
 
@@ -195,7 +195,8 @@ def collect(scale: Scale, workshop: Workshop) -> pd.DataFrame:
     rows: list[pd.DataFrame] = []
     for seed in scale.seeds:
         for name, path_of in GCSL.items():
-            rows.append(_path(workshop, name, path_of, rolls, seed))
+            options = {"device": workshop.device} if path_of is cloned_path else {}
+            rows.append(_path(workshop, name, path_of, rolls, seed, **options))
         for variant in VARIANTS:
             spec = run_spec(scale.but(steps=GLAMOR_STEPS), task, variant, seed)
             trained = workshop.trained(spec, [GLAMOR_STEPS])
@@ -206,14 +207,15 @@ def collect(scale: Scale, workshop: Workshop) -> pd.DataFrame:
 def _path(
     workshop: Workshop,
     name: str,
-    path_of: Callable[[int, int, int, str], NDArray[np.float64]],
+    path_of: Callable[..., NDArray[np.float64]],
     rolls: int,
     seed: int,
+    **options: str,
 ) -> pd.DataFrame:
     """Iterate GCSL in one of its two forms, and add the exact policy to the measurement."""
     measured = workshop.measured(
         f"dice/{path_of.__name__}-{rolls}-rolls-seed{seed}",
-        lambda: pd.DataFrame({"measured": path_of(ITERATIONS, rolls, seed, workshop.device)[:, 0]}),
+        lambda: pd.DataFrame({"measured": path_of(ITERATIONS, rolls, seed, **options)[:, 0]}),
     )
     exact = exact_path(ITERATIONS)[:, 0]
     return measured.assign(agent=name, seed=seed, iteration=range(ITERATIONS + 1), exact=exact)
