@@ -53,7 +53,9 @@ class HindsightFrameBuffer(ReplayBuffer):
     Episodes are stored when they end; transitions are drawn uniformly from those stored. The
     environment is never called: the reward of a relabelled transition is equality of pictures, as
     in ``compute_reward`` with ``reward="image"``, and it is terminal if its episode terminated
-    there, as in ``compute_terminated``. Memory is used only as the buffer fills.
+    there, as in ``compute_terminated``. So is the reward of each STOP that a
+    :class:`~glamor_gym.wrappers.StopAction` around the environment answers with 0, unless nothing
+    is relabelled. Memory is used only as the buffer fills.
 
     Args:
         buffer_size: number of frames kept over all environments; an episode of N steps takes N + 2,
