@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from rliable import library
-from scipy.stats import trim_mean, ttest_ind
+from scipy.stats import ttest_ind
 
 from glamor_gym.evaluation import newcombe_interval
 from glamor_gym.evaluation.isolation import globals_seeded
@@ -60,7 +60,9 @@ def interquartile_means(scores: NDArray[np.float64]) -> Estimate:
 
 def _middle_mean(sample: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return (K,) rliable's ``aggregate_iqm`` of each column, computed for all columns at once."""
-    return np.asarray(trim_mean(sample.reshape(-1, sample.shape[-1]), 0.25, axis=0))
+    ordered = np.sort(sample.reshape(-1, sample.shape[-1]), axis=0)  # faster than trim_mean
+    outer = len(ordered) // 4
+    return np.asarray(ordered[outer : len(ordered) - outer].mean(axis=0))
 
 
 DECIDING = 3
