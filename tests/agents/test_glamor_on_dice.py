@@ -12,7 +12,7 @@ import pytest
 import torch
 from small_agents import make_agent
 
-from glamor_gym.models import Packing, log_probs
+from glamor_gym.experiments.paper.appendix_a1 import ratio_at_one
 from glamor_gym.types import SegmentBatch
 
 FAIR, LOADED, STOP = 0, 1, 2
@@ -48,16 +48,7 @@ def test_the_ratio_of_the_dice_at_goal_one_is_six_to_one_whatever_the_data_polic
         rate = agent.settings.scheduled_learning_rate(1 - update / n_updates)
         agent.policy.optimizer.param_groups[0]["lr"] = rate
         agent.update(rolls(share_loaded))
-
-    goal, start = torch.from_numpy(FACES[:1]), torch.zeros(1, 6)
-    ratio = {}
-    with torch.no_grad():
-        for a in (FAIR, LOADED):
-            folded = agent.policy.model.fold(start, goal)
-            packing = Packing.of(torch.tensor([2]), 2, "cpu")
-            inverse, prior = log_probs(folded, torch.tensor([[a, STOP]]), packing)
-            ratio[a] = (inverse[0] - prior[0]).exp().item()
-    assert ratio[LOADED] / ratio[FAIR] == pytest.approx(6.0, rel=0.05)
+    assert ratio_at_one(agent) == pytest.approx(6.0, rel=0.05)
 
 
 def test_it_takes_the_loaded_die_exactly_when_the_goal_is_one():
