@@ -205,7 +205,10 @@ def test_it_goes_on_learning_where_it_was_left(agent_class):
     agent = make(agent_class).learn(90)
     agent.learn(40, log_interval=None, reset_num_timesteps=False)
     assert agent.num_timesteps == 130
-    assert agent._n_updates == agent.settings.updates_due(130)
+    updates = agent.settings.updates_due(130)
+    assert agent._n_updates == updates
+    agent.learn(100)
+    assert agent._n_updates == updates + agent.settings.updates_due(100)
 
 
 def test_one_observation_and_a_batch_give_the_same_deterministic_action(trained_agent):

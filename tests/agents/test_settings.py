@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glamor_gym.agents import GlamorAgent, GlamorSettings
+from glamor_gym.agents import GlamorSettings
 
 
 def test_the_defaults_are_those_of_the_paper():
@@ -34,12 +33,6 @@ def test_the_defaults_are_those_of_the_paper():
         "lr_schedule": "constant",
     }
     assert {name: getattr(settings, name) for name in published} == published
-
-
-def test_the_agent_takes_every_setting_with_the_same_default():
-    parameters = inspect.signature(GlamorAgent.__init__).parameters
-    for name, value in GlamorSettings().as_dict().items():
-        assert parameters[name].default == value
 
 
 def test_the_first_update_is_told():
