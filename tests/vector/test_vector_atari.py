@@ -80,9 +80,8 @@ def assert_same_infos(infos, others):
 
 
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
-@pytest.mark.parametrize(("task", "end"), [("Breakout", "lost"), ("Pong", "truncated")])
-def test_frames_rewards_and_ends_are_those_of_single_environments(task, end, mode):
-    threaded, plain = pair(task, mode, horizon=30)
+def test_frames_rewards_and_ends_are_those_of_single_environments(mode):
+    threaded, plain = pair("Breakout", mode, horizon=30)
     rng = np.random.default_rng(2)
     stop = threaded.single_action_space.n - 1
     ends = {"lost": 0, "truncated": 0, "stopped": 0}
@@ -99,8 +98,7 @@ def test_frames_rewards_and_ends_are_those_of_single_environments(task, end, mod
             ends["lost"] += (step[2] & (actions != stop)).sum()
             ends["truncated"] += step[3].sum()
             ends["stopped"] += (step[2] & (actions == stop)).sum()
-    assert ends["stopped"] > 0
-    assert ends[end] > 0
+    assert all(ends.values())
     threaded.close()
     plain.close()
 
@@ -181,7 +179,6 @@ def test_a_reset_mask_that_is_none_is_refused(mask, pong):
     [
         ({"seed": [1]}, "seed must be an integer or a list of 3 seeds, got 1"),
         ({"seed": [1, 2, 3, 4]}, "seed must be an integer or a list of 3 seeds, got 4"),
-        ({"options": {"goal": 10**6}}, "goal"),
         ({"seed": [1, 2, -3]}, "-3"),
     ],
 )
@@ -194,9 +191,8 @@ def test_a_reset_that_is_refused_leaves_none_running(refused, message, pongs):
         assert_same(threaded.reset(seed=5)[0], expected)
 
 
-def test_all_resets_are_awaited_where_one_fails(monkeypatch):
-    threaded = gym.make_vec("glamor/Pong-v0", num_envs=NUM_ENVS)
-    threaded.reset(seed=0)
+def test_all_resets_are_awaited_where_one_fails(monkeypatch, pong):
+    pong.reset(seed=0)
     ended = []
 
     def slow():
@@ -207,12 +203,11 @@ def test_all_resets_are_awaited_where_one_fails(monkeypatch):
     def fail(**_):
         raise RuntimeError("the first")
 
-    monkeypatch.setattr(threaded._worlds[0], "reset", fail)
-    monkeypatch.setattr(threaded._worlds[2], "reset", lambda **_: slow())
+    monkeypatch.setattr(pong._worlds[0], "reset", fail)
+    monkeypatch.setattr(pong._worlds[2], "reset", lambda **_: slow())
     with pytest.raises(RuntimeError, match="the first"):
-        threaded.reset()
+        pong.reset()
     assert ended == [True]
-    threaded.close()
 
 
 def test_success_is_equality_of_pictures():
@@ -341,8 +336,8 @@ class Interrupt(BaseException):
 
 
 @pytest.mark.parametrize("call", ["step", "reset"])
-def test_after_an_interruption_a_reset_begins_as_if_there_had_been_none(call, monkeypatch):
-    threaded, plain = pair("Seaquest")
+def test_after_an_interruption_a_reset_begins_as_if_there_had_been_none(call, monkeypatch, pongs):
+    threaded, plain = pongs
     threaded.reset(seed=1)
 
     def interrupted(*_, **__):
@@ -360,13 +355,11 @@ def test_after_an_interruption_a_reset_begins_as_if_there_had_been_none(call, mo
     for action in (3, 4, 5):
         actions = np.full(NUM_ENVS, action)
         assert_same_step(threaded.step(actions), plain.step(actions))
-    threaded.close()
-    plain.close()
 
 
 @pytest.mark.parametrize("call", ["step", "reset"])
-def test_after_an_interruption_a_restored_state_can_be_stepped(call, monkeypatch):
-    threaded, plain = pair("Seaquest")
+def test_after_an_interruption_a_restored_state_can_be_stepped(call, monkeypatch, pongs):
+    threaded, plain = pongs
     actions = np.full(NUM_ENVS, 3)
     for vector in (threaded, plain):
         vector.reset(seed=1)
@@ -379,21 +372,17 @@ def test_after_an_interruption_a_restored_state_can_be_stepped(call, monkeypatch
             threaded.step(actions) if call == "step" else threaded.reset()
     threaded.snapshot = saved
     assert_same_step(threaded.step(actions), plain.step(actions))
-    threaded.close()
-    plain.close()
 
 
-def test_a_reset_of_some_after_an_interruption_lets_the_others_follow(monkeypatch):
-    vector = gym.make_vec("glamor/Pong-v0", num_envs=2)
-    vector.reset(seed=1)
+def test_a_reset_of_some_after_an_interruption_lets_the_others_follow(monkeypatch, pong):
+    pong.reset(seed=1)
     with monkeypatch.context() as patch:
         patch.setattr(ThreadedAtariVectorEnv, "_end_reset", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            vector.reset()
-    vector.reset(options={"reset_mask": np.array([True, False])})
-    observation = vector.step(np.zeros(2, int))[0]
-    assert observation["steps_left"][:, 0].tolist() == [49, 50]
-    vector.close()
+            pong.reset()
+    pong.reset(options={"reset_mask": np.array([True, False, False])})
+    observation = pong.step(np.zeros(NUM_ENVS, int))[0]
+    assert observation["steps_left"][:, 0].tolist() == [49, 50, 50]
 
 
 def test_once_closed_it_says_so():
@@ -479,20 +468,22 @@ def test_minus_one_is_no_limit_as_in_gymnasium():
     vector.close()
 
 
-@pytest.mark.parametrize("seed", [None, 7, [7, None, 9]])
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("seed", "options", "message"),
     [
-        ({"goal": 10**6}, "got 1000000"),
-        ({"gaol": 1}, "may contain 'goal' only"),
+        (None, {"goal": 10**6}, "got 1000000"),
+        (7, {"goal": 10**6}, "got 1000000"),
+        ([7, None, 9], {"goal": 10**6}, "got 1000000"),
+        (7, {"gaol": 1}, "may contain 'goal' only"),
         (
+            7,
             {"goal": load_goal_set("cartpole-balance").evaluation[0]},
             r"options\['goal'\].kind must be 'frame' or 'screen' here, got 'state'",
         ),
-        ({"goal": Goal(np.zeros((2, 2), np.uint8), "screen")}, "content must be an array of shape"),
+        (7, {"goal": Goal(np.zeros((2, 2), np.uint8), "screen")}, "content must be an array of"),
     ],
 )
-def test_a_reset_that_is_refused_leaves_the_episodes_as_they_were(pongs, options, message, seed):
+def test_a_reset_that_is_refused_leaves_the_episodes_as_they_were(pongs, seed, options, message):
     for vector in pongs:
         vector.reset(seed=3)
         vector.step(np.zeros(NUM_ENVS, int))
