@@ -262,13 +262,14 @@ def test_its_policy_can_be_called_as_sb3s_are(trained_agent):
     assert trained_agent.policy(tensors).tolist() == predicted.tolist()
 
 
-def test_what_its_policy_draws_by_itself_hangs_on_the_seed_of_torch(trained_agent):
+@pytest.mark.parametrize("drawing", [GlamorAgent, GCSLAgent])
+def test_what_its_policy_draws_by_itself_hangs_on_the_seed_of_torch(trained_agents, drawing):
     def drawn(seed: int) -> list[int]:
         torch.manual_seed(seed)
-        many = [trained_agent.policy.predict(observations(8))[0] for _ in range(5)]
+        many = [trained_agents[drawing].policy.predict(observations(8))[0] for _ in range(5)]
         return np.concatenate(many).tolist()
 
-    assert drawn(0) == drawn(0)
+    assert drawn(0) == drawn(0) != drawn(1)
 
 
 def test_saved_and_loaded_it_acts_and_learns_the_same(trained_agent, tmp_path):
