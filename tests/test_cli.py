@@ -143,12 +143,17 @@ def test_what_needs_no_agent_imports_none(words, code):
 
 
 @pytest.mark.parametrize(
-    "words", [["fly"], ["train", "--steps", "many"], ["train", "--stpes", "3"]]
+    ("words", "told"),
+    [
+        ("fly", "no command 'fly'"),
+        ("train --steps many", "got many"),
+        ("train --stpes 3", "Unrecognized options: --stpes"),
+    ],
 )
-def test_words_that_mean_nothing_are_refused(capsys, words):
-    code, out, err = run(capsys, *words)
+def test_words_that_mean_nothing_are_refused(capsys, words, told):
+    code, out, err = run(capsys, *words.split())
     assert code == 2
-    assert words[-1] in out + err or "steps" in out + err
+    assert told in out + err
 
 
 # ----------------------------------------------------------------------------------- tasks

@@ -86,9 +86,12 @@ def test_collection_follows_one_plan_open_loop_and_acts_at_random_after_it():
     agent.learn(200, callback=recorder)
     episodes = np.concatenate(recorder.actions).reshape(-1, 10)[-len(plans) :]
     assert len(plans) > 10
+    after = []
     for plan, episode in zip(plans, episodes, strict=True):
         length = int((plan == STOP).argmax())
         assert (episode[:length] == plan[:length]).all()
+        after.append(episode[length:])
+    assert (np.bincount(np.concatenate(after), minlength=4) > 10).all()
 
 
 def test_with_random_data_nothing_is_planned():

@@ -11,19 +11,21 @@ import torch
 from players import Oracle, Shifted, Walker
 from stable_baselines3 import DQN
 
-import glamor_gym
 from glamor_gym.agents import GlamorAgent
-from glamor_gym.evaluation import NoopAgent, RandomAgent, evaluate, wilson_interval
+from glamor_gym.evaluation import (
+    NoopAgent,
+    RandomAgent,
+    evaluate,
+    load_result,
+    save_result,
+    wilson_interval,
+)
 from glamor_gym.evaluation.evaluator import _distances, _per_label
 from glamor_gym.evaluation.rollout import EpisodeKey
 from glamor_gym.goals import load_goal_set
 from glamor_gym.types import Goal
 
 ROOM = "glamor/GridWorld-v0"
-
-
-def test_it_is_the_packages_own_function():
-    assert glamor_gym.evaluate is evaluate
 
 
 def test_an_exact_walker_reaches_everything():
@@ -168,7 +170,7 @@ def test_pictures_of_pictures():
 def test_an_agent_of_stable_baselines3_is_evaluated_as_it_is():
     dqn = DQN("MultiInputPolicy", gym.make(ROOM), buffer_size=10, seed=0, device="cpu")
     result = evaluate(dqn, ROOM, goals="all")
-    assert 0.0 <= result.success_rate <= result.reached_rate <= 1.0
+    assert result.episodes == 49
 
 
 class Movable(Walker):
@@ -240,8 +242,8 @@ def test_numbers_of_numpy_are_taken_and_kept(tmp_path):
     result = evaluate(
         NoopAgent(4), ROOM, seed=np.int64(3), episodes_per_goal=np.int32(1), n_envs=np.int64(2)
     )
-    glamor_gym.evaluation.save_result(result, tmp_path / "evaluation.json")
-    assert glamor_gym.evaluation.load_result(tmp_path / "evaluation.json").seed == 3
+    save_result(result, tmp_path / "evaluation.json")
+    assert load_result(tmp_path / "evaluation.json").seed == 3
 
 
 class Row(gym.Env):

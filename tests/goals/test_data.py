@@ -24,7 +24,6 @@ def test_it_is_whole_and_fits_its_task(name):
 def test_it_tells_how_it_was_made(name):
     provenance = load_goal_set(name).provenance
     assert provenance["command"] == f"glamor-gym goals build {name} --seed 0 --episodes 2000"
-    assert provenance["environment_steps"] >= 0
     assert "numpy" in provenance["versions"]
 
 
