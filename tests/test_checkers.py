@@ -51,6 +51,7 @@ def test_hindsight_relabelling_rewards_what_was_achieved():
         replay_buffer_class=HerReplayBuffer,
         replay_buffer_kwargs={"n_sampled_goal": 4},
         learning_starts=100,
+        buffer_size=1_000,
         seed=0,
     ).learn(300)
     batch = model.replay_buffer.sample(200)

@@ -70,15 +70,13 @@ def test_opengl_that_is_missing_is_told_with_the_fix(monkeypatch):
 
 
 def test_a_backend_that_draws_nothing_is_told(monkeypatch):
-    if sys.platform != "linux":
-        pytest.skip("the backend is left to dm_control")
-    assert doctor.check_opengl().status == "ok"
-    monkeypatch.setenv("MUJOCO_GL", "off")
-    monkeypatch.delitem(sys.modules, "dm_control._render", raising=False)
+    working = doctor.check_opengl()
+    assert working.status == "ok"
+    aborted = subprocess.CompletedProcess([], 1, stderr="Traceback …\nRenderingError: no")
+    monkeypatch.setattr(doctor.subprocess, "run", lambda *_, **__: aborted)
     finding = doctor.check_opengl()
-    assert finding.status == "fail"
-    assert finding.detail.startswith("off fails to render: ")
-    assert finding.fix
+    assert (finding.status, finding.fix) == ("fail", doctor.OPENGL_FIX)
+    assert finding.detail == f"{working.detail} fails to render: no"
 
 
 def test_roms_that_are_missing_are_named(monkeypatch):

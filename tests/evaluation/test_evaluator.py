@@ -158,7 +158,10 @@ def test_pictures_are_kept_for_some_goals():
 
 
 def test_pictures_of_pictures():
-    result = evaluate(RandomAgent(5), "Seaquest", n_envs=2, record=1, baselines=False)
+    short = {"horizon": 3}
+    result = evaluate(
+        RandomAgent(5), "Seaquest", n_envs=2, record=1, baselines=False, env_kwargs=short
+    )
     (episode,) = result.frames
     assert episode.goal.shape == (80, 104)
     assert episode.frames.shape[1:] == (80, 104)
