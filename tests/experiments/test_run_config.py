@@ -58,7 +58,14 @@ def test_a_tuple_is_what_the_file_keeps_it_as(tmp_path):
     [
         ({"preset": "compact"}, "preset .* got compact"),
         ({"overrides": {**SMALL, "policy_kwargs": {"embedding_size": 7}}}, "embedding_size .* 7"),
+        ({"overrides": {**SMALL, "batch_size": 30}}, "batch_size 20, got 30"),
         ({"n_envs": 1}, "n_envs 2, got 1"),
+        ({"task": "Dice"}, "task glamor/GridWorld-v0, got glamor/Dice-v0"),
+        ({"algorithm": "gcsl"}, "agent glamor, got gcsl"),
+        ({"seed": 3}, "seed 0, got 3"),
+        ({"env_kwargs": {"horizon": 5}}, "horizon None, got 5"),
+        ({"goals": "held-out"}, "goals eval, got held-out"),
+        ({"trained_in": "other"}, "trained_in , got other"),
     ],
 )
 def test_the_first_difference_is_told(folder, changes, told):

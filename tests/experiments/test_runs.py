@@ -243,22 +243,9 @@ def test_a_player_has_one_evaluation_and_no_checkpoint(tmp_path):
     assert not folder.holds_a_checkpoint()
 
 
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({"task": "Dice"}, "task glamor/GridWorld-v0, got glamor/Dice-v0"),
-        ({"algorithm": "gcsl"}, "agent glamor, got gcsl"),
-        ({"seed": 3}, "seed 0, got 3"),
-        ({"n_envs": 1}, "n_envs 2, got 1"),
-        ({"overrides": {**SMALL, "batch_size": 30}}, "batch_size 20, got 30"),
-        ({"env_kwargs": {"horizon": 5}}, "horizon None, got 5"),
-        ({"goals": "held-out"}, "goals eval, got held-out"),
-        ({"trained_in": "other"}, "trained_in , got other"),
-    ],
-)
-def test_a_run_does_not_change_on_its_way(finished, changes, told):
-    with pytest.raises(ValueError, match=told):
-        prepare_run(small_spec(**changes), finished, command="", device="cpu")
+def test_a_run_does_not_change_on_its_way(finished):
+    with pytest.raises(ValueError, match="seed 0, got 3"):
+        prepare_run(small_spec(seed=3), finished, command="", device="cpu")
 
 
 @pytest.fixture(scope="module")

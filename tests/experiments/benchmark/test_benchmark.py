@@ -175,34 +175,13 @@ def test_a_benchmark_is_made_once_and_goes_on(capsys, tmp_path, in_process):
     assert "holds a run with n_envs 2, got 1" in err
 
 
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (["--set", "ppo.gamma=0.9"], "gamma None, got 0.9"),
-        (["--set", "ppo.n_steps=10"], "n_steps 20, got 10"),
-        (["--env", "horizon=5"], "horizon None, got 5"),
-        (["--steps", "120"], "steps 60, got 120"),
-        (["--minutes", "1"], "minutes None, got 1.0"),
-        (["--eval-every", "20"], "eval_every 12, got 20"),
-        (["--episodes-per-goal", "2"], "episodes_per_goal 1, got 2"),
-    ],
-)
-def test_runs_of_an_algorithm_in_one_folder_differ_in_task_and_seed_alone(
-    benchmark_of_one, capsys, words, told
-):
+def test_runs_of_an_algorithm_in_one_folder_differ_in_task_and_seed_alone(benchmark_of_one, capsys):
     first, folder = benchmark_of_one
-    code, _, err = run(capsys, *first, *words, "--seeds", "1", "--out", str(folder))
+    words = [*first, "--set", "ppo.gamma=0.9", "--seeds", "1", "--out", str(folder)]
+    code, _, err = run(capsys, *words)
     assert code == 2
-    assert f"holds a run with {told}; choose another folder" in err
+    assert "holds a run with gamma None, got 0.9; choose another folder" in err
     assert len(BenchmarkFolder(folder).commands()) == 1
-
-
-def test_another_algorithm_in_a_folder_has_the_same_steps(benchmark_of_one, capsys):
-    _, folder = benchmark_of_one
-    words = ["benchmark", "--tasks", "Dice", "--agents", "dqn-her", "--episodes-per-goal", "1"]
-    code, _, err = run(capsys, *words, "--steps", "120", "--out", str(folder))
-    assert code == 2
-    assert "holds a run with steps 60, got 120; choose another folder" in err
 
 
 @pytest.mark.parametrize(
