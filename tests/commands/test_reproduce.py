@@ -49,14 +49,6 @@ def test_bad_input_is_refused_before_anything_is_made(words, told, capsys, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_is_no_folder_to_make_it_in(capsys, tmp_path):
-    file = tmp_path / "out"
-    file.write_text("")
-    code, out, err = run(capsys, "figure-4", "--out", str(file))
-    assert (code, out) == (2, "")
-    assert f"--out must be a folder, and {file} is a file" in err
-
-
 def test_the_budget_is_said_as_it_is_spent():
     several = REPRODUCTIONS["figure-11"].quick.but(seeds=(0, 1))
     assert "1 seed, " in REPRODUCTIONS["figure-11"].words(several)
@@ -149,11 +141,3 @@ def test_help_lists_every_experiment(capsys):
     assert code == 0
     for name in REPRODUCTIONS:
         assert f"- {name}: " in out
-
-
-def test_a_folder_below_a_file_is_refused_in_a_line(capsys, tmp_path):
-    (tmp_path / "file").write_text("")
-    code, _, err = run(capsys, "appendix-a1", "--quick", "--out", str(tmp_path / "file/below"))
-    assert code == 2
-    assert "file" in err
-    assert "Traceback" not in err

@@ -34,7 +34,7 @@ def test_a_folder_of_another_kind_is_left_alone(capsys, tmp_path, words, file, t
     assert [path.name for path in tmp_path.iterdir()] == [file]
 
 
-@pytest.mark.parametrize("command", ["benchmark --tasks Dice", "ablate"])
+@pytest.mark.parametrize("command", ["benchmark --tasks Dice", "ablate", "reproduce figure-4"])
 def test_the_folder_of_an_experiment_is_no_file(capsys, tmp_path, command):
     file = tmp_path / "notes.txt"
     file.write_text("mine")
