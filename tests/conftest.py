@@ -16,7 +16,7 @@ import gymnasium as gym
 import pytest
 
 # Before torch is imported anywhere; workers of vector environments inherit it.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 # Kernels are interpreted where there is no GPU; Triton asks when it is imported.

@@ -31,7 +31,6 @@ def make(**changes) -> DiscernAgent:
 
 @pytest.fixture(scope="module")
 def trained() -> DiscernAgent:
-    torch.set_num_threads(1)
     return make().learn(400)
 
 

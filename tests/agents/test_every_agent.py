@@ -87,7 +87,6 @@ def agent_class(request) -> type[ImageGoalAgent]:
 
 @pytest.fixture(scope="module")
 def trained_agents() -> dict[type[ImageGoalAgent], ImageGoalAgent]:
-    torch.set_num_threads(1)
     return {agent_class: make(agent_class).learn(200) for agent_class in AGENTS}
 
 

@@ -9,7 +9,6 @@ import gymnasium as gym
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from numpy.testing import assert_allclose
 
 from glamor_gym.agents import GCSLAgent, GlamorAgent
@@ -23,14 +22,6 @@ from glamor_gym.experiments.paper.appendix_a1 import (
     exact_path,
     ratio_at_one,
 )
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_the_exact_path_is_the_one_worked_out_by_hand():

@@ -10,7 +10,6 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
-import torch
 from PIL import Image
 
 from glamor_gym.commands import options
@@ -26,14 +25,6 @@ OF_SMALL_AGENTS = {
     "figure-2": ("glamor", "gcsl", "discern"),
     "table-1": ("glamor", "gcsl", "discern", "random", "noop"),
 }
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def tiny(name, **changes):
