@@ -32,18 +32,11 @@ from glamor_gym.evaluation import RunFolder, load_result
 from glamor_gym.goals import load_goal_set
 from glamor_gym.goals.build import TooFewEpisodesError
 from glamor_gym.tasks import TASKS
+from tests.command_line import run
 
 SMALL = ["--task", "GridWorld", "--steps", "300", "--n-envs", "2", "--episodes-per-goal", "1"]
 SMALL += ["--set", "learning_starts=50", "batch_size=20", "replay_ratio=1"]
 SMALL += ["--set", "policy_kwargs.embedding_size=16"]
-
-
-def run(capsys, *words):
-    """Return the exit code, and what was written to stdout and stderr."""
-    with pytest.raises(SystemExit) as ended:
-        main(words)
-    captured = capsys.readouterr()
-    return ended.value.code, captured.out, captured.err
 
 
 def refused(capsys, *words):
@@ -160,10 +153,9 @@ def test_words_that_mean_nothing_are_refused(capsys, words, told):
 
 
 def test_a_misspelt_command_is_told_the_nearest(capsys):
-    with pytest.raises(SystemExit) as ended:
-        main(["trian", "--task", "Pong"])
-    assert ended.value.code == 2
-    assert "no command 'trian'; did you mean train?" in capsys.readouterr().err
+    code, _, err = run(capsys, "trian", "--task", "Pong")
+    assert code == 2
+    assert "no command 'trian'; did you mean train?" in err
 
 
 def test_tasks_lists_every_task_with_the_papers_figures(capsys):

@@ -9,15 +9,13 @@ import pytest
 from stable_baselines3 import DQN
 
 from glamor_gym import GCSLAgent, GlamorAgent
-from glamor_gym.cli import main
+from tests.command_line import run
 
 DICE = "glamor/Dice-v0"
 
 
 def check(capsys, *words):
-    with pytest.raises(SystemExit) as ended:
-        main(["check", *map(str, words)])
-    return ended.value.code, *capsys.readouterr()
+    return run(capsys, "check", *words)
 
 
 @pytest.mark.parametrize("subject", ["Dice", DICE, f"glamor_gym:{DICE}"])

@@ -13,16 +13,8 @@ from safetensors import safe_open
 
 from glamor_gym.agents import DiscernAgent, GCSLAgent, GlamorAgent
 from glamor_gym.agents.saving.agent_file import AgentFileError, load_tensors, save_tensors
-from glamor_gym.cli import main
 from tests.agents.small_agents import GRID, make_agent, observations
-
-
-def run(capsys, *words):
-    """Return the exit code, and what was written to stdout and stderr."""
-    with pytest.raises(SystemExit) as ended:
-        main(["export", *map(str, words)])
-    captured = capsys.readouterr()
-    return ended.value.code, captured.out, captured.err
+from tests.command_line import run
 
 
 def stored(path):
@@ -41,7 +33,7 @@ def saved(tmp_path_factory):
 
 def test_the_weights_come_in_half_precision_and_nothing_else_does(saved, capsys, tmp_path):
     source, agent = saved
-    code, out, err = run(capsys, source, "--out", tmp_path / "small")
+    code, out, err = run(capsys, "export", source, "--out", tmp_path / "small")
     assert (code, err) == (0, "")
     path = tmp_path / "small.safetensors"
     assert str(path) in out
@@ -56,7 +48,7 @@ def test_the_weights_come_in_half_precision_and_nothing_else_does(saved, capsys,
 
 def test_it_plans_as_the_agent_does(saved, capsys, tmp_path):
     source, agent = saved
-    run(capsys, source, "--out", tmp_path / "small")
+    run(capsys, "export", source, "--out", tmp_path / "small")
     small = GlamorAgent.load(tmp_path / "small")
     assert all(weight.dtype == torch.float32 for weight in small.policy.parameters())
     plans = [each.plan(observations(3), deterministic=True) for each in (agent, small)]
@@ -66,7 +58,7 @@ def test_it_plans_as_the_agent_does(saved, capsys, tmp_path):
 
 def test_full_keeps_every_bit_and_the_usual_name_is_beside_the_agent(saved, capsys):
     source, agent = saved
-    code, out, _ = run(capsys, source, "--full")
+    code, out, _ = run(capsys, "export", source, "--full")
     assert code == 0
     path = source.parent / "GridWorld-glamor.safetensors"
     assert str(path) in out
@@ -77,7 +69,7 @@ def test_full_keeps_every_bit_and_the_usual_name_is_beside_the_agent(saved, caps
 def test_it_is_beside_the_agent_though_there_is_a_folder_of_its_results(saved, capsys, tmp_path):
     shutil.copy(saved[0], tmp_path / "room.safetensors")
     (tmp_path / "room").mkdir()
-    code, out, _ = run(capsys, tmp_path / "room")
+    code, out, _ = run(capsys, "export", tmp_path / "room")
     assert code == 0
     assert f"{tmp_path / 'GridWorld-glamor.safetensors'}, " in out
 
@@ -88,7 +80,7 @@ def test_the_agent_that_is_exported_stays_as_it_is(saved, capsys, tmp_path):
     path = tmp_path / "GridWorld-glamor.safetensors"
     before = path.read_bytes()
     for given in (path, path.with_suffix("")):
-        code, _, err = run(capsys, given)
+        code, _, err = run(capsys, "export", given)
         assert code == 2
         assert "--out must differ from the agent's own file" in err
     assert path.read_bytes() == before
@@ -96,8 +88,8 @@ def test_the_agent_that_is_exported_stays_as_it_is(saved, capsys, tmp_path):
 
 def test_packed_it_is_smaller_and_acts_by_the_packed_weights(saved, capsys, tmp_path):
     source, agent = saved
-    run(capsys, source, "--out", tmp_path / "half")
-    code, _, err = run(capsys, source, "--out", tmp_path / "packed", "--packed")
+    run(capsys, "export", source, "--out", tmp_path / "half")
+    code, _, err = run(capsys, "export", source, "--out", tmp_path / "packed", "--packed")
     assert (code, err) == (0, "")
     half, packed = (tmp_path / f"{name}.safetensors" for name in ("half", "packed"))
     assert packed.stat().st_size < 0.5 * half.stat().st_size
@@ -116,14 +108,14 @@ def test_an_archive_of_another_library_is_refused_without_options_that_export_la
 ):
     with zipfile.ZipFile(tmp_path / "agent.zip", "w") as archive:
         archive.writestr("data", "{}")
-    code, _, err = run(capsys, tmp_path / "agent.zip")
+    code, _, err = run(capsys, "export", tmp_path / "agent.zip")
     assert code == 2
     assert "cannot be exported" in err
     assert "--" not in err
 
 
 def test_full_and_packed_exclude_each_other(saved, capsys, tmp_path):
-    code, _, err = run(capsys, saved[0], "--out", tmp_path / "x", "--full", "--packed")
+    code, _, err = run(capsys, "export", saved[0], "--out", tmp_path / "x", "--full", "--packed")
     assert code == 2
     assert "--full and --packed are mutually exclusive" in err
     assert not (tmp_path / "x.safetensors").exists()
@@ -131,7 +123,7 @@ def test_full_and_packed_exclude_each_other(saved, capsys, tmp_path):
 
 def test_damaged_packed_weights_are_refused(saved, capsys, tmp_path):
     source, agent = saved
-    run(capsys, source, "--out", tmp_path / "packed", "--packed")
+    run(capsys, "export", source, "--out", tmp_path / "packed", "--packed")
     path = tmp_path / "packed.safetensors"
     tensors, header = load_tensors(path)
     scales = next(name for name in tensors if name.endswith(".scales"))
@@ -145,7 +137,9 @@ def test_damaged_packed_weights_are_refused(saved, capsys, tmp_path):
 @pytest.mark.parametrize("kind", [GCSLAgent, DiscernAgent])
 def test_every_agent_of_the_library_can_be_exported(kind, capsys, tmp_path):
     kind(GRID, buffer_size=60, device="cpu", seed=0).save(tmp_path / "agent")
-    code, _, err = run(capsys, tmp_path / "agent.safetensors", "--out", tmp_path / "small")
+    code, _, err = run(
+        capsys, "export", tmp_path / "agent.safetensors", "--out", tmp_path / "small"
+    )
     assert (code, err) == (0, "")
     action, _ = kind.load(tmp_path / "small").predict(observations(2))
     assert action.shape == (2,)
@@ -158,19 +152,19 @@ def test_what_does_not_fit_half_precision_is_said_and_nothing_is_written(saved, 
         next(agent.policy.model.parameters())[0] = 1e6
     agent.save(tmp_path / "large")
     words = (tmp_path / "large.safetensors", "--out", tmp_path / "small")
-    code, _, err = run(capsys, *words)
+    code, _, err = run(capsys, "export", *words)
     assert code == 2
     assert "half and packed must be False" in err
     assert "1e+06" in err
     assert not (tmp_path / "small.safetensors").exists()
-    assert run(capsys, *words, "--full")[0] == 0
+    assert run(capsys, "export", *words, "--full")[0] == 0
 
 
 def test_what_is_no_agent_is_refused(capsys, tmp_path):
-    code, _, err = run(capsys, tmp_path / "nothing")
+    code, _, err = run(capsys, "export", tmp_path / "nothing")
     assert code == 2
     assert f"there is no such file, nor {tmp_path}/nothing.safetensors" in err
-    _, _, err = run(capsys, tmp_path / "nothing.safetensors")
+    _, _, err = run(capsys, "export", tmp_path / "nothing.safetensors")
     assert err.endswith("there is no such file\n")
 
 
@@ -182,13 +176,13 @@ def test_it_is_not_needed_to_know_where_an_agent_was_trained(saved, capsys, tmp_
     agent = copy.deepcopy(agent)
     agent.task_id = task
     agent.save(tmp_path / "mine")
-    code, _, err = run(capsys, tmp_path / "mine.safetensors")
+    code, _, err = run(capsys, "export", tmp_path / "mine.safetensors")
     assert (code, err) == (0, "")
     assert (tmp_path / f"{name}.safetensors").is_file()
 
 
 def test_a_folder_gets_a_file_of_the_usual_name(saved, capsys, tmp_path):
-    code, out, _ = run(capsys, saved[0], "--out", tmp_path)
+    code, out, _ = run(capsys, "export", saved[0], "--out", tmp_path)
     assert code == 0
     assert [file.name for file in tmp_path.iterdir()] == ["GridWorld-glamor.safetensors"]
     assert str(tmp_path / "GridWorld-glamor.safetensors") in out

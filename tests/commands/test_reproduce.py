@@ -7,18 +7,10 @@ import re
 
 import pytest
 
-from glamor_gym.cli import main
 from glamor_gym.envs.rendering import RenderingError
 from glamor_gym.experiments.folders import RECORD_FILES, recorded_commands
 from glamor_gym.experiments.paper import REPRODUCTIONS, workshop
-
-
-def run(capsys, *words):
-    """Return the exit code, and what was written to stdout and stderr."""
-    with pytest.raises(SystemExit) as ended:
-        main(["reproduce", *words])
-    captured = capsys.readouterr()
-    return ended.value.code, captured.out, captured.err
+from tests.command_line import run
 
 
 @pytest.mark.parametrize(
@@ -42,7 +34,7 @@ def run(capsys, *words):
     ],
 )
 def test_bad_input_is_refused_before_anything_is_made(words, told, capsys, tmp_path):
-    code, out, err = run(capsys, *words, "--out", str(tmp_path / "out"))
+    code, out, err = run(capsys, "reproduce", *words, "--out", str(tmp_path / "out"))
     assert (code, out) == (2, "")
     assert told in err
     assert err.count("\n") == 1
@@ -80,7 +72,7 @@ def test_a_long_training_is_announced_before_it_begins(words, told, capsys, tmp_
 
     monkeypatch.setattr(workshop.Workshop, "trained", interrupted)
     monkeypatch.setattr(workshop.Workshop, "measured", interrupted)
-    code, out, _ = run(capsys, *words.split(), "--out", str(tmp_path))
+    code, out, _ = run(capsys, "reproduce", *words.split(), "--out", str(tmp_path))
     assert code == 130
     assert out.startswith(told)
     assert ("up to" in out) == bool(told)
@@ -89,14 +81,14 @@ def test_a_long_training_is_announced_before_it_begins(words, told, capsys, tmp_
 def test_all_of_the_paper_is_announced_in_one_line(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(workshop.Workshop, "trained", lambda *_: pytest.fail("trained"))
     monkeypatch.setattr("glamor_gym.commands.reproduce._make", lambda *_: None)
-    code, out, _ = run(capsys, "all", "--out", str(tmp_path))
+    code, out, _ = run(capsys, "reproduce", "all", "--out", str(tmp_path))
     assert code == 0
     assert re.fullmatch(r"up to \d+ training runs, [\d,]+ environment steps in all; .*\n", out)
 
 
 def test_it_makes_what_was_asked_for(capsys, tmp_path):
     words = ["figure-4", "--quick", "--tasks", "GridWorld", "--steps", "16", "--seeds", "0"]
-    code, out, _ = run(capsys, *words, "--out", str(tmp_path))
+    code, out, _ = run(capsys, "reproduce", *words, "--out", str(tmp_path))
     assert code == 0
     assert "GridWorld: GLAMOR above sparse planner" in out
     page = (tmp_path / "figure-4" / "README.md").read_text()
@@ -111,7 +103,7 @@ def test_an_interrupted_command_says_how_it_goes_on(capsys, tmp_path, monkeypatc
         raise KeyboardInterrupt
 
     monkeypatch.setattr(workshop, "train_run", interrupted)
-    code, out, _ = run(capsys, "all", "--quick", "--out", str(tmp_path))
+    code, out, _ = run(capsys, "reproduce", "all", "--quick", "--out", str(tmp_path))
     assert code == 130
     assert "repeat the command to continue" in out
 
@@ -129,7 +121,7 @@ def test_what_stops_a_run_is_told_in_a_line(error, capsys, tmp_path, monkeypatch
         raise error
 
     monkeypatch.setattr(workshop, "train_run", fail)
-    code, out, err = run(capsys, "figure-4", "--quick", "--out", str(tmp_path))
+    code, out, err = run(capsys, "reproduce", "figure-4", "--quick", "--out", str(tmp_path))
     assert (code, err) == (1, "")
     assert out.endswith(
         f"stopped: {error}; repeat the command to continue from what is in {tmp_path}\n"
@@ -137,7 +129,7 @@ def test_what_stops_a_run_is_told_in_a_line(error, capsys, tmp_path, monkeypatch
 
 
 def test_help_lists_every_experiment(capsys):
-    code, out, _ = run(capsys, "--help")
+    code, out, _ = run(capsys, "reproduce", "--help")
     assert code == 0
     for name in REPRODUCTIONS:
         assert f"- {name}: " in out

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from glamor_gym.agents import DiscernAgent, GCSLAgent, GlamorAgent
-from glamor_gym.cli import main
 from glamor_gym.commands.options import OfSavedAgent
 from glamor_gym.commands.saved_agent import find_agent
 from glamor_gym.commands.watch import choose_episodes
 from glamor_gym.evaluation import RunConfig, RunFolder
 from glamor_gym.evaluation.rollout import EpisodeKey, episode_seed
 from glamor_gym.report.pictures import MISSED, REACHED
+from tests.command_line import run
 
 TINY = {"buffer_size": 60, "device": "cpu", "seed": 0, "policy_kwargs": {"embedding_size": 8}}
 ROOM, DICE, PONG = (f"glamor/{name}-v0" for name in ("GridWorld", "Dice", "Pong"))
@@ -37,14 +37,6 @@ CONFIG = RunConfig(
     versions={},
     hardware="",
 )
-
-
-def run(capsys, *words):
-    """Return the exit code, and what was written to stdout and stderr."""
-    with pytest.raises(SystemExit) as ended:
-        main([str(word) for word in words])
-    captured = capsys.readouterr()
-    return ended.value.code, captured.out, captured.err
 
 
 def rows(out):

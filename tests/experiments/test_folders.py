@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from glamor_gym.cli import main
+from tests.command_line import run
 
 
 @pytest.mark.parametrize(
@@ -24,10 +24,8 @@ from glamor_gym.cli import main
 )
 def test_a_folder_of_another_kind_is_left_alone(capsys, tmp_path, words, file, told):
     (tmp_path / file).write_text("{}")
-    with pytest.raises(SystemExit) as ended:
-        main([*words, str(tmp_path)])
-    out, err = capsys.readouterr()
-    assert (ended.value.code, out) == (2, "")
+    code, out, err = run(capsys, *words, tmp_path)
+    assert (code, out) == (2, "")
     kind = told.replace("--out .* ", "").replace("--run-dir .* ", "")
     assert re.search(rf"{told} \({re.escape(file)}\)", err)
     assert f"{tmp_path} holds {kind} ({file}), whose results would be overwritten" in err
@@ -38,7 +36,6 @@ def test_a_folder_of_another_kind_is_left_alone(capsys, tmp_path, words, file, t
 def test_the_folder_of_an_experiment_is_no_file(capsys, tmp_path, command):
     file = tmp_path / "notes.txt"
     file.write_text("mine")
-    with pytest.raises(SystemExit) as ended:
-        main([*command.split(), "--out", str(file)])
-    assert ended.value.code == 2
-    assert f"--out must be a folder, and {file} is a file" in capsys.readouterr().err
+    code, _, err = run(capsys, *command.split(), "--out", file)
+    assert code == 2
+    assert f"--out must be a folder, and {file} is a file" in err

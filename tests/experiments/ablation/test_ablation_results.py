@@ -11,7 +11,6 @@ import pytest
 from small_runs import SMALL, blank_pages
 
 from glamor_gym.agents import GlamorAgent
-from glamor_gym.cli import main
 from glamor_gym.commands import ablate
 from glamor_gym.commands.console import terminal
 from glamor_gym.evaluation import RunFolder, newcombe_interval
@@ -29,6 +28,7 @@ from glamor_gym.experiments.ablation.results import (
 from glamor_gym.experiments.engines import LocalEngine
 from glamor_gym.experiments.folders import jobs_to_do
 from glamor_gym.experiments.worker import run_job
+from tests.command_line import run
 
 WORDS = ["--tasks", "Dice", "--steps", "120", "--n-envs", "2", "--episodes-per-goal", "1"]
 WORDS += ["--set", "learning_starts=50", "--set", "batch_size=20", "--set", "replay_ratio=1"]
@@ -279,13 +279,6 @@ def test_nothing_is_drawn_where_nothing_is_finished(tmp_path):
 
 
 # --------------------------------------------------------------------------------- the command
-
-
-def run(capsys, *words):
-    with pytest.raises(SystemExit) as ended:
-        main(words)
-    captured = capsys.readouterr()
-    return ended.value.code, captured.out, captured.err
 
 
 @pytest.mark.usefixtures("in_process", "blank_pages")

@@ -10,7 +10,6 @@ import pytest
 from rich.console import Console
 from small_runs import blank_pages, player_spec
 
-from glamor_gym.cli import main
 from glamor_gym.commands.screen import Screen
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments import ALGORITHMS, runs
@@ -26,6 +25,7 @@ from glamor_gym.experiments.folders import jobs_to_do, record_command
 from glamor_gym.experiments.results import check_comparable, results_table
 from glamor_gym.experiments.run_config import new_config
 from glamor_gym.experiments.worker import run_job
+from tests.command_line import run
 
 pytestmark = pytest.mark.usefixtures("blank_pages")
 
@@ -51,13 +51,6 @@ def benchmark_of_one(tmp_path_factory):
         run_job(job)
     record_command(folder.record_file, "")
     return PPO, folder.path
-
-
-def run(capsys, *words):
-    with pytest.raises(SystemExit) as ended:
-        main(words)
-    captured = capsys.readouterr()
-    return ended.value.code, captured.out, captured.err
 
 
 def test_specs_are_every_combination_the_first_seed_first():
