@@ -8,6 +8,7 @@ import io
 import pickle
 import random
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -17,7 +18,7 @@ import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from sameness import assert_same
-from small_agents import GRID, make_grid, observations
+from small_agents import GRID, make_grid, observations, stored_from_here
 from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback, EvalCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
@@ -67,12 +68,12 @@ class WithOneEntryMore(gym.ObservationWrapper):
         return {**observation, "more": 0}
 
 
-def assert_walks(episodes: list[np.ndarray]) -> None:
+def assert_walks(episodes: Sequence[Any]) -> None:
     """Check that there are episodes, and that each is a walk of single steps from the centre."""
     assert episodes
-    for frames in episodes:
-        assert frames[0].argmax() == 24
-        rows, columns = np.divmod(frames.argmax(-1), 7)
+    for cells in episodes:
+        assert cells[0] == 24
+        rows, columns = np.divmod(cells, 7)
         assert (np.abs(np.diff(rows)) + np.abs(np.diff(columns)) <= 1).all()
 
 
@@ -390,8 +391,7 @@ def test_an_environment_that_does_not_fit_is_not_set(agent_class):
 def test_an_environment_that_an_evaluation_has_reset_begins_anew(agent_class):
     env = make_vec_env(GRID, 2, env_kwargs={"goals": "all"})
     agent = make(agent_class, env).learn(106)  # ends within an episode
-    stored: list[np.ndarray] = []
-    agent._store_episode = lambda _, episode: stored.append(episode.achieved.reshape(-1, 49))
+    stored = stored_from_here(agent)
     evaluate_policy(agent, env, n_eval_episodes=3)
     agent.learn(100, reset_num_timesteps=False)
     assert_walks(stored)
@@ -400,8 +400,7 @@ def test_an_environment_that_an_evaluation_has_reset_begins_anew(agent_class):
 def test_an_environment_that_a_callback_has_reset_begins_anew(agent_class):
     env = make_vec_env(GRID, 2, env_kwargs={"goals": "all"})
     agent = make(agent_class, env, learning_starts=20, replay_ratio=1.0)
-    stored: list[np.ndarray] = []
-    agent._store_episode = lambda _, episode: stored.append(episode.achieved.reshape(-1, 49))
+    stored = stored_from_here(agent)
     evaluations = []
 
     class Evaluating(BaseCallback):
@@ -432,8 +431,7 @@ def test_an_environment_that_a_callback_has_reset_begins_anew(agent_class):
 def test_an_environment_that_was_reset_behind_its_vector_begins_anew(agent_class, kind):
     env = make_grid() if kind == "single" else gym.make_vec(GRID, 2, goals="all")
     agent = make(agent_class, env).learn(106)  # ends within an episode
-    stored: list[np.ndarray] = []
-    agent._store_episode = lambda _, episode: stored.append(episode.achieved.reshape(-1, 49))
+    stored = stored_from_here(agent)
     env.reset()
     agent.learn(100, reset_num_timesteps=False)
     assert_walks(stored)
@@ -442,8 +440,7 @@ def test_an_environment_that_was_reset_behind_its_vector_begins_anew(agent_class
 def test_an_environment_may_be_evaluated_in_while_it_is_learned_in(agent_class):
     env = make_grid()
     agent = make(agent_class, env, learning_starts=20, replay_ratio=1.0)
-    stored: list[np.ndarray] = []
-    agent._store_episode = lambda _, episode: stored.append(episode.achieved.reshape(-1, 49))
+    stored = stored_from_here(agent)
     judging = EvalCallback(Monitor(env), n_eval_episodes=1, eval_freq=17, verbose=0)
     agent.learn(80, callback=judging)
     assert_walks(stored)
@@ -452,8 +449,7 @@ def test_an_environment_may_be_evaluated_in_while_it_is_learned_in(agent_class):
 @pytest.mark.parametrize("event", ["rollout_start", "step", "rollout_end"])
 def test_a_callback_may_set_another_environment(agent_class, event):
     agent = make(agent_class, learning_starts=20, replay_ratio=1.0)
-    stored: list[np.ndarray] = []
-    agent._store_episode = lambda _, episode: stored.append(episode.achieved.reshape(-1, 49))
+    stored = stored_from_here(agent)
     other = make_vec_env(GRID, 2, env_kwargs={"goals": "all"})
 
     class Setting(BaseCallback):
@@ -619,11 +615,8 @@ def test_what_raises_in_the_middle_of_a_step_leaves_no_false_episode(agent_class
         agent.learn(200, callback=Interrupt())
     agent.learn(100, reset_num_timesteps=False)
     state = agent.replay_buffer.state()
-    begins = np.cumsum([0, *state["lengths"] + 1])
-    for first, last in zip(begins[:-1], begins[1:] - 1, strict=True):
-        cells = state["achieved"][first : last + 1].reshape(-1, 49).argmax(axis=1)
-        rows, columns = np.divmod(cells, 7)
-        assert (np.abs(np.diff(rows)) + np.abs(np.diff(columns)) <= 1).all()
+    cells = state["achieved"].reshape(-1, 49).argmax(-1)
+    assert_walks(np.split(cells, np.cumsum(state["lengths"] + 1)[:-1]))
 
 
 def test_a_seed_set_later_is_the_seed_of_all_its_choices(agent_class):

@@ -28,7 +28,7 @@ from glamor_gym.agents import DiscernAgent, GCSLAgent, GlamorAgent
 from glamor_gym.agents.saving.checkpoint_folder import CheckpointError, CheckpointFolder
 from glamor_gym.vector.collector import make_collector
 from tests.agents.sameness import assert_same, assert_same_agents
-from tests.agents.small_agents import GRID, SMALL, make_grid
+from tests.agents.small_agents import GRID, SMALL, make_grid, stored_from_here
 
 STEPS = 180
 SETTINGS = {
@@ -198,13 +198,6 @@ def test_a_wrapper_without_snapshots_is_named(wrap, name, tmp_path):
     agent._setup_learn(9)
     with pytest.warns(UserWarning, match=rf"env offers no snapshots \(because of {name}\)"):
         agent.save_checkpoint(tmp_path)
-
-
-def stored_from_here(agent):
-    """Return a list to which the agent will add the cells of each episode that it stores."""
-    stored = []
-    agent._store_episode = lambda _, episode: stored.append(episode.achieved.argmax(-1).tolist())
-    return stored
 
 
 def test_an_error_of_the_environment_is_not_blamed_on_the_checkpoint(tmp_path):
