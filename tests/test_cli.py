@@ -33,6 +33,7 @@ from glamor_gym.goals import load_goal_set
 from glamor_gym.goals.build import TooFewEpisodesError
 from glamor_gym.tasks import TASKS
 from tests.command_line import run
+from tests.lock_holder import held_elsewhere
 
 SMALL = ["--task", "GridWorld", "--steps", "300", "--n-envs", "2", "--episodes-per-goal", "1"]
 SMALL += ["--set", "learning_starts=50", "batch_size=20", "replay_ratio=1"]
@@ -619,16 +620,9 @@ def test_a_nan_ends_the_run_with_a_checkpoint_from_before(capsys, tmp_path, monk
 
 
 def test_a_folder_in_use_is_refused(capsys, tmp_path):
-    program = (
-        "import sys, time; from glamor_gym.files import lock_folder\n"
-        "with lock_folder(sys.argv[1]): print('held', flush=True); time.sleep(60)"
-    )
-    command = [sys.executable, "-c", program, str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
-        holder.stdout.readline()
+    with held_elsewhere(tmp_path) as holder:
         err = refused(capsys, "train", *SMALL, "--run-dir", str(tmp_path))
-        assert f"is in use by process {holder.pid}" in err
-        holder.kill()
+    assert f"is in use by process {holder}" in err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lock"]
 
 

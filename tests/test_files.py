@@ -24,6 +24,7 @@ from glamor_gym.files import (
     write_text,
     writing_to,
 )
+from tests.lock_holder import held_elsewhere
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
@@ -94,20 +95,12 @@ def test_a_stream_is_read_no_further_than_allowed(tmp_path):
 
 
 def test_a_folder_is_locked_against_other_processes_until_the_holder_is_gone(tmp_path):
-    program = (
-        "import sys, time; from glamor_gym.files import lock_folder\n"
-        "with lock_folder(sys.argv[1]): print('held', flush=True); time.sleep(60)"
-    )
-    command = [sys.executable, "-c", program, str(tmp_path / "run")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
-        with (
-            pytest.raises(FolderInUseError, match=rf"run is in use by process {holder.pid} on "),
-            lock_folder(tmp_path / "run"),
-        ):
-            pass
-        holder.kill()
+    with (
+        held_elsewhere(tmp_path / "run") as holder,
+        pytest.raises(FolderInUseError, match=rf"run is in use by process {holder} on "),
+        lock_folder(tmp_path / "run"),
+    ):
+        pass
     with lock_folder(tmp_path / "run"):
         assert f"process {os.getpid()}" in (tmp_path / "run" / LOCK_FILE).read_text()
     assert (tmp_path / "run" / LOCK_FILE).read_text() == ""

@@ -3,8 +3,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 from small_runs import job_for, player_spec, small_spec
@@ -14,6 +12,7 @@ from glamor_gym.experiments import runs
 from glamor_gym.experiments.folders import ExperimentFolder, jobs_to_do
 from glamor_gym.experiments.status import Status, attempt, read_status, write_status
 from glamor_gym.experiments.worker import run_job
+from tests.lock_holder import held_elsewhere
 
 
 def test_a_job_leaves_run_page_log_and_status(tmp_path):
@@ -90,15 +89,8 @@ def test_a_job_that_another_process_is_at_leaves_its_status_alone(tmp_path):
     job.folder.mkdir()
     theirs = Status("running", attempts=1, process=1, task="GridWorld", agent="random")
     write_status(job.folder, theirs)
-    program = (
-        "import sys, time; from glamor_gym.files import lock_folder\n"
-        "with lock_folder(sys.argv[1]): print('held', flush=True); time.sleep(60)"
-    )
-    command = [sys.executable, "-c", program, str(job.folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
-        holder.stdout.readline()
+    with held_elsewhere(job.folder):
         run_job(job)
-        holder.kill()
     assert read_status(job.folder) == theirs
     assert "is in use by process" in (job.folder / "log.txt").read_text()
 
