@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from small_agents import SMALL, make_agent
 
 from glamor_gym.agents import GlamorAgent
+from tests.agents.small_agents import SMALL, make_agent
 
 
 @pytest.fixture(scope="session", params=["token", "duration"])

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from small_agents import make_grid, observations
 
 from glamor_gym.agents import DiscernAgent, DiscernSettings
 from glamor_gym.models.categorical import expectation
 from glamor_gym.types import Trajectory
+from tests.agents.small_agents import make_grid, observations
 
 
 def make(**changes) -> DiscernAgent:

@@ -17,8 +17,6 @@ import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
-from sameness import assert_same
-from small_agents import GRID, make_grid, observations, stored_from_here
 from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback, EvalCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
@@ -37,6 +35,8 @@ from glamor_gym.agents import AgentFileError, DiscernAgent, GCSLAgent, GlamorAge
 from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.agents.saving.agent_file import load_tensors, save_tensors
 from glamor_gym.models.whitening import Whitening
+from tests.agents.sameness import assert_same
+from tests.agents.small_agents import GRID, make_grid, observations, stored_from_here
 
 STOP = 4
 SMALL: dict[str, Any] = {

@@ -7,12 +7,12 @@ import contextlib
 import numpy as np
 import pytest
 import torch
-from small_agents import make_grid, observations
 
 from glamor_gym.agents import AgentFileError, GCSLAgent, GCSLSettings
 from glamor_gym.agents.saving.agent_file import load_tensors, save_tensors
 from glamor_gym.models.timed import time_features
 from glamor_gym.types import SegmentBatch
+from tests.agents.small_agents import make_grid, observations
 
 
 def make(**changes) -> GCSLAgent:

@@ -9,7 +9,6 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from small_agents import GRID, SMALL, make_agent, make_grid, observations
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import configure
@@ -19,6 +18,7 @@ from glamor_gym.agents import AgentFileError, GlamorAgent
 from glamor_gym.agents.saving.agent_file import load_tensors, save_tensors
 from glamor_gym.planners import PlannerSettings
 from glamor_gym.types import Trajectory
+from tests.agents.small_agents import GRID, SMALL, make_agent, make_grid, observations
 
 STOP = 4
 

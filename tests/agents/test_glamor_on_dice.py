@@ -10,10 +10,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from small_agents import make_agent
 
 from glamor_gym.experiments.paper.appendix_a1 import ratio_at_one
 from glamor_gym.types import SegmentBatch
+from tests.agents.small_agents import make_agent
 
 FAIR, LOADED, STOP = 0, 1, 2
 FACES = np.eye(6, dtype=np.float32)

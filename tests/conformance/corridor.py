@@ -423,10 +423,10 @@ def register(name, entry_point, **kwargs):
 
 
 for _kind in (Corridor, *Corridor.__subclasses__()):
-    register(_kind.__name__, f"corridor:{_kind.__name__}", disable_env_checker=True)
+    register(_kind.__name__, f"{__name__}:{_kind.__name__}", disable_env_checker=True)
 register("AnyEntry", Corridor)
-register("Unsendable", "corridor:WithOption", kwargs={"option": Unpicklable(a=1)})
-register("DarkVector", "corridor:Corridor", vector_entry_point="corridor:make_dark_vector")
+register("Unsendable", f"{__name__}:WithOption", kwargs={"option": Unpicklable(a=1)})
+register("DarkVector", f"{__name__}:Corridor", vector_entry_point=f"{__name__}:make_dark_vector")
 
 
 class Walker:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-import corridor
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ import glamor_gym
 from glamor_gym.conformance import AGENT_CHECKS, check_agent
 from glamor_gym.conformance.prediction import refuses_other_shapes
 from glamor_gym.conformance.report import NotApplicableError
+from tests.conformance import corridor
 
 PICTURES = {"pictures": True}
 BROKEN = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import corridor
 import gymnasium as gym
 import pytest
 from stable_baselines3.common.monitor import Monitor
@@ -14,6 +13,7 @@ from glamor_gym.conformance import GOAL_ENV_CHECKS, check_goal_env
 from glamor_gym.envs.gridworld import GridWorld
 from glamor_gym.tasks import TASKS
 from glamor_gym.wrappers import GoalEnv
+from tests.conformance import corridor
 
 BROKEN = {
     "has_goals": ["TwoGoalSpaces", "Spoken"],

@@ -7,7 +7,6 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from players import Walker
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.utils import set_random_seed
@@ -16,6 +15,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from glamor_gym.evaluation.arena import Arena
 from glamor_gym.evaluation.rollout import EpisodeKey
 from glamor_gym.goals import load_goal_set
+from tests.evaluation.players import Walker
 
 ROOM = "glamor/GridWorld-v0"
 

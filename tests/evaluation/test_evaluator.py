@@ -8,7 +8,6 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from players import Oracle, Shifted, Walker
 from stable_baselines3 import DQN
 
 from glamor_gym.agents import GlamorAgent
@@ -24,6 +23,7 @@ from glamor_gym.evaluation.evaluator import _distances, _per_label
 from glamor_gym.evaluation.rollout import EpisodeKey
 from glamor_gym.goals import load_goal_set
 from glamor_gym.types import Goal
+from tests.evaluation.players import Oracle, Shifted, Walker
 
 ROOM = "glamor/GridWorld-v0"
 

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from players import Walker
 
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.evaluation.arena import Arena
 from glamor_gym.evaluation.filming import Camera
 from glamor_gym.evaluation.rollout import EpisodeKey
+from tests.evaluation.players import Walker
 
 ROOM = "glamor/GridWorld-v0"
 TINY = {"buffer_size": 100, "device": "cpu", "seed": 0, "policy_kwargs": {"embedding_size": 8}}

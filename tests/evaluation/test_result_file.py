@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from players import Walker
 
 from glamor_gym.evaluation import RunFolder, evaluate, load_result, save_result
+from tests.evaluation.players import Walker
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ import dataclasses
 import json
 
 import pytest
-from players import Walker
 
 from glamor_gym.evaluation import RunConfig, RunFolder, evaluate
+from tests.evaluation.players import Walker
 
 CONFIG = RunConfig(
     task="glamor/GridWorld-v0",

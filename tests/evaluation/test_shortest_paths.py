@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from players import LEFT, UP, Shifted, Walker
 
 from glamor_gym.evaluation import NoopAgent, shortest_path_rate
+from tests.evaluation.players import LEFT, UP, Shifted, Walker
 
 
 class Cornered:

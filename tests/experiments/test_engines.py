@@ -8,12 +8,12 @@ import sys
 import time
 
 import pytest
-from small_runs import job_for, killing_once, player_spec, small_spec
 
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments.engines import LocalEngine, mark_dead
 from glamor_gym.experiments.results import results_table
 from glamor_gym.experiments.status import read_status
+from tests.experiments.small_runs import job_for, killing_once, player_spec, small_spec
 
 IGNORING_CTRL_C = """
 import signal, sys

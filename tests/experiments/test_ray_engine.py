@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from small_runs import job_for, killing_once, player_spec, small_spec
 
 from glamor_gym.cli import main
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments.status import read_status
+from tests.experiments.small_runs import job_for, killing_once, player_spec, small_spec
 
 pytest.importorskip("ray", reason="Ray is not installed")
 

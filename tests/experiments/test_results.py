@@ -3,7 +3,6 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from small_runs import player_spec, small_spec
 
 from glamor_gym.evaluation import RunFolder, result_file
 from glamor_gym.experiments.benchmark.record import BenchmarkFolder
@@ -13,6 +12,7 @@ from glamor_gym.experiments.results import curves_table, results_table
 from glamor_gym.experiments.run_config import is_finished
 from glamor_gym.experiments.runs import train_run
 from glamor_gym.experiments.status import Status, write_status
+from tests.experiments.small_runs import player_spec, small_spec
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from small_runs import SMALL, player_spec, small_spec
 
 from glamor_gym.evaluation import RunFolder, evaluate
 from glamor_gym.evaluation.baselines import RandomAgent
 from glamor_gym.experiments.run_config import check_alike, config_of, is_finished, new_config
+from tests.experiments.small_runs import SMALL, player_spec, small_spec
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import weakref
 
 import pytest
 import torch
-from small_runs import SMALL, job_for, player_spec, small_spec
 from stable_baselines3.common.callbacks import BaseCallback
 
 from glamor_gym.agents import GlamorAgent
@@ -24,6 +23,7 @@ from glamor_gym.experiments.worker import run_job
 from glamor_gym.files import LOCK_FILE, FolderInUseError, lock_folder
 from glamor_gym.interruption import EndedBySignal
 from glamor_gym.planners import PlannerSettings
+from tests.experiments.small_runs import SMALL, job_for, player_spec, small_spec
 
 
 def test_a_run_takes_its_steps_and_is_then_finished(tmp_path):

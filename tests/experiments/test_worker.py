@@ -5,13 +5,13 @@ import os
 import signal
 
 import pytest
-from small_runs import job_for, player_spec, small_spec
 
 from glamor_gym.evaluation import RunFolder, callback
 from glamor_gym.experiments import runs
 from glamor_gym.experiments.folders import ExperimentFolder, jobs_to_do
 from glamor_gym.experiments.status import Status, attempt, read_status, write_status
 from glamor_gym.experiments.worker import run_job
+from tests.experiments.small_runs import job_for, player_spec, small_spec
 from tests.lock_holder import held_elsewhere
 
 

@@ -17,12 +17,13 @@ import warnings
 from collections import Counter
 from pathlib import Path
 
-import fuzz_targets
 import pytest
-from fuzz_targets import TARGETS
-from fuzz_values import replacement
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+
+from tests.fuzz import fuzz_targets
+from tests.fuzz.fuzz_targets import TARGETS
+from tests.fuzz.fuzz_values import replacement
 
 SECONDS = 20
 """How long a call may take."""

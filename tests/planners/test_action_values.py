@@ -7,7 +7,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from small_duration_model import (
+
+from glamor_gym.models import EncodedPairs
+from glamor_gym.planners import plan_by_duration
+from glamor_gym.planners.action_values import next_tokens_by_duration
+from tests.planners.small_duration_model import (
     FREE,
     GAMMA,
     HORIZON,
@@ -18,10 +22,6 @@ from small_duration_model import (
     encode,
     make_model,
 )
-
-from glamor_gym.models import EncodedPairs
-from glamor_gym.planners import plan_by_duration
-from glamor_gym.planners.action_values import next_tokens_by_duration
 
 
 @torch.no_grad()

@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare
-from small_duration_model import (
+
+from glamor_gym.models import EncodedPairs
+from glamor_gym.planners import PlannerSettings, plan_by_duration
+from glamor_gym.planners.action_values import next_tokens_by_duration
+from tests.planners.small_duration_model import (
     FREE,
     GAMMA,
     HORIZON,
@@ -20,10 +24,6 @@ from small_duration_model import (
     encode,
     make_model,
 )
-
-from glamor_gym.models import EncodedPairs
-from glamor_gym.planners import PlannerSettings, plan_by_duration
-from glamor_gym.planners.action_values import next_tokens_by_duration
 
 
 @torch.no_grad()

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from small_duration_model import FREE, GAMMA, HORIZON, STOP, at_all_distances
 
 from glamor_gym.models import EncodedPairs
 from glamor_gym.planners import plan_by_duration
 from glamor_gym.planners.durations import arrival
+from tests.planners.small_duration_model import FREE, GAMMA, HORIZON, STOP, at_all_distances
 
 
 @pytest.mark.parametrize("stop_first", [True, False])

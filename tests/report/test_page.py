@@ -7,10 +7,10 @@ from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
-from sample_run import CONFIG, METRICS, RESULT
 
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.report import render_page, write_report
+from tests.report.sample_run import CONFIG, METRICS, RESULT
 
 
 class Page(HTMLParser):

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from browser import opened_page, pictures_that_failed
-from sample_run import CONFIG, METRICS, RESULT
 
 from glamor_gym.report import render_page
+from tests.browser import opened_page, pictures_that_failed
+from tests.report.sample_run import CONFIG, METRICS, RESULT
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])

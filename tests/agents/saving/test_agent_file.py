@@ -15,7 +15,6 @@ import pytest
 import torch
 from gymnasium import spaces
 from safetensors.torch import save
-from small_agents import make_grid
 
 from glamor_gym.agents import DiscernAgent, GCSLAgent, GlamorAgent
 from glamor_gym.agents.saving import agent_file
@@ -26,6 +25,7 @@ from glamor_gym.agents.saving.agent_file import (
     space_from_json,
     space_to_json,
 )
+from tests.agents.small_agents import make_grid
 
 
 @pytest.mark.parametrize(

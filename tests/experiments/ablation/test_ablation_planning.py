@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from small_runs import SMALL
 
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.experiments import get_algorithm
 from glamor_gym.experiments.ablation.planning import PANEL, plan_ablation
 from glamor_gym.experiments.ablation.record import AblationFolder
 from glamor_gym.experiments.folders import run_name
+from tests.experiments.small_runs import SMALL
 
 
 def begun(**asked):

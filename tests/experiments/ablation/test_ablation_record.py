@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from small_runs import SMALL
 
 from glamor_gym.experiments.ablation.planning import plan_ablation
 from glamor_gym.experiments.ablation.record import AblationFolder
+from tests.experiments.small_runs import SMALL
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"setup": {"base": 1}}'])

@@ -8,7 +8,6 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from small_runs import SMALL, blank_pages
 
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.commands import ablate
@@ -29,6 +28,7 @@ from glamor_gym.experiments.engines import LocalEngine
 from glamor_gym.experiments.folders import jobs_to_do
 from glamor_gym.experiments.worker import run_job
 from tests.command_line import run
+from tests.experiments.small_runs import SMALL, blank_pages
 
 WORDS = ["--tasks", "Dice", "--steps", "120", "--n-envs", "2", "--episodes-per-goal", "1"]
 WORDS += ["--set", "learning_starts=50", "--set", "batch_size=20", "--set", "replay_ratio=1"]

@@ -8,7 +8,6 @@ import shutil
 import pandas as pd
 import pytest
 from rich.console import Console
-from small_runs import blank_pages, player_spec
 
 from glamor_gym.commands.screen import Screen
 from glamor_gym.evaluation import RunFolder
@@ -26,6 +25,7 @@ from glamor_gym.experiments.results import check_comparable, results_table
 from glamor_gym.experiments.run_config import new_config
 from glamor_gym.experiments.worker import run_job
 from tests.command_line import run
+from tests.experiments.small_runs import blank_pages, player_spec
 
 pytestmark = pytest.mark.usefixtures("blank_pages")
 

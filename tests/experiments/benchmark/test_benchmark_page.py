@@ -6,13 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from browser import opened_page, pictures_that_failed
 
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments.benchmark import report
 from glamor_gym.experiments.benchmark.report import render_benchmark, unequal_steps
 from glamor_gym.experiments.results import CURVE_COLUMNS, RESULT_COLUMNS, run_pages
 from glamor_gym.types import EpisodeFrames, EvaluationResult
+from tests.browser import opened_page, pictures_that_failed
 
 RNG = np.random.default_rng(0)
 COMMANDS = ["glamor-gym benchmark --tasks <a & b>"]

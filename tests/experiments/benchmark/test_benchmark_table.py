@@ -4,12 +4,12 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from small_runs import player_spec
 
 import glamor_gym
 from glamor_gym.evaluation import NoopAgent, RunFolder, save_result
 from glamor_gym.experiments.benchmark.table import COLUMNS, benchmark_table, held_out_results
 from glamor_gym.experiments.runs import train_run
+from tests.experiments.small_runs import player_spec
 
 
 def run(task="Pong", agent="glamor", seed=0, rate=0.5, **changes):
