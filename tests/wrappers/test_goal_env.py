@@ -1,5 +1,3 @@
-import warnings
-
 import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
@@ -283,6 +281,28 @@ def test_without_labels_success_is_equality_of_pictures(make):
         assert (rewards, success) == ([0.0, 1.0], [False, True, True])
 
 
+def test_labels_that_are_bytes_do_not_wrap_around(make):
+    """As the memory of a console has them: 3 − 5 is 254 there."""
+    labels = {"x": np.uint8(1), "y": np.uint8(2)}
+    env = make(
+        goals=[Goal(np.zeros((6, 8), np.uint8), "screen", labels)], ranges={"x": 100, "y": 0}
+    )
+    world = env._world.unwrapped
+    world.info = lambda: {"labels": {"x": np.uint8(world.x), "y": np.uint8(2)}}
+    _, info = env.reset()
+    assert info["labels"] == {"x": 0.0, "y": 2.0}
+    assert {type(value) for value in (info["labels"] | info["goal_labels"]).values()} == {float}
+    assert info["is_success"]  # within a tenth of 100
+
+
+@pytest.mark.parametrize("labels", [None, {"x": "left"}, {"x": np.zeros(1)}])
+def test_labels_of_the_world_that_are_no_numbers_are_named(make, labels):
+    env = make()
+    env._world.unwrapped.info = lambda: {"labels": labels}
+    with pytest.raises(TypeError, match=r"info\['labels'\] of the world must map names to numbers"):
+        env.reset()
+
+
 # Goals
 
 
@@ -442,6 +462,44 @@ def test_labels_that_the_world_lacks_are_named(make):
         make(goals=[goal], ranges={"z": 1.0}).reset()
 
 
+@pytest.mark.parametrize(
+    ("goal", "error", "message"),
+    [
+        (Goal(np.zeros((1, 3, 3), np.uint8), "frame"), ValueError, r"goals\[1\].content"),
+        (Goal(np.zeros((1, *SIZE), np.uint8), "frame", {"z": 1.0}), ValueError, r"goals\[1\]"),
+        (Goal(np.zeros((1, *SIZE), np.uint8), "frame", [1]), TypeError, r"goals\[1\].labels"),
+        (
+            Goal(np.zeros((1, *SIZE), np.uint8), "frame", {"x": np.nan}),
+            ValueError,
+            r"goals\[1\].labels must be finite",
+        ),
+    ],
+)
+def test_a_faulty_goal_is_found_before_it_is_drawn(make, goal, error, message):
+    fine = Goal(np.zeros((1, *SIZE), np.uint8), "frame")
+    with pytest.raises(error, match=message):
+        make(goals=[fine, goal])
+
+
+@pytest.mark.parametrize("options", [{}, {"goal": 0}])
+def test_goals_that_are_set_or_loaded_later_are_named_too(make, options):
+    env = make()
+    for goals, error, message in (
+        ([np.zeros((1, *SIZE), np.uint8)], TypeError, r"goals\[0\] must be a Goal, got an array"),
+        ((), ValueError, "goals must hold at least one goal"),
+        (make().goals[0], TypeError, "goals must be a sequence of Goal, got Goal"),
+    ):
+        env.goals = goals
+        with pytest.raises(error, match=message):
+            env.reset(options=options)
+
+
+@pytest.mark.parametrize("goals", [np.zeros((2, 1, *SIZE), np.uint8), {0: 1}, "eval"])
+def test_what_is_no_sequence_of_goals_is_refused(make, goals):
+    with pytest.raises(TypeError, match="goals must be a sequence of Goal"):
+        make(goals=goals)
+
+
 # compute_*
 
 
@@ -504,6 +562,33 @@ def test_goals_of_different_shapes_are_not_compared(make):
     one = np.zeros((1, *SIZE), np.uint8)
     with pytest.raises(ValueError, match="achieved_goal and desired_goal"):
         make().compute_reward(one[None], one, [{}])
+
+
+@pytest.mark.parametrize("reward", ["image", "labels"])
+def test_an_empty_batch_is_computed_to_empty_batches(make, reward):
+    env = make(reward=reward)
+    goals = np.zeros((0, 1, *SIZE), np.uint8)
+    assert env.compute_reward(goals, goals, []).shape == (0,)
+    assert env.compute_terminated(goals, goals, []).shape == (0,)
+    assert env.compute_truncated(goals, goals, []).shape == (0,)
+
+
+def test_as_many_infos_as_goals_are_needed(make):
+    env = make(reward="labels")
+    _, info = env.reset()
+    goals = np.zeros((2, 1, *SIZE), np.uint8)
+    with pytest.raises(
+        ValueError, match=r"info must be of as many moments as achieved_goal, \(2,\)"
+    ):
+        env.compute_reward(goals, goals, [info])
+
+
+def test_the_infos_of_a_vector_are_no_list_of_infos(make):
+    vector = SyncVectorEnv([lambda: make(reward="labels")] * 2)
+    observation, infos = vector.reset()
+    goals = observation["achieved_goal"]
+    with pytest.raises(ValueError, match=r"info must be of as many moments .*\(2,\), got one"):
+        vector.envs[0].compute_reward(goals, goals, infos)
 
 
 # Construction, rendering, closing
@@ -715,28 +800,7 @@ def test_there_is_no_picture_before_the_first_reset(make):
     assert env.render() is not None  # what the episode ended with
 
 
-def test_closing_twice_is_fine(make):
-    env = make()
-    env.close()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        env.close()
-
-
-def test_labels_that_are_bytes_do_not_wrap_around(make):
-    """As the memory of a console has them: 3 − 5 is 254 there."""
-    labels = {"x": np.uint8(1), "y": np.uint8(2)}
-    env = make(
-        goals=[Goal(np.zeros((6, 8), np.uint8), "screen", labels)], ranges={"x": 100, "y": 0}
-    )
-    world = env._world.unwrapped
-    world.info = lambda: {"labels": {"x": np.uint8(world.x), "y": np.uint8(2)}}
-    _, info = env.reset()
-    assert info["labels"] == {"x": 0.0, "y": 2.0}
-    assert {type(value) for value in (info["labels"] | info["goal_labels"]).values()} == {float}
-    assert info["is_success"]  # within a tenth of 100
-
-
+@pytest.mark.filterwarnings("error")
 def test_a_world_is_closed_once(make):
     env = make()
     world = env._world.unwrapped
@@ -754,76 +818,3 @@ def test_what_it_renders_takes_no_picture_of_the_world(make):
     env._world.unwrapped.render = lambda: "a dot"
     env.reset()
     assert env.render().dtype == np.uint8
-
-
-@pytest.mark.parametrize(
-    ("goal", "error", "message"),
-    [
-        (Goal(np.zeros((1, 3, 3), np.uint8), "frame"), ValueError, r"goals\[1\].content"),
-        (Goal(np.zeros((1, *SIZE), np.uint8), "frame", {"z": 1.0}), ValueError, r"goals\[1\]"),
-        (Goal(np.zeros((1, *SIZE), np.uint8), "frame", [1]), TypeError, r"goals\[1\].labels"),
-        (
-            Goal(np.zeros((1, *SIZE), np.uint8), "frame", {"x": np.nan}),
-            ValueError,
-            r"goals\[1\].labels must be finite",
-        ),
-    ],
-)
-def test_a_faulty_goal_is_found_before_it_is_drawn(make, goal, error, message):
-    fine = Goal(np.zeros((1, *SIZE), np.uint8), "frame")
-    with pytest.raises(error, match=message):
-        make(goals=[fine, goal])
-
-
-@pytest.mark.parametrize("options", [{}, {"goal": 0}])
-def test_goals_that_are_set_or_loaded_later_are_named_too(make, options):
-    env = make()
-    for goals, error, message in (
-        ([np.zeros((1, *SIZE), np.uint8)], TypeError, r"goals\[0\] must be a Goal, got an array"),
-        ((), ValueError, "goals must hold at least one goal"),
-        (make().goals[0], TypeError, "goals must be a sequence of Goal, got Goal"),
-    ):
-        env.goals = goals
-        with pytest.raises(error, match=message):
-            env.reset(options=options)
-
-
-@pytest.mark.parametrize("goals", [np.zeros((2, 1, *SIZE), np.uint8), {0: 1}, "eval"])
-def test_what_is_no_sequence_of_goals_is_refused(make, goals):
-    with pytest.raises(TypeError, match="goals must be a sequence of Goal"):
-        make(goals=goals)
-
-
-@pytest.mark.parametrize("labels", [None, {"x": "left"}, {"x": np.zeros(1)}])
-def test_labels_of_the_world_that_are_no_numbers_are_named(make, labels):
-    env = make()
-    env._world.unwrapped.info = lambda: {"labels": labels}
-    with pytest.raises(TypeError, match=r"info\['labels'\] of the world must map names to numbers"):
-        env.reset()
-
-
-@pytest.mark.parametrize("reward", ["image", "labels"])
-def test_an_empty_batch_is_computed_to_empty_batches(make, reward):
-    env = make(reward=reward)
-    goals = np.zeros((0, 1, *SIZE), np.uint8)
-    assert env.compute_reward(goals, goals, []).shape == (0,)
-    assert env.compute_terminated(goals, goals, []).shape == (0,)
-    assert env.compute_truncated(goals, goals, []).shape == (0,)
-
-
-def test_as_many_infos_as_goals_are_needed(make):
-    env = make(reward="labels")
-    _, info = env.reset()
-    goals = np.zeros((2, 1, *SIZE), np.uint8)
-    with pytest.raises(
-        ValueError, match=r"info must be of as many moments as achieved_goal, \(2,\)"
-    ):
-        env.compute_reward(goals, goals, [info])
-
-
-def test_the_infos_of_a_vector_are_no_list_of_infos(make):
-    vector = SyncVectorEnv([lambda: make(reward="labels")] * 2)
-    observation, infos = vector.reset()
-    goals = observation["achieved_goal"]
-    with pytest.raises(ValueError, match=r"info must be of as many moments .*\(2,\), got one"):
-        vector.envs[0].compute_reward(goals, goals, infos)
