@@ -26,6 +26,20 @@ from glamor_gym.planners import PlannerSettings
 from tests.experiments.small_runs import SMALL, job_for, player_spec, small_spec
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = RunFolder(tmp_path_factory.mktemp("run"))
+    train_run(small_spec(), folder, command="first", device="cpu")
+    return folder
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """That run in a folder of its own, where it may be changed."""
+    shutil.copytree(finished.path, tmp_path, dirs_exist_ok=True)
+    return RunFolder(tmp_path)
+
+
 def test_a_run_takes_its_steps_and_is_then_finished(tmp_path):
     spec, folder = small_spec(), RunFolder(tmp_path)
     assert not is_finished(spec, folder)
@@ -42,28 +56,25 @@ def test_a_run_takes_its_steps_and_is_then_finished(tmp_path):
     assert not is_finished(dataclasses.replace(spec, episodes_per_goal=2), folder)
 
 
-def test_a_checkpoint_of_unknown_settings_is_not_continued(tmp_path):
-    train_run(small_spec(), RunFolder(tmp_path), command="first", device="cpu")
-    (tmp_path / "config.json").unlink()
+def test_a_checkpoint_of_unknown_settings_is_not_continued(copied):
+    copied.config_file.unlink()
     with pytest.raises(ValueError, match=r"holds a checkpoint but no config\.json"):
-        prepare_run(small_spec(seed=7), RunFolder(tmp_path), command="again", device="cpu")
+        prepare_run(small_spec(seed=7), copied, command="again", device="cpu")
 
 
-def test_a_finished_run_goes_on_to_more_steps(tmp_path):
-    folder = RunFolder(tmp_path)
-    train_run(small_spec(), folder, command="first", device="cpu")
-    save_result(folder.evaluation(), folder.held_out_file)
-    train_run(small_spec(episodes_per_goal=2), folder, command="again", device="cpu")
-    assert folder.held_out() is not None  # of the very agent
-    more = prepare_run(small_spec(steps=300), folder, command="second", device="cpu")
+def test_a_finished_run_goes_on_to_more_steps(copied):
+    save_result(copied.evaluation(), copied.held_out_file)
+    train_run(small_spec(episodes_per_goal=2), copied, command="again", device="cpu")
+    assert copied.held_out() is not None  # of the very agent
+    more = prepare_run(small_spec(steps=300), copied, command="second", device="cpu")
     assert more.steps_taken == 200
-    assert not folder.config().finished
+    assert not copied.config().finished
     more.complete()
-    assert folder.held_out() is None
-    assert folder.config().commands == ["first", "again", "second"]
-    assert folder.metrics()["step"].max() == 300
+    assert copied.held_out() is None
+    assert copied.config().commands == ["first", "again", "second"]
+    assert copied.metrics()["step"].max() == 300
     with pytest.raises(ValueError, match="a run of 300 steps, more than 200"):
-        is_finished(small_spec(), folder)
+        is_finished(small_spec(), copied)
 
 
 def test_a_run_names_every_source_and_machine_that_it_was_made_with(tmp_path, monkeypatch):
@@ -160,14 +171,12 @@ def broken_off(spec, folder, step):
         train_run(spec, folder, command="", device="cpu", callbacks=[KillAt(step)])
 
 
-def test_an_extension_that_is_killed_early_keeps_the_evaluation_before_it(tmp_path):
-    folder = RunFolder(tmp_path)
-    train_run(small_spec(), folder, command="first", device="cpu")
-    before = folder.metrics().dropna(subset=["eval/success_rate"])
+def test_an_extension_that_is_killed_early_keeps_the_evaluation_before_it(copied):
+    before = copied.metrics().dropna(subset=["eval/success_rate"])
     assert before["step"].tolist() == [100, 200]
-    broken_off(small_spec(steps=400), folder, step=230)  # without another checkpoint
-    train_run(small_spec(steps=400), folder, command="again", device="cpu")
-    after = folder.metrics().dropna(subset=["eval/success_rate"])
+    broken_off(small_spec(steps=400), copied, step=230)  # without another checkpoint
+    train_run(small_spec(steps=400), copied, command="again", device="cpu")
+    after = copied.metrics().dropna(subset=["eval/success_rate"])
     assert after["step"].tolist() == [100, 200, 300, 400]
     assert after["eval/success_rate"].tolist()[:2] == before["eval/success_rate"].tolist()
 
@@ -246,13 +255,6 @@ def test_a_player_has_one_evaluation_and_no_checkpoint(tmp_path):
 def test_a_run_does_not_change_on_its_way(finished):
     with pytest.raises(ValueError, match="seed 0, got 3"):
         prepare_run(small_spec(seed=3), finished, command="", device="cpu")
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    folder = RunFolder(tmp_path_factory.mktemp("run"))
-    train_run(small_spec(), folder, command="", device="cpu")
-    return folder
 
 
 def test_a_run_cannot_have_fewer_steps_than_it_has_taken(finished):

@@ -40,6 +40,20 @@ def shop(tmp_path):
     return Workshop(tmp_path, command="glamor-gym reproduce …", device="cpu")
 
 
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory):
+    path = tmp_path_factory.mktemp("workshop")
+    Workshop(path, command="", device="cpu").trained(SPEC, LOOKS)
+    return path
+
+
+@pytest.fixture
+def stocked(trained_once, shop):
+    """A workshop in which that run is there already."""
+    shutil.copytree(trained_once, shop.path, dirs_exist_ok=True)
+    return shop
+
+
 @pytest.fixture
 def trainings(monkeypatch):
     """The folders of the trainings that were begun, in order."""
@@ -62,8 +76,8 @@ def test_a_finished_run_is_not_trained_again(shop, trainings):
     assert list(shop.used) == [first.name]
 
 
-def test_it_keeps_an_agent_for_every_look(shop):
-    trained = shop.trained(SPEC, LOOKS)
+def test_it_keeps_an_agent_for_every_look(stocked):
+    trained = stocked.trained(SPEC, LOOKS)
     early, late = (trained.agent(step) for step in LOOKS)
     assert (early.num_timesteps, late.num_timesteps) == LOOKS
     assert early._n_updates < late._n_updates
@@ -106,12 +120,11 @@ def test_the_name_of_a_run_tells_it_from_any_other():
     assert distinct_name(SPEC, LOOKS) == distinct_name(dataclasses.replace(SPEC), list(LOOKS))
 
 
-def test_a_run_of_what_the_preset_was_before_is_refused(shop, monkeypatch):
-    shop.trained(SPEC, LOOKS)
+def test_a_run_of_what_the_preset_was_before_is_refused(stocked, monkeypatch):
     before = GlamorAgent.preset
     monkeypatch.setattr(GlamorAgent, "preset", lambda name: before(name) | {"gamma": 0.123})
     with pytest.raises(CannotReuseError, match=r"gamma 0\.\d+, got 0\.123; choose another"):
-        shop.trained(SPEC, LOOKS)
+        stocked.trained(SPEC, LOOKS)
 
 
 def test_a_run_of_what_was_the_default_preset_before_is_refused(shop):
@@ -122,32 +135,32 @@ def test_a_run_of_what_was_the_default_preset_before_is_refused(shop):
         shop.trained(spec, LOOKS)
 
 
-def test_a_run_whose_configuration_is_damaged_is_told(shop):
-    folder = shop.trained(SPEC, LOOKS).folder
+def test_a_run_whose_configuration_is_damaged_is_told(stocked):
+    folder = stocked.trained(SPEC, LOOKS).folder
     folder.config_file.write_text("{")
     with pytest.raises(CannotReuseError, match=r"config\.json is damaged: .*; remove /"):
-        shop.trained(SPEC, LOOKS)
+        stocked.trained(SPEC, LOOKS)
 
 
-def test_a_run_that_was_judged_on_goals_of_before_is_refused(shop):
-    file = shop.trained(SPEC, LOOKS).folder.evaluation_file
+def test_a_run_that_was_judged_on_goals_of_before_is_refused(stocked):
+    file = stocked.trained(SPEC, LOOKS).folder.evaluation_file
     file.write_text(json.dumps(json.loads(file.read_text()) | {"goals_hash": "0123456789abcdef"}))
     told = "goals of GridWorld have changed since: .* was judged on 0123456789ab, got "
     with pytest.raises(CannotReuseError, match=told):
-        shop.trained(SPEC, LOOKS)
+        stocked.trained(SPEC, LOOKS)
 
 
-def test_measurements_of_an_agent_that_was_removed_are_not_those_of_the_next(shop):
-    trained = shop.trained(SPEC, LOOKS)
+def test_measurements_of_an_agent_that_was_removed_are_not_those_of_the_next(stocked):
+    trained = stocked.trained(SPEC, LOOKS)
     name, other = f"{trained.name}/80", "dice/80"
     for number, measured in enumerate((name, other)):
-        shop.measured(measured, lambda number=number: pd.DataFrame({"a": [number]}))
-    shop.trained(SPEC, LOOKS)  # the same agent
-    assert shop.measured(name, lambda: pd.DataFrame({"a": [2]}))["a"].item() == 0
+        stocked.measured(measured, lambda number=number: pd.DataFrame({"a": [number]}))
+    stocked.trained(SPEC, LOOKS)  # the same agent
+    assert stocked.measured(name, lambda: pd.DataFrame({"a": [2]}))["a"].item() == 0
     shutil.rmtree(trained.folder.path)
-    shop.trained(SPEC, LOOKS)
-    assert shop.measured(name, lambda: pd.DataFrame({"a": [3]}))["a"].item() == 3
-    assert shop.measured(other, lambda: pd.DataFrame({"a": [4]}))["a"].item() == 1
+    stocked.trained(SPEC, LOOKS)
+    assert stocked.measured(name, lambda: pd.DataFrame({"a": [3]}))["a"].item() == 3
+    assert stocked.measured(other, lambda: pd.DataFrame({"a": [4]}))["a"].item() == 1
 
 
 def test_a_measurement_is_taken_once(shop):
@@ -193,25 +206,25 @@ def test_a_run_that_was_broken_off_in_its_last_evaluation_keeps_its_last_agent(s
     assert shop.trained(SPEC, LOOKS).agent(80).num_timesteps == 80
 
 
-def test_a_finished_run_without_its_last_agent_gets_it(shop):
-    trained = shop.trained(SPEC, LOOKS)
+def test_a_finished_run_without_its_last_agent_gets_it(stocked):
+    trained = stocked.trained(SPEC, LOOKS)
     snapshot_file(trained.folder, 80).unlink()
-    assert shop.trained(SPEC, LOOKS).agent(80).num_timesteps == 80
+    assert stocked.trained(SPEC, LOOKS).agent(80).num_timesteps == 80
 
 
-def test_the_last_agent_is_not_taken_for_an_earlier_one(shop):
-    trained = shop.trained(SPEC, LOOKS)
+def test_the_last_agent_is_not_taken_for_an_earlier_one(stocked):
+    trained = stocked.trained(SPEC, LOOKS)
     snapshot_file(trained.folder, 40).unlink()
     with pytest.raises(CannotReuseError, match="lacks snapshots of earlier steps"):
-        shop.trained(SPEC, LOOKS)
+        stocked.trained(SPEC, LOOKS)
     assert not snapshot_file(trained.folder, 40).exists()
 
 
-def test_a_finished_run_without_its_evaluation_is_evaluated_again(shop):
-    file = shop.trained(SPEC, LOOKS).folder.evaluation_file
+def test_a_finished_run_without_its_evaluation_is_evaluated_again(stocked):
+    file = stocked.trained(SPEC, LOOKS).folder.evaluation_file
     for damage in (file.unlink, lambda: file.write_text("{")):
         damage()
-        assert shop.trained(SPEC, LOOKS).result.episodes == 30
+        assert stocked.trained(SPEC, LOOKS).result.episodes == 30
 
 
 def test_ctrl_c_in_the_last_evaluation_ends_the_command_after_it(shop, monkeypatch):
