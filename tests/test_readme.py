@@ -11,7 +11,11 @@ import pytest
 README = (Path(__file__).parents[1] / "README.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 
-SMALLER = {r"\b\d+_000\b": "20", "episodes_per_goal=4": "env_kwargs={'horizon': 5}"}
+SMALLER = {
+    r"\b\d+_000\b": "20",
+    "episodes_per_goal=4": "env_kwargs={'horizon': 5}",
+    "n_eval_episodes=30": "n_eval_episodes=2",
+}
 """What makes an example quick: fewer steps, and fewer and shorter episodes."""
 
 
