@@ -15,6 +15,7 @@ from tests.experiments.small_runs import job_for, player_spec, small_spec
 from tests.lock_holder import held_elsewhere
 
 
+@pytest.mark.usefixtures("blank_pages")
 def test_a_job_leaves_run_page_log_and_status(tmp_path):
     job = job_for(player_spec(seed=4), tmp_path)
     run_job(job)
@@ -120,6 +121,7 @@ def test_a_status_is_plain_json(tmp_path):
     assert json.loads((tmp_path / "status.json").read_text())["error"] == "ValueError: no"
 
 
+@pytest.mark.usefixtures("blank_pages")
 def test_a_page_that_is_missing_is_written_though_the_run_is_finished(tmp_path):
     def jobs():
         return jobs_to_do([player_spec()], ExperimentFolder(tmp_path), command="…", device="cpu")

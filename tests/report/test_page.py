@@ -12,6 +12,9 @@ from glamor_gym.evaluation import RunFolder
 from glamor_gym.report import render_page, write_report
 from tests.report.sample_run import CONFIG, METRICS, RESULT
 
+BARE = dataclasses.replace(RESULT, frames=[])
+"""A result without films, which take long to draw."""
+
 
 class Page(HTMLParser):
     """The text of a page, its sections, and what it refers to; its tags have to match."""
@@ -107,7 +110,7 @@ def test_films_are_of_successes_and_failures_in_turn(page):
 
 def test_what_is_not_known_is_left_out():
     bare = dataclasses.replace(
-        RESULT,
+        BARE,
         task="glamor/GridWorld-v0",
         per_goal={},
         per_label={},
@@ -116,7 +119,6 @@ def test_what_is_not_known_is_left_out():
         noop=math.nan,
         random_interval=(math.nan, math.nan),
         noop_interval=(math.nan, math.nan),
-        frames=[],
     )
     config = dataclasses.replace(CONFIG, task="glamor/GridWorld-v0")
     losses = {"train/inverse_loss": [math.nan], "train/prior_loss": [math.nan]}
@@ -133,7 +135,7 @@ def test_the_page_of_a_run_is_written_into_its_folder(tmp_path):
     run.write_config(CONFIG)
     with pytest.raises(ValueError, match="holds no evaluation to report"):
         write_report(run)
-    run.save_evaluation(RESULT)
+    run.save_evaluation(BARE)
     METRICS.to_csv(run.metrics_file, index=False)
     assert write_report(run) == tmp_path / "report.html"
     headings = Page((tmp_path / "report.html").read_text()).headings
@@ -147,7 +149,7 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
 
 def test_the_page_of_a_run_that_goes_on_tells_the_steps_before_its_evaluation():
     beyond = pd.concat([METRICS, pd.DataFrame({"step": [30], "train/inverse_loss": [2.5]})])
-    assert "20 environment steps" in Page(render_page(CONFIG, RESULT, beyond)).words
+    assert "20 environment steps" in Page(render_page(CONFIG, BARE, beyond)).words
 
 
 def test_the_page_of_an_agent_from_another_run_tells_of_its_training(tmp_path):
@@ -156,7 +158,7 @@ def test_the_page_of_an_agent_from_another_run_tells_of_its_training(tmp_path):
     METRICS.to_csv(trainer.metrics_file, index=False)
     changes = {"trained_in": "trained", "goals": "held-out", "planner": {"n_trials": 5}}
     run.write_config(dataclasses.replace(CONFIG, train_seconds=0.0, **changes))
-    run.save_evaluation(RESULT)
+    run.save_evaluation(BARE)
     run.metrics_file.write_text("step,eval/success_rate\n0,0.5\n")
     write_report(run)
     words = Page(run.report_file.read_text()).words
