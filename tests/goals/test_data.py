@@ -9,6 +9,7 @@ from glamor_gym.envs import make_world
 from glamor_gym.goals import GoalSet, GoalSetError, load_goal_set, verify_goal_set
 from glamor_gym.tasks import TASKS
 from glamor_gym.wrappers import label_tolerance
+from tests.test_checkers import QUICK
 
 each_task = pytest.mark.parametrize("name", TASKS)
 
@@ -27,7 +28,10 @@ def test_it_tells_how_it_was_made(name):
     assert "numpy" in provenance["versions"]
 
 
-@each_task
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in TASKS],
+)
 def test_few_evaluation_goals_are_where_episodes_begin(name):
     """Doing nothing at all should reach next to none of them."""
     goal_set = load_goal_set(name)
