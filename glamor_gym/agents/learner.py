@@ -39,10 +39,12 @@ from glamor_gym.agents.resets import ResetWatch, clock_was_set_back
 from glamor_gym.agents.saving.process import restore_log, restore_process
 from glamor_gym.agents.settings import CollectionSettings, SettingAttribute
 from glamor_gym.agents.suitability import (
+    check_evaluation,
     check_spaces,
     check_stop_is_last,
     warn_of_a_shorter_limit,
     warn_of_too_few_steps,
+    warn_of_unread_entries,
 )
 from glamor_gym.checks import as_instance, as_integer
 from glamor_gym.devices import checking_device
@@ -161,6 +163,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         if vec_env is not None:
             self._adopt_spaces(vec_env.observation_space, vec_env.action_space)
             self._adopt_env(vec_env, stacklevel=5)  # where the agent is made
+            warn_of_unread_entries(self.observation_space, stacklevel=4)
         if _init_setup_model:
             self._setup_model()
 
@@ -428,6 +431,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         result = super(OffPolicyAlgorithm, self)._setup_learn(
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )
+        check_evaluation(result[1], self.action_space)
         if fresh_episodes:
             self._begin_recording()
         if self._pending_process_state is not None:

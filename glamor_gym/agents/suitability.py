@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium import spaces
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList, EvalCallback
 from stable_baselines3.common.vec_env import VecEnv
 
 from glamor_gym.agents.settings import CollectionSettings
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from glamor_gym.agents.learner import TrajectoryLearner
 
 
+_GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
+
+
 def check_spaces(observation_space: Any, action_space: Any) -> None:
     """Check the spaces of a goal environment.
 
@@ -29,7 +33,7 @@ def check_spaces(observation_space: Any, action_space: Any) -> None:
             shape or dtype, ``steps_left`` is not a Box of shape (1,), an entry cannot be described
             in an agent's file or has shape (), or pictures have channels last.
     """
-    keys = ("observation", "achieved_goal", "desired_goal")
+    keys = _GOAL_KEYS
     if not isinstance(observation_space, spaces.Dict) or not all(
         isinstance(observation_space.spaces.get(key), spaces.Box) for key in keys
     ):
@@ -78,6 +82,35 @@ def check_stop_is_last(env: VecEnv) -> None:
     stop = stop_action_of(env)
     if isinstance(env.action_space, spaces.Discrete) and stop != env.action_space.n - 1:
         raise ValueError(f"env must have STOP as its last action, got {stop} of {env.action_space}")
+
+
+def check_evaluation(callback: BaseCallback, action_space: spaces.Discrete) -> None:
+    """Check that SB3's EvalCallbacks play where an agent's actions mean what they did in training.
+
+    Raises:
+        ValueError: the environment of one has other actions.
+    """
+    for each in callback.callbacks if isinstance(callback, CallbackList) else (callback,):
+        if isinstance(each, EvalCallback) and each.eval_env.action_space != action_space:
+            raise ValueError(
+                f"EvalCallback must have an eval_env with the agent's actions {action_space}, got "
+                f"{each.eval_env.action_space} (glamor_gym.wrappers.StopAction adds STOP)"
+            )
+
+
+def warn_of_unread_entries(space: spaces.Dict, *, stacklevel: int) -> None:
+    """Warn of entries of the observation that no agent reads.
+
+    Args:
+        space: the observation space.
+        stacklevel: level of the call that the warning names; 1 is the caller of this function.
+    """
+    if unread := sorted(set(space) - {*_GOAL_KEYS, "steps_left"}):
+        warnings.warn(
+            f"the agent does not read {' and '.join(map(repr, unread))}: put into 'observation' "
+            "what it is to see",
+            stacklevel=stacklevel + 1,
+        )
 
 
 def warn_of_a_shorter_limit(env: VecEnv, horizon: int, *, stacklevel: int) -> None:

@@ -16,6 +16,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 
 from glamor_gym.checks import as_integer, as_number
+from glamor_gym.evaluation.arena import Arena
 from glamor_gym.evaluation.evaluator import evaluate
 from glamor_gym.evaluation.run_folder import RunFolder
 from glamor_gym.types import EvaluationResult
@@ -64,8 +65,8 @@ class EvaluationCallback(BaseCallback):
         results: environment step → result without its pictures, in the order of the evaluations.
 
     Raises:
-        ValueError: `every_steps` or a number of episodes is below 1. The other arguments are
-            checked by :func:`~glamor_gym.evaluate` at the first evaluation.
+        ValueError: `every_steps` or a number of episodes is below 1. When training starts: there
+            are no such environment or goals, or the agent has other actions.
         TypeError: one of these numbers is not an integer.
     """
 
@@ -140,6 +141,10 @@ class EvaluationCallback(BaseCallback):
         return result
 
     def _on_training_start(self) -> None:
+        # What the first evaluation would refuse, before there is anything to lose.
+        goals, env_kwargs = self._arguments["goals"], self._arguments["env_kwargs"]
+        with Arena(self._id, goals=goals, env_kwargs=env_kwargs, n_envs=1) as arena:
+            arena.check_agent(self.model)
         self._due = self._following(self.num_timesteps)
 
     def _on_step(self) -> bool:

@@ -90,7 +90,8 @@ def stop_action_of(env: VecEnv) -> int:
     if not env.has_attr("stop_action"):
         raise ValueError(
             "env has no stop_action: wrap each of its environments in "
-            "glamor_gym.wrappers.StopAction before making a vector of them"
+            "glamor_gym.wrappers.StopAction before making a vector of them (make_vec_env takes it "
+            "as wrapper_class, gym.make_vec in wrappers)"
         )
     return int(env.get_attr("stop_action")[0])
 
@@ -99,7 +100,7 @@ def horizon_of(env: VecEnv) -> int:
     """Return T, the maximum number of steps in an episode.
 
     Read from the upper bound of ``steps_left``, else from ``horizon``, else from the
-    registration's ``max_episode_steps``.
+    registration's ``max_episode_steps``, else from :class:`gymnasium.wrappers.TimeLimit`.
 
     Raises:
         ValueError: `env` has none of these, or its environments have different horizons.
@@ -117,12 +118,15 @@ def horizon_of(env: VecEnv) -> int:
     if told:
         return int(told.pop())
     spec = spec_of(env)
-    if spec is None or spec.max_episode_steps is None:
+    limit = None if spec is None else spec.max_episode_steps
+    if limit is None and env.has_attr("_max_episode_steps"):  # TimeLimit's
+        (limit, *_) = env.get_attr("_max_episode_steps")
+    if limit is None:
         raise ValueError(
             "env does not report its horizon: give it `steps_left` in the observation, "
-            "an attribute `horizon`, or max_episode_steps in its registration"
+            "an attribute `horizon`, or a gymnasium.wrappers.TimeLimit"
         )
-    return int(spec.max_episode_steps)
+    return int(limit)
 
 
 def task_id_of(env: VecEnv) -> str | None:

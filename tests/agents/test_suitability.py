@@ -1,13 +1,17 @@
-"""Spaces that agents cannot be trained in."""
+"""Environments that agents cannot be trained or judged in."""
 
 from __future__ import annotations
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary
+from gymnasium.wrappers import TransformObservation
+from stable_baselines3.common.callbacks import EvalCallback
+from stable_baselines3.common.monitor import Monitor
 
 from glamor_gym.agents.suitability import check_spaces
-from tests.agents.small_agents import make_grid
+from tests.agents.small_agents import make_agent, make_grid
 
 
 @pytest.mark.parametrize(
@@ -30,3 +34,21 @@ def test_spaces_that_no_agent_can_take_are_refused(changes, told):
     known = make_grid().observation_space.spaces
     with pytest.raises(ValueError, match=told):
         check_spaces(Dict({**known, **changes}), Discrete(5))
+
+
+def test_an_entry_that_no_agent_reads_is_told_where_the_agent_is_made():
+    env = make_grid()
+    more = Dict({**env.observation_space.spaces, "speed": Box(-1, 1, (1,), np.float32)})
+    seen = TransformObservation(env, lambda one: {**one, "speed": np.zeros(1, np.float32)}, more)
+    with pytest.warns(UserWarning, match="the agent does not read 'speed'") as told:
+        make_agent(seen)
+    assert told[0].filename.endswith("small_agents.py")
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_an_evaluation_with_other_actions_is_refused_before_the_first_step(several):
+    agent = make_agent()
+    callback = EvalCallback(Monitor(gym.make("glamor/Dice-v0")), eval_freq=1_000)
+    with pytest.raises(ValueError, match=r"agent's actions Discrete\(5\), got Discrete\(3\)"):
+        agent.learn(100, [callback] if several else callback)
+    assert agent.num_timesteps == 0

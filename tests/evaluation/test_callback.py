@@ -123,6 +123,21 @@ class Slow(BaseCallback):
         return True
 
 
+@pytest.mark.parametrize(
+    ("id", "goals", "told"),
+    [
+        ("glamor/GridWrld-v0", "all", "did you mean GridWorld"),
+        (ROOM, "some", "goals must be"),
+        ("glamor/Dice-v0", "all", "agent was made for the actions"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_told_before_the_first_step(id, goals, told):
+    agent = learner()
+    with pytest.raises(ValueError, match=told):
+        agent.learn(100, EvaluationCallback(id, 1_000, goals=goals))
+    assert agent.num_timesteps == 0
+
+
 def test_the_clock_ends_a_training():
     agent = learner().learn(10_000, [Slow(), StopAfter(0.1 / 60)])
     assert 1 <= agent.num_timesteps <= 11

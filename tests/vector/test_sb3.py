@@ -72,6 +72,11 @@ def test_a_vector_without_a_horizon_is_refused_and_lives_on(make_vector):
     vector.reset()
 
 
+def test_a_time_limit_is_a_horizon(make_vector):
+    vector = make_vector(lambda: TimeLimit(Clockless(stop=True), 7))
+    assert horizon_of(as_vec_env(vector)) == 7
+
+
 def test_environments_of_several_horizons_are_refused():
     def make(horizon):
         return lambda: gym.make("glamor/GridWorld-v0", horizon=horizon)
