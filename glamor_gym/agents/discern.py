@@ -14,8 +14,10 @@ The algorithm, and where each step of it is:
    from K decoys ………………………………………………………………………………………………… :meth:`DiscernAgent.update`
 
 There is no official code. As in the paper that this library follows, Q is Rainbow without noisy
-nets (Hessel et al., 2018): n-step returns, 51 atoms, double, dueling, prioritised replay. Details
-that were not published are arguments, and their descriptions say so.
+nets (Hessel et al., 2018): n-step returns, 51 atoms, double, dueling, prioritised replay. What we
+did not find in the papers is our choice: arguments, whose descriptions say so; that one frame of
+each episode, drawn at random, is offered to the goal buffer; that distances between goals are of
+pixels; and that Q and ξ share an optimiser.
 """
 
 from __future__ import annotations
@@ -81,11 +83,11 @@ class DiscernAgent(ReactiveAgent):
         importance_exponent: β of prioritised replay at the start; it rises linearly to 1.
         n_decoys: K, number of decoy goals from which the discriminator has to tell the right one;
             its softmax has the inverse temperature K + 1. A batch with fewer than K other goals
-            uses them all. Not published: our choice.
+            uses them all. Not in the papers: our choice.
         relabelled_share: share of transitions whose goal is the last frame of their own
-            trajectory, with reward 1. Not published: our choice.
+            trajectory, with reward 1. Not in the papers: our choice.
         goal_buffer_size: number of achieved frames kept as goals; with 0 the agent uses the
-            environment's goals. Not published: our choice.
+            environment's goals. Not in the papers: our choice.
         lr_schedule: ``"constant"`` or ``"cosine"``. The paper's is constant.
         weight_decay: decoupled. 0 in the paper.
         max_grad_norm: bound on the gradient's norm.

@@ -35,7 +35,7 @@ class DiscernPolicy(ModelPolicy):
         embedding_size: width of embeddings and features.
         whiten: see :class:`~glamor_gym.models.whitening.Whitening`. Not in the paper.
         n_atoms: number of atoms of the value's distribution.
-        discriminator_size: width of the discriminator's vectors. Not published: our choice.
+        discriminator_size: width of the discriminator's vectors. Not in the papers: our choice.
         adam_eps: ε of Adam.
         weight_decay: of AdamW; 0 makes it the paper's Adam.
         precision: see :class:`~glamor_gym.agents.settings.CollectionSettings`.

@@ -208,7 +208,7 @@ class GCSLSettings(CollectionSettings):
 class DiscernSettings(CollectionSettings):
     """DISCERN's hyper-parameters, on Rainbow's (§4.3 of the paper; Hessel et al., 2018).
 
-    :class:`~glamor_gym.DiscernAgent` says what each of them does, and which are not published.
+    :class:`~glamor_gym.DiscernAgent` says what each of them does, and which are our choice.
 
     Raises:
         ValueError: a setting is out of range or of the wrong type; the message names it.

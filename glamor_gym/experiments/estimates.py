@@ -8,6 +8,7 @@ rliable; and verdicts on differences.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -113,7 +114,9 @@ def rates_verdict(
         return ""
     low, high = newcombe_interval(counted, compared)
     if max(np.std(ours), np.std(theirs)) > 1e-9:  # equal rates give no interval over seeds
-        of_seeds = ttest_ind(ours, theirs, equal_var=False).confidence_interval()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of rates that are equal on one side
+            of_seeds = ttest_ind(ours, theirs, equal_var=False).confidence_interval()
         low, high = min(low, of_seeds.low), max(high, of_seeds.high)
     return verdict_of(low, high, seeds)
 

@@ -25,7 +25,7 @@ COLUMNS = (
     "of held-out goals",
     "within reach at some step",
     "random / no-op agent",
-    "paper's GLAMOR, 500k steps",
+    "paper, 500k steps",
 )
 
 UNKNOWN = "–"
@@ -49,9 +49,9 @@ def benchmark_table(results: pd.DataFrame, held_out: Mapping[str, EvaluationResu
     """Return a Markdown table with one row per task and algorithm that has finished runs.
 
     The column of algorithms is omitted if there is only one. A rate is followed by the 95 %
-    interval of its episodes for a single seed, and by the rates of all seeds for several. GLAMOR's
-    rates are bold if they reach the paper's mean, and marked ``~`` if they are below it by at most
-    the paper's standard deviation.
+    interval of its episodes for a single seed, and by the rates of all seeds for several. Rates
+    are bold if they reach the paper's mean for this agent, and marked ``~`` if they are below it by
+    at most the paper's standard deviation, all rounded as they are shown.
 
     Args:
         results: one row per run, see :func:`~glamor_gym.experiments.results.results_table`.
@@ -78,11 +78,11 @@ def _row(
     task: str, agent: str, runs: pd.DataFrame, held_out: Mapping[str, EvaluationResult]
 ) -> list[str]:
     runs = runs.sort_values("seed")
-    published = published_rates(task).get("GLAMOR")
+    published = published_rates(task).get(title_of(agent))
     reached = _with_spread(
         runs["success_rate"].tolist(),
         (float(runs["success_low"].iloc[0]), float(runs["success_high"].iloc[0])),
-        published if agent == "glamor" else None,
+        published,
     )
     return [
         task,
@@ -140,9 +140,10 @@ def _with_spread(
     mean = sum(rates) / len(rates)
     low, high = interval
     text = f"{mean:.2f}"
-    if published is not None and round(mean, 2) >= published.mean:
+    shown = round(mean, 2)
+    if published is not None and shown >= published.mean:
         text = f"**{text}**"
-    elif published is not None and mean >= published.mean - published.std:
+    elif published is not None and shown >= round(published.mean - published.std, 2):
         text = f"~{text}"
     spread = f"{low:.2f}–{high:.2f}" if len(rates) == 1 else ", ".join(f"{r:.2f}" for r in rates)
     return f"{text} ({spread})"

@@ -77,7 +77,7 @@ def _measure(
     """Evaluate one snapshot on all cells with one number of trials."""
 
     def measure() -> pd.DataFrame:
-        agent = planned_by(trained.agent(step), {"n_trials": n_trials})
+        agent = planned_by(trained.agent(step), {"n_trials": n_trials, "vote": False})
         with Arena(
             trained.spec.task, goals="all", episodes_per_goal=episodes_per_goal, n_envs=49
         ) as arena:

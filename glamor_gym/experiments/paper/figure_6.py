@@ -23,7 +23,11 @@ TRIALS = (1, 5, 10, 50)
 PRIORS = {"with prior": True, "without prior": False}
 
 # All agents are evaluated with the planner settings of the paper.
-_EVALUATION = {"n_trials": GlamorSettings.n_trials, "use_prior": GlamorSettings.use_prior}
+_EVALUATION = {
+    "n_trials": GlamorSettings.n_trials,
+    "use_prior": GlamorSettings.use_prior,
+    "vote": GlamorSettings.vote,
+}
 
 
 def _name(n_trials: int, prior: str) -> str:
@@ -33,7 +37,8 @@ def _name(n_trials: int, prior: str) -> str:
 VARIANTS = tuple(
     Variant(
         _name(n_trials, prior),
-        settings={"n_trials": n_trials, "use_prior": use_prior},
+        # As in the paper, the best of all candidates is followed.
+        settings={"n_trials": n_trials, "use_prior": use_prior, "vote": False},
         planner=_EVALUATION,
     )
     for n_trials in TRIALS

@@ -81,8 +81,10 @@ def test_groups_stay_in_the_order_in_which_they_come():
         ([0.1, 0.5, 0.9], [0.0, 0.1, 0.2], "undecided"),  # enough episodes: but seeds disagree
         ([0.8, 0.9, 1.0], [0.0, 0.1, 0.2], "yes"),
         ([0.9] * 2, [0.1] * 2, "undecided"),
+        ([1.0] * 3, [0.5, 0.52, 0.5], "yes"),  # nothing to warn of
     ],
 )
+@pytest.mark.filterwarnings("error")
 def test_only_differences_of_several_seeds_decide(first, second, verdict):
     early = pd.concat([rows_of([0.5] * 3, variant=name, step=5) for name in "ab"])
     rows = pd.concat([early, rows_of(first, variant="a"), rows_of(second, variant="b")])
@@ -115,6 +117,18 @@ def test_figure_2_agrees_with_the_paper_about_who_is_ahead(
     assert [part[:4] for part in comparison.ours.split(" and ")] == [f"{r:.2f}" for r in ours]
     assert comparison.published.startswith(paper)
     assert comparison.agrees == agrees
+
+
+def test_figure_2_compares_where_table_1_does():
+    """In the end, after five million steps, another agent may be ahead than after 500,000."""
+    rates = {250_000: (0.1, 0.1), 500_000: (0.1, 0.4), 5_000_000: (0.8, 0.5)}
+    rows = [
+        rows_of([rate] * 3, task="Bowling", variant=name, step=step)
+        for step, both in rates.items()
+        for name, rate in zip(("GLAMOR", "GCSL"), both, strict=True)
+    ]
+    (comparison,) = figure_2.compare(pd.concat(rows))
+    assert (comparison.statement, comparison.agrees) == ("Bowling: GCSL above GLAMOR", "yes")
 
 
 def test_a_rate_in_words():
