@@ -13,6 +13,7 @@ import time
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from multiprocessing.util import Finalize
 from typing import Any
 
 import gymnasium as gym
@@ -53,6 +54,8 @@ class Worker:
             daemon=True,
         )
         self._process.start()
+        # At exit, multiprocessing ends daemons by SIGTERM, which this one ignores.
+        Finalize(self, self._process.kill, exitpriority=0)
         self._sent = 0  # number of commands; they are numbered from 1, and so are their answers
         self._has_answered = False
         theirs.close()  # so that the pipe breaks when the worker dies
@@ -111,7 +114,9 @@ def _cause(exit_code: int | None) -> str:
 
 def _serve(pipe: Connection, make: CloudpickleWrapper[Any], buffer: Any, index: int) -> None:
     """Carry out commands for one environment, in the worker process, until ``close``."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends the workers
+    # Sent to all processes of the job: the parent handles them and ends the workers.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(EOFError, OSError):  # the parent is gone
         try:
             env = make()

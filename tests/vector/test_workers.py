@@ -70,6 +70,16 @@ def make_monitored_grid():
     return Monitor(gym.make("glamor/GridWorld-v0"))
 
 
+def test_a_signal_to_end_is_left_to_the_parent(tmp_path):
+    env = workers(tmp_path)
+    env.reset()
+    for pid in env.env_method("pid"):
+        os.kill(pid, signal.SIGTERM)
+    env.step(np.zeros(env.num_envs, np.int64))
+    assert env.restarts == 0
+    env.close()
+
+
 def test_attributes_and_methods_of_some_environments(tmp_path):
     env = workers(tmp_path)
     pids = env.env_method("pid")
