@@ -25,6 +25,7 @@ from glamor_gym.vector.vector_state import (
     snapshot_vector,
     wrapper_without_snapshots,
 )
+from glamor_gym.vector.workers import WorkerError
 
 
 def snapshot_agent(agent: TrajectoryLearner) -> Snapshot:
@@ -103,7 +104,14 @@ def _snapshot_episodes(agent: TrajectoryLearner) -> Snapshot | None:
             stacklevel=4,
         )
         return None
-    env = snapshot_vector(agent.env)
+    try:
+        env = snapshot_vector(agent.env)
+    except WorkerError as error:  # the next step replaces the worker
+        warnings.warn(
+            f"{error}: training continued from this checkpoint will begin new episodes",
+            stacklevel=4,
+        )
+        return None
     if env is None:
         wrapper = wrapper_without_snapshots(agent.env)
         reason = f"because of {wrapper}" if wrapper else "see glamor_gym.wrappers.EpisodeJournal"
