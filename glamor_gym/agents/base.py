@@ -228,11 +228,6 @@ class ImageGoalAgent(TrajectoryLearner):
         )
         self._checkpoints[folder] = checkpoint.digest
 
-    def has_checkpoint_in(self, path: str | Path) -> bool:
-        """Return whether a folder has checkpoints and this agent was saved to or loaded from it."""
-        folder = Path(path).resolve()
-        return folder in self._checkpoints and CheckpointFolder(folder).holds_checkpoints()
-
     @classmethod
     def load_checkpoint(
         cls,

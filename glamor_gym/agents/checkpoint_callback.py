@@ -84,14 +84,11 @@ class CheckpointCallback(BaseCallback):
     def _on_training_start(self) -> None:
         self._lock.close()
         self._lock.enter_context(lock_folder(self._path))
-        self._plan_next()
-        continues = self.model.has_checkpoint_in(self._path)
-        if self.num_timesteps == 0 or not continues:
-            try:
-                self._write()
-            except BaseException:  # the folder holds another agent's checkpoints, say
-                self.release()
-                raise
+        try:
+            self._write()
+        except BaseException:  # the folder holds another agent's checkpoints, say
+            self.release()
+            raise
 
     def _on_rollout_start(self) -> None:
         # Between two steps: the previous one has been stored and learned from.

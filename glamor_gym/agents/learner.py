@@ -427,11 +427,16 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         fresh_episodes = reset_num_timesteps or self._last_obs is None
         if reset_num_timesteps:
             self._updates_before = self._n_updates
-        # Skips OffPolicyAlgorithm's part, which expects one of SB3's replay buffers.
-        result = super(OffPolicyAlgorithm, self)._setup_learn(
-            total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
-        )
-        check_evaluation(result[1], self.action_space)
+        try:
+            # Skips OffPolicyAlgorithm's part, which expects one of SB3's replay buffers.
+            result = super(OffPolicyAlgorithm, self)._setup_learn(
+                total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
+            )
+            check_evaluation(result[1], self.action_space)
+        except BaseException:
+            if fresh_episodes:  # SB3 may have reset, and nothing records these episodes
+                self._last_obs = None
+            raise
         if fresh_episodes:
             self._begin_recording()
         if self._pending_process_state is not None:

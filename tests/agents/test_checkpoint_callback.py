@@ -15,8 +15,9 @@ from glamor_gym.agents import CheckpointCallback, GlamorAgent, StopRequest, Trai
 from glamor_gym.agents.saving.checkpoint_folder import CheckpointFolder
 from glamor_gym.evaluation import StopAfter
 from glamor_gym.files import LOCK_FILE
+from glamor_gym.vector.collector import make_collector
 from tests.agents.sameness import assert_same_agents
-from tests.agents.small_agents import SMALL, make_grid
+from tests.agents.small_agents import GRID, SMALL, make_grid
 
 STEPS = 150
 
@@ -112,6 +113,34 @@ def test_a_signal_to_an_earlier_block_is_past():
         os.kill(os.getpid(), signal.SIGINT)
     with stop:
         assert stop.received is None
+
+
+def test_what_is_left_of_a_second_training_is_known_from_its_first_step(tmp_path):
+    agent = new_agent().learn(30, CheckpointCallback(tmp_path))
+    ends = [CheckpointCallback(tmp_path), At(40, lambda: 1 / 0)]
+    with pytest.raises(ZeroDivisionError):
+        agent.learn(70, ends, reset_num_timesteps=False)
+    assert load(tmp_path).resume().num_timesteps == 100
+
+
+def test_a_worker_that_died_between_two_steps_ends_no_training(tmp_path):
+    env = make_collector(GRID, 2, kind="workers", goals="all")
+    agent = GlamorAgent(env, **SMALL)
+
+    class Killing(BaseCallback):
+        def _on_step(self) -> bool:
+            return True
+
+        def _on_rollout_end(self) -> None:
+            if self.num_timesteps == 20:
+                worker = env._workers[1]._process
+                worker.kill()
+                worker.join()
+
+    with pytest.warns(UserWarning, match="will begin new episodes"):
+        agent.learn(40, [Killing(), CheckpointCallback(tmp_path, every_steps=2)])
+    assert env.restarts == 1
+    env.close()
 
 
 def test_a_callback_that_ends_the_training_loses_no_step(tmp_path):

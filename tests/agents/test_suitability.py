@@ -52,3 +52,4 @@ def test_an_evaluation_with_other_actions_is_refused_before_the_first_step(sever
     with pytest.raises(ValueError, match=r"agent's actions Discrete\(5\), got Discrete\(3\)"):
         agent.learn(100, [callback] if several else callback)
     assert agent.num_timesteps == 0
+    assert agent.learn(10, reset_num_timesteps=False).num_timesteps == 10
