@@ -172,8 +172,8 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 
 def main(
-    out: Path,
     preset: str = "compact",
+    output: Path = Path("results/checkpoints"),
     frames: int = 500_000,
     different: int = 50_000,
     every_steps: int = 10_000,
@@ -181,8 +181,8 @@ def main(
     """Measure the cost of checkpoints in a long Atari run.
 
     Args:
-        out: folder for the results.
         preset: preset of the agent.
+        output: folder for the results.
         frames: number of frames in the full replay.
         different: number of frames that are actually played; the replay repeats them.
         every_steps: environment steps between two checkpoints.
@@ -190,8 +190,8 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         cost = measure(preset, frames, different, every_steps, Path(folder) / "checkpoint")
     table = as_table(cost)
-    write_text(out / f"checkpoints-{preset}.json", json.dumps(asdict(cost), indent=1))
-    write_text(out / f"checkpoints-{preset}.md", table)
+    write_text(output / f"checkpoints-{preset}.json", json.dumps(asdict(cost), indent=1))
+    write_text(output / f"checkpoints-{preset}.md", table)
     print(table)
     return 0
 

@@ -335,13 +335,17 @@ def newest_step(folder: Path) -> int:
 
 
 def main(
-    out: Path, world: World = "GridWorld", kills: int = 100, runs: int = 20, seed: int = 0
+    world: World = "GridWorld",
+    output: Path = Path("results/faults"),
+    kills: int = 100,
+    runs: int = 20,
+    seed: int = 0,
 ) -> int:
     """Kill runs and check that they resume exactly where they were.
 
     Args:
-        out: folder for the results.
         world: world to train on.
+        output: folder for the results.
         kills: total number of SIGKILLs.
         runs: minimum number of runs to spread them over; the result of each is compared.
         seed: random seed of the moments of the kills.
@@ -355,7 +359,7 @@ def main(
         f"equal to the one left alone; {outcome.seconds:.0f} s"
     )
     content = json.dumps({"verdict": verdict, **asdict(outcome)}, indent=2)
-    write_text(out / f"kills-{world}.json", content)
+    write_text(output / f"kills-{world}.json", content)
     print(verdict)
     return 0 if outcome.is_clean else 1
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 from functools import partial
 
@@ -107,6 +108,12 @@ def test_every_name_is_a_benchmark():
         module = importlib.import_module(f"benchmarks.{name}")
         assert callable(module.run)
         assert module.__doc__
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "kills", "roofline", "run", "scaling", "soak"])
+def test_results_go_to_their_folder_if_no_other_is_named(name):
+    main = importlib.import_module(f"benchmarks.{name}").main
+    assert inspect.signature(main).parameters["output"].default.is_relative_to("results")
 
 
 def test_processor_is_read_from_linux_or_asked_of_python(tmp_path):
