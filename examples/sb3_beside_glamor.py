@@ -33,8 +33,11 @@ from glamor_gym.types import EvaluationResult
 
 GAMMA = 0.5
 
+Train = Callable[[str, int, int, str | None], BaseAlgorithm]
+"""Trains on a task, with a number of steps, a seed and a preset (None: the commands' choice)."""
 
-def train_dqn(task: str, steps: int, seed: int, preset: str) -> BaseAlgorithm:
+
+def train_dqn(task: str, steps: int, seed: int, preset: str | None) -> BaseAlgorithm:
     """Train DQN on its own episodes and on relabelled ones (HER)."""
     agent = DQN(
         "MultiInputPolicy",
@@ -53,7 +56,7 @@ def train_dqn(task: str, steps: int, seed: int, preset: str) -> BaseAlgorithm:
     return agent.learn(steps)
 
 
-def train_qrdqn(task: str, steps: int, seed: int, preset: str) -> BaseAlgorithm:
+def train_qrdqn(task: str, steps: int, seed: int, preset: str | None) -> BaseAlgorithm:
     """Train QR-DQN with reward for success, without relabelling, from the same kind of replay."""
     agent = QRDQN(
         "MultiInputPolicy",
@@ -71,7 +74,7 @@ def train_qrdqn(task: str, steps: int, seed: int, preset: str) -> BaseAlgorithm:
     return agent.learn(steps)
 
 
-def train_ppo(task: str, steps: int, seed: int, preset: str) -> BaseAlgorithm:
+def train_ppo(task: str, steps: int, seed: int, preset: str | None) -> BaseAlgorithm:
     """Train PPO with reward for success."""
     env = gym.make(task, reward="labels")
     n_steps = max(64, min(512, steps) // 64 * 64)
@@ -80,21 +83,22 @@ def train_ppo(task: str, steps: int, seed: int, preset: str) -> BaseAlgorithm:
 
 
 def train_own(
-    agent_class: type[GlamorAgent] | type[GCSLAgent] | type[DiscernAgent],
-) -> Callable[[str, int, int, str], BaseAlgorithm]:
+    agent_class: type[GlamorAgent] | type[GCSLAgent] | type[DiscernAgent], name: str
+) -> Train:
     """Return a function that trains an agent of this library, which does not use rewards."""
 
-    def train(task: str, steps: int, seed: int, preset: str) -> BaseAlgorithm:
+    def train(task: str, steps: int, seed: int, preset: str | None) -> BaseAlgorithm:
+        preset = preset or preset_for(task, name)
         settings = agent_class.preset(preset) | {"learning_starts": steps // 10}
         return agent_class(gym.make(task), **settings, seed=seed).learn(steps)
 
     return train
 
 
-ALGORITHMS: dict[str, Callable[[str, int, int, str], BaseAlgorithm]] = {
-    "GLAMOR": train_own(GlamorAgent),
-    "GCSL": train_own(GCSLAgent),
-    "DISCERN": train_own(DiscernAgent),
+ALGORITHMS: dict[str, Train] = {
+    "GLAMOR": train_own(GlamorAgent, "glamor"),
+    "GCSL": train_own(GCSLAgent, "gcsl"),
+    "DISCERN": train_own(DiscernAgent, "discern"),
     "DQN + HER": train_dqn,
     "QR-DQN": train_qrdqn,
     "PPO": train_ppo,
@@ -115,7 +119,7 @@ def main(
     print(f"{id}, after {steps:,} environment steps")
     for name in names:
         began = time.perf_counter()
-        agent = ALGORITHMS[name](id, steps, seed, preset or preset_for(id))
+        agent = ALGORITHMS[name](id, steps, seed, preset)
         seconds = time.perf_counter() - began
         results[name] = glamor_gym.evaluate(agent, id, seed=seed, **evaluation)
         low, high = results[name].confidence_interval

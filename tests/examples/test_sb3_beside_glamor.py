@@ -5,6 +5,9 @@ from pathlib import Path
 import gymnasium as gym
 import pytest
 
+from glamor_gym import GCSLAgent, GlamorAgent
+from glamor_gym.experiments import preset_for
+
 SCRIPT = Path(__file__).parents[2] / "examples" / "sb3_beside_glamor.py"
 SB3 = ("DQN + HER", "QR-DQN", "PPO")
 
@@ -30,6 +33,16 @@ def test_sb3s_algorithms_train_on_pictures_as_they_are(name, monkeypatch):
     agent = algorithms[name]("glamor/Pong-v0", 105, 0, "small")
     assert agent.num_timesteps >= 105
     assert agent._n_updates > 0
+
+
+@pytest.mark.parametrize("agent_class", [GlamorAgent, GCSLAgent])
+def test_each_agent_has_its_own_preset(agent_class, monkeypatch):
+    monkeypatch.setattr(agent_class, "learn", lambda agent, steps: agent)
+    algorithms = runpy.run_path(str(SCRIPT))["ALGORITHMS"]
+    name = agent_class.__name__.removesuffix("Agent")
+    agent = algorithms[name.upper()]("glamor/Bowling-v0", 100, 0, None)
+    preset = agent_class.preset(preset_for("Bowling", name.lower()))
+    assert agent.settings.exploration_persistence == preset["exploration_persistence"]
 
 
 @pytest.mark.slow
