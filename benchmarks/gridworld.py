@@ -1,12 +1,7 @@
-"""GridWorld: time and steps until goals are reached by shortest paths, compared with DQN + HER.
-
-``python -m benchmarks.gridworld --seeds 0 1 2`` prints the measure of the paper's Figure 3a: the
-share of the 49 goals that are reached by a shortest path within a budget of steps.
-"""
+"""GridWorld: time and steps until goals are reached by shortest paths, compared with DQN + HER."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,8 +9,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
-import torch
-import tyro
 from gymnasium import spaces
 from stable_baselines3 import DQN, HerReplayBuffer
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -41,9 +34,9 @@ class Outcome:
 class UntilShortestPaths(BaseCallback):
     """Stops training once enough goals are reached by a shortest path, and measures its time."""
 
-    def __init__(self, every: int, wanted: float, must_stop: bool) -> None:
+    def __init__(self, every: int, wanted: float) -> None:
         super().__init__()
-        self.every, self.wanted, self.must_stop = every, wanted, must_stop
+        self.every, self.wanted = every, wanted
         self.rate, self.evaluating, self.due = 0.0, 0.0, every
 
     def _on_training_start(self) -> None:
@@ -55,7 +48,7 @@ class UntilShortestPaths(BaseCallback):
         self.due += self.every
         begun = time.perf_counter()
         player = SimpleNamespace(predict=self.model.predict)  # hides its spaces: it may lack STOP
-        self.rate = shortest_path_rate(player, must_stop=self.must_stop)
+        self.rate = shortest_path_rate(player, must_stop=False)
         self.evaluating += time.perf_counter() - begun
         return self.rate < self.wanted
 
@@ -109,7 +102,7 @@ def train(
     make: Callable[[int], BaseAlgorithm], seed: int, wanted: float, steps: int, every: int = 250
 ) -> Outcome:
     """Train until the rate or the limit of steps is reached; it is enough to pass the goal."""
-    callback = UntilShortestPaths(every, wanted, must_stop=False)
+    callback = UntilShortestPaths(every, wanted)
     make(seed).learn(steps, callback=callback)
     return callback.outcome()
 
@@ -132,28 +125,3 @@ def run(seeds: tuple[int, ...] = (0, 1, 2, 3, 4), wanted: float = 1.0) -> Iterat
         note=f"steps {[a.steps for a in ours]} and {[b.steps for b in theirs]}; "
         f"rates {[round(a.rate, 2) for a in ours]} and {[round(b.rate, 2) for b in theirs]}",
     )
-
-
-def main(seeds: tuple[int, ...] = (0, 1, 2), steps: int = 20_000, every: int = 1_000) -> int:
-    """Print, for each seed, the share of goals reached by a shortest path after training.
-
-    Args:
-        seeds: random seeds of the agents.
-        steps: environment steps of training.
-        every: steps between two evaluations.
-    """
-    torch.set_num_threads(1)
-    for seed in seeds:
-        callback = UntilShortestPaths(every, wanted=1.1, must_stop=True)
-        agent = glamor(seed)
-        agent.learn(steps, callback=callback)
-        outcome = callback.outcome()
-        print(
-            f"seed {seed}: {outcome.rate:.3f} of 49 goals by a shortest path after "
-            f"{outcome.steps} steps, {outcome.seconds:.0f} s of training"
-        )
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(tyro.cli(main))
