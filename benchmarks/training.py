@@ -1,14 +1,14 @@
 """Training on Pong from end to end, compared with a plain implementation of the same loop.
 
-``python -m benchmarks.training`` prints the environment steps per second of both and how their time
-is spent. Both play Pong at replay ratio 4 with the paper's encoder, plan once per episode, follow
-the plan ε-greedily, and make an update of 200 tuples every 50 steps. The plain loop has one
-environment, the textbook planner, a list of trajectories and a float32 loss.
+Both play Pong at replay ratio 4 with the paper's encoder, plan once per episode, follow the plan
+ε-greedily, and make an update of 200 tuples every 50 steps. The plain loop has one environment, the
+textbook planner, a list of trajectories and a float32 loss. The note of the row in
+``python -m benchmarks.run training`` is the environment steps per second of both, and how their
+time is spent.
 """
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -19,10 +19,7 @@ from typing import Any, Literal, get_args
 import gymnasium as gym
 import numpy as np
 import torch
-import tyro
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
 import glamor_gym  # noqa: F401  (registers the environments)
 from benchmarks.replay import ListReplay
@@ -261,24 +258,3 @@ def run() -> Iterator[Comparison]:
     """Compare training end to end."""
     comparison, _, _ = measure()
     yield comparison
-
-
-def main(turns: int = 3) -> int:
-    """Print the steps per second of both loops, and how their time is spent.
-
-    Args:
-        turns: number of rounds of episodes for each loop.
-    """
-    comparison, *clocks = measure(turns=turns)
-    table = Table("loop", "steps/s", *get_args(Phase), "other")
-    for name, clock in zip(("project", "plain"), clocks, strict=True):
-        table.add_row(name, f"{clock.rate:.0f}", *(f"{x:.1%}" for x in clock.shares().values()))
-    console = Console()
-    console.print(table)
-    spread = f"{comparison.low:.1f}–{comparison.high:.1f}"
-    console.print(f"{comparison.name}: {comparison.ratio:.1f}× ({spread})")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(tyro.cli(main))
