@@ -3,14 +3,15 @@
 The reference has no goals, resized frames or frame stacks: it repeats each action for the frame
 skip and fetches one screen per step. Resizing that screen is a fixed part of every step's work, so
 a row's note says what ratio it alone would leave. The reference starts an episode like the task (a
-reset of the console, then no-ops) and ends it at the task's horizon. With two threads, it is two
-processes that play half of the steps each. The vector environment is also compared with ALE's own,
+reset of the console, then no-ops) and ends it at the task's horizon. With several threads, it is
+as many processes that share the steps. The vector environment is also compared with ALE's own,
 which scales and stacks frames but has no goals.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -30,6 +31,8 @@ from glamor_gym.wrappers import FRAME_SIZE
 
 N_STEPS = 1_000
 N_ENVS = 8
+N_THREADS = min(N_ENVS, os.cpu_count() or 1)
+"""Threads of the references of a vector, which itself has a thread for each environment."""
 
 
 def run(n_steps: int = N_STEPS) -> Iterator[Comparison]:
@@ -54,12 +57,12 @@ def run(n_steps: int = N_STEPS) -> Iterator[Comparison]:
 
     for name, work, threads, target in (
         ("one environment", one_environment, 1, 0.7),
-        (f"a vector of {N_ENVS}", several, 2, 0.8),
+        (f"a vector of {N_ENVS}", several, N_THREADS, 0.8),
     ):
         with BareEmulators(task.name, threads) as bare:
             comparison = compare(
                 f"collect {n_steps} steps of Pong, {name}",
-                f"bare emulator on {threads} thread{'s' * (threads > 1)}, the same episodes",
+                f"bare emulator on {count(threads)}, the same episodes",
                 work,
                 lambda bare=bare: bare.play(n_steps),
                 target=target,
@@ -84,7 +87,7 @@ def run(n_steps: int = N_STEPS) -> Iterator[Comparison]:
 
     yield compare(
         f"collect {n_steps} steps of Pong, a vector of {N_ENVS}",
-        f"ALE's own vector of {N_ENVS} on 2 threads, the same episodes without goals",
+        f"ALE's own vector of {N_ENVS} on {count(N_THREADS)}, the same episodes without goals",
         several,
         several_plain,
         target=0.8,
@@ -94,6 +97,11 @@ def run(n_steps: int = N_STEPS) -> Iterator[Comparison]:
     single.close()
     vector.close()
     plain.close()
+
+
+def count(threads: int) -> str:
+    """Return a number of threads in words."""
+    return f"{threads} thread{'s' * (threads > 1)}"
 
 
 def resize_screens(number: int) -> None:
@@ -108,7 +116,7 @@ def make_plain_vector(task: Task) -> AtariVectorEnv:
     plain = AtariVectorEnv(
         task.source,
         num_envs=N_ENVS,
-        num_threads=2,
+        num_threads=N_THREADS,
         img_height=FRAME_SIZE[0],
         img_width=FRAME_SIZE[1],
         stack_num=4,
