@@ -1,9 +1,11 @@
-"""Description of the machine. In: nothing. Out: a record for the result files."""
+"""Description of the command and the machine. In: nothing. Out: a record for the result files."""
 
 from __future__ import annotations
 
 import os
 import platform
+import shlex
+import sys
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -14,7 +16,7 @@ CPU_INFO = Path("/proc/cpuinfo")
 
 
 def describe_machine(device: str = "cpu") -> dict[str, str | int]:
-    """Return date, processor, cores, threads and versions as JSON-able values.
+    """Return command, date, processor, cores, threads and versions as JSON-able values.
 
     Call it before the benchmark, which may change PyTorch's number of threads.
 
@@ -23,6 +25,7 @@ def describe_machine(device: str = "cpu") -> dict[str, str | int]:
     """
     gpu = {} if device == "cpu" else {"gpu": torch.cuda.get_device_name(device)}
     return {
+        "command": shlex.join(["python", *sys.orig_argv[1:]]),
         "date": date.today().isoformat(),
         **gpu,
         "processor": processor_model(),

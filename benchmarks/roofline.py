@@ -301,8 +301,7 @@ def main(
     for name, number in (("batch_size", batch_size), ("repeats", repeats)):
         if number < 1:
             raise ValueError(f"{name} must be 1 or more, got {number}")
-    command = f"python -m benchmarks.roofline --device {device} --batch-size {batch_size}"
-    machine = {"command": command, **describe_machine(device)}
+    machine = describe_machine(device)
     torch.manual_seed(0)
     model = GlamorModel(SPACE, N_ACTIONS, encoder="residual").to(device)
     peaks = measure_peaks(device)

@@ -55,7 +55,7 @@ def main(
             module = importlib.import_module(f"benchmarks.{name}")
             console.print(f"{name}: {(module.__doc__ or '').splitlines()[0]}")
         return 0
-    options, arguments = "", {}
+    arguments = {}
     if device != "cpu":
         if not torch.cuda.is_available():
             console.print("error: device cuda is not available; choose cpu", style="red")
@@ -64,10 +64,9 @@ def main(
         if not names:
             console.print(f"error: only {' and '.join(ON_GPU)} run on {device}", style="red")
             return 2
-        options, arguments, output = f" --device {device}", {"device": device}, output / device
+        arguments, output = {"device": device}, output / device
     keep_freed_memory()  # as glamor-gym does where it trains; both sides of a comparison gain
-    command = f"python -m benchmarks.run {' '.join(names)}{options}"
-    machine = {"command": command, **describe_machine(device)}
+    machine = describe_machine(device)
     rows: list[Comparison] = []
     for name in names:
         for row in importlib.import_module(f"benchmarks.{name}").run(**arguments):

@@ -259,7 +259,7 @@ def main(
         if number is not None and number < 1:
             raise ValueError(f"{name} must be 1 or more, got {number}")
     console, tables = Console(), []
-    machine = {"command": "python -m benchmarks.scaling", **describe_machine()}
+    machine = describe_machine()
     for curve in CURVES:
         tables.append(measure(curve, curve.sizes[:points], repeats))
         console.print(tables[-1].to_string(index=False, float_format="{:.3f}".format))

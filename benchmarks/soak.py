@@ -280,8 +280,6 @@ def main(
     table = pd.DataFrame([asdict(record) for record in records])
     table.to_csv(output / "soak.csv", index=False, float_format="%.1f")
     record = {
-        "command": f"python -m benchmarks.soak --steps {steps} --every {every} --buffer {buffer} "
-        f"--n-envs {n_envs} --seed {seed} --replay-ratio {replay_ratio:g}",
         **asdict(verdict),
         "is_as_fast": verdict.is_as_fast,
         "is_as_small": verdict.is_as_small,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import sys
 from functools import partial
 
 import pytest
@@ -27,7 +28,9 @@ def stand_ins(monkeypatch):
 
 
 @pytest.mark.usefixtures("stand_ins")
-def test_results_are_kept_as_json_and_markdown(tmp_path):
+def test_results_are_kept_as_json_and_markdown(tmp_path, monkeypatch):
+    words = ["-m", "benchmarks.run", "planner", "replay", "--output", "my results"]
+    monkeypatch.setattr(sys, "orig_argv", ["/somewhere/bin/python3", *words])
     assert run.main(("planner", "replay"), tmp_path / "new") == 1
     record = json.loads((tmp_path / "new" / "benchmarks.json").read_text())
     assert [(kept["name"], kept["ratio"]) for kept in record["rows"]] == [
@@ -35,7 +38,8 @@ def test_results_are_kept_as_json_and_markdown(tmp_path):
         ("sample", 2.5),
     ]
     assert record["rows"][0]["note"] == "checked"
-    assert record["machine"]["command"] == "python -m benchmarks.run planner replay"
+    command = "python -m benchmarks.run planner replay --output 'my results'"
+    assert record["machine"]["command"] == command
     assert record["machine"]["processor"]
     assert record["machine"]["cores"] >= 1
     assert record["machine"]["threads"] >= 1
