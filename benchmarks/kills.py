@@ -148,22 +148,18 @@ def shared_report() -> Report:
     return RawValue(Report, -1, False, -1)
 
 
-def kill_runs(
-    world: World, kills: int, runs: int, seed: int, scratch: Path, spec: RunSpec | None = None
-) -> Outcome:
+def kill_runs(spec: RunSpec, kills: int, runs: int, seed: int, scratch: Path) -> Outcome:
     """Complete runs in spite of SIGKILLs, and compare each with an undisturbed run.
 
     Args:
-        world: a key of :data:`SPECS`.
+        spec: the run.
         kills: total number of kills, spread evenly over the runs.
         runs: minimum number of runs.
         seed: random seed of the moments of the kills.
         scratch: folder for the runs.
-        spec: spec to use instead of the world's.
     """
     began = time.monotonic()
     torch.set_num_threads(1)  # a forked process has only one anyway
-    spec = SPECS[world] if spec is None else spec
     often = replace(spec, checkpoint_minutes=OFTEN)
     left_alone = scratch / "left-alone"
     whole_seconds = seconds(lambda: _end(_begin(spec, left_alone, shared_report())))
@@ -188,7 +184,7 @@ def kill_runs(
         counts["equal"] += found == expected
         differences |= {name for name in expected if found.get(name) != expected[name]}
     return Outcome(
-        world=world,
+        world=spec.task,
         runs=run,
         differences=tuple(sorted(differences)),
         seconds=round(time.monotonic() - began, 1),
@@ -351,7 +347,7 @@ def main(
         seed: random seed of the moments of the kills.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        outcome = kill_runs(world, kills, runs, seed, Path(scratch))
+        outcome = kill_runs(SPECS[world], kills, runs, seed, Path(scratch))
     verdict = (
         f"{world}: {outcome.kills} kills, {outcome.kills_while_writing} of them while a "
         f"checkpoint was written; {outcome.resumed} times a run went on from its newest "

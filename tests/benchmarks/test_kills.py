@@ -24,14 +24,14 @@ def test_a_run_killed_while_it_learns_comes_out_as_the_one_left_alone(tmp_path, 
     spec = SPECS["GridWorld"]
     settings = {**spec.overrides, "learning_starts": 100}
     spec = replace(spec, overrides=settings, steps=300, eval_every=300)
-    outcome = kill_runs("GridWorld", kills=1, runs=1, seed=1, scratch=tmp_path, spec=spec)
+    outcome = kill_runs(spec, kills=1, runs=1, seed=1, scratch=tmp_path)
     assert (outcome.kills, outcome.resumed, outcome.runs) == (1, 1, 1)
     assert outcome.is_clean
 
 
 @pytest.mark.slow
 def test_killed_runs_on_pong(tmp_path):
-    outcome = kill_runs("Pong", kills=6, runs=2, seed=1, scratch=tmp_path)
+    outcome = kill_runs(SPECS["Pong"], kills=6, runs=2, seed=1, scratch=tmp_path)
     assert outcome.kills == 6
     assert outcome.resumed > 0
     assert outcome.is_clean
