@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from benchmarks.timing import Comparison, compare
@@ -25,13 +26,9 @@ def run() -> Iterator[Comparison]:
 
 def make_batch(agent: GlamorAgent, n_rows: int) -> Batch:
     """Make observations of noise at the start of an episode."""
-    rng = np.random.default_rng(0)
-    spaces = agent.observation_space.spaces
-    batch = {
-        key: rng.integers(0, 256, (n_rows, *(spaces[key].shape or ())), dtype=np.uint8)
-        for key in ("observation", "achieved_goal", "desired_goal")
-    }
-    return batch | {"steps_left": np.full((n_rows, 1), agent.horizon, np.int64)}
+    space = batch_space(agent.observation_space, n_rows)
+    space.seed(0)
+    return {**space.sample(), "steps_left": np.full((n_rows, 1), agent.horizon, np.int64)}
 
 
 def act(agent: GlamorAgent, batch: Batch, *, plans_ahead: bool) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -101,13 +102,11 @@ def measure(preset: str, frames: int, different: int, every_steps: int, folder: 
     training_seconds = every_steps * step_seconds + updates * update_seconds
 
     rows = []
-    trajectories = _trajectories(agent)
+    trajectories = cycle(_trajectories(agent))
     replay = agent.replay_buffer = agent._make_replay()
-    next_one = 0
     for due in range(every_steps, frames + 1, every_steps):
         while len(replay) + replay.n_trajectories < due:
-            replay.add(trajectories[next_one % len(trajectories)])
-            next_one += 1
+            replay.add(next(trajectories))
         before = _sizes(folder)
         write_seconds = seconds(lambda: agent.save_checkpoint(folder))
         after = _sizes(folder)

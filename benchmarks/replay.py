@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from gymnasium import spaces
 
 from benchmarks.timing import Comparison, compare, torch_threads
+from benchmarks.update import BATCH, N_ACTIONS, SPACE
 from glamor_gym.replay import TrajectoryReplay
 from glamor_gym.types import SegmentBatch, Trajectory
 
-N_FRAMES, LENGTH, BATCH, N_ACTIONS = 100_000, 50, 200, 18
+N_FRAMES, LENGTH = 100_000, 50
 SHAPE = (1, 80, 104)
 
 
@@ -62,11 +62,7 @@ def random_trajectories(n_frames: int) -> Iterator[Trajectory]:
 
 def make_replay(n_frames: int) -> TrajectoryReplay:
     """Make an empty replay of pictures."""
-    space = spaces.Dict(
-        observation=spaces.Box(0, 255, (4, *SHAPE[1:]), np.uint8),
-        achieved_goal=spaces.Box(0, 255, SHAPE, np.uint8),
-    )
-    return TrajectoryReplay(n_frames, space, N_ACTIONS, seed=0)
+    return TrajectoryReplay(n_frames, SPACE, N_ACTIONS, seed=0)
 
 
 def run(n_frames: int = N_FRAMES) -> Iterator[Comparison]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -40,8 +39,9 @@ from benchmarks.planner import (
     plan_fast,
 )
 from benchmarks.plotting import STYLE, save
-from benchmarks.replay import BATCH, make_replay, random_trajectories
-from benchmarks.update import N_ACTIONS, SPACE, make_batch, steps
+from benchmarks.replay import make_replay, random_trajectories
+from benchmarks.timing import seconds
+from benchmarks.update import BATCH, N_ACTIONS, SPACE, make_batch, steps
 from glamor_gym.files import write_text
 from glamor_gym.models import GlamorModel
 from glamor_gym.planners import PlannerSettings
@@ -197,11 +197,7 @@ def measure(curve: Curve, sizes: Sequence[int], repeats: int) -> pd.DataFrame:
     rows = []
     for size, work, units in curve.workloads(sizes):
         work()
-        times = []
-        for _ in range(repeats):
-            begun = time.perf_counter()
-            work()
-            times.append(1e3 * (time.perf_counter() - begun) / units)
+        times = [1e3 * seconds(work) / units for _ in range(repeats)]
         low, median, high = np.percentile(times, (25, 50, 75))
         rows.append((curve.name, size, median, low, high))
     return pd.DataFrame(rows, columns=["curve", "size", "median_ms", "low_ms", "high_ms"])

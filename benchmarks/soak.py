@@ -228,9 +228,8 @@ def judge(records: Sequence[Record]) -> Verdict:
     )
 
 
-def draw(records: Sequence[Record]) -> Figure:
-    """Draw speed, memory, threads and files over the steps of a run."""
-    table = pd.DataFrame([asdict(record) for record in records])
+def draw(table: pd.DataFrame) -> Figure:
+    """Draw speed, memory, threads and files over the steps of a run, from a table of records."""
     figure = Figure(figsize=(7.0, 6.4), layout="constrained")
     speed, memory, handles = figure.subplots(3, 1, sharex=True)
     speed.plot(table["step"], table["steps_per_cpu_second"], color=AGENT, label="processor's")
@@ -275,9 +274,9 @@ def main(
         raise SystemExit(f"soak reads memory and files from {PROC}, which this system lacks")
     records = soak(steps, every, buffer, n_envs, seed, replay_ratio)
     verdict = judge(records)
+    table = pd.DataFrame(records)
     with mpl.rc_context(STYLE):
-        save(draw(records), output, "soak")
-    table = pd.DataFrame([asdict(record) for record in records])
+        save(draw(table), output, "soak")
     table.to_csv(output / "soak.csv", index=False, float_format="%.1f")
     record = {
         **asdict(verdict),

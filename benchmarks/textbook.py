@@ -63,9 +63,7 @@ def plan_textbook(
                     prior, prior_context[[row]], last_token, prior_state
                 )
                 z = inverse_log_p - prior_log_p if settings.use_prior else inverse_log_p
-                z = torch.where(
-                    inverse_log_p < settings.clip_log_prob, torch.full_like(z, CLIPPED_Z), z
-                )
+                z = z.masked_fill(inverse_log_p < settings.clip_log_prob, CLIPPED_Z)
                 noise_here = noise[slot, row * n_trials + trial].item()
                 token = _sample(z, slot, int(max_actions[row]), settings, noise_here)
                 candidate.append(token)

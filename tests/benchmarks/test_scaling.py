@@ -7,14 +7,14 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from benchmarks import scaling
+from benchmarks import scaling, timing
 from benchmarks.scaling import CURVES, main, measure, plans, sampling
 
 
 def test_times_are_of_a_unit_of_work_and_the_first_call_does_not_count(monkeypatch):
     now = 0.0
     seconds = iter([9.0, 2.0, 1.0, 3.0, 2.0, 5.0, 9.0, 4.0, 4.0, 4.0, 4.0, 4.0])
-    monkeypatch.setattr(scaling, "time", SimpleNamespace(perf_counter=lambda: now))
+    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: now))
 
     def work():
         nonlocal now
