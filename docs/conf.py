@@ -25,7 +25,6 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_default_options = {"members": True, "show-inheritance": True}
-napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 myst_heading_anchors = 3
@@ -42,7 +41,8 @@ def _write_help(_: Sphinx) -> None:
     from glamor_gym.cli import PROGRAM
 
     texts = []
-    for words in ([], *([name] for name in NAMES)):
+    goals = (["goals", name] for name in ("build", "show", "verify", "report"))
+    for words in ([], *([name] for name in NAMES), *goals):
         command = [sys.executable, "-m", "glamor_gym", *words, "--help"]
         environment = os.environ | {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
