@@ -39,10 +39,9 @@ def clock_was_set_back(
     after: Any,
     going_on: NDArray[Any],
 ) -> bool:
-    """Return whether a step of an episode that goes on left as many steps as before, or more.
+    """Return whether a step left as many steps as before, or more, in an episode that goes on.
 
-    Or whether its first step came to another goal. Then somebody has reset an environment that the
-    vector holds, and the vector has not seen it.
+    Then somebody has reset an environment that the vector holds, and the vector has not seen it.
 
     Args:
         observation_space: of one environment; the answer is no if it has no ``steps_left``.
@@ -56,10 +55,7 @@ def clock_was_set_back(
     assert isinstance(clock, spaces.Box)
     left_before, left_after = before["steps_left"], after["steps_left"]
     set_back = ((left_after >= left_before) & (left_before < clock.high))[:, 0]
-    begins = (left_before >= clock.high)[:, 0]  # the step of another episode leaves as many
-    differs = before["desired_goal"] != after["desired_goal"]
-    has_other_goal = differs.reshape(len(begins), -1).any(axis=1)
-    return bool(((set_back | (begins & has_other_goal)) & going_on).any())
+    return bool((set_back & going_on).any())
 
 
 def _resets_of(env: VecEnv) -> tuple[Any, ...]:
