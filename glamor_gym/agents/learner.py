@@ -163,8 +163,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         if vec_env is not None:
             self._adopt_spaces(vec_env.observation_space, vec_env.action_space)
             self._adopt_env(vec_env, stacklevel=5)  # where the agent is made
-            warn_of_unread_entries(self.observation_space, stacklevel=4)
         if _init_setup_model:
+            warn_of_unread_entries(self.observation_space, stacklevel=4)
             self._setup_model()
 
     def _check_arguments(

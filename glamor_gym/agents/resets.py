@@ -42,6 +42,7 @@ def clock_was_set_back(
     """Return whether a step left as many steps as before, or more, in an episode that goes on.
 
     Then somebody has reset an environment that the vector holds, and the vector has not seen it.
+    Where an episode begins, such a reset is not seen: the clock looks the same.
 
     Args:
         observation_space: of one environment; the answer is no if it has no ``steps_left``.

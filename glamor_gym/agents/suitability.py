@@ -90,12 +90,14 @@ def check_evaluation(callback: BaseCallback, action_space: spaces.Discrete) -> N
     Raises:
         ValueError: the environment of one has other actions.
     """
-    for each in callback.callbacks if isinstance(callback, CallbackList) else (callback,):
-        if isinstance(each, EvalCallback) and each.eval_env.action_space != action_space:
-            raise ValueError(
-                f"EvalCallback must have an eval_env with the agent's actions {action_space}, got "
-                f"{each.eval_env.action_space} (glamor_gym.wrappers.StopAction adds STOP)"
-            )
+    if isinstance(callback, CallbackList):
+        for each in callback.callbacks:
+            check_evaluation(each, action_space)
+    elif isinstance(callback, EvalCallback) and callback.eval_env.action_space != action_space:
+        raise ValueError(
+            f"EvalCallback must have an eval_env with the agent's actions {action_space}, got "
+            f"{callback.eval_env.action_space} (glamor_gym.wrappers.StopAction adds STOP)"
+        )
 
 
 def warn_of_unread_entries(space: spaces.Dict, *, stacklevel: int) -> None:

@@ -106,27 +106,37 @@ def horizon_of(env: VecEnv) -> int:
         ValueError: `env` has none of these, or its environments have different horizons.
     """
     space = env.observation_space
-    told = set(env.get_attr("horizon")) if env.has_attr("horizon") else set()
-    told -= {None, math.inf}  # how some environments say that they have none
-    if len(told) > 1:
-        raise ValueError(f"env must have environments with the same horizon, got {sorted(told)}")
+    told = _shared_limit(env, "horizon")
     if isinstance(space, spaces.Dict) and "steps_left" in space.spaces:
         box = space["steps_left"]
         assert isinstance(box, spaces.Box)
         if np.isfinite(box.high).all():
             return int(box.high.max())
-    if told:
-        return int(told.pop())
+    if told is not None:
+        return told
     spec = spec_of(env)
     limit = None if spec is None else spec.max_episode_steps
-    if limit is None and env.has_attr("_max_episode_steps"):  # TimeLimit's
-        (limit, *_) = env.get_attr("_max_episode_steps")
+    if limit is None:
+        limit = _shared_limit(env, "_max_episode_steps")  # TimeLimit's
     if limit is None:
         raise ValueError(
             "env does not report its horizon: give it `steps_left` in the observation, "
             "an attribute `horizon`, or a gymnasium.wrappers.TimeLimit"
         )
     return int(limit)
+
+
+def _shared_limit(env: VecEnv, attribute: str) -> int | None:
+    """Return the number of steps that all environments have in an attribute; None for no limit.
+
+    Raises:
+        ValueError: they have different ones.
+    """
+    told = set(env.get_attr(attribute)) if env.has_attr(attribute) else set()
+    told -= {None, math.inf}  # how some environments say that they have none
+    if len(told) > 1:
+        raise ValueError(f"env must have environments with the same horizon, got {sorted(told)}")
+    return int(told.pop()) if told else None
 
 
 def task_id_of(env: VecEnv) -> str | None:

@@ -8,6 +8,7 @@ the pipe. What follows from a failure is for :mod:`glamor_gym.vector.workers` to
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import time
 import traceback
@@ -97,11 +98,17 @@ class Worker:
         return answer
 
     def end(self, patience: float) -> None:
-        """Wait `patience` seconds for the process to end, then kill it."""
-        self._process.join(timeout=patience)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        """Wait `patience` seconds for the process to end, then kill it.
+
+        Its pipe tells that it has ended: multiprocessing takes every process for dead once the fork
+        server is, to which a signal to all processes of the job comes, too.
+        """
+        deadline = time.monotonic() + patience
+        with contextlib.suppress(EOFError, OSError):  # it has ended
+            while self._pipe.poll(max(0.0, deadline - time.monotonic())):
+                self._pipe.recv()
+            os.kill(self._process.pid, signal.SIGKILL)
+        self._process.join()
         self._pipe.close()
 
 
@@ -114,9 +121,10 @@ def _cause(exit_code: int | None) -> str:
 
 def _serve(pipe: Connection, make: CloudpickleWrapper[Any], buffer: Any, index: int) -> None:
     """Carry out commands for one environment, in the worker process, until ``close``."""
-    # Sent to all processes of the job: the parent handles them and ends the workers.
+    # Sent to all processes of the job: the parent handles them and ends the workers. SIG_IGN would
+    # be inherited by the programs that an environment starts.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, lambda *_: None)
     with contextlib.suppress(EOFError, OSError):  # the parent is gone
         try:
             env = make()

@@ -46,10 +46,11 @@ def test_an_entry_that_no_agent_reads_is_told_where_the_agent_is_made():
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_an_evaluation_with_other_actions_is_refused_before_the_first_step(several):
+@pytest.mark.parametrize("progress_bar", [False, True])
+def test_an_evaluation_with_other_actions_is_refused_before_the_first_step(several, progress_bar):
     agent = make_agent()
     callback = EvalCallback(Monitor(gym.make("glamor/Dice-v0")), eval_freq=1_000)
     with pytest.raises(ValueError, match=r"agent's actions Discrete\(5\), got Discrete\(3\)"):
-        agent.learn(100, [callback] if several else callback)
+        agent.learn(100, [callback] if several else callback, progress_bar=progress_bar)
     assert agent.num_timesteps == 0
     assert agent.learn(10, reset_num_timesteps=False).num_timesteps == 10

@@ -72,9 +72,19 @@ def test_a_vector_without_a_horizon_is_refused_and_lives_on(make_vector):
     vector.reset()
 
 
+def make_limited(limit):
+    env = Clockless(stop=True)
+    env.spec = None  # it was not registered
+    return TimeLimit(env, limit)
+
+
 def test_a_time_limit_is_a_horizon(make_vector):
-    vector = make_vector(lambda: TimeLimit(Clockless(stop=True), 7))
-    assert horizon_of(as_vec_env(vector)) == 7
+    assert horizon_of(as_vec_env(make_vector(partial(make_limited, 7)))) == 7
+
+
+def test_time_limits_that_differ_are_refused():
+    with pytest.raises(ValueError, match=r"the same horizon, got \[7, 9\]"):
+        horizon_of(DummyVecEnv([partial(make_limited, limit) for limit in (7, 9)]))
 
 
 def test_environments_of_several_horizons_are_refused():

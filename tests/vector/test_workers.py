@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import subprocess
 import time
 from functools import partial
 
@@ -78,6 +79,28 @@ def test_a_signal_to_end_is_left_to_the_parent(tmp_path):
     env.step(np.zeros(env.num_envs, np.int64))
     assert env.restarts == 0
     env.close()
+
+
+class WithProgram(gym.Wrapper):
+    def __init__(self, env):
+        super().__init__(env)
+        self.program = subprocess.Popen(["sleep", "60"])
+
+    def number(self):
+        return self.program.pid
+
+    def close(self):
+        self.program.terminate()
+        self.program.wait()
+        super().close()
+
+
+def test_a_program_that_an_environment_started_ends_by_a_signal():
+    env = WorkerVecEnv([lambda: WithProgram(make_monitored_grid())])
+    (number,) = env.env_method("number")
+    env.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(number, 0)
 
 
 def test_attributes_and_methods_of_some_environments(tmp_path):
