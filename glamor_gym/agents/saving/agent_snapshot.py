@@ -98,28 +98,17 @@ def _snapshot_episodes(agent: TrajectoryLearner) -> Snapshot | None:
     if agent.env is None or agent._last_obs is None:
         return None
     if agent._reset_watch.was_reset(agent.env):
-        warnings.warn(
-            "env was reset within an episode (by evaluate_policy?): training continued from this "
-            "checkpoint will begin new episodes",
-            stacklevel=4,
-        )
+        _warn_of_new_episodes("env was reset within an episode (by evaluate_policy?)")
         return None
     try:
         env = snapshot_vector(agent.env)
     except WorkerError as error:  # the next step replaces the worker
-        warnings.warn(
-            f"{error}: training continued from this checkpoint will begin new episodes",
-            stacklevel=4,
-        )
+        _warn_of_new_episodes(str(error))
         return None
     if env is None:
         wrapper = wrapper_without_snapshots(agent.env)
         reason = f"because of {wrapper}" if wrapper else "see glamor_gym.wrappers.EpisodeJournal"
-        warnings.warn(
-            f"env offers no snapshots ({reason}): training continued from this checkpoint will "
-            "begin new episodes",
-            stacklevel=4,
-        )
+        _warn_of_new_episodes(f"env offers no snapshots ({reason})")
         return None
     return {
         "env": env,
@@ -127,6 +116,13 @@ def _snapshot_episodes(agent: TrajectoryLearner) -> Snapshot | None:
         "recorder": agent._recorder.snapshot(),
         "carried": agent._episode_state(),
     }
+
+
+def _warn_of_new_episodes(reason: str) -> None:
+    """Warn, where the checkpoint is written, that its unfinished episodes cannot go on."""
+    warnings.warn(
+        f"{reason}: training continued from this checkpoint will begin new episodes", stacklevel=5
+    )
 
 
 def _restore_episodes(agent: TrajectoryLearner, episodes: Mapping[str, Any] | None) -> None:
