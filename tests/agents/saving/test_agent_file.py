@@ -91,16 +91,21 @@ class Explosive:
         return (pytest.fail, ("a loaded file was executed",))
 
 
+def refusal_of(path, content):
+    """Return what is told of a file of this content."""
+    path.write_bytes(content)
+    with pytest.raises(AgentFileError) as refused:
+        load_tensors(path)
+    return str(refused.value)
+
+
 @pytest.mark.parametrize(
     "content",
     [pickle.dumps(Explosive()), b"", b"\xff" * 64, b"PK\x03\x04" + b"\0" * 60],
     ids=["pickle", "empty", "huge header", "damaged zip"],
 )
 def test_foreign_files_are_refused_and_not_executed(tmp_path, content):
-    path = tmp_path / "agent.safetensors"
-    path.write_bytes(content)
-    with pytest.raises(AgentFileError, match=r"agent\.safetensors"):
-        load_tensors(path)
+    assert "agent.safetensors" in refusal_of(tmp_path / "agent.safetensors", content)
 
 
 def test_an_agent_of_stable_baselines3_is_told_to_be_one(tmp_path):
@@ -115,18 +120,14 @@ def test_an_agent_of_stable_baselines3_is_told_to_be_one(tmp_path):
     "content", [save({"a": torch.zeros(1)}), b"\x15\0\0\0\0\0\0\0" + b'{"__metadata__":null}']
 )
 def test_tensors_of_others_are_told_to_be_no_agent(tmp_path, content):
-    path = tmp_path / "agent.safetensors"
-    path.write_bytes(content)
-    with pytest.raises(AgentFileError, match="it was not written by this library"):
-        load_tensors(path)
+    told = refusal_of(tmp_path / "agent.safetensors", content)
+    assert "it was not written by this library" in told
 
 
 @pytest.mark.parametrize("text", ["# glamor_gym\n\nA README.", "{ is no header"])
 def test_a_text_is_told_to_be_no_agent(tmp_path, text):
-    path = tmp_path / "README.md"
-    path.write_text(text)
-    with pytest.raises(AgentFileError, match=r"README\.md' is not a saved agent, or is damaged"):
-        load_tensors(path)
+    told = refusal_of(tmp_path / "README.md", text.encode())
+    assert "README.md' is not a saved agent, or is damaged" in told
 
 
 def test_a_cut_file_is_refused(tmp_path):
