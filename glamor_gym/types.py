@@ -22,6 +22,9 @@ if TYPE_CHECKING:  # worlds and wrappers use these records without importing PyT
 Labels = dict[str, float]
 """Entity positions by name, e.g. ``{"ball_x": 101.0, "ball_y": 62.0}``. Never read in training."""
 
+GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
+"""The entries that every observation of a goal environment has."""
+
 GoalKind = Literal["screen", "state", "frame"]
 """How a goal is stored: a full-size screen, a physics state, or `desired_goal` itself."""
 

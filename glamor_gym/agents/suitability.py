@@ -16,13 +16,11 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from glamor_gym.agents.settings import CollectionSettings
 from glamor_gym.models.encoders import SMALLEST_PICTURE
+from glamor_gym.types import GOAL_KEYS
 from glamor_gym.vector.sb3 import spec_of, stop_action_of
 
 if TYPE_CHECKING:
     from glamor_gym.agents.learner import TrajectoryLearner
-
-
-_GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
 
 
 def check_spaces(observation_space: Any, action_space: Any) -> None:
@@ -33,15 +31,14 @@ def check_spaces(observation_space: Any, action_space: Any) -> None:
             shape or dtype, ``steps_left`` is not a Box of shape (1,), an entry cannot be described
             in an agent's file or has shape (), or pictures have channels last.
     """
-    keys = _GOAL_KEYS
     if not isinstance(observation_space, spaces.Dict) or not all(
-        isinstance(observation_space.spaces.get(key), spaces.Box) for key in keys
+        isinstance(observation_space.spaces.get(key), spaces.Box) for key in GOAL_KEYS
     ):
         raise ValueError(
-            f"env must have a Dict observation with Boxes {', '.join(keys)}; "
+            f"env must have a Dict observation with Boxes {', '.join(GOAL_KEYS)}; "
             f"got {observation_space}"
         )
-    achieved, desired = (observation_space[key] for key in keys[1:])
+    achieved, desired = (observation_space[key] for key in GOAL_KEYS[1:])
     if (achieved.shape, achieved.dtype) != (desired.shape, desired.dtype):
         raise ValueError(
             "env must have desired_goal of the shape and dtype of achieved_goal, got "
@@ -57,7 +54,7 @@ def check_spaces(observation_space: Any, action_space: Any) -> None:
             raise ValueError(  # an agent's file could not describe it
                 f"env must have observations of Box, Discrete or Dict, got {space} for {key!r}"
             )
-        if key in keys and space.shape == ():
+        if key in GOAL_KEYS and space.shape == ():
             raise ValueError(f"env must have {key} as a Box of one axis or more, got {space}")
         if _has_channels_last(space):
             raise ValueError(
@@ -107,7 +104,7 @@ def warn_of_unread_entries(space: spaces.Dict, *, stacklevel: int) -> None:
         space: the observation space.
         stacklevel: level of the call that the warning names; 1 is the caller of this function.
     """
-    if unread := sorted(set(space) - {*_GOAL_KEYS, "steps_left"}):
+    if unread := sorted(set(space) - {*GOAL_KEYS, "steps_left"}):
         warnings.warn(
             f"the agent does not read {' and '.join(map(repr, unread))}: put into 'observation' "
             "what it is to see",

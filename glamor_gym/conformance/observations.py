@@ -10,8 +10,9 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from glamor_gym.checks import as_element
-from glamor_gym.conformance.recording import GOAL_KEYS, GoalEnvSubject, TimeStep
+from glamor_gym.conformance.recording import GoalEnvSubject, TimeStep
 from glamor_gym.conformance.report import CheckFailedError, NotApplicableError
+from glamor_gym.types import GOAL_KEYS
 from glamor_gym.vector.rows import check_arrays
 
 _FEW_STEPS = 5

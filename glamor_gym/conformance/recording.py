@@ -21,8 +21,6 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from glamor_gym.vector.sb3 import horizon_of
 
-GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
-
 MOST_STEPS_PLAYED = 1_000
 """Maximum number of steps to play if the horizon is unknown."""
 

@@ -22,10 +22,10 @@ from stable_baselines3.common.vec_env import VecNormalize
 from glamor_gym.checks import as_integer
 from glamor_gym.names import naming_options
 from glamor_gym.replay.hindsight_ring import HindsightRing, equal
+from glamor_gym.types import GOAL_KEYS
 from glamor_gym.vector.rows import row_of
 
-_NEEDED = ("observation", "achieved_goal", "desired_goal")
-_KNOWN = (*_NEEDED, "steps_left")
+_KNOWN = (*GOAL_KEYS, "steps_left")
 
 Moment = Mapping[str, NDArray[Any]]
 
@@ -95,10 +95,10 @@ class HindsightFrameBuffer(ReplayBuffer):
         seed: int | None = None,
     ) -> None:
         if not isinstance(observation_space, spaces.Dict) or not (
-            set(_NEEDED) <= set(observation_space.spaces) <= set(_KNOWN)
+            set(GOAL_KEYS) <= set(observation_space.spaces) <= set(_KNOWN)
         ):
             raise ValueError(
-                f"observation_space must be a Dict of {', '.join(_NEEDED)} and optionally "
+                f"observation_space must be a Dict of {', '.join(GOAL_KEYS)} and optionally "
                 f"steps_left, got {observation_space}"
             )
         clock = observation_space.spaces.get("steps_left")
