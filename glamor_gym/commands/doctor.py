@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -171,10 +172,14 @@ def available_memory() -> int | None:
 def check_opengl() -> Finding:
     """Find an OpenGL backend for the control tasks, and render a picture with it.
 
-    The picture is rendered in a subprocess, because a broken OpenGL may abort the process.
+    The picture is rendered in a subprocess, because a broken OpenGL may abort the process. Where
+    pip leaves dm_control out (Python 3.13), it is not among the libraries and is looked for here.
     """
+    from glamor_gym.envs import DM_CONTROL_FIX
     from glamor_gym.envs.rendering import RenderingError, choose_backend
 
+    if find_spec("dm_control") is None:
+        return Finding("warn", "OpenGL", "control tasks need dm_control", DM_CONTROL_FIX)
     try:
         backend = choose_backend()
     except RenderingError as error:

@@ -7,14 +7,19 @@ In: a row of the task table. Out: a :class:`gymnasium.Env` that satisfies
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any, Literal, cast, get_args
 
 import gymnasium as gym
+from gymnasium.error import DependencyNotInstalled
 
 from glamor_gym.checks import as_choice, as_size
 from glamor_gym.tasks import Task, get_task
 
 RenderProfile = Literal["paper", "fast"]
+
+DM_CONTROL_FIX = "pip install --no-deps 'dm-control>=1.0.50,<2'"
+"""Installs dm_control without labmaze, which has no wheel for Python 3.13 and is not needed."""
 
 
 def make_world(
@@ -40,6 +45,7 @@ def make_world(
 
     Raises:
         ValueError: there is no such task, or an argument is out of range.
+        DependencyNotInstalled: a control task is asked for, and dm_control is not there.
     """
     if not isinstance(task, Task):
         task = get_task(task)
@@ -59,6 +65,8 @@ def make_world(
             render_mode=render_mode,
         )
     if task.suite == "control":
+        if find_spec("dm_control") is None:
+            raise DependencyNotInstalled(f"control tasks need dm_control: {DM_CONTROL_FIX}")
         from glamor_gym.envs.control import ControlWorld
 
         return ControlWorld(
@@ -71,4 +79,4 @@ def make_world(
     return small[task.source](render_mode=render_mode)
 
 
-__all__ = ["RenderProfile", "make_world"]
+__all__ = ["DM_CONTROL_FIX", "RenderProfile", "make_world"]

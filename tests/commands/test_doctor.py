@@ -69,6 +69,13 @@ def test_opengl_that_is_missing_is_told_with_the_fix(monkeypatch):
     assert finding.fix == "install libegl1"
 
 
+def test_dm_control_that_is_no_requirement_is_told_with_the_fix(monkeypatch):
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None)
+    finding = doctor.check_opengl()
+    assert finding.status == "warn"
+    assert finding.fix.startswith("pip install --no-deps 'dm-control")
+
+
 def test_a_backend_that_draws_nothing_is_told(monkeypatch):
     working = doctor.check_opengl()
     assert working.status == "ok"

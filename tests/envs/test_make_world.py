@@ -1,6 +1,7 @@
 """What every world is made with."""
 
 import pytest
+from gymnasium.error import DependencyNotInstalled
 
 from glamor_gym.envs import make_world
 
@@ -18,3 +19,10 @@ from glamor_gym.envs import make_world
 def test_options_of_any_world_are_checked(name, options, message):
     with pytest.raises(ValueError, match=message):
         make_world(name, **options)
+
+
+def test_what_control_tasks_lack_is_told_with_the_fix(monkeypatch):
+    monkeypatch.setattr("glamor_gym.envs.find_spec", lambda name: None)
+    with pytest.raises(DependencyNotInstalled, match="pip install --no-deps 'dm-control"):
+        make_world("pendulum-swingup")
+    make_world("GridWorld")
