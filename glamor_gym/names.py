@@ -35,7 +35,7 @@ def nearest_names(name: str, known: Iterable[str]) -> str:
             by_spelling.setdefault(spelling, entry)
     if not by_spelling:
         return "there are none"
-    near = difflib.get_close_matches(name.lower(), by_spelling, n=MOST, cutoff=0.6)
+    near = difflib.get_close_matches(name.lower(), by_spelling, n=MOST, cutoff=0.65)
     if near:
         return f"did you mean {' or '.join(dict.fromkeys(map(by_spelling.__getitem__, near)))}?"
     return f"known: {', '.join(dict.fromkeys(by_spelling.values()))}"
