@@ -6,7 +6,6 @@ all runs; otherwise one line per event.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,14 +31,14 @@ class Progression:
         state: state in the run's status file.
         step: last logged environment step.
         evaluated_at: environment step of the last evaluation; -1 before the first.
-        rate: success rate of the last evaluation; NaN before the first.
+        rate: success rate of the last evaluation; None before the first.
         error: error message; empty if there is none.
     """
 
     state: State
     step: int = 0
     evaluated_at: int = -1
-    rate: float = math.nan
+    rate: float | None = None
     error: str = ""
 
 
@@ -138,7 +137,7 @@ class Screen:
         if before.state == "waiting":
             self._progress.start_task(bar)
         note = now.error if now.state == "failed" else now.state
-        if not math.isnan(now.rate):
+        if now.rate is not None:
             note = f"{now.rate:.0%} of the goals, {note}"
         self._progress.update(
             bar,

@@ -9,6 +9,7 @@ the suite's observations; the agent sees the picture of camera 0.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, cast
@@ -31,7 +32,10 @@ choose_backend()  # MuJoCo and dm_control read the choice when they are imported
 
 import mujoco  # noqa: E402
 from dm_control import suite  # noqa: E402
-from shimmy import DmControlCompatibilityV0  # noqa: E402
+
+with contextlib.redirect_stdout(None):
+    # Without labmaze, Shimmy prints that it has not registered dm_control's locomotion tasks.
+    from shimmy import DmControlCompatibilityV0
 
 from glamor_gym.envs.scene_camera import SceneCamera  # noqa: E402
 

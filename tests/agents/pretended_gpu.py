@@ -202,6 +202,8 @@ def pretend(monkeypatch: Any) -> PretendedGPU:
         "device": contextlib.nullcontext(),
     }.items():
         monkeypatch.setattr(torch.cuda, name, lambda *_, value=value, **__: value)
+    # A build with CUDA would otherwise ask its driver, when the optimiser steps.
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda *_, **__: None)
     monkeypatch.setattr(torch, "Generator", Generator)
     monkeypatch.setattr(policy, "planner_for", lambda _: plan)  # kernels need a real device
     autocast = torch.autocast
