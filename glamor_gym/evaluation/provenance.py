@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import subprocess
 from importlib import metadata
@@ -46,7 +47,9 @@ def source_commit() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of :data:`LIBRARIES`."""
-    return {"python": platform.python_version()} | {
-        library: metadata.version(library) for library in LIBRARIES
-    }
+    """Return the versions of Python and of those of :data:`LIBRARIES` that are installed."""
+    found = {"python": platform.python_version()}
+    for library in LIBRARIES:
+        with contextlib.suppress(metadata.PackageNotFoundError):  # dm-control, on Python 3.13
+            found[library] = metadata.version(library)
+    return found

@@ -132,19 +132,13 @@ def build_goal_set(
     episodes = as_integer(episodes, name="episodes", low=1)
     n_evaluation = as_integer(n_evaluation, name="n_evaluation", low=1, high=MOST_GOALS)
     n_training = as_integer(n_training, name="n_training", low=1, high=MOST_GOALS)
-    libraries = ("glamor-gym", "gymnasium", "numpy", *_LIBRARIES[task.suite])
-    provenance = {
-        "command": _command(task, seed, episodes, n_evaluation, n_training),
-        "seed": seed,
-        "versions": {name: importlib.metadata.version(name) for name in libraries},
-    }
     rng = np.random.default_rng(seed)
     with contextlib.closing(_explorable(task)) as world:
         world.reset(seed=int(rng.integers(2**31)))
         kind = cast(World, world.unwrapped).goal_kind
         if world.has_wrapper_attr("all_goals"):
             bounds, evaluation, training = _from_states(world, n_evaluation, n_training, rng)
-            provenance |= {"environment_steps": 0}
+            work = {"environment_steps": 0}
         else:
             bounds, range_steps = measure_bounds(world, task.horizon, rng)
             played = collect(world, task.horizon, rng, episodes, progress_bar)
@@ -155,17 +149,23 @@ def build_goal_set(
             with contextlib.closing(painter):
                 painter.reset(seed=seed)
                 training = choose_training(moments, painter.goal_screen, n_training, rng)
-            provenance |= {
+            work = {
                 "episodes": episodes,
                 "range_episodes": RANGE_EPISODES,
                 "environment_steps": range_steps + sum(episode.steps for episode in played),
             }
+    libraries = ("glamor-gym", "gymnasium", "numpy", *_LIBRARIES[task.suite])
     return GoalSet(
         task.name,
         evaluation=_goal_list(kind, bounds, evaluation),
         training=_goal_list(kind, bounds, training),
         bounds=bounds,
-        provenance=provenance,
+        provenance={
+            "command": _command(task, seed, episodes, n_evaluation, n_training),
+            "seed": seed,
+            "versions": {name: importlib.metadata.version(name) for name in libraries},
+            **work,
+        },
     )
 
 

@@ -53,3 +53,8 @@ def test_without_git_there_is_no_commit(checkout, monkeypatch):
 def test_versions_are_those_installed():
     assert versions()["torch"] == metadata.version("torch")
     assert versions()["python"].count(".") == 2
+
+
+def test_versions_lack_what_is_not_installed(monkeypatch):
+    monkeypatch.setattr("glamor_gym.evaluation.provenance.LIBRARIES", ("numpy", "no-such-library"))
+    assert versions().keys() == {"python", "numpy"}
