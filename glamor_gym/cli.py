@@ -67,8 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     Raises:
         SystemExit: always. Exit codes are 0 for success, 1 if a check or a run failed or standard
-            output was closed early, 2 for bad input, 130 after Ctrl-C, and 143 if SIGTERM
-            interrupted ``train``.
+            output was closed early, 2 for bad input, 130 after Ctrl-C, and 143 or 129 if
+            SIGTERM or SIGHUP interrupted ``train``.
     """
     _open_streams()
     words = sys.argv[1:] if arguments is None else list(arguments)

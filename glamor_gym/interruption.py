@@ -1,7 +1,7 @@
 """Signals that end training, without losing the step in progress.
 
-In: SIGTERM (from a scheduler, for example) or SIGINT (Ctrl-C). Out: a flag that
-:class:`~glamor_gym.agents.CheckpointCallback` checks between two steps.
+In: SIGTERM (from a scheduler, for example), SIGHUP (of a terminal that is closed) or SIGINT
+(Ctrl-C). Out: a flag that :class:`~glamor_gym.agents.CheckpointCallback` checks between two steps.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class EndedBySignal(KeyboardInterrupt):
         message: what happened.
 
     Attributes:
-        exit_code: exit status of a program ended by that signal: 143 for SIGTERM, 130 for SIGINT.
+        exit_code: exit status of a program ended by that signal: 143 for SIGTERM, 130 for SIGINT,
+            129 for SIGHUP.
     """
 
     def __init__(self, signal_received: signal.Signals, message: str) -> None:
@@ -46,7 +47,7 @@ class TrainingInterrupted(EndedBySignal):
 
 
 class StopRequest:
-    """A context in which SIGTERM and SIGINT are only recorded.
+    """A context in which SIGINT and :func:`ending_signals` are only recorded.
 
     A second signal raises KeyboardInterrupt at once. Outside the main thread, where Python handles
     no signals, the context has no effect.
@@ -63,7 +64,7 @@ class StopRequest:
         """Install the signal handlers, and forget a signal received in an earlier block."""
         self.received = None
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in (signal.SIGINT, *ending_signals()):
                 self._handlers[number] = signal.signal(number, self._notice)
         return self
 
@@ -77,28 +78,41 @@ class StopRequest:
         if self.received is not None:
             raise KeyboardInterrupt
         self.received = signal.Signals(number)
-        print(
-            f"{self.received.name}: finishing the step and writing a checkpoint "
-            "(send it again to stop at once)",
-            file=sys.stderr,
-            flush=True,
-        )
+        with contextlib.suppress(OSError):  # the terminal is gone
+            print(
+                f"{self.received.name}: finishing the step and writing a checkpoint "
+                "(send it again to stop at once)",
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 @contextlib.contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """Within this context, SIGTERM raises :class:`EndedBySignal`, as Ctrl-C a KeyboardInterrupt.
+def ended_in_order() -> Iterator[None]:
+    """In this context, :func:`ending_signals` raise :class:`EndedBySignal`, much as Ctrl-C does.
 
     Outside the main thread, where Python handles no signals, the context has no effect.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _end)
+    before = {number: signal.signal(number, _end) for number in ending_signals()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def ending_signals() -> list[signal.Signals]:
+    """Return the signals by which others end a program: SIGTERM, and SIGHUP unless it is ignored.
+
+    ``nohup`` has it ignored; Windows has no SIGHUP.
+    """
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is None or signal.getsignal(hangup) is signal.SIG_IGN:
+        return [signal.SIGTERM]
+    return [signal.SIGTERM, hangup]
 
 
 def _end(number: int, frame: FrameType | None) -> None:

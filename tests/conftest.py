@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +52,14 @@ def blank_pages() -> Iterator[None]:
 
     with small_runs.blank_pages():
         yield
+
+
+@pytest.fixture
+def no_nohup() -> Iterator[None]:
+    """SIGHUP as in a terminal, though the tests were started by nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

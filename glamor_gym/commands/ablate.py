@@ -34,7 +34,7 @@ def ablate(options: Ablate, command: str) -> int:
         command: the command line as typed, for the record.
 
     Returns:
-        The exit code: 0; 1 if a run is not finished; 130 after Ctrl-C or SIGTERM.
+        The exit code: 0; 1 if a run is not finished; 130 after Ctrl-C, SIGTERM or SIGHUP.
 
     Raises:
         InputError: an option is invalid, or does not fit what is in the folder.

@@ -36,9 +36,9 @@ def train(options: Train, command: str) -> int:
         command: the command line as typed, for the record.
 
     Returns:
-        The exit code: 0 if the run is finished; 130 after Ctrl-C and 143 after SIGTERM, with a
-        checkpoint of the step at which it stopped; 1 if a loss became NaN, with the last checkpoint
-        before that.
+        The exit code: 0 if the run is finished; 130 after Ctrl-C, 143 after SIGTERM and 129 after
+        SIGHUP, with a checkpoint of the step at which it stopped; 1 if a loss became NaN, with the
+        last checkpoint before that.
 
     Raises:
         InputError: an option is invalid, or does not fit what is in the folder.

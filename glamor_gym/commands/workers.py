@@ -25,7 +25,7 @@ from glamor_gym.experiments.engines import Engine, LocalEngine, NoClusterError
 from glamor_gym.experiments.results import run_state
 from glamor_gym.experiments.status import Status, read_status
 from glamor_gym.experiments.worker import Job
-from glamor_gym.interruption import ended_by_sigterm
+from glamor_gym.interruption import ended_in_order
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Crew:
         return cls(engine, {"device": checked_device(options.device), "threads": threads})
 
     def run_jobs(self, jobs: Sequence[Job]) -> bool:
-        """Execute all jobs; return whether Ctrl-C or SIGTERM interrupted them.
+        """Execute all jobs; return whether Ctrl-C or another signal interrupted them.
 
         Raises:
             InputError: there is no cluster at the address.
@@ -64,10 +64,10 @@ class Crew:
         if not jobs:
             return False
         try:
-            # SIGTERM, too, ends the experiment in order, so that its runs do not outlive it.
+            # SIGTERM and SIGHUP, too, end the experiment so that its runs do not outlive it.
             with (
                 checking_input(NoClusterError),
-                ended_by_sigterm(),
+                ended_in_order(),
                 Screen(jobs, terminal()) as screen,
             ):
                 self.engine.run_jobs(jobs, screen.update)
@@ -83,7 +83,9 @@ def exit_code(jobs: Sequence[Job], interrupted: bool) -> int:
     left = [(job, status) for job, status in looked_at if status.state != "finished"]
     for job, status in left:
         if status.state == "failed":
-            print(f"{job.name} failed: {status.error} (see {job.folder}/log.txt)")
+            log = job.folder / "log.txt"
+            details = f" (see {log})" if log.is_file() else ""  # it may not even have begun
+            print(f"{job.name} failed: {status.error}{details}")
         elif status.state == "running":
             print(f"{job.name} is running in process {status.process} on {status.host}")
         elif not interrupted:

@@ -33,7 +33,7 @@ from glamor_gym.evaluation.baselines import Predictor
 from glamor_gym.experiments.algorithm_kinds import Algorithm
 from glamor_gym.experiments.allocator import keep_freed_memory
 from glamor_gym.files import FolderInUseError, lock_folder
-from glamor_gym.interruption import ended_by_sigterm
+from glamor_gym.interruption import ended_in_order
 from glamor_gym.types import EvaluationResult
 from glamor_gym.vector.sb3 import horizon_of
 
@@ -208,7 +208,7 @@ class TrainedRun(Run):
         keep_freed_memory()
         self._began = time.monotonic()
         try:
-            with self._stop if self._algorithm.resumes else ended_by_sigterm():
+            with self._stop if self._algorithm.resumes else ended_in_order():
                 self._learn()
         except KeyboardInterrupt:
             self._save()

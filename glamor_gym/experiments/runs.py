@@ -53,8 +53,8 @@ def train_run(
     Raises:
         ValueError: a setting is invalid, or does not fit the run in the folder.
         FolderInUseError: another process is using the folder.
-        TrainingInterrupted: SIGTERM or SIGINT was received. The run can resume from that step, or
-            is finished if the signal came after the last step.
+        TrainingInterrupted: SIGINT, SIGTERM or SIGHUP was received. The run can resume from that
+            step, or is finished if the signal came after the last step.
         FloatingPointError: a loss or a weight became NaN; the last checkpoint before that is kept.
     """
     try:

@@ -21,6 +21,8 @@ import gymnasium as gym
 from gymnasium.vector.utils import CloudpickleWrapper, write_to_shared_memory
 from stable_baselines3.common.env_util import is_wrapped
 
+from glamor_gym.interruption import ending_signals
+
 START_SECONDS = 120.0
 """Time limit for a new worker to import a simulator and begin its first episode, and for any
 command other than a step or a reset."""
@@ -123,7 +125,7 @@ def _serve(pipe: Connection, make: CloudpickleWrapper[Any], buffer: Any, index: 
     """Carry out commands for one environment, in the worker process, until ``close``."""
     # Sent to all processes of the job: the parent handles them and ends the workers. SIG_IGN would
     # be inherited by the programs that an environment starts.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, *ending_signals()):
         signal.signal(number, lambda *_: None)
     with contextlib.suppress(EOFError, OSError):  # the parent is gone
         try:

@@ -81,8 +81,11 @@ def test_by_the_clock(tmp_path):
     assert often.n_written >= 20
 
 
+@pytest.mark.usefixtures("no_nohup")
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["TERM", "INT"]
+    ("number", "code"),
+    [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)],
+    ids=["TERM", "INT", "HUP"],
 )
 def test_a_signal_ends_the_training_after_the_step(tmp_path, capsys, number, code):
     before = signal.getsignal(number)
@@ -97,6 +100,14 @@ def test_a_signal_ends_the_training_after_the_step(tmp_path, capsys, number, cod
     assert f"{number.name}: finishing the step" in capsys.readouterr().err
     resumed = load(tmp_path).resume(CheckpointCallback(tmp_path))
     assert_same_agents(resumed, new_agent().learn(STEPS))
+
+
+@pytest.mark.usefixtures("no_nohup")
+def test_a_terminal_that_is_closed_is_nothing_to_nohup():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert stop.received is None
 
 
 def test_a_second_signal_does_not_wait():

@@ -39,6 +39,9 @@ def test_what_is_not_finished_is_told_and_no_success(capsys, tmp_path):
         folder.write_config(dataclasses.replace(new_config(spec), finished=True))
     assert exit_code(jobs[:1], interrupted=False) == 0
     assert capsys.readouterr().out == ""
+    assert exit_code(jobs[1:2], interrupted=False) == 1
+    assert capsys.readouterr().out == "failed failed: no luck\n"  # and so early that it has no log
+    (jobs[1].folder / "log.txt").touch()
     assert exit_code(jobs, interrupted=False) == 1
     assert capsys.readouterr().out.splitlines() == [
         f"failed failed: no luck (see {tmp_path}/failed/log.txt)",

@@ -104,7 +104,9 @@ def test_ctrl_c_is_not_sent_to_a_process_that_has_ended(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_benchmark_in_the_background_takes_its_runs_with_it(tmp_path):
+@pytest.mark.usefixtures("no_nohup")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_benchmark_in_the_background_takes_its_runs_with_it(tmp_path, number):
     words = ["benchmark", "--tasks", "GridWorld", "--steps", "100000", "--out", str(tmp_path)]
     # As nohup and scripts have it: Ctrl-C is ignored, by the children as well.
     command = [sys.executable, "-c", IGNORING_CTRL_C, *words, "--eval-every", "100"]
@@ -113,7 +115,7 @@ def test_a_benchmark_in_the_background_takes_its_runs_with_it(tmp_path):
         while not (folder / "checkpoint").is_dir():
             assert process.poll() is None
             time.sleep(0.2)
-        process.terminate()
+        process.send_signal(number)
         out, _ = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "repeat the command to continue" in out

@@ -181,22 +181,24 @@ def test_an_extension_that_is_killed_early_keeps_the_evaluation_before_it(copied
     assert after["eval/success_rate"].tolist()[:2] == before["eval/success_rate"].tolist()
 
 
-def test_a_termination_ends_algorithms_without_checkpoints_as_ctrl_c_does(tmp_path):
+@pytest.mark.usefixtures("no_nohup")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_signals_end_algorithms_without_checkpoints_as_ctrl_c_does(tmp_path, number, code):
     class Terminate(BaseCallback):
         def _on_step(self):
             if self.num_timesteps >= 120:
-                os.kill(os.getpid(), signal.SIGTERM)
+                os.kill(os.getpid(), number)
             return True
 
     folder = RunFolder(tmp_path)
-    handler = signal.getsignal(signal.SIGTERM)
+    handler = signal.getsignal(number)
     spec = small_spec(algorithm="dqn-her", overrides={"learning_starts": 50})
     with pytest.raises(EndedBySignal) as ended:
         train_run(spec, folder, command="", device="cpu", callbacks=[Terminate()])
-    assert ended.value.exit_code == 143
+    assert ended.value.exit_code == code
     assert folder.library_agent_file.is_file()
     assert not folder.config().finished
-    assert signal.getsignal(signal.SIGTERM) is handler
+    assert signal.getsignal(number) is handler
 
 
 def test_the_seconds_of_a_process_that_is_killed_are_kept(tmp_path):

@@ -71,11 +71,12 @@ def make_monitored_grid():
     return Monitor(gym.make("glamor/GridWorld-v0"))
 
 
-def test_a_signal_to_end_is_left_to_the_parent(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_end_is_left_to_the_parent(tmp_path, number):
     env = workers(tmp_path)
     env.reset()
     for pid in env.env_method("pid"):
-        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, number)
     env.step(np.zeros(env.num_envs, np.int64))
     assert env.restarts == 0
     env.close()
