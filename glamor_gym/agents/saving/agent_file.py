@@ -85,13 +85,26 @@ def is_zip_archive(path: Path) -> bool:
 def save_tensors(
     path: PathOrStream, tensors: dict[str, torch.Tensor], header: dict[str, Any]
 ) -> None:
-    """Write tensors and a JSON-able header to a stream, or to a path (see :func:`with_suffix`)."""
+    """Write tensors and a JSON-able header to a stream, or to a path (see :func:`with_suffix`).
+
+    The same tensors and header give the same bytes.
+    """
     metadata = {"format": FORMAT, "header": json.dumps(header, allow_nan=False)}
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    data = save(contiguous, metadata=metadata)
+    data = _in_order(save(contiguous, metadata=metadata))
     target = path if isinstance(path, io.BufferedIOBase) else with_suffix(path)
     with writing_to(target) as file:
         file.write(data)
+
+
+def _in_order(data: bytes) -> bytes:
+    """Return the content of a ``.safetensors`` file with its metadata sorted."""
+    size = int.from_bytes(data[:8], "little")
+    entries = json.loads(data[8 : 8 + size])
+    entries["__metadata__"] = dict(sorted(entries["__metadata__"].items()))
+    header = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    header += b" " * (-len(header) % 8)  # tensors are aligned
+    return len(header).to_bytes(8, "little") + header + data[8 + size :]
 
 
 def load_tensors(path: PathOrStream) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -182,6 +182,19 @@ def test_an_oversize_file_is_refused_before_it_is_read(tmp_path):
         load_tensors(path)
 
 
+def test_the_same_agent_gives_the_same_bytes():
+    written = set()
+    for _ in range(20):  # safetensors has the metadata in any order
+        file = io.BytesIO()
+        save_tensors(file, {"b": torch.ones(3), "a": torch.zeros(2)}, {"é": "\n\x7f"})
+        written.add(file.getvalue())
+        file.seek(0)
+        tensors, header = load_tensors(file)
+        assert tensors["b"].tolist() == [1, 1, 1]
+        assert header == {"é": "\n\x7f"}
+    assert len(written) == 1
+
+
 def test_a_header_that_is_no_object_is_refused(tmp_path):
     save_tensors(tmp_path / "agent", {"a": torch.zeros(1)}, [])
     with pytest.raises(AgentFileError, match="its header is not a JSON object"):
