@@ -9,6 +9,7 @@ the check that needs it, so that a broken installation can still be diagnosed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -40,6 +41,9 @@ FRAME_BYTES = 80 * 104 + 8
 
 MEMORY_TABLE = Path("/proc/meminfo")
 """Linux file that states the available memory."""
+
+MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
+"""Linux file that states how much memory a container may take."""
 
 DRAW_A_PICTURE = (
     "import glamor_gym, gymnasium; gymnasium.make('glamor/pendulum-swingup-v0').reset(seed=0)"
@@ -162,11 +166,17 @@ def check_disk(buffer_size: int, free: int) -> Finding:
 
 
 def available_memory() -> int | None:
-    """Return the available memory in bytes; None if the system does not state it."""
+    """Return the available memory in bytes; None if the system does not state it.
+
+    Within a container, whose limit the system does not take into account, it is at most that.
+    """
     if not MEMORY_TABLE.is_file():
         return None
     rows = dict(line.split(":", 1) for line in MEMORY_TABLE.read_text().splitlines())
-    return int(rows["MemAvailable"].split()[0]) * 1024
+    free = int(rows["MemAvailable"].split()[0]) * 1024
+    with contextlib.suppress(OSError, ValueError):  # in no container, or no limit: "max"
+        free = min(free, int(MEMORY_LIMIT.read_text()))
+    return free
 
 
 def check_opengl() -> Finding:

@@ -54,7 +54,11 @@ def test_free_memory_is_what_the_system_tells(tmp_path, monkeypatch):
     table = tmp_path / "meminfo"
     table.write_text("MemTotal:       24576000 kB\nMemAvailable:   1000 kB\n")
     monkeypatch.setattr(doctor, "MEMORY_TABLE", table)
+    monkeypatch.setattr(doctor, "MEMORY_LIMIT", tmp_path / "limit")
     assert doctor.available_memory() == 1_024_000
+    for limit, free in (("max", 1_024_000), ("1000000", 1_000_000), ("99000000", 1_024_000)):
+        (tmp_path / "limit").write_text(f"{limit}\n")
+        assert doctor.available_memory() == free
     monkeypatch.setattr(doctor, "MEMORY_TABLE", tmp_path / "none")
     assert doctor.available_memory() is None
 
