@@ -110,7 +110,8 @@ class Screen:
 
     def __exit__(self, *_: object) -> None:
         self.update()
-        self._progress.stop()
+        if self._console.is_terminal:  # else rich before 14.3 prints an empty line
+            self._progress.stop()
 
     def update(self) -> None:
         """Read the progress of all runs that have not ended, and show what changed."""

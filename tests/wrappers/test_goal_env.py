@@ -295,7 +295,7 @@ def test_labels_that_are_bytes_do_not_wrap_around(make):
     assert info["is_success"]  # within a tenth of 100
 
 
-@pytest.mark.parametrize("labels", [None, {"x": "left"}, {"x": np.zeros(1)}])
+@pytest.mark.parametrize("labels", [None, {"x": "left"}, {"x": np.zeros(2)}])
 def test_labels_of_the_world_that_are_no_numbers_are_named(make, labels):
     env = make()
     env._world.unwrapped.info = lambda: {"labels": labels}
