@@ -140,13 +140,13 @@ class EpisodeRecorder:
         return self._actions[env, : self._lengths[env]].copy()
 
     def _check_stack(self, env: int, observation: NDArray[Any]) -> None:
-        frames = self._moments["achieved_goal"][env, : self._lengths[env] + 1][-len(observation) :]
+        achieved = self._moments["achieved_goal"][env, : self._lengths[env] + 1]
+        stack_size = len(observation) // achieved.shape[1]
+        frames = np.concatenate(achieved[-stack_size:])
         unfilled = len(observation) - len(frames)
-        if observation[:unfilled].any() or not np.array_equal(
-            observation[unfilled:], np.concatenate(frames)
-        ):
+        if observation[:unfilled].any() or not np.array_equal(observation[unfilled:], frames):
             raise ValueError(
-                f"observation must be the stack of the last {len(observation)} achieved_goal, "
+                f"observation must be the stack of the last {stack_size} achieved_goal, "
                 "zeros before the first, as it was in the first episode: only these are stored. "
                 "If it shows something else at times, show it in the first episode, too, for "
                 "example by one more frame that never changes"

@@ -18,7 +18,7 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from tqdm.auto import tqdm
 
-from glamor_gym.checks import as_integer
+from glamor_gym.checks import as_integer, as_path
 from glamor_gym.evaluation.baselines import Predictor
 from glamor_gym.evaluation.isolation import globals_seeded
 from glamor_gym.evaluation.rollout import Episode, EpisodeKey, Moment, Observation, play
@@ -62,8 +62,8 @@ class Arena:
     Raises:
         ValueError: `id` is unknown or is not a goal environment, it cannot be made with `goals`
             and `env_kwargs`, or a number is out of range.
-        TypeError: `id` is not a string, `env_kwargs` is not a mapping, or a number is not an
-            integer.
+        TypeError: `id` is not a string, `goals` not a name or path, `env_kwargs` not a mapping, or
+            a number not an integer.
     """
 
     def __init__(
@@ -95,6 +95,7 @@ class Arena:
         self.env_kwargs: dict[str, Any] = json.loads(
             json.dumps(dict(env_kwargs or {}), default=str)
         )
+        as_path(goals, name="goals")
         with contextlib.ExitStack() as opened:
 
             def make_env() -> gym.Env[Observation, np.int64]:

@@ -82,7 +82,9 @@ class PairEncoder(nn.Module):
             for space in (observation, goal)
         )
         whiten = as_instance(whiten, bool, name="whiten") and are_pictures
-        self.whitening = Whitening((1, *goal.shape[1:])) if whiten else None
+        # Channels that are no stack of the goal's share their statistics.
+        n_channels = goal.shape[0] if observation.shape[0] % goal.shape[0] == 0 else 1
+        self.whitening = Whitening((n_channels, *goal.shape[1:])) if whiten else None
         smaller = prior_encoder if fusion == "early" else None
         self.observation_encoder = make_encoder(observation, smaller or encoder, embedding_size)
         seen = stacked_space(observation, goal) if fusion == "early" else goal

@@ -33,11 +33,11 @@ class Whitening(nn.Module):
     of a tenth to a fifth of its brightness.
 
     Args:
-        frame_shape: (1, H, W) of one frame; all channels share its statistics.
+        frame_shape: (C, H, W) of one frame; all frames of a stack share its statistics.
     """
 
-    mean: Float[Tensor, "1 h w"]
-    spread: Float[Tensor, "1 h w"]
+    mean: Float[Tensor, "c h w"]
+    spread: Float[Tensor, "c h w"]
     measured: Tensor
 
     def __init__(self, frame_shape: tuple[int, ...]) -> None:
@@ -63,7 +63,7 @@ class Whitening(nn.Module):
         """Measure the statistics on these pictures; later calls do nothing."""
         if self.is_measured:
             return
-        frames = torch.cat([batch.flatten(0, 1) for batch in pictures]).float() / 255
+        frames = torch.cat([self._frames(batch).flatten(0, 1) for batch in pictures]).float() / 255
         self.mean.copy_(frames.mean(dim=0))
         self.spread.copy_(frames.std(dim=0, correction=0).clamp(min=SMALLEST_SPREAD))
         self.measured.fill_(True)
@@ -77,4 +77,9 @@ class Whitening(nn.Module):
         # subtracted first, so that bfloat16 keeps the small difference.
         mean = (255 * self.mean).to(pictures.dtype)
         scale = (1 / (255 * self.spread)).to(pictures.dtype)
-        return pictures.sub_(mean).mul_(scale)
+        self._frames(pictures).sub_(mean).mul_(scale)
+        return pictures
+
+    def _frames(self, pictures: Shaped[Tensor, "b _ h w"]) -> Shaped[Tensor, "b s c h w"]:
+        """Return a view of stacks of frames in which each frame has its channels."""
+        return pictures.view(len(pictures), -1, *self.mean.shape)

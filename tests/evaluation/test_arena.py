@@ -155,6 +155,11 @@ def test_an_environment_in_place_of_its_id_is_told_to_be_registered():
         Arena(gym.make(ROOM))
 
 
+def test_goals_are_named_and_not_listed():
+    with pytest.raises(TypeError, match=r"goals must be a path, got \['eval'\]"):
+        Arena(ROOM, goals=["eval"])
+
+
 @pytest.mark.parametrize("shown", [True, False])
 def test_the_progress_of_an_agent_is_shown_when_asked(capsys, shown):
     with Arena(ROOM, progress_bar=shown) as arena:

@@ -35,6 +35,19 @@ def test_what_never_moved_becomes_zero_and_what_appears_there_is_bounded():
     assert whitening(still)[0, 0, 3, 4].item() == pytest.approx(0.2 / SMALLEST_SPREAD, rel=1e-3)
 
 
+def test_each_channel_of_a_colour_has_its_own_statistics():
+    whitening = Whitening((3, 40, 48))
+    red = torch.tensor([255, 0, 60], dtype=torch.uint8).view(1, 3, 1, 1)
+    still = red.expand(8, 3, 40, 48)
+    whitening.measure_once(still.repeat(1, 4, 1, 1), still)
+    stack = still.repeat(1, 4, 1, 1)
+    assert whitening(stack).abs().max() < 1e-4
+    stack[:, 7] += 51  # green of the third frame
+    white = whitening(stack)
+    torch.testing.assert_close(white[:, 7], torch.full((8, 40, 48), 0.2 / SMALLEST_SPREAD))
+    assert white[:, [*range(7), *range(8, 12)]].abs().max() < 1e-4
+
+
 def test_it_measures_once_and_leaves_all_else_alone():
     whitening = Whitening((1, 40, 48))
     first = pictures(6)

@@ -371,6 +371,25 @@ def test_observations_that_are_stacks_are_not_kept():
     assert as_tuples(replay, 200) == as_tuples(plain, 200)
 
 
+def test_stacks_of_colour_frames_are_not_kept_either():
+    space = spaces.Dict(
+        observation=spaces.Box(0, 255, (6, 2, 3), np.uint8),
+        achieved_goal=spaces.Box(0, 255, (3, 2, 3), np.uint8),
+        desired_goal=spaces.Box(0, 255, (3, 2, 3), np.uint8),
+    )
+    frames = np.random.default_rng(0).integers(1, 256, (4, 3, 2, 3), np.uint8)
+    before = np.concatenate((np.zeros((1, 3, 2, 3), np.uint8), frames[:-1]))
+    shown = np.concatenate((before, frames), axis=1)
+    replay = TrajectoryReplay(100, space, N_ACTIONS, seed=0)
+    replay.add(Trajectory(frames, np.zeros(3, np.int64), shown))
+    assert not replay.wants_observations
+    assert "observations" not in replay.state()
+    sampled = replay.sample(100).observation
+    assert {row.numpy().tobytes() for row in sampled} == {row.tobytes() for row in shown[:-1]}
+    with pytest.raises(ValueError, match="must be stacks of the last 2 frames"):
+        replay.add(Trajectory(frames, np.zeros(3, np.int64), shown[:, [0, 2, 1, 3, 4, 5]]))
+
+
 @pytest.mark.parametrize("kind", ["colours", "padded with the first frame"])
 def test_observations_that_only_look_like_stacks_are_kept(tmp_path, kind):
     trajectory = picture_trajectory(11, [0, 1, 2])
