@@ -96,7 +96,7 @@ class Train:
     """Total number of environment steps."""
     preset: Annotated[str | None, _or_else("PRESET", "chosen by task")] = None
     """Settings to start from; --set changes single ones.
-    compact: for games; learns in minutes on two cores.
+    compact: for games; learns in minutes on two cores. Chosen for environments of your own.
     compact-control: the same, for worlds where nothing moves by itself.
     small: the same, for observations that are vectors.
     best, best-control: for a GPU and 500,000 steps; glamor only.

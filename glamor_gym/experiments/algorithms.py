@@ -103,7 +103,8 @@ def preset_for(task: str, algorithm: str = "glamor") -> str:
 
     Returns:
         For this library's agents ``"compact"``, ``"compact-control"`` for control tasks (for GLAMOR
-        also Bowling), or ``"small"`` for observations that are vectors.
+        also Bowling), or ``"small"`` for the small worlds, whose observations are vectors. An
+        environment that is no task gets ``"compact"``: name ``"small"`` yourself if it has vectors.
 
     Raises:
         ValueError: there is no such algorithm, or `task` is not a string.

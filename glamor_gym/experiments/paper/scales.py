@@ -8,10 +8,14 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from glamor_gym.experiments.paper.reproduction import Scale
+from glamor_gym.report.published import published_rates
 from glamor_gym.tasks import TASKS
 
-ATARI = tuple(task.name for task in TASKS.values() if task.suite == "atari")
-CONTROL = tuple(task.name for task in TASKS.values() if task.suite == "control")
+ATARI, CONTROL = (
+    tuple(t.name for t in TASKS.values() if t.suite == suite and published_rates(t.name))
+    for suite in ("atari", "control")
+)
+"""The tasks of the paper."""
 
 CURVES = Scale(tasks=(*ATARI, *CONTROL), steps=5_000_000, seeds=(0, 1, 2), looks=20)
 """The learning curves of the paper: 5 million steps, three seeds."""
