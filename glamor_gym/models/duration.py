@@ -122,11 +122,14 @@ class DurationModel(PairEncoder):
         k, actions = duration[:n_plans], tokens[:n_plans, :-1]
         previous = functional.pad(actions[:, :-1], (1, 0), value=self.n_actions)
         left = (k[:, None] - torch.arange(actions.shape[1], device=k.device)).clamp(min=0)
-        entries = self.entry(left, previous)
+        entries = left * (self.n_actions + 1) + previous
 
         encoded = self.encode(observation, goal)
         of_duration = encoded.log_duration.gather(-1, duration.expand(2, -1).unsqueeze(-1))
         folded = encoded.fold(torch.arange(n_plans, device=k.device), k)
+        # A row for each number of actions left and previous token: there are more tokens than rows.
+        table = self.countdown[:, :, None] + folded.table[:, None]
+        folded = folded._replace(table=table.flatten(1, 2))
         return log_probs_after(folded, entries, actions, packing), of_duration.squeeze(-1)
 
     def losses(
@@ -150,9 +153,18 @@ class DurationModel(PairEncoder):
         inverse, prior = log_p
         return Losses(-inverse, -prior)
 
-    def entry(self, left: Int[Tensor, "*n"], previous: Int[Tensor, "*n"]) -> Int[Tensor, "*n"]:
-        """Return the row of a folded table for a previous token with `left` actions to go."""
-        return left * (self.n_actions + 1) + previous
+    def token_inputs(
+        self, folded: Folded, left: Int[Tensor, "c"], previous: Int[Tensor, "c"]
+    ) -> Float[Tensor, "2 c 4h"]:
+        """Return the decoders' inputs for the first C of the pairs they are folded for.
+
+        Args:
+            folded: the decoders, from :meth:`EncodedPairs.fold`.
+            left: (C,) number of actions to go.
+            previous: (C,) previous token; A for the start.
+        """
+        constant = folded.constant[:, : len(previous)]
+        return constant + (self.countdown[:, left] + folded.table[:, previous])
 
 
 @dataclass(frozen=True)
@@ -179,16 +191,13 @@ class EncodedPairs:
             duration: its number of actions k.
 
         Returns:
-            Decoders whose table has a row for each number of actions left and previous token, as
-            :meth:`DurationModel.entry` numbers them.
+            Decoders whose inputs are :meth:`DurationModel.token_inputs`.
         """
         model = self.model
         with torch.autocast(self.pair.device.type, enabled=False):
             known = self.pair.float()[row] + model.duration_in(duration)
             contexts = (model.mix[1:](known), self.state.float()[row])
-            folded = fold((model.inverse_dynamics, model.prior), contexts)
-        table = model.countdown[:, :, None] + folded.table[:, None]
-        return folded._replace(table=table.flatten(1, 2))
+            return fold((model.inverse_dynamics, model.prior), contexts)
 
 
 def _mean(of_actions: Float[Tensor, "2 n"]) -> Float[Tensor, "2"]:

@@ -71,7 +71,8 @@ def best_first_action(
     row, k = _pairs_that_count(chance)
     folded = encoded.fold(row, k)
     start = torch.full_like(k, encoded.model.n_actions)
-    z, _, _ = decoder_step(folded, encoded.model.entry(k, start), folded.h, folded.c, settings)
+    inputs = encoded.model.token_inputs(folded, k, start)
+    z, _, _ = decoder_step(folded, inputs, folded.h, folded.c, settings)
     weighted = chance[row, k][:, None] * z.exp()
     worth = weighted.new_zeros(len(chance), z.shape[1]).index_add_(0, row, weighted)
     return worth.argmax(dim=1)
@@ -94,7 +95,7 @@ def _pairs_that_count(
 
 def decoder_step(
     folded: Folded,
-    entry: Int[Tensor, "c"],
+    inputs: Float[Tensor, "2 c 4h"],
     h: Float[Tensor, "2 c h"],
     c: Float[Tensor, "2 c h"],
     settings: PlannerSettings,
@@ -103,8 +104,7 @@ def decoder_step(
 
     Args:
         folded: the decoders.
-        entry: (C,) row of the folded table for each pair, see
-            :meth:`~glamor_gym.models.duration.DurationModel.entry`.
+        inputs: (2, C, 4H), see :meth:`~glamor_gym.models.duration.DurationModel.token_inputs`.
         h: (2, C, H) hidden states.
         c: (2, C, H) cell states.
         settings: see :class:`PlannerSettings`.
@@ -112,6 +112,5 @@ def decoder_step(
     Returns:
         z of every action, and the new hidden and cell states.
     """
-    inputs = folded.constant[:, : len(entry)] + folded.table[:, entry]
     h, c = lstm_cell(torch.baddbmm(inputs, h, folded.recurrent), c)
     return heuristic(torch.baddbmm(folded.head_bias, h, folded.head), settings), h, c

@@ -114,8 +114,8 @@ def sample_actions(
     previous = torch.full_like(duration, model.n_actions)  # the start token
     h, c = folded.h, folded.c
     for slot, n in enumerate(live):
-        entry = model.entry(duration[:n] - slot, previous[:n])
-        z, h, c = decoder_step(folded, entry, h[:, :n], c[:, :n], settings)
+        inputs = model.token_inputs(folded, duration[:n] - slot, previous[:n])
+        z, h, c = decoder_step(folded, inputs, h[:, :n], c[:, :n], settings)
         if slot == 0 and first is not None:
             previous = first
         else:
