@@ -65,7 +65,8 @@ class DiscernAgent(ReactiveAgent):
 
     Args:
         env: an id (``"glamor/Pong-v0"``), a goal environment, or a vector of them.
-        policy: ``"DiscernPolicy"``.
+        policy: ``"DiscernPolicy"``, or a subclass of it. To save an agent with one of your own, put
+            it into `policy_aliases` of a subclass of the agent.
         learning_rate: of Adam.
         buffer_size: frames kept in the replay.
         learning_starts: environment steps taken at random before the first update.

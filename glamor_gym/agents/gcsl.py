@@ -52,7 +52,8 @@ class GCSLAgent(ReactiveAgent):
 
     Args:
         env: an id (``"glamor/Pong-v0"``), a goal environment, or a vector of them.
-        policy: ``"GCSLPolicy"``.
+        policy: ``"GCSLPolicy"``, or a subclass of it. To save an agent with one of your own, put
+            it into `policy_aliases` of a subclass of the agent.
         learning_rate: of AdamW.
         buffer_size: frames kept in the replay.
         learning_starts: environment steps taken at random before the first update.

@@ -64,7 +64,8 @@ class GlamorAgent(ImageGoalAgent):
         env: an id (``"glamor/Pong-v0"``), a goal environment, or a vector of them. A single
             environment without a STOP action (attribute `stop_action`) gets one as its last action,
             see :class:`~glamor_gym.wrappers.StopAction`: evaluate in such a one as well.
-        policy: ``"GlamorPolicy"``.
+        policy: ``"GlamorPolicy"``, or a subclass of it. To save an agent with one of your own, put
+            it into `policy_aliases` of a subclass of the agent.
         learning_rate: of AdamW.
         buffer_size: frames kept in the replay.
         learning_starts: environment steps taken at random before the first update.

@@ -546,6 +546,16 @@ def test_a_policy_is_one_of_the_agents_own_or_derived_from_it(agent_class):
         make(agent_class, policy=BasePolicy)
 
 
+def test_a_policy_of_ones_own_is_saved_if_a_subclass_names_it(agent_class, tmp_path):
+    ((name, own),) = agent_class.policy_aliases.items()
+    mine = type("Mine", (own,), {})
+    with pytest.raises(ValueError, match=rf"policy_aliases = {{'{name}': Mine}}"):
+        make(agent_class, policy=mine).save(tmp_path / "agent")
+    subclass = type("MyAgent", (agent_class,), {"policy_aliases": {name: mine}})
+    make(subclass).save(tmp_path / "agent")
+    assert type(subclass.load(tmp_path / "agent").policy) is mine
+
+
 def test_wrapped_gymnasium_vectors_are_taken(agent_class):
     vector = RecordEpisodeStatistics(gym.make_vec(GRID, num_envs=2))
     agent = make(agent_class, vector).learn(90)

@@ -84,9 +84,11 @@ def _policy_name(agent: TrajectoryLearner) -> str:
     for name, policy_class in agent.policy_aliases.items():
         if policy_class is agent.policy_class:
             return name
+    names, own = sorted(agent.policy_aliases), agent.policy_class.__name__
     raise ValueError(
-        f"policy must be one of {', '.join(sorted(agent.policy_aliases))} for the agent to be "
-        f"saved, got {agent.policy_class.__name__}: loading it by name would execute code"
+        f"policy must be one of {', '.join(names)} for the agent to be saved, got {own}: loading "
+        f"it by name would execute code; name it in a subclass of {type(agent).__name__}, "
+        f"policy_aliases = {{{names[0]!r}: {own}}}"
     )
 
 
