@@ -233,11 +233,18 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         """
 
     def overrides(self) -> dict[str, Any]:
-        """Return changes made after construction, as JSON-able values; :meth:`save` keeps them."""
+        """Return changes made after construction, as JSON-able values; :meth:`save` keeps them.
+
+        A subclass's own arguments belong here too: :meth:`load` passes the constructor only this
+        class's and the fields of `settings`. A subclass of an agent that has overrides, such as
+        :class:`~glamor_gym.agents.GlamorAgent`, adds its own to what ``super()`` returns.
+        """
         return {}
 
     def apply_overrides(self, overrides: Mapping[str, Any]) -> None:
-        """Apply what :meth:`overrides` returned.
+        """Apply what :meth:`overrides` returned, without the entries that :meth:`load` was given.
+
+        A subclass takes its own entries out and passes the rest to ``super()``.
 
         Raises:
             TypeError: an override is unknown or of the wrong type.
