@@ -33,6 +33,13 @@ Stopping = Literal["token", "duration"]
 class GlamorPolicy(ModelPolicy):
     """Inverse dynamics model and action prior, and their AdamW.
 
+    To use encoders of your own, replace `model.observation_encoder` and `model.goal_encoder` in a
+    subclass, after ``super().__init__``, and assign `optimizer` a new AdamW of
+    ``model.parameters()``: the first one would not train them. Each takes a batch, pictures as
+    uint8 (with `whiten`, as floats), and returns (B, `embedding_size`); with early fusion, the
+    goal's takes observations and goals stacked, see
+    :func:`~glamor_gym.models.pair_encoder.stacked`.
+
     Args:
         observation_space: a Dict with ``observation``, ``achieved_goal`` and ``desired_goal``.
         action_space: Discrete(A + 1), STOP last.
