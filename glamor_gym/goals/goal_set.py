@@ -225,7 +225,8 @@ def _packaged(name: str) -> GoalSet:
     file = resources.files(__package__).joinpath("data", f"{name}.npz")
     if not file.is_file():
         raise GoalSetError(
-            f"the package has no goals for {name}; build them with `glamor-gym goals build {name}`"
+            f"the package has no goals for {name}; build them with "
+            f"`glamor-gym goals build {name} --out {file}`"
         )
     return GoalSet._from_file(GoalFile(str(file), file.read_bytes()))
 

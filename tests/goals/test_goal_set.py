@@ -1,7 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from glamor_gym.goals import GoalList, GoalSet, GoalSetError, load_goal_set
+from glamor_gym.goals import goal_set as goal_set_module
+from glamor_gym.tasks import get_task
 from tests.goals.toy_goals import NAMES, goal_list, goal_set, with_content
 
 
@@ -64,6 +68,13 @@ def test_a_set_is_found_by_path(tmp_path):
 def test_an_unknown_task_is_named():
     with pytest.raises(ValueError, match="unknown task 'Pongg'"):
         load_goal_set("Pongg")
+
+
+def test_a_task_whose_goals_are_still_to_be_built_is_told_where_they_belong(monkeypatch):
+    task = replace(get_task("Pong"), name="Pong2")
+    monkeypatch.setattr(goal_set_module, "get_task", lambda _: task)
+    with pytest.raises(GoalSetError, match=r"goals build Pong2 --out .*data/Pong2\.npz`"):
+        load_goal_set("Pong2")
 
 
 def test_a_missing_file_is_an_os_error(tmp_path):
