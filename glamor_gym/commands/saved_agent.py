@@ -133,4 +133,7 @@ def _algorithm_of(class_name: Any) -> str:
     for name, algorithm in ALGORITHMS.items():
         if algorithm.home.endswith(f":{class_name}"):
             return name
-    raise ValueError(f"--algorithm is needed: no algorithm has the agent class {class_name!r}")
+    raise ValueError(
+        f"--algorithm is needed: no algorithm has the agent class {class_name!r}; agents of a "
+        "class of your own are evaluated in Python, glamor_gym.evaluate(MyAgent.load(path), id)"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from glamor_gym.agents import GlamorAgent
 from glamor_gym.commands.options import OfSavedAgent
 from glamor_gym.commands.saved_agent import find_agent
 from glamor_gym.evaluation import RunFolder
@@ -55,6 +56,12 @@ def test_an_environment_that_is_not_registered_here_is_asked_for(tmp_path):
         found(tmp_path / "mine")
     assert find_agent(tmp_path / "mine", OfSavedAgent(), acts=False).task == "own/Room-v0"
     assert find_agent(tmp_path / "mine", OfSavedAgent(task="GridWorld")).task == GRID
+
+
+def test_agents_of_a_class_of_ones_own_are_evaluated_in_python(tmp_path):
+    type("MyAgent", (GlamorAgent,), {})(GRID, buffer_size=50).save(tmp_path / "mine")
+    with pytest.raises(ValueError, match=r"class 'MyAgent'; .* glamor_gym\.evaluate"):
+        found(tmp_path / "mine")
 
 
 def test_figures_without_an_agent_are_told(tmp_path):
