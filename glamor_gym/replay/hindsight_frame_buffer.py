@@ -221,8 +221,9 @@ class HindsightFrameBuffer(ReplayBuffer):
             if not np.array_equal(rewards, hits):
                 raise ValueError(
                     "reward must be equality of pictures to be relabelled, but the environment "
-                    'gave other rewards: make it with reward="image", or pass '
-                    "replay_buffer_kwargs={'n_sampled_goal': 0}"
+                    'gave other rewards: make it with reward="image", pass '
+                    "replay_buffer_kwargs={'n_sampled_goal': 0}, or use SB3's HerReplayBuffer, "
+                    "which calls compute_reward"
                 )
         cut_off = self.handle_timeout_termination and info.get("TimeLimit.truncated", False)
         self._ring.add(
