@@ -249,7 +249,10 @@ def _make(
     ]
     if missing:
         env.close()
-        raise ValueError(f"id must name a goal environment; {task} has no {', '.join(missing)}")
+        raise ValueError(
+            f"id must name a goal environment; {task} has no {', '.join(missing)}: build it with "
+            "glamor_gym.wrappers.GoalEnv, see examples/custom_env.py"
+        )
     return env
 
 
