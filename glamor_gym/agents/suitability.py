@@ -14,6 +14,7 @@ from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList, EvalCallback
 from stable_baselines3.common.vec_env import VecEnv
 
+from glamor_gym.agents.saving.agent_file import space_to_json
 from glamor_gym.agents.settings import CollectionSettings
 from glamor_gym.models.encoders import SMALLEST_PICTURE
 from glamor_gym.types import GOAL_KEYS
@@ -50,10 +51,12 @@ def check_spaces(observation_space: Any, action_space: Any) -> None:
     if not isinstance(action_space, spaces.Discrete):
         raise ValueError(f"env must have Discrete actions, got {action_space}")
     for key, space in observation_space.spaces.items():
-        if not isinstance(space, spaces.Box | spaces.Discrete | spaces.Dict):
-            raise ValueError(  # an agent's file could not describe it
-                f"env must have observations of Box, Discrete or Dict, got {space} for {key!r}"
-            )
+        try:
+            space_to_json(space)
+        except ValueError as error:
+            raise ValueError(
+                f"env must have {key} as a space that an agent's file can describe: {error}"
+            ) from error
         if key in GOAL_KEYS and space.shape == ():
             raise ValueError(f"env must have {key} as a Box of one axis or more, got {space}")
         if _has_channels_last(space):

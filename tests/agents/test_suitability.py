@@ -26,7 +26,12 @@ from tests.agents.small_agents import make_agent, make_grid
             {"desired_goal": Box(0, 1, (50,), np.float32)},
             "desired_goal of the shape and dtype of achieved_goal",
         ),
-        ({"more": MultiBinary(3)}, r"got MultiBinary\(3\) for 'more'"),
+        ({"more": MultiBinary(3)}, r"have more as a .* got MultiBinary\(3\)"),
+        (
+            {"observation": Box(0, 1, (2**12, 2**12 + 1), np.int8)},
+            "have observation as a .* from 1 to 16777216, got 16781312",
+        ),
+        ({"more": Box(0, 1, (0,), np.int8)}, "have more as a .* from 1 to 16777216, got 0"),
         ({"observation": Box(0, 255, (40, 40, 3), np.uint8)}, "pictures with channels first"),
     ],
 )

@@ -33,7 +33,7 @@ MAX_HEADER_BYTES = 16 * 2**20
 ZIP_BYTES = b"PK\x03\x04"
 """First bytes of a zip archive."""
 
-MAX_SPACE_ELEMENTS = 2**20
+MAX_SPACE_ELEMENTS = 2**24
 """Largest number of elements in one entry of an observation, and of actions."""
 
 
@@ -163,13 +163,14 @@ def space_to_json(space: spaces.Space[Any]) -> dict[str, Any]:
     """Describe a Box, a Discrete or a Dict of them as JSON-able values.
 
     Raises:
-        ValueError: `space` is of another kind.
+        ValueError: `space` is of another kind, or has too many elements or none.
     """
     if isinstance(space, spaces.Dict):
         return {"dict": {key: space_to_json(entry) for key, entry in space.spaces.items()}}
     if isinstance(space, spaces.Discrete):
-        return {"discrete": int(space.n), "start": int(space.start)}
+        return {"discrete": _as_size(space.n), "start": int(space.start)}
     if isinstance(space, spaces.Box):
+        _as_size(math.prod(space.shape))
         return {
             "box": list(space.shape),
             "dtype": str(space.dtype),
@@ -190,16 +191,12 @@ def space_from_json(description: Any) -> spaces.Space[Any]:
             entries = description["dict"].items()
             return spaces.Dict({key: space_from_json(entry) for key, entry in entries})
         if "discrete" in description:
-            n_actions = as_integer(
-                description["discrete"], name="discrete", low=1, high=MAX_SPACE_ELEMENTS
-            )
+            n_actions = _as_size(description["discrete"])
             return spaces.Discrete(n_actions, start=int(description["start"]))
         shape, dtype = tuple(description["box"]), np.dtype(description["dtype"])
-        sides = [as_integer(side, name="box", low=0) for side in shape]
-        if math.prod(sides) > MAX_SPACE_ELEMENTS or dtype.kind not in "biuf":
-            raise ValueError(
-                f"a Box of {math.prod(sides)} {dtype} elements cannot belong to an agent"
-            )
+        _as_size(math.prod(as_integer(side, name="box", low=1) for side in shape))
+        if dtype.kind not in "biuf":
+            raise ValueError(f"a Box of {dtype} elements cannot belong to an agent")
         low = np.broadcast_to(np.asarray(description["low"], dtype), shape)
         high = np.broadcast_to(np.asarray(description["high"], dtype), shape)
         return spaces.Box(low, high, shape, dtype.type)
@@ -218,11 +215,15 @@ def space_from_json(description: Any) -> spaces.Space[Any]:
         ) from error
 
 
+def _as_size(elements: Any) -> int:
+    """Return the number of elements of a space if it is one that a file may describe."""
+    return as_integer(elements, name="number of elements", low=1, high=MAX_SPACE_ELEMENTS)
+
+
 def _bound_to_json(bound: np.ndarray[Any, Any]) -> Any:
     """Return one number if all entries of the bound are equal, else nested lists.
 
     JSON has no infinite numbers: if an entry is infinite, all are strings, such as ``"-inf"``.
     """
-    numbers = bound if np.isfinite(bound).all() else bound.astype(str)
-    first = numbers.flat[0]
-    return first.item() if (numbers == first).all() else numbers.tolist()
+    numbers = bound.flat[0] if (bound == bound.flat[0]).all() else bound
+    return (numbers if np.isfinite(numbers).all() else numbers.astype(str)).tolist()

@@ -34,6 +34,7 @@ from tests.agents.small_agents import make_grid
         spaces.Discrete(5),
         spaces.Discrete(3, start=2),
         spaces.Box(0, 255, (4, 8, 9), np.uint8),
+        spaces.Box(0, 255, (1, 2**12, 2**12), np.uint8),
         spaces.Box(-np.inf, np.inf, (3,), np.float32),
         spaces.Box(np.array([-np.inf, -2.5]), np.array([1, np.inf]), dtype=np.float64),
         spaces.Box(np.array([-1, -2.5]), np.array([1, 2]), dtype=np.float64),
