@@ -26,9 +26,13 @@ from glamor_gym.untrusted import check_fields, open_npz, read_json
 MAX_PICTURE_BYTES = 2**30
 """Maximum size of the frames of a result: about a thousand long episodes."""
 
+_NPY_HEADER_BYTES = 128
+
 
 def save_result(result: EvaluationResult, path: str | os.PathLike[str]) -> None:
     """Write a result to `path` (JSON), and its frames to the same path with the suffix ``.npz``.
+
+    Of frames larger than :data:`MAX_PICTURE_BYTES`, only the first episodes are written.
 
     Raises:
         OSError: a file cannot be written.
@@ -41,11 +45,12 @@ def save_result(result: EvaluationResult, path: str | os.PathLike[str]) -> None:
         for field in dataclasses.fields(result)
         if field.name != "frames"
     }
-    figures["frames"] = [
-        {"goal_index": episode.goal_index, "success": episode.success} for episode in result.frames
-    ]
-    pictures = {}
+    figures["frames"], pictures, size = [], {}, 0
     for index, episode in enumerate(result.frames):
+        size += episode.goal.nbytes + episode.frames.nbytes + 2 * _NPY_HEADER_BYTES
+        if size > MAX_PICTURE_BYTES:
+            break
+        figures["frames"].append({"goal_index": episode.goal_index, "success": episode.success})
         pictures[f"goal_{index}"] = episode.goal
         pictures[f"frames_{index}"] = episode.frames
     archive = io.BytesIO()

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from glamor_gym.evaluation import RunFolder, evaluate, load_result, save_result
+from glamor_gym.evaluation import RunFolder, evaluate, load_result, result_file, save_result
+from glamor_gym.untrusted import open_npz
 from tests.evaluation.players import Walker
 
 
@@ -56,6 +57,17 @@ def test_a_result_can_be_kept_without_its_pictures(result, tmp_path):
     back = load_result(tmp_path / "evaluation.json")
     assert figures(back) == figures(result)
     assert back.frames == []
+
+
+def test_of_pictures_that_are_too_many_the_first_are_kept(result, tmp_path, monkeypatch):
+    path = tmp_path / "evaluation.json"
+    save_result(result, path)
+    with open_npz(path.with_suffix(".npz"), max_bytes=2**20) as pictures:
+        size = pictures.claimed_bytes
+    for limit, episodes in ((size, result.frames), (size - 1, result.frames[:-1]), (1, [])):
+        monkeypatch.setattr(result_file, "MAX_PICTURE_BYTES", limit)
+        save_result(result, path)
+        assert load_result(path) == dataclasses.replace(result, frames=episodes)
 
 
 def test_a_result_can_be_read_without_its_pictures(result, tmp_path):
