@@ -88,8 +88,17 @@ def save_tensors(
     """Write tensors and a JSON-able header to a stream, or to a path (see :func:`with_suffix`).
 
     The same tensors and header give the same bytes.
+
+    Raises:
+        ValueError: the header is too large to be read, or holds a number that JSON lacks.
     """
     metadata = {"format": FORMAT, "header": json.dumps(header, allow_nan=False)}
+    if len(metadata["header"]) > MAX_HEADER_BYTES:
+        largest = max(header, key=lambda name: len(json.dumps(header[name])))
+        raise ValueError(
+            f"an agent's file must have a header of at most {MAX_HEADER_BYTES} bytes; "
+            f"its {largest} is too large"
+        )
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     data = _in_order(save(contiguous, metadata=metadata))
     target = path if isinstance(path, io.BufferedIOBase) else with_suffix(path)

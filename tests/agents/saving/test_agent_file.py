@@ -242,6 +242,16 @@ def test_a_header_with_numbers_that_json_lacks_is_neither_written_nor_read(tmp_p
         load_tensors(tmp_path / "agent")
 
 
+def test_a_header_that_could_not_be_read_is_not_written(tmp_path, monkeypatch):
+    header = {"b": 1, "a": "x" * 20, "c": 2}
+    monkeypatch.setattr(agent_file, "MAX_HEADER_BYTES", len(json.dumps(header)))
+    save_tensors(tmp_path / "agent", {"a": torch.zeros(1)}, header)
+    assert load_tensors(tmp_path / "agent")[1] == header
+    with pytest.raises(ValueError, match="at most 45 bytes; its a is too large"):
+        save_tensors(tmp_path / "other", {"a": torch.zeros(1)}, header | {"a": "x" * 21})
+    assert [path.stem for path in tmp_path.iterdir()] == ["agent"]
+
+
 def test_a_header_that_would_take_gigabytes_when_parsed_is_not_parsed(tmp_path):
     header = json.dumps({"a": [[]] * 5_000_000})
     metadata = {"format": agent_file.FORMAT, "header": header}
