@@ -97,7 +97,7 @@ class Checkpoint:
     @property
     def digest(self) -> str:
         """SHA-256 of all attributes, and thereby of all files."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self, default=vars, sort_keys=True).encode()).hexdigest()
 
 
 class CheckpointFolder:
