@@ -35,6 +35,9 @@ from glamor_gym.types import EpisodeFrames, EvaluationResult
 FILMS = 6
 """Number of episodes shown as films; of the others, only the last frame is shown."""
 
+CELLS = 300
+"""Largest number of goals shown as cells: thousands would take a minute to draw, and megabytes."""
+
 
 def write_report(run: RunFolder) -> Path:
     """Write the page of a run from the files in its folder.
@@ -106,7 +109,7 @@ def render_page(
         bars=rate_bars(list(_bars(result, published))),
         curve=_curve(metrics, result, published),
         losses=_losses(metrics),
-        goals=goal_strip(result) if result.per_goal else None,
+        goals=goal_strip(result) if 0 < len(result.per_goal) <= CELLS else None,
         distances=distance_bars(result) if result.distances else None,
         episodes=result.frames,
         films=_films(result.frames),

@@ -10,6 +10,7 @@ import pytest
 
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.report import render_page, write_report
+from glamor_gym.report.page import CELLS
 from tests.report.sample_run import CONFIG, METRICS, RESULT
 
 BARE = dataclasses.replace(RESULT, frames=[])
@@ -106,6 +107,15 @@ def test_films_are_of_successes_and_failures_in_turn(page):
         ("2", "reached"),
         ("5", "missed"),
     ]
+
+
+def test_the_cells_of_too_many_goals_are_left_out(page):
+    per_goal = dict.fromkeys(range(CELLS + 1), 1.0)
+    many = dataclasses.replace(BARE, per_goal=per_goal, episodes=len(per_goal))
+    words = Page(render_page(CONFIG, many, METRICS)).words
+    assert "By goal" in page.words
+    assert "By goal" not in words
+    assert "By distance" in words
 
 
 def test_what_is_not_known_is_left_out():
