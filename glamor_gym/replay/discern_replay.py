@@ -208,10 +208,10 @@ class DiscernReplay(TrajectoryStore):
 
     def snapshot(self) -> Snapshot:
         """Return the whole state except the contents of :meth:`slot_arrays`."""
-        priorities = self._tree[slice(None)].copy()
+        priorities = self._tree[slice(None)]
         return {
             **super().snapshot(),
-            "priorities": priorities,
+            "priorities": np.trim_zeros(priorities, "b").copy(),  # of a new ring, most are 0
             "highest": self._highest,
             "goals": self.goals.snapshot(),
         }

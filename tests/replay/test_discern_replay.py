@@ -135,7 +135,9 @@ def test_goals_survive_files_and_checkpoints(tmp_path):
     loaded.load(tmp_path / "replay.npz")
     replay.set_errors(np.array([1, 2]), np.array([3.0, 5.0]))
     replay.goals.offer(frames(7)[0], replay.rng)
-    restored.restore(replay.snapshot())
+    snapshot = replay.snapshot()
+    assert len(snapshot["priorities"]) == 11  # up to the last step, of 100
+    restored.restore(snapshot)
     assert restored.goals.frames.tolist() == frames(7).tolist()
     for name, array in restored.slot_arrays().items():
         array[:] = replay.slot_arrays()[name]
