@@ -9,6 +9,7 @@ such values; out: an error if one of them has another type than annotated.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import lzma
@@ -50,6 +51,8 @@ _DAMAGE = (
     RuntimeError,  # an encrypted member
     ValueError,  # not an array, or a pickle
 )
+
+_type_hints = functools.cache(get_type_hints)  # half of the time of a check
 
 
 class DamagedFileError(ValueError):
@@ -244,7 +247,7 @@ def check_fields(record: Any) -> None:
     """
     import typeguard  # 0.3 s
 
-    for name, kind in get_type_hints(type(record)).items():
+    for name, kind in _type_hints(record.__class__).items():
         value = getattr(record, name)
         try:
             if isinstance(value, bool) and kind is not bool:
