@@ -122,7 +122,8 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
                 present, holds the entity labels. Goals of a kind other than ``"frame"`` require
                 its method ``goal_screen`` (see :class:`glamor_gym.types.World`), and are passed
                 through the observation wrappers around the world.
-            goals: at least one; may be a sequence that loads lazily.
+            goals: at least one; may be a sequence that loads lazily. Of many goals, pass a
+                :class:`~glamor_gym.goals.GoalList`, which is checked only when it is made.
             ranges: feasible range of every label that a goal has, in the label's unit; None if
                 there are no labels, so that success is equality of pictures.
             horizon: T, the maximum number of steps in an episode, at most 2²⁴.
