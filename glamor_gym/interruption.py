@@ -77,6 +77,7 @@ class StopRequest:
     def _notice(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
             raise KeyboardInterrupt
+        _ignore_hangup(number)
         self.received = signal.Signals(number)
         with contextlib.suppress(OSError):  # the terminal is gone
             print(
@@ -104,6 +105,23 @@ def ended_in_order() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextlib.contextmanager
+def hangup_ignored() -> Iterator[None]:
+    """Within this context SIGHUP is ignored, later also by the processes that are started in it.
+
+    Outside the main thread, and on Windows, the context has no effect.
+    """
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(hangup, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(hangup, before)
+
+
 def ending_signals() -> list[signal.Signals]:
     """Return the signals by which others end a program: SIGTERM, and SIGHUP unless it is ignored.
 
@@ -115,6 +133,13 @@ def ending_signals() -> list[signal.Signals]:
     return [signal.SIGTERM, hangup]
 
 
+def _ignore_hangup(number: int) -> None:
+    """Ignore SIGHUP once it has come: of a closed terminal, shell and kernel send one each."""
+    if number not in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _end(number: int, frame: FrameType | None) -> None:
+    _ignore_hangup(number)
     received = signal.Signals(number)
     raise EndedBySignal(received, received.name)

@@ -235,9 +235,10 @@ class TrajectoryLearner(OffPolicyAlgorithm):
     def overrides(self) -> dict[str, Any]:
         """Return changes made after construction, as JSON-able values; :meth:`save` keeps them.
 
-        A subclass's own arguments belong here too: :meth:`load` passes the constructor only this
-        class's and the fields of `settings`. A subclass of an agent that has overrides, such as
-        :class:`~glamor_gym.agents.GlamorAgent`, adds its own to what ``super()`` returns.
+        A subclass's own arguments belong here too: :meth:`load` passes the constructor only those
+        of :class:`TrajectoryLearner` and the fields of `settings`. A subclass of an agent that has
+        overrides, such as :class:`~glamor_gym.agents.GlamorAgent`, adds its own to what ``super()``
+        returns.
         """
         return {}
 

@@ -36,8 +36,9 @@ class GlamorPolicy(ModelPolicy):
     To use encoders of your own, replace `model.observation_encoder` and `model.goal_encoder` in a
     subclass, after ``super().__init__``, and assign `optimizer` a new AdamW of
     ``model.parameters()``: the first one would not train them. Each takes a batch, pictures as
-    uint8 (with `whiten`, as floats), and returns (B, `embedding_size`); with early fusion, the
-    goal's takes observations and goals stacked, see
+    uint8 (with `whiten`, as floats from the first update on), and returns (B, `embedding_size`);
+    :class:`~glamor_gym.models.encoders.Normalise` as a first layer takes both. With early fusion,
+    the goal's takes observations and goals stacked, see
     :func:`~glamor_gym.models.pair_encoder.stacked`.
 
     Args:

@@ -6,6 +6,7 @@ is wrong.
 
 from __future__ import annotations
 
+import json
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList, EvalCallback
 from stable_baselines3.common.vec_env import VecEnv
 
-from glamor_gym.agents.saving.agent_file import space_to_json
+from glamor_gym.agents.saving.agent_file import MAX_HEADER_BYTES, space_to_json
 from glamor_gym.agents.settings import CollectionSettings
 from glamor_gym.models.encoders import SMALLEST_PICTURE
 from glamor_gym.types import GOAL_KEYS
@@ -64,6 +65,11 @@ def check_spaces(observation_space: Any, action_space: Any) -> None:
                 f"env must have pictures with channels first, got {space} for {key!r}: see "
                 "gymnasium.wrappers.TransformObservation"
             )
+    if len(json.dumps(space_to_json(observation_space))) > MAX_HEADER_BYTES:
+        raise ValueError(
+            "env must have fewer bounds that differ between the elements of an observation: an "
+            f"agent's file has room for {MAX_HEADER_BYTES} bytes of them"
+        )
 
 
 def _has_channels_last(space: spaces.Space[Any]) -> bool:

@@ -6,6 +6,7 @@ all runs; otherwise one line per event.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -109,9 +110,10 @@ class Screen:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.update()
-        if self._console.is_terminal:  # else rich before 14.3 prints an empty line
-            self._progress.stop()
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            self.update()
+            if not self._progress.disable:  # else rich before 14.3 prints an empty line
+                self._progress.stop()
 
     def update(self) -> None:
         """Read the progress of all runs that have not ended, and show what changed."""

@@ -6,6 +6,7 @@ In: :class:`~glamor_gym.commands.options.Train`. Out: the folder of the run (see
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
 from pathlib import Path
@@ -77,9 +78,10 @@ def train(options: Train, command: str) -> int:
 
 def _stopped(run: Run, error: BaseException) -> int:
     """Print how to continue an interrupted run; return the exit code."""
-    print(f"stopped at step {run.steps_taken:,}: {str(error) or 'interrupted'}")
     again = "resume" if get_algorithm(run.config.algorithm).resumes else "start over"
-    print(f"{again} with: glamor-gym train --run-dir {shlex.quote(str(run.folder.path))}")
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        print(f"stopped at step {run.steps_taken:,}: {str(error) or 'interrupted'}")
+        print(f"{again} with: glamor-gym train --run-dir {shlex.quote(str(run.folder.path))}")
     if isinstance(error, FloatingPointError | OSError | RenderingError):
         return 1
     return error.exit_code if isinstance(error, EndedBySignal) else 130

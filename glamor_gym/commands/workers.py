@@ -6,6 +6,7 @@ progress on the terminal meanwhile.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Sequence
@@ -72,7 +73,8 @@ class Crew:
             ):
                 self.engine.run_jobs(jobs, screen.update)
         except KeyboardInterrupt:
-            print("interrupted; repeat the command to continue")
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                print("interrupted; repeat the command to continue")
             return True
         return False
 

@@ -207,12 +207,12 @@ class TrainedRun(Run):
     def _complete(self) -> EvaluationResult:
         keep_freed_memory()
         self._began = time.monotonic()
-        try:
-            with self._stop if self._algorithm.resumes else ended_in_order():
+        with self._stop if self._algorithm.resumes else ended_in_order():
+            try:
                 self._learn()
-        except KeyboardInterrupt:
-            self._save()
-            raise
+            except KeyboardInterrupt:
+                self._save()
+                raise
         seconds = self._save()
         last = self.folder.evaluation()
         assert last is not None  # training ends with one

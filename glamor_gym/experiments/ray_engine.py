@@ -19,6 +19,7 @@ from glamor_gym.experiments.engines import (
     mark_dead,
 )
 from glamor_gym.experiments.worker import Job, run_job
+from glamor_gym.interruption import hangup_ignored
 
 SECONDS_TO_SAVE = 120.0
 """Time in seconds that runs get to save their state after Ctrl-C."""
@@ -83,8 +84,9 @@ class RayEngine:
 
     def _start(self) -> None:
         if self._address is None:
-            # "local", as Ray prefers a cluster that it knows of otherwise.
-            ray.init("local", num_cpus=self._jobs, include_dashboard=False, log_to_driver=False)
+            with hangup_ignored():  # by the processes of Ray: the engine ends the runs in order
+                # "local", as Ray prefers a cluster that it knows of otherwise.
+                ray.init("local", num_cpus=self._jobs, include_dashboard=False, log_to_driver=False)
             return
         try:
             ray.init(self._address, log_to_driver=False)

@@ -82,4 +82,5 @@ class Whitening(nn.Module):
 
     def _frames(self, pictures: Shaped[Tensor, "b _ h w"]) -> Shaped[Tensor, "b s c h w"]:
         """Return a view of stacks of frames in which each frame has its channels."""
-        return pictures.view(len(pictures), -1, *self.mean.shape)
+        n_frames = pictures.shape[1] // len(self.mean)
+        return pictures.view(len(pictures), n_frames, *self.mean.shape)

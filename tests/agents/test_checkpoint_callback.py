@@ -15,6 +15,7 @@ from glamor_gym.agents import CheckpointCallback, GlamorAgent, StopRequest, Trai
 from glamor_gym.agents.saving.checkpoint_folder import CheckpointFolder
 from glamor_gym.evaluation import StopAfter
 from glamor_gym.files import LOCK_FILE
+from glamor_gym.interruption import EndedBySignal, ended_in_order, hangup_ignored
 from glamor_gym.vector.collector import make_collector
 from tests.agents.sameness import assert_same_agents
 from tests.agents.small_agents import GRID, SMALL, make_grid
@@ -108,6 +109,29 @@ def test_a_terminal_that_is_closed_is_nothing_to_nohup():
     with StopRequest() as stop:
         os.kill(os.getpid(), signal.SIGHUP)
         assert stop.received is None
+
+
+@pytest.mark.usefixtures("no_nohup")
+def test_the_second_signal_of_a_closed_terminal_changes_nothing():
+    with StopRequest() as stop:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert stop.received == signal.SIGHUP
+    cleaned_up = []
+
+    def work():
+        try:
+            os.kill(os.getpid(), signal.SIGHUP)
+        finally:
+            os.kill(os.getpid(), signal.SIGHUP)
+            cleaned_up.append(True)
+
+    with pytest.raises(EndedBySignal), ended_in_order():
+        work()
+    assert cleaned_up
+    with hangup_ignored():
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
 
 
 def test_a_second_signal_does_not_wait():

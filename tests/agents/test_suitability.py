@@ -10,6 +10,7 @@ from gymnasium.wrappers import TransformObservation
 from stable_baselines3.common.callbacks import EvalCallback
 from stable_baselines3.common.monitor import Monitor
 
+from glamor_gym.agents import suitability
 from glamor_gym.agents.suitability import check_spaces
 from tests.agents.small_agents import make_agent, make_grid
 
@@ -39,6 +40,18 @@ def test_spaces_that_no_agent_can_take_are_refused(changes, told):
     known = make_grid().observation_space.spaces
     with pytest.raises(ValueError, match=told):
         check_spaces(Dict({**known, **changes}), Discrete(5))
+
+
+def test_bounds_that_no_file_has_room_for_are_refused(monkeypatch):
+    known = make_grid().observation_space.spaces
+    uneven = Dict({**known, "more": Box(np.zeros(99), np.arange(99.0) + 1)})
+    check_spaces(uneven, Discrete(5))
+    monkeypatch.setattr(suitability, "MAX_HEADER_BYTES", 500)
+    with pytest.raises(ValueError, match="fewer bounds that differ"):
+        check_spaces(uneven, Discrete(5))
+    even = Dict({**known, "more": Box(0, 1, (10**5,))})
+    monkeypatch.setattr(suitability, "MAX_HEADER_BYTES", 1000)
+    check_spaces(even, Discrete(5))
 
 
 def test_an_entry_that_no_agent_reads_is_told_where_the_agent_is_made():

@@ -42,6 +42,7 @@ def test_each_channel_of_a_colour_has_its_own_statistics():
     whitening.measure_once(still.repeat(1, 4, 1, 1), still)
     stack = still.repeat(1, 4, 1, 1)
     assert whitening(stack).abs().max() < 1e-4
+    assert whitening(stack[:0]).shape == (0, 12, 40, 48)
     stack[:, 7] += 51  # green of the third frame
     white = whitening(stack)
     torch.testing.assert_close(white[:, 7], torch.full((8, 40, 48), 0.2 / SMALLEST_SPREAD))
