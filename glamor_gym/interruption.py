@@ -15,6 +15,10 @@ from types import FrameType
 from typing import Any
 
 
+HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
+"""The signal of a terminal that is closed, sent by its shell and by the kernel; not on Windows."""
+
+
 class EndedBySignal(KeyboardInterrupt):
     """A signal ended the program's work.
 
@@ -49,7 +53,7 @@ class TrainingInterrupted(EndedBySignal):
 class StopRequest:
     """A context in which SIGINT and :func:`ending_signals` are only recorded.
 
-    A second signal raises KeyboardInterrupt at once. Outside the main thread, where Python handles
+    A second signal, unless it is SIGHUP again, raises KeyboardInterrupt at once. Outside the main thread, where Python handles
     no signals, the context has no effect.
 
     Attributes:
@@ -111,31 +115,29 @@ def hangup_ignored() -> Iterator[None]:
 
     Outside the main thread, and on Windows, the context has no effect.
     """
-    hangup = getattr(signal, "SIGHUP", None)
-    if hangup is None or threading.current_thread() is not threading.main_thread():
+    if HANGUP is None or threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(hangup, signal.SIG_IGN)
+    before = signal.signal(HANGUP, signal.SIG_IGN)
     try:
         yield
     finally:
-        signal.signal(hangup, before)
+        signal.signal(HANGUP, before)
 
 
 def ending_signals() -> list[signal.Signals]:
     """Return the signals by which others end a program: SIGTERM, and SIGHUP unless it is ignored.
 
-    ``nohup`` has it ignored; Windows has no SIGHUP.
+    ``nohup`` has it ignored.
     """
-    hangup = getattr(signal, "SIGHUP", None)
-    if hangup is None or signal.getsignal(hangup) is signal.SIG_IGN:
+    if HANGUP is None or signal.getsignal(HANGUP) is signal.SIG_IGN:
         return [signal.SIGTERM]
-    return [signal.SIGTERM, hangup]
+    return [signal.SIGTERM, HANGUP]
 
 
 def _ignore_hangup(number: int) -> None:
-    """Ignore SIGHUP once it has come: of a closed terminal, shell and kernel send one each."""
-    if number not in (signal.SIGINT, signal.SIGTERM):
+    """Ignore SIGHUP once it has come."""
+    if number == HANGUP:
         signal.signal(number, signal.SIG_IGN)
 
 
