@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-
 HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
 """The signal of a terminal that is closed, sent by its shell and by the kernel; not on Windows."""
 
