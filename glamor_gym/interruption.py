@@ -52,8 +52,8 @@ class TrainingInterrupted(EndedBySignal):
 class StopRequest:
     """A context in which SIGINT and :func:`ending_signals` are only recorded.
 
-    A second signal, unless it is SIGHUP again, raises KeyboardInterrupt at once. Outside the main thread, where Python handles
-    no signals, the context has no effect.
+    A second signal, unless it is SIGHUP again, raises KeyboardInterrupt at once. Outside the main
+    thread, where Python handles no signals, the context has no effect.
 
     Attributes:
         received: the signal received in this context; None if there was none.
