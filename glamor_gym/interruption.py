@@ -61,21 +61,17 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
-        self._handlers: dict[signal.Signals, Any] = {}
+        self._handlers = contextlib.ExitStack()
 
     def __enter__(self) -> StopRequest:
         """Install the signal handlers, and forget a signal received in an earlier block."""
         self.received = None
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, *ending_signals()):
-                self._handlers[number] = signal.signal(number, self._notice)
+        self._handlers.enter_context(_handled(self._notice, signal.SIGINT, *ending_signals()))
         return self
 
     def __exit__(self, *_: object) -> None:
         """Restore the previous signal handlers."""
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        self._handlers.clear()
+        self._handlers.close()
 
     def _notice(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
@@ -91,37 +87,34 @@ class StopRequest:
             )
 
 
-@contextlib.contextmanager
-def ended_in_order() -> Iterator[None]:
-    """In this context, :func:`ending_signals` raise :class:`EndedBySignal`, much as Ctrl-C does.
+def ended_in_order() -> contextlib.AbstractContextManager[None]:
+    """Return a context in which :func:`ending_signals` raise :class:`EndedBySignal`.
 
     Outside the main thread, where Python handles no signals, the context has no effect.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, _end) for number in ending_signals()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return _handled(_end, *ending_signals())
 
 
-@contextlib.contextmanager
-def hangup_ignored() -> Iterator[None]:
-    """Within this context SIGHUP is ignored, later also by the processes that are started in it.
+def hangup_ignored() -> contextlib.AbstractContextManager[None]:
+    """Return a context in which SIGHUP is ignored, by processes started in it also later.
 
     Outside the main thread, and on Windows, the context has no effect.
     """
-    if HANGUP is None or threading.current_thread() is not threading.main_thread():
+    return _handled(signal.SIG_IGN, *([HANGUP] if HANGUP else []))
+
+
+@contextlib.contextmanager
+def _handled(handler: Any, *numbers: signal.Signals) -> Iterator[None]:
+    """Handle signals within a context, if it is entered in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(HANGUP, signal.SIG_IGN)
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(HANGUP, before)
+        for number, previous in before.items():
+            signal.signal(number, previous)
 
 
 def ending_signals() -> list[signal.Signals]:
