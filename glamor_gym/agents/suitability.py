@@ -51,9 +51,10 @@ def check_spaces(observation_space: Any, action_space: Any) -> None:
         raise ValueError(f"env must have steps_left as a Box of shape (1,), got {clock}")
     if not isinstance(action_space, spaces.Discrete):
         raise ValueError(f"env must have Discrete actions, got {action_space}")
+    described = {}
     for key, space in observation_space.spaces.items():
         try:
-            space_to_json(space)
+            described[key] = space_to_json(space)
         except ValueError as error:
             raise ValueError(
                 f"env must have {key} as a space that an agent's file can describe: {error}"
@@ -65,7 +66,7 @@ def check_spaces(observation_space: Any, action_space: Any) -> None:
                 f"env must have pictures with channels first, got {space} for {key!r}: see "
                 "gymnasium.wrappers.TransformObservation"
             )
-    if len(json.dumps(space_to_json(observation_space))) > MAX_HEADER_BYTES:
+    if len(json.dumps(described)) > MAX_HEADER_BYTES:
         raise ValueError(
             "env must have fewer bounds that differ between the elements of an observation: an "
             f"agent's file has room for {MAX_HEADER_BYTES} bytes of them"
