@@ -28,7 +28,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor
@@ -178,11 +178,14 @@ class DiscernAgent(ReactiveAgent):
 
     def update(self, batch: TransitionBatch) -> dict[str, Tensor]:
         """Take one gradient step on the sum of the Q network's and the discriminator's losses."""
-        self.policy.model.measure_once(batch.observation, batch.goal)
-        reward = self.rewards(batch)
-        target = self.targets(batch, reward)
+        model = self.policy.model
+        model.measure_once(batch.observation, batch.goal)
         with self.policy.autocast():
-            log_probs = self.policy.model.q(batch.observation, batch.goal, batch.steps_left)
+            state = model.q.embed_observation(batch.observation)
+            goal = model.q.embed_goal(batch.goal)  # once for the loss, its target and the reward
+            log_probs = model.q.log_probs(state, goal, batch.steps_left)
+        reward = self.rewards(batch, goal)
+        target = self.targets(batch, goal, reward)
         rows = torch.arange(len(batch.action), device=self.device)
         taken = log_probs[rows, batch.action]
         errors = -(target * taken).sum(dim=-1)
@@ -197,40 +200,61 @@ class DiscernAgent(ReactiveAgent):
         sound = surprise.nan_to_num(nan=0.0, posinf=0.0)
         self.replay_buffer.set_errors(batch.slots, sound.cpu().numpy())
         if (self._n_updates + 1) % self.settings.target_update_interval == 0:
-            self.policy.model.copy_to_target()
-        rewarded = ~batch.relabelled & (batch.steps_to_end <= self.settings.n_steps)
+            model.copy_to_target()
+        judged = self._ends(batch) & ~batch.relabelled
         return {
             "q_loss": q_loss.detach(),
             "discriminator_loss": discriminator_loss.detach(),
             "value": expectation(taken.detach()).mean(),
-            "reward": (reward * rewarded).sum() / rewarded.sum().clamp(min=1),
+            "reward": (reward * judged).sum() / judged.sum().clamp(min=1),
             "grad_norm": grad_norm,
         }
 
     @torch.no_grad()
-    def rewards(self, batch: TransitionBatch) -> Float[Tensor, "b"]:
-        """Return each row's reward at its last step: max(0, ξ(s_T)·ξ(g)); 1 if relabelled."""
+    def rewards(self, batch: TransitionBatch, goal: Float[Tensor, "b d"]) -> Float[Tensor, "b"]:
+        """Return the reward that each row comes to within n steps.
+
+        At the last step of an episode it is max(0, ξ(s_T)·ξ(g)), or 1 if relabelled; else 0.
+
+        Args:
+            batch: transitions.
+            goal: embeddings of their goals.
+        """
+        ends = self._ends(batch)
+        reward = (ends & batch.relabelled).float()
+        judged = (ends & ~batch.relabelled).nonzero().squeeze(1)
         with self.policy.autocast():
-            achieved = self.policy.model.xi(batch.achieved)
-            goal = self.policy.model.xi(batch.goal)
-        likeness = (achieved * goal).sum(dim=-1).clamp(min=0)
-        return likeness.masked_fill(batch.relabelled, 1.0)
+            achieved = self.policy.model.xi(batch.achieved[judged])
+            reward[judged] = (achieved * self.policy.model.discriminator(goal[judged])).sum(dim=-1)
+        return reward.clamp(min=0)
 
     @torch.no_grad()
-    def targets(self, batch: TransitionBatch, reward: Float[Tensor, "b"]) -> Float[Tensor, "b z"]:
-        """Return Q's target distributions: n-step, double (van Hasselt, 2016)."""
+    def targets(
+        self, batch: TransitionBatch, goal: Float[Tensor, "b d"], reward: Float[Tensor, "b"]
+    ) -> Float[Tensor, "b z"]:
+        """Return Q's target distributions: n-step, double (van Hasselt, 2016).
+
+        Args:
+            batch: transitions.
+            goal: embeddings of their goals.
+            reward: what :meth:`rewards` returned.
+        """
+        model = self.policy.model
         gamma, n_steps = self.settings.gamma, self.settings.n_steps
-        ends = batch.steps_to_end <= n_steps
-        following = (batch.next_observation, batch.goal, batch.next_steps_left)
         with self.policy.autocast():
-            log_q = self.policy.model.q(*following)
-            log_target = self.policy.model.target(*following)
+            following = model.q.embed_observation(batch.next_observation)
+            log_q = model.q.log_probs(following, goal, batch.next_steps_left)
+            log_target = model.target(batch.next_observation, batch.goal, batch.next_steps_left)
         # Outside autocast: in bfloat16 the values of several actions could tie.
         best = expectation(log_q).argmax(dim=-1)
         chosen = log_target[torch.arange(len(best), device=self.device), best].exp()
         # The only reward is that of the last step, `steps_to_end` − 1 steps from now.
-        discounted = torch.where(ends, reward * gamma ** (batch.steps_to_end - 1), 0.0)
-        return project(chosen, discounted, torch.where(ends, 0.0, gamma**n_steps))
+        discounted = reward * gamma ** (batch.steps_to_end - 1)
+        return project(chosen, discounted, torch.where(self._ends(batch), 0.0, gamma**n_steps))
+
+    def _ends(self, batch: TransitionBatch) -> Bool[Tensor, "b"]:
+        """Return which episodes end within the n steps of their returns."""
+        return batch.steps_to_end <= self.settings.n_steps
 
     def discriminator_loss(self, pairs: GoalPairs) -> Float[Tensor, ""]:
         """Return the cross-entropy of telling each goal from K of the batch's other goals."""

@@ -43,7 +43,7 @@ class CloningModel(TimedPairEncoder):
         self, observation: Tensor, goal: Tensor, steps_left: Int[Tensor, "b"]
     ) -> Float[Tensor, "b a"]:
         """Return float32 logits."""
-        features = self.features(observation, goal, steps_left)
+        features = self.features(*self.encoded(observation, goal), steps_left)
         with torch.autocast(features.device.type, enabled=False):
             logits: Tensor = self.head(features)
             return logits

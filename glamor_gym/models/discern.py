@@ -51,6 +51,15 @@ class QNetwork(TimedPairEncoder):
         self, observation: Tensor, goal: Tensor, steps_left: Int[Tensor, "b"]
     ) -> Float[Tensor, "b a z"]:
         """Return float32 log-probabilities of the atoms of each action's value."""
+        return self.log_probs(*self.encoded(observation, goal), steps_left)
+
+    def log_probs(
+        self,
+        observation: Float[Tensor, "b d"],
+        goal: Float[Tensor, "b d"],
+        steps_left: Int[Tensor, "b"],
+    ) -> Float[Tensor, "b a z"]:
+        """Return the same for observations and goals that are embedded already."""
         features = self.features(observation, goal, steps_left)
         with torch.autocast(features.device.type, enabled=False):
             advantage = self.advantage(features).unflatten(-1, (self.n_actions, self.n_atoms))

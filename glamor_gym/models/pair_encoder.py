@@ -121,6 +121,12 @@ class PairEncoder(nn.Module):
         if self.whitening is not None:
             self.whitening.measure_once(observation, goal)
 
+    def embed_observation(self, observation: Tensor) -> Float[Tensor, "b d"]:
+        """Return the embeddings of B observations alone."""
+        white = observation if self.whitening is None else self.whitening(observation)
+        embedding: Tensor = self.observation_encoder(white)
+        return embedding
+
     def embed_goal(self, goal: Tensor) -> Float[Tensor, "b d"]:
         """Return the embeddings of B goals alone; with late fusion only."""
         white = goal if self.whitening is None else self.whitening(goal)

@@ -1,6 +1,6 @@
 """Features for a policy or a value function that also sees the number of steps left.
 
-In: observations, goals and steps left. Out: a feature vector of all three (§4.2).
+In: embeddings of observations and goals, and steps left. Out: a feature vector of all three (§4.2).
 """
 
 from __future__ import annotations
@@ -45,14 +45,17 @@ class TimedPairEncoder(PairEncoder):
         self.with_time = nn.Sequential(nn.Linear(width + 2, width), nn.ReLU(inplace=True))
 
     def features(
-        self, observation: Tensor, goal: Tensor, steps_left: Int[Tensor, "b"]
+        self,
+        observation: Float[Tensor, "b d"],
+        goal: Float[Tensor, "b d"],
+        steps_left: Int[Tensor, "b"],
     ) -> Float[Tensor, "b d"]:
-        """Return the features of B observations, goals and times, the input of the heads.
+        """Return the features of B encoded observations, goals and times, the input of the heads.
 
         They are float32 even if the encoders run in bfloat16, and so should the heads be: in
         bfloat16, actions that differ by less than 1 % of their value or logit would tie.
         """
-        embeddings = torch.cat(self.encoded(observation, goal), dim=-1)
+        embeddings = torch.cat((observation, goal), dim=-1)
         with torch.autocast(embeddings.device.type, enabled=False):
             mixed = self.mix(embeddings.float())
             time = time_features(steps_left, self.horizon)

@@ -59,26 +59,39 @@ def test_the_defaults_are_those_of_rainbow_as_the_paper_built_on_it():
     assert agent.policy.model.q.n_atoms == 51
 
 
+def embedded(agent: DiscernAgent, frames: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return agent.policy.model.q.embed_goal(frames)
+
+
 def test_it_is_paid_for_likeness_at_the_end_and_fully_where_relabelled(trained):
     batch = trained.replay_buffer.sample(64)
-    reward = trained.rewards(batch)
+    reward = trained.rewards(batch, embedded(trained, batch.goal))
     with torch.no_grad():
         xi_achieved, xi_goal = (trained.policy.model.xi(x) for x in (batch.achieved, batch.goal))
     likeness = torch.nn.functional.cosine_similarity(xi_achieved, xi_goal).clamp(min=0)
-    own = ~batch.relabelled
-    torch.testing.assert_close(reward[own], likeness[own])
-    assert (reward[batch.relabelled] == 1).all()
-    assert (reward >= 0).all()
+    ends, own = batch.steps_to_end <= 3, ~batch.relabelled
+    assert all(rows.any() for rows in (ends & own, ends & ~own, ~ends & own, ~ends & ~own))
+    torch.testing.assert_close(reward[ends & own], likeness[ends & own])
+    assert (reward[ends & ~own] == 1).all()
+    assert (reward[~ends] == 0).all()
     there = replace(batch, achieved=batch.goal, relabelled=torch.zeros_like(batch.relabelled))
-    assert trained.rewards(there).numpy() == pytest.approx(np.ones(64), abs=1e-5)
+    paid = trained.rewards(there, embedded(trained, batch.goal))[ends]
+    assert paid.numpy() == pytest.approx(np.ones(len(paid)), abs=1e-5)
+
+
+def test_where_no_episode_ends_soon_nothing_is_paid(trained):
+    batch = trained.replay_buffer.sample(16)
+    before = replace(batch, steps_to_end=torch.full((16,), 4))
+    assert not trained.rewards(before, embedded(trained, batch.goal)).any()
 
 
 def test_targets_discount_the_one_reward_or_the_value_to_come(trained):
     batch = trained.replay_buffer.sample(64)
-    reward = torch.full((64,), 0.8)
-    mean = expectation(trained.targets(batch, reward).log())
     gamma = trained.settings.gamma
     ends = batch.steps_to_end <= 3
+    reward = torch.where(ends, 0.8, 0.0)
+    mean = expectation(trained.targets(batch, embedded(trained, batch.goal), reward).log())
     assert ends.any()
     assert (~ends).any()
     paid = 0.8 * gamma ** (batch.steps_to_end - 1)
@@ -101,7 +114,7 @@ def test_the_action_that_a_target_is_of_is_not_chosen_in_bfloat16(monkeypatch):
         return expectation(log_probs)
 
     monkeypatch.setattr("glamor_gym.agents.discern.expectation", spy)
-    agent.targets(batch, torch.ones(16))
+    agent.targets(batch, embedded(agent, batch.goal), torch.ones(16))
     assert seen == [torch.float32]
 
 
