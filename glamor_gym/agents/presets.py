@@ -42,7 +42,7 @@ _LEARNING_SOON = (
     "image_shift",
     "replay_ratio",
 )
-"""What GCSL takes over from GLAMOR's ``"compact"``: both learn by supervision."""
+"""What GCSL takes over from GLAMOR's compact presets: both learn by supervision."""
 
 _STEADY = 0.8
 """`exploration_persistence` where a single action moves next to nothing: random actions that are
@@ -131,7 +131,11 @@ _GCSL_COMPACT: Preset = {
     "policy_kwargs": dict(_SMALL_ENCODERS),
 }
 
-_GCSL_COMPACT_CONTROL: Preset = {**_GCSL_COMPACT, "exploration_persistence": _STEADY}
+_GCSL_COMPACT_CONTROL: Preset = {
+    **_GCSL_PAPER,
+    **{name: _GLAMOR_COMPACT_CONTROL[name] for name in _LEARNING_SOON},
+    "policy_kwargs": {**_SMALL_ENCODERS, "embedding_size": 512},
+}
 
 _GCSL_SMALL: Preset = {
     **_GCSL_PAPER,
