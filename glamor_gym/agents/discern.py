@@ -10,14 +10,17 @@ The algorithm, and where each step of it is:
    its frames to the goal buffer …………………………………………………………… :meth:`DiscernAgent._store_episode`
 4. draw transitions; relabel a share with what was achieved …… `replay.sample`
 5. reward max(0, ξ(s_T)·ξ(g)) at the last step, 1 if relabelled  :meth:`DiscernAgent.rewards`
-6. move Q towards its n-step target; train ξ to tell the goal
-   from K decoys ………………………………………………………………………………………………… :meth:`DiscernAgent.update`
+6. move Q towards its n-step target; in one of T updates, train
+   ξ to tell goals from K decoys ……………………………………………………… :meth:`DiscernAgent.update`
 
 There is no official code. As in the paper that this library follows, Q is Rainbow without noisy
 nets (Hessel et al., 2018): n-step returns, 51 atoms, double, dueling, prioritised replay. What we
 did not find in the papers is our choice: arguments, whose descriptions say so; that one frame of
 each episode, drawn at random, is offered to the goal buffer; that distances between goals are of
-pixels; and that Q and ξ share an optimiser.
+pixels; that both streams of the dueling network are single layers; and that Q and ξ share an
+optimiser. ξ learns in one of T updates, since a trajectory has T transitions but only one pair of a
+goal and an outcome: pairs that are seen more often than transitions are learned by heart, and then
+a trajectory is paid whether it came near its goal or not.
 """
 
 from __future__ import annotations
@@ -177,7 +180,7 @@ class DiscernAgent(ReactiveAgent):
     # --------------------------------------------------------------------------------- learning
 
     def update(self, batch: TransitionBatch) -> dict[str, Tensor]:
-        """Take one gradient step on the sum of the Q network's and the discriminator's losses."""
+        """Take a gradient step on the Q network's loss, in one of T updates also on ξ's."""
         model = self.policy.model
         model.measure_once(batch.observation, batch.goal)
         with self.policy.autocast():
@@ -190,8 +193,11 @@ class DiscernAgent(ReactiveAgent):
         taken = log_probs[rows, batch.action]
         errors = -(target * taken).sum(dim=-1)
         q_loss = (self._importance(batch.probability) * errors).mean()
-        discriminator_loss = self.discriminator_loss(batch.pairs)
-        grad_norm = self._descend(q_loss + discriminator_loss)
+        losses = {"q_loss": q_loss}
+        if self._n_updates % self.horizon == 0:
+            pairs = self.replay_buffer.sample_pairs(self.batch_size, self.device)
+            losses["discriminator_loss"] = self.discriminator_loss(pairs)
+        grad_norm = self._descend(torch.stack([*losses.values()]).sum())
 
         # The KL divergence from the target: 0 where there is nothing left to learn.
         entropy = torch.special.entr(target).sum(dim=-1)
@@ -203,8 +209,7 @@ class DiscernAgent(ReactiveAgent):
             model.copy_to_target()
         judged = self._ends(batch) & ~batch.relabelled
         return {
-            "q_loss": q_loss.detach(),
-            "discriminator_loss": discriminator_loss.detach(),
+            **{name: loss.detach() for name, loss in losses.items()},
             "value": expectation(taken.detach()).mean(),
             "reward": (reward * judged).sum() / judged.sum().clamp(min=1),
             "grad_norm": grad_norm,

@@ -5,8 +5,9 @@ each row's plan, and whether STOP is the second.
 
 By Bayes' rule this value is, up to a factor that all actions share, Σ_k γ^k p(s_{t+k} = g | s, a):
 the discounted probability of being at the goal after a. (Without `use_prior`, the denominators are
-left out.) The score of a single candidate covers all of its actions, so that for a distant goal
-the sampling noise of fifty later actions drowns the value of the first.
+left out. Pairs of a and k whose log p(a|s,g,k) is below `clip_log_prob` count next to nothing, and
+k ends at the steps left.) The score of a single candidate covers all of its actions, so that for a
+distant goal the sampling noise of fifty later actions drowns the value of the first.
 """
 
 from __future__ import annotations

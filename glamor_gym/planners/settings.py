@@ -33,7 +33,8 @@ class SearchSettings(CheckedFields):
             With a model that predicts durations, and `guided`, the first action is the one of
             highest value, found without candidates, see
             :mod:`~glamor_gym.planners.action_values`. Else each candidate votes for its first token
-            with weight exp(score), and the best one that begins with the elected token is taken.
+            with weight exp(score), and the best one that begins with the elected token is taken:
+            not the sum over plans, since likelier ones are drawn more often and weigh more, too.
         arrival_probability: with a model that predicts durations and `stop_first`, the goal is
             near if it is at most one step away with at least this probability. The plan is then
             STOP alone if zero steps are as likely as one or likelier, else one action and STOP.

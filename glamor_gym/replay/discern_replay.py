@@ -2,7 +2,7 @@
 
 In: :class:`~glamor_gym.types.Trajectory` with a goal, one per call.
 Out: :class:`TransitionBatch`: steps drawn in proportion to priority^α (Schaul et al., 2016), a
-share of them relabelled with the final frame of their trajectory as the goal; and with them
+share of them relabelled with the final frame of their trajectory as the goal; and
 :class:`GoalPairs`, achieved frames and the goals pursued, for the discriminator. Beside the
 trajectories it keeps a :class:`~glamor_gym.replay.goal_buffer.GoalBuffer`.
 """
@@ -60,7 +60,6 @@ class TransitionBatch:
         relabelled: (B,) bool, whether `goal` is `achieved`.
         probability: (B,) float64, the probability with which each step was drawn.
         slots: (B,) int64, the steps' slots, for :meth:`DiscernReplay.set_errors`.
-        pairs: B pairs for the discriminator, drawn uniformly over steps.
     """
 
     observation: torch.Tensor
@@ -74,7 +73,6 @@ class TransitionBatch:
     relabelled: Bool[torch.Tensor, "b"]
     probability: Float[torch.Tensor, "b"]
     slots: NDArray[np.int64]
-    pairs: GoalPairs
 
 
 class DiscernReplay(TrajectoryStore):
@@ -149,7 +147,7 @@ class DiscernReplay(TrajectoryStore):
         """Draw transitions with replacement, one from each of B equal shares of total priority.
 
         Args:
-            batch_size: number B of transitions, and of pairs.
+            batch_size: number B of transitions.
             device: device of the tensors.
 
         Raises:
@@ -174,10 +172,19 @@ class DiscernReplay(TrajectoryStore):
             relabelled=to_device(device, relabelled),
             probability=to_device(device, self._tree[now] / self._tree.total),
             slots=now,
-            pairs=self._sample_pairs(batch_size, device),
         )
 
-    def _sample_pairs(self, batch_size: int, device: torch.device | str) -> GoalPairs:
+    def sample_pairs(self, batch_size: int, device: torch.device | str = "cpu") -> GoalPairs:
+        """Draw pairs for the discriminator with replacement, uniformly over steps.
+
+        Args:
+            batch_size: number B of pairs.
+            device: device of the tensors.
+
+        Raises:
+            ValueError: `batch_size` is out of range, or nothing is stored yet.
+        """
+        self._check_batch_size(batch_size)
         first, _, last = self._locate(self.rng.integers(0, len(self), size=batch_size))
         return GoalPairs(
             achieved=to_device(device, np.take(self._achieved, last, axis=0)),

@@ -175,6 +175,18 @@ def test_goals_are_frames_that_were_reached_not_where_an_episode_began(monkeypat
     assert set(offered) == {8, 9}
 
 
+def test_a_pair_is_learned_from_as_often_as_a_transition():
+    """An episode of T = 10 steps has ten transitions but one pair of a goal and an outcome."""
+    agent = make()
+    drawn = []
+    sample_pairs = agent.replay_buffer.sample_pairs
+    agent.replay_buffer.sample_pairs = lambda *a, **k: drawn.append(1) or sample_pairs(*a, **k)
+    agent.learn(400)
+    assert agent.horizon == 10
+    assert agent._n_updates == 85
+    assert len(drawn) == 9  # the first update's, and every tenth's after it
+
+
 def test_no_decoy_is_the_rows_own_goal(monkeypatch):
     agent = make(n_decoys=3)
     seen = []
