@@ -184,8 +184,8 @@ def lock_folder(path: str | os.PathLike[str]) -> Iterator[None]:
         OSError: the folder cannot be written to.
     """
     folder = Path(path)
-    folder.mkdir(parents=True, exist_ok=True)
     place = folder.resolve()
+    place.mkdir(parents=True, exist_ok=True)  # also where a link leads that leads nowhere yet
     hold = _HOLDS.get(place)
     if hold is None or not hold.stands(folder / LOCK_FILE):
         hold = _HOLDS[place] = _Hold(_locked_file(folder), os.getpid())

@@ -138,6 +138,12 @@ def test_a_full_disk_leaves_the_old_file_and_is_told_with_the_name_of_the_new(tm
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_folder_to_which_a_link_leads_is_made(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with lock_folder(tmp_path / "link"):
+        assert (tmp_path / "elsewhere" / LOCK_FILE).is_file()
+
+
 def test_a_full_disk_is_told_with_the_name_of_the_lock(tmp_path):
     with (
         _files_of_at_most(0),

@@ -34,8 +34,9 @@ class CheckpointCallback(BaseCallback):
 
     If a checkpoint cannot be written during training (the disk is full, say), training continues
     with a warning and the previous checkpoint is kept; an error at the first or the last checkpoint
-    is raised. During training no other process can write to the folder. After an error in training
-    it stays locked until :meth:`release` is called or the callback is deleted.
+    is raised, as is one of a log on the same disk. During training no other process can write to
+    the folder. After an error in training it stays locked until :meth:`release` is called or the
+    callback is deleted.
 
     Args:
         path: the folder; checkpoints that it already holds must be this agent's.

@@ -1,4 +1,4 @@
-"""The curves of a run as a CSV file: a Stable-Baselines3 log writer that can be resumed.
+"""The curves of a run: Stable-Baselines3 log writers, one of a CSV file that can be resumed.
 
 In: what the logger dumps: named values at an environment step. Out: ``metrics.csv``, one row per
 dump and one column per name, ``step`` first; a value that was not logged is an empty cell.
@@ -14,7 +14,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from stable_baselines3.common.logger import KVWriter
+from stable_baselines3.common.logger import KVWriter, TensorBoardOutputFormat
 
 from glamor_gym.files import naming, write_text
 from glamor_gym.snapshots import Snapshot
@@ -108,3 +108,21 @@ def whole_lines(path: Path) -> list[str]:
     """
     with path.open(newline="", encoding="utf-8") as file:
         return [line for line in file if line.endswith("\n")]
+
+
+class EventFile(TensorBoardOutputFormat):
+    """SB3's log writer for TensorBoard, whose errors name the folder.
+
+    Args:
+        folder: where the event file is written.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+
+    def write(
+        self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0
+    ) -> None:
+        """Append the values; an error may be one of an earlier call, as a thread writes them."""
+        with naming(self.writer.log_dir):
+            super().write(key_values, key_excluded, step)

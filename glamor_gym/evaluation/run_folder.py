@@ -25,13 +25,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
-from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
+from stable_baselines3.common.logger import Logger
 
 from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.agents.saving.checkpoint_folder import CheckpointFolder
 from glamor_gym.agents.settings import without_retired
 from glamor_gym.checks import as_integer
-from glamor_gym.evaluation.metrics_file import MetricsFile, whole_lines
+from glamor_gym.evaluation.metrics_file import EventFile, MetricsFile, whole_lines
 from glamor_gym.evaluation.result_file import load_result, save_result
 from glamor_gym.files import write_atomically, write_text
 from glamor_gym.types import EvaluationResult
@@ -193,7 +193,7 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         formats = [
             MetricsFile(self.metrics_file, resume_at, keep_all),
-            TensorBoardOutputFormat(str(self.path)),
+            EventFile(str(self.path)),
         ]
         return Logger(str(self.path), formats)
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from stable_baselines3.common.logger import Figure, Logger
 
-from glamor_gym.evaluation.metrics_file import MetricsFile
+from glamor_gym.evaluation.metrics_file import EventFile, MetricsFile
 
 
 @pytest.fixture
@@ -108,3 +108,13 @@ def test_a_full_disk_is_told_with_the_name_of_the_file(path, monkeypatch):
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match=rf"No space left on device: '{path}'$"):
         table.write({}, {}, step=1)
+
+
+def test_a_full_disk_is_told_with_the_folder_of_the_event_file(tmp_path, monkeypatch):
+    def fail():
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    events = EventFile(str(tmp_path))
+    monkeypatch.setattr(events.writer, "flush", fail)
+    with pytest.raises(OSError, match=rf"No space left on device: '{tmp_path}'$"):
+        events.write({}, {}, step=1)

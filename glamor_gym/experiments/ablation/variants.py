@@ -57,7 +57,7 @@ class Variant:
         known = _changeable()
         for name in flat(change):
             if name not in known:
-                raise ValueError(f"change has no setting {name!r}; {nearest_names(name, known)}")
+                raise ValueError(f"glamor has no setting {name!r}; {nearest_names(name, known)}")
         settings = dict(change)
         planner = settings.pop("planner", {})
         GlamorSettings(

@@ -22,11 +22,11 @@ def test_a_change_is_told_by_what_it_changes():
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"n_trails": 7}, "change has no setting 'n_trails'; did you mean n_trials"),
+        ({"n_trails": 7}, "glamor has no setting 'n_trails'; did you mean n_trials"),
         ({"token_size": 8}, r"did you mean policy_kwargs\.token_size"),
         ({"planner": {"guide": False}}, r"did you mean planner\.guided"),
         ({"policy_kwargs": {"fusoin": "late"}}, r"did you mean policy_kwargs\.fusion"),
-        ({"seed": 3}, "change has no setting 'seed'"),
+        ({"seed": 3}, "glamor has no setting 'seed'"),
         ({"gamma": 7}, "gamma must be a finite number"),
         ({"planner": {"gamma": 7}}, "gamma must be a finite number above 0"),
     ],
