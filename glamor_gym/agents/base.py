@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 
 from glamor_gym.agents.learner import TrajectoryLearner
+from glamor_gym.agents.presets import Presets, make_preset
 from glamor_gym.agents.saving.agent_file import AgentFileError, load_tensors, save_tensors
 from glamor_gym.agents.saving.agent_parts import (
     as_half,
@@ -46,6 +47,17 @@ class ImageGoalAgent(TrajectoryLearner):
     For arguments, attributes and errors see
     :class:`~glamor_gym.agents.learner.TrajectoryLearner`.
     """
+
+    presets: ClassVar[Presets] = {}
+
+    @classmethod
+    def preset(cls, name: str) -> dict[str, Any]:
+        """Return the arguments of a named preset, see :mod:`glamor_gym.agents.presets`.
+
+        Raises:
+            ValueError: there is no such preset.
+        """
+        return make_preset(cls.presets, name)
 
     @cached_property
     def _checkpoints(self) -> dict[Path, str]:

@@ -38,7 +38,7 @@ from torch import Tensor
 
 from glamor_gym.agents.discern_policy import DiscernPolicy
 from glamor_gym.agents.observations import steps_left_of
-from glamor_gym.agents.presets import DISCERN_PRESETS, make_preset
+from glamor_gym.agents.presets import DISCERN_PRESETS
 from glamor_gym.agents.reactive import ReactiveAgent
 from glamor_gym.agents.settings import (
     DiscernSettings,
@@ -53,8 +53,6 @@ from glamor_gym.replay.discern_replay import DiscernReplay, GoalPairs, Transitio
 from glamor_gym.snapshots import Snapshot
 from glamor_gym.types import Trajectory
 from glamor_gym.vector.sb3 import AnyEnv
-
-_Defaults = DiscernSettings
 
 
 class DiscernAgent(ReactiveAgent):
@@ -109,6 +107,7 @@ class DiscernAgent(ReactiveAgent):
         ValueError: a setting is out of range, or the environment is not a goal environment.
     """
 
+    presets = DISCERN_PRESETS
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"DiscernPolicy": DiscernPolicy}
     stores_goals = True
     gamma = SettingAttribute()
@@ -122,27 +121,27 @@ class DiscernAgent(ReactiveAgent):
         env: AnyEnv | None,
         policy: str | type[BasePolicy] = "DiscernPolicy",
         *,
-        learning_rate: float = _Defaults.learning_rate,
-        buffer_size: int = _Defaults.buffer_size,
-        learning_starts: int = _Defaults.learning_starts,
-        batch_size: int = _Defaults.batch_size,
-        replay_ratio: float = _Defaults.replay_ratio,
-        gamma: float = _Defaults.gamma,
-        exploration_final_eps: float = _Defaults.exploration_final_eps,
-        exploration_steps: int = _Defaults.exploration_steps,
-        exploration_persistence: float = _Defaults.exploration_persistence,
-        evaluation_eps: float = _Defaults.evaluation_eps,
-        n_steps: int = _Defaults.n_steps,
-        target_update_interval: int = _Defaults.target_update_interval,
-        priority_exponent: float = _Defaults.priority_exponent,
-        importance_exponent: float = _Defaults.importance_exponent,
-        n_decoys: int = _Defaults.n_decoys,
-        relabelled_share: float = _Defaults.relabelled_share,
-        goal_buffer_size: int = _Defaults.goal_buffer_size,
-        lr_schedule: LearningRateSchedule = _Defaults.lr_schedule,
-        weight_decay: float = _Defaults.weight_decay,
-        max_grad_norm: float = _Defaults.max_grad_norm,
-        precision: Precision = _Defaults.precision,
+        learning_rate: float = DiscernSettings.learning_rate,
+        buffer_size: int = DiscernSettings.buffer_size,
+        learning_starts: int = DiscernSettings.learning_starts,
+        batch_size: int = DiscernSettings.batch_size,
+        replay_ratio: float = DiscernSettings.replay_ratio,
+        gamma: float = DiscernSettings.gamma,
+        exploration_final_eps: float = DiscernSettings.exploration_final_eps,
+        exploration_steps: int = DiscernSettings.exploration_steps,
+        exploration_persistence: float = DiscernSettings.exploration_persistence,
+        evaluation_eps: float = DiscernSettings.evaluation_eps,
+        n_steps: int = DiscernSettings.n_steps,
+        target_update_interval: int = DiscernSettings.target_update_interval,
+        priority_exponent: float = DiscernSettings.priority_exponent,
+        importance_exponent: float = DiscernSettings.importance_exponent,
+        n_decoys: int = DiscernSettings.n_decoys,
+        relabelled_share: float = DiscernSettings.relabelled_share,
+        goal_buffer_size: int = DiscernSettings.goal_buffer_size,
+        lr_schedule: LearningRateSchedule = DiscernSettings.lr_schedule,
+        weight_decay: float = DiscernSettings.weight_decay,
+        max_grad_norm: float = DiscernSettings.max_grad_norm,
+        precision: Precision = DiscernSettings.precision,
         tensorboard_log: str | None = None,
         policy_kwargs: dict[str, Any] | None = None,
         stats_window_size: int = 100,
@@ -165,17 +164,6 @@ class DiscernAgent(ReactiveAgent):
             device=device,
             _init_setup_model=_init_setup_model,
         )
-
-    @staticmethod
-    def preset(name: str) -> dict[str, Any]:
-        """Return the arguments of a named preset.
-
-        They are ``"paper"``, ``"compact"``, ``"compact-control"`` and ``"small"``.
-
-        Raises:
-            ValueError: there is no such preset.
-        """
-        return make_preset(DISCERN_PRESETS, name)
 
     # --------------------------------------------------------------------------------- learning
 

@@ -26,7 +26,7 @@ from stable_baselines3.common.policies import BasePolicy
 from torch.nn import functional
 
 from glamor_gym.agents.gcsl_policy import GCSLPolicy
-from glamor_gym.agents.presets import GCSL_PRESETS, make_preset
+from glamor_gym.agents.presets import GCSL_PRESETS
 from glamor_gym.agents.reactive import ReactiveAgent
 from glamor_gym.agents.settings import (
     CloningDataPolicy,
@@ -38,8 +38,6 @@ from glamor_gym.models.augmentation import shift_together
 from glamor_gym.names import naming_options
 from glamor_gym.types import SegmentBatch
 from glamor_gym.vector.sb3 import AnyEnv
-
-_Defaults = GCSLSettings
 
 
 class GCSLAgent(ReactiveAgent):
@@ -82,6 +80,7 @@ class GCSLAgent(ReactiveAgent):
         ValueError: a setting is out of range, or the environment is not a goal environment.
     """
 
+    presets = GCSL_PRESETS
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"GCSLPolicy": GCSLPolicy}
     policy: GCSLPolicy
     settings: GCSLSettings
@@ -92,20 +91,20 @@ class GCSLAgent(ReactiveAgent):
         env: AnyEnv | None,
         policy: str | type[BasePolicy] = "GCSLPolicy",
         *,
-        learning_rate: float = _Defaults.learning_rate,
-        buffer_size: int = _Defaults.buffer_size,
-        learning_starts: int = _Defaults.learning_starts,
-        batch_size: int = _Defaults.batch_size,
-        replay_ratio: float = _Defaults.replay_ratio,
-        exploration_final_eps: float = _Defaults.exploration_final_eps,
-        exploration_steps: int = _Defaults.exploration_steps,
-        exploration_persistence: float = _Defaults.exploration_persistence,
-        data_policy: CloningDataPolicy = _Defaults.data_policy,
-        image_shift: int = _Defaults.image_shift,
-        lr_schedule: LearningRateSchedule = _Defaults.lr_schedule,
-        weight_decay: float = _Defaults.weight_decay,
-        max_grad_norm: float = _Defaults.max_grad_norm,
-        precision: Precision = _Defaults.precision,
+        learning_rate: float = GCSLSettings.learning_rate,
+        buffer_size: int = GCSLSettings.buffer_size,
+        learning_starts: int = GCSLSettings.learning_starts,
+        batch_size: int = GCSLSettings.batch_size,
+        replay_ratio: float = GCSLSettings.replay_ratio,
+        exploration_final_eps: float = GCSLSettings.exploration_final_eps,
+        exploration_steps: int = GCSLSettings.exploration_steps,
+        exploration_persistence: float = GCSLSettings.exploration_persistence,
+        data_policy: CloningDataPolicy = GCSLSettings.data_policy,
+        image_shift: int = GCSLSettings.image_shift,
+        lr_schedule: LearningRateSchedule = GCSLSettings.lr_schedule,
+        weight_decay: float = GCSLSettings.weight_decay,
+        max_grad_norm: float = GCSLSettings.max_grad_norm,
+        precision: Precision = GCSLSettings.precision,
         tensorboard_log: str | None = None,
         policy_kwargs: dict[str, Any] | None = None,
         stats_window_size: int = 100,
@@ -128,17 +127,6 @@ class GCSLAgent(ReactiveAgent):
             device=device,
             _init_setup_model=_init_setup_model,
         )
-
-    @staticmethod
-    def preset(name: str) -> dict[str, Any]:
-        """Return the arguments of a named preset.
-
-        They are ``"paper"``, ``"compact"``, ``"compact-control"`` and ``"small"``.
-
-        Raises:
-            ValueError: there is no such preset.
-        """
-        return make_preset(GCSL_PRESETS, name)
 
     def update(self, batch: SegmentBatch) -> dict[str, torch.Tensor]:
         """Descend the gradient of Equation 10: the mean of −log π(a | s, g, t) over the batch."""

@@ -35,7 +35,7 @@ from glamor_gym.agents.episodes import NO_ACTION
 from glamor_gym.agents.observations import as_batch, steps_left_of
 from glamor_gym.agents.plan_state import PlanState, copied, lengths_of, padded, tokens_at
 from glamor_gym.agents.policy import GlamorPolicy
-from glamor_gym.agents.presets import GLAMOR_PRESETS, make_preset
+from glamor_gym.agents.presets import GLAMOR_PRESETS
 from glamor_gym.agents.settings import DataPolicy, GlamorSettings, LearningRateSchedule, Precision
 from glamor_gym.checks import as_instance
 from glamor_gym.models import Losses
@@ -47,8 +47,6 @@ from glamor_gym.replay import TrajectoryReplay
 from glamor_gym.snapshots import Snapshot
 from glamor_gym.types import Plan, SegmentBatch, Trajectory
 from glamor_gym.vector.sb3 import AnyEnv
-
-_Defaults = GlamorSettings
 
 SHARED_WITH_PLANNER = tuple(field.name for field in fields(SearchSettings))
 """Settings of the agent that are settings of its planner."""
@@ -120,6 +118,7 @@ class GlamorAgent(ImageGoalAgent):
         UserWarning: `clip_log_prob` is too high for the number of actions.
     """
 
+    presets = GLAMOR_PRESETS
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"GlamorPolicy": GlamorPolicy}
     acts_by_plan = True
     policy: GlamorPolicy
@@ -131,28 +130,28 @@ class GlamorAgent(ImageGoalAgent):
         env: AnyEnv | None,
         policy: str | type[BasePolicy] = "GlamorPolicy",
         *,
-        learning_rate: float = _Defaults.learning_rate,
-        buffer_size: int = _Defaults.buffer_size,
-        learning_starts: int = _Defaults.learning_starts,
-        batch_size: int = _Defaults.batch_size,
-        replay_ratio: float = _Defaults.replay_ratio,
-        gamma: float = _Defaults.gamma,
-        n_trials: int = _Defaults.n_trials,
-        clip_log_prob: float = _Defaults.clip_log_prob,
-        use_prior: bool = _Defaults.use_prior,
-        vote: bool = _Defaults.vote,
-        prior_coef: float = _Defaults.prior_coef,
-        exploration_final_eps: float = _Defaults.exploration_final_eps,
-        exploration_steps: int = _Defaults.exploration_steps,
-        exploration_persistence: float = _Defaults.exploration_persistence,
-        data_policy: DataPolicy = _Defaults.data_policy,
-        stay_fraction: float = _Defaults.stay_fraction,
-        arrival_probability: float = _Defaults.arrival_probability,
-        image_shift: int = _Defaults.image_shift,
-        lr_schedule: LearningRateSchedule = _Defaults.lr_schedule,
-        weight_decay: float = _Defaults.weight_decay,
-        max_grad_norm: float = _Defaults.max_grad_norm,
-        precision: Precision = _Defaults.precision,
+        learning_rate: float = GlamorSettings.learning_rate,
+        buffer_size: int = GlamorSettings.buffer_size,
+        learning_starts: int = GlamorSettings.learning_starts,
+        batch_size: int = GlamorSettings.batch_size,
+        replay_ratio: float = GlamorSettings.replay_ratio,
+        gamma: float = GlamorSettings.gamma,
+        n_trials: int = GlamorSettings.n_trials,
+        clip_log_prob: float = GlamorSettings.clip_log_prob,
+        use_prior: bool = GlamorSettings.use_prior,
+        vote: bool = GlamorSettings.vote,
+        prior_coef: float = GlamorSettings.prior_coef,
+        exploration_final_eps: float = GlamorSettings.exploration_final_eps,
+        exploration_steps: int = GlamorSettings.exploration_steps,
+        exploration_persistence: float = GlamorSettings.exploration_persistence,
+        data_policy: DataPolicy = GlamorSettings.data_policy,
+        stay_fraction: float = GlamorSettings.stay_fraction,
+        arrival_probability: float = GlamorSettings.arrival_probability,
+        image_shift: int = GlamorSettings.image_shift,
+        lr_schedule: LearningRateSchedule = GlamorSettings.lr_schedule,
+        weight_decay: float = GlamorSettings.weight_decay,
+        max_grad_norm: float = GlamorSettings.max_grad_norm,
+        precision: Precision = GlamorSettings.precision,
         tensorboard_log: str | None = None,
         policy_kwargs: dict[str, Any] | None = None,
         stats_window_size: int = 100,
@@ -219,18 +218,6 @@ class GlamorAgent(ImageGoalAgent):
         changed = dict(overrides)
         self.open_loop = as_instance(changed.pop("open_loop", False), bool, name="open_loop")
         self.planner = replace(self.planner, **changed)
-
-    @staticmethod
-    def preset(name: str) -> dict[str, Any]:
-        """Return the arguments of a named preset, see :mod:`glamor_gym.agents.presets`.
-
-        The names are ``"paper"``, ``"compact"``, ``"compact-control"``, ``"best"``,
-        ``"best-control"`` and ``"small"``.
-
-        Raises:
-            ValueError: there is no such preset.
-        """
-        return make_preset(GLAMOR_PRESETS, name)
 
     # ---------------------------------------------------------------- learning (Equation 9)
 
