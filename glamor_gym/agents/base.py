@@ -28,7 +28,7 @@ from glamor_gym.agents.saving.agent_parts import (
 )
 from glamor_gym.agents.saving.agent_snapshot import restore_agent, snapshot_agent
 from glamor_gym.agents.saving.checkpoint_folder import CheckpointError, CheckpointFolder
-from glamor_gym.agents.saving.packing import pack, unpack
+from glamor_gym.agents.saving.packing import pack
 from glamor_gym.agents.saving.process import snapshot_process
 from glamor_gym.checks import as_instance
 from glamor_gym.files import PathOrStream
@@ -199,11 +199,8 @@ class ImageGoalAgent(TrajectoryLearner):
             super().set_parameters(parts, exact_match, device)
             return
         tensors, _ = load_tensors(load_path_or_dict)
-        current = tensors_of(self)
+        self.finish_updates()
         with _fitting(load_path_or_dict, {}, AgentFileError):
-            tensors = unpack(tensors, current)
-            if _shapes(tensors, of="policy") != _shapes(current, of="policy"):
-                raise RuntimeError("it holds other networks")
             load_policy(self, tensors)
 
     def save_checkpoint(self, path: str | Path) -> None:
@@ -339,8 +336,3 @@ def _fitting(
             raise
         lacks = "it lacks " if isinstance(error, KeyError) else ""
         raise error_class(f"path {str(path)!r} does not fit: {lacks}{error}") from error
-
-
-def _shapes(tensors: Mapping[str, torch.Tensor], *, of: str) -> dict[str, torch.Size]:
-    """Return the shapes of the tensors of one part, which their names begin with."""
-    return {name: tensor.shape for name, tensor in tensors.items() if name.partition(".")[0] == of}

@@ -163,7 +163,7 @@ def _build(
     except RuntimeError as error:
         if blamed := [name for name in NETWORK_ARGUMENTS if name in given]:
             names = " and ".join(blamed)
-            raise ValueError(f"{names} must build the saved networks: {error}") from error
+            raise ValueError(f"{names} must build the saved networks") from error
         raise
     return agent
 
@@ -206,13 +206,12 @@ def load_policy(agent: TrajectoryLearner, tensors: Mapping[str, torch.Tensor]) -
     """Load weights, packed or not, and optimiser state.
 
     Without optimiser state the agent's optimiser is reset, since its state belongs to the weights
-    that are replaced.
+    that are replaced. Nothing is changed unless everything fits.
 
     Raises:
         AgentFileError: there are no weights.
-        KeyError: the optimiser state of a parameter is incomplete; nothing is changed.
-        RuntimeError: names or shapes do not fit this policy; weights that do fit may have been
-            loaded all the same.
+        KeyError: the optimiser state of a parameter is incomplete.
+        RuntimeError: names or shapes do not fit this policy.
     """
     weights = {
         name.removeprefix("policy."): tensor
@@ -221,8 +220,15 @@ def load_policy(agent: TrajectoryLearner, tensors: Mapping[str, torch.Tensor]) -
     }
     if not weights:
         raise AgentFileError("it holds no weights")
+    own = agent.policy.state_dict()
+    weights = unpack(weights, own)
+    shapes, wanted = (
+        {name: tensor.shape for name, tensor in part.items()} for part in (weights, own)
+    )
+    if shapes != wanted:
+        raise RuntimeError("it holds other networks")
     moments = _moments_of(agent.policy.optimizer, tensors)
-    agent.policy.load_state_dict(unpack(weights, agent.policy.state_dict()))
+    agent.policy.load_state_dict(weights)
     groups = agent.policy.optimizer.state_dict()["param_groups"]
     agent.policy.optimizer.load_state_dict({"state": moments, "param_groups": groups})
 
