@@ -16,7 +16,7 @@ class Background(Generic[Result]):
     """A thread that starts with the first job and ends with the process."""
 
     def __init__(self) -> None:
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="updates")
         self._job: Future[Result] | None = None
 
     def __reduce__(self) -> tuple[type[Background[Result]], tuple[()]]:
@@ -29,15 +29,7 @@ class Background(Generic[Result]):
         return self._job is not None
 
     def begin(self, job: Callable[[], Result]) -> None:
-        """Start a job.
-
-        Raises:
-            RuntimeError: the result of the last job has not been taken.
-        """
-        if self._job is not None:
-            raise RuntimeError("take the last job's result before the next one is started")
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(1, thread_name_prefix="updates")
+        """Start a job, once the last one's result has been taken."""
         self._job = self._pool.submit(job)
 
     def take(self) -> Result | None:

@@ -91,5 +91,4 @@ class DiscernPolicy(ModelPolicy):
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
         """Return the best action for each observation (SB3's stateless policy call)."""
-        assert isinstance(observation, dict)
         return self.values(*self.arrays_and_clock(observation)).argmax(dim=-1)

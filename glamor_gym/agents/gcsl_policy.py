@@ -90,7 +90,6 @@ class GCSLPolicy(ModelPolicy):
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
         """Return an action for each observation (SB3's stateless policy call)."""
-        assert isinstance(observation, dict)
         arrays, steps_left = self.arrays_and_clock(observation)
         logits = self.logits(arrays, steps_left)
         if deterministic:

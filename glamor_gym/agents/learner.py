@@ -41,7 +41,6 @@ from glamor_gym.agents.settings import CollectionSettings, SettingAttribute
 from glamor_gym.agents.suitability import (
     check_evaluation,
     check_spaces,
-    check_stop_is_last,
     warn_of_a_shorter_limit,
     warn_of_too_few_steps,
     warn_of_unread_entries,
@@ -53,7 +52,7 @@ from glamor_gym.replay import TrajectoryReplay
 from glamor_gym.replay.trajectory_store import TrajectoryStore
 from glamor_gym.snapshots import Snapshot
 from glamor_gym.types import Trajectory
-from glamor_gym.vector.sb3 import AnyEnv, as_vec_env, horizon_of, task_id_of
+from glamor_gym.vector.sb3 import AnyEnv, as_vec_env, horizon_of, stop_action_of, task_id_of
 
 Metrics = dict[str, float]
 
@@ -193,7 +192,10 @@ class TrajectoryLearner(OffPolicyAlgorithm):
 
     def _adopt_env(self, env: VecEnv, *, stacklevel: int) -> None:
         """Check that episodes of an environment can be learned from; keep its horizon and id."""
-        check_stop_is_last(env)
+        if (stop := stop_action_of(env)) != self.stop_action:
+            raise ValueError(
+                f"env must have STOP as its last action, got {stop} of {env.action_space}"
+            )
         self.horizon = as_integer(horizon_of(env), name="horizon", low=1, high=LONGEST_HORIZON)
         self._check_buffer_size()
         self.task_id = task_id_of(env)

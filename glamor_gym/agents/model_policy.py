@@ -80,9 +80,10 @@ class ModelPolicy(BasePolicy):
         return observation, goal
 
     def arrays_and_clock(
-        self, observation: Mapping[str, Tensor]
+        self, observation: PyTorchObs
     ) -> tuple[dict[str, NDArray[Any]], NDArray[np.int64]]:
         """Return tensors as arrays, and (B,) steps left: the horizon if there is no such entry."""
+        assert isinstance(observation, dict)
         arrays = {key: value.cpu().numpy() for key, value in observation.items()}
         none_taken = np.zeros(len(arrays["desired_goal"]), dtype=np.int64)
         return arrays, steps_left_of(arrays, self.horizon, none_taken)

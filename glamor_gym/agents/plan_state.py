@@ -1,7 +1,6 @@
-"""The state that an agent carries from one step to the next, above all a planning one.
+"""What `predict` returns as `state` and takes back: the plan that each environment follows.
 
-In: what its last call of `predict` returned, or None. Out: the plan that each environment follows,
-and its next token.
+:func:`copied` also serves the reactive agents, whose state is the number of steps taken.
 """
 
 from __future__ import annotations

@@ -167,7 +167,6 @@ class GlamorPolicy(ModelPolicy):
 
         Unlike the agent's `predict`, it keeps no state over an episode.
         """
-        assert isinstance(observation, dict)
         arrays, steps_left = self.arrays_and_clock(observation)
         if self.acts_by_value(self.planner):
             return self.next_tokens(arrays, steps_left, self.planner)[:, 0]

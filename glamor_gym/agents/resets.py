@@ -21,16 +21,17 @@ class ResetWatch:
     """Recognises that a vector environment was reset while the agent was away."""
 
     def __init__(self) -> None:
-        self._left_at: tuple[Any, ...] = ()
+        self._env: VecEnv | None = None
+        self._infos: list[Any] = []  # of its last resets; each reset makes a new one
 
     def leave(self, env: VecEnv) -> None:
         """Remember the vector's last resets."""
-        self._left_at = _resets_of(env)
+        self._env, self._infos = env.unwrapped, list(env.unwrapped.reset_infos)
 
     def was_reset(self, env: VecEnv) -> bool:
         """Return whether the vector, if it is the one that was left, was reset since then."""
-        left, now = self._left_at, _resets_of(env)
-        return left[:1] == now[:1] and any(map(is_not, left, now))
+        now = env.unwrapped
+        return now is self._env and any(map(is_not, self._infos, now.reset_infos))
 
 
 def clock_was_set_back(
@@ -57,8 +58,3 @@ def clock_was_set_back(
     left_before, left_after = before["steps_left"], after["steps_left"]
     set_back = ((left_after >= left_before) & (left_before < clock.high))[:, 0]
     return bool((set_back & going_on).any())
-
-
-def _resets_of(env: VecEnv) -> tuple[Any, ...]:
-    """Return the innermost vector and what its last resets returned, to be compared by identity."""
-    return (env.unwrapped, *env.unwrapped.reset_infos)

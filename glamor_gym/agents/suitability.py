@@ -19,7 +19,7 @@ from glamor_gym.agents.saving.agent_file import MAX_HEADER_BYTES, space_to_json
 from glamor_gym.agents.settings import CollectionSettings
 from glamor_gym.models.encoders import SMALLEST_PICTURE
 from glamor_gym.types import GOAL_KEYS
-from glamor_gym.vector.sb3 import spec_of, stop_action_of
+from glamor_gym.vector.sb3 import spec_of
 
 if TYPE_CHECKING:
     from glamor_gym.agents.learner import TrajectoryLearner
@@ -78,17 +78,6 @@ def _has_channels_last(space: spaces.Space[Any]) -> bool:
     if not isinstance(space, spaces.Box) or space.dtype != np.uint8 or len(space.shape) != 3:
         return False
     return min(space.shape[:2]) >= SMALLEST_PICTURE and space.shape[2] in (1, 3, 4)
-
-
-def check_stop_is_last(env: VecEnv) -> None:
-    """Check that STOP is the last action.
-
-    Raises:
-        ValueError: STOP is not the last action, or there is none.
-    """
-    stop = stop_action_of(env)
-    if isinstance(env.action_space, spaces.Discrete) and stop != env.action_space.n - 1:
-        raise ValueError(f"env must have STOP as its last action, got {stop} of {env.action_space}")
 
 
 def check_evaluation(callback: BaseCallback, action_space: spaces.Discrete) -> None:
