@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glamor_gym.checks import as_integer
-from glamor_gym.models.encoders import MOST_UNITS, EncoderName
+from glamor_gym.models.encoders import MOST_UNITS
 from glamor_gym.models.pair_encoder import PairOptions
 from glamor_gym.models.timed import TimedPairEncoder
 
@@ -90,17 +90,13 @@ class Discriminator(nn.Module):
 class DiscernModel(nn.Module):
     """The Q network, its target network, and the discriminator on its goal encoder.
 
-    Encoders are fused late: the discriminator sees goals alone.
-
     Args:
         observation_space: a Dict with Boxes ``observation`` and ``achieved_goal``.
         n_actions: number of actions A, STOP not counted.
         horizon: T, the most steps that can be left.
         n_atoms: number of atoms of the value, at least 2.
-        encoder: of pictures, see :func:`~glamor_gym.models.encoders.make_encoder`.
-        embedding_size: width of embeddings and features.
-        whiten: whether to standardise pixels, see :mod:`glamor_gym.models.whitening`.
         discriminator_size: width of the discriminator's vectors.
+        **options: of :class:`~glamor_gym.models.pair_encoder.PairEncoder`, fused late.
     """
 
     def __init__(
@@ -110,23 +106,13 @@ class DiscernModel(nn.Module):
         horizon: int,
         *,
         n_atoms: int = 51,
-        encoder: EncoderName = "auto",
-        embedding_size: int = 512,
-        whiten: bool = False,
         discriminator_size: int = 128,
+        **options: Unpack[PairOptions],
     ) -> None:
         super().__init__()
-        self.q = QNetwork(
-            observation_space,
-            n_actions,
-            horizon,
-            n_atoms=n_atoms,
-            encoder=encoder,
-            embedding_size=embedding_size,
-            whiten=whiten,
-        )
+        self.q = QNetwork(observation_space, n_actions, horizon, n_atoms=n_atoms, **options)
         self.target = copy.deepcopy(self.q).requires_grad_(False)
-        self.discriminator = Discriminator(embedding_size, discriminator_size)
+        self.discriminator = Discriminator(self.q.embedding_size, discriminator_size)
 
     def measure_once(self, observation: Tensor, goal: Tensor) -> None:
         """Measure the statistics of whitening, for both networks on the same pictures.

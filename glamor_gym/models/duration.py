@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glamor_gym.checks import as_integer, as_number, as_probability
-from glamor_gym.models.glamor import ActionDecoder, Folded, Losses, Packing, fold, log_probs_after
+from glamor_gym.models.glamor import ActionDecoder, Folded, Losses, Packing, fold, log_probs
 from glamor_gym.models.pair_encoder import MIX_SIZE, PairEncoder, PairOptions
 
 LONGEST_HORIZON = 2**14
@@ -130,7 +130,7 @@ class DurationModel(PairEncoder):
         # A row for each number of actions left and previous token: there are more tokens than rows.
         table = self.countdown[:, :, None] + folded.table[:, None]
         folded = folded._replace(table=table.flatten(1, 2))
-        return log_probs_after(folded, entries, actions, packing), of_duration.squeeze(-1)
+        return log_probs(folded, entries, actions, packing), of_duration.squeeze(-1)
 
     def losses(
         self,

@@ -154,23 +154,7 @@ class Packing(NamedTuple):
         return tokens[self.sequence, self.time]
 
 
-def log_probs(folded: Folded, tokens: Int[Tensor, "b k"], packing: Packing) -> Float[Tensor, "m n"]:
-    """Return log p of each given token under each model.
-
-    Args:
-        folded: for the B contexts, in order of falling length.
-        tokens: the sequences, STOP last, then anything.
-        packing: of the sequences.
-
-    Returns:
-        (M, N), packed by time.
-    """
-    # Token t is predicted from token t − 1; the first from the start token.
-    previous = functional.pad(tokens[:, :-1], (1, 0), value=folded.table.shape[1] - 1)
-    return log_probs_after(folded, previous, tokens, packing)
-
-
-def log_probs_after(
+def log_probs(
     folded: Folded,
     entries: Int[Tensor, "b k"],
     tokens: Int[Tensor, "b k"],
@@ -245,7 +229,8 @@ class GlamorModel(PairEncoder):
 
     def fold(self, observation: Tensor, goal: Tensor) -> Folded:
         """Encode B observations and goals, and prepare the decoders for them."""
-        state, mixed = self.embed(observation, goal)
+        state, pair = self.encoded(observation, goal)
+        mixed = self.mix(torch.cat((state, pair), dim=-1))
         # Encoders may run in bfloat16; the decoders need float32.
         with torch.autocast(state.device.type, enabled=False):
             return fold((self.inverse_dynamics, self.prior), (mixed.float(), state.float()))
@@ -263,7 +248,9 @@ class GlamorModel(PairEncoder):
         packed by time.
         """
         packing = Packing.of(length, tokens.shape[1], tokens.device)
-        inverse, prior = log_probs(self.fold(observation, goal), tokens, packing)
+        # Token t is predicted from token t − 1; the first from the start token.
+        previous = functional.pad(tokens[:, :-1], (1, 0), value=self.n_actions)
+        inverse, prior = log_probs(self.fold(observation, goal), previous, tokens, packing)
         return inverse, prior
 
     def losses(

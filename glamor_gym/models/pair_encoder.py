@@ -84,7 +84,7 @@ class PairEncoder(nn.Module):
         whiten = as_instance(whiten, bool, name="whiten") and are_pictures
         # Channels that are no stack of the goal's share their statistics.
         n_channels = goal.shape[0] if observation.shape[0] % goal.shape[0] == 0 else 1
-        self.whitening = Whitening((n_channels, *goal.shape[1:])) if whiten else None
+        self.whitening = Whitening((n_channels, *goal.shape[1:])) if whiten else nn.Identity()
         smaller = prior_encoder if fusion == "early" else None
         self.observation_encoder = make_encoder(observation, smaller or encoder, embedding_size)
         seen = stacked_space(observation, goal) if fusion == "early" else goal
@@ -97,20 +97,11 @@ class PairEncoder(nn.Module):
             nn.ReLU(inplace=True),
         )
 
-    def embed(
-        self, observation: Tensor, goal: Tensor
-    ) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b d"]]:
-        """Return the embeddings of B observations, and of B observations with their goals."""
-        state, pair = self.encoded(observation, goal)
-        return state, self.mix(torch.cat((state, pair), dim=-1))
-
     def whitened(self, observation: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
         """Return pictures as the encoders take them, see :mod:`glamor_gym.models.whitening`.
 
         Only uint8 pictures are changed, so that what this returned may be passed in again.
         """
-        if self.whitening is None:
-            return observation, goal
         return self.whitening(observation), self.whitening(goal)
 
     def measure_once(self, observation: Tensor, goal: Tensor) -> None:
@@ -118,19 +109,17 @@ class PairEncoder(nn.Module):
 
         To be called with training batches only: evaluating an agent must not change it.
         """
-        if self.whitening is not None:
+        if isinstance(self.whitening, Whitening):
             self.whitening.measure_once(observation, goal)
 
     def embed_observation(self, observation: Tensor) -> Float[Tensor, "b d"]:
         """Return the embeddings of B observations alone."""
-        white = observation if self.whitening is None else self.whitening(observation)
-        embedding: Tensor = self.observation_encoder(white)
+        embedding: Tensor = self.observation_encoder(self.whitening(observation))
         return embedding
 
     def embed_goal(self, goal: Tensor) -> Float[Tensor, "b d"]:
         """Return the embeddings of B goals alone; with late fusion only."""
-        white = goal if self.whitening is None else self.whitening(goal)
-        embedding: Tensor = self.goal_encoder(white)
+        embedding: Tensor = self.goal_encoder(self.whitening(goal))
         return embedding
 
     def encoded(

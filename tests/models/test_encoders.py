@@ -81,7 +81,7 @@ def test_pictures_beside_vectors_are_seen_as_numbers_from_0_to_1(pictured):
     }
     observation, goal = given["observation"], given["achieved_goal"]
     assert stacked(observation, goal).max() == 1
-    assert all(part.isfinite().all() for part in model.embed(observation, goal))
+    assert all(part.isfinite().all() for part in model.encoded(observation, goal))
 
 
 def test_pictures_of_other_sizes_or_channels_than_the_goals_are_taken():
@@ -92,4 +92,4 @@ def test_pictures_of_other_sizes_or_channels_than_the_goals_are_taken():
         observation = torch.randint(0, 256, (4, *shape), dtype=torch.uint8)
         goal = torch.randint(0, 256, (4, 3, 40, 40), dtype=torch.uint8)
         model.measure_once(observation, goal)
-        assert all(part.isfinite().all() for part in model.embed(observation, goal))
+        assert all(part.isfinite().all() for part in model.encoded(observation, goal))

@@ -41,7 +41,9 @@ def test_folding_changes_no_probability():
     sequences = [[0, 1, 2, STOP], [2, 2, STOP], [1, STOP], [0, STOP], [STOP]]
     length = torch.tensor([len(sequence) for sequence in sequences])
     tokens = torch.tensor([s + [STOP + 1] * (4 - len(s)) for s in sequences])
-    packed = log_probs(fold(decoders, contexts), tokens, Packing.of(length, tokens.shape[1], "cpu"))
+    previous = functional.pad(tokens[:, :-1], (1, 0), value=N_ACTIONS)
+    packing = Packing.of(length, tokens.shape[1], "cpu")
+    packed = log_probs(fold(decoders, contexts), previous, tokens, packing)
     row = (torch.arange(4)[:, None] < length).nonzero()[:, 1]
     for model in range(2):
         for index, sequence in enumerate(sequences):
@@ -68,7 +70,8 @@ def test_decoders_are_folded_in_float32_whatever_encoders_compute_in():
     pictures = [torch.randint(0, 256, (2, *shape), dtype=torch.uint8) for shape in boxes.values()]
     with torch.autocast("cpu", torch.bfloat16):
         folded = model.fold(*pictures)
-        state, mixed = model.embed(*pictures)
+        state, pair = model.encoded(*pictures)
+        mixed = model.mix(torch.cat((state, pair), dim=-1))
     assert state.dtype == torch.bfloat16
     exact = fold((model.inverse_dynamics, model.prior), (mixed.float(), state.float()))
     for part, expected in zip(folded, exact, strict=True):

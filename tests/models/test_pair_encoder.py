@@ -8,6 +8,7 @@ from gymnasium import spaces
 from torch import nn
 
 from glamor_gym.models.pair_encoder import PairEncoder
+from glamor_gym.models.whitening import Whitening
 
 
 def pictures(n: int, side: int = 36) -> spaces.Box:
@@ -52,7 +53,7 @@ def test_with_late_fusion_both_have_the_same():
 )
 def test_pictures_of_one_size_are_whitened(observation, goal, whitens):
     model = encoder_of(observation, goal, encoder="tiny", whiten=True)
-    assert (model.whitening is not None) == whitens
+    assert isinstance(model.whitening, Whitening) == whitens
 
 
 def test_spaces_other_than_of_goals_are_named():
