@@ -19,7 +19,6 @@ from gymnasium import spaces
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
-from glamor_gym.checks import as_integer, as_probability
 from glamor_gym.replay.frame_ring import to_device
 from glamor_gym.replay.goal_buffer import GoalBuffer
 from glamor_gym.replay.sum_tree import SumTree
@@ -113,10 +112,9 @@ class DiscernReplay(TrajectoryStore):
         super().__init__(
             capacity, observation_space, n_actions, keep_goals=True, horizon=horizon, seed=seed
         )
-        self.n_steps = as_integer(n_steps, name="n_steps", low=1)
-        self.relabelled_share = as_probability(relabelled_share, name="relabelled_share")
-        self.priority_exponent = as_probability(priority_exponent, name="priority_exponent")
-        goal_buffer_size = as_integer(goal_buffer_size, name="goal_buffer_size", low=0)
+        self.n_steps = n_steps
+        self.relabelled_share = relabelled_share
+        self.priority_exponent = priority_exponent
         self.goals = GoalBuffer(
             max(1, goal_buffer_size), self.goal_space.shape, np.dtype(self.goal_space.dtype)
         )
@@ -196,13 +194,8 @@ class DiscernReplay(TrajectoryStore):
 
         Args:
             slots: (B,) ``TransitionBatch.slots``.
-            errors: (B,) errors of the predicted values, 0 or more.
-
-        Raises:
-            ValueError: an error is negative, NaN or infinite.
+            errors: (B,) errors of the predicted values, finite and 0 or more.
         """
-        if not np.isfinite(errors).all() or np.min(errors, initial=0.0) < 0:
-            raise ValueError(f"errors must be finite and 0 or more, got {errors}")
         priorities = (np.asarray(errors, np.float64) + SMALLEST_PRIORITY) ** self.priority_exponent
         self._tree.set(slots, priorities)
         self._highest = max(self._highest, float(priorities.max()))

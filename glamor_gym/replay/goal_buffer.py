@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glamor_gym.checks import as_integer
 from glamor_gym.replay.frame_ring import map_array
 from glamor_gym.snapshots import Snapshot
 
@@ -26,17 +25,15 @@ class GoalBuffer:
     always if there are no other slots. Distances are Euclidean, between pixels.
 
     Args:
-        capacity: number of slots.
+        capacity: number of slots, 1 or more.
         shape: shape of a frame.
         dtype: dtype of a frame.
 
     Raises:
-        ValueError: `capacity` is below 1, or too large for an array of frames.
-        TypeError: `capacity` is not an integer.
+        ValueError: `capacity` is too large for an array of frames.
     """
 
     def __init__(self, capacity: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        capacity = as_integer(capacity, name="capacity", low=1)
         self._frames = map_array((capacity, *shape), dtype, setting="goal_buffer_size")
         self._size = 0
 

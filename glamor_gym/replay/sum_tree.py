@@ -8,8 +8,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from glamor_gym.checks import as_integer
-
 
 class SumTree:
     """Priorities of n slots; setting or finding k of them takes O(k log n) operations.
@@ -17,15 +15,11 @@ class SumTree:
     Both walk the tree level by level, once for the whole batch.
 
     Args:
-        capacity: number of slots, all of priority 0 at first.
-
-    Raises:
-        ValueError: `capacity` is below 1.
-        TypeError: `capacity` is not an integer.
+        capacity: number of slots, 1 or more, all of priority 0 at first.
     """
 
     def __init__(self, capacity: int) -> None:
-        self.capacity = as_integer(capacity, name="capacity", low=1)
+        self.capacity = capacity
         self._depth = (self.capacity - 1).bit_length()
         self._leaves = 1 << self._depth
         # Node i has the children 2i and 2i + 1; the root is 1, the leaves come last.

@@ -50,5 +50,3 @@ def test_where_a_slot_is_named_twice_the_last_one_holds():
 def test_priorities_that_are_none_are_refused(bad):
     with pytest.raises(ValueError, match="priorities"):
         SumTree(3).set(np.array([0]), np.array([bad]))
-    with pytest.raises(ValueError, match="capacity"):
-        SumTree(0)
