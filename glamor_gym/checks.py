@@ -8,6 +8,7 @@ code works with, or an error that names the argument, what was given and what is
 from __future__ import annotations
 
 import math
+import numbers
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -77,9 +78,7 @@ def as_number(
     bounds = {"above": above, "below": below, "at least": low, "at most": high}
     limits = [f"{text} {bound:g}" for text, bound in bounds.items() if math.isfinite(bound)]
     allowed = f"a finite number {' and '.join(limits)}".rstrip()
-    if isinstance(value, bool | np.bool_) or not isinstance(
-        value, int | float | np.integer | np.floating
-    ):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be {allowed}, got {_describe(value)}")
     try:
         number = float(value)

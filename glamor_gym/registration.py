@@ -17,8 +17,8 @@ from gymnasium.envs.registration import find_highest_version, get_env_id, parse_
 
 from glamor_gym.tasks import NAMESPACE, TASKS, find_task, get_task
 
-_VECTOR_ENTRY_POINTS = {"atari": "glamor_gym.vector.atari:make_atari_vector_env"}
-"""Suites with a vector environment that is faster than stepping environments one by one."""
+_ATARI_VECTORS = "glamor_gym.vector.atari:make_atari_vector_env"
+"""Faster than stepping environments one by one."""
 
 
 def register_envs() -> None:
@@ -28,7 +28,7 @@ def register_envs() -> None:
             gym.register(
                 task.id,
                 entry_point="glamor_gym.factory:make_goal_env",
-                vector_entry_point=_VECTOR_ENTRY_POINTS.get(task.suite),
+                vector_entry_point=_ATARI_VECTORS if task.suite == "atari" else None,
                 kwargs={"task": task.name},
                 # GoalEnv itself refuses invalid actions and steps before a reset; without wrappers
                 # around it, `compute_reward` is where SB3's checker looks for it.

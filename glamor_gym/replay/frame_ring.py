@@ -72,11 +72,6 @@ class FrameRing:
         """Whether to pass observations: they are not stacks, or no run has shown it yet."""
         return self._observations is not None or not self.runs_written
 
-    @property
-    def _observation_bytes(self) -> int:
-        space = self.observation_space
-        return math.prod(space.shape) * np.dtype(space.dtype).itemsize
-
     def _keep_observations(self) -> None:
         """Store observations from now on, since they are not stacks of frames."""
         if self._observations is None:

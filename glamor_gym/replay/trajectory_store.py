@@ -7,6 +7,7 @@ Out: files and checkpoints; and for subclasses, the ring that they sample from.
 from __future__ import annotations
 
 import io
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
@@ -157,17 +158,11 @@ class TrajectoryStore(FrameRing, ABC):
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the stored trajectories as plain arrays, oldest first (for saving)."""
-        slots = np.concatenate(
-            [np.zeros(0, dtype=np.int64)]
-            + [
-                np.arange(first, first + length + 1)
-                for first, length in zip(
-                    self._spans.starts + self.goal_slots, self._spans.lengths, strict=True
-                )
-            ]
-        )
+        firsts, lengths = self._spans.starts + self.goal_slots, self._spans.lengths
+        runs = map(np.arange, firsts, firsts + lengths + 1)
+        slots = np.concatenate([np.zeros(0, np.int64), *runs])
         state = {
-            "lengths": self._spans.lengths,
+            "lengths": lengths,
             "achieved": self._achieved[slots],
             "actions": self._actions[slots],
         }
@@ -204,7 +199,8 @@ class TrajectoryStore(FrameRing, ABC):
         # A trajectory of L actions takes L + 1 slots and one length; headers of arrays are small.
         slot_bytes = self._slot_bytes + np.dtype(np.int64).itemsize
         if self._observations is None:  # a file may still contain them
-            slot_bytes += self._observation_bytes
+            box = self.observation_space
+            slot_bytes += math.prod(box.shape) * np.dtype(box.dtype).itemsize
         most = self.capacity * slot_bytes + 4096
         try:
             if isinstance(path, io.BufferedIOBase):

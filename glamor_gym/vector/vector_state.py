@@ -12,7 +12,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import gymnasium as gym
 from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, RepeatAction
 from stable_baselines3.common.monitor import Monitor
@@ -158,7 +157,9 @@ def _all_offer(env: VecEnv) -> bool:
     if isinstance(vector, VectorWrapper):  # its state is in no environment's snapshot
         return False
     if isinstance(vector, DummyVecEnv | SyncVectorEnv):
-        return all(offers_snapshots(_without_monitor(one)) for one in vector.envs)
+        return all(
+            offers_snapshots(one.env if isinstance(one, Monitor) else one) for one in vector.envs
+        )
     try:
         # Not "snapshot": in other processes nothing tells a property from something else of that
         # name, and they end where an attribute is missing or cannot be sent.
@@ -186,10 +187,6 @@ def _pass_on(chain: str) -> bool:
         if name not in _PASS_ON:
             return False
     return True
-
-
-def _without_monitor(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
-    return env.env if isinstance(env, Monitor) else env
 
 
 def _has_own_snapshot(env: VectorEnv[Any, Any, Any]) -> bool:

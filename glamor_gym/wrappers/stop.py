@@ -18,8 +18,6 @@ from gymnasium.utils import RecordConstructorArgs
 from glamor_gym.checks import as_integer
 from glamor_gym.snapshots import Snapshot, restore, snapshot_of
 
-_MOMENT = ("observation", "info")
-
 
 class StopAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Append STOP to the actions of an environment that lacks it.
@@ -49,7 +47,7 @@ class StopAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             raise ValueError(f"env must not have a STOP action already, got {env}")
         self.stop_action = int(actions.n)
         self.action_space = spaces.Discrete(self.stop_action + 1)
-        self._last: tuple[Any, dict[str, Any]] | None = None
+        self._last: dict[str, Any] | None = None  # what STOP would return
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -70,8 +68,8 @@ class StopAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         if self._last is None:
             raise ResetNeeded("call reset() first: no episode is running")
         if action == self.stop_action:
-            (observation, info), self._last = self._last, None
-            return observation, 0.0, True, False, {**info, "stopped": True}
+            last, self._last = self._last, None
+            return last["observation"], 0.0, True, False, {**last["info"], "stopped": True}
         observation, reward, terminated, truncated, info = self.env.step(action)
         observation, info = self._remember(observation, info)
         if terminated or truncated:
@@ -81,22 +79,21 @@ class StopAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     @property
     def snapshot(self) -> Snapshot:
         """What STOP would return, and the wrapped environment's snapshot; can be set."""
-        last = None if self._last is None else dict(zip(_MOMENT, _copied(self._last), strict=True))
+        last = None if self._last is None else _copied(**self._last)
         return {"last": last, "env": snapshot_of(self.env)}
 
     @snapshot.setter
     def snapshot(self, snapshot: Mapping[str, Any]) -> None:
         last = snapshot["last"]
-        self._last = None if last is None else _copied((last["observation"], last["info"]))
+        self._last = None if last is None else _copied(**last)
         restore(self.env, snapshot["env"])
 
     def _remember(self, observation: Any, info: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Keep what STOP would return."""
-        self._last = _copied((observation, info))
+        self._last = _copied(observation, info)
         return observation, {**info, "stopped": False}
 
 
-def _copied(moment: tuple[Any, dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
+def _copied(observation: Any, info: Mapping[str, Any]) -> dict[str, Any]:
     """Return copies of an observation, and of its info without copying the values in it."""
-    observation, info = moment
-    return copy.deepcopy(observation), dict(info)
+    return {"observation": copy.deepcopy(observation), "info": dict(info)}
