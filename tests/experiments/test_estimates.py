@@ -11,6 +11,7 @@ from glamor_gym.experiments.estimates import (
     curve_estimates,
     final_estimates,
     interquartile_means,
+    rates_verdict,
 )
 
 RNG = np.random.default_rng(0)
@@ -37,8 +38,8 @@ def point(task, agent, seed, step, rate):
 
 
 def test_the_interquartile_mean_leaves_out_the_outer_quarters():
-    # By hand: of 0 … 7 over 2 seeds and 4 tasks the middle half is 2, 3, 4, 5.
-    scores = np.array([[0.0, 7, 2, 5], [6, 1, 4, 3]])[:, :, np.newaxis]
+    # By hand: of 0, 1, 2, 3, 4, 5, 8, 9 over 2 seeds and 4 tasks the middle half is 2, 3, 4, 5.
+    scores = np.array([[0.0, 9, 2, 5], [8, 1, 4, 3]])[:, :, np.newaxis]
     assert interquartile_means(scores).value == pytest.approx([3.5])
 
 
@@ -72,6 +73,22 @@ def test_the_same_scores_give_the_same_interval():
     state = np.random.get_state()[1].tolist()  # noqa: NPY002
     assert final_estimates(scores) == final_estimates(scores)
     assert np.random.get_state()[1].tolist() == state  # noqa: NPY002
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "verdict"),
+    [
+        # Means differ by 0.3, the error is √(0.12² / 3): Student's t is 4.33, above Welch's 4.30.
+        ([0.8, 0.8, 0.8], [0.38, 0.5, 0.62], "better"),
+        # With √(0.13² / 3) it is 4.00: enough for variances that are equal, whose bound is 2.78.
+        ([0.8, 0.8, 0.8], [0.37, 0.5, 0.63], ""),
+        ([0.8, 0.8, 0.8], [0.5, 0.5], ""),  # the fewer seeds count
+        ([0.8, 0.8], [0.5, 0.5, 0.5], ""),
+    ],
+)
+def test_seeds_that_vary_by_different_amounts_are_compared_as_welch_does(ours, theirs, verdict):
+    counts = [(round(100 * sum(rates)), 100 * len(rates)) for rates in (ours, theirs)]
+    assert rates_verdict(pd.Series(ours), pd.Series(theirs), *counts) == verdict
 
 
 # ------------------------------------------------------------------------------ what is compared

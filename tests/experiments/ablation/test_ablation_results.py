@@ -76,16 +76,17 @@ def test_better_is_what_episodes_and_seeds_agree_on(variant, base, verdict):
 
 
 def test_over_tasks_too_few_seeds_decide_nothing():
-    def both(seeds):
+    def both(**seeds):
         variant, base = (
-            {task: scores({seed: [rate] * 4 for seed in range(seeds)}) for task in ("a", "b")}
+            {task: scores({seed: [rate] * 4 for seed in range(n)}) for task, n in seeds.items()}
             for rate in (1.0, 0.0)
         )
-        return panel_difference(variant, base, ["a", "b"])
+        return panel_difference(variant, base, [*seeds])
 
-    assert both(2).low > 0
-    assert both(2).verdict == ""
-    assert both(3).verdict == "better"
+    assert both(a=2, b=2).low > 0
+    assert both(a=2, b=2).verdict == ""
+    assert both(a=3, b=3).verdict == "better"
+    assert (both(a=3, b=2).seeds, both(a=3, b=2).verdict) == (2, "")
 
 
 def test_only_seeds_that_both_have_finished_are_compared():
