@@ -37,6 +37,7 @@ def test_a_row_a_run(folders):
     assert table["state"].tolist() == ["finished", "finished", "failed", "failed"]
     assert table["steps"].tolist() == [201, 0, 0, 0]  # three environments take their steps together
     assert table.loc[0, "success_rate"] == folders[0].evaluation().success_rate
+    assert table.loc[0, "train_minutes"] == folders[0].config().train_seconds / 60
     assert table.loc[2, ["task", "seed", "error"]].tolist() == ["Pong", 2, "ValueError: no"]
     assert "config.json" in table.loc[3, "error"]
 
@@ -128,6 +129,21 @@ def test_an_evaluation_that_was_not_late_keeps_its_step(tmp_path):
     # Ended by the clock, say: 90 is no multiple of 60 and not the end of 300.
     folder.write_config(dataclasses.replace(folder.config(), steps=300))
     assert curves_table([folder])["step"].tolist() == [60, 90]
+
+
+def test_of_two_evaluations_that_were_planned_for_one_step_the_later_counts(tmp_path):
+    folder = RunFolder(tmp_path)
+    train_run(player_spec(), folder, command="")
+    folder.metrics_file.write_text(
+        "step,eval/success_rate,eval/success_low,eval/success_high\n60,0.1,0,1\n90,0.4,0,1\n"
+    )
+    config = dataclasses.replace(folder.config(), steps=300, eval_every=60)
+    for n_envs, points in (
+        (30, [[60, 0.1], [90, 0.4]]),
+        (31, [[60, 0.4]]),  # 31 environments side by side are up to 30 steps late
+    ):
+        folder.write_config(dataclasses.replace(config, n_envs=n_envs))
+        assert curves_table([folder])[["step", "success_rate"]].to_numpy().tolist() == points
 
 
 def test_without_runs_tables_are_empty():
