@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from contextlib import nullcontext
+from dataclasses import replace
 
 import gymnasium as gym
 import numpy as np
@@ -12,6 +13,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecNormalize
 
+from glamor_gym.envs.gridworld import GridWorld
 from glamor_gym.evaluation.arena import Arena
 from glamor_gym.evaluation.rollout import EpisodeKey
 from glamor_gym.goals import load_goal_set
@@ -53,13 +55,20 @@ def test_some_episodes_come_out_as_they_do_among_all():
     assert all(episode == among_all[episode.key] for episode in alone)
 
 
-def test_goals_that_are_of_no_set_have_a_hash_of_their_own():
+def test_goals_that_are_of_no_set_have_a_hash_of_their_own(monkeypatch):
     hashes = set()
-    for name in (ROOM, "glamor/Dice-v0"):
-        for _ in range(2):
-            with Arena(name, goals="all", n_envs=1) as arena:
-                hashes.add(arena.goals_hash)
+
+    def add(name):
+        with Arena(name, goals="all", n_envs=1) as arena:
+            hashes.add(arena.goals_hash)
+
+    for name in (ROOM, "glamor/Dice-v0") * 2:
+        add(name)
     assert len(hashes) == 2
+    goals = [replace(goal, labels={"x": 0.0, "y": 0.0}) for goal in GridWorld().all_goals()]
+    monkeypatch.setattr(GridWorld, "all_goals", lambda _: goals)
+    add(ROOM)
+    assert len(hashes) == 3  # pictures are the same, but they are judged by their labels
 
 
 def test_no_more_environments_are_made_than_there_are_episodes(monkeypatch):

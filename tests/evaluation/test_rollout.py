@@ -192,6 +192,24 @@ def test_only_what_was_asked_for_is_recorded():
     assert frames.goal.tolist() == [episode_seed(3, EpisodeKey(3, 1)) % 1000, 2]
 
 
+def test_colours_are_recorded_by_their_mean():
+    class Coloured(Countdown):
+        def __init__(self):
+            super().__init__()
+            self.observation_space["achieved_goal"] = spaces.Box(0, 255, (3, 2, 2), np.uint8)
+
+        def _moment(self):
+            observation, info = super()._moment()
+            colours = np.array([10, 20, 60], np.uint8) + np.uint8(self.step_count)
+            return {**observation, "achieved_goal": colours.repeat(4).reshape(3, 2, 2)}, info
+
+    key = EpisodeKey(1, 0)
+    (episode,) = play(Scripted(), [Coloured()], [key], seed=0, record={key})
+    frames = episode.frames.frames
+    assert frames.dtype == np.uint8
+    assert frames.tolist() == [[[gray] * 2] * 2 for gray in (30, 31, 32)]
+
+
 @pytest.mark.parametrize("deterministic", [True, False])
 def test_deterministic_is_handed_on(deterministic):
     agent = Scripted()
