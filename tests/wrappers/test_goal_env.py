@@ -701,7 +701,7 @@ def test_a_vector_that_the_world_goes_on_writing_to_is_copied():
     env = GoalEnv(Buffered(), GridWorld().all_goals(), ranges={"x": 6.0, "y": 6.0}, horizon=5)
     seen, _ = env.reset(seed=0)
     kept = seen["observation"].copy()
-    for action in range(4):
+    for action in range(2):  # up and right: all four moves would lead back to the start
         env.step(action)
     assert np.array_equal(seen["observation"], kept)
 
