@@ -43,6 +43,9 @@ def test_one_seed_has_the_interval_of_its_episodes():
     (row,) = over_seeds(rows_of([0.4])).to_dict("records")
     assert row["rate"] == 0.4
     assert (row["low"], row["high"]) == wilson_interval(12, 30)
+    both = pd.concat([rows_of([0.4]), rows_of([0.8], "Qbert", episodes=60)])
+    (row,) = over_seeds(with_suite(both), ["suite"]).to_dict("records")
+    assert (row["low"], row["high"]) == wilson_interval(54, 90)  # 0.6 of all: tasks count alike
 
 
 def test_several_seeds_have_their_standard_deviation():
