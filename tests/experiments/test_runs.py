@@ -219,6 +219,10 @@ def test_the_minutes_of_a_run_are_those_of_all_its_processes(tmp_path):
     assert folder.metrics()["step"].max() <= 80
     assert is_finished(spec, folder)
     assert not is_finished(dataclasses.replace(spec, minutes=61), folder)
+    folder.write_config(dataclasses.replace(folder.config(), train_seconds=3000.0))
+    train_run(dataclasses.replace(spec, minutes=61), folder, command="", device="cpu")
+    assert folder.metrics()["step"].max() == 300
+    assert 3000.0 < folder.config().train_seconds < 3660.0
 
 
 def test_a_library_that_cannot_resume_begins_anew(tmp_path):

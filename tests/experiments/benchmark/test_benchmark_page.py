@@ -145,6 +145,13 @@ def test_the_page_says(words, told):
     assert told in words
 
 
+@pytest.mark.parametrize(("seeds", "cautions"), [(1, False), (2, True), (4, True), (5, False)])
+def test_intervals_over_few_seeds_are_said_to_be_narrow(seeds, cautions):
+    results = pd.concat([RESULTS[:1].assign(seed=seed) for seed in range(seeds)])
+    page = rendered(results, CURVES[:0], runs={})
+    assert ("too narrow with fewer than 5 of them" in page) == cautions
+
+
 def test_the_best_that_learned_is_marked(page):
     best = re.findall(r'<td class="best">([\d.]+)', page)
     assert best == ["0.50"]
