@@ -70,3 +70,21 @@ def test_an_error_with_brackets_is_shown_as_it_is(job):
         write_status(job.folder, Status("failed", attempts=1, error="[/old] and [red] are words"))
         screen.update()
     assert "[/old] and [red] are words" in console.file.getvalue()
+
+
+def test_a_bar_is_full_where_a_run_ends_and_failed_runs_have_ended_too(tmp_path):
+    jobs = [
+        Job(RunSpec(task="Dice", steps=100), tmp_path / name, command="")
+        for name in ("finished", "failed", "waiting")
+    ]
+    console = Console(force_terminal=True, width=200, file=io.StringIO())
+    with Screen(jobs, console):
+        for job in jobs[:2]:
+            job.folder.mkdir()
+            (job.folder / "metrics.csv").write_text("step\n104\n")  # environments step together
+            write_status(job.folder, Status(job.name, attempts=1))
+    *_, everything, finished, failed, waiting, _ = console.file.getvalue().split("\n")
+    assert "2 of 3" in everything
+    assert "100 of 100" in finished
+    assert "100 of 100" in failed
+    assert "0 of 100 " in waiting

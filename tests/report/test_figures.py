@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from glamor_gym.report import figures
 from glamor_gym.report.figures import (
     Bar,
     Curve,
     Level,
+    by_distance,
     curve_panels,
     distance_bars,
     goal_strip,
@@ -143,6 +146,25 @@ def test_bars_of_distance_pool_the_goals_of_a_class():
     # By hand: goal 0 in all tries; goals 1 and 2 together in a quarter; goal 3 in half.
     heights = [height for _, height in extents_of(distance_bars(RESULT), AGENT)]
     assert [height / heights[0] for height in heights] == pytest.approx([1, 0.25, 0.5], rel=1e-4)
+
+
+def test_intervals_of_distance_are_those_of_all_tries(monkeypatch):
+    asked = []
+
+    def interval(successes, trials):
+        asked.append((successes, trials))
+        return 0.0, 1.0
+
+    monkeypatch.setattr(figures, "wilson_interval", interval)
+    distance_bars(RESULT)
+    assert asked == [(2, 2), (1, 4), (1, 2)]  # two tries of each goal
+
+
+def test_a_distance_at_a_bound_is_of_the_farther_class():
+    distances = dict(enumerate((0.0, 0.1, 0.8, 3.0)))
+    table = by_distance([replace(RESULT, distances=distances)])
+    assert table["goals"].tolist() == [1, 1, 0, 0, 0, 2]
+    assert table["rate"].fillna(-1).tolist() == [1.0, 0.5, -1, -1, -1, 0.25]
 
 
 def test_cells_are_filled_as_far_as_goals_were_reached():
