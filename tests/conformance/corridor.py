@@ -344,6 +344,24 @@ class Hasty(Corridor):
         return self.each(info, lambda one: one["left"] <= 1 and not one["stopped"])
 
 
+class Late(Corridor):
+    """Ends a step after the horizon that it tells, without a clock that would tell otherwise."""
+
+    horizon = T
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        del self.observation_space.spaces["steps_left"]
+
+    def observe(self):
+        observation = super().observe()
+        del observation["steps_left"]
+        return observation
+
+    def compute_truncated(self, achieved_goal, desired_goal, info):
+        return self.each(info, lambda one: one["left"] < 0 and not one["stopped"])
+
+
 class MovingStop(Corridor):
     def step(self, action):
         if action == STOP:
@@ -549,6 +567,11 @@ class Forgetful(Walker):
         luck, self.luck = self.luck, 0
         super().save(path)
         self.luck = luck
+
+
+class Lazy(Walker):
+    def learn(self, total_timesteps, reset_num_timesteps=True):
+        return super().learn(total_timesteps // 2, reset_num_timesteps)
 
 
 class StartsOver(Walker):

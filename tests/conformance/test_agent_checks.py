@@ -117,6 +117,12 @@ def test_an_agent_that_learns_from_whole_rollouts_goes_on_learning():
     assert results["goes_on_learning"] == "pass"
 
 
+def test_an_agent_that_takes_fewer_steps_than_it_is_asked_for_is_told():
+    report = check_agent(corridor.Lazy(), make())
+    assert report.failed == ("goes_on_learning",)
+    assert "num_timesteps is 4 after 8 steps from 0" in str(report)
+
+
 def test_entries_of_one_number_cannot_be_cut_short():
     subject = SimpleNamespace(single={"observation": np.zeros((3, 1)), "goal": np.zeros(1)})
     with pytest.raises(NotApplicableError, match="has a last axis longer than 1"):

@@ -32,7 +32,7 @@ BROKEN = {
     "computes_batches": ["AllOrNothing"],
     "tells_success": ["NumpySuccess"],
     "counts_its_steps": ["SlowClock"],
-    "ends_at_its_horizon": ["Hasty"],
+    "ends_at_its_horizon": ["Hasty", "Late"],
     "stops": ["MovingStop", "StopOutOfReach"],
     "takes_goals_by_number": ["DeafToGoals"],
     "repeats_itself": ["UnseededGoals"],
