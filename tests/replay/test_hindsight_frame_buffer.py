@@ -457,6 +457,18 @@ def test_a_step_to_another_goal_is_of_another_episode(has_clock):
         )
 
 
+def test_after_a_reset_that_the_clock_tells_of_there_may_be_another_goal_again():
+    buffer = make_buffer()
+    none = (np.array([0]), np.array([0.0]))
+    # Somebody leaves the environment in another episode: with as many steps left, with more, and
+    # with as many once more.
+    moments = [moment(1, 0, 8), moment(2, 1, 7, 3), moment(3, 2, 9, 3), moment(4, 3, 8, 5)]
+    for before, after in pairwise(moments):
+        buffer.add(before, after, *none, [False], [{}])
+    with pytest.raises(ValueError, match="desired_goal must stay the same"):
+        buffer.add(moments[-1], moment(5, 4, 7, 6), *none, [False], [{}])
+
+
 def test_the_episode_after_one_of_which_only_the_end_was_seen_is_kept():
     buffer = make_buffer()
     none = (np.array([0]), np.array([0.0]))
