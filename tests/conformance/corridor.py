@@ -11,6 +11,8 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import SyncVectorEnv
 
+from glamor_gym.types import Goal
+
 CELLS = 9
 T = 6
 LEFT, RIGHT, STOP = range(3)
@@ -322,6 +324,15 @@ class AllOrNothing(Corridor):
         return reward if achieved_goal.ndim == 1 else np.full(len(achieved_goal), reward)
 
 
+class PaysByInfo(Corridor):
+    """In a batch, pays for the goal that the episode had, whatever the goal is now."""
+
+    def compute_reward(self, achieved_goal, desired_goal, info):
+        if isinstance(info, dict):
+            return super().compute_reward(achieved_goal, desired_goal, info)
+        return np.array([one["is_success"] for one in info], np.float32)
+
+
 class NumpySuccess(Corridor):
     def inform(self, stopped):
         return super().inform(stopped) | {"is_success": np.bool_(self.x == self.goal)}
@@ -382,6 +393,22 @@ class DeafToGoals(Corridor):
             self.goal = (self.__dict__.get("turn", 0) + 1) % CELLS
             self.turn = self.goal
         return observation | {"desired_goal": self.picture(self.goal)}, info
+
+
+class KnowsTwoGoals(Corridor):
+    """Takes the third of its goals for the first."""
+
+    goals = tuple(
+        Goal(np.eye(CELLS, dtype=np.float32)[cell], "frame", {"x": float(cell)})
+        for cell in (2, 4, 6)
+    )
+
+    def reset(self, *, seed=None, options=None):
+        observation, info = super().reset(seed=seed)
+        if options:
+            self.goal = (2, 4)[options["goal"] % 2]
+            observation, info = self.observe(), info | {"goal_labels": {"x": float(self.goal)}}
+        return observation, info
 
 
 class UnseededGoals(Corridor):
