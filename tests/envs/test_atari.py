@@ -90,13 +90,19 @@ def test_a_lost_life_terminates_and_shows_its_own_moment():
 def test_game_over_terminates_and_shows_the_last_screen():
     world, hand = plain("pong"), ByHand("pong")
     world.reset(seed=0)
-    for _ in range(2000):
-        screen, _, terminated, _, _ = world.step(0)
+    terminated = False
+    while not terminated:
+        screen, _, terminated, _, info = world.step(0)
         screens = hand.step(0)
-        if terminated:
-            break
-    assert hand.ale.game_over()
+        assert terminated == hand.ale.game_over()
+        assert info["lives"] == 0  # a game without lives: none is lost in the end
     assert np.array_equal(screen, np.maximum(*screens[-2:]))
+
+
+def test_a_game_that_is_over_within_the_noops_begins_anew():
+    world = plain("pong", noops=(5_000, 5_000))  # the other player wins after some 3,500
+    world.reset(seed=0)
+    assert not world.step(0)[2]
 
 
 def test_the_reward_is_the_score():
