@@ -10,7 +10,7 @@ import torch
 
 from glamor_gym.models import EncodedPairs
 from glamor_gym.planners import plan_by_duration
-from glamor_gym.planners.action_values import next_tokens_by_duration
+from glamor_gym.planners.action_values import best_first_action, next_tokens_by_duration
 from tests.planners.small_duration_model import (
     FREE,
     GAMMA,
@@ -56,6 +56,15 @@ def test_the_first_action_is_the_one_worth_most_over_all_durations():
     plan = plan_by_duration(encoded, limits, by_value, torch.Generator().manual_seed(0))
     assert plan.tokens[clear, 0].tolist() == best[clear].tolist()
     assert (next_tokens_by_duration(encoded, limits, by_value)[clear, 0] == best[clear]).all()
+
+
+@torch.no_grad()
+def test_a_duration_of_a_small_probability_counts_as_any_other():
+    encoded = encode(make_model(), 40)
+    certain = torch.eye(HORIZON + 1)[1 + torch.arange(40) % HORIZON]
+    best = best_first_action(encoded, certain, FREE)
+    assert len(best.unique()) > 1
+    assert best_first_action(encoded, 1e-3 * certain, FREE).tolist() == best.tolist()
 
 
 @torch.no_grad()
