@@ -265,6 +265,7 @@ def test_the_render_rate_is_steps_a_second_and_leaves_shimmy_alone(make):
 
     assert make().metadata["render_fps"] == 50
     assert make(TASKS["cartpole-balance"]).metadata["render_fps"] == 100
+    assert make(TASKS["point_mass-easy"]).metadata["render_fps"] == 12  # 50 control steps, by four
     assert ControlWorld.metadata == gym.Env.metadata
     assert DmControlCompatibilityV0.metadata is not make().metadata
 

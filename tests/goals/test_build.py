@@ -179,8 +179,9 @@ class TestChooseTraining:
         assert {each.content[0] for each in chosen} == {0, 255}
 
     def test_equal_contents_are_one_goal(self):
-        moments = [moment(1), moment(1), moment(2)]
-        assert len(choose_training(moments, np.asarray, 2, rng())) == 2
+        moments = [moment(1, content=[7.0]), moment(2, content=[7.0]), moment(3, content=[8.0])]
+        chosen = choose_training(moments, np.asarray, 2, rng())
+        assert {each.labels[0] for each in chosen} == {1, 3}  # the first that shows it
         with pytest.raises(ValueError, match="episodes must be larger: they gave only 2"):
             choose_training(moments, np.asarray, 3, rng())
 
