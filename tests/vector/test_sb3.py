@@ -10,6 +10,7 @@ from gymnasium import spaces
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TimeLimit
 from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
+from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
@@ -165,6 +166,18 @@ def test_the_infos_of_resets_that_a_vector_makes_by_itself_are_kept(mode):
     assert not again["stopped"]
     assert again["steps_left"] == observations["steps_left"][1, 0] == 10
     assert again["goal_labels"] != first[1]["goal_labels"]
+
+
+def test_a_seed_is_that_of_the_next_reset_only():
+    env = as_vec_env(gym.make_vec("glamor/GridWorld-v0", 2))
+    env.seed(3)
+    other = make_vec_env("glamor/GridWorld-v0", 2, seed=3)
+    goals = []
+    for _ in range(4):
+        observations, others = env.reset(), other.reset()
+        np.testing.assert_equal(observations, dict(others))
+        goals.append(tuple(observations["desired_goal"].argmax(axis=1)))
+    assert len(set(goals)) == 4
 
 
 def test_no_step_overwrites_earlier_observations():

@@ -71,6 +71,21 @@ def make_monitored_grid():
     return Monitor(gym.make("glamor/GridWorld-v0"))
 
 
+def test_a_stop_in_the_last_step_is_no_time_limit():
+    env = WorkerVecEnv([make_short_grid] * 2)
+    env.reset()
+    _, _, dones, infos = env.step(np.array([0, 4]))
+    assert dones.all()
+    assert [info["TimeLimit.truncated"] for info in infos] == [True, False]
+    env.close()
+
+
+def make_short_grid():
+    import glamor_gym  # noqa: F401  (in the worker)
+
+    return gym.make("glamor/GridWorld-v0", max_episode_steps=1)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_end_is_left_to_the_parent(tmp_path, number):
     env = workers(tmp_path)
