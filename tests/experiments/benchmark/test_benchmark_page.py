@@ -148,7 +148,7 @@ def test_the_page_says(words, told):
 @pytest.mark.parametrize(("seeds", "cautions"), [(1, False), (2, True), (4, True), (5, False)])
 def test_intervals_over_few_seeds_are_said_to_be_narrow(seeds, cautions):
     results = pd.concat([RESULTS[:1].assign(seed=seed) for seed in range(seeds)])
-    page = rendered(results, CURVES[:0], runs={})
+    page = rendered(results, CURVES[:2], runs={})
     assert ("too narrow with fewer than 5 of them" in page) == cautions
 
 
