@@ -120,6 +120,41 @@ def test_random_actions_persist_as_often_as_asked(agent_class, monkeypatch, pers
     assert same.mean() == pytest.approx(share, abs=4 * np.sqrt(share * (1 - share) / len(same)))
 
 
+def test_each_environment_is_explored_by_itself(agent_class, monkeypatch):
+    env = make_vec_env(GRID, 6, env_kwargs={"goals": "all"})
+    agent = make(agent_class, env, exploration_steps=0, exploration_final_eps=0.5).learn(120)
+    monkeypatch.setattr(agent, "collect", lambda observations, starts: np.full(6, 3))
+    explored = np.stack([agent._next_actions() for _ in range(400)]) != 3
+    # Half of the actions are random, and three in four of those are others than the 3.
+    assert explored.mean() == pytest.approx(0.375, abs=0.04)
+    assert (~explored).all(axis=1).mean() == pytest.approx(0.625**6, abs=0.05)
+
+
+def test_the_learning_rate_follows_its_schedule(agent_class, monkeypatch):
+    agent = make(agent_class, learning_rate=1e-3, lr_schedule="cosine")
+    rates: list[float] = []
+    own_update = agent.update
+
+    def update(batch):
+        rates.append(agent.policy.optimizer.param_groups[0]["lr"])
+        return own_update(batch)
+
+    monkeypatch.setattr(agent, "update", update)
+    agent.learn(200)  # with an update every four steps after the first 60
+    expected = [
+        agent.settings.scheduled_learning_rate(1 - step / 200) for step in range(64, 201, 4)
+    ]
+    assert rates == pytest.approx(expected)
+    assert rates[-1] == pytest.approx(1e-5)
+
+
+def test_gradients_are_as_long_as_they_may_be(agent_class):
+    agent = make(agent_class, max_grad_norm=1e-3).learn(100)
+    gradients = [weight.grad for weight in agent.policy.model.parameters()]
+    norms = torch.stack([gradient.norm() for gradient in gradients if gradient is not None])
+    assert float(norms.norm()) == pytest.approx(1e-3, rel=0.01)
+
+
 @pytest.mark.parametrize("vec_env_cls", [DummyVecEnv, SubprocVecEnv])
 def test_it_learns_in_several_environments(agent_class, vec_env_cls):
     env = make_vec_env(GRID, 2, vec_env_cls=vec_env_cls, env_kwargs={"goals": "all"})

@@ -88,6 +88,16 @@ def test_with_random_data_nothing_is_asked_of_the_policy():
     assert agent._n_updates > 0
 
 
+def test_pictures_are_shifted_as_far_as_asked(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "glamor_gym.agents.gcsl.shift_together",
+        lambda observation, goal, pixels, _: seen.append(pixels) or (observation, goal),
+    )
+    make(image_shift=3).learn(100)
+    assert set(seen) == {3}
+
+
 def test_files_of_agents_that_sampled_are_loaded_and_of_others_refused(tmp_path):
     make().save(tmp_path / "agent")
     tensors, header = load_tensors(tmp_path / "agent")

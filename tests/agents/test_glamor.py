@@ -198,6 +198,19 @@ def test_validation_gives_the_loss_of_the_model(monkeypatch):
     assert losses["prior_loss"] == pytest.approx(float(wanted.prior), rel=1e-5)
 
 
+def test_pictures_are_shifted_as_far_as_asked_where_they_are_learned_from(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "glamor_gym.agents.glamor.shift_together",
+        lambda observation, goal, pixels, _: seen.append(pixels) or (observation, goal),
+    )
+    agent = make_agent(image_shift=3).learn(90)
+    assert set(seen) == {3}
+    rows = observations(2)
+    agent._validate(Trajectory(rows["achieved_goal"], np.array([2]), rows["observation"]))
+    assert seen[-1] == 0
+
+
 def test_one_observation_and_a_batch_give_the_same_actions_where_noise_is_fixed(trained):
     batch = observations(1)
     single = {key: value[0] for key, value in batch.items()}
