@@ -135,6 +135,38 @@ def test_rare_steps_weigh_as_much_as_common_ones_in_the_end():
     assert agent._importance(probability).numpy() == pytest.approx([1, 1 / 2, 1 / 4])
 
 
+def test_rare_steps_weigh_more_in_the_loss(monkeypatch):
+    agent = make().learn(80)
+    monkeypatch.setattr(agent, "_descend", torch.Tensor.detach)  # it stays as it is
+    agent._current_progress_remaining = 0.0
+    batch = agent.replay_buffer.sample(4)
+
+    def loss(*probability):
+        probability = torch.tensor(probability, dtype=torch.float64)
+        return float(agent.update(replace(batch, probability=probability))["q_loss"])
+
+    # Beside one step that is very rare, the others hardly count.
+    alone = [loss(*(1e-9 if row == rare else 1.0 for row in range(4))) for rare in range(4)]
+    assert sum(alone) == pytest.approx(loss(0.5, 0.5, 0.5, 0.5), rel=1e-4)
+
+
+def test_a_step_that_is_predicted_as_it_is_has_no_priority_left(monkeypatch):
+    agent = make().learn(80)
+    batch = agent.replay_buffer.sample(16)
+    with torch.no_grad():
+        log_probs = agent.policy.model.q(batch.observation, batch.goal, batch.steps_left)
+    predicted = log_probs[torch.arange(16), batch.action].exp()
+    certain = torch.eye(51)[[0] * 16]
+    errors = []
+    monkeypatch.setattr(agent.replay_buffer, "set_errors", lambda _, each: errors.append(each))
+    monkeypatch.setattr(agent, "_descend", torch.Tensor.detach)
+    for target in (predicted, certain):
+        monkeypatch.setattr(agent, "targets", lambda *_, target=target: target)
+        agent.update(batch)
+    assert errors[0] == pytest.approx(np.zeros(16), abs=1e-5)
+    assert errors[1] == pytest.approx(-predicted[:, 0].log().numpy(), rel=1e-4)
+
+
 def test_the_discriminator_learns_to_tell_goals_apart():
     agent = make(learning_rate=1e-2, relabelled_share=1.0)
     agent.learn(60)

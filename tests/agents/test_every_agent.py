@@ -155,6 +155,16 @@ def test_gradients_are_as_long_as_they_may_be(agent_class):
     assert float(norms.norm()) == pytest.approx(1e-3, rel=0.01)
 
 
+def test_what_is_due_is_learned_before_a_callback_ends_the_training(agent_class):
+    class Ending(BaseCallback):
+        def _on_step(self) -> bool:
+            return self.num_timesteps < 80
+
+    agent = make(agent_class).learn(200, Ending())
+    assert agent.num_timesteps == 80
+    assert agent._n_updates == agent.settings.updates_due(80) > agent.settings.updates_due(79)
+
+
 @pytest.mark.parametrize("vec_env_cls", [DummyVecEnv, SubprocVecEnv])
 def test_it_learns_in_several_environments(agent_class, vec_env_cls):
     env = make_vec_env(GRID, 2, vec_env_cls=vec_env_cls, env_kwargs={"goals": "all"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import gymnasium as gym
 import numpy as np
@@ -21,6 +21,7 @@ from glamor_gym.types import Trajectory
 from tests.agents.small_agents import GRID, SMALL, make_agent, make_grid, observations
 
 STOP = 4
+OPEN_LOOP = {"stop": "free", "stop_first": False, "guided": True}
 
 
 class Recorder(BaseCallback):
@@ -94,6 +95,22 @@ def test_collection_follows_one_plan_open_loop_and_acts_at_random_after_it():
     assert (np.bincount(np.concatenate(after), minlength=4) > 10).all()
 
 
+def test_data_is_collected_by_the_same_plans_however_the_agent_is_to_act():
+    agent = make_agent(stay_fraction=0.2)
+    agent.planner = replace(agent.planner, stop="end", guided=False, n_trials=3)
+    assert agent.planner.stop_first
+    used = []
+    own_plan = agent._plan
+
+    def remember(batch, steps, planner, deterministic):
+        used.append(planner)
+        return own_plan(batch, steps, planner, deterministic)
+
+    agent._plan = remember
+    agent.learn(100)
+    assert set(used) == {PlannerSettings(**{**asdict(agent.planner), **OPEN_LOOP})}
+
+
 def test_with_random_data_nothing_is_planned():
     agent = make_agent(data_policy="random")
     agent._plan = lambda *args: pytest.fail("planned")
@@ -135,6 +152,18 @@ def test_losses_fall_and_are_logged(tmp_path):
     column = header.split(",").index("train/inverse_loss")
     losses = [float(row.split(",")[column]) for row in rows if row.split(",")[column]]
     assert losses[-1] < losses[0]
+
+
+def test_a_prior_that_does_not_count_learns_nothing():
+    agent = make_agent(prior_coef=0.0, weight_decay=0.0)
+    prior, inverse = agent.policy.model.prior, agent.policy.model.inverse_dynamics
+    before = [[weight.clone() for weight in part.parameters()] for part in (prior, inverse)]
+    agent.learn(100)
+    kept = [
+        all(map(torch.equal, part.parameters(), weights))
+        for part, weights in zip((prior, inverse), before, strict=True)
+    ]
+    assert kept == [True, False]
 
 
 def test_deterministic_noise_changes_from_step_to_step_and_repeats_in_every_episode():
