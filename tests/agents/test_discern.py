@@ -167,6 +167,15 @@ def test_a_step_that_is_predicted_as_it_is_has_no_priority_left(monkeypatch):
     assert errors[1] == pytest.approx(-predicted[:, 0].log().numpy(), rel=1e-4)
 
 
+def test_the_reward_that_is_logged_is_that_of_goals_that_were_pursued():
+    agent = make().learn(80)
+    batch = agent.replay_buffer.sample(64)
+    reward = agent.rewards(batch, embedded(agent, batch.goal))
+    judged = (batch.steps_to_end <= 3) & ~batch.relabelled
+    assert judged.any()
+    assert float(agent.update(batch)["reward"]) == pytest.approx(float(reward[judged].mean()))
+
+
 def test_the_discriminator_learns_to_tell_goals_apart():
     agent = make(learning_rate=1e-2, relabelled_share=1.0)
     agent.learn(60)
