@@ -196,8 +196,12 @@ def test_a_disk_that_is_full_for_a_while(tmp_path, monkeypatch):
 
     monkeypatch.setattr(CheckpointFolder, "_put", put_with_gap)
     agent = new_agent()
-    with pytest.warns(UserWarning, match=r"no checkpoint at step 50 \(.*No space left"):
+    with pytest.warns(UserWarning, match=r"no checkpoint at step .. \(.*No space left") as told:
         agent.learn(STEPS, CheckpointCallback(tmp_path, every_steps=25))
+    assert [str(each.message).split(" (")[0] for each in told] == [
+        "no checkpoint at step 50",
+        "no checkpoint at step 75",
+    ]
     assert_same_agents(load(tmp_path), agent)
 
 
