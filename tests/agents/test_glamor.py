@@ -182,6 +182,15 @@ def test_deterministic_noise_changes_from_step_to_step_and_repeats_in_every_epis
     assert actions() == actions()
 
 
+def test_deterministic_noise_is_that_of_the_steps_of_all_rows():
+    agent, batch = make_agent(n_trials=1), observations(2)
+
+    def tokens(*steps):
+        return agent._plan(batch, np.array(steps), agent.planner, True).tokens.tolist()
+
+    assert tokens(1, 1) == tokens(0, 2) != tokens(0, 1)
+
+
 def test_every_tenth_episode_is_looked_at_before_it_is_learned_from(monkeypatch):
     agent = make_agent(replay_ratio=1.0)
     known: list[tuple[int, int]] = []  # episodes in the replay, and the one that is looked at

@@ -7,10 +7,13 @@ from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from glamor_gym.evaluation import RunFolder
+from glamor_gym.report import page as page_module
 from glamor_gym.report import render_page, write_report
 from glamor_gym.report.page import CELLS
+from glamor_gym.report.style import plot
 from tests.report.sample_run import CONFIG, METRICS, RESULT
 
 BARE = dataclasses.replace(RESULT, frames=[])
@@ -116,6 +119,23 @@ def test_the_cells_of_too_many_goals_are_left_out(page):
     assert "By goal" in page.words
     assert "By goal" not in words
     assert "By distance" in words
+
+
+def test_episodes_are_counted_whole_though_a_rate_is_rounded():
+    assert 13 / 90 * 90 < 13
+    many = dataclasses.replace(
+        BARE, success_rate=13 / 90, confidence_interval=(0.08, 0.23), episodes=90
+    )
+    assert "14% goals reached: 13 of 90 episodes" in Page(render_page(CONFIG, many, METRICS)).words
+
+
+def test_bars_of_the_paper_stay_rates(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(page_module, "rate_bars", lambda bars: drawn.extend(bars) or plot(Figure()))
+    rare = dataclasses.replace(CONFIG, task="glamor/Boxing-v0")  # where the paper has 0.01 ± 0.02
+    render_page(rare, BARE, METRICS)
+    low, high = {bar.name: (bar.low, bar.high) for bar in drawn}["GCSL, paper"]
+    assert (low, high) == (0.0, pytest.approx(0.03))
 
 
 def test_what_is_not_known_is_left_out():
