@@ -331,6 +331,16 @@ def test_saved_and_loaded_it_acts_and_learns_the_same(trained_agent, tmp_path):
     assert loaded.num_timesteps == trained_agent.num_timesteps + 40
 
 
+def test_a_second_training_goes_on_from_its_file(agent_class, tmp_path):
+    agent = make(agent_class).learn(100).learn(100)  # which counts its steps anew
+    agent.save(tmp_path / "agent")
+    loaded = agent_class.load(tmp_path / "agent", make_grid(), device="cpu")
+    due = agent.settings.updates_due
+    for each in (agent, loaded):
+        each.learn(20, reset_num_timesteps=False)
+        assert each._n_updates == due(100) + due(120)
+
+
 def test_its_replay_is_saved_and_loaded_apart(trained_agent, tmp_path):
     trained_agent.save_replay_buffer(tmp_path / "replay.npz")
     other = make(type(trained_agent))
@@ -924,6 +934,13 @@ def test_an_agent_that_could_not_learn_yet_says_so(agent_class, trained_agent, t
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         loaded.learn(30, reset_num_timesteps=False)
+
+
+def test_environments_that_end_on_one_step_may_make_it_learn(agent_class, recwarn):
+    agent = make(agent_class, make_vec_env(GRID, 4, env_kwargs={"goals": "all"}))
+    agent.learn(62)  # they take 64 steps, after which the first update falls due
+    assert agent._n_updates == 1
+    assert not [each for each in recwarn if "nothing will be learned" in str(each.message)]
 
 
 def test_the_window_of_logged_means_is_kept(agent_class, tmp_path):
