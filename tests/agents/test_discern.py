@@ -257,10 +257,13 @@ def test_while_collecting_it_acts_towards_its_own_goal(trained):
 
 
 def test_now_and_then_it_acts_at_random_unless_deterministic():
-    agent = make(evaluation_eps=1.0)
+    agent = make(evaluation_eps=0.4)
     batch = {key: np.repeat(value, 400, axis=0) for key, value in observations(1).items()}
-    assert set(agent.predict(batch)[0]) == {0, 1, 2, 3}
-    assert len(set(agent.predict(batch, deterministic=True)[0])) == 1
+    (best,) = set(agent.predict(batch, deterministic=True)[0])
+    actions = agent.predict(batch)[0]
+    assert set(actions) == {0, 1, 2, 3}
+    # Three in four of the random actions are others than the best; each row draws for itself.
+    assert (actions != best).mean() == pytest.approx(0.3, abs=0.1)
 
 
 def test_the_target_is_copied_at_its_interval():
