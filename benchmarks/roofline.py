@@ -22,7 +22,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import torch
 import tyro
 from matplotlib.figure import Figure
@@ -34,7 +33,6 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import describe_machine, machine_lines
-from benchmarks.plotting import STYLE, save
 from benchmarks.run import Device
 from benchmarks.timing import seconds
 from benchmarks.update import (
@@ -50,7 +48,7 @@ from benchmarks.update import (
 from glamor_gym.files import write_text
 from glamor_gym.models import GlamorModel
 from glamor_gym.report.markdown import markdown_table
-from glamor_gym.report.style import AGENT, SECOND, TEXT
+from glamor_gym.report.style import AGENT, SECOND, TEXT, styled, write_figure
 from glamor_gym.types import SegmentBatch
 
 PEAK_SIZES = {"cpu": (2048, 64), "cuda": (8192, 2048)}
@@ -267,8 +265,8 @@ def write(works: list[Work], peaks: Peaks, machine: dict[str, str | int], folder
     )
     facts = {"peaks": rates, **machine}
     write_text(folder / "roofline.md", f"{table}\n{machine_lines(facts)}")
-    with mpl.rc_context(STYLE):
-        save(draw(works, peaks, machine), folder, "roofline")
+    with styled():
+        write_figure(draw(works, peaks, machine), folder / "roofline")
 
 
 def _cells(work: Work, peaks: Peaks) -> tuple[str, ...]:

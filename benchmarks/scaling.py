@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import torch
@@ -38,14 +37,13 @@ from benchmarks.planner import (
     make_decoders,
     plan_fast,
 )
-from benchmarks.plotting import STYLE, save
 from benchmarks.replay import make_replay, random_trajectories
 from benchmarks.timing import seconds
 from benchmarks.update import BATCH, N_ACTIONS, SPACE, make_batch, steps
 from glamor_gym.files import write_text
 from glamor_gym.models import GlamorModel
 from glamor_gym.planners import PlannerSettings
-from glamor_gym.report.style import AGENT, TEXT
+from glamor_gym.report.style import AGENT, TEXT, styled, write_figure
 
 N_TRIALS, ENV_STEPS = 50, 200
 
@@ -260,8 +258,8 @@ def main(
         tables.append(measure(curve, curve.sizes[:points], repeats))
         console.print(tables[-1].to_string(index=False, float_format="{:.3f}".format))
     table = pd.concat(tables)
-    with mpl.rc_context(STYLE):
-        save(draw(table, machine), output, "scaling")
+    with styled():
+        write_figure(draw(table, machine), output / "scaling")
     record = {"machine": machine, "rows": table.round(4).to_dict("records")}
     write_text(output / "scaling.json", json.dumps(record, indent=1) + "\n")
     return 0

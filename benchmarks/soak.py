@@ -24,7 +24,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import gymnasium as gym
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import tyro
@@ -35,11 +34,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 import glamor_gym  # noqa: F401  (registers the environments)
 from benchmarks.machine import describe_machine
-from benchmarks.plotting import STYLE, save
 from benchmarks.timing import torch_threads
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.files import write_text
-from glamor_gym.report.style import AGENT, SECOND
+from glamor_gym.report.style import AGENT, SECOND, styled, write_figure
 
 ID = "glamor/GridWorld-v0"
 PROC = Path("/proc/self")
@@ -275,8 +273,8 @@ def main(
     records = soak(steps, every, buffer, n_envs, seed, replay_ratio)
     verdict = judge(records)
     table = pd.DataFrame(records)
-    with mpl.rc_context(STYLE):
-        save(draw(table), output, "soak")
+    with styled():
+        write_figure(draw(table), output / "soak")
     table.to_csv(output / "soak.csv", index=False, float_format="%.1f")
     record = {
         **asdict(verdict),

@@ -426,8 +426,8 @@ class ReportGoals:
     """Measure aliasing: how often equal pictures have different labels.
 
     Also reports how many goals a random and a no-op agent reach, and an upper bound for any agent
-    if goal labels were read one step late (label_lag=1). DIR gets aliasing.csv, aliasing.png and
-    aliasing.html.
+    if goal labels were read one step late (label_lag=1). DIR gets aliasing.csv, aliasing.png,
+    aliasing.svg and aliasing.html.
     """
 
     tasks: tyro.conf.Positional[tuple[str, ...]] = ()

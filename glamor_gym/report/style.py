@@ -126,16 +126,15 @@ def plot(figure: Figure) -> Plot:
     return Plot(*(data_uri(svg.encode(), "image/svg+xml") for svg in (light, dark)))
 
 
-def write_figure(figure: Figure, file: Path) -> None:
-    """Write a finished figure as PNG or SVG, whichever the file's suffix says.
+def write_figure(figure: Figure, stem: Path) -> None:
+    """Write a finished figure as ``stem.png`` and ``stem.svg``.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: a file cannot be written.
     """
-    kind = file.suffix.removeprefix(".")
-    metadata = {"Date": None} if kind == "svg" else None
-    with write_atomically(file) as out:
-        figure.savefig(out, format=kind, dpi=PNG_DPI, metadata=metadata)
+    for kind, metadata in (("png", None), ("svg", {"Date": None})):
+        with write_atomically(stem.with_suffix(f".{kind}")) as out:
+            figure.savefig(out, format=kind, dpi=PNG_DPI, metadata=metadata)
 
 
 def steps_below(axes: Axes) -> None:

@@ -1,7 +1,7 @@
 """The aliasing report: a table, a figure and a page.
 
 In: one :class:`~glamor_gym.experiments.aliasing.measurement.Aliasing` per task. Out:
-``aliasing.csv``, ``aliasing.png`` and ``aliasing.html`` in a folder.
+``aliasing.csv``, ``aliasing.png``, ``aliasing.svg`` and ``aliasing.html`` in a folder.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def write_aliasing_report(
         left, right = figure.subplots(1, 2, sharey=True)
         _draw_aliasing(left, rows)
         _draw_chance(right, rows)
-        write_figure(figure, folder / "aliasing.png")
+        write_figure(figure, folder / "aliasing")
     page = folder / "aliasing.html"
     write_text(page, render_aliasing(rows, details))
     return page

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
@@ -65,7 +64,9 @@ def write_outcome(
     with styled():
         figure = reproduction.draw(rows)
         figure.suptitle(reproduction.title, x=0.01, ha="left")
-        _write_figure(figure, folder / reproduction.name, budget)
+        footnote = textwrap.fill(budget, int(FOOTNOTE_LETTERS * figure.get_figwidth()))
+        figure.supxlabel(footnote, fontsize=8, color=SOFT)
+        write_figure(figure, folder / reproduction.name)
     comparisons = reproduction.compare(rows)
     columns = [field.name for field in dataclasses.fields(Comparison)]  # also if there are none
     records = pd.DataFrame(map(dataclasses.astuple, comparisons), columns=pd.Index(columns))
@@ -111,10 +112,3 @@ def _page(
     if scale != reproduction.published:
         parts.append(f"**What this does not show.** {reproduction.caveat}")
     return "\n\n".join(parts) + "\n"
-
-
-def _write_figure(figure: Figure, stem: Path, footnote: str) -> None:
-    lines = textwrap.fill(footnote, int(FOOTNOTE_LETTERS * figure.get_figwidth()))
-    figure.supxlabel(lines, fontsize=8, color=SOFT)
-    for suffix in (".png", ".svg"):
-        write_figure(figure, stem.with_suffix(suffix))

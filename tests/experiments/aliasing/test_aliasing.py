@@ -131,7 +131,8 @@ def test_the_command_writes_table_picture_and_page(tmp_path, capsys):
     assert "0.0% of 200 moments aliased" in capsys.readouterr().out
     table = pd.read_csv(tmp_path / "aliasing.csv")
     assert table["task"].tolist() == ["GridWorld"]
-    assert (tmp_path / "aliasing.png").stat().st_size > 1000
+    for suffix in (".png", ".svg"):
+        assert (tmp_path / f"aliasing{suffix}").stat().st_size > 1000
     page = (tmp_path / "aliasing.html").read_text()
     assert "glamor-gym goals report GridWorld" in page
     assert "http" not in page.replace("http://www.w3.org", "")
