@@ -30,32 +30,14 @@ from glamor_gym.experiments.estimates import (
     verdict_of,
 )
 from glamor_gym.experiments.folders import run_name
-from glamor_gym.experiments.results import check_same_goals, results_table
+from glamor_gym.experiments.results import RESULT_COLUMNS, check_same_goals, results_table
 
 ABLATION_COLUMNS = (
     "variant",
     "task",
     "held_out_task",
     "goals",
-    "seed",
-    "state",
-    "steps",
-    "updates",
-    "seconds",
-    "success_rate",
-    "success_low",
-    "success_high",
-    "reached_rate",
-    "mean_length",
-    "random",
-    "noop",
-    "episodes",
-    "error",
-    "commit",
-    "versions",
-    "hardware",
-    "goals_hash",
-    "folder",
+    *(name for name in RESULT_COLUMNS if name not in ("task", "agent", "preset")),
 )
 
 
@@ -63,8 +45,7 @@ def ablation_table(folder: AblationFolder, record: AblationRecord) -> pd.DataFra
     """Return one row per run, with the columns :data:`ABLATION_COLUMNS`.
 
     Every requested run has a row, including failed ones and those not started yet (``"waiting"``).
-    ``variant`` is the variant's name; ``seconds`` is the time of training, including the
-    evaluations during it.
+    ``variant`` is the variant's name.
     """
     asked = pd.DataFrame(record.runs, columns=pd.Index(AblationRun._fields))
     asked["folder"] = [run_name(record.spec(run)) for run in record.runs]
@@ -73,7 +54,6 @@ def ablation_table(folder: AblationFolder, record: AblationRecord) -> pd.DataFra
     rows = asked.merge(found, on="folder", how="left")
     rows["state"] = rows["state"].fillna("waiting")
     rows["error"] = rows["error"].fillna("")
-    rows["seconds"] = (60 * rows["train_minutes"].astype(float)).round(1)
     counts = dict.fromkeys(("steps", "updates", "episodes"), "Int64")
     return rows.astype(counts)[list(ABLATION_COLUMNS)]
 

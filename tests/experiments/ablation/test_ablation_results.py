@@ -197,15 +197,15 @@ def test_the_table_has_every_run_that_was_asked_for(folder, page):
         "base", "finished", 120, 60,
     )  # fmt: skip
     assert base["updates"] == (120 - 50) // 20  # learning_starts, and a sample a step
-    assert base["seconds"] > 0
+    assert base["train_minutes"] > 0
     failed = table.loc["GridWorld-learning_rate=1e+38-0"]
     assert failed["state"] == "failed"
     assert "inverse_loss is nan" in failed["error"]
     assert table.loc["GridWorld-gamma=0.5-0", "state"] == "waiting"
     planned = table[table["variant"] == "planner.n_trials=1, planner.guided=false"]
-    # Its agents are the base's, and so are steps, updates and seconds of their training.
+    # Its agents are the base's, and so are steps, updates and minutes of their training.
     assert planned["state"].tolist() == ["finished", "finished"]
-    same = ["steps", "updates", "seconds"]
+    same = ["steps", "updates", "train_minutes"]
     assert planned.iloc[0][same].tolist() == base[same].tolist()
     assert table["held_out_task"].tolist() == (table["task"] == "Dice").tolist()
 
