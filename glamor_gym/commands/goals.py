@@ -160,8 +160,8 @@ def _aliasing(task: Task, options: ReportGoals) -> Aliasing:
         progress_bar=sys.stderr.isatty(),
     )
     print(
-        f"{task.name}: {row.aliased.rate:.1%} of {row.frames:,} moments aliased, "
-        f"{row.ambiguous.rate:.1%} ambiguous; random {row.random.rate:.2f}, "
+        f"{task.name}: {row.aliased:.1%} of {row.frames:,} moments aliased, "
+        f"{row.ambiguous:.1%} ambiguous; random {row.random.rate:.2f}, "
         f"no-op {row.noop.rate:.2f}",
         flush=True,
     )

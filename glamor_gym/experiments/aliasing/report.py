@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from glamor_gym.experiments.aliasing.measurement import Aliasing, Proportion, Share
+from glamor_gym.experiments.aliasing.measurement import Aliasing, Share
 from glamor_gym.files import write_text
 from glamor_gym.report.rendering import render
 from glamor_gym.report.style import (
@@ -34,7 +34,7 @@ from glamor_gym.report.style import (
     write_figure,
 )
 
-_SHARES = ("aliased", "ambiguous", "random", "noop", "lag_ceiling", "lag_ceiling_goals")
+_SHARES = ("random", "noop", "lag_ceiling", "lag_ceiling_goals")
 
 
 def write_aliasing_report(
@@ -67,7 +67,7 @@ def write_aliasing_report(
 
 
 def aliasing_table(rows: Sequence[Aliasing]) -> pd.DataFrame:
-    """Return one row per task: counts, and each rate with its cases and its interval, if any."""
+    """Return one row per task: counts, and rates, those of separate episodes with intervals."""
     return pd.DataFrame([_flat(row) for row in rows])
 
 
@@ -91,13 +91,13 @@ def _flat(row: Aliasing) -> dict[str, Any]:
         "frames": row.frames,
         "pictures": row.pictures,
         "pairs_differ": row.pairs_differ,
+        "aliased": row.aliased,
+        "ambiguous": row.ambiguous,
     }
     for name in _SHARES:
-        share: Share | Proportion | None = getattr(row, name)
+        share: Share | None = getattr(row, name)
         if share is not None:
-            flat[name] = share.rate
-            if isinstance(share, Share):
-                flat |= {f"{name}_low": share.low, f"{name}_high": share.high}
+            flat |= {name: share.rate, f"{name}_low": share.low, f"{name}_high": share.high}
             flat[f"{name}_of"] = share.of
     return flat
 
@@ -124,8 +124,10 @@ def _draw_aliasing(axes: Axes, rows: Sequence[Aliasing]) -> None:
 
 
 def _draw_chance(axes: Axes, rows: Sequence[Aliasing]) -> None:
-    _bars(axes, [row.random for row in rows], CHANCE, "random agent", offset=-0.2)
-    _bars(axes, [row.noop for row in rows], AGENT, "no-op agent", offset=0.2)
+    random, noop = [row.random for row in rows], [row.noop for row in rows]
+    random_rates, noop_rates = ([share.rate for share in shares] for shares in (random, noop))
+    _bars(axes, random_rates, CHANCE, "random agent", offset=-0.2, reach=_reach(random))
+    _bars(axes, noop_rates, AGENT, "no-op agent", offset=0.2, reach=_reach(noop))
     ceilings = {y: row.lag_ceiling for y, row in enumerate(rows) if row.lag_ceiling is not None}
     axes.errorbar(
         [share.rate for share in ceilings.values()],
@@ -143,17 +145,22 @@ def _draw_chance(axes: Axes, rows: Sequence[Aliasing]) -> None:
 
 
 def _bars(
-    axes: Axes, shares: Sequence[Share | Proportion], colour: str, label: str, *, offset: float
+    axes: Axes,
+    rates: Sequence[float],
+    colour: str,
+    label: str,
+    *,
+    offset: float,
+    reach: NDArray[np.float64] | None = None,
 ) -> None:
-    """Draw one bar per task; those of a :class:`Share` with their intervals."""
-    known = [share for share in shares if isinstance(share, Share)]
+    """Draw one bar per task, with intervals if their reach is given."""
     axes.barh(
-        [y + offset for y in range(len(shares))],
-        [share.rate for share in shares],
+        [y + offset for y in range(len(rates))],
+        rates,
         height=0.36,
         color=colour,
         label=label,
-        xerr=_reach(known) if known else None,
+        xerr=reach,
         error_kw={"ecolor": INK, "elinewidth": 1},
     )
 
