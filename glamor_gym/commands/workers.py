@@ -51,6 +51,7 @@ class Crew:
         """
         jobs = max(1, _cores() // 2) if options.jobs is None else options.jobs
         n_jobs = as_integer(jobs, name="--jobs", low=1)
+        as_integer(options.retries, name="--retries", low=0)
         engine = _engine(options, n_jobs)
         # At most PyTorch's own default, so that OMP_NUM_THREADS is respected.
         threads = max(1, min(_cores() // n_jobs, torch.get_num_threads()))

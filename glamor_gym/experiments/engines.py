@@ -17,7 +17,6 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
 
-from glamor_gym.checks import as_integer
 from glamor_gym.experiments.status import read_status, write_status
 from glamor_gym.experiments.worker import Job, run_job
 from glamor_gym.tasks import short_name
@@ -53,13 +52,9 @@ class LocalEngine:
         jobs: number of jobs at a time, at least 1.
         retries: how often a run is restarted if its process dies. A run that fails with an error
             is not restarted, since it would fail again.
-
-    Raises:
-        ValueError: a number is too small.
     """
 
     def __init__(self, jobs: int = 1, *, retries: int = 1) -> None:
-        check_numbers(jobs, retries)
         self._jobs = jobs
         self._retries = retries
 
@@ -94,17 +89,6 @@ class LocalEngine:
                     os.kill(left.pid, signal.SIGINT)
             for left, _ in running.values():
                 left.join()
-
-
-def check_numbers(jobs: int, retries: int) -> None:
-    """Check the arguments that all engines have.
-
-    Raises:
-        ValueError: `jobs` is below 1, or `retries` below 0.
-        TypeError: one of them is not an integer.
-    """
-    as_integer(jobs, name="jobs", low=1)
-    as_integer(retries, name="retries", low=0)
 
 
 def mark_dead(job: Job, cause: str) -> None:

@@ -12,12 +12,7 @@ import ray
 from ray.exceptions import RayError
 
 from glamor_gym.checks import as_number
-from glamor_gym.experiments.engines import (
-    TICK_SECONDS,
-    NoClusterError,
-    check_numbers,
-    mark_dead,
-)
+from glamor_gym.experiments.engines import TICK_SECONDS, NoClusterError, mark_dead
 from glamor_gym.experiments.worker import Job, run_job
 from glamor_gym.interruption import hangup_ignored
 
@@ -35,14 +30,13 @@ class RayEngine:
         gpus: GPUs reserved per run, e.g. 0.25 for four runs on one GPU.
 
     Raises:
-        ValueError: a number is too small.
-        TypeError: a number is of the wrong type.
+        ValueError: `gpus` is negative.
+        TypeError: `gpus` is not a number.
     """
 
     def __init__(
         self, jobs: int = 1, *, address: str | None = None, retries: int = 1, gpus: float = 0.0
     ) -> None:
-        check_numbers(jobs, retries)
         self._jobs = jobs
         self._address = address
         self._retries = retries

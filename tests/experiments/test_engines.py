@@ -123,12 +123,3 @@ def test_a_benchmark_in_the_background_takes_its_runs_with_it(tmp_path, number):
     assert status.state == "interrupted"
     with pytest.raises(ProcessLookupError):
         os.kill(status.process, 0)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [({"jobs": 0}, "jobs must be an integer ≥ 1, got 0"), ({"retries": -1}, "retries must be")],
-)
-def test_numbers_that_make_no_sense_are_refused(arguments, told):
-    with pytest.raises(ValueError, match=told):
-        LocalEngine(**arguments)

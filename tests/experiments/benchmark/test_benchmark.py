@@ -99,6 +99,7 @@ def test_specs_are_every_combination_the_first_seed_first():
         (["--steps", "0"], "steps must be an integer ≥ 1"),
         (["--steps", "400"], "learning_starts=500 + batch_size / replay_ratio = 508 steps, got"),
         (["--jobs", "0"], "--jobs must be an integer ≥ 1, got 0"),
+        (["--retries", "-1"], "--retries must be an integer ≥ 0, got -1"),
         (["--address", "auto"], "--address applies only to --engine ray"),
         (["--device", "abacus"], "abacus"),
     ],
