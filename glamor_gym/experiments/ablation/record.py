@@ -127,7 +127,8 @@ class AblationFolder(ExperimentFolder):
         """Return what was requested so far.
 
         Raises:
-            ValueError: there is no ablation, or its file is damaged.
+            ValueError: its file is damaged.
+            OSError: there is no such file.
         """
         try:
             there = read_json(self.record_file)
@@ -143,10 +144,6 @@ class AblationFolder(ExperimentFolder):
                     "runs": [AblationRun(*run) for run in there["runs"]],
                 }
             )
-        except FileNotFoundError:
-            raise ValueError(
-                f"{self.path} holds no ablation: there is no {self.record_file}"
-            ) from None
         except (DamagedFileError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{self.record_file} is damaged: {error!r}") from error
 

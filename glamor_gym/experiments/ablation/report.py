@@ -40,9 +40,8 @@ def write_ablation_report(folder: AblationFolder) -> Section:
         The comparison on the panel of tasks.
 
     Raises:
-        ValueError: there is no ablation, a file is damaged, or runs of a task were judged on
-            different goals.
-        OSError: a file cannot be written.
+        ValueError: a file is damaged, or runs of a task were judged on different goals.
+        OSError: there is no ablation, or a file cannot be written.
     """
     record = folder.record()
     table = ablation_table(folder, record)

@@ -25,12 +25,7 @@ from typing import Any
 import pandas as pd
 
 from glamor_gym.experiments.algorithms import get_algorithm
-from glamor_gym.experiments.folders import (
-    RECORD_FILES,
-    ExperimentFolder,
-    recorded_commands,
-    run_name,
-)
+from glamor_gym.experiments.folders import RECORD_FILES, ExperimentFolder, run_name
 from glamor_gym.experiments.results import check_comparable, check_same_goals, results_table
 from glamor_gym.experiments.run_config import check_alike, is_finished, new_config
 from glamor_gym.experiments.spec import RunSpec, check_agent, distinct
@@ -51,19 +46,6 @@ class BenchmarkFolder(ExperimentFolder):
         self.record_file = self.path / RECORD_FILES["a benchmark"]
         self.curves_file = self.path / "curves.csv"
         self.table_file = self.path / "table.md"
-
-    def commands(self) -> list[str]:
-        """Return all command lines of this benchmark, as typed.
-
-        Raises:
-            ValueError: there is no benchmark, or its file is damaged.
-        """
-        try:
-            return recorded_commands(self.record_file)
-        except FileNotFoundError:
-            raise ValueError(
-                f"{self.path} holds no benchmark: there is no {self.record_file}"
-            ) from None
 
 
 def benchmark_specs(

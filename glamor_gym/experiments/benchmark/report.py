@@ -30,6 +30,7 @@ from glamor_gym.experiments.estimates import (
     curve_estimates,
     final_estimates,
 )
+from glamor_gym.experiments.folders import recorded_commands
 from glamor_gym.experiments.results import (
     check_comparable,
     check_same_goals,
@@ -58,11 +59,11 @@ def write_benchmark_report(folder: BenchmarkFolder) -> pd.DataFrame:
         One row per run, see :func:`~glamor_gym.experiments.results.results_table`.
 
     Raises:
-        ValueError: there is no benchmark, none of its runs was started, its runs cannot be compared
-            (see :func:`~glamor_gym.experiments.results.check_comparable`), or a file is damaged.
-        OSError: a file cannot be written.
+        ValueError: none of its runs was started, its runs cannot be compared (see
+            :func:`~glamor_gym.experiments.results.check_comparable`), or a file is damaged.
+        OSError: there is no benchmark, or a file cannot be written.
     """
-    commands, runs = folder.commands(), folder.run_folders()
+    commands, runs = recorded_commands(folder.record_file), folder.run_folders()
     results = results_table(runs)
     if results.empty:
         raise ValueError(f"{folder.path} holds no run to report: {folder.runs} is empty")

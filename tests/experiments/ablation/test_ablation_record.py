@@ -17,8 +17,6 @@ def test_a_damaged_record_is_told(tmp_path, text):
     folder.record_file.write_text(text)
     with pytest.raises(ValueError, match=r"ablation\.json is damaged"):
         folder.record()
-    with pytest.raises(ValueError, match="holds no ablation"):
-        AblationFolder(tmp_path / "nothing").record()
 
 
 def test_a_record_is_plain_json(tmp_path):

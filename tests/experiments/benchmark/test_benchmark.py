@@ -20,7 +20,7 @@ from glamor_gym.experiments.benchmark.record import (
 from glamor_gym.experiments.benchmark.report import write_benchmark_report
 from glamor_gym.experiments.benchmark.table import benchmark_table
 from glamor_gym.experiments.engines import LocalEngine
-from glamor_gym.experiments.folders import jobs_to_do, record_command
+from glamor_gym.experiments.folders import jobs_to_do, record_command, recorded_commands
 from glamor_gym.experiments.results import check_comparable, results_table
 from glamor_gym.experiments.run_config import new_config
 from glamor_gym.experiments.worker import run_job
@@ -161,7 +161,7 @@ def test_a_benchmark_is_made_once_and_goes_on(capsys, tmp_path, in_process):
     code, out, _ = run(capsys, *words)
     assert code == 0
     assert "4 runs, 4 of them finished already" in out
-    assert len(BenchmarkFolder(tmp_path).commands()) == 2
+    assert len(recorded_commands(tmp_path / "benchmark.json")) == 2
     assert page_file.is_file()
 
     code, _, err = run(capsys, *words[:-2], "--n-envs", "1", "--out", str(tmp_path))
@@ -175,7 +175,7 @@ def test_runs_of_an_algorithm_in_one_folder_differ_in_task_and_seed_alone(benchm
     code, _, err = run(capsys, *words)
     assert code == 2
     assert "holds a run with gamma None, got 0.9; choose another folder" in err
-    assert len(BenchmarkFolder(folder).commands()) == 1
+    assert len(recorded_commands(folder / "benchmark.json")) == 1
 
 
 @pytest.mark.parametrize(
@@ -378,7 +378,7 @@ def test_the_record_of_an_older_benchmark_can_be_read(tmp_path):
     folder = BenchmarkFolder(tmp_path)
     older = {"commands": ["typed"], "commit": "abc", "versions": {"torch": "2"}}
     folder.record_file.write_text(json.dumps(older))
-    assert folder.commands() == ["typed"]
+    assert recorded_commands(folder.record_file) == ["typed"]
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"commands": "typed"}', '{"commands": [1]}'])
@@ -386,7 +386,7 @@ def test_a_damaged_record_is_told(tmp_path, text):
     folder = BenchmarkFolder(tmp_path)
     folder.record_file.write_text(text)
     with pytest.raises(ValueError, match=r"benchmark\.json is damaged"):
-        folder.commands()
+        recorded_commands(folder.record_file)
 
 
 def test_a_terminal_shows_a_bar_for_each_run(tmp_path):
