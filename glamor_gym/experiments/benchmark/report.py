@@ -23,7 +23,7 @@ from glamor_gym.experiments.benchmark.figures import (
     title_of,
 )
 from glamor_gym.experiments.benchmark.record import BenchmarkFolder
-from glamor_gym.experiments.benchmark.table import benchmark_table, held_out_results
+from glamor_gym.experiments.benchmark.table import benchmark_table
 from glamor_gym.experiments.estimates import (
     ENOUGH_SEEDS,
     complete_scores,
@@ -73,7 +73,11 @@ def write_benchmark_report(folder: BenchmarkFolder) -> pd.DataFrame:
     check_comparable({run.path.name: run.config() for run in readable})
     curves = curves_table(readable)
     finished = set(results.loc[results["state"] == "finished", "folder"])
-    held_out = held_out_results([run for run in runs if run.path.name in finished])
+    held_out = {
+        run.path.name: result
+        for run in runs
+        if run.path.name in finished and (result := run.held_out()) is not None
+    }
     texts = {
         folder.results_file: results.to_csv(index=False),
         folder.curves_file: curves.to_csv(index=False),

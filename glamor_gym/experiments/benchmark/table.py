@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments.algorithms import ALGORITHMS
 from glamor_gym.experiments.benchmark.figures import title_of
 from glamor_gym.report.markdown import markdown_table
@@ -31,20 +30,6 @@ COLUMNS = (
 UNKNOWN = "–"
 
 
-def held_out_results(runs: Sequence[RunFolder]) -> dict[str, EvaluationResult]:
-    """Return the evaluations on held-out goals, by the names of the runs' folders.
-
-    Args:
-        runs: run folders; those without results of ``glamor-gym evaluate RUN --goals held-out`` are
-            skipped.
-
-    Raises:
-        ValueError: the file of such an evaluation is damaged.
-    """
-    found = {run.path.name: run.held_out() for run in runs}
-    return {name: result for name, result in found.items() if result is not None}
-
-
 def benchmark_table(results: pd.DataFrame, held_out: Mapping[str, EvaluationResult]) -> str:
     """Return a Markdown table with one row per task and algorithm that has finished runs.
 
@@ -55,7 +40,7 @@ def benchmark_table(results: pd.DataFrame, held_out: Mapping[str, EvaluationResu
 
     Args:
         results: one row per run, see :func:`~glamor_gym.experiments.results.results_table`.
-        held_out: return value of :func:`held_out_results`.
+        held_out: name of a run's folder → its result on held-out goals, if it has one.
 
     Raises:
         ValueError: results on held-out goals that would be averaged are of different goals or

@@ -6,10 +6,13 @@ import pandas as pd
 import pytest
 
 import glamor_gym
-from glamor_gym.evaluation import NoopAgent, RunFolder, save_result
-from glamor_gym.experiments.benchmark.table import COLUMNS, benchmark_table, held_out_results
+from glamor_gym.evaluation import NoopAgent, save_result
+from glamor_gym.experiments.benchmark.record import BenchmarkFolder
+from glamor_gym.experiments.benchmark.report import write_benchmark_report
+from glamor_gym.experiments.benchmark.table import COLUMNS, benchmark_table
+from glamor_gym.experiments.folders import record_command
 from glamor_gym.experiments.runs import train_run
-from tests.experiments.small_runs import player_spec
+from tests.experiments.small_runs import small_spec
 
 
 def run(task="Pong", agent="glamor", seed=0, rate=0.5, **changes):
@@ -143,12 +146,16 @@ def test_a_task_that_the_paper_lacks_has_a_dash():
     assert row["paper, 500k steps"] == "–"
 
 
-def test_evaluations_by_held_out_goals_are_found_in_their_folder(tmp_path):
-    folders = [RunFolder(tmp_path / name) for name in ("judged", "not-judged", "empty")]
-    for folder in folders[:2]:
-        train_run(player_spec(), folder, command="typed")
+def test_evaluations_on_held_out_goals_are_found_beside_their_runs(tmp_path):
+    folder = BenchmarkFolder(tmp_path)
+    record_command(folder.record_file, "typed")
+    specs = [small_spec(algorithm=name, overrides={}) for name in ("random", "noop")]
+    for spec in specs:
+        train_run(spec, folder.run(spec), command="typed")
     result = glamor_gym.evaluate(NoopAgent(stop_action=4), "GridWorld", goals="held-out")
-    save_result(result, folders[0].held_out_file)
-    found = held_out_results(folders)
-    assert list(found) == ["judged"]
-    assert found["judged"].per_goal == result.per_goal
+    save_result(result, folder.run(specs[0]).held_out_file)
+    write_benchmark_report(folder)
+    lines = folder.table_file.read_text().splitlines()[2:]
+    low, high = result.confidence_interval
+    expected = f"{result.success_rate:.2f} ({low:.2f}–{high:.2f})"
+    assert [line.split(" | ")[4] for line in lines] == [expected, "–"]
