@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,7 +47,7 @@ _NOT_SETTINGS = frozenset(
 
 
 @dataclass(frozen=True)
-class Algorithm(ABC):
+class Algorithm:
     """One row of the table.
 
     Attributes:
@@ -156,7 +155,6 @@ class Algorithm(ABC):
         """Return the arguments of a preset, whose name is valid."""
         return {}
 
-    @abstractmethod
     def build(
         self, env: VecEnv, arguments: Mapping[str, Any], *, seed: int, device: str
     ) -> BaseAlgorithm:
@@ -172,8 +170,8 @@ class Algorithm(ABC):
             ValueError: an argument is out of range.
             TypeError: the algorithm does not learn.
         """
+        raise TypeError(f"{self.name} does not learn")
 
-    @abstractmethod
     def load(
         self, file: Path, *, env: VecEnv | None = None, device: str = "auto", trust: bool = False
     ) -> BaseAlgorithm:
@@ -191,6 +189,7 @@ class Algorithm(ABC):
             OSError: the file cannot be read.
             TypeError: the algorithm does not learn, so its agents are not saved.
         """
+        raise TypeError(f"{self.name} does not learn")
 
 
 @dataclass(frozen=True)
@@ -340,15 +339,3 @@ class Player(Algorithm):
         takes_seed = "seed" in inspect.signature(player_class).parameters
         player: Predictor = player_class(stop_action, **({"seed": seed} if takes_seed else {}))
         return player
-
-    def build(
-        self, env: VecEnv, arguments: Mapping[str, Any], *, seed: int, device: str
-    ) -> BaseAlgorithm:
-        """See :meth:`Algorithm.build`."""
-        raise TypeError(f"{self.name} does not learn; use player() to make it")
-
-    def load(
-        self, file: Path, *, env: VecEnv | None = None, device: str = "auto", trust: bool = False
-    ) -> BaseAlgorithm:
-        """See :meth:`Algorithm.load`."""
-        raise TypeError(f"{self.name} does not learn, so there is no file to load")
