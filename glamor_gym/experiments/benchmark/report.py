@@ -45,9 +45,6 @@ from glamor_gym.report.rendering import render
 from glamor_gym.tasks import in_order, short_name
 from glamor_gym.types import EpisodeFrames
 
-FILMS = 1
-"""Number of goals per task for which videos of every algorithm are shown."""
-
 RunsByKey = Mapping[tuple[str, str, int], RunFolder]
 """Task, algorithm and seed → the folder of that run."""
 
@@ -154,7 +151,7 @@ def render_benchmark(
         table=[_table_row(task, agents, finished) for task in tasks],
         methods=METHODS,
         source=SOURCE,
-        films=[row for task in tasks for row in _films(task, agents, runs)],
+        films=[row for task in tasks if (row := _film(task, agents, runs)) is not None],
         rows=results.to_dict("records"),
         pages=pages,
         title_of=title_of,
@@ -315,31 +312,25 @@ class FilmRow:
     shown: list[tuple[str, EpisodeFrames]]
 
 
-def _films(task: str, agents: Sequence[str], runs: RunsByKey) -> list[FilmRow]:
-    """Choose the goals of a task on which the algorithms' first seeds differ most."""
+def _film(task: str, agents: Sequence[str], runs: RunsByKey) -> FilmRow | None:
+    """Return the recorded goal on which the algorithms' first seeds differ most, if any."""
     episodes: dict[str, dict[int, EpisodeFrames]] = {}
     for agent in agents:
         seeds = [seed for name, other, seed in runs if (name, other) == (task, agent)]
         if seeds:
             recorded = _recorded(runs[task, agent, min(seeds)])
             episodes[agent] = {episode.goal_index: episode for episode in recorded}
-    if not episodes:
-        return []
-    shared = sorted(set.intersection(*(set(by_goal) for by_goal in episodes.values())))
+    shared = set.intersection(*map(set, episodes.values())) if episodes else set()
+    if not shared:
+        return None
 
     def difference(goal: int) -> int:
         reached = sum(by_goal[goal].success for by_goal in episodes.values())
         return min(reached, len(episodes) - reached)
 
-    chosen = sorted(shared, key=lambda goal: (-difference(goal), goal))[:FILMS]
-    return [
-        FilmRow(
-            task,
-            next(iter(episodes.values()))[goal],
-            [(title_of(agent), by_goal[goal]) for agent, by_goal in episodes.items()],
-        )
-        for goal in chosen
-    ]
+    goal = max(sorted(shared), key=difference)
+    shown = [(title_of(agent), by_goal[goal]) for agent, by_goal in episodes.items()]
+    return FilmRow(task, shown[0][1], shown)
 
 
 def _recorded(run: RunFolder) -> Sequence[EpisodeFrames]:
