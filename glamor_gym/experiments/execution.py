@@ -153,7 +153,6 @@ class TrainedRun(Run):
         evaluation: EvaluationCallback,
         callbacks: Sequence[BaseCallback],
         progress_bar: bool,
-        keep_log: bool,
     ) -> None:
         limits: list[BaseCallback] = []
         minutes = math.inf if config.minutes is None else config.minutes
@@ -168,7 +167,6 @@ class TrainedRun(Run):
             self._until_end.callback(env.close)
         self._algorithm = algorithm
         self._agent = agent
-        self._evaluation = evaluation
         # The last checkpoint precedes the final evaluation, so it is not affected by it.
         self._stop = StopRequest()
         checkpoints: list[CheckpointCallback] = []
@@ -192,7 +190,8 @@ class TrainedRun(Run):
             *limits,
         ]
         self._progress_bar = progress_bar
-        agent.set_logger(folder.logger(agent.num_timesteps, keep_all=keep_log))
+        taken = agent.num_timesteps
+        agent.set_logger(folder.logger(taken, keep_all=config.extended_from == taken))
 
     @property
     def steps_taken(self) -> int:

@@ -135,7 +135,6 @@ def prepare_run(
             _evaluation(config, folder, verbose),
             callbacks,
             progress_bar,
-            keep_log=config.extended_from == agent.num_timesteps,
         )
         opened.pop_all()
         return run
