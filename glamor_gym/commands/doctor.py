@@ -24,7 +24,6 @@ from types import MappingProxyType
 from typing import Literal
 
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 from rich.text import Text
 
 from glamor_gym.commands.console import terminal
@@ -94,8 +93,7 @@ def examine(options: Doctor, _command: str) -> int:
 
 def findings(buffer_size: int) -> Iterator[Finding]:
     """Yield all findings; if libraries are missing, skip the checks that need them."""
-    about = metadata.metadata(DISTRIBUTION)
-    yield check_python(platform.python_version(), about["Requires-Python"])
+    yield Finding("ok", "Python", platform.python_version())  # pip refuses older ones
     libraries = list(check_libraries(metadata.requires(DISTRIBUTION) or []))
     yield from libraries
     yield check_memory(buffer_size, available_memory())
@@ -116,13 +114,6 @@ def findings(buffer_size: int) -> Iterator[Finding]:
             fix = f"reinstall {error.name or DISTRIBUTION}"
             finding = Finding("fail", subject, f"a library cannot be imported: {error}", fix)
         yield finding
-
-
-def check_python(version: str, supported: str) -> Finding:
-    """Compare Python's version with the supported ones, e.g. ``">=3.10"``."""
-    if SpecifierSet(supported).contains(version):
-        return Finding("ok", "Python", version)
-    return Finding("fail", "Python", version, f"install Python {supported}")
 
 
 def check_libraries(requirements: Iterable[str]) -> Iterator[Finding]:

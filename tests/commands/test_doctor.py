@@ -13,15 +13,6 @@ from glamor_gym.commands.doctor import Finding
 from glamor_gym.envs.rendering import RenderingError
 
 
-@pytest.mark.parametrize(
-    ("version", "status"), [("3.10.0", "ok"), ("3.13.2", "ok"), ("3.9.18", "fail")]
-)
-def test_python(version, status):
-    finding = doctor.check_python(version, ">=3.10")
-    assert finding.status == status
-    assert bool(finding.fix) == (status == "fail")
-
-
 def test_libraries_are_compared_with_what_is_required():
     findings = list(
         doctor.check_libraries(
