@@ -38,7 +38,6 @@ def main(
     names: Annotated[tuple[Name, ...], tyro.conf.Positional] = NAMES,
     output: Path = Path("results/benchmarks"),
     device: Device = "cpu",
-    show: Annotated[tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(name="list")] = False,
 ) -> int:
     """Run benchmarks one after the other. Nothing else should run at the same time.
 
@@ -47,14 +46,8 @@ def main(
         output: folder for ``benchmarks.json`` and ``benchmarks.md``; with ``cuda``, its subfolder
             ``cuda`` is used.
         device: with ``cuda``, only planner and update are run.
-        show: list the benchmarks and run none.
     """
     console = Console()
-    if show:
-        for name in names:
-            module = importlib.import_module(f"benchmarks.{name}")
-            console.print(f"{name}: {(module.__doc__ or '').splitlines()[0]}")
-        return 0
     arguments = {}
     if device != "cpu":
         if not torch.cuda.is_available():

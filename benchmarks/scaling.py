@@ -180,12 +180,11 @@ CURVES = (
 )
 
 
-def measure(curve: Curve, sizes: Sequence[int], repeats: int) -> pd.DataFrame:
-    """Time the work of a curve at each size, after one call to warm up.
+def measure(curve: Curve, repeats: int) -> pd.DataFrame:
+    """Time the work of a curve at each of its sizes, after one call to warm up.
 
     Args:
         curve: the curve.
-        sizes: sizes in increasing order.
         repeats: number of calls at each size.
 
     Returns:
@@ -193,7 +192,7 @@ def measure(curve: Curve, sizes: Sequence[int], repeats: int) -> pd.DataFrame:
         median and the quartiles of the time per unit of work.
     """
     rows = []
-    for size, work, units in curve.workloads(sizes):
+    for size, work, units in curve.workloads(curve.sizes):
         work()
         times = [1e3 * seconds(work) / units for _ in range(repeats)]
         low, median, high = np.percentile(times, (25, 50, 75))
@@ -237,25 +236,19 @@ def _draw_curve(axes: Axes, curve: Curve, points: pd.DataFrame) -> None:
         axis.set_minor_locator(NullLocator())
 
 
-def main(
-    output: Path = Path("results/benchmarks/scaling"),
-    repeats: int = 9,
-    points: int | None = None,
-) -> int:
+def main(output: Path = Path("results/benchmarks/scaling"), repeats: int = 9) -> int:
     """Measure every curve. Nothing else should run at the same time.
 
     Args:
         output: folder for ``scaling.json``, ``scaling.png`` and ``scaling.svg``.
         repeats: number of calls at each point.
-        points: number of points of each curve, from the smallest size; all if not given.
     """
-    for name, number in (("repeats", repeats), ("points", points)):
-        if number is not None and number < 1:
-            raise ValueError(f"{name} must be 1 or more, got {number}")
+    if repeats < 1:
+        raise ValueError(f"repeats must be 1 or more, got {repeats}")
     console, tables = Console(), []
     machine = describe_machine()
     for curve in CURVES:
-        tables.append(measure(curve, curve.sizes[:points], repeats))
+        tables.append(measure(curve, repeats))
         console.print(tables[-1].to_string(index=False, float_format="{:.3f}".format))
     table = pd.concat(tables)
     with styled():
