@@ -31,6 +31,7 @@ from glamor_gym.experiments.paper import (
     Workshop,
     write_outcome,
 )
+from glamor_gym.experiments.paper.reproduction import counted
 from glamor_gym.experiments.spec import distinct
 from glamor_gym.files import check_writable
 from glamor_gym.tasks import get_task
@@ -81,8 +82,8 @@ def _announce(planned: Sequence[tuple[Reproduction, Scale]]) -> None:
     if runs := sum(number for number, _ in counts):
         steps = sum(number * each for number, each in counts)
         print(
-            f"up to {runs} training run{'s' if runs != 1 else ''}, {steps:,} environment steps in "
-            "all; with --quick it is a small scale that takes minutes",
+            f"up to {counted(runs, 'training run')}, {steps:,} environment steps in all; "
+            "with --quick it is a small scale that takes minutes",
             flush=True,
         )
 

@@ -22,7 +22,13 @@ from numpy.typing import NDArray
 from glamor_gym.agents import GCSLAgent, GlamorAgent
 from glamor_gym.envs.dice import FACES, FAIR, LOADED, OUTCOMES, Dice
 from glamor_gym.experiments.paper.curves import Variant, run_spec
-from glamor_gym.experiments.paper.reproduction import Agreement, Comparison, Reproduction, Scale
+from glamor_gym.experiments.paper.reproduction import (
+    Agreement,
+    Comparison,
+    Reproduction,
+    Scale,
+    counted,
+)
 from glamor_gym.experiments.paper.workshop import Trained, Workshop
 from glamor_gym.models import GlamorModel
 from glamor_gym.report.style import AGENT, ALGORITHM_COLOURS, CHANCE, SECOND
@@ -309,10 +315,10 @@ def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
 
 def _described(scale: Scale) -> str:
     """Return a description of the budget: rolls of the dice for GCSL, steps for GLAMOR."""
-    seeds = f"{len(scale.seeds)} seed{'s' if len(scale.seeds) != 1 else ''}"
     return (
         f"{ITERATIONS} iterations of {scale.steps // ITERATIONS:,} rolls, "
-        f"{GLAMOR_STEPS:,} steps of GLAMOR, {seeds}, preset {scale.preset}"
+        f"{GLAMOR_STEPS:,} steps of GLAMOR, {counted(len(scale.seeds), 'seed')}, "
+        f"preset {scale.preset}"
     )
 
 

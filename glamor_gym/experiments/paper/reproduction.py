@@ -85,12 +85,13 @@ class Scale:
         tasks = ", ".join(self.tasks) if len(self.tasks) <= NAMED else f"{len(self.tasks)} tasks"
         preset = "the presets that suit them" if self.preset is None else f"preset {self.preset}"
         return (
-            f"{self.steps:,} steps, {_counted(len(self.seeds), 'seed')}, {preset}, "
-            f"{_counted(self.episodes_per_goal, 'episode')} a goal, {tasks}"
+            f"{self.steps:,} steps, {counted(len(self.seeds), 'seed')}, {preset}, "
+            f"{counted(self.episodes_per_goal, 'episode')} a goal, {tasks}"
         )
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Return a number and its noun, e.g. ``"2 seeds"``."""
     return f"{number} {noun}{'s' if number != 1 else ''}"
 
 

@@ -20,9 +20,6 @@ ATARI, CONTROL = (
 CURVES = Scale(tasks=(*ATARI, *CONTROL), steps=5_000_000, seeds=(0, 1, 2), looks=20)
 """The learning curves of the paper: 5 million steps, three seeds."""
 
-TABLE = Scale(tasks=(*ATARI, *CONTROL), steps=500_000, seeds=(0, 1, 2))
-"""Table 1: 500 thousand steps, three seeds."""
-
 QUICK = Scale(
     tasks=("Seaquest", "pendulum-swingup"),
     steps=20_000,

@@ -20,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 
 from glamor_gym.experiments.algorithms import get_algorithm
-from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
+from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale, counted
 from glamor_gym.experiments.paper.workshop import Trained
 from glamor_gym.files import write_text
 from glamor_gym.report.markdown import markdown_table
@@ -94,14 +94,13 @@ def _page(
     configs = [run.folder.config() for run in runs]
     minutes = sum(config.train_seconds for config in configs) / 60
     n_trained = sum(get_algorithm(config.algorithm).learns for config in configs)
-    runs_in_words = f"{n_trained} training run{'s' if n_trained != 1 else ''}"
     hardware = "; ".join(sorted({config.hardware for config in configs}))
     parts = [
         f"# {reproduction.title}",
         f"![{reproduction.title}]({reproduction.name}.png)",
         f"    {command}",
-        f"{_budget(scale, reproduction)}. {runs_in_words}, {minutes:.0f} minutes in all, "
-        f"the evaluations within them included ({hardware}).",
+        f"{_budget(scale, reproduction)}. {counted(n_trained, 'training run')}, "
+        f"{minutes:.0f} minutes in all, the evaluations within them included ({hardware}).",
         f"**What the paper shows.** {reproduction.shows}",
         "**What came of it here.**",
         markdown_table(
