@@ -199,8 +199,8 @@ class EvaluationResult:
         goals_hash: hash of the goal set for ``"eval"``, ``"train"`` and goal-set files; for any
             other goals, SHA-256 of the goals themselves.
         goals: which goals were played: ``"eval"``, ``"held-out"``, …, or the name of a goal-set
-            file; None in older results, which do not record it.
-        env_kwargs: further keyword arguments of ``gym.make``; None in older results.
+            file.
+        env_kwargs: further keyword arguments of ``gym.make``.
         distances: by goal index, how far the goal was from the start of its episodes: the largest
             distance of any label, as a fraction of its feasible range, averaged over the goal's
             episodes. Below 0.1, the goal is reached by staying. Goals without labels are left out.
@@ -222,8 +222,8 @@ class EvaluationResult:
     episodes: int
     seed: int
     goals_hash: str
-    goals: str | None = None
-    env_kwargs: dict[str, Any] | None = None
+    goals: str
+    env_kwargs: dict[str, Any]
     distances: dict[int, float] = field(default_factory=dict)
     frames: list[EpisodeFrames] = field(default_factory=list, repr=False)
 

@@ -6,9 +6,7 @@ In: values from a user, a preset or a saved file. Out: the same values, validate
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from stable_baselines3.common.utils import ConstantSchedule
@@ -20,20 +18,6 @@ DataPolicy = Literal["open_loop", "random"]
 CloningDataPolicy = Literal["reactive", "random"]
 Precision = Literal["auto", "float32", "bfloat16"]
 LearningRateSchedule = Literal["constant", "cosine"]
-
-RETIRED_SETTINGS: Mapping[str, float | bool] = MappingProxyType(
-    {"near_fraction": 0.0, "far_fraction": 0.0, "ema_decay": 0.0, "sample_actions": True}
-)
-"""Setting that older files hold and agents no longer have → the value that had no effect."""
-
-
-def without_retired(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return saved settings without the retired ones, as far as those had no effect."""
-    return {
-        name: value
-        for name, value in settings.items()
-        if name not in RETIRED_SETTINGS or value != RETIRED_SETTINGS[name]
-    }
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ def _baselines(arena: Arena, given: bool | EvaluationResult) -> dict[str, Any]:
 
 
 def _check_same_episodes(arena: Arena, given: EvaluationResult) -> None:
-    """Check that `given` is the result of the same episodes; fields that are None are not checked.
+    """Check that `given` is the result of the same episodes.
 
     Raises:
         ValueError: it is the result of others; the message names the field that differs.
@@ -179,7 +179,7 @@ def _check_same_episodes(arena: Arena, given: EvaluationResult) -> None:
     }
     for name, value in wanted.items():
         there = getattr(given, name)
-        if there != value and there is not None:
+        if there != value:
             raise ValueError(
                 f"baselines must be a result with the same {name}, {value!r}; got {there!r}"
             )

@@ -79,14 +79,12 @@ def load_result(path: str | os.PathLike[str], *, frames: bool = True) -> Evaluat
     path = _file(path)
     try:
         figures = read_json(path)
-        rows, digest = figures.pop("frames"), figures.pop("frames_sha256", None)
+        rows, digest = figures.pop("frames"), figures.pop("frames_sha256")
         episodes = _episodes(path.with_suffix(".npz"), rows, digest) if frames else []
         result = EvaluationResult(
             per_goal=_by_goal(figures.pop("per_goal")),
-            distances=_by_goal(figures.pop("distances", {})),
+            distances=_by_goal(figures.pop("distances")),
             per_label=figures.pop("per_label"),
-            goals=figures.pop("goals", None),
-            env_kwargs=figures.pop("env_kwargs", None),
             frames=episodes,
             **{name: _as_read(value) for name, value in figures.items()},
         )
@@ -114,18 +112,18 @@ def _file(path: str | os.PathLike[str]) -> Path:
     return Path(path)
 
 
-def _episodes(path: Path, rows: Any, digest: str | None) -> list[EpisodeFrames]:
+def _episodes(path: Path, rows: Any, digest: str) -> list[EpisodeFrames]:
     """Return the recorded episodes; none if their file is missing or has another hash.
 
     Args:
         path: the ``.npz`` file.
         rows: the other fields of each episode.
-        digest: SHA-256 of the file; None in older results, which do not have it.
+        digest: SHA-256 of the file.
     """
     if not path.is_file():
         return []
     with path.open("rb") as file:
-        if digest not in (None, hashlib.file_digest(file, "sha256").hexdigest()):
+        if digest != hashlib.file_digest(file, "sha256").hexdigest():
             return []
     with open_npz(path, max_bytes=MAX_PICTURE_BYTES) as pictures:
         return [

@@ -19,7 +19,7 @@ import io
 import json
 import os
 import shutil
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from io import BufferedIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -29,7 +29,6 @@ from stable_baselines3.common.logger import Logger
 
 from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.agents.saving.checkpoint_folder import CheckpointFolder
-from glamor_gym.agents.settings import without_retired
 from glamor_gym.checks import as_integer
 from glamor_gym.evaluation.metrics_file import EventFile, MetricsFile, whole_lines
 from glamor_gym.evaluation.result_file import load_result, save_result
@@ -170,7 +169,6 @@ class RunFolder:
             as_integer(config.seed, name="seed", low=0)
             for name in ("n_envs", "steps", "eval_every", "episodes_per_goal"):
                 as_integer(getattr(config, name), name=name, low=1)
-            config = replace(config, settings=without_retired(config.settings))
         except (FileNotFoundError, NotADirectoryError):
             raise ValueError(f"{self.path} holds no run: there is no {self.config_file}") from None
         except (ValueError, TypeError) as error:

@@ -91,7 +91,6 @@ def recorded_commands(file: Path) -> list[str]:
         ValueError: it is damaged.
     """
     try:
-        # Older files also hold a commit and versions, which each run has of its own.
         commands = read_json(file)["commands"]
     except (KeyError, TypeError) as error:
         raise ValueError(f"{file} is damaged: {error!r}") from error

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from types import SimpleNamespace
 
 import gymnasium as gym
@@ -122,12 +121,6 @@ def test_a_result_tells_goals_and_arguments_of_its_episodes(tmp_path):
     load_goal_set("GridWorld").save(tmp_path / "own.npz")
     own = evaluate(NoopAgent(4), ROOM, goals=tmp_path / "own.npz", baselines=False)
     assert (own.goals, own.env_kwargs) == ("own.npz", {})
-
-
-def test_baselines_of_a_result_that_does_not_tell_its_goals_are_taken():
-    first = evaluate(NoopAgent(4), ROOM)
-    old = replace(first, goals=None, env_kwargs=None)
-    assert evaluate(NoopAgent(4), ROOM, baselines=old).random == first.random
 
 
 def test_the_same_seed_gives_the_same_result():

@@ -46,14 +46,6 @@ def test_what_was_run_comes_back(run):
     assert json.loads((run.path / "config.json").read_text())["seed"] == 3
 
 
-def test_settings_that_are_gone_are_left_out_where_they_had_no_effect(run):
-    run.write_config(dataclasses.replace(CONFIG, settings={"gamma": 0.9, "ema_decay": 0.0}))
-    assert run.config().settings == {"gamma": 0.9}
-    kept = {"near_fraction": 0.4, "sample_actions": False}
-    run.write_config(dataclasses.replace(CONFIG, settings=kept))
-    assert run.config().settings == kept
-
-
 def test_a_folder_without_a_run_is_told(run):
     with pytest.raises(ValueError, match="holds no run"):
         run.config()

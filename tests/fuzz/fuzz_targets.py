@@ -169,6 +169,8 @@ def some_result() -> Any:
         episodes=2,
         seed=0,
         goals_hash="0",
+        goals="all",
+        env_kwargs={},
         frames=frames(),
         **wins,
         **dict.fromkeys(spans, (0.0, 1.0)),

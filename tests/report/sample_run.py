@@ -45,6 +45,8 @@ RESULT = EvaluationResult(
     episodes=30,
     seed=3,
     goals_hash="0123abcd",
+    goals="eval",
+    env_kwargs={},
     distances={0: 0.3, 1: 0.9},
     frames=[
         EpisodeFrames(goal_index=k, goal=FRAMES[0], frames=FRAMES, success=k < 3) for k in range(10)

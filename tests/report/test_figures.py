@@ -53,6 +53,8 @@ RESULT = EvaluationResult(
     episodes=8,
     seed=0,
     goals_hash="",
+    goals="eval",
+    env_kwargs={},
     distances={0: 0.05, 1: 0.5, 2: 0.55, 3: 1.7},
 )
 

@@ -16,7 +16,6 @@ from glamor_gym import __version__
 from glamor_gym.agents.learner import TrajectoryLearner
 from glamor_gym.agents.saving.agent_file import AgentFileError, space_from_json, space_to_json
 from glamor_gym.agents.saving.packing import unpack
-from glamor_gym.agents.settings import RETIRED_SETTINGS, without_retired
 from glamor_gym.checks import as_instance, as_integer
 from glamor_gym.models.duration import LONGEST_HORIZON
 from glamor_gym.vector.sb3 import AnyEnv
@@ -137,20 +136,14 @@ def _build(
 ) -> Agent:
     if header.get("agent") != cls.__name__:
         raise AgentFileError(f"it holds a {header.get('agent')}, not a {cls.__name__}")
-    settings = without_retired(header["settings"])
-    overrides = without_retired(as_instance(header["habits"], dict, name="habits"))
-    for name, value in (settings | overrides).items():
-        if name in RETIRED_SETTINGS:
-            raise AgentFileError(
-                f"it was trained with {name}={value}, which this version does not have; load it "
-                "with the version that wrote it"
-            )
+    settings = header["settings"]
+    overrides = as_instance(header["habits"], dict, name="habits")
     arguments = {
         **settings,
         "policy": header["policy"],
         "policy_kwargs": header["policy_kwargs"],
         "seed": header["seed"],
-        "stats_window_size": header.get("stats_window_size", 100),  # older files lack it
+        "stats_window_size": header["stats_window_size"],
         "_init_setup_model": False,
         **given,
     }

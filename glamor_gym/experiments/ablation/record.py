@@ -132,8 +132,6 @@ class AblationFolder(ExperimentFolder):
         """
         try:
             there = read_json(self.record_file)
-            for name in ("commit", "versions"):  # in older files; each run has them of its own
-                there.pop(name, None)
             return AblationRecord(
                 **{
                     **there,

@@ -92,10 +92,8 @@ def _of_held_out(results: Mapping[str, EvaluationResult]) -> str:
     """
     if not results:
         return UNKNOWN
-    # Older results do not record which goals they are of.
     kinds = {
-        name: (result.goals or "held-out", result.goals_hash, result.episodes)
-        for name, result in results.items()
+        name: (result.goals, result.goals_hash, result.episodes) for name, result in results.items()
     }
     if len(set(kinds.values())) > 1 or any(goals != "held-out" for goals, *_ in kinds.values()):
         got = "; ".join(

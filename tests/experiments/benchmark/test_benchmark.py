@@ -374,13 +374,6 @@ def test_a_later_command_does_not_change_the_versions_of_earlier_runs(tmp_path, 
     assert json.loads(folder.record_file.read_text()) == {"commands": ["typed", "typed"]}
 
 
-def test_the_record_of_an_older_benchmark_can_be_read(tmp_path):
-    folder = BenchmarkFolder(tmp_path)
-    older = {"commands": ["typed"], "commit": "abc", "versions": {"torch": "2"}}
-    folder.record_file.write_text(json.dumps(older))
-    assert recorded_commands(folder.record_file) == ["typed"]
-
-
 @pytest.mark.parametrize("text", ["[]", "{}", '{"commands": "typed"}', '{"commands": [1]}'])
 def test_a_damaged_record_is_told(tmp_path, text):
     folder = BenchmarkFolder(tmp_path)

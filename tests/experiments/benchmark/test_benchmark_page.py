@@ -37,6 +37,8 @@ def result(rate, reaches):
         episodes=30,
         seed=0,
         goals_hash="",
+        goals="eval",
+        env_kwargs={},
         distances={goal: goal / 30 for goal in range(30)},
         frames=[
             EpisodeFrames(goal_index=goal, goal=frames[0], frames=frames, success=goal in reaches)

@@ -105,7 +105,7 @@ def judged(rate, **changes):
 
 
 def test_held_out_goals_have_a_column_of_their_own():
-    held_out = {"Pong-glamor-0": judged(0.6), "Pong-glamor-1": judged(0.8, goals=None)}  # older
+    held_out = {"Pong-glamor-0": judged(0.6), "Pong-glamor-1": judged(0.8)}
     (row,) = rows(run(seed=0), run(seed=1), held_out=held_out)
     assert row["of held-out goals"] == "0.70 (0.60, 0.80)"
     (row,) = rows(run(seed=1), held_out=held_out)
