@@ -7,8 +7,8 @@ In: a name. Out: the arguments of an agent.
   more moves than the agent.
 * ``"compact-control"``: the same for worlds in which nothing moves by itself. There the time
   between two pictures teaches best how they differ, and tells best whether the agent has arrived.
-* ``"best"``, ``"best-control"``: the same two for the paper's budget, 500,000 steps on a GPU, with
-  its large encoder, and with plans as data in later episodes.
+* ``"best"``, ``"best-control"``: GLAMOR's alone, the same two for the paper's budget, 500,000 steps
+  on a GPU, with its large encoder, and with plans as data in later episodes.
 * ``"small"``: for worlds whose observations are short vectors, such as the grid world.
 """
 
