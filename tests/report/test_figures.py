@@ -69,15 +69,20 @@ def elements(uri, name):
     return svg(uri).iter(f"{{http://www.w3.org/2000/svg}}{name}")
 
 
-def extents_of(uri, colour):
-    """(width, height) of the filled rectangles of one colour."""
-    extents = []
+def corners_of(uri, colour):
+    """(left, right, top, bottom) of the filled rectangles of one colour; y grows downwards."""
+    corners = []
     for path in elements(uri, "path"):
         if f"fill: {colour}" in path.get("style", ""):
             numbers = [float(word) for word in path.get("d").split() if word not in "MLz"]
             x, y = numbers[::2], numbers[1::2]
-            extents.append((max(x) - min(x), max(y) - min(y)))
-    return extents
+            corners.append((min(x), max(x), min(y), max(y)))
+    return corners
+
+
+def extents_of(uri, colour):
+    """(width, height) of the filled rectangles of one colour."""
+    return [(right - left, bottom - top) for left, right, top, bottom in corners_of(uri, colour)]
 
 
 def test_bars_are_as_long_as_their_rates():
@@ -175,6 +180,10 @@ def test_cells_are_filled_as_far_as_goals_were_reached():
     full = [height for _, height in extents_of(strip, AGENT)]
     assert len(empty) == 4
     assert [height / empty[0] for height in full] == pytest.approx([1, 0.5, 0, 0.5], abs=1e-4)
+    bottoms = {
+        round(bottom, 2) for colour in (LINE, AGENT) for *_, bottom in corners_of(strip, colour)
+    }
+    assert len(bottoms) == 1, "a cell is filled from below"
 
 
 def test_on_dark_pages_only_the_colours_differ():

@@ -26,6 +26,7 @@ def episode(success, arrival, length, goal=(5, 3)):
         (episode(True, 2, 3), 1, 1, 0),  # a push against the wall before it stops
         (episode(True, 4, 4), 1, 0, 0),  # a detour
         (episode(False, 2, 10), 0, 0, 0),  # came by, and went on
+        (episode(False, None, 2), 0, 0, 0),  # stopped elsewhere
         (episode(False, None, 10), 0, 0, 0),
         (episode(True, 0, 2, goal=(3, 3)), 1, 1, 0),  # the start: away and back
     ],
@@ -71,6 +72,13 @@ def test_rates_that_rise_agree_with_the_paper():
 def test_rates_that_fall_do_not():
     falling = dict(zip(TRIALS, reversed(RISING.values()), strict=True))
     assert verdicts_on(rows_of(falling)) == ["no", "", "no", "", ""]
+
+
+def test_rates_are_those_at_the_end_of_training():
+    rows = rows_of(RISING)
+    rows.loc[rows["step"] == 1000, ["reached", "optimal"]] = 0
+    reached = compare(rows)[0]
+    assert reached.ours == "0.500 → 0.600 → 0.800 → 0.900 → 0.980 → 0.990"
 
 
 def test_few_seeds_or_seeds_that_disagree_decide_nothing():

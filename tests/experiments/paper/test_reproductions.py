@@ -154,6 +154,35 @@ def test_agents_that_do_not_learn_are_no_training_runs(made):
     assert ". 3 training runs, " in page  # and the random and the no-op agent
 
 
+def test_figures_of_single_agents_train_one_however_many_seeds_there_are():
+    for name, trainings in (("figure-11", 1), ("figure-4", 3)):
+        assert REPRODUCTIONS[name].n_trainings(tiny(name, seeds=(0, 1, 2))) == trainings
+
+
+def test_a_goal_is_reached_in_most_trials_if_in_more_than_half_of_them():
+    rows = pd.DataFrame({"task": "GridWorld", "success_rate": [0.0, 0.4, 0.5, 0.6, 1.0]})
+    (comparison,) = REPRODUCTIONS["figure-11"].compare(rows)
+    assert comparison.ours == "0.50; 0.40 of the goals in most trials"
+
+
+def test_the_spread_over_seeds_is_a_standard_deviation():
+    rates = {"with prior": (0.4, 0.6), "without prior": (0.1, 0.9)}
+    rows = pd.DataFrame(
+        [
+            {
+                "task": "GridWorld", "step": 10, "seed": seed, "variant": f"{trials}, {prior}",
+                "success_rate": rate, "episodes": 100, "random": 0.0, "noop": 0.0,
+            }
+            for trials in ("1 trial", "5 trials", "10 trials", "50 trials")
+            for prior, of_seeds in rates.items()
+            for seed, rate in enumerate(of_seeds)
+        ]
+    )  # fmt: skip
+    spread = REPRODUCTIONS["figure-6"].compare(rows)[-1]
+    assert spread.statement == "GridWorld: standard deviation over 2 seeds"
+    assert spread.ours == "0.141 with prior, 0.566 without prior"
+
+
 def test_a_figure_says_what_it_is_not(made):
     quick = REPRODUCTIONS["figure-4"].quick
     svg = (made("figure-4")[1] / "figure-4.svg").read_text()
