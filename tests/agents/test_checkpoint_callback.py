@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import pytest
 import torch
@@ -80,6 +81,22 @@ def test_by_the_clock(tmp_path):
     new_agent().learn(20, [rarely, often])
     assert rarely.n_written == 2
     assert often.n_written >= 20
+
+
+def test_minutes_have_sixty_seconds(tmp_path, monkeypatch):
+    seconds = 0.0
+
+    class HalfAMinute(BaseCallback):
+        def _on_step(self):
+            nonlocal seconds
+            seconds += 30
+            return True
+
+    monkeypatch.setattr(time, "monotonic", lambda: seconds)
+    often, rarely = (CheckpointCallback(tmp_path / str(m), every_minutes=m) for m in (1, 11))
+    new_agent().learn(20, [HalfAMinute(), often, rarely])
+    assert often.n_written == 11  # at the start, after every second step, and the last of these
+    assert rarely.n_written == 2
 
 
 @pytest.mark.usefixtures("no_nohup")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 from functools import cache
 from typing import get_args
@@ -147,6 +148,13 @@ def test_pictures_are_drawn_and_not_written(made):
     assert rows["goal_picture"][0].shape == rows["achieved_picture"][0].shape == (7, 7)
     assert len(rows) == 30
     assert list(pd.read_csv(folder / "data.csv")) == ["task", "goal", "trials", "success_rate"]
+
+
+def test_table_1_tells_minutes_of_training(made):
+    rows, folder = made("table-1")
+    configs = [json.loads(file.read_text()) for file in folder.parent.glob("runs/*/config.json")]
+    seconds = sorted(config["train_seconds"] for config in configs)
+    assert sorted(60 * rows["minutes"]) == pytest.approx(seconds)
 
 
 def test_agents_that_do_not_learn_are_no_training_runs(made):
