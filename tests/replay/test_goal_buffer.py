@@ -97,6 +97,11 @@ def test_distances_do_not_hang_on_what_stands_beside():
         assert np.array_equal(squared_distances(frames[first:], frames[5]), away[first:])
 
 
+def test_distances_between_bytes_do_not_wrap_around():
+    frames = np.array([[[[0, 255]]], [[[255, 0]]], [[[255, 255]]]], np.uint8)
+    assert squared_distances(frames, frames[0]).tolist() == [0, 2 * 255**2, 255**2]
+
+
 def test_a_snapshot_gives_the_same_buffer_back():
     buffer, other = filled(0.0, 1.0, 10.0), GoalBuffer(3, (1,), np.dtype(np.float32))
     other.restore(buffer.snapshot())

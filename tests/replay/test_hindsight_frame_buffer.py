@@ -469,6 +469,15 @@ def test_after_a_reset_that_the_clock_tells_of_there_may_be_another_goal_again()
         buffer.add(moments[-1], moment(5, 4, 7, 6), *none, [False], [{}])
 
 
+def test_a_clock_that_counts_in_fractions_tells_of_no_reset():
+    buffer = make_buffer()
+    moments = [moment(1, 0, 1), moment(2, 1, 0.75), moment(3, 2, 0.5)]
+    for before, after in pairwise(moments):
+        ends = after is moments[-1]
+        buffer.add(before, after, np.array([0]), np.array([0.0]), [ends], [{}])
+    assert buffer.size() == 2
+
+
 def test_the_episode_after_one_of_which_only_the_end_was_seen_is_kept():
     buffer = make_buffer()
     none = (np.array([0]), np.array([0.0]))

@@ -336,6 +336,20 @@ def test_what_cannot_be_stored_is_refused(trajectory, message):
     np.testing.assert_array_equal(replay.state()["achieved"], kept.achieved)
 
 
+@pytest.mark.parametrize("name", ["achieved", "observations"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_vectors_that_are_not_finite_are_refused(name, value):
+    replay = TrajectoryReplay(10, vector_space(), N_ACTIONS)
+    arrays = {
+        "achieved": np.zeros((3, 2), np.float32),
+        "observations": np.zeros((3, 5), np.float32),
+    }
+    arrays[name][1, 0] = value
+    with pytest.raises(ValueError, match=f"{name} must be finite"):
+        replay.add(Trajectory(actions=np.array([0, 1]), **arrays))
+    assert len(replay) == 0
+
+
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="capacity"):
         TrajectoryReplay(1, picture_space(), N_ACTIONS)
