@@ -194,16 +194,17 @@ def test_no_plan_outlasts_its_own_limit_and_all_end_with_stop():
                 assert (plans.length >= 2).all()
 
 
-def test_voters_elect_the_first_action_and_the_best_of_its_plans_is_taken():
+@pytest.mark.parametrize("shift", [0.0, -5.0])  # of all scores, which leaves the shares
+def test_voters_elect_the_first_action_and_the_best_of_its_plans_is_taken(shift):
     """Row 0: one plan that begins with 0 is the best, two with 1 outweigh it; row 1: it stays."""
     tokens = torch.tensor([[0, 1, 1, 0, 1, 1], [STOP, STOP, 2, STOP, STOP, 2], [0, 0, STOP] * 2])
-    z = torch.tensor([[1.0, 0.7, 0.4, 1.3, 0.7, 0.4], [0.0] * 6, [0.0] * 6])
+    z = torch.tensor([[1.0, 0.7, 0.4, 1.3, 0.7, 0.4], [shift] * 6, [0.0] * 6])
     settings = replace(FREE, gamma=1.0, n_trials=3)
     best = best_of(tokens.clone(), z.clone(), 2, settings, STOP)
     assert [best.actions(row).tolist() for row in (0, 1)] == [[0], [0]]
     elected = best_of(tokens.clone(), z.clone(), 2, replace(settings, vote=True), STOP)
     assert [elected.actions(row).tolist() for row in (0, 1)] == [[1], [0]]
-    assert elected.log_score.tolist() == pytest.approx([0.7, 1.3])
+    assert elected.log_score.tolist() == pytest.approx([0.7 + shift, 1.3 + shift])
 
 
 def test_more_trials_never_find_a_worse_plan_on_average():
