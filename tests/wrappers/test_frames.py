@@ -111,6 +111,17 @@ def test_what_a_user_does_to_a_stack_does_not_come_back():
     assert env.step(0)[0][:, 0, 0].tolist() == [1, 2]
 
 
+def test_a_snapshot_keeps_the_stack_of_its_moment():
+    world = Screens(*frames(1, 2, 3))
+    world.snapshot, world.snapshot_is_whole = {}, True
+    env = StackFrames(world, 2)
+    env.reset()
+    snapshot = env.snapshot
+    env.step(0)
+    env.snapshot = snapshot
+    assert env.step(0)[0][:, 0, 0].tolist() == [1, 3]
+
+
 def test_colour_frames_are_stacked_by_frame():
     first, second = (np.concatenate([frame] * 3) for frame in frames(1, 2))
     env = StackFrames(Screens(first, second), 2)

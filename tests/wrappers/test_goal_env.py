@@ -473,6 +473,11 @@ def test_labels_that_the_world_lacks_are_named(make):
             ValueError,
             r"goals\[1\].labels must be finite",
         ),
+        (
+            Goal(np.zeros((1, *SIZE), np.uint8), "frame", {"x": np.inf}),
+            ValueError,
+            r"goals\[1\].labels must be finite",
+        ),
     ],
 )
 def test_a_faulty_goal_is_found_before_it_is_drawn(make, goal, error, message):

@@ -74,6 +74,22 @@ def test_a_goal_of_this_moment_is_what_is_seen(dot_world, inner, outer):
     assert not np.array_equal(goal["achieved_goal"], seen)
 
 
+def test_a_world_may_draw_its_next_goal_screen_into_the_same_array(dot_world):
+    drawn = np.full((1, 6, 8), 7, np.uint8)
+
+    class Frames(dot_world):
+        def picture(self, x):
+            return super().picture(x)[np.newaxis]
+
+        def goal_screen(self, content):
+            return drawn
+
+    env = make(Frames())
+    env.reset()
+    drawn[:] = 0
+    assert (env.step(1)[0]["desired_goal"] == 7).all()
+
+
 @pytest.mark.parametrize(
     "wrap", [Narrow, partial(DelayObservation, delay=1), partial(MaxAndSkipObservation, skip=2)]
 )
