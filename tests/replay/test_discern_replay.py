@@ -146,6 +146,28 @@ def test_goals_survive_files_and_checkpoints(tmp_path):
     one, two = replay.sample(50), restored.sample(50)
     assert (one.slots == two.slots).all()
     assert (one.goal == two.goal).all()
+    restored = make(seed=1)
+    restored.restore(replay.snapshot())  # together with where its generator stands
+    assert replay.rng.random() == restored.rng.random()
+
+
+def test_a_replay_that_is_full_goes_on_in_one_of_its_size():
+    replay, other = make(capacity=6), make(capacity=6)
+    replay.add(episode(10, 4))
+    other.restore(replay.snapshot())
+    assert len(other) == 4
+
+
+def test_only_the_slots_of_later_runs_are_to_be_saved_anew():
+    replay = make(capacity=15)
+    for value in (10, 20, 30):
+        replay.add(episode(value, 3))
+    assert replay.slots_since(3) == []
+    assert replay.slots_since(1) == [(2, range(5, 15))]
+    replay.add(episode(40, 3))  # in place of the first
+    assert replay.slots_since(0) == replay.slots_since(1) == [(2, range(5, 15)), (3, range(5))]
+    assert replay.slots_since(2) == [(2, range(10, 15)), (3, range(5))]
+    assert replay.slots_since(3) == [(3, range(5))]
 
 
 def test_a_larger_replay_goes_on_from_a_smaller_one():

@@ -162,6 +162,28 @@ def test_a_reset_without_an_end_begins_anew():
     assert {row[1] for row in drawn(buffer, 50)} == {5}
 
 
+def test_a_reset_drops_episodes_in_progress_too():
+    buffer, none = make_buffer(), (np.array([0]), np.array([0.0]))
+    moments = [moment(1, 0, 10), moment(2, 1, 9), moment(3, 2, 8), moment(4, 3, 7, 5)]
+    buffer.add(*moments[:2], *none, [False], [{}])
+    buffer.reset()
+    buffer.add(*moments[1:3], *none, [True], [{"TimeLimit.truncated": True}])
+    assert buffer.size() == 1
+    buffer.add(*moments[2:], *none, [False], [{}])
+    buffer.reset()
+    buffer.add(*moments[2:], *none, [False], [{}])  # its goal may change anew
+
+
+def test_moments_in_the_arrays_of_the_ones_before_are_told_apart():
+    buffer, one, two = make_buffer(), moment(1, 0, 10), moment(2, 1, 9)
+    buffer.add(one, two, np.array([0]), np.array([0.0]), [False], [{}])
+    for shown, now in ((one, moment(2, 1, 9)), (two, moment(3, 2, 8))):
+        for key, value in now.items():
+            shown[key][:] = value
+    buffer.add(one, two, np.array([1]), np.array([0.0]), [True], [{}])
+    assert {row[:4] for row in drawn(buffer, 50)} == {(0, 1, 1, 2), (1, 2, 2, 3)}
+
+
 def test_a_pickle_holds_what_is_in_use_and_no_more():
     buffer = make_buffer(capacity=1_000_000)
     for value in range(0, 60, 3):

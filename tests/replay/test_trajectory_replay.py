@@ -294,6 +294,7 @@ def arrays_of(lengths, moments, /, **changes):
         (arrays_of([2], 3, achieved=np.uint8(1)), "do not fit"),
         (arrays_of([2], 3, observations=np.zeros((3, 5), np.float32)), "observations"),
         (arrays_of([2], 3, achieved=np.zeros((3, 1, 3, 5), np.uint8)), "achieved"),
+        (arrays_of([1, 1], 4, goals=np.zeros((1, 1, 2, 3), np.uint8)), "goals must have 2 rows"),
         (arrays_of([1, 1], 4, actions=np.array([0, 0, 9, 0])), "actions must lie in"),
         (arrays_of([9], 10, achieved=np.zeros((10**6, 1, 2, 3), np.uint8)), "more than"),
     ],
@@ -428,6 +429,15 @@ def test_observations_that_only_look_like_stacks_are_kept(tmp_path, kind):
         again.slot_arrays()[name][:] = array
     for copy in (other, again):
         assert not np.any(copy.state()["observations"] != shown)
+
+
+def test_a_part_of_a_frame_more_is_no_stack():
+    space = picture_space()
+    space.spaces["achieved_goal"] = spaces.Box(0, 255, (3, 2, 3), np.uint8)
+    replay, achieved = TrajectoryReplay(10, space, N_ACTIONS), np.ones((2, 3, 2, 3), np.uint8)
+    shown = np.arange(2 * 4 * 6, dtype=np.uint8).reshape(2, 4, 2, 3)
+    replay.add(Trajectory(achieved, np.array([0]), shown))
+    assert np.array_equal(replay.state()["observations"], shown)
 
 
 def test_a_file_whose_first_observations_happen_to_be_stacks_is_loaded_whole(tmp_path):
