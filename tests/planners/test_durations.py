@@ -10,7 +10,7 @@ import torch
 
 from glamor_gym.models import EncodedPairs
 from glamor_gym.planners import plan_by_duration
-from glamor_gym.planners.durations import arrival
+from glamor_gym.planners.durations import arrival, duration_probabilities
 from tests.planners.small_duration_model import FREE, GAMMA, HORIZON, STOP, at_all_distances
 
 
@@ -48,3 +48,11 @@ def test_the_least_probability_is_enough_and_a_tie_means_here():
     here, one_step = arrival(encoded, replace(FREE, stop_first=True, arrival_probability=least))
     assert here.tolist() == [True, False]
     assert one_step.tolist() == [False, False]
+
+
+def test_without_guidance_all_durations_allowed_are_as_likely():
+    settings, limits = replace(FREE, guided=False), torch.tensor([4, 2, 4])
+    one_step_away = torch.tensor([False, False, True])
+    chance = duration_probabilities(torch.randn(3, HORIZON + 1), limits, settings, one_step_away)
+    by_hand = [[0, 0.25, 0.25, 0.25, 0.25], [0, 0.5, 0.5, 0, 0], [0, 1, 0, 0, 0]]
+    torch.testing.assert_close(chance, torch.tensor(by_hand))
