@@ -305,7 +305,7 @@ class DiscernAgent(ReactiveAgent):
 
     def _store_episode(self, env: int, trajectory: Trajectory) -> None:
         """Store an episode with its goal, and offer one of its frames to the goal buffer."""
-        self.replay_buffer.add(replace(trajectory, goal=self._goals[env].copy()))
+        self.replay_buffer.add(replace(trajectory, goal=self._goals[env]))
         if self.settings.goal_buffer_size:
             moment = self.rng.integers(1, len(trajectory) + 1)
             self.replay_buffer.goals.offer(trajectory.achieved[moment], self.rng)
