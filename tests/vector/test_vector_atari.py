@@ -220,6 +220,22 @@ def test_success_is_equality_of_pictures():
     threaded.close()
 
 
+def test_a_reset_that_lands_on_its_goal_is_not_rewarded(monkeypatch, pong):
+    end_reset = pong._end_reset
+
+    def land(begun):
+        end_reset(begun)
+        for k, *_ in begun:
+            pong._desired[k] = pong._stacks[k, -1:]
+
+    pong.reset(seed=0)
+    pong.step(np.full(NUM_ENVS, pong.stop_action))
+    monkeypatch.setattr(pong, "_end_reset", land)
+    _, rewards, _, _, infos = pong.step(np.zeros(NUM_ENVS, np.int64))
+    assert infos["is_success"].all()
+    assert not rewards.any()
+
+
 @pytest.mark.parametrize(
     "kwargs",
     [{"reward": "labels"}, {"label_lag": 1}, {"horizon": 51}, {"task": "MsPacman"}],
