@@ -248,6 +248,22 @@ def test_why_a_worker_could_not_be_replaced_is_told_whatever_was_set(tmp_path):
         env.step(np.zeros(1, int))
 
 
+def make_slowly(folder):
+    """Make an environment that takes longer to make than to step."""
+    time.sleep(0.5)
+    return Faulty(str(folder), at=1)
+
+
+def test_a_new_worker_may_take_longer_than_the_timeout_to_start(tmp_path):
+    env = WorkerVecEnv([partial(make_slowly, tmp_path)], timeout=0.3, max_restarts=1)
+    env.seed(SEED)
+    break_at(tmp_path, SEED, "kill")
+    env.reset()
+    assert env.step(np.zeros(1, int))[2].tolist() == [True]
+    assert env.restarts == 1
+    env.close()
+
+
 def test_workers_that_hang_together_are_each_said_to_have_had_the_whole_timeout(tmp_path):
     for index in range(2):
         break_at(tmp_path, SEED + index, "hang")
