@@ -10,6 +10,7 @@ time is spent.
 from __future__ import annotations
 
 import time
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -104,7 +105,9 @@ class ProjectTraining:
             seed=seed,
             device="cpu",
         )
-        self.learn(settings.learning_starts)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="nothing will be learned")  # not yet
+            self.learn(settings.learning_starts)
         self.clock = PhaseClock()
         timed: tuple[tuple[Any, str, Phase], ...] = (
             (self.agent.env, "step", "collect"),
@@ -157,7 +160,9 @@ class PlainTraining:
         self.replay = ListReplay([], self.n_actions)
         self.n_steps = self.n_updates = 0
         self._begin_episode(seed)
-        self.learn(settings.learning_starts)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="nothing will be learned")  # not yet
+            self.learn(settings.learning_starts)
         self.clock = PhaseClock()
 
     def learn(self, steps: int) -> None:
