@@ -18,6 +18,20 @@ HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
 """The signal of a terminal that is closed, sent by its shell and by the kernel; not on Windows."""
 
 
+def cause_of_end(exit_code: int | None) -> str:
+    """Return how a child process ended, in words: by which signal, or with which exit code.
+
+    Args:
+        exit_code: as :mod:`multiprocessing` gives it, negative for a signal.
+    """
+    if exit_code is None or exit_code >= 0:
+        return f"exit code {exit_code}"
+    try:
+        return f"signal {signal.Signals(-exit_code).name}"
+    except ValueError:  # most real-time signals have no name
+        return f"signal {-exit_code}"
+
+
 class EndedBySignal(KeyboardInterrupt):
     """A signal ended the program's work.
 

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from glamor_gym.experiments.status import read_status, write_status
 from glamor_gym.experiments.worker import Job, run_job
+from glamor_gym.interruption import cause_of_end
 from glamor_gym.tasks import short_name
 
 TICK_SECONDS = 0.5
@@ -80,7 +81,7 @@ class LocalEngine:
                     if deaths[job.folder] <= self._retries:
                         waiting.appendleft(job)
                     else:
-                        mark_dead(job, _cause_of_death(ended.exitcode))
+                        mark_dead(job, f"the process died ({cause_of_end(ended.exitcode)})")
                 tick()
         finally:
             # Processes are left only after Ctrl-C; they get time to save their state.
@@ -113,9 +114,3 @@ def _run_job_apart(job: Job) -> None:
     # A process started in the background may have inherited an ignored SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     run_job(job)
-
-
-def _cause_of_death(exit_code: int) -> str:
-    if exit_code < 0:
-        return f"the process was killed by {signal.Signals(-exit_code).name}"
-    return f"the process ended with exit code {exit_code}"

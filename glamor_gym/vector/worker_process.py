@@ -21,7 +21,7 @@ import gymnasium as gym
 from gymnasium.vector.utils import CloudpickleWrapper, write_to_shared_memory
 from stable_baselines3.common.env_util import is_wrapped
 
-from glamor_gym.interruption import ending_signals
+from glamor_gym.interruption import cause_of_end, ending_signals
 
 START_SECONDS = 120.0
 """Time limit for a new worker to import a simulator and begin its first episode, and for any
@@ -93,7 +93,7 @@ class Worker:
                 number, succeeded, answer = self._pipe.recv()
         except (EOFError, OSError):
             self._process.join(timeout=1.0)
-            raise Fault(f"the worker died ({_cause(self._process.exitcode)})") from None
+            raise Fault(f"the worker died ({cause_of_end(self._process.exitcode)})") from None
         self._has_answered = True
         if not succeeded:
             raise RaisedError(f"the worker raised an error:\n{answer}")
@@ -112,13 +112,6 @@ class Worker:
             os.kill(self._process.pid, signal.SIGKILL)
         self._process.join()
         self._pipe.close()
-
-
-def _cause(exit_code: int | None) -> str:
-    """Return how a process ended, in words."""
-    if exit_code is not None and exit_code < 0:
-        return f"signal {signal.Signals(-exit_code).name}"
-    return f"exit code {exit_code}"
 
 
 def _serve(pipe: Connection, make: CloudpickleWrapper[Any], buffer: Any, index: int) -> None:

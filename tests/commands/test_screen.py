@@ -59,8 +59,8 @@ def test_a_run_whose_process_died_before_it_began_once_more_has_failed(job, caps
     write_status(job.folder, Status("interrupted", attempts=1))
     for _command in range(2):
         with Screen([job], Console(force_terminal=False)):
-            mark_dead(job, "the process was killed by SIGKILL")
-        told = f"{job.name}: failed: the process was killed by SIGKILL\n"
+            mark_dead(job, "the process died (signal SIGKILL)")
+        told = f"{job.name}: failed: the process died (signal SIGKILL)\n"
         assert capsys.readouterr().out == told
 
 

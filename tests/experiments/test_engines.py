@@ -69,7 +69,7 @@ def with_suppressed_kill(process):
 
 def test_a_process_that_died_before_its_first_status_is_on_the_page(tmp_path):
     job = job_for(player_spec(seed=3), tmp_path)
-    mark_dead(job, "its process was killed by SIGKILL")
+    mark_dead(job, "its process died (signal SIGKILL)")
     (row,) = results_table([RunFolder(job.folder)]).to_dict("records")
     assert (row["task"], row["agent"], row["seed"]) == ("GridWorld", "random", 3)
     assert row["state"] == "failed"
