@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from glamor_gym.evaluation import wilson_interval
 from glamor_gym.evaluation.arena import Arena
+from glamor_gym.evaluation.isolation import isolated
 from glamor_gym.evaluation.rollout import Episode
 from glamor_gym.evaluation.shortest_paths import fewest_moves
 from glamor_gym.experiments.estimates import rates_verdict
@@ -78,9 +79,18 @@ def _measure(
 
     def measure() -> pd.DataFrame:
         agent = planned_by(trained.agent(step), {"n_trials": n_trials, "vote": False})
-        with Arena(
-            trained.spec.task, goals="all", episodes_per_goal=episodes_per_goal, n_envs=49
-        ) as arena:
+        spec = trained.spec
+        with (
+            isolated(agent, None, spec.seed),
+            Arena(
+                spec.task,
+                goals="all",
+                episodes_per_goal=episodes_per_goal,
+                seed=spec.seed,
+                n_envs=49,
+                env_kwargs=spec.env_kwargs,
+            ) as arena,
+        ):
             episodes = arena.play(agent, deterministic=False)
         outcomes = pd.DataFrame([_outcome(episode) for episode in episodes])
         return outcomes.groupby(["x", "y"], as_index=False).sum()
