@@ -60,7 +60,9 @@ def results_table(folders: Iterable[RunFolder]) -> pd.DataFrame:
     rows = [
         _result(folder) for folder in folders if folder.holds_a_run() or has_status(folder.path)
     ]
-    return pd.DataFrame(rows, columns=pd.Index(RESULT_COLUMNS))
+    # Whole numbers stay whole beside those of runs that have none yet.
+    counts = dict.fromkeys(("steps", "updates", "episodes"), "Int64")
+    return pd.DataFrame(rows, columns=pd.Index(RESULT_COLUMNS)).astype(counts)
 
 
 def curves_table(folders: Iterable[RunFolder]) -> pd.DataFrame:

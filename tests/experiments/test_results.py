@@ -40,6 +40,8 @@ def test_a_row_a_run(folders):
     assert table.loc[0, "train_minutes"] == folders[0].config().train_seconds / 60
     assert table.loc[2, ["task", "seed", "error"]].tolist() == ["Pong", 2, "ValueError: no"]
     assert "config.json" in table.loc[3, "error"]
+    assert table["episodes"].isna().tolist() == [False, False, True, True]
+    assert not table["episodes"].to_csv().count(".")  # counts stay whole beside those missing
 
 
 def test_a_run_that_is_given_more_steps_is_not_finished(tmp_path):

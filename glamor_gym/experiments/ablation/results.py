@@ -54,8 +54,7 @@ def ablation_table(folder: AblationFolder, record: AblationRecord) -> pd.DataFra
     rows = asked.merge(found, on="folder", how="left")
     rows["state"] = rows["state"].fillna("waiting")
     rows["error"] = rows["error"].fillna("")
-    counts = dict.fromkeys(("steps", "updates", "episodes"), "Int64")
-    return rows.astype(counts)[list(ABLATION_COLUMNS)]
+    return rows[list(ABLATION_COLUMNS)]
 
 
 @dataclass(frozen=True)
