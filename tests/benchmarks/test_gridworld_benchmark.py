@@ -26,3 +26,9 @@ def test_training_ends_at_the_rate_that_is_wanted_and_not_before():
     at_once = gridworld.train(gridworld.dqn_her, 0, wanted=0.0, steps=80, every=40)
     never = gridworld.train(gridworld.dqn_her, 0, wanted=1.1, steps=80, every=40)
     assert (at_once.steps, never.steps) == (40, 80)
+
+
+def test_a_glamor_that_does_not_get_there_has_no_time_to_compare(monkeypatch):
+    monkeypatch.setattr(gridworld, "train", lambda *_: gridworld.Outcome(1.0, 20_000, 0.98))
+    with pytest.raises(RuntimeError, match=r"seeds \[3\] did not reach 100% of the goals"):
+        list(gridworld.run(seeds=(3,)))
