@@ -275,7 +275,7 @@ def main(
     table = pd.DataFrame(records)
     with styled():
         write_figure(draw(table), output / "soak")
-    table.to_csv(output / "soak.csv", index=False, float_format="%.1f")
+    write_text(output / "soak.csv", table.to_csv(index=False, float_format="%.1f"))
     record = {
         **asdict(verdict),
         "is_as_fast": verdict.is_as_fast,

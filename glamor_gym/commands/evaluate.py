@@ -21,11 +21,9 @@ from glamor_gym.devices import checked_device
 from glamor_gym.evaluation import RunFolder, save_result
 from glamor_gym.evaluation.arena import Arena
 from glamor_gym.evaluation.evaluator import evaluate_in
+from glamor_gym.experiments.execution import PICTURES
 from glamor_gym.files import check_writable
 from glamor_gym.report import write_pictures
-
-PICTURES = 30
-"""Number of goals of which pictures are written."""
 
 
 def evaluate(options: Evaluate, _command: str) -> int:

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from glamor_gym.evaluation import evaluate
+from glamor_gym.experiments.execution import PICTURES
 from glamor_gym.experiments.paper.curves import Variant, run_spec
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.scales import ATARI, CONTROL, CURVES, QUICK
@@ -66,7 +67,7 @@ def _trial(workshop: Workshop, trained: Trained, number: int) -> EvaluationResul
             env_kwargs=spec.env_kwargs,
             deterministic=False,
             baselines=False,
-            record=30,
+            record=PICTURES,
         ),
     )
 
