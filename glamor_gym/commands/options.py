@@ -221,7 +221,8 @@ class Export:
     agent: tyro.conf.Positional[Path]
     """Run folder, its checkpoint/, or the file of a saved agent."""
     out: Annotated[Path | None, _or_else("PATH", "TASK-AGENT.safetensors next to the agent")] = None
-    """Output file, or an existing folder for it. An existing file is replaced."""
+    """Output file, or an existing folder for it; missing folders are created. An existing file is
+    replaced."""
     full: Flag = False
     """Keep the weights in full precision."""
     packed: Flag = False

@@ -7,7 +7,6 @@ In: the folder of a benchmark. Out: its ``results.csv``, ``curves.csv``, ``table
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -15,6 +14,7 @@ import pandas as pd
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments.algorithm_kinds import ImageGoalAlgorithm
 from glamor_gym.experiments.algorithms import ALGORITHMS
+from glamor_gym.experiments.benchmark.beside_paper import table_row
 from glamor_gym.experiments.benchmark.figures import (
     distance_curves,
     estimate_bars,
@@ -22,6 +22,7 @@ from glamor_gym.experiments.benchmark.figures import (
     task_panels,
     title_of,
 )
+from glamor_gym.experiments.benchmark.films import RunsByKey, film_of
 from glamor_gym.experiments.benchmark.record import BenchmarkFolder
 from glamor_gym.experiments.benchmark.table import benchmark_table
 from glamor_gym.experiments.estimates import (
@@ -40,13 +41,9 @@ from glamor_gym.experiments.results import (
     run_pages,
 )
 from glamor_gym.files import write_text
-from glamor_gym.report.published import METHODS, SOURCE, Rate, published_rates
+from glamor_gym.report.published import METHODS, SOURCE, published_rates
 from glamor_gym.report.rendering import render
 from glamor_gym.tasks import in_order, short_name
-from glamor_gym.types import EpisodeFrames
-
-RunsByKey = Mapping[tuple[str, str, int], RunFolder]
-"""Task, algorithm and seed → the folder of that run."""
 
 
 def write_benchmark_report(folder: BenchmarkFolder) -> pd.DataFrame:
@@ -148,10 +145,10 @@ def render_benchmark(
         ends_differ=sorted({name for table in by_task.values() for name in _ends_apart(table)}),
         overall_ends_differ=_ends_apart(overall),
         distances=distance_curves({agent: found for agent, found in compared.items() if found}),
-        table=[_table_row(task, agents, finished) for task in tasks],
+        table=[table_row(task, agents, finished) for task in tasks],
         methods=METHODS,
         source=SOURCE,
-        films=[row for task in tasks if (row := _film(task, agents, runs)) is not None],
+        films=[row for task in tasks if (row := film_of(task, agents, runs)) is not None],
         rows=results.to_dict("records"),
         pages=pages,
         title_of=title_of,
@@ -244,99 +241,3 @@ def _seeds_in_words(scores: Mapping[str, pd.DataFrame]) -> str:
 
 def _published_glamor(tasks: Mapping[str, Any]) -> dict[str, float]:
     return {task: rates["GLAMOR"].mean for task in tasks if (rates := published_rates(task))}
-
-
-# ------------------------------------------------------------------ the table beside the paper's
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Result of an algorithm on a task.
-
-    Attributes:
-        rate: mean success rate over seeds; None if no run is finished.
-        spread: standard deviation over seeds, or the interval of a single seed, as text.
-        best: whether it is the best of the algorithms that learn.
-    """
-
-    rate: float | None
-    spread: str = ""
-    best: bool = False
-
-
-@dataclass(frozen=True)
-class TableRow:
-    """Results on one task, ours and the paper's."""
-
-    task: str
-    cells: list[Cell]
-    published: list[Rate | None]
-
-
-def _table_row(task: str, agents: Sequence[str], finished: pd.DataFrame) -> TableRow:
-    rows = finished[finished["task"] == task]
-    by_agent = {agent: rows[rows["agent"] == agent] for agent in agents}
-    learned = [
-        by_agent[agent]["success_rate"].mean() for agent in agents if ALGORITHMS[agent].learns
-    ]
-    best = max((rate for rate in learned if not pd.isna(rate)), default=None)
-    published = published_rates(task)
-    return TableRow(
-        task,
-        [_cell(by_agent[agent], best if ALGORITHMS[agent].learns else None) for agent in agents],
-        [published.get(method) for method in METHODS],
-    )
-
-
-def _cell(rows: pd.DataFrame, best: float | None) -> Cell:
-    """Return the mean and standard deviation over seeds; for one seed, its 95 % interval."""
-    if rows.empty:
-        return Cell(None)
-    rate = float(rows["success_rate"].mean())
-    if len(rows) > 1:
-        spread = f"({rows['success_rate'].std():.2f})"
-    else:
-        spread = f"{rows['success_low'].iloc[0]:.2f}–{rows['success_high'].iloc[0]:.2f}"
-    return Cell(rate, spread, best is not None and rate >= best)
-
-
-# -------------------------------------------------------------------------------------- films
-
-
-@dataclass(frozen=True)
-class FilmRow:
-    """One goal of a task, and an episode of each algorithm towards it."""
-
-    task: str
-    goal: EpisodeFrames
-    shown: list[tuple[str, EpisodeFrames]]
-
-
-def _film(task: str, agents: Sequence[str], runs: RunsByKey) -> FilmRow | None:
-    """Return the recorded goal on which the algorithms' first seeds differ most, if any."""
-    episodes: dict[str, dict[int, EpisodeFrames]] = {}
-    for agent in agents:
-        seeds = [seed for name, other, seed in runs if (name, other) == (task, agent)]
-        if seeds:
-            recorded = _recorded(runs[task, agent, min(seeds)])
-            episodes[agent] = {episode.goal_index: episode for episode in recorded}
-    shared = set.intersection(*map(set, episodes.values())) if episodes else set()
-    if not shared:
-        return None
-
-    def difference(goal: int) -> int:
-        reached = sum(by_goal[goal].success for by_goal in episodes.values())
-        return min(reached, len(episodes) - reached)
-
-    goal = max(sorted(shared), key=difference)
-    shown = [(title_of(agent), by_goal[goal]) for agent, by_goal in episodes.items()]
-    return FilmRow(task, shown[0][1], shown)
-
-
-def _recorded(run: RunFolder) -> Sequence[EpisodeFrames]:
-    """Return the recorded episodes of a run; none if they are damaged, as only films need them."""
-    try:
-        result = run.evaluation()
-    except ValueError:
-        return []
-    return [] if result is None else result.frames
