@@ -171,6 +171,14 @@ def content_of(stream: io.BufferedIOBase, *, max_bytes: int) -> bytes:
     return bytes(content)
 
 
+def real_path(path: str | os.PathLike[str]) -> Path:
+    """Return a path without links; where links go round, mkdir and open are left to refuse it.
+
+    (Before Python 3.13, ``Path.resolve`` raises RuntimeError for such links.)
+    """
+    return Path(os.path.realpath(path))
+
+
 @contextmanager
 def lock_folder(path: str | os.PathLike[str]) -> Iterator[None]:
     """Keep other processes from using a folder, which is created if it is missing.
@@ -184,7 +192,7 @@ def lock_folder(path: str | os.PathLike[str]) -> Iterator[None]:
         OSError: the folder cannot be written to.
     """
     folder = Path(path)
-    place = folder.resolve()
+    place = real_path(folder)
     place.mkdir(parents=True, exist_ok=True)  # also where a link leads that leads nowhere yet
     hold = _HOLDS.get(place)
     if hold is None or not hold.stands(folder / LOCK_FILE):

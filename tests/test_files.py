@@ -144,6 +144,12 @@ def test_a_folder_to_which_a_link_leads_is_made(tmp_path):
         assert (tmp_path / "elsewhere" / LOCK_FILE).is_file()
 
 
+def test_a_folder_to_which_no_link_ever_leads_is_refused(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(OSError, match=r"loop'$"), lock_folder(tmp_path / "loop"):
+        pass
+
+
 def test_a_full_disk_is_told_with_the_name_of_the_lock(tmp_path):
     with (
         _files_of_at_most(0),

@@ -31,7 +31,7 @@ from glamor_gym.agents.saving.checkpoint_folder import CheckpointError, Checkpoi
 from glamor_gym.agents.saving.packing import pack
 from glamor_gym.agents.saving.process import snapshot_process
 from glamor_gym.checks import as_instance
-from glamor_gym.files import PathOrStream
+from glamor_gym.files import PathOrStream, real_path
 from glamor_gym.vector.sb3 import AnyEnv, as_vec_env
 
 NEVER_SAVED = frozenset({"env", "logger", "replay_buffer"})
@@ -231,7 +231,7 @@ class ImageGoalAgent(TrajectoryLearner):
                 raise FloatingPointError(
                     f"{name} is not finite at update {self._n_updates}; no checkpoint was written"
                 )
-        folder = Path(path).resolve()
+        folder = real_path(path)
         checkpoint = CheckpointFolder(folder).write(
             self.num_timesteps, snapshot, self.replay_buffer, after=self._checkpoints.get(folder)
         )
@@ -283,7 +283,7 @@ class ImageGoalAgent(TrajectoryLearner):
                 agent.set_random_seed(agent.seed)
                 random = snapshot_process(agent)
                 agent._pending_process_state = {**random, "log": snapshot["process"]["log"]}
-        agent._checkpoints[Path(path).resolve()] = checkpoint.digest
+        agent._checkpoints[real_path(path)] = checkpoint.digest
         return agent
 
     def save_replay_buffer(self, path: PathOrStream) -> None:

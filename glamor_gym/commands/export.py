@@ -11,6 +11,7 @@ from glamor_gym.agents.saving.agent_file import file_named, is_zip_archive, with
 from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Export, OfSavedAgent
 from glamor_gym.commands.saved_agent import find_agent
+from glamor_gym.files import real_path
 from glamor_gym.tasks import file_name
 
 
@@ -43,7 +44,7 @@ def export(options: Export, _command: str) -> int:
             task = file_name(saved.task or saved.file.stem)
             path /= f"{task}-{saved.algorithm.name}"
         path = with_suffix(path)
-        if path.resolve() in (saved.file.resolve(), with_suffix(saved.file).resolve()):
+        if real_path(path) in map(real_path, (saved.file, with_suffix(saved.file))):
             raise ValueError(f"--out must differ from the agent's own file, got {path}")
         agent.save(path, exclude=["optimizer"], half=not options.full, packed=options.packed)
     size = path.stat().st_size

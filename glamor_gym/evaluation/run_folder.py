@@ -32,7 +32,7 @@ from glamor_gym.agents.saving.checkpoint_folder import CheckpointFolder
 from glamor_gym.checks import as_integer
 from glamor_gym.evaluation.metrics_file import EventFile, MetricsFile, whole_lines
 from glamor_gym.evaluation.result_file import load_result, save_result
-from glamor_gym.files import write_atomically, write_text
+from glamor_gym.files import real_path, write_atomically, write_text
 from glamor_gym.types import EvaluationResult
 from glamor_gym.untrusted import check_fields, read_json
 
@@ -174,7 +174,7 @@ class RunFolder:
         except (ValueError, TypeError) as error:
             raise ValueError(f"{self.config_file} is damaged: {error}") from error
         for file in (self.agent_file, self.library_agent_file):
-            if not file.resolve().is_relative_to(self.path.resolve()):
+            if not real_path(file).is_relative_to(real_path(self.path)):
                 raise ValueError(f"{self.path} holds a link that leads out of it: {file}")
         return config
 

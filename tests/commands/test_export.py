@@ -86,6 +86,14 @@ def test_the_agent_that_is_exported_stays_as_it_is(saved, capsys, tmp_path):
     assert path.read_bytes() == before
 
 
+def test_a_link_that_leads_nowhere_is_replaced(saved, capsys, tmp_path):
+    path = tmp_path / "loop.safetensors"
+    path.symlink_to(path)
+    code, _, err = run(capsys, "export", saved[0], "--out", path)
+    assert (code, err) == (0, "")
+    assert GlamorAgent.load(path).task_id == saved[1].task_id
+
+
 def test_packed_it_is_smaller_and_acts_by_the_packed_weights(saved, capsys, tmp_path):
     source, agent = saved
     run(capsys, "export", source, "--out", tmp_path / "half")

@@ -84,6 +84,14 @@ def test_a_link_that_leads_out_of_the_folder_is_refused(run, tmp_path):
         run.config()
 
 
+def test_a_link_that_leads_to_itself_is_no_agent(run):
+    run.write_config(CONFIG)
+    run.agent_file.parent.mkdir()
+    run.agent_file.symlink_to(run.agent_file)
+    assert run.config() == CONFIG
+    assert not run.agent_file.is_file()
+
+
 def test_a_folder_that_is_a_link_itself_is_read(run, tmp_path):
     run.write_config(CONFIG)
     (tmp_path / "link").symlink_to(run.path)

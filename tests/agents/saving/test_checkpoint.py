@@ -376,6 +376,12 @@ def test_a_full_disk_leaves_the_checkpoint_that_was_there(agent, tmp_path, monke
     assert_same_agents(load(tmp_path), agent)
 
 
+def test_a_folder_to_which_no_link_ever_leads_is_refused(agent, tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(OSError, match=r"loop'$"):
+        agent.save_checkpoint(tmp_path / "loop")
+
+
 def test_what_an_interrupted_write_left_is_removed(agent, tmp_path):
     agent.save_checkpoint(tmp_path)
     for name in ("state-000001.safetensors", ".state-000001.safetensors.k3x", "notes.txt"):
