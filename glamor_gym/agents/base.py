@@ -49,6 +49,7 @@ class ImageGoalAgent(TrajectoryLearner):
     """
 
     presets: ClassVar[Presets] = {}
+    """Name → arguments of the agent, for :meth:`preset`."""
 
     @classmethod
     def preset(cls, name: str) -> dict[str, Any]:
@@ -177,6 +178,7 @@ class ImageGoalAgent(TrajectoryLearner):
         """Load weights and optimiser from a file of :meth:`save`, or from a dict as SB3 does.
 
         If a file holds no optimiser state (`half`, `packed`), the agent's optimiser is reset.
+        Nothing is changed unless everything fits.
 
         Args:
             load_path_or_dict: the file, with or without its suffix, or a binary stream; or what
@@ -191,12 +193,16 @@ class ImageGoalAgent(TrajectoryLearner):
             ValueError: the dict does not match in another way.
         """
         if isinstance(load_path_or_dict, dict):
-            self.finish_updates()
+            before: dict[str, Any] = copy.deepcopy(self.get_parameters())
             parts = dict(load_path_or_dict)
             if (optimizer := parts.get("policy.optimizer")) is not None:
                 # PyTorch would share its tensors with the agent that they come from.
                 parts["policy.optimizer"] = copy.deepcopy(optimizer)
-            super().set_parameters(parts, exact_match, device)
+            try:
+                super().set_parameters(parts, exact_match, device)
+            except BaseException:  # PyTorch loads what fits before it refuses the rest
+                super().set_parameters(before)
+                raise
             return
         tensors, _ = load_tensors(load_path_or_dict)
         self.finish_updates()

@@ -576,9 +576,12 @@ def test_weights_and_optimiser_are_taken_from_a_file(trained_agent, tmp_path):
     other.set_parameters(other.get_parameters())  # SB3's own way still works
     larger = make(type(trained_agent), policy_kwargs={"embedding_size": 40})
     before = [weight.clone() for weight in weights(larger)]
-    with pytest.raises(AgentFileError, match="holds other networks"):
+    told = r"weight is float of shape \(.* in what was saved and float of shape \(40, .* the agent"
+    with pytest.raises(AgentFileError, match=told):
         larger.set_parameters(tmp_path / "agent")
     assert all(torch.equal(a, b) for a, b in zip(before, weights(larger), strict=True))
+    with pytest.raises(ValueError, match=f"policy_kwargs must build the saved networks: .*{told}"):
+        type(larger).load(tmp_path / "agent", policy_kwargs={"embedding_size": 40})
 
 
 def test_files_of_sb3s_callback_are_found_by_their_names(agent_class, tmp_path):
@@ -651,13 +654,45 @@ def test_an_optimiser_of_other_networks_is_refused_and_nothing_is_taken(
     tensors, header = load_tensors(tmp_path / "agent")
     tensors["optimizer.0.exp_avg"] = torch.zeros(1)
     save_tensors(tmp_path / "agent", tensors, header)
-    with pytest.raises(AgentFileError, match=r"optimizer.0.exp_avg of shape \(1,\)"):
+    with pytest.raises(AgentFileError, match=r"optimizer.0.exp_avg is float of shape \(1,\)"):
         agent_class.load(tmp_path / "agent")
     agent = make(agent_class, seed=1)
     before = [weight.clone() for weight in weights(agent)]
-    with pytest.raises(AgentFileError, match=r"optimizer.0.exp_avg of shape \(1,\)"):
+    with pytest.raises(AgentFileError, match=r"optimizer.0.exp_avg is float of shape \(1,\)"):
         agent.set_parameters(tmp_path / "agent")
     assert all(torch.equal(*pair) for pair in zip(before, weights(agent), strict=True))
+
+
+@pytest.mark.parametrize("part", ["policy", "policy.optimizer"])
+def test_of_parameters_that_do_not_all_fit_none_are_taken(agent_class, part):
+    agent, other = make(agent_class).learn(80), make(agent_class, seed=1).learn(80)
+    before = copy.deepcopy(agent.get_parameters())
+    parameters = other.get_parameters()
+    if part == "policy":
+        *_, last = parameters[part]
+        parameters[part][last] = torch.zeros(7, 7)
+        error: type[Exception] = RuntimeError
+    else:
+        parameters[part]["param_groups"] *= 2
+        error = ValueError
+    with pytest.raises(error):
+        agent.set_parameters(parameters)
+    assert_same(agent.get_parameters(), before)
+
+
+def test_a_tensor_that_does_not_fit_is_named(agent_class, trained_agent, tmp_path):
+    trained_agent.save(tmp_path / "agent")
+    tensors, header = load_tensors(tmp_path / "agent")
+    weight = next(name for name in tensors if name.endswith("mix.0.weight"))
+    step = tensors.pop("optimizer.0.step")
+    for change, told in (
+        ({}, r"optimizer.0.step is missing in what was saved and float of shape \(\) in the agent"),
+        ({"optimizer.0.step": step, "x.y": step + 1}, r"x.y is float of shape \(\) in what was"),
+        ({"optimizer.0.step": step, weight: tensors[weight].bool()}, f"{weight} is bool of shape"),
+    ):
+        save_tensors(tmp_path / "agent", tensors | change, header)
+        with pytest.raises(AgentFileError, match=f"does not fit: {told}"):
+            agent_class.load(tmp_path / "agent")
 
 
 def test_parameters_without_an_optimiser_begin_it_anew(agent_class, trained_agent, tmp_path):

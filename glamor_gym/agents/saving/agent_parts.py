@@ -6,7 +6,8 @@ without executing anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -111,10 +112,10 @@ def build_agent(
 
     Raises:
         AgentFileError: the header describes another kind of agent or has a setting that is unknown
-            or out of range, or there are no weights.
-        KeyError: the header lacks an entry, or the optimiser state of a parameter is incomplete.
+            or out of range.
+        KeyError: the header lacks an entry.
         TypeError: one of `changes` is unknown or of the wrong type.
-        RuntimeError: the weights do not fit the networks.
+        RuntimeError: the tensors do not fit the networks.
         ValueError: `env` has other spaces or another horizon, one of `changes` is out of range, or
             one of `NETWORK_ARGUMENTS` builds other networks than those saved.
     """
@@ -156,7 +157,7 @@ def _build(
     except RuntimeError as error:
         if blamed := [name for name in NETWORK_ARGUMENTS if name in given]:
             names = " and ".join(blamed)
-            raise ValueError(f"{names} must build the saved networks") from error
+            raise ValueError(f"{names} must build the saved networks: {error}") from error
         raise
     return agent
 
@@ -202,54 +203,48 @@ def load_policy(agent: TrajectoryLearner, tensors: Mapping[str, torch.Tensor]) -
     that are replaced. Nothing is changed unless everything fits.
 
     Raises:
-        AgentFileError: there are no weights.
-        KeyError: the optimiser state of a parameter is incomplete.
-        RuntimeError: names or shapes do not fit this policy.
+        RuntimeError: a tensor is missing, is of no use to the agent, or has another shape or kind
+            of numbers than the agent's; the message names it.
     """
-    weights = {
-        name.removeprefix("policy."): tensor
-        for name, tensor in tensors.items()
-        if name.startswith("policy.")
-    }
-    if not weights:
-        raise AgentFileError("it holds no weights")
-    own = agent.policy.state_dict()
-    weights = unpack(weights, own)
-    shapes, wanted = (
-        {name: tensor.shape for name, tensor in part.items()} for part in (weights, own)
-    )
-    if shapes != wanted:
-        raise RuntimeError("it holds other networks")
-    moments = _moments_of(agent.policy.optimizer, tensors)
-    agent.policy.load_state_dict(weights)
-    groups = agent.policy.optimizer.state_dict()["param_groups"]
-    agent.policy.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+    policy, optimizer = agent.policy, agent.policy.optimizer
+    weights = {f"policy.{name}": tensor for name, tensor in policy.state_dict().items()}
+    saved = unpack(tensors, weights)
+    moments = _moments_like(saved, optimizer)
+    own = weights | moments
+    for name in dict.fromkeys((*own, *saved)):
+        there, here = _described(saved.get(name)), _described(own.get(name))
+        if there != here:
+            raise RuntimeError(f"{name} is {there} in what was saved and {here} in the agent")
+    state: dict[int, dict[str, torch.Tensor]] = defaultdict(dict)
+    for name in moments:
+        _, index, key = name.split(".")
+        state[int(index)][key] = saved[name]
+    policy.load_state_dict({name.removeprefix("policy."): saved[name] for name in weights})
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def _moments_of(
-    optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]
-) -> dict[int, dict[str, torch.Tensor]]:
-    """Return AdamW's state from named tensors: index of a parameter → its moments.
+def _moments_like(
+    saved: Iterable[str], optimizer: torch.optim.Optimizer
+) -> dict[str, torch.Tensor]:
+    """Return tensors like those of AdamW's state, for each parameter of which any is in `saved`.
 
-    Shapes are checked here because PyTorch accepts any, and reads past the end of tensors that are
-    too small.
-
-    Raises:
-        KeyError: the state of a parameter is incomplete.
-        RuntimeError: a tensor is not part of the state of this optimiser and its parameters.
+    What was saved is compared with them because PyTorch accepts any, and reads past the end of
+    tensors that are too small.
     """
+    updated = {name.rpartition(".")[0] for name in saved}
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    given = {name: tensor for name, tensor in tensors.items() if name.startswith("optimizer.")}
-    expected = {
-        f"optimizer.{index}.{key}": torch.Size() if key == "step" else parameter.shape
+    return {
+        f"optimizer.{index}.{key}": torch.zeros(()) if key == "step" else parameter
         for index, parameter in enumerate(parameters)
         for key in MOMENTS
+        if f"optimizer.{index}" in updated
     }
-    for name, tensor in given.items():
-        if expected.get(name) != tensor.shape:
-            raise RuntimeError(f"{name} of shape {tuple(tensor.shape)} does not fit the networks")
-    return {
-        index: {key: given[f"optimizer.{index}.{key}"] for key in MOMENTS}
-        for index in range(len(parameters))
-        if f"optimizer.{index}.step" in given
-    }
+
+
+def _described(tensor: torch.Tensor | None) -> str:
+    """Describe what has to agree; the precision of numbers does not, as files may be halved."""
+    if tensor is None:
+        return "missing"
+    kind = "float" if tensor.is_floating_point() else str(tensor.dtype).removeprefix("torch.")
+    return f"{kind} of shape {tuple(tensor.shape)}"

@@ -56,7 +56,7 @@ def unpack(tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[st
         scales = tensors.get(matrix + _SCALES)
         if scales is None or matrix not in like:
             raise RuntimeError(f"{name} is packed, but lacks its scales or is not expected here")
-        unpacked[matrix] = unpack_matrix(tensor, scales, like[matrix].shape)
+        unpacked[matrix] = unpack_matrix(tensor, scales, like[matrix].shape, name=matrix)
     return unpacked
 
 
@@ -78,15 +78,19 @@ def pack_matrix(
 
 
 def unpack_matrix(
-    packed: UInt8[Tensor, "rows bytes"], scales: Float[Tensor, "rows groups"], shape: torch.Size
+    packed: UInt8[Tensor, "rows bytes"],
+    scales: Float[Tensor, "rows groups"],
+    shape: torch.Size,
+    *,
+    name: str = "the matrix",
 ) -> Float[Tensor, "rows columns"]:
     """Return in float32 the matrix of the given shape that :func:`pack_matrix` packed.
 
     Raises:
-        RuntimeError: `packed` and `scales` are not those of such a matrix.
+        RuntimeError: `packed` and `scales` are not those of such a matrix; the message says `name`.
     """
     if len(shape) != 2:
-        raise RuntimeError(f"a tensor of shape {tuple(shape)} is never packed")
+        raise RuntimeError(f"{name} is of shape {tuple(shape)}, which is never packed")
     rows, n_groups = shape[0], -(-shape[1] // GROUP)
     if (
         packed.dtype != torch.uint8
@@ -95,7 +99,7 @@ def unpack_matrix(
     ):
         raise RuntimeError(
             f"packed weights of {packed.dtype} {tuple(packed.shape)} with scales "
-            f"{tuple(scales.shape)} do not form a matrix of {tuple(shape)}"
+            f"{tuple(scales.shape)} do not form {name} of shape {tuple(shape)}"
         )
     numbers = torch.stack((packed & 15, packed >> 4), dim=2).flatten(1).float() - 8
     groups = numbers.reshape(rows, n_groups, GROUP) * scales.float().unsqueeze(2)
