@@ -156,7 +156,8 @@ _DISCERN_COMPACT: Preset = {
     # every copy of the target. Of 50,000 steps there are 3000 updates.
     "n_steps": 10,
     "target_update_interval": 100,
-    # An episode offers one frame: with more slots, none would ever be replaced by a better goal.
+    # An episode offers one frame: with the default 1000 slots, hardly any would ever be replaced
+    # by a better goal.
     "goal_buffer_size": 100,
     "exploration_steps": 25_000,
     "exploration_persistence": 0.5,
@@ -213,4 +214,5 @@ def make_preset(presets: Presets, name: str) -> Preset:
     try:
         return copy.deepcopy(presets[name])
     except (KeyError, TypeError):
-        raise ValueError(f"preset must be one of {', '.join(presets)}; got {name!r}") from None
+        allowed = ", ".join(presets) or "those of the agent, which has none"
+        raise ValueError(f"preset must be one of {allowed}; got {name!r}") from None

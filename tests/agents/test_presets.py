@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.agents.presets import (
     DISCERN_PRESETS,
     GCSL_PRESETS,
@@ -52,3 +53,8 @@ def test_the_paper_s_is_what_every_setting_is_by_itself(table, settings):
 def test_another_name_is_told_those_that_there_are(name):
     with pytest.raises(ValueError, match="preset must be one of paper, compact, compact-control"):
         make_preset(GLAMOR_PRESETS, name)
+
+
+def test_an_agent_without_presets_says_so():
+    with pytest.raises(ValueError, match="those of the agent, which has none; got 'paper'"):
+        make_preset(ImageGoalAgent.presets, "paper")
