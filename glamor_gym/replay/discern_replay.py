@@ -19,6 +19,7 @@ from gymnasium import spaces
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
+from glamor_gym.checks import as_integer, as_probability
 from glamor_gym.replay.frame_ring import to_device
 from glamor_gym.replay.goal_buffer import GoalBuffer
 from glamor_gym.replay.sum_tree import SumTree
@@ -84,7 +85,7 @@ class DiscernReplay(TrajectoryStore):
         horizon: maximum number T of steps per trajectory; steps left are counted down from it.
         n_steps: n of the n-step returns.
         relabelled_share: share of samples whose goal is the final frame of their trajectory.
-        priority_exponent: α; 0 draws uniformly.
+        priority_exponent: α, from 0 to 1; 0 draws uniformly.
         goal_buffer_size: number of slots of `goals`; 0 for no goals, which takes a slot all the
             same.
         seed: seed of the sampling.
@@ -94,6 +95,7 @@ class DiscernReplay(TrajectoryStore):
 
     Raises:
         ValueError: an argument is out of range, or the spaces are not those of a goal environment.
+        TypeError: an argument is of the wrong type.
     """
 
     def __init__(
@@ -112,16 +114,15 @@ class DiscernReplay(TrajectoryStore):
         super().__init__(
             capacity, observation_space, n_actions, keep_goals=True, horizon=horizon, seed=seed
         )
-        self.n_steps = n_steps
-        self.relabelled_share = relabelled_share
-        self.priority_exponent = priority_exponent
-        self.goals = GoalBuffer(
-            max(1, goal_buffer_size), self.goal_space.shape, np.dtype(self.goal_space.dtype)
-        )
-        self._tree = SumTree(capacity)
+        self.n_steps = as_integer(n_steps, name="n_steps", low=1)
+        self.relabelled_share = as_probability(relabelled_share, name="relabelled_share")
+        self.priority_exponent = as_probability(priority_exponent, name="priority_exponent")
+        n_goals = max(1, as_integer(goal_buffer_size, name="goal_buffer_size", low=0))
+        self.goals = GoalBuffer(n_goals, self.goal_space.shape, np.dtype(self.goal_space.dtype))
+        self._tree = SumTree(self.capacity)
         self._highest = 1.0
-        self._firsts = np.zeros(capacity, dtype=np.int64)
-        self._lasts = np.zeros(capacity, dtype=np.int64)
+        self._firsts = np.zeros(self.capacity, dtype=np.int64)
+        self._lasts = np.zeros(self.capacity, dtype=np.int64)
 
     def add(self, trajectory: Trajectory) -> None:
         """Store one trajectory with its goal; its steps get the highest priority set so far.

@@ -203,3 +203,23 @@ def test_what_does_not_fit_is_refused():
         make(horizon=0)
     with pytest.raises(TypeError, match="horizon must be an integer"):
         make(horizon=2.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n_steps", 0),
+        ("relabelled_share", 5),
+        ("priority_exponent", float("nan")),
+        ("goal_buffer_size", -3),
+    ],
+)
+def test_arguments_out_of_range_are_refused_by_name(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be .* got {value}"):
+        make(**{name: value})
+
+
+def test_numbers_of_numpy_are_taken():
+    replay = make(capacity=np.int64(20), n_steps=np.int64(2), goal_buffer_size=np.int64(0))
+    replay.add(episode(10, 4))
+    assert replay.sample(3).steps_to_end.max() <= 4
