@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from glamor_gym.checks import as_integer
 from glamor_gym.models.encoders import MOST_UNITS
-from glamor_gym.models.pair_encoder import PairOptions
+from glamor_gym.models.pair_encoder import LateOptions, PairOptions
 from glamor_gym.models.timed import TimedPairEncoder
 
 
@@ -96,7 +96,12 @@ class DiscernModel(nn.Module):
         horizon: T, the most steps that can be left.
         n_atoms: number of atoms of the value, at least 2.
         discriminator_size: width of the discriminator's vectors.
-        **options: of :class:`~glamor_gym.models.pair_encoder.PairEncoder`, fused late.
+        **options: of :class:`~glamor_gym.models.pair_encoder.PairEncoder`: `encoder`,
+            `embedding_size` and `whiten`. Goals are fused late, as ξ sees them alone.
+
+    Raises:
+        ValueError: an argument is out of range or unknown.
+        TypeError: an argument is of the wrong type, or another option is given.
     """
 
     def __init__(
@@ -107,10 +112,18 @@ class DiscernModel(nn.Module):
         *,
         n_atoms: int = 51,
         discriminator_size: int = 128,
-        **options: Unpack[PairOptions],
+        **options: Unpack[LateOptions],
     ) -> None:
         super().__init__()
-        self.q = QNetwork(observation_space, n_actions, horizon, n_atoms=n_atoms, **options)
+        self.q = QNetwork(
+            observation_space,
+            n_actions,
+            horizon,
+            n_atoms=n_atoms,
+            fusion="late",
+            prior_encoder=None,
+            **options,
+        )
         self.target = copy.deepcopy(self.q).requires_grad_(False)
         self.discriminator = Discriminator(self.q.embedding_size, discriminator_size)
 

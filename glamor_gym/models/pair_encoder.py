@@ -24,14 +24,19 @@ MIX_SIZE = 256
 """Units of the mix's first layer."""
 
 
-class PairOptions(TypedDict, total=False):
-    """Arguments that every model passes on to its :class:`PairEncoder`, which describes them."""
+class LateOptions(TypedDict, total=False):
+    """Arguments that a model of late fusion passes on to its :class:`PairEncoder`."""
 
     encoder: EncoderName
-    fusion: Fusion
-    prior_encoder: EncoderName | None
     embedding_size: int
     whiten: bool
+
+
+class PairOptions(LateOptions, total=False):
+    """Arguments that other models pass on to their :class:`PairEncoder`, which describes them."""
+
+    fusion: Fusion
+    prior_encoder: EncoderName | None
 
 
 class PairEncoder(nn.Module):

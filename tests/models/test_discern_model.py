@@ -99,6 +99,12 @@ def test_sizes_out_of_range_are_refused_by_name(name, value):
         DiscernModel(SPACE, 3, 10, **{name: value})
 
 
+@pytest.mark.parametrize(("name", "value"), [("fusion", "early"), ("prior_encoder", "mlp")])
+def test_goals_are_always_encoded_by_themselves(name, value):
+    with pytest.raises(TypeError, match=f"'{name}'"):
+        DiscernModel(SPACE, 3, 10, **{name: value})
+
+
 @pytest.mark.parametrize("fusion", ["early", "late"])
 def test_an_unknown_encoder_of_the_prior_is_named(fusion):
     with pytest.raises(ValueError, match="prior_encoder must be one of None, 'residual'"):
