@@ -180,12 +180,13 @@ class DiscernAgent(ReactiveAgent):
         rows = torch.arange(len(batch.action), device=self.device)
         taken = log_probs[rows, batch.action]
         errors = -(target * taken).sum(dim=-1)
-        q_loss = (self._importance(batch.probability) * errors).mean()
-        losses = {"q_loss": q_loss}
+        loss = (self._importance(batch.probability) * errors).mean()
+        losses = {"q_loss": loss}
         if self._n_updates % self.horizon == 0:
-            pairs = self.replay_buffer.sample_pairs(self.batch_size, self.device)
+            pairs = self.replay_buffer.sample_pairs(len(batch.action), self.device)
             losses["discriminator_loss"] = self.discriminator_loss(pairs)
-        grad_norm = self._descend(torch.stack([*losses.values()]).sum())
+            loss = loss + losses["discriminator_loss"]
+        grad_norm = self._descend(loss)
 
         # The KL divergence from the target: 0 where there is nothing left to learn.
         entropy = torch.special.entr(target).sum(dim=-1)

@@ -221,11 +221,14 @@ def test_a_pair_is_learned_from_as_often_as_a_transition():
     agent = make()
     drawn = []
     sample_pairs = agent.replay_buffer.sample_pairs
-    agent.replay_buffer.sample_pairs = lambda *a, **k: drawn.append(1) or sample_pairs(*a, **k)
+    agent.replay_buffer.sample_pairs = lambda n, *a: drawn.append(n) or sample_pairs(n, *a)
     agent.learn(400)
     assert agent.horizon == 10
     assert agent._n_updates == 85
-    assert len(drawn) == 9  # the first update's, and every tenth's after it
+    assert drawn == [16] * 9  # the first update's, and every tenth's after it
+    agent._n_updates = 90
+    agent.update(agent.replay_buffer.sample(5))
+    assert drawn[-1] == 5  # as many as the batch has transitions
 
 
 def test_no_decoy_is_the_rows_own_goal(monkeypatch):
