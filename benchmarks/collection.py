@@ -25,6 +25,7 @@ from ale_py.vector_env import AtariVectorEnv
 
 import glamor_gym  # noqa: F401  (registers the environments)
 from benchmarks.timing import Comparison, compare, seconds
+from glamor_gym.names import counted
 from glamor_gym.tasks import Task, get_task
 from glamor_gym.vector.atari_world import SCREEN_SIZE
 from glamor_gym.wrappers import FRAME_SIZE
@@ -62,7 +63,7 @@ def run(n_steps: int = N_STEPS) -> Iterator[Comparison]:
         with BareEmulators(task.name, threads) as bare:
             comparison = compare(
                 f"collect {n_steps} steps of Pong, {name}",
-                f"bare emulator on {count(threads)}, the same episodes",
+                f"bare emulator on {counted(threads, 'thread')}, the same episodes",
                 work,
                 lambda bare=bare: bare.play(n_steps),
                 target=target,
@@ -87,7 +88,8 @@ def run(n_steps: int = N_STEPS) -> Iterator[Comparison]:
 
     yield compare(
         f"collect {n_steps} steps of Pong, a vector of {N_ENVS}",
-        f"ALE's own vector of {N_ENVS} on {count(N_THREADS)}, the same episodes without goals",
+        f"ALE's own vector of {N_ENVS} on {counted(N_THREADS, 'thread')}, "
+        "the same episodes without goals",
         several,
         several_plain,
         target=0.8,
@@ -97,11 +99,6 @@ def run(n_steps: int = N_STEPS) -> Iterator[Comparison]:
     single.close()
     vector.close()
     plain.close()
-
-
-def count(threads: int) -> str:
-    """Return a number of threads in words."""
-    return f"{threads} thread{'s' * (threads > 1)}"
 
 
 def resize_screens(number: int) -> None:

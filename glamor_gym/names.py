@@ -1,4 +1,4 @@
-"""Names in messages: suggestions for misspelt ones, and lists of names and values.
+"""Names in messages: suggestions for misspelt ones, lists of names and values, and counts.
 
 In: a name, and the names that exist; or a function whose arguments they are. Out: the nearest
 existing names, as part of an error message.
@@ -44,6 +44,11 @@ def nearest_names(name: str, known: Iterable[str]) -> str:
 def listed(values: Mapping[str, Any], equals: str = " = ") -> str:
     """Return names and values on one line, separated by commas."""
     return ", ".join(f"{name}{equals}{value}" for name, value in values.items())
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number and its noun, e.g. ``"2 seeds"``; the plural is formed by an s."""
+    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 def unknown_option(

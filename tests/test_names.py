@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from glamor_gym.names import naming_options, nearest_names
+from glamor_gym.names import counted, naming_options, nearest_names
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,8 @@ def test_an_option_that_there_is_not_tells_the_nearest():
         make("Pong", horizn=3)
     with pytest.raises(TypeError, match="known: horizon, sticky"):
         make("Pong", zzz=3)
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 runs"), (1, "1 run"), (2, "2 runs")])
+def test_of_one_thing_the_name_is_in_the_singular(number, text):
+    assert counted(number, "run") == text

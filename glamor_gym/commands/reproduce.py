@@ -31,9 +31,9 @@ from glamor_gym.experiments.paper import (
     Workshop,
     write_outcome,
 )
-from glamor_gym.experiments.paper.reproduction import counted
 from glamor_gym.experiments.spec import distinct
 from glamor_gym.files import check_writable
+from glamor_gym.names import counted
 from glamor_gym.tasks import get_task
 
 

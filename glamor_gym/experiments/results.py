@@ -17,7 +17,7 @@ import pandas as pd
 from glamor_gym.evaluation import RunConfig, RunFolder
 from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.experiments.status import State, Status, has_status, read_status
-from glamor_gym.names import listed
+from glamor_gym.names import counted, listed
 from glamor_gym.tasks import short_name
 
 FIGURES = ("success_rate", "reached_rate", "image_match_rate", "mean_length", "random", "noop")
@@ -164,12 +164,11 @@ def run_pages(folders: Iterable[RunFolder], beside: Path) -> dict[str, str]:
     }
 
 
-def counted(column: pd.Series[str]) -> str:
+def tallied(column: pd.Series[str]) -> str:
     """Return one line per value of a column, with the number of runs that have it."""
     counts = column.fillna("").value_counts()
     return "\n".join(
-        f"{value or 'not known'} ({number} run{'s' if number != 1 else ''})"
-        for value, number in counts.items()
+        f"{value or 'not known'} ({counted(number, 'run')})" for value, number in counts.items()
     )
 
 

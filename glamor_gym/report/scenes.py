@@ -16,6 +16,7 @@ from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
 from glamor_gym.evaluation.filming import Scene
+from glamor_gym.names import counted
 from glamor_gym.report.pictures import MISSED, REACHED
 from glamor_gym.report.style import AGENT, INK, LINE, SOFT, TEXT, WHITE
 
@@ -69,8 +70,8 @@ def caption(scene: Scene, *, task: str, goal: int, success: bool) -> Caption:
     plan = ""
     if scene.plan is not None:
         n_actions = scene.plan.length - 1  # without STOP
-        actions = f"{n_actions} action{'' if n_actions == 1 else 's'} + STOP"
-        plan = f"plan: {actions if n_actions else 'STOP'}, log score {scene.plan.log_score:.2f}"
+        actions = f"{counted(n_actions, 'action')} + STOP" if n_actions else "STOP"
+        plan = f"plan: {actions}, log score {scene.plan.log_score:.2f}"
     return Caption(f"{task}, goal {goal}", f"step {scene.step} of {scene.horizon}", doing, plan)
 
 

@@ -23,7 +23,7 @@ from glamor_gym.experiments.ablation.results import (
 )
 from glamor_gym.experiments.ablation.variants import BASE
 from glamor_gym.experiments.estimates import DECIDING
-from glamor_gym.experiments.results import counted, run_pages
+from glamor_gym.experiments.results import run_pages, tallied
 from glamor_gym.files import write_text
 from glamor_gym.names import listed
 from glamor_gym.report.rendering import render
@@ -71,9 +71,9 @@ def write_ablation_report(folder: AblationFolder) -> Section:
         details={
             "Commands": "\n".join(record.commands),
             "Base": listed(record.setup.arguments, "="),
-            "Commits": counted(finished["commit"]),
-            "Versions": counted(finished["versions"]),
-            "Hardware": counted(finished["hardware"]),
+            "Commits": tallied(finished["commit"]),
+            "Versions": tallied(finished["versions"]),
+            "Hardware": tallied(finished["hardware"]),
         },
     )
     write_text(folder.results_file, table.to_csv(index=False))

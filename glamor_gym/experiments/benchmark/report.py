@@ -35,10 +35,10 @@ from glamor_gym.experiments.folders import recorded_commands
 from glamor_gym.experiments.results import (
     check_comparable,
     check_same_goals,
-    counted,
     curves_table,
     results_table,
     run_pages,
+    tallied,
 )
 from glamor_gym.files import write_text
 from glamor_gym.report.published import METHODS, SOURCE, published_rates
@@ -154,9 +154,9 @@ def render_benchmark(
         title_of=title_of,
         details={
             "Commands": "\n".join(commands),
-            "Commits": counted(finished["commit"]),
-            "Versions": counted(finished["versions"]),
-            "Hardware": counted(finished["hardware"]),
+            "Commits": tallied(finished["commit"]),
+            "Versions": tallied(finished["versions"]),
+            "Hardware": tallied(finished["hardware"]),
         },
     )
 

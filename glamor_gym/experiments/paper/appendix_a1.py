@@ -28,10 +28,10 @@ from glamor_gym.experiments.paper.reproduction import (
     Comparison,
     Reproduction,
     Scale,
-    counted,
 )
 from glamor_gym.experiments.paper.workshop import Trained, Workshop
 from glamor_gym.models import GlamorModel
+from glamor_gym.names import counted
 from glamor_gym.report.style import AGENT, ALGORITHM_COLOURS, CHANCE, SECOND
 from glamor_gym.types import Trajectory
 

@@ -29,6 +29,7 @@ from glamor_gym.experiments.paper.reproduction import (
 )
 from glamor_gym.experiments.paper.workshop import Trained, Workshop
 from glamor_gym.experiments.runs import planned_by
+from glamor_gym.names import counted
 
 TRIALS = (1, 2, 5, 10, 20, 50)
 RATES = MappingProxyType({"reached": "reached", "optimal": "by a shortest path"})
@@ -123,7 +124,7 @@ def draw(rows: pd.DataFrame) -> Figure:
     for row, (column, name) in enumerate(RATES.items()):
         for place, n_trials in zip(maps[row], TRIALS, strict=True):
             _draw_map(place, last[last["trials"] == n_trials], column)
-            place.set_title(f"{n_trials} trial{'s' if n_trials > 1 else ''}" if row == 0 else "")
+            place.set_title(counted(n_trials, "trial") if row == 0 else "")
         maps[row][0].set_ylabel(name)
     panels = rates_half.subplots(2, 1, sharex=True)
     for place, (column, name) in zip(panels, RATES.items(), strict=True):

@@ -18,6 +18,7 @@ from glamor_gym.experiments.paper.curves import (
 from glamor_gym.experiments.paper.drawing import curve_figure
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction
 from glamor_gym.experiments.paper.scales import CURVES, QUICK_GRID
+from glamor_gym.names import counted
 
 TRIALS = (1, 5, 10, 50)
 PRIORS = {"with prior": True, "without prior": False}
@@ -31,7 +32,7 @@ _EVALUATION = {
 
 
 def _name(n_trials: int, prior: str) -> str:
-    return f"{n_trials} trial{'s' if n_trials > 1 else ''}, {prior}"
+    return f"{counted(n_trials, 'trial')}, {prior}"
 
 
 VARIANTS = tuple(

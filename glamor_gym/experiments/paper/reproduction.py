@@ -15,6 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from glamor_gym.experiments.algorithms import get_algorithm
+from glamor_gym.names import counted
 
 if TYPE_CHECKING:
     from glamor_gym.experiments.paper.workshop import Workshop
@@ -88,11 +89,6 @@ class Scale:
             f"{self.steps:,} steps, {counted(len(self.seeds), 'seed')}, {preset}, "
             f"{counted(self.episodes_per_goal, 'episode')} a goal, {tasks}"
         )
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number and its noun, e.g. ``"2 seeds"``."""
-    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,10 @@ from pathlib import Path
 import pandas as pd
 
 from glamor_gym.experiments.algorithms import get_algorithm
-from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale, counted
+from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.workshop import Trained
 from glamor_gym.files import write_text
+from glamor_gym.names import counted
 from glamor_gym.report.markdown import markdown_table
 from glamor_gym.report.style import SOFT, styled, write_figure
 
