@@ -101,7 +101,7 @@ class Algorithm:
             ValueError: there is no such preset or argument, or ``policy_kwargs`` is not a mapping.
         """
         chosen = self.checked_preset(preset)
-        self._check_names("setting", overrides, self.argument_names())
+        self.check_names("setting", overrides, self.argument_names())
         policy_overrides = overrides.get("policy_kwargs", {})
         if not isinstance(policy_overrides, Mapping):
             raise ValueError(
@@ -109,7 +109,7 @@ class Algorithm:
                 f"{policy_overrides!r}"
             )
         if policy_names := self.policy_argument_names():
-            self._check_names("policy_kwargs", policy_overrides, policy_names)
+            self.check_names("policy_kwargs", policy_overrides, policy_names)
         arguments = {"policy_kwargs": {}, **self._preset(chosen)}
         policy_kwargs = arguments["policy_kwargs"] | dict(policy_overrides)
         return arguments | dict(overrides) | {"policy_kwargs": policy_kwargs}
@@ -123,8 +123,13 @@ class Algorithm:
         """Return the valid names within ``policy_kwargs``; empty if they are not checked."""
         return ()
 
-    def _check_names(self, kind: str, given: Iterable[str], known: Iterable[str]) -> None:
+    def check_names(self, kind: str, given: Iterable[str], known: Iterable[str]) -> None:
         """Check that all given names are known.
+
+        Args:
+            kind: what they are names of, for the message.
+            given: the names.
+            known: every name that there is.
 
         Raises:
             ValueError: one is not; the message suggests similar names.
@@ -148,7 +153,7 @@ class Algorithm:
                 (self.presets_of[name] for name in wanted if name in self.presets_of),
                 self.presets[0],
             )
-        self._check_names("preset", [preset], self.presets)
+        self.check_names("preset", [preset], self.presets)
         return preset
 
     def _preset(self, name: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
 
+from glamor_gym.checks import as_integer
 from glamor_gym.experiments.status import read_status, write_status
 from glamor_gym.experiments.worker import Job, run_job
 from glamor_gym.interruption import cause_of_end
@@ -53,11 +54,15 @@ class LocalEngine:
         jobs: number of jobs at a time, at least 1.
         retries: how often a run is restarted if its process dies. A run that fails with an error
             is not restarted, since it would fail again.
+
+    Raises:
+        ValueError: `jobs` is below 1, or `retries` negative.
+        TypeError: one of them is not an integer.
     """
 
     def __init__(self, jobs: int = 1, *, retries: int = 1) -> None:
-        self._jobs = jobs
-        self._retries = retries
+        self._jobs = as_integer(jobs, name="jobs", low=1)
+        self._retries = as_integer(retries, name="retries", low=0)
 
     def run_jobs(self, jobs: Sequence[Job], tick: Callable[[], object]) -> None:
         """See :meth:`Engine.run_jobs`."""

@@ -11,7 +11,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from glamor_gym.checks import as_number
+from glamor_gym.checks import as_integer, as_number
 from glamor_gym.experiments.engines import TICK_SECONDS, NoClusterError, mark_dead
 from glamor_gym.experiments.worker import Job, run_job
 from glamor_gym.interruption import hangup_ignored
@@ -30,16 +30,16 @@ class RayEngine:
         gpus: GPUs reserved per run, e.g. 0.25 for four runs on one GPU.
 
     Raises:
-        ValueError: `gpus` is negative.
-        TypeError: `gpus` is not a number.
+        ValueError: `jobs` is below 1, or `retries` or `gpus` negative.
+        TypeError: `jobs` or `retries` is not an integer, or `gpus` not a number.
     """
 
     def __init__(
         self, jobs: int = 1, *, address: str | None = None, retries: int = 1, gpus: float = 0.0
     ) -> None:
-        self._jobs = jobs
+        self._jobs = as_integer(jobs, name="jobs", low=1)
         self._address = address
-        self._retries = retries
+        self._retries = as_integer(retries, name="retries", low=0)
         self._gpus = as_number(gpus, name="gpus", low=0)
 
     def run_jobs(self, jobs: Sequence[Job], tick: Callable[[], object]) -> None:

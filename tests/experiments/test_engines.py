@@ -123,3 +123,10 @@ def test_a_benchmark_in_the_background_takes_its_runs_with_it(tmp_path, number):
     assert status.state == "interrupted"
     with pytest.raises(ProcessLookupError):
         os.kill(status.process, 0)
+
+
+def test_numbers_that_make_no_sense_are_refused():
+    with pytest.raises(ValueError, match="jobs must be an integer ≥ 1, got 0"):
+        LocalEngine(0)
+    with pytest.raises(ValueError, match="retries must be an integer ≥ 0, got -1"):
+        LocalEngine(retries=-1)

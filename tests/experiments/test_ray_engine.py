@@ -44,3 +44,7 @@ def test_numbers_that_make_no_sense_are_refused():
 
     with pytest.raises(ValueError, match="gpus must be a finite number at least 0"):
         RayEngine(gpus=-1.0)
+    with pytest.raises(ValueError, match="jobs must be an integer ≥ 1, got 0"):
+        RayEngine(0)
+    with pytest.raises(ValueError, match="retries must be an integer ≥ 0, got -1"):
+        RayEngine(retries=-1)

@@ -17,7 +17,6 @@ from typing import Any
 from glamor_gym.agents.glamor import planner_of
 from glamor_gym.agents.settings import GlamorSettings
 from glamor_gym.experiments.algorithms import get_algorithm
-from glamor_gym.names import nearest_names
 from glamor_gym.planners import PlannerSettings
 
 ALGORITHM = "glamor"
@@ -54,10 +53,7 @@ class Variant:
         Raises:
             ValueError: a setting does not exist, or its value is out of range or of the wrong type.
         """
-        known = _changeable()
-        for name in flat(change):
-            if name not in known:
-                raise ValueError(f"glamor has no setting {name!r}; {nearest_names(name, known)}")
+        get_algorithm(ALGORITHM).check_names("setting", flat(change), _changeable())
         settings = dict(change)
         planner = settings.pop("planner", {})
         GlamorSettings(
