@@ -121,7 +121,7 @@ class DurationModel(PairEncoder):
         duration = (length - 1).to(tokens.device, non_blocking=True)
         k, actions = duration[:n_plans], tokens[:n_plans, :-1]
         previous = functional.pad(actions[:, :-1], (1, 0), value=self.n_actions)
-        left = (k[:, None] - torch.arange(actions.shape[1], device=k.device)).clamp(min=0)
+        left = k[:, None] - torch.arange(actions.shape[1], device=k.device)
         entries = left * (self.n_actions + 1) + previous
 
         encoded = self.encode(observation, goal)
