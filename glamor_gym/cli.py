@@ -7,6 +7,7 @@ package, which is imported only when the command is called.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import pkgutil
@@ -66,9 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: the arguments after the program's name; None for ``sys.argv[1:]``.
 
     Raises:
-        SystemExit: always. Exit codes are 0 for success, 1 if a check or a run failed or standard
-            output was closed early, 2 for bad input, 130 after Ctrl-C, and 143 or 129 if
-            SIGTERM or SIGHUP interrupted ``train``.
+        SystemExit: always. Exit codes are 0 for success, 1 if a check or a run failed, a disk was
+            full or standard output closed early, 2 for bad input, 130 after Ctrl-C, and 143 or 129
+            if SIGTERM or SIGHUP interrupted ``train``.
     """
     _open_streams()
     words = sys.argv[1:] if arguments is None else list(arguments)
@@ -77,9 +78,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = _understand_and_carry_out(words)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Otherwise Python would raise again when it flushes the stream at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            print(f"{PROGRAM}: {error}", file=sys.stderr)
+        elif not isinstance(error, BrokenPipeError):
+            raise
+        try:
+            sys.stdout.flush()
+        except OSError:  # which Python would raise again at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1  # the same code that rich exits with
     except InputError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)

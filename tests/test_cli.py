@@ -686,6 +686,29 @@ def test_output_that_nobody_reads_on_ends_the_command_without_a_traceback(words,
     assert ended.value.code == 1
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+@pytest.mark.parametrize("words", ["--version", "train --help", "tasks"])
+def test_output_that_finds_no_room_is_told_in_one_line(words, capsys, monkeypatch):
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        code, _, err = run(capsys, *words.split())
+    assert code == 1
+    assert err == "glamor-gym: [Errno 28] No space left on device\n"
+
+
+def test_what_was_printed_before_a_disk_was_full_is_kept(tmp_path, monkeypatch):
+    def fill(_):
+        print("kept")
+        raise OSError(28, "No space left on device", "another file")
+
+    monkeypatch.setattr(cli, "_understand_and_carry_out", fill)
+    with (tmp_path / "output").open("w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        with pytest.raises(SystemExit):
+            main([])
+    assert (tmp_path / "output").read_text() == "kept\n"
+
+
 def test_a_command_needs_no_standard_output(monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)  # as after ``>&-``
     with pytest.raises(SystemExit) as ended:
@@ -735,8 +758,6 @@ def test_an_evaluation_is_kept_though_standard_output_is_closed(
         raise BrokenPipeError
 
     monkeypatch.setattr(rich.console.Console, "print", closed)
-    monkeypatch.setattr("os.dup2", lambda *_: None)  # capsys has no file to close
-    monkeypatch.setattr("sys.stdout.fileno", lambda: 1)
     code, _, _ = run(capsys, "evaluate", str(trained.path), "--out", str(tmp_path))
     assert code == 1
     assert load_result(tmp_path / "evaluation.json").episodes > 0
