@@ -7,7 +7,10 @@ import pkgutil
 import re
 from pathlib import Path
 
+import pytest
+
 import glamor_gym
+from glamor_gym.envs.rendering import choose_backend
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = Path(glamor_gym.__file__).parent
@@ -18,6 +21,12 @@ NAMED = {
 }
 ROLE = r":(?:class|func|meth|attr|data|mod|exc):"
 REFERENCE = re.compile(ROLE + r"`(?:[^`<]*<|~)?(glamor_gym\.[\w.]+)")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def backend():
+    """OpenGL's, chosen before a module brings dm_control, for the tests that render afterwards."""
+    choose_backend()
 
 
 def test_every_module_of_the_reference_is_there():
