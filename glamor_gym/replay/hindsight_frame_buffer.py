@@ -221,9 +221,8 @@ class HindsightFrameBuffer(ReplayBuffer):
             if not np.array_equal(rewards, hits):
                 raise ValueError(
                     "reward must be equality of pictures to be relabelled, but the environment "
-                    'gave other rewards: make it with reward="image", pass '
-                    "replay_buffer_kwargs={'n_sampled_goal': 0}, or use SB3's HerReplayBuffer, "
-                    "which calls compute_reward"
+                    'gave other rewards: make it with reward="image" (rewards by labels cannot be '
+                    "relabelled), or pass replay_buffer_kwargs={'n_sampled_goal': 0}"
                 )
         cut_off = self.handle_timeout_termination and info.get("TimeLimit.truncated", False)
         self._ring.add(

@@ -309,8 +309,8 @@ class GoalRules:
         """Return the reward of a step that achieved `achieved_goal` when given `desired_goal`.
 
         ``"image"`` compares only the pictures; `info` may be empty. ``"labels"`` compares the
-        ``labels`` and ``goal_labels`` in `info`: when the goal of an episode is replaced by
-        another (as in hindsight relabelling), ``goal_labels`` must be replaced with it.
+        ``labels`` and ``goal_labels`` in `info`, and so judges by the goal that the episode had,
+        whatever `desired_goal` is: rewards by labels cannot be relabelled in hindsight.
 
         Args:
             achieved_goal: one achieved goal, or a batch (B, …) of them.
@@ -418,8 +418,8 @@ def _facts(info: Infos, key: str) -> NDArray[Any]:
         return np.asarray([one[key] for one in info])
     except KeyError:
         raise ValueError(
-            f"info must contain {key!r}, as returned by step(); SB3's HerReplayBuffer passes it on "
-            "with copy_info_dict=True"
+            f"info must contain {key!r}, as returned by step(); rewards by labels cannot be "
+            'relabelled in hindsight: reward="image" can, without info'
         ) from None
     except (IndexError, TypeError):
         raise TypeError(

@@ -196,7 +196,7 @@ def test_a_pickle_holds_what_is_in_use_and_no_more():
 def test_what_it_cannot_relabel_truly_is_refused():
     buffer = make_buffer()
     obs, after = moment(1, 0, 10), moment(2, 1, 9)
-    with pytest.raises(ValueError, match=r"other rewards: .* HerReplayBuffer"):
+    with pytest.raises(ValueError, match=r"other rewards: .* cannot be relabelled"):
         buffer.add(obs, after, np.array([0]), np.array([1.0]), [True], [{}])
     # At the beginning of an episode, somebody may have reset the environment; then nobody has.
     other = moment(2, 1, 9, goal=3)

@@ -548,7 +548,7 @@ def test_what_info_lacks_is_named(make):
     env = make(reward="labels")
     _, info = env.reset()
     picture = np.zeros((1, *SIZE), np.uint8)
-    with pytest.raises(ValueError, match=r"info must contain 'stopped'.*copy_info_dict=True"):
+    with pytest.raises(ValueError, match=r"info must contain 'stopped'.*cannot be relabelled"):
         env.compute_reward(picture, picture, {})
     with pytest.raises(ValueError, match="info must contain 'steps_left'"):
         env.compute_truncated(picture[None], picture[None], [{"stopped": False}])
