@@ -19,6 +19,7 @@ from glamor_gym.evaluation.filming import Scene
 from glamor_gym.names import counted
 from glamor_gym.report.pictures import MISSED, REACHED
 from glamor_gym.report.style import AGENT, INK, LINE, SOFT, TEXT, WHITE
+from glamor_gym.wrappers.display import resized
 
 Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -104,7 +105,7 @@ def draw(scene: Scene, words: Caption, success: bool) -> Picture:
     """
     verdict = (REACHED if success else MISSED) if scene.action is None else None
     width = _panel_width(scene.pictures.achieved)
-    panels = [_enlarged(picture, width) for picture in scene.pictures]
+    panels = [resized(picture, _PANEL_HEIGHT, width) for picture in scene.pictures]
     total_width = 2 * _MARGIN + len(panels) * width + (len(panels) - 1) * _GAP
     bar_top = _TITLE_HEIGHT + _PANEL_HEIGHT + _GAP
     words_top = bar_top + _BAR_HEIGHT + _GAP // 2
@@ -136,15 +137,6 @@ def _panel_width(frame: Picture) -> int:
     """Return the width, even and within limits, that keeps the aspect ratio of a frame."""
     in_proportion = _PANEL_HEIGHT * frame.shape[1] / frame.shape[0]
     return 2 * round(float(np.clip(in_proportion, *_PANEL_WIDTHS)) / 2)
-
-
-def _enlarged(picture: Picture, width: int) -> Picture:
-    """Return a picture resized to a panel; enlarged pixels stay sharp squares."""
-    size = (_PANEL_HEIGHT, width)
-    enlarged = picture
-    for axis in (0, 1):
-        enlarged = enlarged.repeat(-(-size[axis] // picture.shape[axis]), axis)
-    return cv2.resize(enlarged, size[::-1], interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
 def _fill(canvas: Picture, top: int, left: int, height: int, width: int, colour: Colour) -> None:

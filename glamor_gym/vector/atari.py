@@ -309,7 +309,8 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """Return the newest frame beside the goal, uint8 (H, W, 3), for each environment.
 
-        None without a render mode.
+        None without a render mode. Threads do not show the screen in colour, as
+        :class:`~glamor_gym.wrappers.GoalEnv` does.
 
         Raises:
             ResetNeeded: no episode has begun.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,22 +34,31 @@ def to_picture(observation: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def side_by_side(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return two pictures of the same height side by side, with a white gap between them.
+    """Return two pictures side by side in one size, with a white gap between them.
 
-    Both are enlarged by the smallest integer factor f, without interpolation, for which the longer
-    side of the left one has at least :data:`MIN_SIDE` pixels.
+    The size is that of the left one, times the smallest integer factor f for which its longer side
+    has at least :data:`MIN_SIDE` pixels.
 
     Args:
         left: uint8 (H, W, 3).
-        right: uint8 (H, W', 3).
+        right: uint8 (H', W', 3).
 
     Returns:
-        uint8 (f·H, f·(W + W') + 8, 3); where a side is odd, with one white row or column more,
-        since what many players show is encoded in blocks of 2 × 2 pixels.
+        uint8 (f·H, 2·f·W + 8, 3); where a side is odd, with one white row or column more, since
+        what many players show is encoded in blocks of 2 × 2 pixels.
     """
     factor = -(-MIN_SIDE // max(left.shape[:2]))
-    left, right = (picture.repeat(factor, 0).repeat(factor, 1) for picture in (left, right))
-    gap = np.full((len(left), _GAP, 3), 255, np.uint8)
-    both = np.concatenate((left, gap, right), axis=1)
+    height, width = factor * left.shape[0], factor * left.shape[1]
+    gap = np.full((height, _GAP, 3), 255, np.uint8)
+    both = np.concatenate(
+        (resized(left, height, width), gap, resized(right, height, width)), axis=1
+    )
     missing = ((0, both.shape[0] % 2), (0, both.shape[1] % 2), (0, 0))
     return np.pad(both, missing, constant_values=255)
+
+
+def resized(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Return a picture, uint8 (H, W, 3), in another size; enlarged pixels stay sharp squares."""
+    for axis, size in enumerate((height, width)):
+        picture = picture.repeat(-(-size // picture.shape[axis]), axis)
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)

@@ -131,7 +131,8 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
             label_lag: 0: success compares with the labels at the moment of the goal picture;
                 1: with those one step after it, as in the authors' code.
             frame_stack: number of frames in ``observation``; vectors are not stacked.
-            render_mode: None, or ``"rgb_array"`` for the newest frame beside the goal.
+            render_mode: None, or ``"rgb_array"`` for pictures of the world beside its goal; in
+                colour if `world` has this render mode too.
 
         Raises:
             ValueError: an argument does not fit its description; the message names it.
@@ -270,7 +271,9 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         self.observation_space = spaces.Dict(entries)
 
     def render(self) -> NDArray[np.uint8] | None:
-        """Return the newest frame beside the goal, uint8 (H, W, 3); None without a render mode.
+        """Return the world beside the goal, uint8 (H, W, 3); None without a render mode.
+
+        The world is shown as it renders itself, see :class:`Pictures`, and the goal in that size.
 
         Raises:
             ResetNeeded: no episode has begun.
@@ -280,7 +283,8 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
             return None
         if self._steps_left < 0:
             raise ResetNeeded("call reset() first: there is no picture to render yet")
-        return side_by_side(self._draw(self._achieved), self._draw(self._desired))
+        pictures = self.pictures()
+        return side_by_side(pictures.world, pictures.goal)
 
     def pictures(self) -> Pictures:
         """Return pictures of the world, the goal and the newest frame, as fresh arrays."""

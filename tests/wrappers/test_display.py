@@ -43,8 +43,17 @@ def test_pictures_stand_side_by_side_enlarged_by_a_whole_factor():
 
 
 def test_sides_are_even_as_videos_need_them():
-    both = side_by_side(np.zeros((333, 37, 3), np.uint8), np.zeros((333, 36, 3), np.uint8))
-    assert both.shape == (334, 37 + 8 + 36 + 1, 3)
+    both = side_by_side(np.zeros((333, 37, 3), np.uint8), np.zeros((333, 37, 3), np.uint8))
+    assert both.shape == (334, 37 + 8 + 37, 3)
     assert (both[333] == 255).all()
-    assert (both[:, -1] == 255).all()
-    assert (both[:333, -37:-1] == 0).all()
+    assert (both[:333, -37:] == 0).all()
+
+
+def test_the_right_one_is_given_the_size_of_the_left():
+    left = np.zeros((210, 160, 3), np.uint8)
+    right = np.zeros((80, 104, 3), np.uint8)
+    right[:, 52:] = 90
+    both = side_by_side(left, right)
+    assert both.shape == (420, 320 + 8 + 320, 3)
+    assert (both[:, 328:488] == 0).all()
+    assert (both[:, 488:] == 90).all()

@@ -653,6 +653,16 @@ def test_rendering_shows_the_frame_beside_the_goal(make):
     assert picture[100, 328 + 20].tolist() == [0] * 3
 
 
+def test_rendering_shows_the_world_in_colour_beside_the_goal():
+    env = make_goal_env("Pong", render_mode="rgb_array")
+    env.reset(seed=0)
+    both = env.render()
+    world, goal, _ = env.pictures()
+    assert both.shape == (420, 320 + 8 + 320, 3)  # twice the console's screen
+    assert np.array_equal(both[::2, :320:2], world)
+    assert np.abs(both[:, 328:].mean() - goal.mean()) < 1
+
+
 def test_vector_worlds_draw_themselves():
     env = GoalEnv(
         GridWorld(),
