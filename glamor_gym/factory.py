@@ -64,8 +64,8 @@ def make_goal_env(
         render_profile: rendering style of the control worlds, ``"paper"`` or ``"fast"``.
         label_lag: 0, or 1 for comparison with the paper's Table 1, see
             :class:`~glamor_gym.wrappers.GoalEnv`.
-        render_mode: None or ``"rgb_array"``, the world beside its goal; ``gym.make`` also takes ``"rgb_array_list"`` and
-            ``"human"``, which opens a window and needs pygame.
+        render_mode: None or ``"rgb_array"``, the world beside its goal; ``gym.make`` also takes
+            ``"rgb_array_list"`` and ``"human"``, which opens a window and needs pygame.
 
     Raises:
         ValueError: an argument is not one of the values above; the message names it.

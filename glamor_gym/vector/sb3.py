@@ -62,8 +62,7 @@ def as_vec_env(env: AnyEnv) -> VecEnv:
     elif isinstance(env, gym.Env | str):
         single = make_env(env) if isinstance(env, str) else env
         check_arrays(single.observation_space, name="env")
-        is_monitored = isinstance(single, Monitor) and _made_whole(single.env) is single.env
-        monitored = single if is_monitored else Monitor(_made_whole(single))
+        monitored = _monitored(single)
         return DummyVecEnv([lambda: monitored])
     else:
         raise ValueError(
@@ -72,6 +71,18 @@ def as_vec_env(env: AnyEnv) -> VecEnv:
         )
     stop_action_of(vec_env)
     return vec_env
+
+
+def _monitored(env: gym.Env[Any, Any]) -> Monitor[Any, Any]:
+    """Return an environment in a ``Monitor`` around all that it lacked."""
+    if not isinstance(env, Monitor):
+        return Monitor(_made_whole(env))
+    whole = _made_whole(env.env)
+    if whole is env.env:
+        return env
+    monitor = copy.copy(env)  # the user's own stays as it is
+    monitor.env = whole
+    return monitor
 
 
 def _made_whole(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:

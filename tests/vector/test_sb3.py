@@ -108,6 +108,23 @@ def test_who_watches_an_environment_changes_none_of_its_goals():
     assert goals[0] == goals[1]
 
 
+def test_a_monitor_around_an_environment_without_stop_records_every_episode(tmp_path):
+    env = Monitor(Clockless(stop=False), str(tmp_path))
+    vector = as_vec_env(env)
+    vector.reset()
+    for action in (0, 3, 3, 1, 2, 3):
+        vector.step(np.array([action]))
+    vector.close()
+    rows = (tmp_path / "monitor.csv").read_text().splitlines()[2:]
+    assert [row.split(",")[1] for row in rows] == ["2", "1", "3"]  # lengths, STOP included
+    assert not env.has_wrapper_attr("stop_action")  # the user's own stays as it is
+
+
+def test_a_monitor_that_needs_nothing_added_is_kept():
+    env = Monitor(gym.make("glamor/GridWorld-v0"))
+    assert as_vec_env(env).envs[0] is env
+
+
 def test_an_entry_that_is_no_array_is_named():
     env = Clockless(stop=True)
     env.observation_space = spaces.Dict({**env.observation_space.spaces, "mission": spaces.Text(3)})
