@@ -298,12 +298,8 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
 
     def get_action_meanings(self) -> list[str]:
         """Return the name of each action: the world's (or numbers if it has none), and STOP."""
-        names: list[str] = []
-        if self._world.has_wrapper_attr("get_action_meanings"):
-            names = list(self._world.get_wrapper_attr("get_action_meanings")())
-        if len(names) != self.stop_action:  # of other actions, which a wrapper has replaced
-            names = [str(action) for action in range(self.stop_action)]
-        return [*names, "STOP"]
+        names: list[str] = self._world.get_wrapper_attr("get_action_meanings")()
+        return names
 
     @property
     def snapshot(self) -> Snapshot:

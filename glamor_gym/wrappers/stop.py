@@ -76,6 +76,15 @@ class StopAction(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             self._last = None
         return observation, reward, terminated, truncated, info
 
+    def get_action_meanings(self) -> list[str]:
+        """Return the name of each action: the world's (or numbers if it has none), and STOP."""
+        names: list[str] = []
+        if self.env.has_wrapper_attr("get_action_meanings"):
+            names = list(self.env.get_wrapper_attr("get_action_meanings")())
+        if len(names) != self.stop_action:  # of other actions, which a wrapper has replaced
+            names = [str(action) for action in range(self.stop_action)]
+        return [*names, "STOP"]
+
     @property
     def snapshot(self) -> Snapshot:
         """What STOP would return, and the wrapped environment's snapshot; can be set."""

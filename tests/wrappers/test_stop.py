@@ -5,7 +5,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
+from gymnasium.wrappers import OrderEnforcing
 
+from glamor_gym.envs.gridworld import GridWorld
 from glamor_gym.wrappers import StopAction
 
 
@@ -26,6 +28,9 @@ def test_stop_is_the_last_action(dot_world):
     assert env.stop_action == 2
     assert env.action_space == gym.spaces.Discrete(3)
     assert env.get_wrapper_attr("stop_action") == 2
+    assert env.get_action_meanings() == ["0", "1", "STOP"]
+    named = OrderEnforcing(StopAction(GridWorld()))
+    assert named.get_wrapper_attr("get_action_meanings")()[-2:] == ["left", "STOP"]
 
 
 def test_other_actions_pass(dot_world):
