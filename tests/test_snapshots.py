@@ -102,14 +102,15 @@ def test_copies_of_a_goal_environment_go_on_as_it_does(task, options, copied):
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
 def test_copies_keep_what_was_set_after_they_were_made(copied):
     env = gym.make("glamor/GridWorld-v0")
+    env.unwrapped.horizon = 4
     env.reset(seed=42)
     env.action_space.seed(3)
     env.unwrapped.goals = env.unwrapped.goals[:2]
     env.unwrapped.reward = "labels"
     env.unwrapped.label_lag = 1
-    env.unwrapped.horizon = 4
     other = copied(env)
     assert other.unwrapped.np_random_seed == 42
+    assert other.step(0)[0]["steps_left"] == 3
     assert len(other.unwrapped.goals) == 2
     assert other.unwrapped.reward == "labels"
     assert (other.unwrapped.label_lag, other.unwrapped.horizon) == (1, 4)

@@ -46,6 +46,9 @@ from glamor_gym.wrappers.stop import StopAction
 
 Observation = dict[str, Any]
 
+_COMPUTED = ("compute_reward", "compute_terminated", "compute_truncated")
+"""Methods whose results :meth:`GoalEnv.step` returns without calling them."""
+
 
 class Pictures(NamedTuple):
     """A moment for display; each picture is uint8 (H, W, 3) with its own height and width.
@@ -80,7 +83,7 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
     Reward: ``"image"``: 1.0 at every step whose newest frame equals the goal picture (§3);
     ``"labels"``: 1.0 at the step that ends the episode in success, which is privileged
     information. :meth:`step` follows these rules without calling the ``compute_*`` methods, which
-    take longer: a subclass with rules of its own overrides both.
+    take longer: a subclass with rules of its own overrides both, and is refused otherwise.
 
     Info, at reset and at every step, in addition to the world's own:
 
@@ -182,6 +185,20 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         self._achieved = np.zeros(self._goal_space.shape, self._goal_space.dtype)
         self._desired = self._achieved.copy()
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse a subclass with rules that :meth:`step` would not follow.
+
+        Raises:
+            TypeError: it overrides one of the ``compute_*`` methods, but not :meth:`step`.
+        """
+        super().__init_subclass__(**kwargs)
+        own = [name for name in _COMPUTED if getattr(cls, name) is not getattr(GoalEnv, name)]
+        if own and cls.step is GoalEnv.step:
+            raise TypeError(
+                f"{cls.__name__} must override step() too, not only {' and '.join(own)}: "
+                "GoalEnv.step() does not call the compute_* methods"
+            )
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
@@ -261,12 +278,21 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
 
     @property
     def horizon(self) -> int:
-        """T, the maximum number of steps in an episode; can be set between two episodes."""
+        """T, the maximum number of steps in an episode; can be set between two episodes.
+
+        Raises:
+            RuntimeError: it is set to another number while an episode is running.
+        """
         return self._horizon
 
     @horizon.setter
     def horizon(self, horizon: int) -> None:
-        self._horizon = as_horizon(horizon)
+        horizon = as_horizon(horizon)
+        if self._running and horizon != self._horizon:
+            raise RuntimeError(
+                f"horizon must be {self._horizon} while an episode is running, got {horizon}"
+            )
+        self._horizon = horizon
         entries = {**self.observation_space.spaces, "steps_left": clock(self._horizon)}
         self.observation_space = spaces.Dict(entries)
 
@@ -335,12 +361,13 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         """
         if self.spec is None:
             return super().__reduce_ex__(protocol)
-        snapshot = self.snapshot
-        names = ("reward", "label_lag", "horizon", "action_space", "_np_random_seed")
+        # In this order: the horizon of a running episode cannot be set, and a snapshot's generator
+        # brings no seed.
+        names = ("reward", "label_lag", "horizon", "action_space", "snapshot", "_np_random_seed")
         kept = {name: getattr(self, name) for name in names}
         if self.goals is not self._made_with:  # else they are made again too: they may be many
             kept["goals"] = self.goals
-        return _made_again, (self.spec, snapshot, kept)
+        return _made_again, (self.spec, kept)
 
     def close(self) -> None:
         """Close the world; a second call does nothing."""
@@ -374,11 +401,10 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         }
 
 
-def _made_again(spec: EnvSpec, snapshot: Snapshot, kept: Mapping[str, Any]) -> GoalEnv:
-    """Make an environment, without the wrappers around it, and restore its state."""
+def _made_again(spec: EnvSpec, kept: Mapping[str, Any]) -> GoalEnv:
+    """Make an environment, without the wrappers around it, and restore its state in order."""
     env = gym.make(spec).unwrapped
     assert isinstance(env, GoalEnv)
-    env.snapshot = snapshot
     for name, value in kept.items():
         setattr(env, name, value)
     return env

@@ -120,6 +120,16 @@ def test_the_space_of_steps_left_follows_the_horizon(make):
     assert env.horizon == 12
 
 
+def test_the_horizon_of_a_running_episode_stays(make):
+    env = make(horizon=3)
+    env.reset()
+    with pytest.raises(RuntimeError, match="horizon must be 3 while an episode is running, got 12"):
+        env.horizon = 12
+    env.step(STOP)
+    env.horizon = 12
+    assert env.reset()[0] in env.observation_space
+
+
 @pytest.mark.parametrize(("name", "value"), [("reward", "label"), ("label_lag", 2)])
 def test_what_is_set_is_checked_as_what_is_given(make, name, value):
     env = make()
@@ -533,6 +543,16 @@ def test_compute_agrees_with_step_one_by_one_and_in_a_batch(make, reward, world,
             assert values.shape == (len(steps),)
             assert values.tolist() == expected
     assert env.compute_reward(np.array(achieved), np.array(desired), infos).dtype == np.float32
+
+
+def test_rules_that_a_step_would_not_follow_are_refused():
+    def half(self, achieved_goal, desired_goal, info):
+        return 0.5
+
+    with pytest.raises(TypeError, match=r"Half must override step\(\) too"):
+        type("Half", (GoalEnv,), {"compute_reward": half})
+    both = type("Both", (GoalEnv,), {"compute_reward": half, "step": lambda self, action: None})
+    assert type("Derived", (both,), {"compute_truncated": half})
 
 
 def test_the_image_reward_needs_no_info(make):
