@@ -37,12 +37,14 @@ class World(Protocol):
     ``(H, W, 3)``) or a flat float32 vector in [0, 1], and whose ``info["labels"]`` holds the
     entity labels *at the moment of that observation*.
 
-    A world may also have two methods that are not part of the protocol:
+    A world may also have what is not part of the protocol:
 
     * ``draw_observation(observation)`` returns an observation as a picture for display, uint8
       (H, W, 3); for vectors that a row of gray cells does not show well.
     * ``all_goals()`` lists every state as a :class:`Goal`; for worlds with few states, whose goal
       sets are then built without playing.
+    * ``reset_options`` names the options that its ``reset`` takes, so that others are refused; of a
+      world without it, all are passed on.
     """
 
     goal_kind: GoalKind

@@ -75,6 +75,7 @@ class AtariWorld(gym.Env[NDArray[np.uint8], np.int64]):
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012
     goal_kind: GoalKind = "screen"
+    reset_options: tuple[str, ...] = ()
 
     def __init__(
         self,

@@ -77,6 +77,7 @@ class ControlWorld(gym.Env[NDArray[np.uint8], NDArray[np.float64]]):
     """
 
     goal_kind: GoalKind = "state"
+    reset_options: tuple[str, ...] = ()
 
     def __init__(
         self,

@@ -48,6 +48,7 @@ class Dice(gym.Env[NDArray[np.float32], np.int64]):
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 1}  # noqa: RUF012
     goal_kind: GoalKind = "frame"
+    reset_options: tuple[str, ...] = ()
 
     def __init__(self, *, render_mode: str | None = None) -> None:
         """Build the world.

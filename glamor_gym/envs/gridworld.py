@@ -34,6 +34,7 @@ class GridWorld(gym.Env[NDArray[np.float32], np.int64]):
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012
     goal_kind: GoalKind = "frame"
+    reset_options: tuple[str, ...] = ()
 
     def __init__(self, size: int = 7, *, render_mode: str | None = None) -> None:
         """Build the room.

@@ -53,6 +53,7 @@ class ThreadedAtariWorld(gym.Env[NDArray[Any], np.int64]):
     """
 
     goal_kind: GoalKind = "screen"
+    reset_options: tuple[str, ...] = ()
     observation_space: spaces.Box
     action_space: spaces.Discrete
 

@@ -211,15 +211,16 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
             seed: seeds both goals and world; the same seed gives the same trajectories.
             options: ``{"goal": k}`` selects the k-th of `goals` (from 0); ``{"goal": Goal}`` or
                 ``{"goal": picture}``, an array with the shape and dtype of ``desired_goal``, sets
-                any other goal. A bare picture has no labels.
+                any other goal. A bare picture has no labels. All other options are passed on to
+                the world's reset.
 
         Returns:
             Observation and info, see the class.
 
         Raises:
-            ValueError: an option is unknown, `seed` is negative, or the goal is out of range, has
-                the wrong shape, contains NaN or has labels that this environment cannot judge; or
-                the world returned an observation that is not in its space.
+            ValueError: an option is unknown to the world, `seed` is negative, or the goal is out of
+                range, has the wrong shape, contains NaN or has labels that this environment cannot
+                judge; or the world returned an observation that is not in its space.
             TypeError: `seed`, `options`, the goal or the world's observation has the wrong type or
                 dtype.
         """
@@ -242,7 +243,8 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
         self._closed = False
         self._running = False
         self._goal_labels = goal_labels
-        observation, info = self._world.reset(seed=world_seed)
+        others = {name: value for name, value in options.items() if name != "goal"}
+        observation, info = self._world.reset(seed=world_seed, options=others or None)
         if len(self._goal_space.shape) == 1:  # frames: where they are stacked
             as_element(observation, self._goal_space, name="the world's observation")
         # After the reset: the goal is shown as it looks in this episode's world.

@@ -192,7 +192,8 @@ class GoalRules:
 
         Args:
             options: ``{"goal": k}`` for the k-th of `goals` (from 0); ``{"goal": Goal}`` or
-                ``{"goal": picture}`` for any other; ``{}`` to draw one.
+                ``{"goal": picture}`` for any other; without it, one is drawn. All other options are
+                the world's.
             rng: generator to draw with; not used if `options` selects a goal.
             world: the environment that is to show it; see :class:`glamor_gym.types.World`.
 
@@ -200,12 +201,18 @@ class GoalRules:
             The goal, and what error messages call it.
 
         Raises:
-            ValueError: an option is unknown, there are no goals, the world does not show goals of
-                this kind, or the goal is out of range, has the wrong shape or contains NaN.
+            ValueError: the world says that it has no such option, there are no goals, the world
+                does not show goals of this kind, or the goal is out of range, has the wrong shape
+                or contains NaN.
             TypeError: the goal has the wrong type or dtype, or `goals` holds something else.
         """
-        if unknown := options.keys() - {"goal"}:
-            raise ValueError(f"options may contain 'goal' only, got {sorted(map(str, unknown))}")
+        if world.has_wrapper_attr("reset_options"):
+            known = ("goal", *world.get_wrapper_attr("reset_options"))
+            if unknown := options.keys() - set(known):
+                raise ValueError(
+                    f"options may contain {', '.join(map(repr, known))} only, got "
+                    f"{sorted(map(str, unknown))}"
+                )
         goals = as_goals(self.goals)  # may have been set since
         if "goal" not in options:
             number = int(rng.integers(len(goals)))

@@ -17,6 +17,7 @@ class DotWorld(gym.Env):
     """
 
     goal_kind = "screen"
+    reset_options = ("colour",)
 
     def __init__(self, *, colour=False, ends_at=0, cut_at=0):
         self.colour = colour

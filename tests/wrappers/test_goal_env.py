@@ -1,3 +1,4 @@
+import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
@@ -435,8 +436,40 @@ def test_vector_goals_out_of_bounds_are_refused(value):
 
 
 def test_unknown_options_are_refused(make):
-    with pytest.raises(ValueError, match=r"may contain 'goal' only, got \['gaol'\]"):
+    with pytest.raises(ValueError, match=r"may contain 'goal', 'colour' only, got \['gaol'\]"):
         make().reset(options={"gaol": 1})
+
+
+@pytest.mark.parametrize("task", ["Pong", "pendulum-swingup", "GridWorld", "Dice"])
+def test_the_packages_own_worlds_take_no_options(task):
+    with pytest.raises(ValueError, match=r"may contain 'goal' only, got \['gaol'\]"):
+        make_goal_env(task).reset(options={"gaol": 1})
+
+
+def test_other_options_are_the_worlds():
+    class Open(GridWorld):
+        reset_options = ("door",)
+        given = ()
+
+        def reset(self, *, seed=None, options=None):
+            self.given += (options,)
+            return super().reset(seed=seed)
+
+    env = GoalEnv(Open(), GridWorld().all_goals(), ranges={"x": 6.0, "y": 6.0}, horizon=5)
+    env.reset(options={"goal": 3, "door": "open"})
+    env.reset(options={"goal": 3})
+    assert env._world.unwrapped.given == ({"door": "open"}, None)
+
+
+def test_a_world_that_does_not_say_which_options_it_takes_is_passed_all():
+    class Moved(gym.Env):
+        observation_space, action_space = Box(0, 1, (2,), np.float32), Discrete(2)
+
+        def reset(self, *, seed=None, options=None):
+            return np.array([options["x"], 0], np.float32), {}
+
+    env = GoalEnv(Moved(), [Goal(np.ones(2, np.float32), "frame")], horizon=5)
+    assert env.reset(options={"x": 0.5})[0]["observation"].tolist() == [0.5, 0]
 
 
 def test_goals_without_lagged_labels_cannot_be_judged_with_a_lag(make):
