@@ -39,8 +39,8 @@ if __name__ == "__main__":
     parser.add_argument("task", nargs="?", default="glamor/GridWorld-v0")
     parser.add_argument(
         "--preset",
-        help="by default chosen by task: small for vectors, compact for games, "
-        "compact-control for control",
+        help="by default chosen by task: small for vectors, compact-control where nothing moves "
+        "by itself, else compact",
     )
     parser.add_argument("--steps", type=int, default=10_000, help="environment steps")
     parser.add_argument("--seed", type=int, default=0)

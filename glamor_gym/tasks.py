@@ -39,6 +39,7 @@ class Task:
             ``"diagonal"``: all zeros, and ±1 in one dimension at a time (2A + 1 actions);
             ``"native"``: the world's own Discrete actions.
         source: ROM name; ``domain/task`` of dm_control; or the class in `glamor_gym.envs`.
+        moves_by_itself: whether anything moves but what the agent has set in motion.
         caveat: a known weakness of the labels; shown by ``glamor-gym tasks --verbose``.
     """
 
@@ -51,6 +52,7 @@ class Task:
     noops: tuple[int, int] = (0, 0)
     sticky: float = 0.0
     actions: ActionSet = "native"
+    moves_by_itself: bool = True
     caveat: str = ""
 
     @property
@@ -63,6 +65,7 @@ def _atari(
     name: str,
     source: str,
     noops: tuple[int, int] = (0, 30),
+    moves_by_itself: bool = True,
     caveat: str = "",
     **ram: int,
 ) -> Task:
@@ -76,6 +79,7 @@ def _atari(
         noops=noops,
         sticky=0.25,
         actions="minimal",
+        moves_by_itself=moves_by_itself,
         caveat=caveat,
     )
 
@@ -95,6 +99,7 @@ def _control(
         labels=labels,
         frame_skip=frame_skip,
         actions=actions,
+        moves_by_itself=False,
         caveat=caveat,
     )
 
@@ -111,7 +116,15 @@ _ARM_JOINTS = (
 _TARGET_CAVEAT = "the picture shows a target, random in each episode, that is not in the labels"
 
 _TASKS = (
-    _atari("Bowling", "bowling", ball_x=30, ball_y=41, player_x=29, player_y=40),
+    _atari(
+        "Bowling",
+        "bowling",
+        moves_by_itself=False,
+        ball_x=30,
+        ball_y=41,
+        player_x=29,
+        player_y=40,
+    ),
     _atari("Boxing", "boxing", player_x=32, player_y=34, enemy_x=33, enemy_y=35),
     _atari(
         "Breakout",
@@ -203,8 +216,16 @@ _TASKS = (
         horizon=10,
         source="GridWorld",
         labels={"x": 0, "y": 0},
+        moves_by_itself=False,
     ),
-    Task("Dice", suite="small", horizon=1, source="Dice", labels={"face": 0}),
+    Task(
+        "Dice",
+        suite="small",
+        horizon=1,
+        source="Dice",
+        labels={"face": 0},
+        moves_by_itself=False,
+    ),
 )
 
 TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for task in _TASKS})

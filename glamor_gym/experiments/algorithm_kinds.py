@@ -55,8 +55,9 @@ class Algorithm:
         title: name in reports, e.g. ``"DQN + HER"``.
         home: the agent's class, ``"module:Class"``.
         presets: names of its presets, the default one first.
-        presets_of: task or suite → default preset, where it is not the first; that of a task
-            comes before that of its suite.
+        presets_of: suite → default preset, where it is not the first.
+        preset_when_still: default preset of other tasks in which nothing moves by itself; None for
+            the first.
         env_kwargs: keyword arguments of ``gym.make`` that it requires in training.
         learns: whether the algorithm trains at all.
         resumes: whether its runs can resume from a checkpoint instead of starting over.
@@ -70,6 +71,7 @@ class Algorithm:
     home: str
     presets: tuple[str, ...] = ("default",)
     presets_of: Mapping[str, str] = field(default_factory=dict)
+    preset_when_still: str | None = None
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
     def agent_class(self) -> type[Any]:
@@ -148,11 +150,11 @@ class Algorithm:
             ValueError: there is no such preset.
         """
         if preset is None:
-            wanted = () if task is None else (task.name, task.suite)
-            return next(
-                (self.presets_of[name] for name in wanted if name in self.presets_of),
-                self.presets[0],
-            )
+            if task is not None and task.suite in self.presets_of:
+                return self.presets_of[task.suite]
+            if task is not None and not task.moves_by_itself and self.preset_when_still:
+                return self.preset_when_still
+            return self.presets[0]
         self.check_names("preset", [preset], self.presets)
         return preset
 

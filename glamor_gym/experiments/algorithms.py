@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any
 
 from glamor_gym.experiments.algorithm_kinds import (
-    PRESETS_OF_SUITES,
     Algorithm,
     ImageGoalAlgorithm,
     LibraryAlgorithm,
@@ -44,8 +43,7 @@ _ROWS = (
         "GLAMOR",
         "glamor_gym.agents:GlamorAgent",
         presets=("compact", "compact-control", "best", "best-control", "paper", "small"),
-        # There, as in control, nothing moves but what the agent has set in motion.
-        presets_of={**PRESETS_OF_SUITES, "Bowling": "compact-control"},
+        preset_when_still="compact-control",
     ),
     ImageGoalAlgorithm("gcsl", "GCSL", "glamor_gym.agents:GCSLAgent"),
     ImageGoalAlgorithm("discern", "DISCERN", "glamor_gym.agents:DiscernAgent"),
@@ -103,8 +101,9 @@ def preset_for(task: str, algorithm: str = "glamor") -> str:
 
     Returns:
         For this library's agents ``"compact"``, ``"compact-control"`` for control tasks (for GLAMOR
-        also Bowling), or ``"small"`` for the small worlds, whose observations are vectors. An
-        environment that is no task gets ``"compact"``: name ``"small"`` yourself if it has vectors.
+        also games in which nothing moves by itself, such as Bowling), or ``"small"`` for the small
+        worlds, whose observations are vectors. An environment that is no task gets ``"compact"``:
+        name ``"small"`` yourself if it has vectors.
 
     Raises:
         ValueError: there is no such algorithm, or `task` is not a string.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from stable_baselines3 import DQN
@@ -8,6 +10,7 @@ from stable_baselines3.common.env_util import make_vec_env
 import glamor_gym  # noqa: F401  (registers the environments)
 from glamor_gym.evaluation import NoopAgent, RandomAgent
 from glamor_gym.experiments import ALGORITHMS, RunSpec, get_algorithm, preset_for
+from glamor_gym.tasks import get_task
 
 LEARNING = [name for name, algorithm in ALGORITHMS.items() if algorithm.learns]
 OWN = ("glamor", "gcsl", "discern")
@@ -144,6 +147,7 @@ def test_players_play_and_do_not_learn():
         ("gcsl", "Bowling", "compact"),
         ("glamor", "cartpole-balance", "compact-control"),
         ("gcsl", "GridWorld", "small"),
+        ("glamor", "GridWorld", "small"),
         ("discern", "reacher-hard", "compact-control"),
         ("dqn-her", "cartpole-balance", "default"),
         ("noop", "Pong", "untrained"),
@@ -152,6 +156,12 @@ def test_players_play_and_do_not_learn():
 def test_the_usual_preset_is_that_of_the_task_or_its_suite(name, task, preset):
     assert RunSpec(task, name).chosen_preset == preset
     assert preset_for(task, name) == preset
+
+
+def test_whether_a_game_moves_by_itself_is_told_by_its_row():
+    still = dataclasses.replace(get_task("Pong"), moves_by_itself=False)
+    assert get_algorithm("glamor").checked_preset(None, still) == "compact-control"
+    assert get_algorithm("gcsl").checked_preset(None, still) == "compact"
 
 
 def test_the_preset_of_an_environment_that_is_no_task_is_the_first():
