@@ -34,7 +34,7 @@ from glamor_gym.checks import as_integer
 from glamor_gym.envs import make_world
 from glamor_gym.goals.goal_list import GoalList
 from glamor_gym.goals.goal_set import GoalSet
-from glamor_gym.tasks import Suite, Task, get_task
+from glamor_gym.tasks import TASKS, Suite, Task, get_task
 from glamor_gym.types import Goal, GoalKind, World
 from glamor_gym.wrappers import DiscretizeActions, ScreenToFrame, label_tolerance
 from glamor_gym.wrappers.actions import ActionTable
@@ -154,6 +154,9 @@ def build_goal_set(
                 "range_episodes": RANGE_EPISODES,
                 "environment_steps": range_steps + sum(episode.steps for episode in played),
             }
+    command = {}
+    if TASKS.get(task.name) == task:  # no command knows a task of one's own
+        command = {"command": _command(task, seed, episodes, n_evaluation, n_training)}
     libraries = ("glamor-gym", "gymnasium", "numpy", *_LIBRARIES[task.suite])
     return GoalSet(
         task.name,
@@ -161,7 +164,7 @@ def build_goal_set(
         training=_goal_list(kind, bounds, training),
         bounds=bounds,
         provenance={
-            "command": _command(task, seed, episodes, n_evaluation, n_training),
+            **command,
             "seed": seed,
             "versions": {name: importlib.metadata.version(name) for name in libraries},
             **work,

@@ -20,7 +20,7 @@ from glamor_gym.envs import make_world
 from glamor_gym.goals.build import N_EVALUATION, N_TRAINING
 from glamor_gym.goals.goal_list import GoalList, GoalSetError
 from glamor_gym.goals.goal_set import GoalSet
-from glamor_gym.tasks import TASKS, get_task
+from glamor_gym.tasks import TASKS, Task, get_task
 from glamor_gym.types import World
 
 Split = Literal["evaluation", "training"]
@@ -29,20 +29,26 @@ _CELL = (80, 104)
 _GAP = 4
 
 
-def verify_goal_set(goal_set: GoalSet) -> list[str]:
+def verify_goal_set(goal_set: GoalSet, *, task: Task | None = None) -> list[str]:
     """Return the problems of a goal set by the standards of this package, one sentence each.
 
     All contents are read and thereby compared with their hashes, and the task's world, without
     rendering, is asked to show each goal.
+
+    Args:
+        goal_set: the goal set.
+        task: the task that it is of; None for the one of that name in the task table.
     """
     as_instance(goal_set, GoalSet, name="goal_set")
-    if goal_set.task not in TASKS:
+    if task is None and goal_set.task not in TASKS:
         return [f"there is no task {goal_set.task!r}"]
+    if task is not None and goal_set.task != task.name:
+        return [f"the goals are of {goal_set.task!r}, not of {task.name!r}"]
     try:
         _ = goal_set.training.content
     except GoalSetError as error:
         return [str(error)]
-    task = get_task(goal_set.task)
+    task = get_task(goal_set.task) if task is None else task
     problems = []
     if set(goal_set.label_names) != set(task.labels):
         problems.append(f"labels are {goal_set.label_names}, the task has {tuple(task.labels)}")
@@ -54,12 +60,15 @@ def verify_goal_set(goal_set: GoalSet) -> list[str]:
     return problems
 
 
-def goal_sheet(goal_set: GoalSet, which: Split = "evaluation") -> NDArray[np.uint8]:
+def goal_sheet(
+    goal_set: GoalSet, which: Split = "evaluation", *, task: Task | None = None
+) -> NDArray[np.uint8]:
     """Return one picture of all goals of a split, row by row in their order, uint8 (H, W).
 
     Args:
-        goal_set: goal set of a task in the task table.
+        goal_set: the goal set.
         which: ``"evaluation"`` or ``"training"``.
+        task: the task that it is of; None for the one of that name in the task table.
 
     Raises:
         ValueError: `which` is neither of these, or there is no such task.
@@ -68,7 +77,7 @@ def goal_sheet(goal_set: GoalSet, which: Split = "evaluation") -> NDArray[np.uin
     as_choice(which, get_args(Split), name="which")
     as_instance(goal_set, GoalSet, name="goal_set")
     goals = goal_set.evaluation if which == "evaluation" else goal_set.training
-    with contextlib.closing(make_world(goal_set.task, frame_size=_CELL)) as world:
+    with contextlib.closing(make_world(task or goal_set.task, frame_size=_CELL)) as world:
         world.reset(seed=0)
         pictures = np.stack([_picture(world, content) for content in goals.content])
     columns = round(np.sqrt(1.2 * len(pictures)))

@@ -1,8 +1,18 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from glamor_gym.envs import make_world
-from glamor_gym.goals import GoalList, GoalSet, goal_sheet, load_goal_set, verify_goal_set
+from glamor_gym.goals import (
+    GoalList,
+    GoalSet,
+    build_goal_set,
+    goal_sheet,
+    load_goal_set,
+    verify_goal_set,
+)
+from glamor_gym.tasks import get_task
 
 
 def changed(name="GridWorld", *, task=None, bounds=None, **tables):
@@ -107,6 +117,21 @@ def test_small_worlds_draw_their_goals():
     assert sheet.shape[1] == columns * (cells + 4) - 4
     # The first state is the upper left corner.
     assert sheet[6, 6] < 100 < sheet[6, 18]
+
+
+def test_goals_of_a_task_of_ones_own_are_looked_at_with_it():
+    own = dataclasses.replace(get_task("Dice"), name="Casino")
+    goal_set = build_goal_set(own)
+    assert "command" not in goal_set.provenance
+    assert verify_goal_set(goal_set) == ["there is no task 'Casino'"]
+    assert verify_goal_set(goal_set, task=own) == []
+    assert verify_goal_set(goal_set, task=get_task("Dice")) == [
+        "the goals are of 'Casino', not of 'Dice'"
+    ]
+    with pytest.raises(ValueError, match="unknown task 'Casino'"):
+        goal_sheet(goal_set)
+    expected = goal_sheet(build_goal_set("Dice"))
+    np.testing.assert_array_equal(goal_sheet(goal_set, task=own), expected)
 
 
 def test_an_unknown_split_is_refused():
