@@ -26,6 +26,7 @@ from glamor_gym.wrappers import EntityLabels, GoalEnv, ScreenToFrame, label_rang
 SIZE = 64
 STEPS = 8_000
 MOVES = ((0, -4), (4, 0), (0, 4), (-4, 0))
+SPLITS = {"train": (200, 0), "eval": (20, 1), "held-out": (20, 2)}  # number of goals, seed
 
 
 class Dot(gym.Env[NDArray[np.uint8], np.int64]):
@@ -79,13 +80,18 @@ def make_env(goals: str = "train", render_mode: str | None = None) -> GoalEnv:
     """Combine the steps: labels, small grayscale frames, goals and STOP.
 
     Args:
-        goals: ``"train"``, or ``"eval"`` for pictures that are not used in training.
+        goals: ``"train"``; or for pictures that are not used in training ``"eval"``, or
+            ``"held-out"``, by which settings may be chosen.
         render_mode: None, or ``"rgb_array"`` for videos.
+
+    Raises:
+        ValueError: there are no such goals.
     """
+    if goals not in SPLITS:
+        raise ValueError(f"goals must be one of {', '.join(SPLITS)}, got {goals!r}")
     world = ScreenToFrame(EntityLabels(Dot(), labels), frame_size=(36, 36))
-    training = collect_goals(world, number=200, seed=0)
-    chosen = training if goals == "train" else collect_goals(world, number=20, seed=1)
-    ranges = label_ranges(training)
+    chosen = collect_goals(world, *SPLITS[goals])
+    ranges = label_ranges(collect_goals(world, *SPLITS["train"]))
     return GoalEnv(world, chosen, ranges=ranges, horizon=30, render_mode=render_mode)
 
 

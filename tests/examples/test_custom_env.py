@@ -31,6 +31,15 @@ def test_the_script_learns_to_reach_its_goals(example):
     assert example.main() >= 0.8  # at random 0.05
 
 
+def test_each_split_has_goals_of_its_own_and_another_name_is_refused(example):
+    splits = [example.make_env(goals).goals for goals in ("train", "eval", "held-out")]
+    assert [len(goals) for goals in splits] == [200, 20, 20]
+    first = {goals[0].content.tobytes() for goals in splits}
+    assert len(first) == 3
+    with pytest.raises(ValueError, match="goals must be one of train, eval, held-out, got 'evl'"):
+        example.make_env("evl")
+
+
 @pytest.mark.filterwarnings("error")
 def test_the_environment_passes_both_checkers(example):
     # The rendering check makes a second environment, which needs a registered one.
