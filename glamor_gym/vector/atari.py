@@ -430,9 +430,8 @@ class ThreadedAtariVectorEnv(GoalRules, VectorEnv[Any, NDArray[np.int64], NDArra
             name: (ended.copy() if name.startswith("_") else value) for name, value in infos.items()
         }
         self._end_reset(self._begin_reset(np.flatnonzero(ended)))
-        kept = {name: infos[name] & ~ended for name in ("stopped", "world_terminated")}
         return {
-            **self._inform(stopped=kept["stopped"], lost=kept["world_terminated"]),
+            **self._inform(),
             **{"final_obs": last, "_final_obs": ended, "final_info": final, "_final_info": ended},
         }
 
@@ -483,7 +482,8 @@ def make_atari_vector_env(
 ) -> SyncVectorEnv | ThreadedAtariVectorEnv:
     """Build a vector of Atari goal environments, in threads if that leaves every frame unchanged.
 
-    What threads cannot play (see :func:`why_no_threads`) gives a plain `SyncVectorEnv`.
+    What threads cannot play (see :func:`why_no_threads`) gives a plain `SyncVectorEnv`, which has
+    labels, and a warning that says why; with ``vectorization_mode="sync"`` there is none.
 
     Args:
         num_envs: number of environments.
@@ -507,9 +507,11 @@ def make_atari_vector_env(
     as_render_mode(options.get("render_mode"))
     style = options.get("render_profile", "paper")  # without effect: Atari has a single one
     as_choice(style, get_args(RenderProfile), name="render_profile")
-    if why_no_threads(row, max_episode_steps=max_episode_steps, **options) is None:
+    reason = why_no_threads(row, max_episode_steps=max_episode_steps, **options)
+    if reason is None:
         rest = {name: option for name, option in options.items() if name not in _CHECKED}
         return _make_threaded(num_envs, row, autoreset_mode=mode, **rest)
+    gym.logger.warn("%s is stepped one by one, not in threads: %s", row.id, reason)
     make = partial(gym.make, row.id, max_episode_steps, **options)
     return SyncVectorEnv([make] * num_envs, autoreset_mode=mode)
 

@@ -243,8 +243,9 @@ def test_a_reset_that_lands_on_its_goal_is_not_rewarded(monkeypatch, pong):
     "kwargs",
     [{"reward": "labels"}, {"label_lag": 1}, {"horizon": 51}, {"task": "MsPacman"}],
 )
-def test_what_threads_cannot_do_is_done_without_them(kwargs):
-    vector = make_atari_vector_env(2, **{"task": "Pong", **kwargs})
+def test_what_threads_cannot_do_is_done_without_them_and_told(kwargs):
+    with pytest.warns(UserWarning, match=r"-v0 is stepped one by one, not in threads: ."):
+        vector = make_atari_vector_env(2, **{"task": "Pong", **kwargs})
     assert type(vector) is SyncVectorEnv
     specs = vector.get_attr("spec")
     assert [spec.id for spec in specs] == [f"glamor/{kwargs.get('task', 'Pong')}-v0"] * 2
