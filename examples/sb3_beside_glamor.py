@@ -10,7 +10,8 @@ from the same starts. SB3's algorithms treat STOP like any other action.
   the paper uses in the grid world, it is better to stop there than to leave and come back. Its
   replay stores each frame once.
 * PPO and QR-DQN have no relabelling and would hardly ever see a reward for equal pictures. With
-  ``reward="labels"`` they are rewarded for success instead, an advantage over the others.
+  ``reward="labels"`` they are rewarded for success instead, an advantage over the others. QR-DQN
+  needs sb3-contrib; ``--only`` leaves it out.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium as gym
-from sb3_contrib import QRDQN
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
@@ -58,6 +58,8 @@ def train_dqn(task: str, steps: int, seed: int, preset: str | None) -> BaseAlgor
 
 def train_qrdqn(task: str, steps: int, seed: int, preset: str | None) -> BaseAlgorithm:
     """Train QR-DQN with reward for success, without relabelling, from the same kind of replay."""
+    from sb3_contrib import QRDQN  # which the others do not need
+
     agent = QRDQN(
         "MultiInputPolicy",
         gym.make(task, reward="labels"),
@@ -113,10 +115,13 @@ def main(
     names: Sequence[str] = tuple(ALGORITHMS),
     **evaluation: Any,
 ) -> dict[str, EvaluationResult]:
-    """Train each algorithm for `steps` environment steps; print and return its evaluation."""
+    """Train each algorithm; print and return its evaluation.
+
+    Training takes at least `steps` environment steps: PPO takes whole rollouts.
+    """
     id = get_task(task).id
     results = {}
-    print(f"{id}, after {steps:,} environment steps")
+    print(id)
     for name in names:
         began = time.perf_counter()
         agent = ALGORITHMS[name](id, steps, seed, preset)
@@ -125,7 +130,7 @@ def main(
         low, high = results[name].confidence_interval
         print(
             f"{name:10} reached {results[name].success_rate:.2f} ({low:.2f} to {high:.2f}), "
-            f"trained in {seconds:.0f} s"
+            f"trained for {agent.num_timesteps:,} steps in {seconds:.0f} s"
         )
     print(f"{'random':10} reached {results[names[0]].random:.2f}")
     return results

@@ -15,8 +15,8 @@ _STEPS_BEFORE_STOP = 2
 def tells_success(subject: GoalEnvSubject) -> None:
     """The info has is_success, a bool, at the reset and at every step.
 
-    It says whether the episode would be a success if it ended now; evaluation reads it at the last
-    step.
+    It says whether the episode would be a success if it ended now; evaluation reads it at each of
+    these moments, since it also tells when the agent first arrived.
 
     Fix: put ``bool(…)`` into ``info["is_success"]`` in ``reset`` and in ``step``; a NumPy bool is
     not a ``bool``.

@@ -43,9 +43,10 @@ def can_be_sent_to_a_worker(subject: GoalEnvSubject) -> None:
 
 
 def is_the_same_in_a_vector(subject: GoalEnvSubject) -> None:
-    """``gym.make_vec`` returns the same, step by step, as single environments with the same seeds.
+    """``gym.make_vec`` returns the same first episodes as single environments with the same seeds.
 
-    The last observation of an episode is compared too: a vector environment with autoreset may
+    Observations, rewards and ends are compared, not infos, up to the first end in any environment.
+    The last observation of that episode is compared too: a vector environment with autoreset may
     return the first observation of the next episode in its place.
 
     Fix: make the vector entry point, if there is one, behave like the single one; with

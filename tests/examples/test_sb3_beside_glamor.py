@@ -1,4 +1,5 @@
 import runpy
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +24,16 @@ def test_all_are_trained_and_judged_alike(capsys):
     # The same goals and starts: the baselines come out the same.
     for name in ("random", "noop", "goals_hash"):
         assert len({getattr(result, name) for result in results.values()}) == 1
-    assert capsys.readouterr().out.count("reached") == 7
+    printed = capsys.readouterr().out
+    assert printed.count("reached") == 7
+    # PPO takes whole rollouts of 64 steps.
+    assert printed.count("trained for 120 steps") == 5
+    assert printed.count("trained for 128 steps") == 1
+
+
+def test_without_sb3_contrib_the_others_run(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sb3_contrib", None)
+    assert set(run(70, 0, names=["PPO"])) == {"PPO"}
 
 
 @pytest.mark.parametrize("name", SB3)
