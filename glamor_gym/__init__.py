@@ -1,6 +1,7 @@
 """Image-goal reaching for Gymnasium; importing the package registers ``glamor/…`` environments.
 
-The import is light: agents and simulators (PyTorch, MuJoCo) are imported when first used.
+The import is light: agents and simulators (PyTorch, MuJoCo) are imported when first used. It also
+adds the package to what multiprocessing's fork server preloads, so that its workers know the ids.
 """
 
 from __future__ import annotations

@@ -19,6 +19,14 @@ NAMED = {
     for page in (ROOT / "docs" / "reference").glob("*.md")
     for name in re.findall(r"automodule:: (\S+)", page.read_text())
 }
+INTERNAL = {
+    "__main__", "checks", "cli", "devices", "files", "interruption", "lazy", "names", "untrusted",
+    "envs.rendering", "envs.reseeding", "envs.scene_camera", "goals.goal_file",
+    "vector.atari_world", "vector.rows", "vector.vector_state", "vector.worker_process",
+    "wrappers.display", "wrappers.goal_screens",
+}  # fmt: skip
+"""Modules of environments, and beside the folders, that are for the rest of the package only."""
+
 ROLE = r":(?:class|func|meth|attr|data|mod|exc):"
 REFERENCE = re.compile(ROLE + r"`(?:[^`<]*<|~)?(glamor_gym\.[\w.]+)")
 
@@ -38,6 +46,23 @@ def test_every_folder_of_the_package_is_in_the_reference():
     folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     described = {name.split(".")[1] for name in NAMED}
     assert folders - described == {"commands"}  # the program's help
+
+
+def test_every_module_of_environments_is_in_the_reference():
+    folders = [PACKAGE, *(PACKAGE / name for name in ("envs", "goals", "vector", "wrappers"))]
+    files = [file for folder in folders for file in folder.glob("*.py")]
+    found = {
+        ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts)
+        for file in files
+        if file.name != "__init__.py"
+    }
+    exported = {
+        getattr(getattr(home, name), "__module__", None)
+        for home in map(importlib.import_module, NAMED)
+        for name in getattr(home, "__all__", ())
+    }
+    internal = {f"glamor_gym.{name}" for name in INTERNAL}
+    assert found - NAMED - exported <= internal <= found
 
 
 def test_what_a_docstring_refers_to_is_there():

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from glamor_gym.agents import PlanState
 from glamor_gym.evaluation.rollout import EpisodeKey, Moment
-from glamor_gym.wrappers.goal_env import Pictures
+from glamor_gym.wrappers import Pictures
 
 
 class PlanInMind(NamedTuple):

@@ -12,7 +12,7 @@ without.
 from glamor_gym.wrappers.actions import DiscretizeActions
 from glamor_gym.wrappers.episode_journal import EpisodeJournal, offers_snapshots
 from glamor_gym.wrappers.frames import FRAME_SIZE, ScreenToFrame, StackFrames
-from glamor_gym.wrappers.goal_env import GoalEnv
+from glamor_gym.wrappers.goal_env import GoalEnv, Pictures
 from glamor_gym.wrappers.goal_rules import label_ranges, label_tolerance
 from glamor_gym.wrappers.labels import EntityLabels
 from glamor_gym.wrappers.pipeline import make_pipeline
@@ -24,6 +24,7 @@ __all__ = [
     "EntityLabels",
     "EpisodeJournal",
     "GoalEnv",
+    "Pictures",
     "ScreenToFrame",
     "StackFrames",
     "StopAction",
