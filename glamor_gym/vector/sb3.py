@@ -170,12 +170,13 @@ class GymnasiumVecEnv(VecEnv):
 
     SB3 resets an environment in the same step that ended its episode. Gymnasium's vectors do so
     with ``AutoresetMode.SAME_STEP``; with ``NEXT_STEP``, their default, they would in the step
-    after, and are reset here in time, with ``options={"reset_mask": …}``; so that wrappers see
-    these options, too, one that copies them is put between them and the vector itself. Observations
-    are fresh arrays, also of a vector made with ``copy=False``.
+    after, and are reset here in time, with ``options={"reset_mask": …}``. Observations are fresh
+    arrays.
 
     Args:
-        env: the vector environment, with either mode.
+        env: the vector environment, with either mode. It is changed in place: one that was made
+            with ``copy=False`` gets ``copy=True``; and between it and the wrappers around it comes
+            one that copies options, so that they see the mask, too.
 
     Raises:
         ValueError: the vector environment does not reset its environments automatically, or is
