@@ -55,7 +55,8 @@ class HindsightFrameBuffer(ReplayBuffer):
     in ``compute_reward`` with ``reward="image"``, and it is terminal if its episode terminated
     there, as in ``compute_terminated``. So is the reward of each STOP that a
     :class:`~glamor_gym.wrappers.StopAction` around the environment answers with 0, unless nothing
-    is relabelled. Memory is used only as the buffer fills.
+    is relabelled. SB3 does not hand over the environment, so the rewards of each episode are
+    compared with this before it is stored. Memory is used only as the buffer fills.
 
     Args:
         buffer_size: number of frames kept over all environments; an episode of N steps takes N + 2,

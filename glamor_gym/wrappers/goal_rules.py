@@ -316,8 +316,8 @@ class GoalRules:
         """Return the reward of a step that achieved `achieved_goal` when given `desired_goal`.
 
         ``"image"`` compares only the pictures; `info` may be empty. ``"labels"`` compares the
-        ``labels`` and ``goal_labels`` in `info`, and so judges by the goal that the episode had,
-        whatever `desired_goal` is: rewards by labels cannot be relabelled in hindsight.
+        ``labels`` and ``goal_labels`` in `info`, and so judges by the labels of the goal that the
+        episode had, whatever `desired_goal` is: such rewards cannot be relabelled in hindsight.
 
         Args:
             achieved_goal: one achieved goal, or a batch (B, …) of them.
