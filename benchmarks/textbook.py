@@ -62,10 +62,15 @@ def plan_textbook(
                 (prior_log_p,), prior_state = next_log_probs(
                     prior, prior_context[[row]], last_token, prior_state
                 )
+                must_stop = slot == max_actions[row]
+                may_stop = settings.stop != "end" and (slot > 0 or settings.may_stop_first)
+                if not (must_stop or may_stop):
+                    inverse_log_p = inverse_log_p[:stop].log_softmax(dim=0)
+                    prior_log_p = prior_log_p[:stop].log_softmax(dim=0)
                 z = inverse_log_p - prior_log_p if settings.use_prior else inverse_log_p
                 z = z.masked_fill(inverse_log_p < settings.clip_log_prob, CLIPPED_Z)
                 noise_here = noise[slot, row * n_trials + trial].item()
-                token = _sample(z, slot, int(max_actions[row]), settings, noise_here)
+                token = stop if must_stop else _sample(z, settings.guided, noise_here)
                 candidate.append(token)
                 scores.append(z[token].item())
             score = sum(scores) + len(candidate) * math.log(settings.gamma)
@@ -97,15 +102,9 @@ def next_log_probs(
     return functional.log_softmax(decoder.head(h), dim=-1), (h, c)
 
 
-def _sample(
-    z: Float[Tensor, "tokens"], slot: int, last_slot: int, settings: PlannerSettings, noise: float
-) -> int:
-    """Sample a token from softmax(z) over the tokens that may come in this slot."""
-    stop = len(z) - 1
-    if slot == last_slot:
-        return stop
-    may_stop = settings.stop != "end" and (slot > 0 or settings.may_stop_first)
-    weights = z[: stop + may_stop] if settings.guided else torch.zeros(stop + may_stop)
+def _sample(z: Float[Tensor, "tokens"], guided: bool, noise: float) -> int:
+    """Sample a token from softmax(z), or uniformly if not `guided`."""
+    weights = z if guided else torch.zeros_like(z)
     sum_so_far = 0.0
     for token, probability in enumerate(weights.softmax(dim=0).tolist()):
         sum_so_far += probability

@@ -5,6 +5,10 @@ In: folded decoders and noise. Out: a token and its z for every candidate and sl
 All candidates of all observations advance together. Each token takes one table look-up, one
 product with the recurrent weights, one with the head, and a handful of element-wise operations.
 Only :meth:`Candidates.drop_ended` waits for the device.
+
+Where STOP may not be sampled, its probability is zero under both models, and the actions' sum to 1:
+a model that would rather stop would otherwise have all actions clipped, which would then be as
+likely as each other. In its last slot, where it is forced, STOP keeps its probability.
 """
 
 from __future__ import annotations
@@ -79,9 +83,13 @@ class Candidates:
         """
         tokens, heuristics = [], []
         for slot, uniform in zip(slots, uniforms, strict=True):
-            z = heuristic(self._models.next_logits(self._previous), self.settings)
-            token = sample(z, uniform, self.settings.stop_is_open(slot), self.settings.guided)
-            self._previous = torch.where(self._last_slot == slot, self.stop, token)
+            logits = self._models.next_logits(self._previous)
+            is_last, stop_is_open = self._last_slot == slot, self.settings.stop_is_open(slot)
+            if not stop_is_open:
+                logits[..., self.stop].masked_fill_(~is_last, -torch.inf)
+            z = heuristic(logits, self.settings)
+            token = sample(z, uniform, stop_is_open, self.settings.guided)
+            self._previous = torch.where(is_last, self.stop, token)
             tokens.append(self._previous)
             heuristics.append(z)
         new = torch.stack(tokens)

@@ -39,7 +39,11 @@ def roll_out(
         inverse_h, inverse_c = _lstm(
             inverse_h, inverse_c, input_pointer, first_input + previous, recurrent_pointer, size
         )
-        log_p = _log_softmax(inverse_h, head_pointer, bias_pointer, size, width)
+        is_last = last_slot == slot
+        n_open = tl.where(slot >= first_open_slot, n_tokens, n_tokens - 1)
+        is_open = (column < n_open)[None, :]
+        counts = is_open | is_last[:, None]  # a token that does not count has no probability
+        log_p = _log_softmax(inverse_h, head_pointer, bias_pointer, counts, size, width)
         z = log_p
         if use_prior:
             prior_h, prior_c = _lstm(
@@ -47,13 +51,11 @@ def roll_out(
                 recurrent_pointer + 4 * size * size, size,
             )  # fmt: skip
             z = log_p - _log_softmax(
-                prior_h, head_pointer + size * width, bias_pointer + width, size, width
+                prior_h, head_pointer + size * width, bias_pointer + width, counts, size, width
             )
         z = tl.where(log_p < clip_log_prob, clipped_z, z)
 
         uniform = tl.load(uniform_pointer + slot * n_candidates + candidate, is_there, 0.0)
-        n_open = tl.where(slot >= first_open_slot, n_tokens, n_tokens - 1)
-        is_open = (column < n_open)[None, :]
         if guided:
             weight = tl.exp(z - tl.max(tl.where(is_open, z, -float("inf")), axis=1)[:, None])
             weight = tl.where(is_open, weight, 0.0)
@@ -62,7 +64,7 @@ def roll_out(
         else:
             token = (uniform * n_open).to(tl.int32)
         token = tl.minimum(token, n_open - 1)
-        token = tl.where(last_slot == slot, n_tokens - 1, token)
+        token = tl.where(is_last, n_tokens - 1, token)
 
         chosen = column[None, :] == token[:, None]
         place = slot * n_candidates + candidate
@@ -93,10 +95,11 @@ def _gate(h, gate_input, weight):
 
 
 @triton.jit
-def _log_softmax(h, head_pointer, bias_pointer, size: tl.constexpr, width: tl.constexpr):
-    """Log-probabilities of the tokens."""
+def _log_softmax(h, head_pointer, bias_pointer, counts, size: tl.constexpr, width: tl.constexpr):
+    """Log-probabilities of the tokens that count."""
     unit, column = tl.arange(0, size), tl.arange(0, width)
     head = tl.load(head_pointer + unit[:, None] * width + column)
     logits = tl.dot(h, head, input_precision="tf32x3") + tl.load(bias_pointer + column)[None, :]
+    logits = tl.where(counts, logits, -1e30)  # not −∞, of which differences are no numbers
     shifted = logits - tl.max(logits, axis=1)[:, None]
     return shifted - tl.log(tl.sum(tl.exp(shifted), axis=1))[:, None]

@@ -57,7 +57,7 @@ def kernel_only(monkeypatch):
 
 CASES = [
     {},
-    {"stop": "end"},
+    {"stop": "end", "clip_log_prob": -1.5},
     {"guided": False},
     {"use_prior": False},
     {"stop_first": True, "vote": True},

@@ -39,16 +39,21 @@ def generator(seed: int = 0) -> torch.Generator:
 
 @torch.no_grad()
 def z_of_sequence(decoders, contexts, tokens, settings) -> list[float]:
-    """z of each token of one sequence, layer by layer, for row 0."""
+    """z of each token of one sequence, layer by layer, for row 0.
+
+    Where STOP may not come, actions are among themselves; where it comes, it is among all tokens.
+    """
     states, scores, previous = [None, None], [], torch.zeros(N_ACTIONS)
-    for token in tokens:
+    for slot, token in enumerate(tokens):
+        stop_may_come = settings.stop != "end" and (slot > 0 or settings.stop_first)
+        n_open = N_ACTIONS + (stop_may_come or token == STOP)
         log_p = []
         for m, (decoder, context) in enumerate(zip(decoders, contexts, strict=True)):
             if states[m] is None:
                 states[m] = tuple(part[None] for part in decoder.first_state(context[0]).chunk(2))
             x = decoder.context_in(context[0]) + decoder.token_in(previous)
             states[m] = decoder.cell(x[None], states[m])
-            log_p.append(decoder.head(states[m][0][0]).log_softmax(-1)[token].item())
+            log_p.append(decoder.head(states[m][0][0])[:n_open].log_softmax(-1)[token].item())
         z = log_p[0] - log_p[1] * settings.use_prior
         scores.append(-20.0 if log_p[0] < settings.clip_log_prob else z)
         if token != STOP:
@@ -68,6 +73,7 @@ VARIANTS = [
     FREE,
     replace(FREE, stop_first=True),
     replace(FREE, stop="end"),
+    replace(FREE, stop="end", clip_log_prob=-1.5),
     replace(FREE, use_prior=False),
     replace(FREE, clip_log_prob=-2.0),
     replace(FREE, guided=False),
@@ -145,6 +151,28 @@ def test_candidates_are_drawn_from_softmax_z(guided):
     observed = [counts.get(tokens, 0) for tokens in expected]
     p_value = chisquare(observed, [p * n_rows for p in expected.values()]).pvalue
     assert p_value > 1e-3
+
+
+@pytest.mark.parametrize("stop", ["end", "free"])
+def test_where_stop_may_not_come_its_probability_changes_nothing(stop):
+    """Unless `stop` is "end", that is the first slot; where one action is allowed, no other."""
+    decoders, contexts = make_models(30)
+    settings = replace(FREE, stop=stop, clip_log_prob=-1.5, n_trials=1)
+    limits = torch.tensor([4, 1, 2] if stop == "end" else [1, 1, 1]).repeat(10)
+
+    def actions_and_scores():
+        with torch.no_grad():
+            plans = plan(fold(decoders, contexts), limits, settings, generator())
+        is_action = plans.tokens < STOP
+        return plans.tokens, plans.token_scores.masked_fill(~is_action, 0.0)
+
+    before = actions_and_scores()
+    with torch.no_grad():
+        for decoder in decoders:
+            decoder.head.bias[STOP] += 40.0
+    after = actions_and_scores()
+    assert (before[1] > -20.0).all(), "what is clipped has the same score anyway"
+    assert all(torch.equal(*pair) for pair in zip(before, after, strict=True))
 
 
 @pytest.mark.parametrize("stop_is_open", [True, False])
