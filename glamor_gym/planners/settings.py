@@ -25,8 +25,10 @@ class SearchSettings(CheckedFields):
     """How candidates are scored and one is chosen; an agent has these settings as well.
 
     Attributes:
-        n_trials: number N of candidates per observation.
+        n_trials: number N of candidates per observation. First actions that are chosen by their
+            value, see `vote`, do not depend on it.
         clip_log_prob: tokens with log p_inv below this are not expanded (`clip-p-actions`).
+            Durations that a model predicts are never clipped.
         use_prior: subtract the prior's log-probability; without it, z = log p_inv.
         gamma: discount γ of Eq. 8, which favours short plans.
         vote: do not take the best of all candidates, as in the paper, which is partly best by luck.
@@ -65,8 +67,8 @@ class PlannerSettings(SearchSettings):
 
     Attributes:
         stop: ``"free"``: STOP may come in any slot but the first; ``"end"``: only in the last
-            slot (the paper's plan-end, §4.7.2); ``"never"``: plans are made as with ``"free"``,
-            but the agent never ends its episodes (naive-end).
+            slot (the paper's plan-end, §4.7.2); ``"never"``: plans are made as with ``"free"``
+            and without `stop_first`, but the agent never ends its episodes (naive-end).
         stop_first: whether STOP may also come first; without effect unless `stop` is ``"free"``.
             Needs a model trained to recognise that it has arrived (`stay_fraction`), which the
             paper's was not.

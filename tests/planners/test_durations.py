@@ -40,6 +40,24 @@ def test_a_goal_that_is_near_is_here_or_one_step_away_whichever_is_likelier(stop
         torch.testing.assert_close(found.token_scores[here].sum(dim=1), z[here])
 
 
+@pytest.mark.parametrize("stop", ["never", "end"])
+def test_an_agent_that_may_not_stop_does_not_ask_whether_its_goal_is_near(stop):
+    """However small a probability of being near would be enough."""
+    encoded, limits = at_all_distances(12), torch.full((12,), HORIZON)
+    bold = replace(FREE, stop_first=True, arrival_probability=1e-6)
+
+    def lengths(settings):
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            return plan_by_duration(encoded, limits, settings, generator).length.tolist()
+
+    assert max(lengths(bold)) == 2
+    as_it_is = "free" if stop == "never" else stop
+    expected = lengths(replace(bold, stop=as_it_is, stop_first=False))
+    assert lengths(replace(bold, stop=stop)) == expected
+    assert max(expected) > 2
+
+
 def test_the_least_probability_is_enough_and_a_tie_means_here():
     one = at_all_distances(2)
     p = torch.tensor([[0.2, 0.2, 0.2, 0.2, 0.2], [0.1, 0.2, 0.3, 0.2, 0.2]])
