@@ -14,8 +14,9 @@ arrived, because in the goal's picture the enemies are elsewhere. Here it can do
   (`duration_gradient`) reaches them. It is not simply cut: where nothing moves but the agent, that
   gradient teaches more than any other.
 
-The product over a plan is p(a_1 … a_k, STOP | s, g) as in the paper (§3.3), and it is used as
-there (Equations 8 and 9).
+The product over a plan is p(a_1 … a_k, STOP | s, g) as in the paper (§3.3), and Equation 8 scores
+it as there, except that a duration, unlike a token, is never clipped. In the loss, durations weigh
+more than Equation 9 would have them, see :meth:`DurationModel.losses`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glamor_gym.checks import as_integer, as_number, as_probability
-from glamor_gym.models.glamor import ActionDecoder, Folded, Losses, Packing, fold, log_probs
+from glamor_gym.models.glamor import ActionDecoder, Folded, Losses, Packing, log_probs
 from glamor_gym.models.pair_encoder import MIX_SIZE, PairEncoder, PairOptions
 
 LONGEST_HORIZON = 2**14
@@ -196,8 +197,11 @@ class EncodedPairs:
         model = self.model
         with torch.autocast(self.pair.device.type, enabled=False):
             known = self.pair.float()[row] + model.duration_in(duration)
-            contexts = (model.mix[1:](known), self.state.float()[row])
-            return fold((model.inverse_dynamics, model.prior), contexts)
+            inverse = model.inverse_dynamics.fold(model.mix[1:](known))
+            # The prior does not know the duration: it is folded once for each observation.
+            h, c, constant, *shared = model.prior.fold(self.state.float())
+            prior = (h[row], c[row], constant[row], *shared)
+            return Folded(*map(torch.stack, zip(inverse, prior, strict=True)))
 
 
 def _mean(of_actions: Float[Tensor, "2 n"]) -> Float[Tensor, "2"]:
