@@ -118,7 +118,11 @@ def compact_trunk(channels: int, width: int = 32) -> nn.Sequential:
 
 
 def mlp_trunk(n_inputs: int) -> nn.Sequential:
-    """Three layers of 128 units with LayerNorm, as for the grid world of Fig. 3a."""
+    """Three layers of 128 units with LayerNorm.
+
+    In the authors' grid world (Fig. 3a), observation and goal share one encoder of such layers;
+    here each has its own.
+    """
     layers: list[nn.Module] = []
     for _ in range(3):
         layers += [nn.Linear(n_inputs, 128), nn.LayerNorm(128), nn.ReLU(inplace=True)]
