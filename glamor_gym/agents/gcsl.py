@@ -57,11 +57,11 @@ class GCSLAgent(ReactiveAgent):
         learning_starts: environment steps taken at random before the first update.
         batch_size: training tuples in an update.
         replay_ratio: training tuples seen per environment step.
-        exploration_final_eps: final ε, the share of random actions.
-        exploration_steps: environment steps over which ε falls linearly from 1.
+        exploration_final_eps: final ε, the share of random actions; unused with random data.
+        exploration_steps: environment steps over which ε falls linearly from 1; likewise.
         exploration_persistence: probability that a random action repeats the previous one. 0 in
             the paper.
-        data_policy: ``"reactive"`` or ``"random"`` (§A.4.1).
+        data_policy: ``"reactive"``, or ``"random"`` (§A.4.1): ε is then always 1.
         image_shift: random shift of pictures in training, in pixels. Not in the paper.
         lr_schedule: ``"constant"`` or ``"cosine"``. The paper's is constant.
         weight_decay: of AdamW.

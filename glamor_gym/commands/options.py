@@ -99,7 +99,7 @@ class Train:
     compact: for games; learns in minutes on two cores. Chosen for environments of your own.
     compact-control: the same, for worlds where nothing moves by itself.
     small: the same, for observations that are vectors.
-    best, best-control: for a GPU and 500,000 steps; glamor only.
+    best, best-control: for a GPU and 500,000 steps; glamor only, not measured yet.
     paper: the published settings.
     default: the only preset of dqn-her, ppo and qrdqn."""
     seed: Annotated[int | None, _or_else("INT", RunSpec.seed)] = None
