@@ -133,6 +133,9 @@ class ImageGoalAgent(TrajectoryLearner):
     ) -> Self:
         """Load an agent that :meth:`save` wrote. Nothing in the file is executed.
 
+        `verbose`, `tensorboard_log` and the attributes `overlap` and `plans_ahead` are not in the
+        file: the loaded agent has their defaults.
+
         Args:
             path: the file, with or without its suffix, or a binary stream, read from its current
                 position.
@@ -255,7 +258,8 @@ class ImageGoalAgent(TrajectoryLearner):
 
         Afterwards :meth:`resume`, or :meth:`learn` with ``reset_num_timesteps=False``, continues as
         if the agent had never been interrupted: on CPU bit for bit, with the same number of
-        threads.
+        threads. As with :meth:`load`, `verbose`, `tensorboard_log`, `overlap` and `plans_ahead`
+        have to be given again.
 
         Args:
             path: the folder.

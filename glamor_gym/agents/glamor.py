@@ -9,12 +9,12 @@ Algorithm 1 of the paper, and where each line of it is:
 3. descend the gradient of Equation 9 ……………………………………………… :meth:`GlamorAgent.update`
 4. to act, plan by random shooting (Equation 8) …………………………… :meth:`GlamorAgent.plan`
 
-With ``preset("paper")``, this differs from the authors' code: k is uniform over what remains of a
-trajectory (theirs is uniform over T and cut at the end; the text takes all pairs of observations),
-the observation after the last action is stored, and plans use the prior, as in the text.
-Other presets use arguments that are marked "not in the paper". The largest of them is
-``policy_kwargs={"stopping": "duration"}``: a plan's length is predicted before its actions, see
-:mod:`glamor_gym.models.duration`.
+With ``preset("paper")``, this differs from the authors' code, for example: k is uniform over what
+remains of a trajectory (theirs is uniform over T and cut at the end; the text takes all pairs of
+observations), the observation after the last action is stored, and plans use the prior, as in the
+text. `docs/differences.md` lists more. Other presets use arguments that are marked "not in the
+paper". The largest of them is ``policy_kwargs={"stopping": "duration"}``: a plan's length is
+predicted before its actions, see :mod:`glamor_gym.models.duration`.
 """
 
 from __future__ import annotations
@@ -78,11 +78,11 @@ class GlamorAgent(ImageGoalAgent):
         vote: choose the first action by its value (``stopping="duration"``), or by the votes of all
             candidates, instead of taking the single best candidate's. Not in the paper.
         prior_coef: α of Equation 9.
-        exploration_final_eps: final ε, the share of random actions.
-        exploration_steps: environment steps over which ε falls linearly from 1.
+        exploration_final_eps: final ε, the share of random actions; unused with random data.
+        exploration_steps: environment steps over which ε falls linearly from 1; likewise.
         exploration_persistence: probability that a random action repeats the previous one. 0 in
             the paper.
-        data_policy: ``"open_loop"`` (§3.5) or ``"random"`` (§A.4.1).
+        data_policy: ``"open_loop"`` (§3.5), or ``"random"`` (§A.4.1): ε is then always 1.
         stay_fraction: share of training tuples with k = 0; with it the agent plans again before
             it stops. Not in the paper.
         arrival_probability: with `stay_fraction` > 0 and ``stopping="duration"``: if the goal is at
@@ -103,8 +103,11 @@ class GlamorAgent(ImageGoalAgent):
         _init_setup_model: build networks and replay at once.
 
     Attributes:
-        planner: settings with which :meth:`plan` and :meth:`predict` plan. Assign a changed copy
-            (:func:`dataclasses.replace`); :meth:`save` keeps it.
+        planner: settings with which the agent plans. Assign a changed copy
+            (:func:`dataclasses.replace`); :meth:`save` keeps it. :meth:`collect` plans with it as
+            well, but for `stop`, `stop_first` and `guided`, which it sets as the paper does. To
+            evaluate an agent in another way and then train it further, use the options of
+            :meth:`plan` and :meth:`predict`, or a loaded copy of it.
         open_loop: whether :meth:`predict` follows its first plan to the end instead of planning
             anew at each step; :meth:`save` keeps it.
         plans_ahead: whether :meth:`predict` completes every plan even where only its first action
@@ -314,7 +317,8 @@ class GlamorAgent(ImageGoalAgent):
         Args:
             observation: with ``observation``, ``desired_goal`` and, where the environment has
                 it, ``steps_left``; without that, plans may take the whole horizon.
-            n_trials: number of candidates; None for that of `planner`, as with the next two.
+            n_trials: number of candidates; None for that of `planner`, as with the next two. First
+                actions that are chosen by their value (`vote`) do not depend on it.
             stop: see :class:`~glamor_gym.planners.PlannerSettings`.
             guided: sample from softmax(z) (True) or uniformly (False, §4.7.3).
             deterministic: plan with the same noise at every call.
@@ -358,7 +362,7 @@ class GlamorAgent(ImageGoalAgent):
             episode_start: (B,) flags of the rows that begin an episode, whose state is reset.
             deterministic: plan with noise that depends only on the number of steps taken, summed
                 over the rows that make a new plan, so that the same calls return the same actions.
-            n_trials: see :meth:`plan`.
+            n_trials: see :meth:`plan`; without effect where the rest of the plan is not made.
             stop: see :meth:`plan`.
             guided: see :meth:`plan`.
             open_loop: follow the first plan to its end instead of planning anew; None for the

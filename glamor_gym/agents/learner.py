@@ -480,9 +480,10 @@ class TrajectoryLearner(OffPolicyAlgorithm):
     ) -> Self:
         """Take the remaining steps of the last call of :meth:`learn`.
 
-        For the arguments see :meth:`learn`. After :meth:`load_checkpoint` the result is the same as
-        if the agent had never been interrupted. If no steps remain, the agent is returned
-        unchanged, so that a script that has finished may be run again.
+        For the arguments see :meth:`learn`. After :meth:`load_checkpoint`, which names the few
+        attributes that a checkpoint does not keep, the result is the same as if the agent had never
+        been interrupted. If no steps remain, the agent is returned unchanged, so that a script that
+        has finished may be run again.
 
         Raises:
             ValueError: :meth:`learn` was never called, the agent was loaded without an environment,
