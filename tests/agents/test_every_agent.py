@@ -188,7 +188,10 @@ def test_every_setting_is_an_argument_with_the_same_default(agent_class):
     assert agent_class(make_grid(), **agent_class.preset("paper")).settings == agent.settings
 
 
-@pytest.mark.parametrize("preset", ["paper", "compact", "small"])
+@pytest.mark.parametrize(
+    ("agent_class", "preset"),
+    [(agent_class, name) for agent_class in AGENTS for name in agent_class.presets],
+)
 def test_every_preset_can_be_made(agent_class, preset):
     arguments = agent_class.preset(preset)
     agent = agent_class(make_grid(), **arguments)

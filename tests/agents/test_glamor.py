@@ -95,7 +95,7 @@ def test_collection_follows_one_plan_open_loop_and_acts_at_random_after_it():
     assert (np.bincount(np.concatenate(after), minlength=4) > 10).all()
 
 
-def test_data_is_collected_by_the_same_plans_however_the_agent_is_to_act():
+def test_data_is_collected_by_the_agent_s_planner_but_for_how_it_is_to_stop_and_sample():
     agent = make_agent(stay_fraction=0.2)
     agent.planner = replace(agent.planner, stop="end", guided=False, n_trials=3)
     assert agent.planner.stop_first
@@ -592,9 +592,9 @@ def test_the_policy_plans_as_the_agent_does(monkeypatch, trained):
 
 
 def test_presets_other_than_the_papers_may_stop_at_once():
-    for name in ("compact", "compact-control", "best", "best-control"):
-        compact = GlamorAgent(make_grid(), **GlamorAgent.preset(name))
-        assert compact.planner == replace(compact.planner, stop_first=True)
+    for name in GlamorAgent.presets:
+        agent = GlamorAgent(make_grid(), **GlamorAgent.preset(name))
+        assert agent.planner.stop_first == (name != "paper")
 
 
 @pytest.mark.parametrize("stopping", ["token", "duration"])
