@@ -8,8 +8,7 @@ In: a name. Out: the arguments of an agent.
 * ``"compact-control"``: the same for worlds in which nothing moves by itself. There the time
   between two pictures teaches best how they differ, and tells best whether the agent has arrived.
 * ``"best"``, ``"best-control"``: GLAMOR's alone, the same two for the paper's budget, 500,000 steps
-  on a GPU, with its large encoder, and with plans as data in later episodes. Not
-  measured yet.
+  on a GPU, with its large encoder, and with plans as data in later episodes. Not measured yet.
 * ``"small"``: for worlds whose observations are short vectors, such as the grid world.
 """
 
