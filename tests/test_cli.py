@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -460,7 +461,7 @@ def test_a_run_goes_on_from_its_checkpoint(trained, capsys):
 
 @pytest.mark.usefixtures("blank_pages")
 def test_what_no_option_names_stays_as_it_was(tmp_path, capsys):
-    words = [*SMALL[2:], "--task", "Dice", "--steps", "20"]
+    words = [*SMALL[2:], "--task", "Dice", "--steps", "100"]
     words += ["--minutes", "5", "--checkpoint-minutes", "0.5", "--collect", "workers"]
     assert run(capsys, "train", *words, "--run-dir", str(tmp_path))[0] == 0
     again = run(capsys, "train", "--run-dir", str(tmp_path), "--episodes-per-goal", "2")
@@ -478,6 +479,10 @@ def test_more_steps_are_taken_though_an_earlier_commands_minutes_are_spent(tmp_p
     stopped_at = RunFolder(tmp_path).metrics()["step"].max()
     assert stopped_at < 100
     code, out, _ = run(capsys, "train", "--run-dir", str(tmp_path))
+    assert f"finished already, in {tmp_path}; --steps or --minutes can give it more" in out
+    folder = RunFolder(tmp_path)
+    folder.write_config(dataclasses.replace(folder.config(), finished=False))  # as if killed
+    code, out, _ = run(capsys, "train", "--run-dir", str(tmp_path))
     assert "its 1e-09 minutes are used up; --steps or --minutes gives it more" in out
     assert RunFolder(tmp_path).metrics()["step"].max() == stopped_at
     code, out, _ = run(capsys, "train", "--run-dir", str(tmp_path), "--steps", "200")
@@ -493,6 +498,19 @@ def test_a_run_that_has_taken_its_steps_is_evaluated_again(trained, capsys):
     assert code == 0
     assert f"step {steps} of {steps}" in out
     assert trained.evaluation().episodes == 60
+
+
+def test_a_finished_run_is_only_reported(trained, capsys, monkeypatch):
+    monkeypatch.setattr("glamor_gym.commands.train.prepare_run", None)
+    kept = (trained.config_file, trained.metrics_file, trained.evaluation_file)
+    before = [file.read_bytes() for file in kept]
+    trained.report_file.unlink()
+    code, out, _ = run(capsys, "train", "--run-dir", str(trained.path))
+    assert code == 0
+    assert f"finished already, in {trained.path}" in out
+    assert f"{trained.evaluation(frames=False).success_rate:.2f}" in out
+    assert trained.report_file.is_file()
+    assert [file.read_bytes() for file in kept] == before
 
 
 @pytest.mark.parametrize(
@@ -519,6 +537,7 @@ def test_a_run_that_goes_on_does_not_change(trained, capsys, words, told):
         (["--task", "Pnog"], "unknown task 'Pnog'; did you mean Pong?"),
         ([], "--task is needed"),
         (["--task", "Dice", "--steps", "0"], "steps must be an integer ≥ 1, got 0"),
+        (["--task", "Dice", "--steps", "400"], "learn nothing: its first update comes after"),
         (["--task", "Dice", "--n-envs", "-2"], "n_envs must be an integer ≥ 1, got -2"),
         (["--task", "Dice", "--minutes", "0"], "minutes must be a finite number above 0"),
         (["--task", "Dice", "--set", "n_trails=3"], "did you mean n_trials"),
@@ -554,6 +573,13 @@ def test_the_folder_of_a_run_is_no_file(capsys, tmp_path):
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
+def test_a_folder_of_a_run_that_cannot_be_written_to_is_told(capsys, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    err = refused(capsys, "train", *SMALL, "--run-dir", str(tmp_path / "file" / "new"))
+    assert "--run-dir must be a folder to write to: " in err
+    assert "a file is in the place of a folder" in err
+
+
 @pytest.mark.parametrize("path", ["nothing", "."])
 def test_what_is_no_agent_is_refused(capsys, tmp_path, monkeypatch, path):
     monkeypatch.chdir(tmp_path)
@@ -571,7 +597,7 @@ def test_an_archive_of_stable_baselines3_needs_to_be_told_what_it_is(capsys, tmp
 @pytest.mark.usefixtures("blank_pages")
 def test_the_default_folder_names_task_preset_and_seed(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code, _, _ = run(capsys, "train", *SMALL[2:], "--task", "Dice", "--steps", "20", "--seed", "5")
+    code, _, _ = run(capsys, "train", *SMALL[2:], "--task", "Dice", "--seed", "5")
     assert code == 0
     assert json.loads((tmp_path / "runs/Dice-small-5/config.json").read_text())["seed"] == 5
 
@@ -592,6 +618,7 @@ def test_a_signal_ends_the_run_with_a_checkpoint(capsys, tmp_path, monkeypatch, 
     assert ended_with == code
     assert "finishing the step and writing a checkpoint" in err
     assert f"glamor-gym train --run-dir {tmp_path}" in out
+    assert f"its page so far: glamor-gym report {tmp_path}" in out
     folder = CheckpointFolder(tmp_path / "checkpoint")
     step = folder.newest().step
     assert f"stopped at step {step}" in out
@@ -611,9 +638,11 @@ def test_a_nan_ends_the_run_with_a_checkpoint_from_before(capsys, tmp_path, monk
         return update(self, batch)
 
     monkeypatch.setattr(GlamorAgent, "update", update_to_nan)
-    code, out, _ = run(capsys, "train", *SMALL, "--run-dir", str(tmp_path))
+    words = ["train", *SMALL, "--eval-every", "300", "--run-dir", str(tmp_path)]
+    code, out, _ = run(capsys, *words)
     assert code == 1
     assert "is nan at update 4" in out
+    assert "glamor-gym report" not in out  # as there is no evaluation yet
     folder = CheckpointFolder(tmp_path / "checkpoint")
     weights = folder.read_state(folder.newest())["tensors"]
     assert all(torch.isfinite(tensor).all() for tensor in weights.values())
@@ -631,9 +660,12 @@ def test_a_run_killed_after_its_last_evaluation_comes_out_the_same(capsys, tmp_p
     # All is done, and then the process ends before it could say so.
     words = ["train", *SMALL, "--run-dir", str(tmp_path)]
     run(capsys, *words)
-    before = RunFolder(tmp_path).metrics()
+    folder = RunFolder(tmp_path)
+    before = folder.metrics()
+    folder.write_config(dataclasses.replace(folder.config(), finished=False))
     run(capsys, *words)
-    after = RunFolder(tmp_path).metrics()
+    assert folder.config().finished
+    after = folder.metrics()
     assert after["step"].tolist() == before["step"].tolist()
     assert after["eval/success_rate"].equals(before["eval/success_rate"])
 
@@ -663,7 +695,10 @@ def test_a_full_disk_ends_a_run_with_the_command_that_resumes_it(capsys, tmp_pat
     code, out, _ = run(capsys, "train", *SMALL, "--run-dir", str(folder))
     assert code == 1
     assert "No space left on device" in out
-    assert out.endswith(f"resume with: glamor-gym train --run-dir '{folder}'\n")
+    assert out.endswith(
+        f"its page so far: glamor-gym report '{folder}'\n"
+        f"resume with: glamor-gym train --run-dir '{folder}'\n"
+    )
 
 
 def test_characters_that_a_terminal_does_not_know_end_no_command(monkeypatch):

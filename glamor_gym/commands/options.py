@@ -83,7 +83,8 @@ class Train:
     """Train an agent on a task, evaluate it on the fixed goals, and write a report.
 
     The run folder gets config.json, metrics.csv, TensorBoard events, checkpoint/ and report.html.
-    If it already holds a run, that run resumes from its checkpoint and continues up to --steps.
+    If it already holds a run, that run resumes from its checkpoint and continues up to --steps;
+    a finished one is only reported.
     Ctrl-C saves the agent; the same command then resumes the run.
     """
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from glamor_gym.commands.assignments import parse_assignments
 from glamor_gym.commands.console import terminal
-from glamor_gym.commands.errors import checking_input
+from glamor_gym.commands.errors import InputError, checking_input
 from glamor_gym.commands.options import Train
 from glamor_gym.commands.tables import result_table
 from glamor_gym.devices import checked_device
@@ -23,14 +23,16 @@ from glamor_gym.evaluation import RunConfig, RunFolder
 from glamor_gym.experiments import RunSpec, get_algorithm
 from glamor_gym.experiments.execution import Run
 from glamor_gym.experiments.folders import check_holds_no_other
+from glamor_gym.experiments.run_config import is_finished
 from glamor_gym.experiments.runs import prepare_run
+from glamor_gym.files import check_writable
 from glamor_gym.interruption import EndedBySignal
 from glamor_gym.report import write_report
 from glamor_gym.tasks import file_name
 
 
 def train(options: Train, command: str) -> int:
-    """Start or resume a run, and report its results.
+    """Start or resume a run, and report its results; of a finished run, only report them.
 
     Args:
         options: the command's options.
@@ -47,11 +49,21 @@ def train(options: Train, command: str) -> int:
     with checking_input():
         folder = RunFolder(options.run_dir or _default_folder(options))
         check_holds_no_other("--run-dir", folder.path, "a run")
+        try:
+            check_writable(folder.path)
+        except OSError as error:
+            raise InputError(f"--run-dir must be a folder to write to: {error}") from error
+        begun = folder.config() if folder.holds_a_run() else None
+        spec, device = _spec(options, begun), checked_device(options.device)
+        if begun is not None and begun.steps == spec.steps and is_finished(spec, folder):
+            where = f"finished already, in {folder.path}"
+            print(f"{begun.task}: {where}; --steps or --minutes can give it more", flush=True)
+            return _reported(folder)
         run = prepare_run(
-            _spec(options, folder),
+            spec,
             folder,
             command=command,
-            device=checked_device(options.device),
+            device=device,
             verbose=1,
             progress_bar=sys.stderr.isatty(),
         )
@@ -68,8 +80,13 @@ def train(options: Train, command: str) -> int:
     except (KeyboardInterrupt, FloatingPointError) as error:
         if not folder.config().finished:
             return _stopped(run, error)
-    result = folder.evaluation()
-    assert result is not None  # every run ends with an evaluation
+    return _reported(folder)
+
+
+def _reported(folder: RunFolder) -> int:
+    """Write the report of a finished run and print its results; return the exit code."""
+    result = folder.evaluation(frames=False)
+    assert result is not None  # every finished run has an evaluation
     report = write_report(folder)
     terminal().print(result_table(result, name="this run"))
     print(f"report: {report}")
@@ -81,7 +98,10 @@ def _stopped(run: Run, error: BaseException) -> int:
     again = "resume" if get_algorithm(run.config.algorithm).resumes else "start over"
     with contextlib.suppress(OSError):  # the terminal may be gone
         print(f"stopped at step {run.steps_taken:,}: {str(error) or 'interrupted'}")
-        print(f"{again} with: glamor-gym train --run-dir {shlex.quote(str(run.folder.path))}")
+        folder = shlex.quote(str(run.folder.path))
+        if run.folder.evaluation_file.is_file():
+            print(f"its page so far: glamor-gym report {folder}")
+        print(f"{again} with: glamor-gym train --run-dir {folder}")
     if isinstance(error, FloatingPointError | OSError | RenderingError):
         return 1
     return error.exit_code if isinstance(error, EndedBySignal) else 130
@@ -111,13 +131,12 @@ def _anew(options: Train, begun: RunConfig) -> set[str]:
     return {"minutes"} if options.steps == begun.steps else {"minutes", "eval_every"}
 
 
-def _spec(options: Train, folder: RunFolder) -> RunSpec:
+def _spec(options: Train, begun: RunConfig | None) -> RunSpec:
     """Return the spec of the run; an existing run keeps what no option sets.
 
     Raises:
         ValueError: an option is invalid.
     """
-    begun = folder.config() if folder.holds_a_run() else None
     named: dict[str, Any] = {
         "algorithm": options.agent,
         "preset": options.preset,

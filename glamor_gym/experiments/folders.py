@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from glamor_gym.evaluation import RunFolder
-from glamor_gym.experiments.run_config import is_finished
+from glamor_gym.experiments.run_config import check_checkpoint, is_finished
 from glamor_gym.experiments.spec import RunSpec
 from glamor_gym.experiments.worker import Job
 from glamor_gym.files import write_text
@@ -70,14 +70,18 @@ def jobs_to_do(specs: Sequence[RunSpec], folder: ExperimentFolder, **arguments: 
         **arguments: the other fields of :class:`~glamor_gym.experiments.worker.Job`.
 
     Raises:
-        ValueError: an existing run differs from the requested one.
+        ValueError: an existing run differs from the requested one, or would have to go on but has
+            lost its checkpoint.
     """
-    runs = [(spec, folder.run(spec)) for spec in specs]
-    return [
-        Job(spec, run.path.resolve(), **arguments)
-        for spec, run in runs
-        if not (is_finished(spec, run) and run.report_file.is_file())
-    ]
+    jobs = []
+    for spec in specs:
+        run = folder.run(spec)
+        finished = is_finished(spec, run)
+        if not finished:
+            check_checkpoint(run)
+        if not (finished and run.report_file.is_file()):
+            jobs.append(Job(spec, run.path.resolve(), **arguments))
+    return jobs
 
 
 def recorded_commands(file: Path) -> list[str]:

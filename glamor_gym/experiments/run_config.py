@@ -108,6 +108,26 @@ def is_closed(spec: RunSpec, config: RunConfig) -> bool:
     return config.finished and not _only_evaluates(config) and not goes_on
 
 
+def check_checkpoint(folder: RunFolder) -> None:
+    """Check that the run in a folder, if any, would not start over and overwrite its results.
+
+    Runs that can resume have a checkpoint before their first step, so one without has lost it.
+
+    Raises:
+        ValueError: it has taken steps and could resume, but its checkpoint was removed.
+    """
+    if not folder.holds_a_run() or folder.holds_a_checkpoint():
+        return
+    config = folder.config()
+    if _only_evaluates(config) or not get_algorithm(config.algorithm).resumes:
+        return
+    if config.finished or len(folder.metrics()):
+        raise ValueError(
+            f"{folder.path} holds a run without its checkpoint, from which it would go on; to "
+            "start over would overwrite its results: choose another folder, or remove this one"
+        )
+
+
 def _only_evaluates(config: RunConfig) -> bool:
     return bool(config.trained_in) or not get_algorithm(config.algorithm).learns
 

@@ -19,6 +19,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
 from glamor_gym.agents import GlamorAgent
+from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.evaluation import EvaluationCallback, RunConfig, RunFolder
 from glamor_gym.evaluation.baselines import Predictor
 from glamor_gym.evaluation.provenance import source_commit, versions
@@ -31,8 +32,14 @@ from glamor_gym.experiments.execution import (
     TrainedRun,
     hardware_of,
 )
-from glamor_gym.experiments.run_config import BUDGET, config_of, is_closed, new_config
-from glamor_gym.experiments.spec import RunSpec
+from glamor_gym.experiments.run_config import (
+    BUDGET,
+    check_checkpoint,
+    config_of,
+    is_closed,
+    new_config,
+)
+from glamor_gym.experiments.spec import RunSpec, check_learns
 from glamor_gym.types import EvaluationResult
 from glamor_gym.vector import CollectorKind
 from glamor_gym.vector.collector import make_collector
@@ -83,9 +90,9 @@ def prepare_run(
     """Validate a run and make its agent, so that it is ready to be executed.
 
     If the folder already holds a run, it resumes from its checkpoint if its algorithm supports it,
-    and otherwise starts over; `spec` may change only its budget, its evaluations, `collect` and
-    `checkpoint_minutes`. If the agent does not learn, or is that of another run, it is only
-    evaluated.
+    and otherwise starts over; one that has lost its checkpoint is refused. `spec` may change only
+    its budget, its evaluations, `collect` and `checkpoint_minutes`. If the agent does not learn, or
+    is that of another run, it is only evaluated.
 
     Args:
         spec: the run.
@@ -97,7 +104,8 @@ def prepare_run(
         progress_bar: whether to show a progress bar of the training.
 
     Raises:
-        ValueError: a setting is invalid, or does not fit the run in the folder.
+        ValueError: a setting is invalid, or does not fit the run in the folder; or the agent of a
+            new run would learn nothing.
         FolderInUseError: another process is using the folder, or has changed the run meanwhile.
         ModuleNotFoundError: the algorithm's library is not installed.
     """
@@ -116,6 +124,7 @@ def prepare_run(
             f"{folder.path} holds a finished run of {before.steps} steps, and runs of "
             f"{algorithm.name} cannot resume; choose another folder for a new run"
         )
+    check_checkpoint(folder)
     with ExitStack() as opened:
         env = make_collector(
             config.task,
@@ -125,6 +134,8 @@ def prepare_run(
         )
         opened.callback(env.close)  # unless the run takes it over
         agent = _agent(algorithm, config, folder, env, device)
+        if before is None and isinstance(agent, ImageGoalAgent):
+            check_learns(algorithm.name, agent.settings, config.steps, config.n_envs)
         config = _continued(config, folder, before, agent)
         run = TrainedRun(
             config,

@@ -4,6 +4,7 @@ import dataclasses
 import gc
 import hashlib
 import os
+import re
 import shutil
 import signal
 import weakref
@@ -16,6 +17,7 @@ from glamor_gym.agents import GlamorAgent
 from glamor_gym.evaluation import RunFolder, evaluate, save_result
 from glamor_gym.experiments import runs
 from glamor_gym.experiments.execution import PlayedRun
+from glamor_gym.experiments.folders import ExperimentFolder, jobs_to_do, run_name
 from glamor_gym.experiments.run_config import is_finished, new_config
 from glamor_gym.experiments.runs import planned_by, prepare_run, train_run
 from glamor_gym.experiments.status import read_status
@@ -93,6 +95,29 @@ def test_a_run_names_every_source_and_machine_that_it_was_made_with(tmp_path, mo
     # What begins anew has nothing of what was before.
     assert train("b", "abc", "one", **PPO) == ("abc", "one")
     assert train("b", "def", "two", **PPO, steps=220) == ("def", "two")
+
+
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_a_run_that_has_lost_its_checkpoint_is_not_begun_anew(copied, is_finished):
+    copied.write_config(dataclasses.replace(copied.config(), finished=is_finished))
+    shutil.rmtree(copied.checkpoint_folder)
+    before = {file: file.read_bytes() for file in copied.path.iterdir() if file.is_file()}
+    spec = small_spec(steps=300)
+    told = re.escape(f"{copied.path} holds a run without its checkpoint")
+    with pytest.raises(ValueError, match=f"{told}.* choose another folder"):
+        prepare_run(spec, copied, command="again", device="cpu")
+    experiment = ExperimentFolder(copied.path)
+    experiment.runs.mkdir()
+    (experiment.runs / run_name(spec)).symlink_to(copied.path)
+    with pytest.raises(ValueError, match="holds a run without its checkpoint"):
+        jobs_to_do([spec], experiment, command="")
+    assert {file: file.read_bytes() for file in before} == before
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(finished, tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.write_config(dataclasses.replace(finished.config(), finished=False))
+    assert prepare_run(small_spec(), folder, command="again", device="cpu").steps_taken == 0
 
 
 @pytest.fixture
@@ -357,9 +382,17 @@ def test_only_agents_that_plan_can_be_made_to_plan_otherwise():
     assert planned_by(agent, {}) is agent
 
 
-def test_nothing_is_written_for_a_run_that_cannot_be(tmp_path):
-    with pytest.raises(ValueError, match="n_trials"):
-        prepare_run(small_spec(overrides={"n_trials": 0}), RunFolder(tmp_path / "run"), command="")
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"overrides": {"n_trials": 0}}, "n_trials"),
+        # Its first update is due after 50 + 20 steps.
+        ({"steps": 68}, r"learn nothing: .* learning_starts=50 .* = 70 steps, got --steps 68"),
+    ],
+)
+def test_nothing_is_written_for_a_run_that_cannot_be(tmp_path, changes, told):
+    with pytest.raises(ValueError, match=told):
+        prepare_run(small_spec(**changes), RunFolder(tmp_path / "run"), command="")
     assert not (tmp_path / "run").exists()
 
 

@@ -26,7 +26,12 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from glamor_gym.evaluation import RunFolder, load_result, save_result
 from glamor_gym.experiments import RunSpec, get_algorithm
-from glamor_gym.experiments.run_config import check_alike, config_of, is_finished
+from glamor_gym.experiments.run_config import (
+    check_alike,
+    check_checkpoint,
+    config_of,
+    is_finished,
+)
 from glamor_gym.experiments.runs import train_run
 from glamor_gym.files import write_atomically
 from glamor_gym.goals import load_goal_set
@@ -100,7 +105,7 @@ class Workshop:
 
         Raises:
             CannotReuseError: the existing run has other settings, was judged on other goals, is
-                damaged, or lacks snapshots that cannot be made any more.
+                damaged, or lacks its checkpoint or snapshots that cannot be made any more.
             KeyboardInterrupt: the training was interrupted; another call continues it.
         """
         name = distinct_name(spec, looks)
@@ -119,6 +124,10 @@ class Workshop:
         elif (measured := self.path / "measurements" / name).is_dir():
             shutil.rmtree(measured)
         if not _is_done(spec, folder, looks):
+            try:
+                check_checkpoint(folder)
+            except ValueError as error:
+                raise CannotReuseError(str(error)) from error
             print(f"training {name}", flush=True)
             train_run(
                 spec,

@@ -220,6 +220,16 @@ def test_the_last_agent_is_not_taken_for_an_earlier_one(stocked):
     assert not snapshot_file(trained.folder, 40).exists()
 
 
+def test_a_run_that_has_lost_its_checkpoint_is_not_begun_anew(stocked):
+    folder = stocked.trained(SPEC, LOOKS).folder
+    shutil.rmtree(folder.checkpoint_folder)
+    stocked.trained(SPEC, LOOKS)  # nothing of it is missing
+    snapshot_file(folder, 80).unlink()
+    with pytest.raises(CannotReuseError, match="holds a run without its checkpoint"):
+        stocked.trained(SPEC, LOOKS)
+    assert folder.config().finished
+
+
 def test_a_finished_run_without_its_evaluation_is_evaluated_again(stocked):
     file = stocked.trained(SPEC, LOOKS).folder.evaluation_file
     for damage in (file.unlink, lambda: file.write_text("{")):
