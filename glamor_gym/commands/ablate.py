@@ -21,7 +21,7 @@ from glamor_gym.commands.workers import Crew, exit_code
 from glamor_gym.experiments import RunSpec
 from glamor_gym.experiments.ablation.planning import plan_ablation
 from glamor_gym.experiments.ablation.record import AblationFolder, AblationRecord
-from glamor_gym.experiments.ablation.report import Section, write_ablation_report
+from glamor_gym.experiments.ablation.report import Section, caution, write_ablation_report
 from glamor_gym.experiments.folders import check_holds_no_other, jobs_to_do
 from glamor_gym.experiments.spec import distinct
 
@@ -102,16 +102,29 @@ def _change(text: str) -> dict[str, Any]:
 def _table(panel: Section) -> Table:
     """Return a table of each variant's difference from the base over the panel.
 
-    Beside a difference stand the rates of the seeds and tasks that it is based on.
+    Beside a difference stand the rates of the seeds and tasks that it is based on; without one,
+    stands the rate of all that is finished.
     """
+    caption = f"means over {', '.join(panel.tasks)}; of the seeds that both have finished"
+    if told := caution(panel):
+        caption += f". {told}"
     table = Table(
         "change", "goals reached", "base", "difference", "95 % interval", "tasks", "seeds",
-        caption=f"means over {', '.join(panel.tasks)}; of the seeds that both have finished",
+        caption=caption,
     )  # fmt: skip
+    n_tasks = len(panel.tasks)
     for row in panel.rows:
         rate, difference = row.overall.rate, row.overall.difference
         if difference is None:
-            table.add_row(escape(row.variant), "–" if rate is None else f"{rate:.2f}")
+            done = sum(cell.rate is not None for cell in row.cells)
+            table.add_row(
+                escape(row.variant),
+                "–" if rate is None else f"{rate:.2f}",
+                "",
+                "",
+                "",
+                f"{done} of {n_tasks}",
+            )
             continue
         table.add_row(
             escape(row.variant),
@@ -119,7 +132,7 @@ def _table(panel: Section) -> Table:
             f"{difference.base:.2f}",
             f"{difference.value:+.2f}",
             f"{difference.low:+.2f} to {difference.high:+.2f}",
-            str(difference.tasks),
+            f"{difference.tasks} of {n_tasks}",
             str(difference.seeds),
         )
     return table

@@ -16,9 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from rliable import library
-from scipy.stats import ttest_ind
+from scipy.stats import ttest_1samp, ttest_ind
 
-from glamor_gym.evaluation import newcombe_interval
 from glamor_gym.evaluation.isolation import globals_seeded
 
 BOOTSTRAP_REPETITIONS = 2000
@@ -72,53 +71,43 @@ DECIDING = 3
 Verdict = Literal["better", "worse", ""]
 
 
-def verdict_of(low: float, high: float, seeds: int) -> Verdict:
-    """Return what the interval of a difference over seeds says.
-
-    Args:
-        low: lower end of the interval.
-        high: upper end of the interval.
-        seeds: number of seeds that it is based on.
-
-    Returns:
-        ``"better"`` or ``"worse"`` if the interval excludes 0; empty if it does not, or if there
-        are fewer than :data:`DECIDING` seeds.
-    """
-    if seeds < DECIDING:
-        return ""
-    return "better" if low > 0 else "worse" if high < 0 else ""
-
-
 def rates_verdict(
     ours: pd.Series[float],
     theirs: pd.Series[float],
-    counted: tuple[int, int],
-    compared: tuple[int, int],
+    interval: tuple[float, float],
+    *,
+    same_agents: bool = False,
 ) -> Verdict:
-    """Return whether one agent's success rate is better than another's, over episodes and seeds.
+    """Return whether one success rate is better than another, over episodes and seeds.
 
-    Newcombe's interval over episodes and Welch's over seeds must both exclude 0, since few seeds
-    or few episodes can agree by chance.
+    An interval of the difference over episodes and a t interval over seeds must both exclude 0,
+    since few seeds or few episodes can agree by chance. The latter is Welch's; where both rates are
+    of the same agents, who only act differently, it is that of each seed's difference.
 
     Args:
-        ours: rate of each seed.
-        theirs: the same of the agent that it is compared with.
-        counted: number of successes and of episodes behind `ours`.
-        compared: the same behind `theirs`.
+        ours: rate of each seed, by seed.
+        theirs: the same of what it is compared with; if `same_agents`, of the same seeds.
+        interval: 95 % interval of the difference over episodes.
+        same_agents: whether agents of the same seed are the same.
 
     Returns:
-        See :func:`verdict_of`; the smaller number of seeds counts.
+        ``"better"`` or ``"worse"`` if both intervals exclude 0; empty if they do not, or if there
+        are fewer than :data:`DECIDING` seeds; the smaller number of seeds counts.
     """
-    seeds = min(len(ours), len(theirs))
-    if seeds < DECIDING:
+    if min(len(ours), len(theirs)) < DECIDING:
         return ""
-    low, high = newcombe_interval(counted, compared)
-    if max(np.std(ours), np.std(theirs)) > 1e-9:  # equal rates give no interval over seeds
+    low, high = interval
+    samples = [ours - theirs] if same_agents else [ours, theirs]
+    if max(np.std(sample) for sample in samples) > 1e-9:  # equal rates give no interval over seeds
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # of rates that are equal on one side
-            of_seeds = ttest_ind(ours, theirs, equal_var=False).confidence_interval()
-        low, high = min(low, of_seeds.low), max(high, of_seeds.high)
-    return verdict_of(low, high, seeds)
+            if same_agents:
+                test = ttest_1samp(ours - theirs, 0)
+            else:
+                test = ttest_ind(ours, theirs, equal_var=False)
+        of_seeds = test.confidence_interval()
+        low, high = min(low, float(of_seeds.low)), max(high, float(of_seeds.high))
+    return "better" if low > 0 else "worse" if high < 0 else ""
 
 
 def final_estimates(

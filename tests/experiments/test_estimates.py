@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from rliable import metrics
 
-from glamor_gym.evaluation import wilson_interval
+from glamor_gym.evaluation import newcombe_interval, wilson_interval
 from glamor_gym.experiments.estimates import (
     complete_scores,
     curve_estimates,
@@ -88,7 +88,27 @@ def test_the_same_scores_give_the_same_interval():
 )
 def test_seeds_that_vary_by_different_amounts_are_compared_as_welch_does(ours, theirs, verdict):
     counts = [(round(100 * sum(rates)), 100 * len(rates)) for rates in (ours, theirs)]
-    assert rates_verdict(pd.Series(ours), pd.Series(theirs), *counts) == verdict
+    of_episodes = newcombe_interval(*counts)
+    assert rates_verdict(pd.Series(ours), pd.Series(theirs), of_episodes) == verdict
+
+
+@pytest.mark.parametrize(
+    ("gains", "verdict"),
+    [
+        # By hand: the mean is 0.2, the error √(0.07² / 3): Student's t is 4.95, above 4.30.
+        ([0.13, 0.2, 0.27], "better"),
+        ([0.11, 0.2, 0.29], ""),  # and here 3.85
+        ([0.2, 0.2, 0.2], "better"),
+        ([-0.13, -0.2, -0.27], "worse"),
+    ],
+)
+def test_what_the_same_agents_do_is_compared_seed_by_seed(gains, verdict):
+    before = pd.Series([0.3, 0.7, 0.5])  # which differ by far more
+    after = before + gains
+    interval = tuple(sorted((0.01 * np.sign(gains[0]), 0.4 * np.sign(gains[0]))))
+    assert rates_verdict(after, before, interval, same_agents=True) == verdict
+    assert rates_verdict(after, before, interval) == ""
+    assert rates_verdict(after, before, (-0.01, 0.4), same_agents=True) == ""  # too few episodes
 
 
 # ------------------------------------------------------------------------------ what is compared

@@ -22,7 +22,7 @@ from glamor_gym.experiments.ablation.results import (
     variant_scores,
 )
 from glamor_gym.experiments.ablation.variants import BASE
-from glamor_gym.experiments.estimates import DECIDING
+from glamor_gym.experiments.estimates import DECIDING, ENOUGH_SEEDS
 from glamor_gym.experiments.results import run_pages, tallied
 from glamor_gym.files import write_text
 from glamor_gym.names import listed
@@ -64,6 +64,7 @@ def write_ablation_report(folder: AblationFolder) -> Section:
         runs=len(table),
         failures=rows[rows["state"] == "failed"].to_dict("records"),
         forest=difference_figure(panel.rows[1:]),
+        caution=caution(panel),
         panel=panel,
         sections=[section for section in apart if section.rows],
         rows=rows.to_dict("records"),
@@ -139,9 +140,9 @@ def _section(
     tasks = [task for task in tasks if any(run.task == task for run in judged)]
     base = scores.get(BASE, {})
     rows = [
-        _row(variant, scores.get(variant, {}), base, tasks)
-        for variant in record.variants
-        if variant in asked
+        _row(name, scores.get(name, {}), base, tasks, same_agents=not variant.settings)
+        for name, variant in record.variants.items()
+        if name in asked
     ]
     played = table[table["goals"] == goals]
     chance = {
@@ -151,7 +152,15 @@ def _section(
     return Section(title, tasks, rows, chance)
 
 
-def _row(variant: str, ours: ScoresByTask, base: ScoresByTask, tasks: Sequence[str]) -> Row:
+def _row(
+    variant: str,
+    ours: ScoresByTask,
+    base: ScoresByTask,
+    tasks: Sequence[str],
+    *,
+    same_agents: bool = False,
+) -> Row:
+    """Return the results of a variant; see :func:`panel_difference` for the arguments."""
     compared = variant != BASE
     cells = []
     for task in tasks:
@@ -160,15 +169,36 @@ def _row(variant: str, ours: ScoresByTask, base: ScoresByTask, tasks: Sequence[s
             cells.append(Cell(None))
             continue
         by_seed = ", ".join(f"{rate:.2f}" for rate in scores.rates.mean(axis=1))
-        difference = task_difference(scores, base.get(task)) if compared else None
-        cells.append(Cell(scores.rate, by_seed, difference))
+        difference = task_difference(scores, base.get(task), same_agents=same_agents)
+        cells.append(Cell(scores.rate, by_seed, difference if compared else None))
     done = [task for task in tasks if task in ours]
+    difference = panel_difference(ours, base, tasks, same_agents=same_agents)
     overall = Cell(
         sum(ours[task].rate for task in done) / len(done) if done else None,
         f"{len(done)} of {len(tasks)} tasks" if len(done) < len(tasks) else "",
-        panel_difference(ours, base, tasks) if compared else None,
+        difference if compared else None,
     )
     return Row(variant, overall, cells)
+
+
+def caution(section: Section) -> str:
+    """Return what the intervals over a section's tasks, by the seeds behind each, do not tell.
+
+    Returns:
+        A sentence without its full stop; empty if there is nothing to tell.
+    """
+    shown = [row.overall.difference for row in section.rows if row.overall.difference]
+    if any(each.seeds == 1 or each.tasks == 1 for each in shown):
+        return (
+            "With one seed or on one task, an interval holds for these agents only; agents trained "
+            "with other seeds may differ by more"
+        )
+    if any(each.seeds < ENOUGH_SEEDS for each in shown):
+        return (
+            "Over few seeds a bootstrap's intervals are too narrow: with three, up to one in five "
+            "misses a difference of 0, if agents differ by their seeds more than by goals"
+        )
+    return ""
 
 
 # ------------------------------------------------------------------------------------ the figure

@@ -5,11 +5,13 @@ In: the folder of an ablation. Out: its table, and differences in the share of g
 have finished.
 
 - On one task: Newcombe's interval for the difference of two proportions, over all episodes of all
-  seeds. It treats episodes as independent, so it describes these agents, not other seeds; a
-  verdict also needs Welch's interval over seeds.
+  seeds. It treats episodes as independent, so it describes these agents, not other seeds.
 - Over several tasks: the mean of the tasks' differences, with a bootstrap that resamples seeds and
   goals within each task (Owen's "pigeonhole bootstrap", 2007, as the two are crossed) and keeps the
-  tasks fixed.
+  tasks fixed. Over few seeds it is too narrow.
+
+So a verdict also needs an interval over seeds, of the means over tasks: see
+:func:`~glamor_gym.experiments.estimates.rates_verdict`.
 """
 
 from __future__ import annotations
@@ -27,7 +29,6 @@ from glamor_gym.experiments.estimates import (
     BOOTSTRAP_REPETITIONS,
     Verdict,
     rates_verdict,
-    verdict_of,
 )
 from glamor_gym.experiments.folders import run_name
 from glamor_gym.experiments.results import RESULT_COLUMNS, check_same_goals, results_table
@@ -144,42 +145,70 @@ class Difference:
         return self.ours - self.base
 
 
-def task_difference(variant: Scores | None, base: Scores | None) -> Difference | None:
+def task_difference(
+    variant: Scores | None, base: Scores | None, *, same_agents: bool = False
+) -> Difference | None:
     """Return the difference on one task; None if no seed is finished by both.
 
-    Its verdict is that of :func:`~glamor_gym.experiments.estimates.rates_verdict`: the interval
-    does not know how agents of other seeds differ.
+    Args:
+        variant: scores of the variant, if it has any.
+        base: the same of the base.
+        same_agents: whether the variant evaluates the base's own agents.
     """
     pair = _paired(variant, base)
-    if pair is None:
-        return None
-    ours, theirs = pair
-    counts = ours.counts(), theirs.counts()
-    low, high = newcombe_interval(*counts)
-    verdict = rates_verdict(ours.rates.mean(axis=1), theirs.rates.mean(axis=1), *counts)
-    return Difference(ours.rate, theirs.rate, low, high, 1, len(ours.rates), verdict)
+    return None if pair is None else _difference([pair], same_agents)
 
 
 def panel_difference(
-    variant: ScoresByTask, base: ScoresByTask, tasks: Sequence[str]
+    variant: ScoresByTask,
+    base: ScoresByTask,
+    tasks: Sequence[str],
+    *,
+    same_agents: bool = False,
 ) -> Difference | None:
     """Return the mean difference over the tasks on which both have finished a seed, if any.
 
-    For a single such task it is that of :func:`task_difference`, including interval and verdict.
+    For a single such task it is that of :func:`task_difference`, including interval and verdict;
+    the verdict on several is by the seeds that both have finished on all of them.
+
+    Args:
+        variant: scores of the variant on each task.
+        base: the same of the base.
+        tasks: tasks to average over.
+        same_agents: whether the variant evaluates the base's own agents.
     """
     paired = [_paired(variant.get(task), base.get(task)) for task in tasks]
     pairs = [pair for pair in paired if pair is not None]
-    if not pairs:
-        return None
+    return _difference(pairs, same_agents) if pairs else None
+
+
+def _difference(pairs: Sequence[tuple[Scores, Scores]], same_agents: bool) -> Difference:
+    """Return the mean difference of the pairs, each of one task and of the same seeds."""
     if len(pairs) == 1:
-        return task_difference(*pairs[0])
-    tables = [ours.rates.to_numpy() - theirs.rates.to_numpy() for ours, theirs in pairs]
-    rates = np.mean([[ours.rate, theirs.rate] for ours, theirs in pairs], axis=0)
-    low, high = bootstrap_interval(tables)
-    seeds = min(len(table) for table in tables)
+        variant, base = pairs[0]
+        low, high = newcombe_interval(variant.counts(), base.counts())
+    else:
+        low, high = bootstrap_interval(
+            [variant.rates.to_numpy() - base.rates.to_numpy() for variant, base in pairs]
+        )
+    ours, theirs = zip(*pairs, strict=True)
     return Difference(
-        float(rates[0]), float(rates[1]), low, high, len(pairs), seeds, verdict_of(low, high, seeds)
+        float(np.mean([scores.rate for scores in ours])),
+        float(np.mean([scores.rate for scores in theirs])),
+        low,
+        high,
+        tasks=len(pairs),
+        seeds=min(len(scores.rates) for scores in ours),
+        verdict=rates_verdict(
+            _seed_means(ours), _seed_means(theirs), (low, high), same_agents=same_agents
+        ),
     )
+
+
+def _seed_means(scores: Sequence[Scores]) -> pd.Series[float]:
+    """Return the mean over tasks of the rate of each seed that all of them have."""
+    of_tasks = pd.concat([each.rates.mean(axis=1) for each in scores], axis=1, join="inner")
+    return of_tasks.mean(axis=1)
 
 
 def bootstrap_interval(tables: Sequence[NDArray[np.float64]]) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from glamor_gym.evaluation import evaluate, wilson_interval
+from glamor_gym.evaluation import evaluate, newcombe_interval, wilson_interval
 from glamor_gym.experiments import RunSpec, estimates, get_algorithm
 from glamor_gym.experiments.paper.reproduction import Agreement, Comparison, Scale
 from glamor_gym.experiments.paper.workshop import Trained, Workshop
@@ -168,7 +168,13 @@ def in_words(summary: Mapping[Any, Any] | pd.Series[Any]) -> str:
 
 
 def better(
-    rows: pd.DataFrame, task: str, first: str, second: str, *, claim: str | None = None
+    rows: pd.DataFrame,
+    task: str,
+    first: str,
+    second: str,
+    *,
+    claim: str | None = None,
+    same_agents: bool = False,
 ) -> Comparison:
     """Test the claim “the first variant reaches more goals than the second” at the last step.
 
@@ -178,6 +184,7 @@ def better(
         first: name of a variant.
         second: name of a variant.
         claim: the paper's statement; None for the claim itself.
+        same_agents: whether the two variants differ only in `planner`, and share their agents.
 
     Returns:
         The comparison. `agrees` is ``"undecided"`` if an interval of the difference contains 0, or
@@ -187,7 +194,10 @@ def better(
     ends = {row["variant"]: row for row in over_seeds(last, ["variant"]).to_dict("records")}
     ours, theirs = (last[last["variant"] == name] for name in (first, second))
     verdict = estimates.rates_verdict(
-        _rates_of_seeds(ours), _rates_of_seeds(theirs), _counts(ours), _counts(theirs)
+        _rates_of_seeds(ours),
+        _rates_of_seeds(theirs),
+        newcombe_interval(_counts(ours), _counts(theirs)),
+        same_agents=same_agents,
     )
     return Comparison(
         statement=f"{task}: {first} above {second}",

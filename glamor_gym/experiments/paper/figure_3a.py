@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from glamor_gym.evaluation import wilson_interval
+from glamor_gym.evaluation import newcombe_interval, wilson_interval
 from glamor_gym.evaluation.arena import Arena
 from glamor_gym.evaluation.isolation import isolated
 from glamor_gym.evaluation.rollout import Episode
@@ -179,8 +179,8 @@ def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
         verdict = rates_verdict(
             _rates(many, column, ["seed"]),
             _rates(few, column, ["seed"]),
-            _counts(many, column),
-            _counts(few, column),
+            newcombe_interval(_counts(many, column), _counts(few, column)),
+            same_agents=True,
         )
         low, high = wilson_interval(*_counts(many, column))
         comparisons += [

@@ -28,8 +28,15 @@ def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
         comparison
         for task in rows["task"].unique()
         for comparison in (
-            better(rows, task, "GLAMOR", "plan-end", claim="stopping early is best"),
-            better(rows, task, "plan-end", "naive-end"),
+            better(
+                rows,
+                task,
+                "GLAMOR",
+                "plan-end",
+                claim="stopping early is best",
+                same_agents=True,
+            ),
+            better(rows, task, "plan-end", "naive-end", same_agents=True),
         )
     ]
 

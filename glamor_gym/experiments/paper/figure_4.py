@@ -24,7 +24,10 @@ VARIANTS = (
 
 def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
     """Compare the two planners on every task."""
-    return [better(rows, task, "GLAMOR", "sparse planner") for task in rows["task"].unique()]
+    return [
+        better(rows, task, "GLAMOR", "sparse planner", same_agents=True)
+        for task in rows["task"].unique()
+    ]
 
 
 REPRODUCTION = Reproduction(

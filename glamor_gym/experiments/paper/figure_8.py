@@ -37,7 +37,7 @@ def draw(rows: pd.DataFrame) -> Figure:
 def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
     """Compare search with no search on each task."""
     first, second = (variant.name for variant in VARIANTS)
-    return [better(rows, task, first, second) for task in rows["task"].unique()]
+    return [better(rows, task, first, second, same_agents=True) for task in rows["task"].unique()]
 
 
 REPRODUCTION = Reproduction(

@@ -25,7 +25,8 @@ Agreement = Literal["yes", "no", "undecided", ""]
 
 DECISION_NOTE = (
     "A comparison is decided by three seeds of each or more, where both 95 % intervals of the "
-    "difference say the same: Newcombe's of episodes and Welch's of seeds."
+    "difference say the same: Newcombe's of episodes, and one of seeds: Welch's, or where the same "
+    "agents act in two ways, Student's of the difference of each."
 )
 """When :func:`~glamor_gym.experiments.estimates.rates_verdict` decides a comparison."""
 

@@ -15,7 +15,13 @@ from glamor_gym.commands.console import terminal
 from glamor_gym.evaluation import RunFolder, newcombe_interval
 from glamor_gym.experiments.ablation.planning import plan_ablation
 from glamor_gym.experiments.ablation.record import AblationFolder
-from glamor_gym.experiments.ablation.report import Section, _row, write_ablation_report
+from glamor_gym.experiments.ablation.report import (
+    Section,
+    _row,
+    _section,
+    caution,
+    write_ablation_report,
+)
 from glamor_gym.experiments.ablation.results import (
     Scores,
     ablation_table,
@@ -73,6 +79,59 @@ def test_better_is_what_episodes_and_seeds_agree_on(variant, base, verdict):
     assert task_difference(theirs, ours).verdict == opposite
     panel = panel_difference({"Pong": ours}, {"Pong": theirs}, ["Pong", "Qbert"])
     assert panel == difference
+
+
+def test_over_tasks_too_seeds_have_to_agree():
+    # Two of three agents gain, and each task has goals enough: the bootstrap alone is sure of it.
+    gains = np.array([0.1, 0.1, 0.6])
+    base = {task: scores({seed: [0.2] * 40 for seed in range(3)}) for task in ("a", "b")}
+    variant = {
+        task: scores({seed: [0.2 + gain] * 40 for seed, gain in enumerate(gains)})
+        for task in ("a", "b")
+    }
+    difference = panel_difference(variant, base, ["a", "b"])
+    assert difference.low > 0
+    assert difference.verdict == ""  # by hand, t = 0.267 / (0.289 / √3) = 1.6
+    # A seed that is high on one task and low on the other has the mean of both.
+    variant["b"] = scores({seed: [0.2 + gain] * 40 for seed, gain in enumerate(0.7 - gains)})
+    assert panel_difference(variant, base, ["a", "b"]).verdict == "better"
+
+
+def test_over_tasks_the_seeds_that_count_are_on_all_of_them():
+    base = {task: scores({seed: [0.0] * 4 for seed in range(4)}) for task in ("a", "b")}
+    seeds = {"a": (0, 1, 2), "b": (1, 2, 3)}
+    variant = {task: scores(dict.fromkeys(seeds[task], [1.0] * 4)) for task in seeds}
+    difference = panel_difference(variant, base, ["a", "b"])
+    assert (difference.seeds, difference.verdict) == (3, "")  # only two are on both
+
+
+def test_agents_that_only_plan_otherwise_are_compared_seed_by_seed():
+    base = scores({seed: [rate] * 10 for seed, rate in enumerate((0.2, 0.5, 0.6))}, tries=20)
+    variant = scores({seed: [rate] * 10 for seed, rate in enumerate((0.4, 0.7, 0.8))}, tries=20)
+    assert task_difference(variant, base).verdict == ""
+    assert task_difference(variant, base, same_agents=True).verdict == "better"
+    pair = {"a": variant, "b": variant}, {"a": base, "b": base}, ["a", "b"]
+    assert panel_difference(*pair).verdict == ""
+    assert panel_difference(*pair, same_agents=True).verdict == "better"
+    record, _ = plan_ablation(
+        None,
+        changes=[{"planner": {"n_trials": 1}}, {"gamma": 0.5, "planner": {"n_trials": 1}}],
+        tasks=["GridWorld", "Dice"],
+    )
+    found = {
+        name: dict.fromkeys(record.tasks, base if name == "base" else variant)
+        for name in record.variants
+    }
+    table = pd.DataFrame(columns=["goals", "task", "random", "noop"])
+    section = _section("", record, record.tasks, found, table, "eval")
+    assert {
+        row.variant: {cell.difference.verdict for cell in (row.overall, *row.cells)}
+        for row in section.rows[1:]
+    } == {
+        "planner.n_trials=1": {"better"},
+        "gamma=0.5": {""},
+        "gamma=0.5, planner.n_trials=1": {""},  # of agents of its own
+    }
 
 
 def test_over_tasks_too_few_seeds_decide_nothing():
@@ -365,9 +424,36 @@ def test_the_terminal_shows_the_rates_that_are_compared():
     rows = pd.DataFrame(columns, columns=names)
     low, high = newcombe_interval((3, 4), (1, 4))
     interval = f"{low:+.2f} to {high:+.2f}"
-    assert rows["gamma=0.5"].tolist() == ["0.75", "0.25", "+0.50", interval, "1", "1"]
-    assert rows["base"].tolist() == ["0.12", "", "", "", "", ""]
-    assert rows["gamma=0.6"].tolist() == ["1.00", "", "", "", "", ""]
+    assert rows["gamma=0.5"].tolist() == ["0.75", "0.25", "+0.50", interval, "1 of 1", "1"]
+    assert rows["base"].tolist() == ["0.12", "", "", "", "1 of 1", ""]
+    assert rows["gamma=0.6"].tolist() == ["1.00", "", "", "", "1 of 1", ""]
+    assert "With one seed or on one task, an interval holds for these agents only" in table.caption
+
+
+def test_the_terminal_tells_how_many_tasks_are_behind_each_number():
+    base = {task: scores({seed: [0.5, 0.5] for seed in range(3)}) for task in ("Pong", "Qbert")}
+    tasks = ["Pong", "Qbert", "Skiing"]
+    rows = [_row(name, base, base, tasks) for name in ("base", "gamma=0.5")]
+    table = ablate._table(Section("", tasks, [*rows, _row("gamma=0.6", {}, base, tasks)], {}))
+    told = {column.header: list(column.cells) for column in table.columns}
+    assert told["tasks"] == ["2 of 3", "2 of 3", "0 of 3"]
+    assert told["seeds"] == ["", "3", ""]
+    assert "Over few seeds a bootstrap's intervals are too narrow" in table.caption
+
+
+def test_the_caution_is_by_the_fewest_seeds_of_a_difference_that_is_shown():
+    def told(**seeds):
+        given = {
+            name: {task: scores({seed: [0.5] for seed in range(n)}) for task in ("a", "b")}
+            for name, n in seeds.items()
+        }
+        rows = [_row(name, found, given["base"], ["a", "b"]) for name, found in given.items()]
+        return caution(Section("", ["a", "b"], rows, {}))
+
+    assert told(base=5, x=5) == ""
+    assert told(base=5, x=5, y=4).startswith("Over few seeds")
+    assert told(base=5, x=4, y=1).startswith("With one seed")
+    assert told(base=1) == ""  # nothing is compared
 
 
 @pytest.mark.parametrize(
