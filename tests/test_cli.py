@@ -214,7 +214,10 @@ def test_goals_that_are_damaged_are_told(capsys, tmp_path):
         (["report", "Pong", "Dice", "--out", "new"], "must last longer than one step, got Dice"),
         (["show", "Pnog"], "did you mean Pong"),
         (["verify", "Pnog"], "did you mean Pong"),
-        (["show", "missing.npz"], "missing.npz"),
+        (["show", "nowhere"], "unknown task 'nowhere'"),
+        (["show", "nowhere"], "(the name of a file must end in .npz)"),
+        (["verify", "r1/config.json"], "(the name of a file must end in .npz)"),
+        (["show", "missing.npz"], "glamor-gym: missing.npz: No such file or directory\n"),
         (["build", "Seaquest", "--episodes", "-1", "--out", "never.npz"], "episodes"),
         (["build", "Dice", "--out", "goals.zip"], "--out must end in .npz, got goals.zip"),
     ],
@@ -264,6 +267,16 @@ def test_a_goal_file_is_not_overwritten(capsys, tmp_path):
     file.write_bytes(b"precious")
     assert "already exists" in refused(capsys, "goals", "build", "Dice", "--out", str(file))
     assert file.read_bytes() == b"precious"
+
+
+# ---------------------------------------------------------------------------------- report
+
+
+def test_the_page_of_a_reproduction_is_its_own(capsys, tmp_path):
+    (tmp_path / "reproduction.json").write_text("{}")
+    err = refused(capsys, "report", str(tmp_path))
+    assert f"{tmp_path} holds a reproduction, with a page in the folder of each" in err
+    assert "`glamor-gym reproduce`" in err
 
 
 # ---------------------------------------------------------------------------------- doctor
@@ -576,8 +589,8 @@ def test_the_folder_of_a_run_is_no_file(capsys, tmp_path):
 def test_a_folder_of_a_run_that_cannot_be_written_to_is_told(capsys, tmp_path):
     (tmp_path / "file").write_text("in the way")
     err = refused(capsys, "train", *SMALL, "--run-dir", str(tmp_path / "file" / "new"))
-    assert "--run-dir must be a folder to write to: " in err
-    assert "a file is in the place of a folder" in err
+    told = f"{tmp_path}/file: a file is in the place of a folder"
+    assert f"--run-dir must be a folder to write to; {told}" in err
 
 
 @pytest.mark.parametrize("path", ["nothing", "."])

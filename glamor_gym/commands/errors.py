@@ -47,4 +47,11 @@ def checking_input(*kinds: type[Exception]) -> Iterator[None]:
     except BrokenPipeError:  # standard output was closed: not the input's fault
         raise
     except turned as error:
-        raise InputError(str(error).partition(MADE_BY)[0]) from error
+        raise InputError(_told(error)) from error
+
+
+def _told(error: Exception) -> str:
+    """Return the error's message; that of the system without its number, after the file's name."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error).partition(MADE_BY)[0]

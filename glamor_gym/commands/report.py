@@ -13,6 +13,7 @@ from glamor_gym.experiments.ablation.record import AblationFolder
 from glamor_gym.experiments.ablation.report import write_ablation_report
 from glamor_gym.experiments.benchmark.record import BenchmarkFolder
 from glamor_gym.experiments.benchmark.report import write_benchmark_report
+from glamor_gym.experiments.folders import RECORD_FILES
 from glamor_gym.report import write_report
 
 
@@ -35,6 +36,12 @@ def report(options: Report, _command: str) -> int:
         elif ablation.record_file.is_file():
             write_ablation_report(ablation)
             file = ablation.report_file
+        elif (options.path / RECORD_FILES["a reproduction"]).is_file():
+            raise ValueError(
+                f"{options.path} holds a reproduction, with a page in the folder of each table or "
+                "figure, README.md; `glamor-gym reproduce` writes it again, by the command in "
+                f"{RECORD_FILES['a reproduction']}"
+            )
         else:
             files = [run.config_file, benchmark.record_file, ablation.record_file]
             raise ValueError(

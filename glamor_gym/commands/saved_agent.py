@@ -65,6 +65,10 @@ def find_agent(path: Path, options: OfSavedAgent, *, acts: bool = True) -> Saved
         raise ValueError(
             f"--algorithm must be {config.algorithm} for {path}, got {options.algorithm}"
         )
+    if not get_algorithm(config.algorithm).learns:
+        raise ValueError(
+            f"{path} holds a run of {config.algorithm}, which does not learn: no agent was saved"
+        )
     files = [file for file in (run.agent_file, run.library_agent_file) if file.is_file()]
     if not files:
         raise ValueError(f"{path} holds a run without its agent: there is no {run.agent_file}")

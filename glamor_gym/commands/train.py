@@ -14,7 +14,7 @@ from typing import Any
 
 from glamor_gym.commands.assignments import parse_assignments
 from glamor_gym.commands.console import terminal
-from glamor_gym.commands.errors import InputError, checking_input
+from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Train
 from glamor_gym.commands.tables import result_table
 from glamor_gym.devices import checked_device
@@ -25,6 +25,7 @@ from glamor_gym.experiments.execution import Run
 from glamor_gym.experiments.folders import check_holds_no_other
 from glamor_gym.experiments.run_config import is_finished
 from glamor_gym.experiments.runs import prepare_run
+from glamor_gym.experiments.spec import check_agent
 from glamor_gym.files import check_writable
 from glamor_gym.interruption import EndedBySignal
 from glamor_gym.report import write_report
@@ -52,13 +53,19 @@ def train(options: Train, command: str) -> int:
         try:
             check_writable(folder.path)
         except OSError as error:
-            raise InputError(f"--run-dir must be a folder to write to: {error}") from error
+            raise ValueError(
+                f"--run-dir must be a folder to write to; {error.filename}: {error.strerror}"
+            ) from error
         begun = folder.config() if folder.holds_a_run() else None
         spec, device = _spec(options, begun), checked_device(options.device)
         if begun is not None and begun.steps == spec.steps and is_finished(spec, folder):
             where = f"finished already, in {folder.path}"
             print(f"{begun.task}: {where}; --steps or --minutes can give it more", flush=True)
             return _reported(folder)
+        if begun is None:
+            algorithm = get_algorithm(spec.algorithm)
+            arguments = algorithm.arguments(spec.chosen_preset, spec.overrides)
+            check_agent(algorithm, arguments, spec.steps, spec.n_envs)
         run = prepare_run(
             spec,
             folder,

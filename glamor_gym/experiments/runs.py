@@ -19,7 +19,6 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
 from glamor_gym.agents import GlamorAgent
-from glamor_gym.agents.base import ImageGoalAgent
 from glamor_gym.evaluation import EvaluationCallback, RunConfig, RunFolder
 from glamor_gym.evaluation.baselines import Predictor
 from glamor_gym.evaluation.provenance import source_commit, versions
@@ -39,7 +38,7 @@ from glamor_gym.experiments.run_config import (
     is_closed,
     new_config,
 )
-from glamor_gym.experiments.spec import RunSpec, check_learns
+from glamor_gym.experiments.spec import RunSpec
 from glamor_gym.types import EvaluationResult
 from glamor_gym.vector import CollectorKind
 from glamor_gym.vector.collector import make_collector
@@ -104,8 +103,7 @@ def prepare_run(
         progress_bar: whether to show a progress bar of the training.
 
     Raises:
-        ValueError: a setting is invalid, or does not fit the run in the folder; or the agent of a
-            new run would learn nothing.
+        ValueError: a setting is invalid, or does not fit the run in the folder.
         FolderInUseError: another process is using the folder, or has changed the run meanwhile.
         ModuleNotFoundError: the algorithm's library is not installed.
     """
@@ -134,8 +132,6 @@ def prepare_run(
         )
         opened.callback(env.close)  # unless the run takes it over
         agent = _agent(algorithm, config, folder, env, device)
-        if before is None and isinstance(agent, ImageGoalAgent):
-            check_learns(algorithm.name, agent.settings, config.steps, config.n_envs)
         config = _continued(config, folder, before, agent)
         run = TrainedRun(
             config,

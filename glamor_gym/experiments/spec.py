@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from glamor_gym.checks import as_choice, as_integer, as_number
 from glamor_gym.experiments.algorithm_kinds import Algorithm, ImageGoalAlgorithm
@@ -16,9 +16,6 @@ from glamor_gym.experiments.algorithms import get_algorithm, preset_for
 from glamor_gym.registration import find_env_id, name_of_env
 from glamor_gym.tasks import find_task
 from glamor_gym.vector import CollectorKind
-
-if TYPE_CHECKING:
-    from glamor_gym.agents.settings import CollectionSettings
 
 EVALUATIONS = 5
 """Number of evaluations of a run if `eval_every` is None."""
@@ -147,19 +144,11 @@ def check_agent(
     """
     if not isinstance(algorithm, ImageGoalAlgorithm):
         return
-    check_learns(algorithm.name, algorithm.checked_settings(arguments), steps, n_envs)
-
-
-def check_learns(name: str, settings: CollectionSettings, steps: int, n_envs: int) -> None:
-    """Check that an agent of this library makes at least one update; see :func:`check_agent`.
-
-    Raises:
-        ValueError: all steps are taken before the first update.
-    """
+    settings = algorithm.checked_settings(arguments)
     taken = -(-steps // n_envs) * n_envs  # all environments step at once
     if settings.replay_ratio and not settings.updates_due(taken):
         raise ValueError(
-            f"{name} would learn nothing: its first update comes after "
+            f"{algorithm.name} would learn nothing: its first update comes after "
             f"learning_starts={settings.learning_starts} + batch_size / replay_ratio = "
             f"{settings.first_update:g} steps, got --steps {steps}; give more steps, or set a "
             "smaller learning_starts"

@@ -217,7 +217,11 @@ def load_goal_set(name: str | os.PathLike[str]) -> GoalSet:
     """
     if isinstance(name, os.PathLike) or (isinstance(name, str) and name.endswith(".npz")):
         return GoalSet.load(name)
-    return _packaged(get_task(name).name)
+    try:
+        task = get_task(name)
+    except ValueError as error:
+        raise ValueError(f"{error} (the name of a file must end in .npz)") from error
+    return _packaged(task.name)
 
 
 @functools.cache

@@ -71,6 +71,13 @@ def test_figures_without_an_agent_are_told(tmp_path):
         found(tmp_path)
 
 
+@pytest.mark.parametrize("algorithm", ["random", "noop"])
+def test_a_run_of_an_agent_that_does_not_learn_has_none_to_load(tmp_path, algorithm):
+    RunFolder(tmp_path).write_config(new_config(RunSpec(task="GridWorld", algorithm=algorithm)))
+    with pytest.raises(ValueError, match=f"a run of {algorithm}, which does not learn"):
+        found(tmp_path)
+
+
 def test_a_folder_of_neither_is_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for path in (tmp_path, tmp_path.relative_to(tmp_path)):

@@ -382,17 +382,9 @@ def test_only_agents_that_plan_can_be_made_to_plan_otherwise():
     assert planned_by(agent, {}) is agent
 
 
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({"overrides": {"n_trials": 0}}, "n_trials"),
-        # Its first update is due after 50 + 20 steps.
-        ({"steps": 68}, r"learn nothing: .* learning_starts=50 .* = 70 steps, got --steps 68"),
-    ],
-)
-def test_nothing_is_written_for_a_run_that_cannot_be(tmp_path, changes, told):
-    with pytest.raises(ValueError, match=told):
-        prepare_run(small_spec(**changes), RunFolder(tmp_path / "run"), command="")
+def test_nothing_is_written_for_a_run_that_cannot_be(tmp_path):
+    with pytest.raises(ValueError, match="n_trials"):
+        prepare_run(small_spec(overrides={"n_trials": 0}), RunFolder(tmp_path / "run"), command="")
     assert not (tmp_path / "run").exists()
 
 
