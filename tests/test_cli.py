@@ -142,6 +142,7 @@ def test_what_needs_no_agent_imports_none():
     [
         ("fly", "no command 'fly'"),
         ("train --steps many", "got many"),
+        ("train --run-dir=", "--run-dir: expected a folder, got ''"),
         ("train --stpes 3", "Unrecognized options: --stpes"),
     ],
 )

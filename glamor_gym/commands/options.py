@@ -61,6 +61,22 @@ _COUNT = PrimitiveConstructorSpec(
 )
 """Reads a whole number, which may be written ``5e5``."""
 
+
+def _as_folder(words: list[str]) -> Path:
+    if not words[0]:
+        raise ValueError("expected a folder, got ''")
+    return Path(words[0])
+
+
+_FOLDER = PrimitiveConstructorSpec(
+    nargs=1,
+    metavar="DIR",
+    instance_from_str=_as_folder,
+    is_instance=lambda value: isinstance(value, Path | None),
+    str_from_instance=lambda value: [str(value)],
+)
+"""Reads a folder, which an empty word (of a variable that is not set, say) does not name."""
+
 Flag = tyro.conf.FlagCreatePairsOff[bool]
 """A switch that is off by default."""
 
@@ -107,7 +123,9 @@ class Train:
     """Random seed of networks, exploration, environments and evaluation."""
     n_envs: Annotated[int | None, _or_else("INT", RunSpec.n_envs)] = None
     """Number of environments in which data is collected."""
-    run_dir: Annotated[Path | None, _or_else("DIR", "runs/TASK[-AGENT]-PRESET-SEED")] = None
+    run_dir: Annotated[Path | None, _FOLDER, _or_else("DIR", "runs/TASK[-AGENT]-PRESET-SEED")] = (
+        None
+    )
     """Folder of the run, new or to be resumed."""
     eval_every: Annotated[int | None, _COUNT, _or_else("INT", "a fifth of --steps")] = None
     """Environment steps between evaluations. A resumed run keeps its own unless --steps changes."""
