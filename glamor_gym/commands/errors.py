@@ -52,6 +52,6 @@ def checking_input(*kinds: type[Exception]) -> Iterator[None]:
 
 def _told(error: Exception) -> str:
     """Return the error's message; that of the system without its number, after the file's name."""
-    if isinstance(error, OSError) and error.filename is not None:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
         return f"{error.filename}: {error.strerror}"
     return str(error).partition(MADE_BY)[0]

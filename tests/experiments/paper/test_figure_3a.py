@@ -92,6 +92,13 @@ def test_few_seeds_or_seeds_that_disagree_decide_nothing():
     assert verdicts_on(rows) == undecided
 
 
+def test_the_agent_of_each_seed_is_compared_with_itself():
+    rows = rows_of({trials: (50 + 10 * (trials > 1), 50 + 10 * (trials > 1)) for trials in TRIALS})
+    for column in ("reached", "optimal"):
+        rows[column] += 15 * (rows["seed"] - 1)  # which is more than the trials bring
+    assert verdicts_on(rows) == ["yes", "", "yes", "", ""]
+
+
 def test_the_maps_show_the_rate_of_each_goal():
     rows = rows_of(RISING)
     rows.loc[(rows["x"] == 6) & (rows["y"] == 0), "reached"] = 0

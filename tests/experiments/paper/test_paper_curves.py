@@ -11,7 +11,7 @@ from glamor_gym import GlamorAgent
 from glamor_gym.agents.glamor import planner_of
 from glamor_gym.agents.settings import GlamorSettings
 from glamor_gym.evaluation import wilson_interval
-from glamor_gym.experiments.paper import figure_2, figure_8
+from glamor_gym.experiments.paper import figure_2, figure_3b, figure_4, figure_8
 from glamor_gym.experiments.paper.curves import (
     Variant,
     better,
@@ -155,6 +155,17 @@ def test_an_algorithm_without_that_preset_takes_its_own():
 def test_looks_are_even_and_end_with_the_training():
     assert Scale(("Pong",), steps=70_000, looks=14).look_steps == tuple(range(5000, 70_001, 5000))
     assert Scale(("Pong",), steps=100, looks=3).look_steps == (33, 67, 100)
+
+
+@pytest.mark.parametrize("figure", [figure_3b, figure_4, figure_8], ids=lambda each: each.__name__)
+def test_variants_that_share_their_agents_are_compared_seed_by_seed(figure):
+    # Agents differ by far more than plans do, but all of them gain.
+    names = [variant.name for variant in figure.VARIANTS]
+    rows = pd.concat(
+        rows_of([rate + gain for rate in (0.1, 0.5, 0.3)], variant=name, episodes=900)
+        for name, gain in zip(names, (0.4, 0.0, 0.2), strict=False)
+    )
+    assert {comparison.agrees for comparison in figure.compare(rows)} == {"yes"}
 
 
 @pytest.mark.parametrize("variant", figure_8.VARIANTS, ids=lambda variant: variant.name)
