@@ -514,7 +514,7 @@ def test_a_run_that_has_taken_its_steps_is_evaluated_again(trained, capsys):
     assert trained.evaluation().episodes == 60
 
 
-def test_a_finished_run_is_only_reported(trained, capsys, monkeypatch):
+def test_of_a_finished_run_only_the_results_are_told(trained, capsys, monkeypatch):
     monkeypatch.setattr("glamor_gym.commands.train.prepare_run", None)
     kept = (trained.config_file, trained.metrics_file, trained.evaluation_file)
     before = [file.read_bytes() for file in kept]
@@ -523,8 +523,13 @@ def test_a_finished_run_is_only_reported(trained, capsys, monkeypatch):
     assert code == 0
     assert f"finished already, in {trained.path}" in out
     assert f"{trained.evaluation(frames=False).success_rate:.2f}" in out
-    assert trained.report_file.is_file()
+    assert "<title>glamor/GridWorld-v0" in trained.report_file.read_text()
     assert [file.read_bytes() for file in kept] == before
+    page = trained.report_file.read_text()
+    trained.report_file.write_text(f"{page}<!-- with films whose frames are gone -->")
+    assert run(capsys, "train", "--run-dir", str(trained.path))[0] == 0
+    assert trained.report_file.read_text() != page
+    trained.report_file.write_text(page)
 
 
 @pytest.mark.parametrize(

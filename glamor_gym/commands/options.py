@@ -100,7 +100,7 @@ class Train:
 
     The run folder gets config.json, metrics.csv, TensorBoard events, checkpoint/ and report.html.
     If it already holds a run, that run resumes from its checkpoint and continues up to --steps;
-    a finished one is only reported.
+    of a finished one, the results are printed.
     Ctrl-C saves the agent; the same command then resumes the run.
     """
 

@@ -33,7 +33,7 @@ from glamor_gym.tasks import file_name
 
 
 def train(options: Train, command: str) -> int:
-    """Start or resume a run, and report its results; of a finished run, only report them.
+    """Start or resume a run, and report its results; of a finished run, only tell them.
 
     Args:
         options: the command's options.
@@ -59,9 +59,7 @@ def train(options: Train, command: str) -> int:
         begun = folder.config() if folder.holds_a_run() else None
         spec, device = _spec(options, begun), checked_device(options.device)
         if begun is not None and begun.steps == spec.steps and is_finished(spec, folder):
-            where = f"finished already, in {folder.path}"
-            print(f"{begun.task}: {where}; --steps or --minutes can give it more", flush=True)
-            return _reported(folder)
+            return _tell_of_finished(folder, begun)
         if begun is None:
             algorithm = get_algorithm(spec.algorithm)
             arguments = algorithm.arguments(spec.chosen_preset, spec.overrides)
@@ -87,16 +85,28 @@ def train(options: Train, command: str) -> int:
     except (KeyboardInterrupt, FloatingPointError) as error:
         if not folder.config().finished:
             return _stopped(run, error)
-    return _reported(folder)
+    write_report(folder)
+    return _tell_results(folder)
 
 
-def _reported(folder: RunFolder) -> int:
-    """Write the report of a finished run and print its results; return the exit code."""
+def _tell_of_finished(folder: RunFolder, config: RunConfig) -> int:
+    """Print that a run is finished, and its results; return the exit code."""
+    more = (
+        "; --steps or --minutes can give it more" if get_algorithm(config.algorithm).learns else ""
+    )
+    print(f"{config.task}: finished already, in {folder.path}{more}", flush=True)
+    # A page that is there may show more than is left: frames are not kept everywhere.
+    if not folder.report_file.is_file():
+        write_report(folder)
+    return _tell_results(folder)
+
+
+def _tell_results(folder: RunFolder) -> int:
+    """Print the results of a finished run; return the exit code."""
     result = folder.evaluation(frames=False)
     assert result is not None  # every finished run has an evaluation
-    report = write_report(folder)
     terminal().print(result_table(result, name="this run"))
-    print(f"report: {report}")
+    print(f"report: {folder.report_file}")
     return 0
 
 
