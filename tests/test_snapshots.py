@@ -184,6 +184,20 @@ def test_a_snapshot_is_out_of_reach_of_later_steps():
         assert_same(play(env, np.random.default_rng(1), 5), one)
 
 
+@pytest.mark.parametrize("restored", [False, True])
+def test_a_snapshot_shares_nothing_with_its_environment(restored):
+    env = gym.make("glamor/GridWorld-v0").unwrapped
+    env.reset(seed=1)
+    snapshot = env.snapshot
+    before = copy.deepcopy(snapshot)
+    if restored:
+        env.snapshot = snapshot
+    snapshot["achieved"][:] = snapshot["desired"][:] = -1.0
+    snapshot["goal_labels"].clear()
+    for name in ("achieved", "desired", "goal_labels"):
+        assert np.array_equal(env.snapshot[name], before[name])
+
+
 @pytest.mark.parametrize("wrapper", [OrderEnforcing, PassiveEnvChecker])
 def test_wrappers_that_want_a_reset_are_restored_without_one(wrapper):
     def make():
