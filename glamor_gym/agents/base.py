@@ -22,6 +22,7 @@ from glamor_gym.agents.saving.agent_file import AgentFileError, load_tensors, sa
 from glamor_gym.agents.saving.agent_parts import (
     as_half,
     build_agent,
+    check_moments,
     header_of,
     load_policy,
     tensors_of,
@@ -203,6 +204,7 @@ class ImageGoalAgent(TrajectoryLearner):
                 parts["policy.optimizer"] = copy.deepcopy(optimizer)
             try:
                 super().set_parameters(parts, exact_match, device)
+                check_moments(self.policy.optimizer)
             except BaseException:  # PyTorch loads what fits before it refuses the rest
                 super().set_parameters(before)
                 raise

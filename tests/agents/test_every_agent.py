@@ -666,7 +666,7 @@ def test_an_optimiser_of_other_networks_is_refused_and_nothing_is_taken(
     assert all(torch.equal(*pair) for pair in zip(before, weights(agent), strict=True))
 
 
-@pytest.mark.parametrize("part", ["policy", "policy.optimizer"])
+@pytest.mark.parametrize("part", ["policy", "policy.optimizer", "moments"])
 def test_of_parameters_that_do_not_all_fit_none_are_taken(agent_class, part):
     agent, other = make(agent_class).learn(80), make(agent_class, seed=1).learn(80)
     before = copy.deepcopy(agent.get_parameters())
@@ -675,8 +675,11 @@ def test_of_parameters_that_do_not_all_fit_none_are_taken(agent_class, part):
         *_, last = parameters[part]
         parameters[part][last] = torch.zeros(7, 7)
         error: type[Exception] = RuntimeError
-    else:
+    elif part == "policy.optimizer":
         parameters[part]["param_groups"] *= 2
+        error = ValueError
+    else:
+        parameters["policy.optimizer"]["state"][0]["exp_avg"] = torch.zeros(3)
         error = ValueError
     with pytest.raises(error):
         agent.set_parameters(parameters)

@@ -224,6 +224,22 @@ def load_policy(agent: TrajectoryLearner, tensors: Mapping[str, torch.Tensor]) -
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
+def check_moments(optimizer: torch.optim.Optimizer) -> None:
+    """Check the shapes of AdamW's state, which PyTorch reads past the end of if it is too small.
+
+    Raises:
+        ValueError: a tensor has another shape than its parameter.
+    """
+    for parameter, state in optimizer.state.items():
+        for key, tensor in state.items():
+            shape = torch.Size() if key == "step" else parameter.shape
+            if tensor.shape != shape:
+                raise ValueError(
+                    f"policy.optimizer must hold {key} of shape {tuple(shape)}, "
+                    f"got {tuple(tensor.shape)}"
+                )
+
+
 def _moments_like(
     saved: Iterable[str], optimizer: torch.optim.Optimizer
 ) -> dict[str, torch.Tensor]:
