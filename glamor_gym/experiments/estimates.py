@@ -86,23 +86,23 @@ def rates_verdict(
 
     Args:
         ours: rate of each seed, by seed.
-        theirs: the same of what it is compared with; if `same_agents`, of the same seeds.
+        theirs: the same of what it is compared with; if `same_agents`, the seeds of both count.
         interval: 95 % interval of the difference over episodes.
         same_agents: whether agents of the same seed are the same.
 
     Returns:
         ``"better"`` or ``"worse"`` if both intervals exclude 0; empty if they do not, or if there
-        are fewer than :data:`DECIDING` seeds; the smaller number of seeds counts.
+        are fewer than :data:`DECIDING` seeds on either side.
     """
-    if min(len(ours), len(theirs)) < DECIDING:
+    samples = [(ours - theirs).dropna()] if same_agents else [ours, theirs]
+    if min(map(len, samples)) < DECIDING:
         return ""
     low, high = interval
-    samples = [ours - theirs] if same_agents else [ours, theirs]
     if max(np.std(sample) for sample in samples) > 1e-9:  # equal rates give no interval over seeds
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # of rates that are equal on one side
             if same_agents:
-                test = ttest_1samp(ours - theirs, 0)
+                test = ttest_1samp(samples[0], 0)
             else:
                 test = ttest_ind(ours, theirs, equal_var=False)
         of_seeds = test.confidence_interval()

@@ -109,6 +109,8 @@ def test_what_the_same_agents_do_is_compared_seed_by_seed(gains, verdict):
     assert rates_verdict(after, before, interval, same_agents=True) == verdict
     assert rates_verdict(after, before, interval) == ""
     assert rates_verdict(after, before, (-0.01, 0.4), same_agents=True) == ""  # too few episodes
+    others = before.set_axis([0, 1, 3])  # too few seeds of both
+    assert rates_verdict(after, others, interval, same_agents=True) == ""
 
 
 # ------------------------------------------------------------------------------ what is compared
