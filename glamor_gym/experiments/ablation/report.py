@@ -161,7 +161,7 @@ def _row(
     same_agents: bool = False,
 ) -> Row:
     """Return the results of a variant; see :func:`panel_difference` for the arguments."""
-    compared = variant != BASE
+    base = {} if variant == BASE else base  # which is compared with nothing
     cells = []
     for task in tasks:
         scores = ours.get(task)
@@ -170,13 +170,13 @@ def _row(
             continue
         by_seed = ", ".join(f"{rate:.2f}" for rate in scores.rates.mean(axis=1))
         difference = task_difference(scores, base.get(task), same_agents=same_agents)
-        cells.append(Cell(scores.rate, by_seed, difference if compared else None))
+        cells.append(Cell(scores.rate, by_seed, difference))
     done = [task for task in tasks if task in ours]
     difference = panel_difference(ours, base, tasks, same_agents=same_agents)
     overall = Cell(
         sum(ours[task].rate for task in done) / len(done) if done else None,
         f"{len(done)} of {len(tasks)} tasks" if len(done) < len(tasks) else "",
-        difference if compared else None,
+        difference,
     )
     return Row(variant, overall, cells)
 
