@@ -143,6 +143,7 @@ def test_what_needs_no_agent_imports_none():
         ("fly", "no command 'fly'"),
         ("train --steps many", "got many"),
         ("train --run-dir=", "--run-dir: expected a folder, got ''"),
+        ("benchmark --tasks Pong --out=", "--out: expected a folder, got ''"),
         ("train --stpes 3", "Unrecognized options: --stpes"),
     ],
 )
@@ -493,7 +494,7 @@ def test_more_steps_are_taken_though_an_earlier_commands_minutes_are_spent(tmp_p
     stopped_at = RunFolder(tmp_path).metrics()["step"].max()
     assert stopped_at < 100
     code, out, _ = run(capsys, "train", "--run-dir", str(tmp_path))
-    assert f"finished already, in {tmp_path}; --steps or --minutes can give it more" in out
+    assert f"finished already, in {tmp_path}; more --steps continue it" in out
     folder = RunFolder(tmp_path)
     folder.write_config(dataclasses.replace(folder.config(), finished=False))  # as if killed
     code, out, _ = run(capsys, "train", "--run-dir", str(tmp_path))

@@ -196,7 +196,7 @@ class Evaluate(PlayedAgent):
     """Random seed of the episode starts and of the agents."""
     n_envs: int = 10
     """Number of environments that are run together."""
-    out: Annotated[Path | None, _or_else("DIR", "see above")] = None
+    out: Annotated[Path | None, _FOLDER, _or_else("DIR", "see above")] = None
     """Folder for evaluation.json, a sheet of the goals, and videos.
     By default it lies in the folder of the run, or in one named
     after the agent's file: evaluation/; for other goals held-out/,
@@ -276,7 +276,7 @@ class Reproduce:
     quick: Flag = False
     """Use a small scale that takes minutes on two cores; the figure says so. Otherwise the scale
     is the paper's, which may take months here."""
-    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/reproduce")
+    out: Annotated[Path, _FOLDER] = Path("runs/reproduce")
     """Output folder, new or of earlier reproductions."""
     tasks: Annotated[tuple[str, ...], _or_else("[TASK ...]", "as in the chosen scale")] = ()
     """Tasks to use instead of those of the scale."""
@@ -323,7 +323,7 @@ class Benchmark(Workers):
     tasks: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TASK ...")]
     """Names or ids of tasks, or MODULE:ID; atari, control and small stand for all tasks of a
     suite."""
-    out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    out: Annotated[Path, _FOLDER]
     """Folder of the benchmark, new or to be continued."""
     agents: Annotated[tuple[str, ...], tyro.conf.arg(metavar="AGENT ...")] = ("glamor",)
     """Algorithms, from glamor, gcsl, discern, dqn-her, ppo, qrdqn, random and noop."""
@@ -359,7 +359,7 @@ class Ablate(Workers):
     finished.
     """
 
-    out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    out: Annotated[Path, _FOLDER]
     """Folder of the ablation, new or to be continued."""
     base: Annotated[str | None, _or_else("PRESET", "compact")] = None
     """Preset to vary."""
@@ -452,7 +452,7 @@ class ReportGoals:
 
     tasks: tyro.conf.Positional[tuple[str, ...]] = ()
     """Names or ids of tasks; all Atari games if none is given."""
-    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("aliasing")
+    out: Annotated[Path, _FOLDER] = Path("aliasing")
     """Output folder."""
     episodes: int = 500
     """Random episodes per task whose pictures are compared."""

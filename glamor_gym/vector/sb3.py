@@ -80,7 +80,7 @@ def _monitored(env: gym.Env[Any, Any]) -> Monitor[Any, Any]:
     whole = _made_whole(env.env)
     if whole is env.env:
         return env
-    monitor = copy.copy(env)  # the user's own stays as it is
+    monitor = copy.copy(env)  # shares the user's file and lists of episodes, not the steps taken
     monitor.env = whole
     return monitor
 

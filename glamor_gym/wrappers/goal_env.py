@@ -83,7 +83,8 @@ class GoalEnv(GoalRules, gym.Env[Observation, np.int64]):
     Reward: ``"image"``: 1.0 at every step whose newest frame equals the goal picture (§3);
     ``"labels"``: 1.0 at the step that ends the episode in success, which is privileged
     information. :meth:`step` follows these rules without calling the ``compute_*`` methods, which
-    take longer: a subclass with rules of its own overrides both, and is refused otherwise.
+    take longer: a subclass with rules of its own overrides both. One that overrides a `compute_*`
+    method while :meth:`step` is still this one is refused.
 
     Info, at reset and at every step, in addition to the world's own:
 
