@@ -388,6 +388,12 @@ def test_a_goal_is_shown_by_this_episodes_world(dot_world):
         assert info["is_success"] is True
 
 
+def test_a_number_of_a_goal_may_be_numpys(make):
+    env = make()
+    for number in (np.int64(2), np.array(2)):
+        assert env.reset(options={"goal": number})[1]["goal_labels"]["x"] == 2.0
+
+
 def test_a_picture_goal_is_copied(make):
     env = make()
     picture = env._world.unwrapped.picture(0)[None]
@@ -799,6 +805,7 @@ def test_a_moment_is_told_by_three_pictures(make):
     assert np.argwhere(goal == 200).tolist() == [[2, 3, c] for c in range(3)]
     assert np.array_equal(world, achieved)
     world[:] = 7
+    assert not (achieved == 7).any()
     assert not (env.pictures().world == 7).any()
 
 
