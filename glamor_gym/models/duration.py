@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glamor_gym.checks import as_integer, as_number, as_probability
-from glamor_gym.models.glamor import ActionDecoder, Folded, Losses, Packing, log_probs
+from glamor_gym.models.glamor import ActionDecoder, Folded, Losses, Packing, log_probs, stacked
 from glamor_gym.models.pair_encoder import MIX_SIZE, PairEncoder, PairOptions
 
 LONGEST_HORIZON = 2**14
@@ -200,8 +200,7 @@ class EncodedPairs:
             inverse = model.inverse_dynamics.fold(model.mix[1:](known))
             # The prior does not know the duration: it is folded once for each observation.
             h, c, constant, *shared = model.prior.fold(self.state.float())
-            prior = (h[row], c[row], constant[row], *shared)
-            return Folded(*map(torch.stack, zip(inverse, prior, strict=True)))
+            return stacked(inverse, (h[row], c[row], constant[row], *shared))
 
 
 def _mean(of_actions: Float[Tensor, "2 n"]) -> Float[Tensor, "2"]:

@@ -108,8 +108,13 @@ class ActionDecoder(nn.Module):
 
 def fold(decoders: Iterable[ActionDecoder], contexts: Iterable[Float[Tensor, "b d"]]) -> Folded:
     """Prepare M decoders of one size for B contexts each."""
-    parts = [decoder.fold(context) for decoder, context in zip(decoders, contexts, strict=True)]
-    return Folded(*map(torch.stack, zip(*parts, strict=True)))
+    pairs = zip(decoders, contexts, strict=True)
+    return stacked(*(decoder.fold(context) for decoder, context in pairs))
+
+
+def stacked(*folded: Iterable[Tensor]) -> Folded:
+    """Put together what :meth:`ActionDecoder.fold` returned for M decoders of one size."""
+    return Folded(*map(torch.stack, zip(*folded, strict=True)))
 
 
 class Packing(NamedTuple):
