@@ -225,19 +225,16 @@ def load_policy(agent: TrajectoryLearner, tensors: Mapping[str, torch.Tensor]) -
 
 
 def check_moments(optimizer: torch.optim.Optimizer) -> None:
-    """Check the shapes of AdamW's state, which PyTorch reads past the end of if it is too small.
+    """Check AdamW's state, of which PyTorch reads past the end if a tensor is too small.
 
     Raises:
-        ValueError: a tensor has another shape than its parameter.
+        ValueError: a tensor has another shape or kind of numbers than its parameter asks for.
     """
     for parameter, state in optimizer.state.items():
         for key, tensor in state.items():
-            shape = torch.Size() if key == "step" else parameter.shape
-            if tensor.shape != shape:
-                raise ValueError(
-                    f"policy.optimizer must hold {key} of shape {tuple(shape)}, "
-                    f"got {tuple(tensor.shape)}"
-                )
+            there, here = _described(tensor), _described(_moment_like(key, parameter))
+            if there != here:
+                raise ValueError(f"policy.optimizer must hold {key}, {here}, got {there}")
 
 
 def _moments_like(
@@ -251,11 +248,16 @@ def _moments_like(
     updated = {name.rpartition(".")[0] for name in saved}
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     return {
-        f"optimizer.{index}.{key}": torch.zeros(()) if key == "step" else parameter
+        f"optimizer.{index}.{key}": _moment_like(key, parameter)
         for index, parameter in enumerate(parameters)
         for key in MOMENTS
         if f"optimizer.{index}" in updated
     }
+
+
+def _moment_like(key: str, parameter: torch.Tensor) -> torch.Tensor:
+    """Return a tensor like the one of `MOMENTS` that AdamW keeps of a parameter."""
+    return torch.zeros(()) if key == "step" else parameter
 
 
 def _described(tensor: torch.Tensor | None) -> str:
