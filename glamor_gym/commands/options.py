@@ -9,9 +9,10 @@ The option parser keeps line breaks of attribute docstrings in ``--help``.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, TypeVar, get_args
 
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
@@ -19,6 +20,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 from glamor_gym.experiments import RunSpec
 from glamor_gym.vector import CollectorKind
 
+Value = TypeVar("Value")
 GoalSplit = Literal["evaluation", "training"]
 Reproduction = Literal[
     "table-1",
@@ -44,37 +46,38 @@ def _or_else(metavar: str, default: object) -> object:
     return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {default})")
 
 
-def _as_count(words: list[str]) -> int:
+def _one_word(
+    metavar: str, kind: type[Value], read: Callable[[str], Value]
+) -> PrimitiveConstructorSpec[Value]:
+    """Return how an option of one word is read; its default is of `kind` or None."""
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=metavar,
+        instance_from_str=lambda words: read(words[0]),
+        is_instance=lambda value: value is None or isinstance(value, kind),
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+def _as_count(word: str) -> int:
     with contextlib.suppress(ValueError):
-        number = float(words[0])
+        number = float(word)
         if number.is_integer():
             return int(number)
-    raise ValueError(f"expected a whole number, got {words[0]}")
+    raise ValueError(f"expected a whole number, got {word}")
 
 
-_COUNT = PrimitiveConstructorSpec(
-    nargs=1,
-    metavar="INT",
-    instance_from_str=_as_count,
-    is_instance=lambda value: isinstance(value, int | None),
-    str_from_instance=lambda value: [str(value)],
-)
+_COUNT = _one_word("INT", int, _as_count)
 """Reads a whole number, which may be written ``5e5``."""
 
 
-def _as_folder(words: list[str]) -> Path:
-    if not words[0]:
+def _as_folder(word: str) -> Path:
+    if not word:
         raise ValueError("expected a folder, got ''")
-    return Path(words[0])
+    return Path(word)
 
 
-_FOLDER = PrimitiveConstructorSpec(
-    nargs=1,
-    metavar="DIR",
-    instance_from_str=_as_folder,
-    is_instance=lambda value: isinstance(value, Path | None),
-    str_from_instance=lambda value: [str(value)],
-)
+_FOLDER = _one_word("DIR", Path, _as_folder)
 """Reads a folder, which an empty word (of a variable that is not set, say) does not name."""
 
 Flag = tyro.conf.FlagCreatePairsOff[bool]
