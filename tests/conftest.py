@@ -10,11 +10,16 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import gymnasium as gym
 import pytest
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.callbacks import BaseCallback
 
 # Before torch is imported anywhere; workers of vector environments inherit it.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -52,6 +57,23 @@ def blank_pages() -> Iterator[None]:
 
     with small_runs.blank_pages():
         yield
+
+
+@pytest.fixture
+def half_minutes(monkeypatch: pytest.MonkeyPatch) -> BaseCallback:
+    """A callback of training by whose clock each step takes half a minute."""
+    from stable_baselines3.common.callbacks import BaseCallback  # not before threads are counted
+
+    class HalfAMinute(BaseCallback):
+        seconds = 0.0
+
+        def _on_step(self) -> bool:
+            self.seconds += 30
+            return True
+
+    callback = HalfAMinute()
+    monkeypatch.setattr(time, "monotonic", lambda: callback.seconds)
+    return callback
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 
 import pytest
 import torch
@@ -83,18 +82,9 @@ def test_by_the_clock(tmp_path):
     assert often.n_written >= 20
 
 
-def test_minutes_have_sixty_seconds(tmp_path, monkeypatch):
-    seconds = 0.0
-
-    class HalfAMinute(BaseCallback):
-        def _on_step(self):
-            nonlocal seconds
-            seconds += 30
-            return True
-
-    monkeypatch.setattr(time, "monotonic", lambda: seconds)
+def test_minutes_have_sixty_seconds(tmp_path, half_minutes):
     often, rarely = (CheckpointCallback(tmp_path / str(m), every_minutes=m) for m in (1, 11))
-    new_agent().learn(20, [HalfAMinute(), often, rarely])
+    new_agent().learn(20, [half_minutes, often, rarely])
     assert often.n_written == 11  # at the start, after every second step, and the last of these
     assert rarely.n_written == 2
 

@@ -143,17 +143,8 @@ def test_the_clock_ends_a_training():
     assert 1 <= agent.num_timesteps <= 11
 
 
-def test_minutes_have_sixty_seconds(monkeypatch):
-    seconds = 0.0
-
-    class HalfAMinute(BaseCallback):
-        def _on_step(self):
-            nonlocal seconds
-            seconds += 30
-            return True
-
-    monkeypatch.setattr(time, "monotonic", lambda: seconds)
-    assert learner().learn(100, [HalfAMinute(), StopAfter(2)]).num_timesteps == 4
+def test_minutes_have_sixty_seconds(half_minutes):
+    assert learner().learn(100, [half_minutes, StopAfter(2)]).num_timesteps == 4
 
 
 @pytest.mark.parametrize("minutes", [0.0, -1.0, float("nan")])
