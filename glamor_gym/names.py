@@ -41,6 +41,11 @@ def nearest_names(name: str, known: Iterable[str]) -> str:
     return f"known: {', '.join(dict.fromkeys(by_spelling.values()))}"
 
 
+def without_module(name: str) -> str:
+    """Return the ``"NAME"`` of ``"MODULE:NAME"``, or a name without a module itself."""
+    return name.rpartition(":")[2]
+
+
 def listed(values: Mapping[str, Any], equals: str = " = ") -> str:
     """Return names and values on one line, separated by commas."""
     return ", ".join(f"{name}{equals}{value}" for name, value in values.items())

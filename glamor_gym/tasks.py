@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from glamor_gym.names import nearest_names
+from glamor_gym.names import nearest_names, without_module
 
 Suite = Literal["atari", "control", "small"]
 ActionSet = Literal["minimal", "cartesian", "diagonal", "native"]
@@ -269,7 +269,7 @@ def short_name(name: str) -> str:
         name: a task's name or id, or ``"ID"`` or ``"MODULE:ID"`` of another environment.
     """
     task = find_task(name)
-    return name.rpartition(":")[2] if task is None else task.name
+    return without_module(name) if task is None else task.name
 
 
 def file_name(name: str) -> str:

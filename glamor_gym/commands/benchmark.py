@@ -17,7 +17,7 @@ from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Benchmark
 from glamor_gym.commands.workers import Crew, exit_code
 from glamor_gym.experiments import RunSpec, get_algorithm
-from glamor_gym.experiments.benchmark.figures import title_of
+from glamor_gym.experiments.algorithms import title_of
 from glamor_gym.experiments.benchmark.record import (
     BenchmarkFolder,
     benchmark_specs,

@@ -12,6 +12,7 @@ from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Export, OfSavedAgent
 from glamor_gym.commands.saved_agent import find_agent
 from glamor_gym.files import real_path
+from glamor_gym.names import without_module
 from glamor_gym.tasks import file_name
 
 
@@ -42,7 +43,7 @@ def export(options: Export, _command: str) -> int:
         path = beside if options.out is None else options.out
         if path.is_dir():
             task = file_name(saved.task or saved.file.stem)
-            path /= f"{task}-{saved.algorithm.name}"
+            path /= f"{task}-{without_module(saved.algorithm.name)}"
         path = with_suffix(path)
         if real_path(path) in map(real_path, (saved.file, with_suffix(saved.file))):
             raise ValueError(f"--out must differ from the agent's own file, got {path}")

@@ -111,7 +111,8 @@ class Train:
     """Name or id of a task, e.g. Seaquest, or MODULE:ID of a
     goal environment that MODULE registers."""
     agent: Annotated[str | None, _or_else("AGENT", RunSpec.algorithm)] = None
-    """Algorithm: glamor, gcsl, discern, dqn-her, ppo, qrdqn; random and noop are only evaluated."""
+    """Algorithm: glamor, gcsl, discern, dqn-her, ppo, qrdqn, or MODULE:CLASS for an agent of your
+    own or another one of Stable-Baselines3's; random and noop are only evaluated."""
     steps: Annotated[int | None, _COUNT, _or_else("INT", RunSpec.steps)] = None
     """Total number of environment steps."""
     preset: Annotated[str | None, _or_else("PRESET", "chosen by task")] = None
@@ -165,7 +166,7 @@ class OfSavedAgent:
     task: Annotated[str | None, _or_else("TASK", "read from the run or the file")] = None
     """Name or id of the task that the agent acts in."""
     algorithm: Annotated[str | None, _or_else("AGENT", "read from the run or the file")] = None
-    """Algorithm of the saved agent: glamor, gcsl, discern, dqn-her, ppo or qrdqn."""
+    """Algorithm of the saved agent: glamor, gcsl, discern, dqn-her, ppo, qrdqn or MODULE:CLASS."""
     trust: Flag = False
     """Allow agents of other libraries, whose files execute code when they are loaded."""
     env: Assignments = ()
@@ -329,7 +330,9 @@ class Benchmark(Workers):
     out: Annotated[Path, _FOLDER]
     """Folder of the benchmark, new or to be continued."""
     agents: Annotated[tuple[str, ...], tyro.conf.arg(metavar="AGENT ...")] = ("glamor",)
-    """Algorithms, from glamor, gcsl, discern, dqn-her, ppo, qrdqn, random and noop."""
+    """Algorithms, from glamor, gcsl, discern, dqn-her, ppo, qrdqn, random and noop; or
+    MODULE:CLASS, an agent's class of your own or of Stable-Baselines3 (its rewards are for equal
+    pictures, unless --env reward=labels)."""
     seeds: Annotated[tuple[int, ...], tyro.conf.arg(metavar="INT ...")] = (RunSpec.seed,)
     """Random seeds; one run each."""
     steps: Annotated[int, _COUNT] = RunSpec.steps
@@ -345,7 +348,7 @@ class Benchmark(Workers):
     minutes: Annotated[float | None, _or_else("FLOAT", "no limit")] = None
     """Stop the training of each run after this many minutes, even if steps are left."""
     set: Assignments = ()
-    """Setting of one agent, e.g. glamor.n_trials=200."""
+    """Setting of one agent, e.g. glamor.n_trials=200 or CLASS.n_trials=200."""
     env: Assignments = ()
     """Keyword argument of gym.make, e.g. render_profile=fast."""
 

@@ -138,6 +138,6 @@ def _algorithm_of(class_name: Any) -> str:
         if algorithm.home.endswith(f":{class_name}"):
             return name
     raise ValueError(
-        f"--algorithm is needed: no algorithm has the agent class {class_name!r}; agents of a "
-        "class of your own are evaluated in Python, glamor_gym.evaluate(MyAgent.load(path), id)"
+        f"--algorithm is needed: no algorithm has the agent class {class_name!r}; name one of your "
+        "own as MODULE:CLASS"
     )

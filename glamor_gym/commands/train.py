@@ -28,6 +28,7 @@ from glamor_gym.experiments.runs import prepare_run
 from glamor_gym.experiments.spec import check_agent
 from glamor_gym.files import check_writable
 from glamor_gym.interruption import EndedBySignal
+from glamor_gym.names import without_module
 from glamor_gym.report import write_report
 from glamor_gym.tasks import file_name
 
@@ -126,7 +127,7 @@ def _stopped(run: Run, error: BaseException) -> int:
 def _default_folder(options: Train) -> Path:
     spec = RunSpec(_task(options), options.agent or RunSpec.algorithm, options.preset)
     seed = RunSpec.seed if options.seed is None else options.seed
-    own = () if spec.algorithm == RunSpec.algorithm else (spec.algorithm,)
+    own = () if spec.algorithm == RunSpec.algorithm else (without_module(spec.algorithm),)
     parts = [file_name(spec.task), *own, spec.chosen_preset, str(seed)]
     return Path("runs") / "-".join(parts)
 

@@ -40,6 +40,9 @@ _PICTURES = spaces.Dict(
 PRESETS_OF_SUITES = MappingProxyType({"control": "compact-control", "small": "small"})
 """The default presets of this library's agents, see :attr:`Algorithm.presets_of`."""
 
+NO_PRESET = "default"
+"""Name of the only preset of algorithms that have none: the agent's own defaults."""
+
 _NOT_SETTINGS = frozenset(
     ("self", "policy", "env", "seed", "device", "verbose", "tensorboard_log", "_init_setup_model")
 )
@@ -51,11 +54,11 @@ class Algorithm:
     """One row of the table.
 
     Attributes:
-        name: name on the command line, e.g. ``"dqn-her"``.
+        name: name on the command line, e.g. ``"dqn-her"``, or ``"MODULE:CLASS"``.
         title: name in reports, e.g. ``"DQN + HER"``.
         home: the agent's class, ``"module:Class"``.
         presets: names of its presets, the default one first.
-        presets_of: suite → default preset, where it is not the first.
+        presets_of: suite → default preset, where it is not the first and there is such a preset.
         preset_when_still: default preset of other tasks in which nothing moves by itself; None for
             the first.
         env_kwargs: keyword arguments of ``gym.make`` that it requires in training.
@@ -69,7 +72,7 @@ class Algorithm:
     name: str
     title: str
     home: str
-    presets: tuple[str, ...] = ("default",)
+    presets: tuple[str, ...] = (NO_PRESET,)
     presets_of: Mapping[str, str] = field(default_factory=dict)
     preset_when_still: str | None = None
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
@@ -150,13 +153,16 @@ class Algorithm:
             ValueError: there is no such preset.
         """
         if preset is None:
-            if task is not None and task.suite in self.presets_of:
-                return self.presets_of[task.suite]
-            if task is not None and not task.moves_by_itself and self.preset_when_still:
-                return self.preset_when_still
-            return self.presets[0]
+            usual = None if task is None else self._usual_preset(task)
+            return usual if usual in self.presets else self.presets[0]
         self.check_names("preset", [preset], self.presets)
         return preset
+
+    def _usual_preset(self, task: Task) -> str | None:
+        """Return the default preset of a task; None for the first."""
+        if task.suite in self.presets_of:
+            return self.presets_of[task.suite]
+        return None if task.moves_by_itself else self.preset_when_still
 
     def _preset(self, name: str) -> dict[str, Any]:
         """Return the arguments of a preset, whose name is valid."""
@@ -210,10 +216,11 @@ class ImageGoalAlgorithm(Algorithm):
 
     def policy_argument_names(self) -> tuple[str, ...]:
         """Return the policy's keyword arguments, except those that the agent sets itself."""
-        (policy_class,) = self.agent_class().policy_aliases.values()
+        policy_classes = self.agent_class().policy_aliases.values()
         settings = self.argument_names()
         return tuple(
             name
+            for policy_class in policy_classes
             for name, parameter in inspect.signature(policy_class).parameters.items()
             if parameter.kind is parameter.KEYWORD_ONLY and name not in settings
         )
@@ -236,7 +243,7 @@ class ImageGoalAlgorithm(Algorithm):
         return settings
 
     def _preset(self, name: str) -> dict[str, Any]:
-        preset: dict[str, Any] = self.agent_class().preset(name)
+        preset: dict[str, Any] = {} if name == NO_PRESET else self.agent_class().preset(name)
         return preset
 
     def build(

@@ -17,6 +17,7 @@ from glamor_gym.experiments.run_config import check_checkpoint, is_finished
 from glamor_gym.experiments.spec import RunSpec
 from glamor_gym.experiments.worker import Job
 from glamor_gym.files import write_text
+from glamor_gym.names import without_module
 from glamor_gym.tasks import file_name
 from glamor_gym.untrusted import read_json
 
@@ -57,7 +58,8 @@ class ExperimentFolder:
 
 def run_name(spec: RunSpec) -> str:
     """Return the name of a run within its experiment: the name of its folder."""
-    name = f"{file_name(spec.task)}-{spec.variant or spec.algorithm}-{spec.seed}"
+    agent = spec.variant or without_module(spec.algorithm)
+    name = f"{file_name(spec.task)}-{agent}-{spec.seed}"
     return name if spec.goals == "eval" else f"{name}-{spec.goals}"
 
 

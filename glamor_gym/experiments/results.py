@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from glamor_gym.evaluation import RunConfig, RunFolder
-from glamor_gym.experiments.algorithms import get_algorithm
+from glamor_gym.experiments.algorithms import find_algorithm
 from glamor_gym.experiments.status import State, Status, has_status, read_status
 from glamor_gym.names import counted, listed
 from glamor_gym.tasks import short_name
@@ -196,6 +196,7 @@ def _row(folder: RunFolder, status: Status) -> dict[str, Any]:
         ValueError: a file is missing or damaged, or names an unknown agent or task.
     """
     config, result = folder.config(), folder.evaluation(frames=False)
+    find_algorithm(config.algorithm)
     if config.finished and result is None:
         raise ValueError(f"{folder.path} holds a finished run without {folder.evaluation_file}")
     trainer = folder.trainer_of(config)
@@ -203,7 +204,7 @@ def _row(folder: RunFolder, status: Status) -> dict[str, Any]:
     progress = log.max().astype(float).fillna(0)
     row: dict[str, Any] = {
         "task": short_name(config.task),
-        "agent": get_algorithm(config.algorithm).name,
+        "agent": config.algorithm,
         "preset": config.preset,
         "seed": config.seed,
         "state": run_state(config, status),

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from glamor_gym.evaluation import RunConfig, RunFolder
-from glamor_gym.experiments.algorithms import get_algorithm
+from glamor_gym.experiments.algorithms import get_algorithm, is_trained
 from glamor_gym.experiments.spec import RunSpec
 
 IDENTITY = ("task", "agent", "preset", "seed", "n_envs", "goals", "trained_in", "planner")
@@ -129,7 +129,7 @@ def check_checkpoint(folder: RunFolder) -> None:
 
 
 def _only_evaluates(config: RunConfig) -> bool:
-    return bool(config.trained_in) or not get_algorithm(config.algorithm).learns
+    return bool(config.trained_in) or not is_trained(config.algorithm)
 
 
 def check_alike(spec: RunSpec, folder: RunFolder, *, budget: bool = True) -> None:
@@ -149,7 +149,7 @@ def check_alike(spec: RunSpec, folder: RunFolder, *, budget: bool = True) -> Non
     """
     wanted, there = new_config(spec), folder.config()
     if budget:
-        both_learn = all(get_algorithm(config.algorithm).learns for config in (wanted, there))
+        both_learn = all(is_trained(config.algorithm) for config in (wanted, there))
         _check_same(folder, wanted, there, BUDGET if both_learn else ["episodes_per_goal"])
     if (there.algorithm, there.preset) == (wanted.algorithm, wanted.preset):
         names = ["n_envs", *_settings(there), *_settings(wanted)]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -47,6 +48,9 @@ ALGORITHM_COLOURS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Colour of each algorithm in figures that compare several."""
+
+COLOURS = (AGENT, SECOND, "#1d4ed8", "#be185d", "#4d7c0f", "#6d28d9", "#0e7490", "#a16207")
+"""Colours of curves that have none of their own, in the order in which they are given out."""
 
 _ON_DARK: Mapping[str, str] = MappingProxyType(
     {
@@ -101,6 +105,20 @@ class Plot(NamedTuple):
 
     light: str
     dark: str
+
+
+def colours_of(
+    curves: Sequence[str], known: Mapping[str, str] = ALGORITHM_COLOURS
+) -> dict[str, str]:
+    """Return a colour for each curve: its own, or else one that no other has while they last.
+
+    Args:
+        curves: names of all curves of a figure.
+        known: names → their own colours.
+    """
+    own = {name: known[name] for name in curves if name in known}
+    others = cycle([colour for colour in COLOURS if colour not in own.values()])
+    return {name: own[name] if name in own else next(others) for name in curves}
 
 
 @contextmanager

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from glamor_gym.agents import GlamorAgent
 from glamor_gym.commands.options import OfSavedAgent
 from glamor_gym.commands.saved_agent import find_agent
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments import RunSpec
 from glamor_gym.experiments.run_config import new_config
 from tests.agents.small_agents import GRID, make_agent
+from tests.experiments.own_agents import Variant
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +18,8 @@ def agent():
     return make_agent()
 
 
-def found(path):
-    return find_agent(path, OfSavedAgent())
+def found(path, **options):
+    return find_agent(path, OfSavedAgent(**options))
 
 
 def test_a_name_without_its_suffix_means_the_file_also_once_its_folder_is_there(agent, tmp_path):
@@ -58,10 +58,13 @@ def test_an_environment_that_is_not_registered_here_is_asked_for(tmp_path):
     assert find_agent(tmp_path / "mine", OfSavedAgent(task="GridWorld")).task == GRID
 
 
-def test_agents_of_a_class_of_ones_own_are_evaluated_in_python(tmp_path):
-    type("MyAgent", (GlamorAgent,), {})(GRID, buffer_size=50).save(tmp_path / "mine")
-    with pytest.raises(ValueError, match=r"class 'MyAgent'; .* glamor_gym\.evaluate"):
+def test_the_module_of_a_class_of_ones_own_is_asked_for(tmp_path):
+    Variant(GRID, buffer_size=50).save(tmp_path / "mine")
+    with pytest.raises(ValueError, match=r"class 'Variant'; name one of your own as MODULE:CLASS"):
         found(tmp_path / "mine")
+    name = "tests.experiments.own_agents:Variant"
+    agent = found(tmp_path / "mine", algorithm=name).load("cpu", trust=False)
+    assert isinstance(agent, Variant)
 
 
 def test_figures_without_an_agent_are_told(tmp_path):

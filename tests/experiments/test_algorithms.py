@@ -10,10 +10,12 @@ from stable_baselines3.common.env_util import make_vec_env
 import glamor_gym  # noqa: F401  (registers the environments)
 from glamor_gym.evaluation import NoopAgent, RandomAgent
 from glamor_gym.experiments import ALGORITHMS, RunSpec, get_algorithm, preset_for
+from glamor_gym.experiments.algorithms import in_table_order, is_trained, title_of
 from glamor_gym.tasks import get_task
 
 LEARNING = [name for name, algorithm in ALGORITHMS.items() if algorithm.learns]
 OWN = ("glamor", "gcsl", "discern")
+CLASSES = "tests.experiments.own_agents"
 
 
 def test_the_table_has_what_was_promised():
@@ -129,6 +131,72 @@ def test_a_library_checks_its_policies_itself():
 def test_an_unknown_algorithm_is_answered_with_the_nearest():
     with pytest.raises(ValueError, match="unknown agent 'glamour'; did you mean glamor"):
         get_algorithm("glamour")
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_the_table_names_every_preset_of_an_agent(name):
+    algorithm = get_algorithm(name)
+    assert set(algorithm.presets) == set(algorithm.agent_class().presets)
+
+
+def test_a_class_of_ones_own_has_the_presets_of_the_agent_that_it_is_derived_from():
+    variant, glamor = get_algorithm(f"{CLASSES}:Variant"), get_algorithm("glamor")
+    assert (variant.name, variant.title) == (f"{CLASSES}:Variant", "Variant")
+    assert variant.agent_class().__name__ == "Variant"
+    assert variant.resumes
+    assert variant.presets == glamor.presets
+    for task in ("Pong", "Bowling", "cartpole-balance", "GridWorld"):
+        preset = preset_for(task, variant.name)
+        assert preset == preset_for(task, "glamor")
+        assert variant.arguments(preset, {}) == glamor.arguments(preset, {})
+
+
+@pytest.mark.parametrize(
+    ("class_name", "task", "preset", "n_trials"),
+    [
+        ("Tuned", "Pong", "quick", 7),
+        ("Tuned", "cartpole-balance", "quick", 7),  # compact-control is none of its presets
+        ("Tuned", "GridWorld", "small", 9),
+        ("Bare", "GridWorld", "default", None),
+        ("Critic", "Bowling", "default", None),
+    ],
+)
+def test_a_class_may_have_presets_of_its_own_or_none(class_name, task, preset, n_trials):
+    name = f"{CLASSES}:{class_name}"
+    assert preset_for(task, name) == preset
+    assert get_algorithm(name).arguments(preset, {}).get("n_trials") == n_trials
+
+
+def test_other_algorithms_of_stable_baselines3_are_named_by_their_class():
+    algorithm = get_algorithm(f"{CLASSES}:Critic")
+    assert not algorithm.resumes
+    env = make_vec_env("glamor/GridWorld-v0")
+    arguments = algorithm.arguments(None, {"n_steps": 3})
+    agent = algorithm.build(env, arguments, seed=0, device="cpu")
+    assert type(agent).__name__ == "Critic"
+    assert agent.n_steps == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (f"{CLASSES}:None", "cannot be imported: module .* has no attribute 'None'"),
+        ("no_such_module:Agent", "cannot be imported: No module named 'no_such_module'"),
+        (":Agent", "cannot be imported"),
+        (f"{CLASSES}:A2C.learn", "must be a subclass of one of this library's agents or of an alg"),
+        ("gymnasium:Env", "must be a subclass of one of this library's agents or of an algor"),
+    ],
+)
+def test_what_is_no_agents_class_is_refused(name, told):
+    with pytest.raises(ValueError, match=told):
+        get_algorithm(name)
+
+
+def test_names_are_put_in_order_and_told_without_importing_anything():
+    names = ["gone:Zebra", "noop", "gone:Ape", "ppo", "glamor", "ppo"]
+    assert in_table_order(names) == ["glamor", "ppo", "noop", "gone:Zebra", "gone:Ape"]
+    assert [title_of(name) for name in ("glamor", "gone:Ape")] == ["GLAMOR", "Ape"]
+    assert [is_trained(name) for name in ("ppo", "noop", "gone:Ape")] == [True, False, True]
 
 
 def test_players_play_and_do_not_learn():

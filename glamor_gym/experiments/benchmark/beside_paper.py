@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from glamor_gym.experiments.algorithms import ALGORITHMS
+from glamor_gym.experiments.algorithms import is_trained
 from glamor_gym.report.published import METHODS, Rate, published_rates
 
 
@@ -49,14 +49,12 @@ def table_row(task: str, agents: Sequence[str], finished: pd.DataFrame) -> Table
     """
     rows = finished[finished["task"] == task]
     by_agent = {agent: rows[rows["agent"] == agent] for agent in agents}
-    learned = [
-        by_agent[agent]["success_rate"].mean() for agent in agents if ALGORITHMS[agent].learns
-    ]
+    learned = [by_agent[agent]["success_rate"].mean() for agent in agents if is_trained(agent)]
     best = max((rate for rate in learned if not pd.isna(rate)), default=None)
     published = published_rates(task)
     return TableRow(
         task,
-        [_cell(by_agent[agent], best if ALGORITHMS[agent].learns else None) for agent in agents],
+        [_cell(by_agent[agent], best if is_trained(agent) else None) for agent in agents],
         [published.get(method) for method in METHODS],
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from glamor_gym.experiments.algorithms import ALGORITHMS
+from glamor_gym.experiments.algorithms import title_of
 from glamor_gym.report.figures import (
     Bar,
     Curve,
@@ -21,11 +21,10 @@ from glamor_gym.report.figures import (
     rate_bars,
 )
 from glamor_gym.report.style import (
-    ALGORITHM_COLOURS,
-    CHANCE,
     PUBLISHED,
     Plot,
     canvas,
+    colours_of,
     plot,
     rates_at_left,
     styled,
@@ -36,16 +35,6 @@ LINES: Mapping[str, str] = {"random": ":", "noop": "--"}
 """Line styles of agents that share a colour; all others have solid lines."""
 
 
-def title_of(agent: str) -> str:
-    """Return the name of an algorithm in reports."""
-    return ALGORITHMS[agent].title if agent in ALGORITHMS else agent
-
-
-def colour_of(agent: str) -> str:
-    """Return the colour of an algorithm."""
-    return ALGORITHM_COLOURS.get(agent, CHANCE)
-
-
 def estimate_bars(estimates: Mapping[str, tuple[float, float, float]]) -> Plot:
     """Plot the rates of algorithms with their intervals, the best on top.
 
@@ -53,6 +42,7 @@ def estimate_bars(estimates: Mapping[str, tuple[float, float, float]]) -> Plot:
         estimates: algorithm → (rate, low, high); low and high are NaN if unknown.
     """
     ranked = sorted(estimates.items(), key=lambda item: -item[1][0])
+    colours = colours_of(sorted(estimates))
     return rate_bars(
         [
             Bar(
@@ -60,7 +50,7 @@ def estimate_bars(estimates: Mapping[str, tuple[float, float, float]]) -> Plot:
                 rate,
                 rate if math.isnan(low) else low,
                 rate if math.isnan(high) else high,
-                colour_of(agent),
+                colours[agent],
             )
             for agent, (rate, low, high) in ranked
         ]
@@ -99,12 +89,13 @@ def task_panels(estimates: Mapping[str, pd.DataFrame], published: Mapping[str, f
 def _curves(estimates: pd.DataFrame) -> list[Curve]:
     """Return a curve for each algorithm, with its interval if known and it learns."""
     curves = []
+    colours = colours_of(sorted(estimates["agent"].unique()))
     for agent, found in estimates.groupby("agent", sort=False):
         name, points = str(agent), found.rename(columns={"value": "rate"})
         if name in LINES:
             points = points.assign(low=math.nan, high=math.nan)
         line, marker = LINES.get(name, "-"), "" if name in LINES else "o"
-        curves.append(Curve(title_of(name), points, colour_of(name), line, marker))
+        curves.append(Curve(title_of(name), points, colours[name], line, marker))
     return curves
 
 
@@ -122,12 +113,13 @@ def distance_curves(results: Mapping[str, Sequence[EvaluationResult]]) -> Plot |
         return None
     with styled():
         figure, axes = canvas(height=3.2)
+        colours = colours_of(sorted(rates))
         for agent, values in rates.items():
             axes.plot(
                 values.index,
                 values,
                 LINES.get(agent, "-"),
-                color=colour_of(agent),
+                color=colours[agent],
                 marker="o",
                 markersize=4,
                 label=title_of(agent),

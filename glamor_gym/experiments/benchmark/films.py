@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from glamor_gym.evaluation import RunFolder
-from glamor_gym.experiments.benchmark.figures import title_of
+from glamor_gym.experiments.algorithms import title_of
 from glamor_gym.types import EpisodeFrames
 
 RunsByKey = Mapping[tuple[str, str, int], RunFolder]

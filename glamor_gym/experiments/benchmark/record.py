@@ -30,6 +30,7 @@ from glamor_gym.experiments.results import check_comparable, check_same_goals, r
 from glamor_gym.experiments.run_config import check_alike, is_finished, new_config
 from glamor_gym.experiments.spec import RunSpec, check_agent, distinct
 from glamor_gym.goals import load_goal_set
+from glamor_gym.names import without_module
 from glamor_gym.registration import name_of_env
 from glamor_gym.tasks import find_task, short_name
 
@@ -61,10 +62,10 @@ def benchmark_specs(
 
     Args:
         tasks: names or ids.
-        algorithms: names in :data:`~glamor_gym.experiments.ALGORITHMS`.
+        algorithms: see :func:`~glamor_gym.experiments.get_algorithm`.
         seeds: random seeds of the runs.
         preset: preset for the algorithms that have it; the others use their default.
-        overrides: algorithm → settings that differ from the preset's.
+        overrides: algorithm, without its module → settings that differ from the preset's.
         **budget: the other fields of :class:`~glamor_gym.experiments.RunSpec`, the same for all
             runs.
 
@@ -75,17 +76,19 @@ def benchmark_specs(
         TypeError: a setting has a value of the wrong type.
     """
     tasks = distinct("tasks", [name_of_env(task) for task in tasks])
-    algorithms = distinct("agents", algorithms)
+    algorithms = list(algorithms)
+    # Names of folders and settings, so that classes of two modules must differ in them too.
+    short_names = distinct("agents", map(without_module, algorithms))
     seeds = distinct("seeds", seeds)
     overrides = overrides or {}
     presets = {name: get_algorithm(name).presets for name in algorithms}
     if preset is not None and not any(preset in known for known in presets.values()):
         known = sorted({name for names in presets.values() for name in names})
         raise ValueError(f"preset must be one of {', '.join(known)}, got {preset!r}")
-    if unknown := set(overrides) - set(algorithms):
+    if unknown := set(overrides) - set(short_names):
         raise ValueError(
             f"settings must begin with the name of an agent that is run "
-            f"({', '.join(algorithms)}), got {', '.join(sorted(unknown))}"
+            f"({', '.join(short_names)}), got {', '.join(sorted(unknown))}"
         )
     for name, settings in overrides.items():
         if not isinstance(settings, Mapping):
@@ -98,7 +101,7 @@ def benchmark_specs(
             task=task,
             algorithm=name,
             preset=preset if preset in presets[name] else None,
-            overrides=dict(overrides.get(name, {})),
+            overrides=dict(overrides.get(without_module(name), {})),
             seed=seed,
             **budget,
         )

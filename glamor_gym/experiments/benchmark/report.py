@@ -13,14 +13,13 @@ import pandas as pd
 
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments.algorithm_kinds import ImageGoalAlgorithm
-from glamor_gym.experiments.algorithms import ALGORITHMS
+from glamor_gym.experiments.algorithms import ALGORITHMS, in_table_order, is_trained, title_of
 from glamor_gym.experiments.benchmark.beside_paper import table_row
 from glamor_gym.experiments.benchmark.figures import (
     distance_curves,
     estimate_bars,
     learning_curves,
     task_panels,
-    title_of,
 )
 from glamor_gym.experiments.benchmark.films import RunsByKey, film_of
 from glamor_gym.experiments.benchmark.record import BenchmarkFolder
@@ -107,7 +106,7 @@ def render_benchmark(
     """
     named = results[results["task"] != ""]  # a damaged run does not tell its task
     tasks = in_order(named["task"])
-    agents = [agent for agent in ALGORITHMS if agent in set(results["agent"])]
+    agents = in_table_order(results["agent"])
     scores, common = complete_scores(results)
     by_task = {task: curve_estimates(curves, [task]) for task in tasks}
     by_task = {task: table for task, table in by_task.items() if not table.empty}
@@ -200,8 +199,7 @@ def _budget(results: pd.DataFrame) -> str:
 
 def _learned(results: pd.DataFrame) -> pd.DataFrame:
     """Return the finished runs of agents that learn."""
-    learning = [name for name, algorithm in ALGORITHMS.items() if algorithm.learns]
-    return results[results["agent"].isin(learning) & (results["state"] == "finished")]
+    return results[results["agent"].map(is_trained) & (results["state"] == "finished")]
 
 
 def _span(steps: pd.Series[int]) -> str:

@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from glamor_gym.experiments.algorithms import ALGORITHMS
-from glamor_gym.experiments.benchmark.figures import title_of
+from glamor_gym.experiments.algorithms import in_table_order, is_trained, title_of
 from glamor_gym.report.markdown import markdown_table
 from glamor_gym.report.published import Rate, published_rates
 from glamor_gym.tasks import in_order
@@ -50,7 +49,7 @@ def benchmark_table(results: pd.DataFrame, held_out: Mapping[str, EvaluationResu
     rows = [
         _row(task, agent, runs, held_out)
         for task in in_order(finished["task"])
-        for agent in ALGORITHMS
+        for agent in in_table_order(finished["agent"])
         if len(runs := finished[(finished["task"] == task) & (finished["agent"] == agent)])
     ]
     table = pd.DataFrame(rows, columns=pd.Index(COLUMNS))
@@ -72,7 +71,7 @@ def _row(
     return [
         task,
         title_of(agent),
-        _budget(runs) if ALGORITHMS[agent].learns else UNKNOWN,
+        _budget(runs) if is_trained(agent) else UNKNOWN,
         reached,
         _of_held_out({name: held_out[name] for name in runs["folder"] if name in held_out}),
         f"{runs['reached_rate'].mean():.2f}",

@@ -7,7 +7,6 @@ The style is applied where they are saved.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -15,11 +14,7 @@ from matplotlib.figure import Figure
 from glamor_gym.experiments.algorithms import ALGORITHMS
 from glamor_gym.experiments.paper.curves import over_seeds
 from glamor_gym.report.figures import Curve, Level, curve_panels
-from glamor_gym.report.style import AGENT, ALGORITHM_COLOURS, CHANCE, SECOND
-
-COLOURS = (AGENT, SECOND, "#1d4ed8", "#be185d", "#4d7c0f", "#6d28d9", "#0e7490", "#a16207")
-"""Colours of curves that are of no algorithm as such, in the order in which a figure lists them,
-without those of its algorithms; they repeat after the last."""
+from glamor_gym.report.style import ALGORITHM_COLOURS, CHANCE, colours_of
 
 Styles = Mapping[str, tuple[str, str]]
 """Curve → (colour, Matplotlib line style)."""
@@ -65,9 +60,5 @@ def curve_figure(
 
 def _usual_styles(variants: Sequence[str]) -> Styles:
     """Return a solid line for each variant, in the colour of its algorithm if it is one's title."""
-    titles = {row.title: ALGORITHM_COLOURS.get(name, CHANCE) for name, row in ALGORITHMS.items()}
-    own = {variant: titles[variant] for variant in variants if variant in titles}
-    others = cycle([colour for colour in COLOURS if colour not in own.values()])
-    return {
-        variant: (own[variant] if variant in own else next(others), "-") for variant in variants
-    }
+    titles = {row.title: ALGORITHM_COLOURS[name] for name, row in ALGORITHMS.items()}
+    return {variant: (colour, "-") for variant, colour in colours_of(variants, titles).items()}

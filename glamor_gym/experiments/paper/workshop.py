@@ -35,6 +35,7 @@ from glamor_gym.experiments.run_config import (
 from glamor_gym.experiments.runs import train_run
 from glamor_gym.files import write_atomically
 from glamor_gym.goals import load_goal_set
+from glamor_gym.names import without_module
 from glamor_gym.tasks import get_task
 from glamor_gym.types import EvaluationResult
 
@@ -252,8 +253,8 @@ def distinct_name(spec: RunSpec, looks: Sequence[int]) -> str:
     chosen = dataclasses.asdict(spec)
     unusual = {name: value for name, value in chosen.items() if value != usual[name]}
     digest = hashlib.sha256(json.dumps([unusual, list(looks)], sort_keys=True).encode())
-    task = get_task(spec.task).name
-    return f"{task}-{spec.algorithm}-{spec.steps}-seed{spec.seed}-{digest.hexdigest()[:8]}"
+    task, agent = get_task(spec.task).name, without_module(spec.algorithm)
+    return f"{task}-{agent}-{spec.steps}-seed{spec.seed}-{digest.hexdigest()[:8]}"
 
 
 def snapshot_file(folder: RunFolder, step: int) -> Path:

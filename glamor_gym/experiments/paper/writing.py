@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from glamor_gym.experiments.algorithms import get_algorithm
+from glamor_gym.experiments.algorithms import is_trained
 from glamor_gym.experiments.paper.reproduction import Comparison, Reproduction, Scale
 from glamor_gym.experiments.paper.workshop import Trained
 from glamor_gym.files import write_text
@@ -94,7 +94,7 @@ def _page(
 ) -> str:
     configs = [run.folder.config() for run in runs]
     minutes = sum(config.train_seconds for config in configs) / 60
-    n_trained = sum(get_algorithm(config.algorithm).learns for config in configs)
+    n_trained = sum(is_trained(config.algorithm) for config in configs)
     hardware = "; ".join(sorted({config.hardware for config in configs}))
     parts = [
         f"# {reproduction.title}",

@@ -169,6 +169,33 @@ def test_a_benchmark_is_made_once_and_goes_on(capsys, tmp_path, in_process):
     assert "holds a run with n_envs 2, got 1" in err
 
 
+def test_classes_of_ones_own_run_beside_the_others(capsys, tmp_path, in_process, monkeypatch):
+    own = [f"tests.experiments.own_agents:{name}" for name in ("Variant", "Critic")]
+    words = ["benchmark", "--tasks", "GridWorld", "--agents", own[0], "noop", own[1], *SMALL[:-2]]
+    small = ("learning_starts=50", "batch_size=20", "policy_kwargs.embedding_size=16")
+    words += ["--set", *(f"Variant.{setting}" for setting in small), "Critic.n_steps=30"]
+    code, _, _ = run(capsys, *words, "--out", str(tmp_path))
+    assert code == 0
+    runs_there = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert runs_there == ["GridWorld-Critic-0", "GridWorld-Variant-0", "GridWorld-noop-0"]
+    config = RunFolder(tmp_path / "runs" / "GridWorld-Critic-0").config()
+    assert (config.algorithm, config.agent) == (own[1], "Critic")
+    assert config.settings["n_steps"] == 30
+
+    # A report imports none of them: it may be written where they are not.
+    monkeypatch.setattr("glamor_gym.experiments.algorithms._of_class", None)
+    code, _, _ = run(capsys, "report", str(tmp_path))
+    assert code == 0
+    table = (tmp_path / "table.md").read_text().splitlines()[2:]
+    assert [line.split(" | ")[1] for line in table] == ["no-op", "Critic", "Variant"]
+
+
+def test_classes_of_one_name_would_share_their_folders():
+    own = [f"{module}:Variant" for module in ("tests.experiments.own_agents", "elsewhere")]
+    with pytest.raises(ValueError, match="agents must differ, got Variant, Variant"):
+        benchmark_specs(["GridWorld"], own, [0])
+
+
 def test_runs_of_an_algorithm_in_one_folder_differ_in_task_and_seed_alone(benchmark_of_one, capsys):
     first, folder = benchmark_of_one
     words = [*first, "--set", "ppo.gamma=0.9", "--seeds", "1", "--out", str(folder)]

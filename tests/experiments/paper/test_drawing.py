@@ -5,10 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from glamor_gym.experiments import ALGORITHMS
-from glamor_gym.experiments.benchmark.figures import colour_of
 from glamor_gym.experiments.paper import figure_7
 from glamor_gym.experiments.paper.drawing import curve_figure
-from glamor_gym.report.style import CHANCE
+from glamor_gym.report.style import ALGORITHM_COLOURS, CHANCE
 
 
 def drawn(variants, **options):
@@ -30,12 +29,12 @@ def test_an_agent_has_the_colour_that_it_has_in_benchmarks():
     for names in (["glamor", "gcsl", "discern"], ["gcsl"], ["discern", "glamor"]):
         colours = drawn([ALGORITHMS[name].title for name in names])
         assert colours.pop("random agent") == CHANCE
-        assert colours == {ALGORITHMS[name].title: colour_of(name) for name in names}
+        assert colours == {ALGORITHMS[name].title: ALGORITHM_COLOURS[name] for name in names}
     styled = drawn(list(figure_7.STYLES), styles=figure_7.STYLES)
-    assert styled["GCSL, own data"] == styled["GCSL, random data"] == colour_of("gcsl")
+    assert styled["GCSL, own data"] == styled["GCSL, random data"] == ALGORITHM_COLOURS["gcsl"]
 
 
 def test_what_is_no_agent_has_a_colour_of_its_own():
     colours = drawn(["GLAMOR", "naive-end", "plan-end"])
-    assert colours["GLAMOR"] == colour_of("glamor")
+    assert colours["GLAMOR"] == ALGORITHM_COLOURS["glamor"]
     assert len(set(colours.values())) == 4
