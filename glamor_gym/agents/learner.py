@@ -28,9 +28,10 @@ from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, RolloutReturn, TrainFreq
-from stable_baselines3.common.utils import FloatSchedule, check_for_correct_spaces
+from stable_baselines3.common.utils import FloatSchedule, check_for_correct_spaces, configure_logger
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
+from tqdm import trange
 
 from glamor_gym.agents.background import Background
 from glamor_gym.agents.episodes import NO_ACTION, EpisodeRecorder
@@ -588,7 +589,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
             if log_interval is not None and self._episode_num % log_interval == 0:
                 self.dump_logs()
         callback.on_rollout_end()
-        if not goes_on:
+        self.gradient_steps = self._updates_due()
+        if not goes_on and self.gradient_steps:
             self.train(self.gradient_steps, self.batch_size)
         return RolloutReturn(env.num_envs, n_episodes, goes_on)
 
@@ -616,32 +618,88 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         self._recorder.begin(np.flatnonzero(dones), new_obs)
         self._last_obs = new_obs
 
-    def train(self, gradient_steps: int, batch_size: int) -> None:
-        """Make the updates that are due by the replay ratio.
+    def _updates_due(self) -> int:
+        """Return how many updates the replay ratio asks for now."""
+        due = self._updates_before + self.settings.updates_due(self.num_timesteps)
+        return max(0, due - self._n_updates) if len(self.replay_buffer) else 0
+
+    def learn_offline(
+        self, n_updates: int, *, log_interval: int | None = 100, progress_bar: bool = False
+    ) -> Self:
+        """Train on the episodes in the replay, without taking steps in an environment.
+
+        They come from :meth:`load_replay_buffer`, or from anywhere else by
+        :meth:`replay_buffer.add_episode <glamor_gym.replay.TrajectoryStore.add_episode>`. The
+        learning rate takes its whole schedule.
 
         Args:
-            gradient_steps: SB3's; unused, since the replay ratio determines the number.
+            n_updates: number of updates, each on `batch_size` training tuples.
+            log_interval: updates between two log entries; None for no entries.
+            progress_bar: whether to show a progress bar.
+
+        Returns:
+            The agent.
+
+        Raises:
+            ValueError: `n_updates` or `log_interval` is below 1, or the replay is empty.
+            TypeError: an argument is of the wrong type.
+            FloatingPointError: a loss is NaN or infinite.
+        """
+        n_updates = as_integer(n_updates, name="n_updates", low=1)
+        if log_interval is not None:
+            log_interval = as_integer(log_interval, name="log_interval", low=1)
+        as_instance(progress_bar, bool, name="progress_bar")
+        if not len(self.replay_buffer):
+            raise ValueError(
+                "replay_buffer is empty: fill it by load_replay_buffer or replay_buffer.add_episode"
+            )
+        for number in trange(n_updates, unit="update", disable=not progress_bar):
+            self._update_current_progress_remaining(number, n_updates)
+            self.train(1, self.batch_size)
+            if log_interval is not None and (number + 1) % log_interval == 0:
+                self.finish_updates()
+                self.logger.dump(self._n_updates)
+        self.finish_updates()
+        return self
+
+    def train(self, gradient_steps: int, batch_size: int) -> None:
+        """Make updates on batches from the replay.
+
+        :meth:`learn` calls it for those that are due by the replay ratio; updates beyond these,
+        made by a call of one's own, do not count among those that fall due later.
+
+        Args:
+            gradient_steps: number of updates.
             batch_size: training tuples per update.
 
         Raises:
+            ValueError: `gradient_steps` is below 1, or the replay is empty.
+            TypeError: `gradient_steps` is not an integer.
             FloatingPointError: a loss is NaN or infinite.
         """
-        due = self._updates_before + self.settings.updates_due(self.num_timesteps)
-        if self._n_updates >= due or not len(self.replay_buffer):
-            return
+        as_integer(gradient_steps, name="gradient_steps", low=1)
         self.finish_updates()
+        self._setup_logger()
         self._update_learning_rate(self.policy.optimizer)
-        numbers = range(self._n_updates + 1, due + 1)
+        numbers = range(self._n_updates + 1, self._n_updates + gradient_steps + 1)
         if self.overlap:
             batches = [self.replay_buffer.sample(batch_size, self.device) for _ in numbers]
             self._updates.begin(lambda: self._make_updates(numbers, batches))
-            self._n_updates = due  # counted as done: finish_updates waits for them
+            self._n_updates = numbers[-1]  # counted as done: finish_updates waits for them
         else:
             for number in numbers:
                 batch = self.replay_buffer.sample(batch_size, self.device)
                 self._record(self._make_updates([number], [batch]))
                 self._n_updates = number
+        asked_for = self.settings.updates_due(self.num_timesteps)
+        self._updates_before = max(self._updates_before, self._n_updates - asked_for)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+
+    def _setup_logger(self) -> None:
+        """Make a logger as `learn` does, if there is none yet; `learn` will make its own."""
+        if not hasattr(self, "_logger"):
+            name = type(self).__name__
+            self._logger = configure_logger(self.verbose, self.tensorboard_log, name)
 
     def finish_updates(self) -> None:
         """Wait for overlapping updates; call it before reading weights or random generators.

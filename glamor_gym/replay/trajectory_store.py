@@ -103,6 +103,39 @@ class TrajectoryStore(FrameRing, ABC):
         )
         self._actions[first : first + n_actions] = trajectory.actions
 
+    def add_episode(
+        self, observations: Mapping[str, NDArray[Any]], actions: NDArray[np.integer[Any]]
+    ) -> None:
+        """Store a recorded episode, such as one of a Minari dataset.
+
+        Args:
+            observations: arrays with one row per moment, L + 1 in all, under the keys of an
+                environment's observations: ``observation``, ``achieved_goal`` and, where goals are
+                kept, ``desired_goal``, of which the first row counts.
+            actions: (L,) integers. The last may be STOP, which changes nothing: it is left out,
+                as is an episode of STOP alone.
+
+        Raises:
+            KeyError: an entry is missing.
+            ValueError: the episode does not fit the spaces or the replay, see :meth:`add`; nothing
+                is stored or dropped then.
+        """
+        taken: NDArray[Any] = np.asarray(actions)
+        moments = len(taken) + 1
+        if len(taken) and taken[-1] == self.n_actions:
+            taken = taken[:-1]
+            if not len(taken):
+                return
+        achieved, seen = (np.asarray(observations[key]) for key in ("achieved_goal", "observation"))
+        if len(achieved) != moments or len(seen) != moments:
+            raise ValueError(
+                f"observations must have {moments} rows for {moments - 1} actions, got "
+                f"{len(achieved)} of achieved_goal and {len(seen)} of observation"
+            )
+        kept = slice(len(taken) + 1)
+        goal = np.asarray(observations["desired_goal"])[0] if self.goal_slots else None
+        self.add(Trajectory(achieved[kept], taken, seen[kept], goal))
+
     def _check(self, trajectory: Trajectory) -> None:
         n_actions = len(as_instance(trajectory, Trajectory, name="trajectory"))
         if n_actions < 1:

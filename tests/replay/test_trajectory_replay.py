@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from glamor_gym.replay import TrajectoryReplay
 from glamor_gym.replay.frame_ring import to_device
+from glamor_gym.replay.trajectory_store import TrajectoryStore
 from glamor_gym.types import Trajectory
 
 N_ACTIONS = 3
@@ -491,3 +492,61 @@ def test_stacks_have_to_go_on_being_stacks():
     with pytest.raises(ValueError, match="must be stacks of the last 4 frames"):
         replay.add(replace(trajectory, observations=stacks_of(trajectory) + 1))
     assert replay.n_trajectories == 2
+
+
+def recorded(actions: list[int]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return observations and actions of an episode of stacked pictures, as they are recorded."""
+    frames = picture_trajectory(1, actions).achieved
+    padded = np.concatenate([np.zeros((3, *frames.shape[1:]), np.uint8), frames])
+    stacks = np.concatenate([padded[age : age + len(frames)] for age in range(4)], axis=1)
+    goals = np.full_like(frames, 77)
+    return {"observation": stacks, "achieved_goal": frames, "desired_goal": goals}, np.array(
+        actions
+    )
+
+
+@pytest.mark.parametrize("keep_goals", [False, True])
+def test_a_recorded_episode_is_stored_without_its_stop(keep_goals):
+    class Replay(TrajectoryStore):
+        sample = None
+
+    replay = Replay(50, picture_space(), N_ACTIONS, keep_goals=keep_goals)
+    replay.add_episode(*recorded([1, 0, 2, STOP]))
+    replay.add_episode(*recorded([STOP]))  # nothing happened in it
+    replay.add_episode(*recorded([2]))
+    state = replay.state()
+    assert state["lengths"].tolist() == [3, 1]
+    assert state["actions"][[0, 1, 2, 4]].tolist() == [1, 0, 2, 2]
+    assert state["achieved"][:, 0, 0, 0].tolist() == [1, 2, 3, 4, 1, 2]
+    assert "observations" not in state  # stacks are rebuilt
+    if keep_goals:
+        assert state["goals"][:, 0, 0, 0].tolist() == [77, 77]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "told"),
+    [
+        ({"achieved_goal": None}, KeyError, "achieved_goal"),
+        (
+            {"observation": slice(1, None)},
+            ValueError,
+            "must have 4 rows for 3 actions, got 4 of achieved_goal and 3",
+        ),
+        ({"achieved_goal": slice(0, 3)}, ValueError, "must have 4 rows for 3 actions, got 3 of"),
+    ],
+)
+def test_a_recorded_episode_that_does_not_fit_is_refused(change, error, told):
+    replay = TrajectoryReplay(50, picture_space(), N_ACTIONS)
+    observations, actions = recorded([1, 0, STOP])
+    ((key, rows),) = change.items()
+    if rows is None:
+        del observations[key]
+    else:
+        observations[key] = observations[key][rows]
+    with pytest.raises(error, match=told):
+        replay.add_episode(observations, actions)
+    for wrong in ([0, STOP, 1], [], [0.5, 1.0, 2.0]):
+        observations, _ = recorded([0] * len(wrong))
+        with pytest.raises(ValueError, match=r"actions must|at least one action"):
+            replay.add_episode(observations, np.array(wrong))
+    assert len(replay) == 0
