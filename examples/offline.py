@@ -1,6 +1,6 @@
 """Learn from recorded episodes alone, as a Minari dataset keeps them.
 
-    pip install 'minari[hdf5]'
+    pip install -e '.[offline]'
     python examples/offline.py                    # records random play first, if there is none
     python examples/offline.py --updates 2000
 
