@@ -85,6 +85,19 @@ def test_rows_that_came_after_a_snapshot_can_be_dropped_whatever_their_step(path
     assert pd.read_csv(path)["a"].tolist() == [1.0]
 
 
+@pytest.mark.parametrize("keep_all", [False, True])
+def test_a_snapshot_counts_the_rows_that_were_written(path, keep_all):
+    writer = MetricsFile(path, keep_all=keep_all)
+    for step in (10, 20):
+        writer.write({"a": 1.0}, {"a": ()}, step)
+    snapshot = writer.snapshot
+    for step in (30, 40, 50):
+        writer.write({"a": 2.0}, {"a": ()}, step)
+    writer.snapshot = snapshot
+    steps = [10, 20, 30, 40, 50] if keep_all else [10, 20]
+    assert pd.read_csv(path)["step"].tolist() == steps
+
+
 def test_a_row_cut_short_by_the_end_of_a_process_is_dropped(path):
     log(path, 10, a=1.0)
     with path.open("a") as file:

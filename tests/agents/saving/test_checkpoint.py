@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import warnings
 from functools import partial
 
@@ -25,7 +26,13 @@ from stable_baselines3.common.vec_env import (
 )
 
 from glamor_gym.agents import DiscernAgent, GCSLAgent, GlamorAgent
-from glamor_gym.agents.saving.checkpoint_folder import CheckpointError, CheckpointFolder
+from glamor_gym.agents.saving.checkpoint_folder import (
+    Checkpoint,
+    CheckpointError,
+    CheckpointFolder,
+    Segment,
+    StoredFile,
+)
 from glamor_gym.vector.collector import make_collector
 from tests.agents.sameness import assert_same, assert_same_agents
 from tests.agents.small_agents import GRID, SMALL, make_grid, stored_from_here
@@ -337,6 +344,33 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(agent, tmp_path, victi
     assert len(list(tmp_path.glob("checkpoint-*"))) == 2
 
 
+def test_an_intact_checkpoint_is_loaded_without_a_warning(agent, tmp_path):
+    agent.save_checkpoint(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load(tmp_path)
+
+
+def test_a_manifest_cannot_name_a_file_elsewhere(agent, tmp_path):
+    folder = tmp_path / "checkpoint"
+    agent.save_checkpoint(folder)
+    (manifest,) = folder.glob("checkpoint-*.json")
+    (state,) = folder.glob("state-*")
+    state.rename(tmp_path / state.name)
+    content = json.loads(manifest.read_text())
+    content["state"]["name"] = f"../{state.name}"
+    # Its digest is right, too, as that of a forger would be.
+    files = {**content, "state": StoredFile(**content["state"])}
+    files["segments"] = tuple(
+        Segment(**{**entry, "file": StoredFile(**entry["file"])}) for entry in content["segments"]
+    )
+    parts = ("number", "step", "state", "segments", "runs_written")
+    content["sha256"] = Checkpoint(*(files[name] for name in parts)).digest
+    manifest.write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match=r"'\.\./state-.*' is not a valid name of a checkp"):
+        load(folder)
+
+
 def test_all_damaged(agent, tmp_path):
     agent.save_checkpoint(tmp_path)
     for path in tmp_path.glob("state-*"):
@@ -346,7 +380,7 @@ def test_all_damaged(agent, tmp_path):
 
 
 def test_none(tmp_path):
-    with pytest.raises(FileNotFoundError, match="holds no checkpoint"):
+    with pytest.raises(FileNotFoundError, match="holds no checkpoint$"):
         load(tmp_path / "nowhere")
 
 
