@@ -79,6 +79,16 @@ def test_train_makes_as_many_updates_as_it_is_asked_for():
         torch.testing.assert_close(value, other.policy.state_dict()[name])
 
 
+def test_updates_on_a_thread_of_their_own_come_to_the_same():
+    plain, threaded = make_agent(), make_agent()
+    threaded.overlap = True
+    for agent in (plain, threaded):
+        record(agent.replay_buffer)
+        agent.learn_offline(5, log_interval=2)
+    for name, value in weights(plain).items():
+        torch.testing.assert_close(value, threaded.policy.state_dict()[name], rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("reset", [True, False])
 def test_updates_of_ones_own_are_not_among_those_that_fall_due_later(reset):
     agent = make_agent()  # one update falls due every 4 steps, after the first 60

@@ -380,7 +380,7 @@ def test_all_damaged(agent, tmp_path):
 
 
 def test_none(tmp_path):
-    with pytest.raises(FileNotFoundError, match="holds no checkpoint$"):
+    with pytest.raises(FileNotFoundError, match=r"holds no checkpoint$"):
         load(tmp_path / "nowhere")
 
 
