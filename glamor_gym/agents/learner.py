@@ -629,7 +629,7 @@ class TrajectoryLearner(OffPolicyAlgorithm):
         """Train on the episodes in the replay, without taking steps in an environment.
 
         They come from :meth:`load_replay_buffer`, or from anywhere else by
-        :meth:`replay_buffer.add_episode <glamor_gym.replay.TrajectoryStore.add_episode>`. The
+        :meth:`replay_buffer.add_episode <glamor_gym.replay.TrajectoryReplay.add_episode>`. The
         learning rate takes its whole schedule.
 
         Args:
