@@ -634,7 +634,8 @@ class TrajectoryLearner(OffPolicyAlgorithm):
 
         Args:
             n_updates: number of updates, each on `batch_size` training tuples.
-            log_interval: updates between two log entries; None for no entries.
+            log_interval: updates between two log entries, which are numbered by updates; None for
+                no entries.
             progress_bar: whether to show a progress bar.
 
         Returns:

@@ -63,7 +63,8 @@ def learning_curves(estimates: pd.DataFrame) -> Plot:
     Args:
         estimates: return value of :func:`~glamor_gym.experiments.estimates.curve_estimates`.
     """
-    return curve_plot(_curves(estimates), height=3.6, names_per_row=4)
+    colours = colours_of(sorted(set(estimates["agent"])))
+    return curve_plot(_curves(estimates, colours), height=3.6, names_per_row=4)
 
 
 def task_panels(estimates: Mapping[str, pd.DataFrame], published: Mapping[str, float]) -> Plot:
@@ -73,11 +74,12 @@ def task_panels(estimates: Mapping[str, pd.DataFrame], published: Mapping[str, f
         estimates: task → estimates as in :func:`learning_curves`; at least one task.
         published: task → GLAMOR's rate in the paper, if it has one.
     """
+    colours = colours_of(sorted({name for table in estimates.values() for name in table["agent"]}))
     with styled():
         figure = curve_panels(
             {
                 task: (
-                    _curves(found),
+                    _curves(found, colours),
                     [Level("paper", published[task], PUBLISHED, "-.")] if task in published else [],
                 )
                 for task, found in estimates.items()
@@ -86,10 +88,9 @@ def task_panels(estimates: Mapping[str, pd.DataFrame], published: Mapping[str, f
         return plot(figure)
 
 
-def _curves(estimates: pd.DataFrame) -> list[Curve]:
+def _curves(estimates: pd.DataFrame, colours: Mapping[str, str]) -> list[Curve]:
     """Return a curve for each algorithm, with its interval if known and it learns."""
     curves = []
-    colours = colours_of(sorted(estimates["agent"].unique()))
     for agent, found in estimates.groupby("agent", sort=False):
         name, points = str(agent), found.rename(columns={"value": "rate"})
         if name in LINES:
