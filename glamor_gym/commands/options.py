@@ -221,7 +221,13 @@ class Watch(PlayedAgent):
 
     goal: Annotated[tuple[int, ...], _or_else("K ...", "a few, spread over the set")] = ()
     """Indices of goals in their set, from 0."""
-    episodes: Annotated[int | None, _or_else("INT", "one per --goal, otherwise up to 6")] = None
+    picture: Annotated[tuple[Path, ...], _or_else("FILE ...", "none")] = ()
+    """Pictures of your own as goals, such as screenshots, in place of --goals: PNG, JPEG and others
+    that Pillow reads. They are made as small and gray as the agent's observations. Whether one is
+    reached is left to you to judge."""
+    episodes: Annotated[
+        int | None, _or_else("INT", "one per --goal or --picture, otherwise up to 6")
+    ] = None
     """Total number of episodes; the goals take turns."""
     seed: int = RunSpec.seed
     """Random seed of the episode starts, as in glamor-gym evaluate, and of the agent."""

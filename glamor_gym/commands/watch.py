@@ -11,9 +11,13 @@ import webbrowser
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+import gymnasium as gym
 import numpy as np
+from gymnasium import spaces
 from numpy.typing import NDArray
+from PIL import Image
 from rich.table import Table
 from tqdm.auto import tqdm
 
@@ -31,6 +35,8 @@ from glamor_gym.evaluation.rollout import Episode, EpisodeKey
 from glamor_gym.files import check_writable
 from glamor_gym.report.films import FORMATS, MOST_FPS, write_film
 from glamor_gym.report.scenes import frames_of
+from glamor_gym.types import Goal
+from glamor_gym.wrappers.frames import to_frame
 
 EPISODES = 6
 """Number of goals to show by default."""
@@ -72,7 +78,14 @@ def watch(options: Watch, _command: str) -> int:
                 )
             )
             arena.check_agent(agent)
-            keys = choose_episodes(options.goal, options.episodes, n_goals=len(arena.episode_keys))
+            if options.picture:
+                _check_no_set_is_named(options)
+                arena.replace_goals(
+                    [goal_of(picture, arena.goal_space) for picture in options.picture]
+                )
+            n_goals = len(arena.episode_keys)
+            named = range(len(options.picture)) or options.goal
+            keys = choose_episodes(named, options.episodes, n_goals=n_goals)
         opened.enter_context(isolated(agent, None, options.seed))
         table = _table(saved.task)
         camera = Camera()
@@ -82,12 +95,14 @@ def watch(options: Watch, _command: str) -> int:
             hidden = not sys.stderr.isatty()
             for episode in tqdm(playing, "episodes", len(keys), leave=False, disable=hidden):
                 scenes = camera.take_out(episode.key)
-                table.add_row(*_row(episode, scenes))
+                # Pictures have no labels, and hardly any is reached to the last pixel.
+                success = episode.success or (None if options.picture else False)
+                table.add_row(*_row(episode, scenes, success))
                 yield from frames_of(
                     scenes,
                     task=saved.task,
                     goal=episode.key.goal,
-                    success=episode.success,
+                    success=success,
                     fps=fps,
                 )
 
@@ -98,6 +113,37 @@ def watch(options: Watch, _command: str) -> int:
     if options.open and not webbrowser.open(path.resolve().as_uri()):
         print("--open: found no application to open it with")
     return 0
+
+
+def _check_no_set_is_named(options: Watch) -> None:
+    """Check that no goals are named besides those of ``--picture``.
+
+    Raises:
+        ValueError: some are.
+    """
+    if options.goal or options.goals != "eval":
+        raise ValueError("--picture takes the place of --goals and --goal, got both")
+
+
+def goal_of(picture: Path, space: gym.Space[Any]) -> Goal:
+    """Read a picture from a file as a goal without labels, in the form of the observations.
+
+    Args:
+        picture: the file.
+        space: of the goals: uint8 (1, H, W).
+
+    Raises:
+        ValueError: the file cannot be read or is no picture, or goals are not.
+    """
+    if not (isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3):
+        raise ValueError(f"--picture needs goals that are pictures, but here they are in {space}")
+    try:
+        with Image.open(picture) as image:
+            screen = np.asarray(image.convert("RGB"))
+    except (OSError, Image.DecompressionBombError) as error:
+        raise ValueError(f"--picture {picture} cannot be read: {error}") from error
+    height, width = space.shape[1:]
+    return Goal(to_frame(screen, (height, width)), "frame")
 
 
 def film_path(out: Path | None, *, home: Path) -> Path:
@@ -151,9 +197,9 @@ def _table(task: str) -> Table:
     return table
 
 
-def _row(episode: Episode, scenes: Sequence[Scene]) -> tuple[str, ...]:
+def _row(episode: Episode, scenes: Sequence[Scene], success: bool | None) -> tuple[str, ...]:
     """Return the table row of an episode; the plan shown is its first."""
     plan = scenes[0].plan
     planned = ("", "") if plan is None else (str(plan.length - 1), f"{plan.log_score:.2f}")
-    reached = "yes" if episode.success else "no"
+    reached = "–" if success is None else "yes" if success else "no"
     return str(episode.key.goal), str(episode.length), *planned, reached

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import gymnasium as gym
 import numpy as np
@@ -116,6 +116,22 @@ class Arena:
             others = min(n_envs, len(self.episode_keys)) - 1
             self._envs = [first, *(make_env() for _ in range(others))]
             self._opened = opened.pop_all()
+
+    @property
+    def goal_space(self) -> gym.Space[Any]:
+        """What goals are shown as: the space of ``desired_goal``."""
+        return cast(gym.spaces.Dict, self._envs[0].observation_space)["desired_goal"]
+
+    def replace_goals(self, goals: Sequence[Goal]) -> None:
+        """Have other goals played instead, once each: those of no set.
+
+        Args:
+            goals: at least one, each of a kind that the world shows.
+        """
+        for env in self._envs:
+            env.set_wrapper_attr("goals", goals)
+        self.goals, self.goals_hash = "own", _hash_of(goals)
+        self.episode_keys = [EpisodeKey(goal, 0) for goal in range(len(goals))]
 
     def __enter__(self) -> Self:
         return self
@@ -261,8 +277,12 @@ def _goals_hash(task: str, goals: str | os.PathLike[str], played: Sequence[Goal]
         return load_goal_set(task).hash
     if isinstance(goals, os.PathLike) or goals.endswith(".npz"):
         return load_goal_set(goals).hash
+    return _hash_of(played)
+
+
+def _hash_of(goals: Sequence[Goal]) -> str:
     digest = hashlib.sha256()
-    for goal in played:
+    for goal in goals:
         digest.update(goal.content.tobytes())
         digest.update(json.dumps(as_labels(goal.labels or {}), sort_keys=True).encode())
     return digest.hexdigest()

@@ -46,7 +46,7 @@ class Caption(NamedTuple):
     Attributes:
         subject: task and goal.
         step: number of steps taken, and the horizon.
-        doing: the next action; at the end, whether the goal was reached.
+        doing: the next action; at the end, whether the goal was reached, if that is known.
         plan: length and score of the plan that the action is from; empty if there is none.
     """
 
@@ -56,18 +56,18 @@ class Caption(NamedTuple):
     plan: str
 
 
-def caption(scene: Scene, *, task: str, goal: int, success: bool) -> Caption:
+def caption(scene: Scene, *, task: str, goal: int, success: bool | None) -> Caption:
     """Return the caption of a scene.
 
     Args:
         scene: the scene.
         task: id of the task.
         goal: index of the goal in its set.
-        success: whether the episode was a success.
+        success: whether the episode was a success; None if nothing tells.
     """
     doing = f"action: {scene.action}"
     if scene.action is None:
-        doing = "goal reached" if success else "goal missed"
+        doing = {True: "goal reached", False: "goal missed", None: "the end"}[success]
     plan = ""
     if scene.plan is not None:
         n_actions = scene.plan.length - 1  # without STOP
@@ -77,7 +77,7 @@ def caption(scene: Scene, *, task: str, goal: int, success: bool) -> Caption:
 
 
 def frames_of(
-    scenes: Sequence[Scene], *, task: str, goal: int, success: bool, fps: int
+    scenes: Sequence[Scene], *, task: str, goal: int, success: bool | None, fps: int
 ) -> Iterator[Picture]:
     """Yield the film frames of an episode: one per scene, the last one for half a second.
 
@@ -85,7 +85,7 @@ def frames_of(
         scenes: the scenes of the episode in order, at least one.
         task: id of the task.
         goal: index of the goal in its set.
-        success: whether the episode was a success.
+        success: whether the episode was a success; None if nothing tells.
         fps: frames per second of the film.
     """
     for scene in scenes:
@@ -95,15 +95,17 @@ def frames_of(
         yield frame
 
 
-def draw(scene: Scene, words: Caption, success: bool) -> Picture:
+def draw(scene: Scene, words: Caption, success: bool | None) -> Picture:
     """Return a scene with its caption, uint8 (H, W, 3), H and W even.
 
     Args:
         scene: the scene.
         words: its caption.
-        success: whether the episode was a success, which sets the colour of the last scene.
+        success: whether the episode was a success, which sets the colour of the last scene; None
+            for no colour.
     """
-    verdict = (REACHED if success else MISSED) if scene.action is None else None
+    at_the_end = scene.action is None and success is not None
+    verdict = (REACHED if success else MISSED) if at_the_end else None
     width = _panel_width(scene.pictures.achieved)
     panels = [resized(picture, _PANEL_HEIGHT, width) for picture in scene.pictures]
     total_width = 2 * _MARGIN + len(panels) * width + (len(panels) - 1) * _GAP

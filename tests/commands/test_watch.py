@@ -9,6 +9,7 @@ import cv2
 import gymnasium as gym
 import numpy as np
 import pytest
+from PIL import Image
 
 from glamor_gym.agents import DiscernAgent, GCSLAgent, GlamorAgent
 from glamor_gym.commands.options import OfSavedAgent
@@ -117,6 +118,53 @@ def test_games_are_shown_in_colour_beside_what_the_agent_sees(saved, capsys, tmp
     for left, coloured in ((20, True), (452, False), (884, False)):
         panel = frames[0][38:358, left : left + 416]
         assert (np.ptp(panel, axis=2).mean() > 50) == coloured
+
+
+@pytest.fixture
+def screenshot(tmp_path):
+    """A picture of Pong in colour, as one would take it, and how an agent would see it."""
+    shown = np.random.default_rng(0).integers(0, 256, (210, 160, 3), np.uint8)
+    path = tmp_path / "screenshot.png"
+    Image.fromarray(shown).save(path)
+    gray = cv2.cvtColor(shown, cv2.COLOR_RGB2GRAY)
+    return path, cv2.resize(gray, (104, 80), interpolation=cv2.INTER_AREA)
+
+
+def test_a_picture_of_ones_own_is_a_goal(saved, screenshot, capsys, tmp_path, monkeypatch):
+    file, seen = screenshot
+    filmed = []
+    monkeypatch.setattr(
+        "glamor_gym.commands.watch.frames_of",
+        lambda scenes, **facts: filmed.append((scenes, facts)) or iter(()),
+    )
+    monkeypatch.setattr(
+        "glamor_gym.commands.watch.write_film", lambda frames, *_, **__: list(frames)
+    )
+    words = ("--picture", file, "--env", "horizon=2", "--episodes", 2, "--out", tmp_path)
+    code, out, err = run(capsys, "watch", saved / "pong.safetensors", *words)
+    assert (code, err) == (0, "")
+    assert [(row[0], row[-1]) for row in rows(out)] == [("0", "–")] * 2
+    assert [facts["success"] for _, facts in filmed] == [None, None]
+    for scenes, _ in filmed:
+        for scene in scenes:
+            np.testing.assert_array_equal(scene.pictures.goal[..., 0], seen)
+
+
+def test_pictures_that_cannot_be_goals_are_refused(saved, screenshot, capsys, tmp_path):
+    pong, (picture, _) = saved / "pong.safetensors", screenshot
+    text = tmp_path / "notes.png"
+    text.write_text("no picture")
+    for words, told in (
+        ((pong, "--picture", tmp_path / "gone.png"), "gone.png cannot be read: "),
+        ((pong, "--picture", text), "notes.png cannot be read: cannot identify image file"),
+        ((pong, "--picture", picture, "--goal", 3), "takes the place of --goals and --goal"),
+        ((pong, "--picture", picture, "--goals", "train"), "takes the place of --goals and --go"),
+        ((saved / "dice", "--picture", picture), "needs goals that are pictures, but here"),
+    ):
+        code, _, err = run(capsys, "watch", *words, "--out", tmp_path / "film.mp4")
+        assert code == 2
+        assert told in err
+    assert not (tmp_path / "film.mp4").exists()
 
 
 @pytest.mark.parametrize("kind", ["GCSLAgent", "DiscernAgent"])

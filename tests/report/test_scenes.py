@@ -45,7 +45,9 @@ def test_the_caption_tells_action_and_plan(plan, told):
     assert words == Caption("glamor/Pong-v0, goal 7", "step 3 of 12", "action: RIGHT", told)
 
 
-@pytest.mark.parametrize(("success", "told"), [(True, "goal reached"), (False, "goal missed")])
+@pytest.mark.parametrize(
+    ("success", "told"), [(True, "goal reached"), (False, "goal missed"), (None, "the end")]
+)
 def test_the_last_caption_tells_what_the_labels_say(success, told):
     words = caption(scene(None, step=12), **TASK, success=success)
     assert words == Caption("glamor/Pong-v0, goal 7", "step 12 of 12", told, "")
@@ -53,6 +55,12 @@ def test_the_last_caption_tells_what_the_labels_say(success, told):
 
 def drawn(shown, success=False):
     return draw(shown, caption(shown, **TASK, success=success), success)
+
+
+def test_where_nothing_tells_the_end_has_no_verdicts_colour():
+    frame = drawn(scene(None), success=None)
+    for verdict in (REACHED, MISSED):
+        assert not (frame == verdict).all(axis=2).any()
 
 
 def test_the_panels_stand_side_by_side_at_one_size():
