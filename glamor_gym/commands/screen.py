@@ -163,7 +163,7 @@ def _lines(job: Job, before: Progression, now: Progression) -> list[str]:
     lines = []
     if now.state == "running" and before.state != "running":
         lines.append(f"running, {_steps_to_take(job):,} steps")
-    if now.evaluated_at != before.evaluated_at:
+    if now.rate is not None and now.evaluated_at != before.evaluated_at:
         lines.append(f"step {now.evaluated_at:,}: {now.rate:.2f} of the goals reached")
     if now.state != before.state and now.state != "running":
         lines.append(f"failed: {now.error}" if now.state == "failed" else now.state)

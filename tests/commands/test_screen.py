@@ -55,6 +55,20 @@ def test_a_run_waits_until_it_is_begun_once_more(job, capsys, state):
     ]
 
 
+def test_a_run_that_starts_over_loses_its_rate(job, capsys):
+    write_status(job.folder, Status("running", attempts=1))
+    log = job.folder / "metrics.csv"
+    with Screen([job], Console(force_terminal=False)) as screen:
+        log.write_text("step,eval/success_rate\n50,0.25\n")
+        screen.update()
+        log.write_text("step,eval/success_rate\n20,\n")
+        screen.update()
+        log.write_text("step,eval/success_rate\n50,0.5\n")
+    told = capsys.readouterr().out
+    assert "step 50: 0.25 of the goals" in told
+    assert "step 50: 0.50 of the goals" in told
+
+
 def test_a_run_whose_process_died_before_it_began_once_more_has_failed(job, capsys):
     write_status(job.folder, Status("interrupted", attempts=1))
     for _command in range(2):
