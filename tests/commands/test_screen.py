@@ -56,9 +56,9 @@ def test_a_run_waits_until_it_is_begun_once_more(job, capsys, state):
 
 
 def test_a_run_that_starts_over_loses_its_rate(job, capsys):
-    write_status(job.folder, Status("running", attempts=1))
     log = job.folder / "metrics.csv"
     with Screen([job], Console(force_terminal=False)) as screen:
+        write_status(job.folder, Status("running", attempts=1))
         log.write_text("step,eval/success_rate\n50,0.25\n")
         screen.update()
         log.write_text("step,eval/success_rate\n20,\n")
