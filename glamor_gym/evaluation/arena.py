@@ -275,7 +275,7 @@ def _make(
 def _goals_hash(task: str, goals: str | os.PathLike[str], played: Sequence[Goal]) -> str:
     if goals in ("train", "eval") and find_task(task) is not None:
         return load_goal_set(task).hash
-    if isinstance(goals, os.PathLike) or goals.endswith(".npz"):
+    if os.fspath(goals).endswith(".npz"):
         return load_goal_set(goals).hash
     return _hash_of(played)
 

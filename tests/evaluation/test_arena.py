@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -45,6 +46,13 @@ def test_the_hash_is_that_of_the_goal_set(tmp_path):
     with Arena(ROOM, goals=tmp_path / "own.npz", n_envs=1) as arena:
         assert arena.goals_hash == packaged.hash
         assert len(arena.episode_keys) == 1000
+
+
+def test_goals_of_a_part_of_a_set_are_named_by_string_or_path(tmp_path):
+    load_goal_set("GridWorld").save(tmp_path / "own.npz")
+    part = f"{tmp_path / 'own.npz'}:eval"
+    with Arena(ROOM, goals=part, n_envs=1) as one, Arena(ROOM, goals=Path(part), n_envs=1) as other:
+        assert one.goals_hash == other.goals_hash
 
 
 def test_some_episodes_come_out_as_they_do_among_all():
