@@ -1,10 +1,12 @@
-"""The check whether PyTorch can use a device.
+"""What there is to compute on: the devices that PyTorch can use, and the processor's cores.
 
-In: a device, or what is done on it. Out: the same, or an error that names the device.
+In: a device, or what is done on it. Out: the same, or an error that names the device; and how many
+cores there are for this process.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -45,3 +47,11 @@ def checked_device(name: str) -> str:
     with checking_device(name, name="--device"):
         torch.empty(0, device=name)
     return name
+
+
+def available_cores() -> int:
+    """Return the number of CPU cores that this process may use.
+
+    Fewer than there are where ``taskset`` or the scheduler of a cluster allows only some of them.
+    """
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -231,14 +231,15 @@ def check_processor() -> Finding:
     import torch
 
     from glamor_gym.agents.model_policy import multiplies_bfloat16
+    from glamor_gym.devices import available_cores
 
-    threads, cores = torch.get_num_threads(), os.cpu_count() or 1
+    threads, cores = torch.get_num_threads(), available_cores()
     bfloat16 = "with" if multiplies_bfloat16(torch.device("cpu")) else "without"
     detail = f"{cores} cores {bfloat16} bfloat16 instructions, PyTorch uses {threads} threads"
     if threads > cores:
         return Finding("warn", "processor", detail, f"set OMP_NUM_THREADS={cores}")
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    if threads > 1 and busy + threads > cores + 0.5:
+    if threads > 1 and busy + threads > (os.cpu_count() or 1) + 0.5:
         # The threads of a run wait for each other: one on a shared core slows down all of them.
         detail += f", and {busy:.1f} are busy"
         return Finding("warn", "processor", detail, "set OMP_NUM_THREADS=1 while others run")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,7 @@ from glamor_gym.commands.console import terminal
 from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Workers
 from glamor_gym.commands.screen import Screen
-from glamor_gym.devices import checked_device
+from glamor_gym.devices import available_cores, checked_device
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments.engines import Engine, LocalEngine, NoClusterError
 from glamor_gym.experiments.results import run_state
@@ -49,12 +48,12 @@ class Crew:
         Raises:
             ValueError: an option is invalid, or applies only to the other engine.
         """
-        jobs = max(1, _cores() // 2) if options.jobs is None else options.jobs
+        jobs = max(1, available_cores() // 2) if options.jobs is None else options.jobs
         n_jobs = as_integer(jobs, name="--jobs", low=1)
         as_integer(options.retries, name="--retries", low=0)
         engine = _engine(options, n_jobs)
         # At most PyTorch's own default, so that OMP_NUM_THREADS is respected.
-        threads = max(1, min(_cores() // n_jobs, torch.get_num_threads()))
+        threads = max(1, min(available_cores() // n_jobs, torch.get_num_threads()))
         return cls(engine, {"device": checked_device(options.device), "threads": threads})
 
     def run_jobs(self, jobs: Sequence[Job]) -> bool:
@@ -124,8 +123,3 @@ def _engine(options: Workers, n_jobs: int) -> Engine:
             f"--engine ray needs Ray: pip install 'glamor-gym[ray]' ({error})"
         ) from None
     return RayEngine(n_jobs, address=options.address, retries=options.retries, gpus=options.gpus)
-
-
-def _cores() -> int:
-    """Return the number of CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

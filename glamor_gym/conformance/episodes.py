@@ -21,12 +21,14 @@ def tells_success(subject: GoalEnvSubject) -> None:
     Fix: put ``bool(…)`` into ``info["is_success"]`` in ``reset`` and in ``step``; a NumPy bool is
     not a ``bool``.
     """
-    for number, moment in enumerate(subject.moments):
+    for moment in subject.moments:
         if "is_success" not in moment.info:
-            raise CheckFailedError(f"info of moment {number} has no is_success")
+            raise CheckFailedError(f"the info of {moment.place} has no is_success")
         value = moment.info["is_success"]
         if type(value) is not bool:
-            raise CheckFailedError(f"is_success is {value!r}, a {type(value).__name__}")
+            raise CheckFailedError(
+                f"is_success of {moment.place} is {value!r}, a {type(value).__name__}"
+            )
 
 
 def counts_its_steps(subject: GoalEnvSubject) -> None:
@@ -48,7 +50,7 @@ def counts_its_steps(subject: GoalEnvSubject) -> None:
             stopped = subject.stop_action is not None and moment.action == subject.stop_action
             if left not in ([expected], [expected + int(stopped)]):
                 raise CheckFailedError(
-                    f"steps_left is {left} after {number} steps; the horizon is {subject.horizon}"
+                    f"steps_left is {left} at {moment.place}; the horizon is {subject.horizon}"
                 )
 
 
@@ -146,7 +148,13 @@ def _stopped(subject: GoalEnvSubject) -> list[Recording]:
     for steps in (0, _STEPS_BEFORE_STOP):
         choose = subject.random_actions()
         actions = [*map(choose, range(steps)), stop]
-        episode = play(subject.env, actions.__getitem__, seed=subject.seed, most=len(actions))
+        episode = play(
+            subject.env,
+            actions.__getitem__,
+            seed=subject.seed,
+            most=len(actions),
+            name=f"an episode with STOP after {steps} steps",
+        )
         if episode[-1].action == stop:  # the world may have ended it earlier
             episodes.append(episode)
     return episodes

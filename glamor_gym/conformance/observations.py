@@ -55,18 +55,18 @@ def stays_in_its_space(subject: GoalEnvSubject) -> None:
     """
     space = subject.env.observation_space
     assert isinstance(space, spaces.Dict)
-    for number, moment in enumerate(subject.moments):
+    for moment in subject.moments:
         if moment.observation.keys() != space.spaces.keys():
             raise CheckFailedError(
-                f"observation {number} has the keys {sorted(moment.observation)}, "
+                f"the observation of {moment.place} has the keys {sorted(moment.observation)}, "
                 f"its space {sorted(space.spaces)}"
             )
         for key, box in space.spaces.items():
-            entry = moment.observation[key]
+            entry, name = moment.observation[key], f"observation[{key!r}] of {moment.place}"
             if isinstance(box, spaces.Box):
-                as_element(entry, box, name=f"observation[{key!r}]")
+                as_element(entry, box, name=name)
             elif not box.contains(entry):
-                raise CheckFailedError(f"observation[{key!r}] is {entry!r}, which is not in {box}")
+                raise CheckFailedError(f"{name} is {entry!r}, which is not in {box}")
 
 
 def hands_out_fresh_arrays(subject: GoalEnvSubject) -> None:
@@ -82,11 +82,9 @@ def hands_out_fresh_arrays(subject: GoalEnvSubject) -> None:
             _refuse_shared(moment, moment)
         for before, after in pairwise(episode):
             _refuse_shared(before, after)
-        for number, moment in enumerate(episode):
+        for moment in episode:
             if key := _difference(moment.observation, moment.held):
-                raise CheckFailedError(
-                    f"{key!r} of observation {number} was changed by a later step"
-                )
+                raise CheckFailedError(f"{key!r} of {moment.place} was changed by a later step")
     choose = subject.random_actions()
     observation, _ = subject.env.reset(seed=subject.seed)
     for step, undisturbed in enumerate(subject.recordings[0][1 : _FEW_STEPS + 1]):
@@ -96,7 +94,7 @@ def hands_out_fresh_arrays(subject: GoalEnvSubject) -> None:
         observation, *_ = subject.env.step(choose(step))
         if key := _difference(undisturbed.observation, observation):
             raise CheckFailedError(
-                f"writing to the arrays returned earlier changes {key!r} after step {step + 1}"
+                f"writing to the arrays returned earlier changes {key!r} of {undisturbed.place}"
             )
 
 
@@ -105,10 +103,10 @@ def keeps_its_goal(subject: GoalEnvSubject) -> None:
 
     Fix: choose the goal in ``reset`` only.
     """
-    for number, (before, after) in enumerate(subject.steps):
+    for before, after in subject.steps:
         first, then = (moment.observation["desired_goal"] for moment in (before, after))
         if not np.array_equal(first, then):
-            raise CheckFailedError(f"desired_goal changed at step {number + 1}")
+            raise CheckFailedError(f"desired_goal changed at {after.place}")
 
 
 def hides_its_labels(subject: GoalEnvSubject) -> None:

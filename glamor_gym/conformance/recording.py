@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any
 
@@ -30,6 +30,7 @@ class TimeStep:
     """What an environment returned from one reset or step.
 
     Attributes:
+        place: where in the recordings it is, in words, e.g. "step 3 of the first episode".
         action: the action of the step; None at a reset.
         observation: a copy of the observation, made at once.
         held: the observation itself, with the arrays that the environment returned.
@@ -39,6 +40,7 @@ class TimeStep:
         info: a copy of the info.
     """
 
+    place: str
     action: Any
     observation: dict[str, NDArray[Any]]
     held: dict[str, NDArray[Any]]
@@ -58,21 +60,42 @@ Choice = Callable[[int], Any]
 """Number of steps taken → the next action."""
 
 
-def play(env: gym.Env[Any, Any], choose: Choice, *, seed: int | None, most: int) -> Recording:
-    """Play one episode until it ends, for at most `most` steps."""
+def play(
+    env: gym.Env[Any, Any],
+    choose: Choice,
+    *,
+    seed: int | None,
+    most: int,
+    name: str = "the episode",
+) -> Recording:
+    """Play one episode until it ends, for at most `most` steps.
+
+    Args:
+        env: the environment.
+        choose: chooses the actions.
+        seed: seed of the reset; None for an episode that continues the draws of the one before.
+        most: maximum number of steps.
+        name: what messages call the episode.
+    """
     observation, info = env.reset(seed=seed)
-    episode = [_moment(None, observation, 0.0, False, False, info)]
+    episode = [_moment(f"the reset of {name}", None, observation, 0.0, False, False, info)]
     while not episode[-1].over and len(episode) <= most:
         action = choose(len(episode) - 1)
-        episode.append(_moment(action, *env.step(action)))
+        episode.append(_moment(f"step {len(episode)} of {name}", action, *env.step(action)))
     return episode
 
 
 def _moment(
-    action: Any, held: Any, reward: Any, terminated: Any, truncated: Any, info: Any
+    place: str,
+    action: Any,
+    held: Any,
+    reward: Any,
+    terminated: Any,
+    truncated: Any,
+    info: Any,
 ) -> TimeStep:
-    seen = copy.deepcopy(held)
-    return TimeStep(action, seen, held, reward, terminated, truncated, copy.deepcopy(info))
+    seen, told = copy.deepcopy(held), copy.deepcopy(info)
+    return TimeStep(place, action, seen, held, reward, terminated, truncated, told)
 
 
 class GoalEnvSubject:
@@ -126,8 +149,9 @@ class GoalEnvSubject:
     def play_two(self) -> tuple[Recording, Recording]:
         """Play a seeded episode and the next one; every call takes the same actions."""
         choose = self.random_actions()
-        first = play(self.env, choose, seed=self.seed, most=self.most_steps)
-        return first, play(self.env, choose, seed=None, most=self.most_steps)
+        record = partial(play, self.env, choose, most=self.most_steps)
+        first = record(seed=self.seed, name="the first episode")
+        return first, record(seed=None, name="the second episode")
 
     @property
     def most_steps(self) -> int:

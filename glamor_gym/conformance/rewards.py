@@ -101,5 +101,5 @@ def _compare(
             said = compute(seen["achieved_goal"], seen["desired_goal"], moment.info)
             if said != returned(moment) and step != except_at:
                 raise CheckFailedError(
-                    f"step {step} returned {returned(moment)}, {method} returns {said}"
+                    f"{moment.place} returned {returned(moment)}, {method} returns {said}"
                 )

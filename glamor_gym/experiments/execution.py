@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from glamor_gym.agents import CheckpointCallback, StopRequest, TrainingInterrupted
 from glamor_gym.agents.base import ImageGoalAgent
+from glamor_gym.devices import available_cores
 from glamor_gym.evaluation import (
     EvaluationCallback,
     RunConfig,
@@ -293,4 +293,4 @@ def hardware_of(agent: object) -> str:
     """Return a description of the hardware that an agent computes on."""
     if isinstance(agent, BaseAlgorithm) and agent.device.type == "cuda":
         return torch.cuda.get_device_name(agent.device)
-    return f"{os.cpu_count()} CPU cores, PyTorch threads: {torch.get_num_threads()}"
+    return f"{available_cores()} CPU cores, PyTorch threads: {torch.get_num_threads()}"

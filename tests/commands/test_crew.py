@@ -21,7 +21,7 @@ from glamor_gym.experiments.worker import Job
     [(8, 8, 1, 8), (8, 8, 4, 2), (8, 8, 20, 1), (8, 1, 1, 1), (2, 8, 1, 2), (8, 3, 2, 3)],
 )
 def test_runs_share_the_cores_and_keep_to_pytorchs_limit(monkeypatch, cores, limit, jobs, threads):
-    monkeypatch.setattr(workers, "_cores", lambda: cores)
+    monkeypatch.setattr(workers, "available_cores", lambda: cores)
     monkeypatch.setattr(torch, "get_num_threads", lambda: limit)
     options = Benchmark(tasks=("Pong",), out=Path("unused"), jobs=jobs, device="cpu")
     assert Crew.of(options).job_arguments == {"device": "cpu", "threads": threads}

@@ -118,11 +118,20 @@ def test_goal_sets_that_are_damaged_are_named(monkeypatch):
 )
 def test_more_threads_than_there_are_free_cores_are_warned_of(monkeypatch, threads, busy, status):
     monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr("glamor_gym.devices.available_cores", lambda: 4)
     monkeypatch.setattr("os.getloadavg", lambda: (busy, 0.0, 0.0))
     monkeypatch.setattr("torch.get_num_threads", lambda: threads)
     finding = doctor.check_processor()
     assert finding.status == status
     assert "4 cores with" in finding.detail
+
+
+def test_cores_that_a_process_may_not_use_do_not_count(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("glamor_gym.devices.available_cores", lambda: 2)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 8)
+    finding = doctor.check_processor()
+    assert (finding.status, finding.fix) == ("warn", "set OMP_NUM_THREADS=2")
 
 
 def test_a_graphics_card_is_named(monkeypatch):

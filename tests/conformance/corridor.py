@@ -225,6 +225,17 @@ class WanderingGoal(Corridor):
         return super().step(action)
 
 
+class WandersLater(WanderingGoal):
+    """Keeps its goal in seeded episodes."""
+
+    def reset(self, *, seed=None, options=None):
+        self.seeded = seed is not None
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action):
+        return Corridor.step(self, action) if self.seeded else super().step(action)
+
+
 class Telltale(Corridor):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)

@@ -97,6 +97,12 @@ def test_a_wrapper_that_cannot_be_made_again_breaks_no_rule():
     assert report.passed, str(report)
 
 
+def test_a_fault_is_found_where_it_is():
+    results = {one.name: one for one in check_goal_env(corridor.WandersLater()).results}
+    where = f"step {corridor.T - 2} of the second episode"
+    assert results["keeps_its_goal"].detail == f"desired_goal changed at {where}"
+
+
 def test_a_label_may_come_and_go():
     assert check_goal_env(corridor.OutOfSight()).passed
 

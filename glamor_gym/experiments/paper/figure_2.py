@@ -49,7 +49,7 @@ def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
     """Compare GLAMOR with each other agent on each task, where Table 1 does: after 500k steps.
 
     Or at the look that is nearest. The one that is ahead in the paper's Table 1 comes first; if
-    both are equal there, there is nothing to agree with.
+    both are equal there, or Table 1 lacks the task, there is nothing to agree with.
     """
     nearest = min(rows["step"].unique(), key=lambda step: abs(step - TABLE_1_STEPS))
     rows = rows[rows["step"] == nearest]
@@ -61,7 +61,8 @@ def compare(rows: pd.DataFrame) -> Sequence[Comparison]:
             if other == glamor or glamor not in set(rows["variant"]):
                 continue
             if other not in published:
-                comparisons.append(better(rows, task, glamor, other))
+                ours = better(rows, task, glamor, other)
+                comparisons.append(dataclasses.replace(ours, published="", agrees=""))
                 continue
             first, second = sorted(
                 (glamor, other), key=lambda name: published[name].mean, reverse=True

@@ -91,7 +91,7 @@ def test_it_runs_from_training_to_its_files(name, made):
     assert "32 steps, 1 seed" in page
     assert REPRODUCTIONS[name].caveat in page
     assert REPRODUCTIONS[name].notes in page
-    assert (DECISION_NOTE in page) == comparison["agrees"].notna().any()
+    assert DECISION_NOTE in page or comparison["agrees"].isna().all()
     for statement in comparison["statement"]:
         assert statement in page
 
