@@ -10,8 +10,9 @@ from __future__ import annotations
 import errno
 import io
 import os
+import secrets
+import shutil
 import socket
-import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -57,18 +58,19 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "path is a folder", str(target))
     with _folders_above(target):
+        beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         with naming(target, always=True):
-            descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+            file = beside.open("xb")  # with the permissions of any new file, unlike mkstemp's
         try:
-            with naming(target), os.fdopen(descriptor, "wb") as file:
-                yield cast(BinaryIO, file)
+            with naming(target), file:
+                with suppress(FileNotFoundError):
+                    shutil.copymode(target, beside)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(beside, _mode_of(target))  # mkstemp makes files readable by their owner only
             os.replace(beside, target)
         except BaseException:
-            with suppress(FileNotFoundError):  # already renamed
-                os.unlink(beside)
+            beside.unlink(missing_ok=True)  # it may have been renamed
             raise
     _sync_folder(target.parent)
 
@@ -257,16 +259,6 @@ def _locked_file(folder: Path) -> TextIO:
         file.flush()
         closing.pop_all()  # keep the file open
     return file
-
-
-def _mode_of(target: Path) -> int:
-    """Return the permissions of an existing file, or those that a new one would get."""
-    if target.exists():
-        return stat.S_IMODE(target.stat().st_mode)
-    # The umask can only be read by setting it; files that other threads make meanwhile are private.
-    umask = os.umask(0o077)
-    os.umask(umask)
-    return 0o666 & ~umask
 
 
 def _sync_folder(folder: Path) -> None:

@@ -195,11 +195,18 @@ def test_a_folder_that_was_made_anew_is_locked_anew(tmp_path):
             assert f"process {os.getpid()}" in (tmp_path / "run" / LOCK_FILE).read_text()
 
 
-def test_no_file_that_others_make_meanwhile_is_writable_to_all(tmp_path, monkeypatch):
-    masks, umask = [], os.umask
-    monkeypatch.setattr(os, "umask", lambda mask: masks.append(mask) or umask(mask))
-    write_text(tmp_path / "file", "")
-    assert masks[0] & 0o022 == 0o022
+def test_the_umask_is_not_touched_for_other_threads_make_files_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("the umask was set"))
+    write_text(tmp_path / "file", "whole")
+    assert (tmp_path / "file").read_text() == "whole"
+
+
+def test_what_replaces_a_private_file_is_private_from_the_beginning(tmp_path):
+    private = tmp_path / "file"
+    private.touch(0o600)
+    with write_atomically(private):
+        (beside,) = set(tmp_path.iterdir()) - {private}
+        assert stat.S_IMODE(beside.stat().st_mode) == 0o600
 
 
 def test_a_folder_that_cannot_be_synced_holds_the_whole_file(tmp_path, monkeypatch):
