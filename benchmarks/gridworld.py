@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
@@ -121,15 +122,15 @@ def run(seeds: tuple[int, ...] = (0, 1, 2, 3, 4), wanted: float = 1.0) -> Iterat
         if missed:
             raise RuntimeError(f"GLAMOR's seeds {missed} did not reach {wanted:.0%} of the goals")
         theirs = [train(dqn_her, seed, wanted, 20_000) for seed in seeds]
-    ratios = sorted(b.seconds / a.seconds for a, b in zip(ours, theirs, strict=True))
+    ratios = [b.seconds / a.seconds for a, b in zip(ours, theirs, strict=True)]
     yield Comparison(
         f"GridWorld until {wanted:.0%} of 49 goals are reached by a shortest path",
         "SB3 DQN + HerReplayBuffer",
-        fast_ms=1e3 * sorted(a.seconds for a in ours)[len(ours) // 2],
-        plain_ms=1e3 * sorted(b.seconds for b in theirs)[len(theirs) // 2],
-        ratio=ratios[len(ratios) // 2],
-        low=ratios[0],
-        high=ratios[-1],
+        fast_ms=1e3 * median(a.seconds for a in ours),
+        plain_ms=1e3 * median(b.seconds for b in theirs),
+        ratio=median(ratios),
+        low=min(ratios),
+        high=max(ratios),
         target=1.0,
         note=f"steps {[a.steps for a in ours]} and {[b.steps for b in theirs]}; "
         f"rates {[round(a.rate, 2) for a in ours]} and {[round(b.rate, 2) for b in theirs]}",

@@ -150,12 +150,10 @@ class DiscernAgent(ReactiveAgent):
         device: torch.device | str = "auto",
         _init_setup_model: bool = True,
     ) -> None:
-        given = locals()
-        settings = DiscernSettings(**{name: given[name] for name in DiscernSettings.names()})
         super().__init__(
             policy,
             env,
-            settings,
+            DiscernSettings.of(locals()),
             tensorboard_log=tensorboard_log,
             policy_kwargs=policy_kwargs,
             stats_window_size=stats_window_size,

@@ -113,12 +113,10 @@ class GCSLAgent(ReactiveAgent):
         device: torch.device | str = "auto",
         _init_setup_model: bool = True,
     ) -> None:
-        given = locals()
-        settings = GCSLSettings(**{name: given[name] for name in GCSLSettings.names()})
         super().__init__(
             policy,
             env,
-            settings,
+            GCSLSettings.of(locals()),
             tensorboard_log=tensorboard_log,
             policy_kwargs=policy_kwargs,
             stats_window_size=stats_window_size,

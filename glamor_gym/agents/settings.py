@@ -6,8 +6,9 @@ In: values from a user, a preset or a saved file. Out: the same values, validate
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 from stable_baselines3.common.utils import ConstantSchedule
 
@@ -117,6 +118,11 @@ class CollectionSettings(CheckedFields):
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-able values."""
         return asdict(self)
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> Self:
+        """Return the settings that are among the arguments of an agent."""
+        return cls(**{name: arguments[name] for name in cls.names()})
 
     @classmethod
     def names(cls) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from glamor_gym.commands.console import terminal
-from glamor_gym.commands.errors import InputError, checking_input
+from glamor_gym.commands.errors import checking_input
 from glamor_gym.commands.options import Reproduce
 from glamor_gym.devices import checked_device
 from glamor_gym.envs.rendering import RenderingError
@@ -62,10 +62,9 @@ def reproduce(options: Reproduce, command: str) -> int:
     if not options.quick:
         _announce(planned)
     try:
-        for reproduction, scale in planned:
-            _make(reproduction, scale, options, command, device)
-    except CannotReuseError as error:
-        raise InputError(str(error)) from error
+        with checking_input(CannotReuseError):
+            for reproduction, scale in planned:
+                _make(reproduction, scale, options, command, device)
     except BrokenPipeError:  # standard output was closed
         raise
     except (KeyboardInterrupt, OSError, RenderingError, FloatingPointError) as error:
@@ -112,31 +111,31 @@ def _scale(reproduction: Reproduction, options: Reproduce) -> Scale:
     """Return the requested scale.
 
     Raises:
-        ValueError: a task or an agent is unknown, or a value is given twice.
-        InputError: an option does not apply to this experiment, or a number is out of range.
+        ValueError: a task or an agent is unknown, a value is given twice or out of range, or an
+            option does not apply to this experiment.
     """
     scale = reproduction.quick if options.quick else reproduction.published
     name = reproduction.name
     if options.tasks:
         tasks = tuple(distinct("--tasks", [get_task(task).name for task in options.tasks]))
         if reproduction.only_task and tasks != scale.tasks:
-            raise InputError(f"--tasks must be {scale.tasks[0]} for {name}, got {', '.join(tasks)}")
+            raise ValueError(f"--tasks must be {scale.tasks[0]} for {name}, got {', '.join(tasks)}")
         scale = scale.over(*tasks)
     if options.agents:
         if not scale.agents:
-            raise InputError(f"--agents: {name} does not compare algorithms")
+            raise ValueError(f"--agents: {name} does not compare algorithms")
         scale = scale.but(agents=_agents(reproduction, options))
     if options.seeds:
         if min(options.seeds) < 0:
-            raise InputError(f"--seeds must be at least 0, got {min(options.seeds)}")
+            raise ValueError(f"--seeds must be at least 0, got {min(options.seeds)}")
         if reproduction.one_seed and len(options.seeds) > 1 and options.name == name:  # not of all
             seeds = ", ".join(map(str, options.seeds))
-            raise InputError(f"--seeds must be one for {name}, an agent per task, got {seeds}")
+            raise ValueError(f"--seeds must be one for {name}, an agent per task, got {seeds}")
         scale = scale.but(seeds=tuple(distinct("--seeds", options.seeds)))
     if options.steps is not None:
         least = max(scale.looks, reproduction.least_steps)
         if options.steps < least:
-            raise InputError(f"--steps must be at least {least}, got {options.steps}")
+            raise ValueError(f"--steps must be at least {least}, got {options.steps}")
         scale = scale.but(steps=options.steps)
     return scale
 
@@ -145,14 +144,13 @@ def _agents(reproduction: Reproduction, options: Reproduce) -> tuple[str, ...]:
     """Return the names of the requested agents.
 
     Raises:
-        ValueError: one is unknown or given twice.
-        InputError: one cannot be compared in this experiment.
+        ValueError: one is unknown or given twice, or cannot be compared in this experiment.
     """
     agents = distinct("--agents", [get_algorithm(agent).name for agent in options.agents])
     kept = [name for name, algorithm in ALGORITHMS.items() if algorithm.resumes]
     for agent in agents:
         if agent not in kept and not reproduction.any_agent:
-            raise InputError(
+            raise ValueError(
                 f"--agents for {reproduction.name} must be among {', '.join(kept)}, of which "
                 f"agents are kept during training; got {agent}"
             )

@@ -95,7 +95,7 @@ def _in_file(
         ValueError: the file does not name them, or they are unknown.
         OSError: there is no such file.
     """
-    file, trained_in = file_named(path), None
+    file, trained_on = file_named(path), None
     task, algorithm = options.task, options.algorithm
     if algorithm is None or task is None:
         if is_zip_archive(file):
@@ -105,11 +105,11 @@ def _in_file(
             )
         _, header = load_tensors(file)
         algorithm = _algorithm_of(header.get("agent")) if algorithm is None else algorithm
-        trained_in = header.get("task")
+        trained_on = header.get("task")
     if acts:
-        task = _registered(trained_in, path) if task is None else find_env_id(task)
+        task = _registered(trained_on, path) if task is None else find_env_id(task)
     home = file.with_suffix("") if file.suffix else file.with_name(f"{file.name}-results")
-    return SavedAgent(get_algorithm(algorithm), file, task or trained_in or "", env_kwargs, home)
+    return SavedAgent(get_algorithm(algorithm), file, task or trained_on or "", env_kwargs, home)
 
 
 def _registered(task: Any, path: Path) -> str:

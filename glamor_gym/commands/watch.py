@@ -79,7 +79,8 @@ def watch(options: Watch, _command: str) -> int:
             )
             arena.check_agent(agent)
             if options.picture:
-                _check_no_set_is_named(options)
+                if options.goal or options.goals != "eval":
+                    raise ValueError("--picture takes the place of --goals and --goal, got both")
                 arena.replace_goals(
                     [goal_of(picture, arena.goal_space) for picture in options.picture]
                 )
@@ -113,16 +114,6 @@ def watch(options: Watch, _command: str) -> int:
     if options.open and not webbrowser.open(path.resolve().as_uri()):
         print("--open: found no application to open it with")
     return 0
-
-
-def _check_no_set_is_named(options: Watch) -> None:
-    """Check that no goals are named besides those of ``--picture``.
-
-    Raises:
-        ValueError: some are.
-    """
-    if options.goal or options.goals != "eval":
-        raise ValueError("--picture takes the place of --goals and --goal, got both")
 
 
 def goal_of(picture: Path, space: gym.Space[Any]) -> Goal:

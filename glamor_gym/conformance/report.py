@@ -99,7 +99,7 @@ def run_checks(
     subject: Subject,
     checks: Mapping[str, Callable[[Subject], None]],
     *,
-    foundations: Collection[str] = (),
+    foundations: Collection[str],
 ) -> CheckReport:
     """Run every check of a table.
 

@@ -184,7 +184,7 @@ def _curve_estimate(rows: pd.DataFrame) -> pd.DataFrame:
     # While runs are in progress, the curve ends where the run with the fewest steps is.
     curves = runs.dropna(axis=1)
     common = curves.columns
-    fewest = runs.notna().mul(runs.columns, axis=1).max(axis=1).min()
+    fewest = runs.apply(lambda rates: rates.last_valid_index(), axis=1).min()
     if fewest not in common:
         curves = curves.join(runs.ffill(axis=1).iloc[:, -1].rename(fewest))
     scores = curves.to_numpy().reshape(-1, n_tasks, curves.shape[1])

@@ -121,7 +121,7 @@ class Level(NamedTuple):
     line: str
 
 
-def draw_curves(axes: Axes, curves: Sequence[Curve], levels: Sequence[Level] = ()) -> None:
+def draw_curves(axes: Axes, curves: Sequence[Curve], levels: Sequence[Level]) -> None:
     """Draw curves with their intervals, and rates to compare them with."""
     for curve in curves:
         known = curve.points.dropna(subset=["low", "high"])

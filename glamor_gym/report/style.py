@@ -128,7 +128,7 @@ def styled() -> Iterator[None]:
         yield
 
 
-def canvas(height: float = 3.2) -> tuple[Figure, Axes]:
+def canvas(height: float) -> tuple[Figure, Axes]:
     """Return an empty figure of width :data:`WIDTH`, and its only axes."""
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     return figure, figure.subplots()

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from glamor_gym.agents.glamor import planner_of
+from glamor_gym.agents.planning import planner_of
 from glamor_gym.agents.settings import GlamorSettings
 from glamor_gym.experiments.algorithms import get_algorithm
 from glamor_gym.planners import PlannerSettings

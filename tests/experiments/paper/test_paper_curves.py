@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from glamor_gym import GlamorAgent
-from glamor_gym.agents.glamor import planner_of
+from glamor_gym.agents.planning import planner_of
 from glamor_gym.agents.settings import GlamorSettings
 from glamor_gym.evaluation import wilson_interval
 from glamor_gym.experiments.paper import figure_2, figure_3b, figure_4, figure_8
