@@ -63,7 +63,7 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             file = beside.open("xb")  # with the permissions of any new file, unlike mkstemp's
         try:
             with naming(target), file:
-                with suppress(FileNotFoundError):
+                if target.exists():  # not so a link that leads nowhere
                     shutil.copymode(target, beside)
                 yield file
                 file.flush()

@@ -1,4 +1,4 @@
-"""Names in messages: suggestions for misspelt ones, lists of names and values, and counts.
+"""Names in messages and tables: suggestions for misspelt ones, lists, order, and counts.
 
 In: a name, and the names that exist; or a function whose arguments they are. Out: the nearest
 existing names, as part of an error message.
@@ -18,6 +18,12 @@ R = TypeVar("R")
 
 MOST = 3
 """Maximum number of names to suggest."""
+
+
+def in_order_of(table: Iterable[str], names: Iterable[str]) -> list[str]:
+    """Return names, each once: first those of a table, in its order, and then all others."""
+    given = dict.fromkeys(names)
+    return list(dict.fromkeys([*(name for name in table if name in given), *given]))
 
 
 def nearest_names(name: str, known: Iterable[str]) -> str:

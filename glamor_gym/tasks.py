@@ -275,10 +275,3 @@ def short_name(name: str) -> str:
 def file_name(name: str) -> str:
     """Return the short name of an environment with dashes for what separates folders."""
     return short_name(name).replace("/", "-")
-
-
-def in_order(names: Iterable[str]) -> list[str]:
-    """Return short names, each once: tasks in the order of the table, and then all others."""
-    given = dict.fromkeys(names)
-    known = [name for name in TASKS if name in given]
-    return list(dict.fromkeys([*known, *given]))

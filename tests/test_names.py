@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from glamor_gym.names import counted, naming_options, nearest_names
+from glamor_gym.names import counted, in_order_of, naming_options, nearest_names
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,9 @@ def test_an_option_that_there_is_not_tells_the_nearest():
 @pytest.mark.parametrize(("number", "text"), [(0, "0 runs"), (1, "1 run"), (2, "2 runs")])
 def test_of_one_thing_the_name_is_in_the_singular(number, text):
     assert counted(number, "run") == text
+
+
+def test_names_of_a_table_come_in_its_order_and_others_after_them():
+    names = ["b/Room", "Dice", "Pong", "a/Room", "Bowling", "Pong"]
+    ordered = ["Bowling", "Pong", "Dice", "b/Room", "a/Room"]
+    assert in_order_of(["Bowling", "Boxing", "Pong", "Dice"], names) == ordered

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from glamor_gym.tasks import TASKS, Task, file_name, find_task, in_order, short_name
+from glamor_gym.tasks import TASKS, Task, file_name, find_task, short_name
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -28,8 +28,3 @@ def test_another_environment_is_called_by_its_id(name):
     assert find_task("Pong-v0") is None  # an id of ALE's
     assert short_name(name) == "own/Room-v0"
     assert file_name(name) == "own-Room-v0"
-
-
-def test_tasks_come_in_the_order_of_the_table_and_others_after_them():
-    names = ["b/Room-v0", "Dice", "Pong", "a/Room-v0", "Bowling", "Pong"]
-    assert in_order(names) == ["Bowling", "Pong", "Dice", "b/Room-v0", "a/Room-v0"]

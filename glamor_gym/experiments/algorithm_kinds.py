@@ -37,8 +37,8 @@ _PICTURES = spaces.Dict(
 )
 """The observation space of most tasks, with the paper's frame size."""
 
-PRESETS_OF_SUITES = MappingProxyType({"control": "compact-control", "small": "small"})
-"""The default presets of this library's agents, see :attr:`Algorithm.presets_of`."""
+_PRESETS_OF_SUITES = MappingProxyType({"control": "compact-control", "small": "small"})
+"""Suite → default preset of this library's agents, where it is not the first."""
 
 NO_PRESET = "default"
 """Name of the only preset of algorithms that have none: the agent's own defaults."""
@@ -58,9 +58,6 @@ class Algorithm:
         title: name in reports, e.g. ``"DQN + HER"``.
         home: the agent's class, ``"module:Class"``.
         presets: names of its presets, the default one first.
-        presets_of: suite → default preset, where it is not the first and there is such a preset.
-        preset_when_still: default preset of other tasks in which nothing moves by itself; None for
-            the first.
         env_kwargs: keyword arguments of ``gym.make`` that it requires in training.
         learns: whether the algorithm trains at all.
         resumes: whether its runs can resume from a checkpoint instead of starting over.
@@ -73,8 +70,6 @@ class Algorithm:
     title: str
     home: str
     presets: tuple[str, ...] = (NO_PRESET,)
-    presets_of: Mapping[str, str] = field(default_factory=dict)
-    preset_when_still: str | None = None
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
     def agent_class(self) -> type[Any]:
@@ -159,10 +154,8 @@ class Algorithm:
         return preset
 
     def _usual_preset(self, task: Task) -> str | None:
-        """Return the default preset of a task; None for the first."""
-        if task.suite in self.presets_of:
-            return self.presets_of[task.suite]
-        return None if task.moves_by_itself else self.preset_when_still
+        """Return the default preset of a task; None for the first, as for one that is missing."""
+        return None
 
     def _preset(self, name: str) -> dict[str, Any]:
         """Return the arguments of a preset, whose name is valid."""
@@ -207,12 +200,17 @@ class Algorithm:
 
 @dataclass(frozen=True)
 class ImageGoalAlgorithm(Algorithm):
-    """An algorithm of this library: its files hold no code, and its checkpoints a replay."""
+    """An algorithm of this library: its files hold no code, and its checkpoints a replay.
+
+    Attributes:
+        preset_when_still: default preset of games in which nothing moves by itself; None for the
+            first.
+    """
 
     resumes = True
 
     presets: tuple[str, ...] = ("compact", "compact-control", "paper", "small")
-    presets_of: Mapping[str, str] = field(default_factory=lambda: PRESETS_OF_SUITES)
+    preset_when_still: str | None = None
 
     def policy_argument_names(self) -> tuple[str, ...]:
         """Return the policy's keyword arguments, except those that the agent sets itself."""
@@ -241,6 +239,10 @@ class ImageGoalAlgorithm(Algorithm):
         agent.policy_class(_PICTURES, spaces.Discrete(2), lambda _: 1.0, **agent.policy_kwargs)
         settings: CollectionSettings = agent.settings
         return settings
+
+    def _usual_preset(self, task: Task) -> str | None:
+        still = None if task.moves_by_itself else self.preset_when_still
+        return _PRESETS_OF_SUITES.get(task.suite, still)
 
     def _preset(self, name: str) -> dict[str, Any]:
         preset: dict[str, Any] = {} if name == NO_PRESET else self.agent_class().preset(name)

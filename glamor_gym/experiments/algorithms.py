@@ -6,7 +6,7 @@ In: a name, or ``"MODULE:CLASS"`` for an agent's class of one's own. Out: the ro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pkgutil import resolve_name
@@ -151,12 +151,6 @@ def title_of(name: str) -> str:
 def is_trained(name: str) -> bool:
     """Return whether an algorithm learns, as every class of one's own does."""
     return name not in ALGORITHMS or ALGORITHMS[name].learns
-
-
-def in_table_order(names: Iterable[str]) -> list[str]:
-    """Return names of algorithms, each once: those in the table first, in its order."""
-    given = dict.fromkeys(names)
-    return list(dict.fromkeys([*(name for name in ALGORITHMS if name in given), *given]))
 
 
 def preset_for(task: str, algorithm: str = "glamor") -> str:

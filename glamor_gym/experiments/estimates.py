@@ -19,7 +19,8 @@ from rliable import library
 from scipy.stats import ttest_1samp, ttest_ind
 
 from glamor_gym.evaluation.isolation import globals_seeded
-from glamor_gym.experiments.algorithms import in_table_order
+from glamor_gym.experiments.algorithms import ALGORITHMS
+from glamor_gym.names import in_order_of
 
 BOOTSTRAP_REPETITIONS = 2000
 
@@ -208,7 +209,7 @@ def complete_scores(results: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], lis
     seeds = ended.pivot_table(index="task", columns="agent", values="seed", aggfunc="count")
     common = [task for task in ended["task"].unique() if seeds.loc[task].notna().all()]
     scores = {}
-    for agent in in_table_order(ended["agent"]):
+    for agent in in_order_of(ALGORITHMS, ended["agent"]):
         rows = ended[ended["task"].isin(common) & (ended["agent"] == agent)]
         table = rows.pivot_table(index="seed", columns="task", values="success_rate").dropna()
         if len(table):

@@ -13,7 +13,7 @@ import pandas as pd
 
 from glamor_gym.evaluation import RunFolder
 from glamor_gym.experiments.algorithm_kinds import ImageGoalAlgorithm
-from glamor_gym.experiments.algorithms import ALGORITHMS, in_table_order, is_trained, title_of
+from glamor_gym.experiments.algorithms import ALGORITHMS, is_trained, title_of
 from glamor_gym.experiments.benchmark.beside_paper import table_row
 from glamor_gym.experiments.benchmark.figures import (
     distance_curves,
@@ -40,9 +40,10 @@ from glamor_gym.experiments.results import (
     tallied,
 )
 from glamor_gym.files import write_text
+from glamor_gym.names import in_order_of
 from glamor_gym.report.published import METHODS, SOURCE, published_rates
 from glamor_gym.report.rendering import render
-from glamor_gym.tasks import in_order, short_name
+from glamor_gym.tasks import TASKS, short_name
 
 
 def write_benchmark_report(folder: BenchmarkFolder) -> pd.DataFrame:
@@ -105,8 +106,8 @@ def render_benchmark(
         pages: see :func:`~glamor_gym.experiments.results.run_pages`.
     """
     named = results[results["task"] != ""]  # a damaged run does not tell its task
-    tasks = in_order(named["task"])
-    agents = in_table_order(results["agent"])
+    tasks = in_order_of(TASKS, named["task"])
+    agents = in_order_of(ALGORITHMS, results["agent"])
     scores, common = complete_scores(results)
     by_task = {task: curve_estimates(curves, [task]) for task in tasks}
     by_task = {task: table for task, table in by_task.items() if not table.empty}

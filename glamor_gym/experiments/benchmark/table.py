@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from glamor_gym.experiments.algorithms import in_table_order, is_trained, title_of
+from glamor_gym.experiments.algorithms import ALGORITHMS, is_trained, title_of
+from glamor_gym.names import in_order_of
 from glamor_gym.report.markdown import markdown_table
 from glamor_gym.report.published import Rate, published_rates
-from glamor_gym.tasks import in_order
+from glamor_gym.tasks import TASKS
 from glamor_gym.types import EvaluationResult
 
 COLUMNS = (
@@ -48,8 +49,8 @@ def benchmark_table(results: pd.DataFrame, held_out: Mapping[str, EvaluationResu
     finished = results[results["state"] == "finished"]
     rows = [
         _row(task, agent, runs, held_out)
-        for task in in_order(finished["task"])
-        for agent in in_table_order(finished["agent"])
+        for task in in_order_of(TASKS, finished["task"])
+        for agent in in_order_of(ALGORITHMS, finished["agent"])
         if len(runs := finished[(finished["task"] == task) & (finished["agent"] == agent)])
     ]
     table = pd.DataFrame(rows, columns=pd.Index(COLUMNS))
