@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from glamor_gym.agents.saving.segments import pack, packed_size, unpack
+from glamor_gym.agents.saving.segments import compress, decompress, size_of
 from glamor_gym.agents.saving.snapshot_file import decode, encode
 from glamor_gym.files import write_atomically
 from glamor_gym.replay.frame_ring import FrameRing
@@ -184,13 +184,13 @@ class CheckpointFolder:
     def _put_segments(self, number: int, ring: FrameRing, first_run: int) -> list[Segment]:
         """Write the frames of the runs from `first_run` on; return the segments written."""
         arrays = ring.slot_arrays()
-        slots_a_file = max(1, SEGMENT_BYTES // packed_size(arrays, range(1)))
+        slots_a_file = max(1, SEGMENT_BYTES // size_of(arrays, range(1)))
         segments: list[Segment] = []
         for last_run, stretch in ring.slots_since(first_run):
             for first in stretch[::slots_a_file]:
                 slots = range(first, min(first + slots_a_file, stretch.stop))
                 name = f"segment-{number:06}-{len(segments):03}.zst"
-                file = self._put(name, pack(arrays, slots))
+                file = self._put(name, compress(arrays, slots))
                 segments.append(Segment(file, slots.start, slots.stop, last_run))
         return segments
 
@@ -263,7 +263,7 @@ class CheckpointFolder:
         for segment in checkpoint.segments:
             if not 0 <= segment.first < segment.end <= ring.capacity:
                 raise ValueError(f"{segment.file.name} does not fit {ring.capacity} slots")
-            unpack(self._read(segment.file), arrays, range(segment.first, segment.end))
+            decompress(self._read(segment.file), arrays, range(segment.first, segment.end))
 
     def _numbers(self) -> list[int]:
         """Return the numbers of the checkpoints, newest first."""

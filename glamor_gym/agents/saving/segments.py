@@ -20,27 +20,27 @@ LEVEL = 3
 """Level of the compression; higher ones take several times as long and save a few per cent."""
 
 
-def pack(arrays: Mapping[str, NDArray[Any]], slots: range) -> bytes:
+def compress(arrays: Mapping[str, NDArray[Any]], slots: range) -> bytes:
     """Return the rows `slots` of all arrays, compressed.
 
     Args:
         arrays: name → (capacity, …), contiguous, of any numeric dtype.
         slots: consecutive rows.
     """
-    compressor = zstandard.ZstdCompressor(LEVEL).compressobj(size=packed_size(arrays, slots))
+    compressor = zstandard.ZstdCompressor(LEVEL).compressobj(size=size_of(arrays, slots))
     pieces = [compressor.compress(rows.data) for rows in _rows_of(arrays, slots)]
     return b"".join((*pieces, compressor.flush()))
 
 
-def unpack(data: bytes, arrays: Mapping[str, NDArray[Any]], slots: range) -> None:
-    """Write a chunk from :func:`pack` into the rows `slots` of `arrays`.
+def decompress(data: bytes, arrays: Mapping[str, NDArray[Any]], slots: range) -> None:
+    """Write a chunk from :func:`compress` into the rows `slots` of `arrays`.
 
     Uses no memory beyond the rows, whatever size the data claim.
 
     Args:
         data: the chunk.
-        arrays: arrays with the same names, dtypes and shapes of a row as those packed.
-        slots: consecutive rows, as many as were packed.
+        arrays: arrays with the same names, dtypes and shapes of a row as those compressed.
+        slots: consecutive rows, as many as were compressed.
 
     Raises:
         ValueError: `data` is damaged, or not of the size of these rows; some of them may have been
@@ -59,7 +59,7 @@ def unpack(data: bytes, arrays: Mapping[str, NDArray[Any]], slots: range) -> Non
         ) from error
 
 
-def packed_size(arrays: Mapping[str, NDArray[Any]], slots: range) -> int:
+def size_of(arrays: Mapping[str, NDArray[Any]], slots: range) -> int:
     """Return the number of bytes of the rows `slots` of all arrays, uncompressed."""
     return sum(len(rows) for rows in _rows_of(arrays, slots))
 

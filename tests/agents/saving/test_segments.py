@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from glamor_gym.agents.saving.segments import pack, packed_size, unpack
+from glamor_gym.agents.saving.segments import compress, decompress, size_of
 from glamor_gym.replay import TrajectoryReplay
 from glamor_gym.types import Trajectory
 
@@ -28,7 +28,7 @@ def test_there_and_back():
     source, target = arrays(np.random.default_rng(0)), arrays(np.random.default_rng(1))
     before = {name: array.copy() for name, array in target.items()}
     slots = range(3, 11)
-    unpack(pack(source, slots), target, slots)
+    decompress(compress(source, slots), target, slots)
     for name in source:
         np.testing.assert_array_equal(target[name][3:11], source[name][3:11])
         np.testing.assert_array_equal(target[name][:3], before[name][:3])
@@ -36,27 +36,27 @@ def test_there_and_back():
 
 
 def test_size():
-    assert packed_size(arrays(np.random.default_rng(0)), range(3, 5)) == 2 * (15 + 8 + 8)
+    assert size_of(arrays(np.random.default_rng(0)), range(3, 5)) == 2 * (15 + 8 + 8)
 
 
 def test_pictures_alike_take_little():
     frames = np.repeat(np.random.default_rng(0).integers(256, size=(1, 80 * 104)), 100, axis=0)
-    assert len(pack({"achieved": frames.astype(np.uint8)}, range(100))) < 1.2 * 80 * 104
+    assert len(compress({"achieved": frames.astype(np.uint8)}, range(100))) < 1.2 * 80 * 104
 
 
 @pytest.mark.parametrize("slots", [range(3, 10), range(3, 12)])
 def test_of_another_length(slots):
     source = arrays(np.random.default_rng(0))
     with pytest.raises(ValueError, match="not a chunk of slots 3 to"):
-        unpack(pack(source, range(3, 11)), source, slots)
+        decompress(compress(source, range(3, 11)), source, slots)
 
 
 def test_damage():
     source = arrays(np.random.default_rng(0))
-    data = pack(source, range(3, 11))
+    data = compress(source, range(3, 11))
     for broken in (b"", data[:-5], b"nonsense" + data):
         with pytest.raises(ValueError, match="not a chunk"):
-            unpack(broken, source, range(3, 11))
+            decompress(broken, source, range(3, 11))
 
 
 # -------------------------------------------------------------------------------------- the ring
@@ -70,7 +70,7 @@ def add(replay, rng, n_actions):
 def copy_through_segments(replay, copy, run):
     """Do what a checkpoint does with the runs from number `run` on."""
     for _, slots in replay.slots_since(run):
-        unpack(pack(replay.slot_arrays(), slots), copy.slot_arrays(), slots)
+        decompress(compress(replay.slot_arrays(), slots), copy.slot_arrays(), slots)
     copy.restore(replay.snapshot())
 
 
