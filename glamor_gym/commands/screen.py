@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from glamor_gym.evaluation import RunFolder
+from glamor_gym.evaluation.metrics_file import evaluations_in
 from glamor_gym.experiments import get_algorithm
 from glamor_gym.experiments.status import State, Status, read_status
 from glamor_gym.experiments.worker import Job
@@ -57,16 +58,17 @@ def progression(job: Job, before: Status) -> Progression:
     try:
         table = RunFolder(job.folder).metrics()
         step = 0 if table.empty else int(table["step"].iloc[-1])
+        evaluations = evaluations_in(table)
     except (KeyError, ValueError) as error:  # a damaged log must not stop the other runs
         return Progression(status.state, error=status.error or str(error))
-    if "eval/success_rate" not in table or not table["eval/success_rate"].count():
+    if evaluations.empty:
         return Progression(status.state, step, error=status.error)
-    last = table.dropna(subset=["eval/success_rate"]).iloc[-1]
+    last = evaluations.iloc[-1]
     return Progression(
         status.state,
         step,
         evaluated_at=int(last["step"]),
-        rate=float(last["eval/success_rate"]),
+        rate=float(last["rate"]),
         error=status.error,
     )
 

@@ -14,6 +14,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from stable_baselines3.common.logger import KVWriter, TensorBoardOutputFormat
 
 from glamor_gym.files import naming, write_text
@@ -97,6 +98,29 @@ class MetricsFile(KVWriter):
         writer.writerows(rows)
         write_text(self._path, table.getvalue())
         self._n_rows = len(rows)
+
+
+_EVALUATIONS = {
+    "step": "step",
+    "eval/success_rate": "rate",
+    "eval/success_low": "low",
+    "eval/success_high": "high",
+}
+"""Columns of a run's curves that an evaluation logs, and what :func:`evaluations_in` calls them."""
+
+
+def evaluations_in(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return the evaluations in the curves of a run: ``step``, ``rate``, ``low`` and ``high``.
+
+    Args:
+        metrics: the curves, as in ``metrics.csv``.
+
+    Returns:
+        One row per evaluation: the success rate with the bounds of its interval. None if no
+        evaluation was logged.
+    """
+    evaluated = metrics.reindex(columns=list(_EVALUATIONS)).rename(columns=_EVALUATIONS)
+    return evaluated.dropna(subset="rate")
 
 
 def whole_lines(path: Path) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from glamor_gym.evaluation import RunConfig, RunFolder
+from glamor_gym.evaluation.metrics_file import evaluations_in
 from glamor_gym.experiments.algorithms import find_algorithm
 from glamor_gym.experiments.status import State, Status, has_status, read_status
 from glamor_gym.names import counted, listed
@@ -225,19 +226,16 @@ def _row(folder: RunFolder, status: Status) -> dict[str, Any]:
 
 
 def _curve(folder: RunFolder) -> pd.DataFrame:
-    config, table = folder.config(), folder.metrics()
-    if "eval/success_rate" not in table:
-        return pd.DataFrame(columns=pd.Index(CURVE_COLUMNS))
-    points = table.dropna(subset=["eval/success_rate"])
+    config, evaluations = folder.config(), evaluations_in(folder.metrics())
     curve = pd.DataFrame(
         {
             "task": short_name(config.task),
             "agent": config.algorithm,
             "seed": config.seed,
-            "step": [_planned_step(step, config) for step in points["step"]],
-            "success_rate": points["eval/success_rate"],
-            "success_low": points["eval/success_low"],
-            "success_high": points["eval/success_high"],
+            "step": [_planned_step(step, config) for step in evaluations["step"]],
+            "success_rate": evaluations["rate"],
+            "success_low": evaluations["low"],
+            "success_high": evaluations["high"],
         }
     )
     return curve.drop_duplicates("step", keep="last")

@@ -202,17 +202,14 @@ def curve_plot(
         return plot(figure)
 
 
-def success_curve(metrics: pd.DataFrame, levels: Sequence[Level]) -> Plot:
+def success_curve(evaluations: pd.DataFrame, levels: Sequence[Level]) -> Plot:
     """Return the success rate of a run over environment steps, with its 95 % interval.
 
     Args:
-        metrics: table with ``step``, ``eval/success_rate``, ``eval/success_low`` and
-            ``eval/success_high``.
+        evaluations: table with ``step``, ``rate``, ``low`` and ``high``.
         levels: rates to compare with.
     """
-    names = {f"eval/success_{name}": name for name in ("rate", "low", "high")}
-    points = metrics.rename(columns=names).dropna(subset=["rate"])
-    return curve_plot([Curve("this run", points, AGENT)], levels)
+    return curve_plot([Curve("this run", evaluations, AGENT)], levels)
 
 
 def loss_curves(metrics: pd.DataFrame) -> Plot:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from glamor_gym.evaluation.metrics_file import evaluations_in
 from glamor_gym.evaluation.run_folder import RunConfig, RunFolder
 from glamor_gym.files import write_text
 from glamor_gym.names import listed
@@ -78,8 +79,8 @@ class Training(NamedTuple):
 
 def _training(config: RunConfig, metrics: pd.DataFrame) -> Training:
     """Return how the agent was trained, from the files of the run that trained it."""
-    evaluated = metrics.dropna(subset=metrics.columns.intersection(["eval/success_rate"]))
-    rows = metrics if evaluated.empty else evaluated  # a run that goes on is beyond these steps
+    evaluations = evaluations_in(metrics)
+    rows = metrics if evaluations.empty else evaluations  # a run that goes on is beyond these
     steps = config.steps if rows.empty else int(rows["step"].max())
     return Training(steps, config.train_seconds, config.hardware)
 
@@ -132,7 +133,8 @@ def _bars(result: EvaluationResult, published: Mapping[str, Rate]) -> Iterator[B
 def _curve(
     metrics: pd.DataFrame, result: EvaluationResult, published: Mapping[str, Rate]
 ) -> Plot | None:
-    if "eval/success_rate" not in metrics or metrics["eval/success_rate"].count() < 2:
+    evaluations = evaluations_in(metrics)
+    if len(evaluations) < 2:
         return None
     levels = []
     if "GLAMOR" in published:
@@ -140,7 +142,7 @@ def _curve(
         levels.append(Level("GLAMOR in the paper, at 500k", paper, PUBLISHED, "--"))
     if not math.isnan(result.random):
         levels.append(Level("random agent", result.random, CHANCE, ":"))
-    return success_curve(metrics, levels)
+    return success_curve(evaluations, levels)
 
 
 def _losses(metrics: pd.DataFrame) -> Plot | None:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from stable_baselines3.common.logger import Figure, Logger
 
-from glamor_gym.evaluation.metrics_file import EventFile, MetricsFile
+from glamor_gym.evaluation.metrics_file import EventFile, MetricsFile, evaluations_in
 
 
 @pytest.fixture
@@ -131,3 +131,19 @@ def test_a_full_disk_is_told_with_the_folder_of_the_event_file(tmp_path, monkeyp
     monkeypatch.setattr(events.writer, "flush", fail)
     with pytest.raises(OSError, match=rf"No space left on device: '{tmp_path}'$"):
         events.write({}, {}, step=1)
+
+
+def test_the_evaluations_of_a_run_are_the_rows_that_have_a_rate():
+    metrics = pd.DataFrame(
+        {
+            "step": [5, 10, 15],
+            "train/inverse_loss": [2.0, None, 1.0],
+            "eval/success_rate": [None, 0.5, None],
+            "eval/success_low": [None, 0.25, None],
+            "eval/success_high": [None, 0.75, None],
+        }
+    )
+    only = {"step": [10], "rate": [0.5], "low": [0.25], "high": [0.75]}
+    assert evaluations_in(metrics).to_dict("list") == only
+    assert evaluations_in(metrics[["step", "train/inverse_loss"]]).empty
+    assert evaluations_in(metrics.iloc[:0]).empty

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from glamor_gym.evaluation.metrics_file import evaluations_in
 from glamor_gym.report import figures
 from glamor_gym.report.figures import (
     Bar,
@@ -116,7 +117,9 @@ def test_panels_have_their_curves_and_one_legend():
 
 def test_a_curve_has_a_point_an_evaluation():
     def dots(metrics):
-        uses = elements(success_curve(metrics, [Level("random agent", 0.1, CHANCE, ":")]), "use")
+        uses = elements(
+            success_curve(evaluations_in(metrics), [Level("random agent", 0.1, CHANCE, ":")]), "use"
+        )
         return sum(f"fill: {AGENT}" in use.get("style", "") for use in uses)
 
     more = METRICS.fillna(dict.fromkeys(METRICS.filter(like="eval/"), 0.2))
@@ -144,7 +147,9 @@ def test_the_gap_on_new_episodes_is_drawn_where_it_was_measured():
     assert dashed(unseen) - dashed(METRICS) == 2  # the curve, and its line in the legend
 
 
-@pytest.mark.parametrize("draw", [lambda: success_curve(METRICS, []), lambda: loss_curves(METRICS)])
+@pytest.mark.parametrize(
+    "draw", [lambda: success_curve(evaluations_in(METRICS), []), lambda: loss_curves(METRICS)]
+)
 def test_the_same_metrics_make_the_same_picture(draw):
     assert draw() == draw()
 
@@ -188,7 +193,8 @@ def test_cells_are_filled_as_far_as_goals_were_reached():
 
 def test_on_dark_pages_only_the_colours_differ():
     light, dark = (
-        base64.b64decode(uri.split(",")[1]).decode() for uri in success_curve(METRICS, [])
+        base64.b64decode(uri.split(",")[1]).decode()
+        for uri in success_curve(evaluations_in(METRICS), [])
     )
     assert AGENT in light
     assert AGENT not in dark
