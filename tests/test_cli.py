@@ -494,7 +494,7 @@ def test_more_steps_are_taken_though_an_earlier_commands_minutes_are_spent(tmp_p
     stopped_at = RunFolder(tmp_path).metrics()["step"].max()
     assert stopped_at < 100
     code, out, _ = run(capsys, "train", "--run-dir", str(tmp_path))
-    assert f"finished already, in {tmp_path}; more --steps continue it" in out
+    assert f"finished already, in {tmp_path}; more --steps or --minutes continue it" in out
     folder = RunFolder(tmp_path)
     folder.write_config(dataclasses.replace(folder.config(), finished=False))  # as if killed
     code, out, _ = run(capsys, "train", "--run-dir", str(tmp_path))
@@ -522,7 +522,7 @@ def test_of_a_finished_run_only_the_results_are_told(trained, capsys, monkeypatc
     trained.report_file.unlink()
     code, out, _ = run(capsys, "train", "--run-dir", str(trained.path))
     assert code == 0
-    assert f"finished already, in {trained.path}" in out
+    assert f"finished already, in {trained.path}; more --steps continue it" in out
     assert f"{trained.evaluation(frames=False).success_rate:.2f}" in out
     assert "<title>glamor/GridWorld-v0" in trained.report_file.read_text()
     assert [file.read_bytes() for file in kept] == before

@@ -93,7 +93,8 @@ def train(options: Train, command: str) -> int:
 def _tell_of_finished(folder: RunFolder, config: RunConfig) -> int:
     """Print that a run is finished, and its results; return the exit code."""
     goes_on = get_algorithm(config.algorithm).resumes and folder.holds_a_checkpoint()
-    more = "; more --steps continue it" if goes_on else ""
+    budget = "--steps" if config.minutes is None else "--steps or --minutes"
+    more = f"; more {budget} continue it" if goes_on else ""
     print(f"{config.task}: finished already, in {folder.path}{more}", flush=True)
     # A page that is there may show more than is left: frames are not kept everywhere.
     if not folder.report_file.is_file():
