@@ -12,6 +12,8 @@ from glamor_gym.agents import GlamorAgent
 from glamor_gym.planners import PlannerSettings
 from tests.agents.small_agents import SMALL, make_agent, make_grid, observations
 
+STOP = 4
+
 
 def test_settings_tell_what_plans_are_made_with(tmp_path):
     agent = make_agent(gamma=0.9)
