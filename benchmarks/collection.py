@@ -43,9 +43,10 @@ def run(n_steps: int = N_STEPS) -> Iterator[Comparison]:
 
     single = gym.make(task.id)
     single.reset(seed=0)
+    n_actions = single.get_wrapper_attr("stop_action")
 
     def one_environment() -> None:
-        for action in rng.integers(0, single.action_space.n - 1, n_steps):
+        for action in rng.integers(0, n_actions, n_steps):
             if any(single.step(int(action))[2:4]):
                 single.reset()
 
@@ -54,7 +55,7 @@ def run(n_steps: int = N_STEPS) -> Iterator[Comparison]:
 
     def several() -> None:
         for _ in range(n_steps // N_ENVS):
-            vector.step(rng.integers(0, vector.single_action_space.n - 1, N_ENVS))
+            vector.step(rng.integers(0, n_actions, N_ENVS))
 
     for name, work, threads, target in (
         ("one environment", one_environment, 1, 0.7),
@@ -65,7 +66,7 @@ def run(n_steps: int = N_STEPS) -> Iterator[Comparison]:
                 f"collect {n_steps} steps of Pong, {name}",
                 f"bare emulator on {counted(threads, 'thread')}, the same episodes",
                 work,
-                lambda bare=bare: bare.play(n_steps),
+                partial(bare.play, n_steps),
                 target=target,
                 fast_repeats=1,
                 turns=9,
@@ -84,7 +85,7 @@ def run(n_steps: int = N_STEPS) -> Iterator[Comparison]:
 
     def several_plain() -> None:
         for _ in range(n_steps // N_ENVS):
-            plain.step(rng.integers(0, vector.single_action_space.n - 1, N_ENVS))
+            plain.step(rng.integers(0, n_actions, N_ENVS))
 
     yield compare(
         f"collect {n_steps} steps of Pong, a vector of {N_ENVS}",
@@ -165,7 +166,9 @@ def _serve(name: str, pipe: Connection) -> None:
     ALEInterface.setLoggerMode(LoggerMode.Error)
     emulator = ALEInterface()
     emulator.setFloat("repeat_action_probability", task.sticky)
-    emulator.loadROM(roms.get_rom_path(task.source))
+    rom = roms.get_rom_path(task.source)
+    assert rom is not None
+    emulator.loadROM(rom)
     legal = emulator.getMinimalActionSet()
     rng = np.random.default_rng(0)
     taken = 0

@@ -64,7 +64,7 @@ class WithoutStop(gym.ActionWrapper[Any, int, Any]):
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env)
-        self.action_space = spaces.Discrete(env.get_wrapper_attr("stop_action"))
+        self.action_space: gym.Space[Any] = spaces.Discrete(env.get_wrapper_attr("stop_action"))
 
     def action(self, action: int) -> int:
         """Return the action unchanged."""

@@ -237,7 +237,7 @@ def fingerprint(folder: Path) -> dict[str, str]:
     log = state.pop("process")["log"]["values"]
     state["log"] = {name: log[name] for name in log if not name.startswith("time/")}
     metrics = RunFolder(folder).metrics()
-    metrics = metrics[[name for name in metrics if not name.startswith("time/")]]
+    metrics = metrics[[name for name in metrics if not str(name).startswith("time/")]]
     parts = {name: encode({name: state[name]}) for name in state}
     parts["frames"] = encode(agent.replay_buffer.state())
     parts["metrics"] = metrics.to_csv().encode()

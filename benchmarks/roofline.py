@@ -109,11 +109,11 @@ class Peaks:
         return min(self.gflops, intensity * self.bandwidth)
 
 
-class ByteCounter(TorchDispatchMode):
+class ByteCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sums the bytes of inputs and outputs of all operations except views."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.total = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -34,7 +34,7 @@ def make_batch(batch_size: int, device: str = "cpu") -> SegmentBatch:
         torch.from_numpy(rng.integers(0, 256, (batch_size, channels, 80, 104), dtype=np.uint8))
         for channels in (4, 1)
     )
-    return SegmentBatch(*(part.to(device) for part in (observation, goal, tokens)), length)
+    return SegmentBatch(observation.to(device), goal.to(device), tokens.to(device), length)
 
 
 def plain_log_probs(
@@ -59,11 +59,13 @@ def plain_layers(layer: nn.Module, x: Tensor) -> Tensor:
         return x
     if isinstance(layer, Normalise):
         return x.float() / 256
-    for kind in (nn.Conv2d, nn.MaxPool2d):
-        if isinstance(layer, kind):
-            return kind.forward(layer, x)
-    embedded: Tensor = layer(x)
-    return embedded
+    if isinstance(layer, nn.Conv2d):
+        x = nn.Conv2d.forward(layer, x)
+    elif isinstance(layer, nn.MaxPool2d):
+        x = nn.MaxPool2d.forward(layer, x)
+    else:
+        x = layer(x)
+    return x
 
 
 def plain_contexts(model: GlamorModel, observation: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
@@ -107,7 +109,7 @@ def plain_optimizer(model: GlamorModel, learning_rate: float) -> torch.optim.Opt
 def descend(model: GlamorModel, optimizer: torch.optim.Optimizer, loss: Tensor) -> float:
     """Take an optimiser step with the gradient's norm clipped to 1; return the loss."""
     optimizer.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
     return loss.item()

@@ -26,7 +26,8 @@ def record(env: gym.Env, number: int, seed: int) -> EpisodeBuffer:
     """Play an episode at random, without STOP."""
     observation, _ = env.reset(seed=seed)
     rng = np.random.default_rng(seed)
-    moments, actions, rewards, ends = [observation], [], [], []
+    moments, actions, rewards = [observation], [], []
+    ends: list[tuple[bool, bool]] = []
     while not ends or not any(ends[-1]):
         action = int(rng.integers(env.get_wrapper_attr("stop_action")))
         observation, reward, terminated, truncated, _ = env.step(action)
