@@ -115,7 +115,8 @@ def mark_dead(job: Job, cause: str) -> None:
 
 def _run_job_apart(job: Job) -> None:
     """Execute a job in its own process group, so that only the engine forwards Ctrl-C to it."""
-    os.setpgrp()
+    if hasattr(os, "setpgrp"):  # not on Windows
+        os.setpgrp()
     # A process started in the background may have inherited an ignored SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     run_job(job)
