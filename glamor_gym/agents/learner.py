@@ -19,7 +19,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
@@ -84,8 +83,6 @@ class TrajectoryLearner(BatchLearner):
     stores_goals: ClassVar[bool] = False
     """Whether the replay stores each episode's goal, too."""
 
-    observation_space: spaces.Dict
-    action_space: spaces.Discrete
     horizon: int = 0
     task_id: str | None = None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -17,12 +17,10 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from glamor_gym.agents.saving.agent_file import MAX_HEADER_BYTES, space_to_json
 from glamor_gym.agents.settings import CollectionSettings
+from glamor_gym.agents.updates import BatchLearner
 from glamor_gym.models.encoders import SMALLEST_PICTURE
 from glamor_gym.types import GOAL_KEYS
 from glamor_gym.vector.sb3 import spec_of
-
-if TYPE_CHECKING:
-    from glamor_gym.agents.learner import TrajectoryLearner
 
 
 def check_spaces(observation_space: Any, action_space: Any) -> None:
@@ -129,7 +127,7 @@ def warn_of_a_shorter_limit(env: VecEnv, horizon: int, *, stacklevel: int) -> No
         )
 
 
-def warn_of_too_few_steps(agent: TrajectoryLearner, last: int) -> None:
+def warn_of_too_few_steps(agent: BatchLearner, last: int) -> None:
     """Warn, where `learn` was called, if no update falls due before a number of steps is taken."""
     settings = agent.settings
     last = -(-last // agent.n_envs) * agent.n_envs  # all environments step at once

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Self
 
 import torch
+from gymnasium import spaces
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.utils import configure_logger
@@ -54,6 +55,8 @@ class BatchLearner(OffPolicyAlgorithm):
     learning_starts = SettingAttribute()
     batch_size = SettingAttribute()
 
+    observation_space: spaces.Dict
+    action_space: spaces.Discrete
     policy: ModelPolicy
     replay_buffer: TrajectoryStore  # type: ignore[assignment]
 
