@@ -118,6 +118,7 @@ def test_pictures_are_read_only_of_the_runs_whose_films_are_shown(tmp_path, monk
 def test_a_row_an_evaluation_at_the_step_that_was_planned(folders):
     table = curves_table(folders[:2])
     # Three environments side by side meet 100 at 102 and 200 at 201.
+    assert table.index.tolist() == [0, 1, 2]
     assert table[["agent", "step"]].to_numpy().tolist() == [
         ["glamor", 100],
         ["glamor", 200],
@@ -146,6 +147,14 @@ def test_of_two_evaluations_that_were_planned_for_one_step_the_later_counts(tmp_
     ):
         folder.write_config(dataclasses.replace(config, n_envs=n_envs))
         assert curves_table([folder])[["step", "success_rate"]].to_numpy().tolist() == points
+
+
+def test_the_last_evaluation_is_at_the_last_step(tmp_path):
+    """Of environments side by side, though none was planned for that step."""
+    folder = RunFolder(tmp_path)
+    train_run(small_spec(steps=80, eval_every=60, n_envs=3), folder, command="", device="cpu")
+    assert folder.metrics()["step"].max() == 81
+    assert curves_table([folder])["step"].tolist() == [60, 80]
 
 
 def test_without_runs_tables_are_empty():
