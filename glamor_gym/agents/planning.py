@@ -29,6 +29,10 @@ from glamor_gym.types import Plan
 SHARED_WITH_PLANNER = tuple(field.name for field in fields(SearchSettings))
 """Settings of the agent that are settings of its planner."""
 
+StatePlans = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+"""Plans as they are kept in a :class:`~glamor_gym.agents.plan_state.PlanState`: `tokens`, `length`
+and `log_score`."""
+
 
 class PlanningAgent(ImageGoalAgent):
     """The base class of agents that act by plans.
@@ -209,8 +213,8 @@ class PlanningAgent(ImageGoalAgent):
         steps: NDArray[np.int64],
         planner: PlannerSettings,
         deterministic: bool,
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """Return plans for these observations, as in a state: tokens, lengths and log scores."""
+    ) -> StatePlans:
+        """Return plans for these observations."""
         plans = self._plan(rows, steps, planner, deterministic)
         tokens = padded(plans.tokens, self.stop_action, self.horizon)
         return tokens, lengths_of(tokens), plans.log_score.double().cpu().numpy()
@@ -221,8 +225,8 @@ class PlanningAgent(ImageGoalAgent):
         steps: NDArray[np.int64],
         planner: PlannerSettings,
         deterministic: bool,
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """Return the beginnings of plans in the same form; whole plans if `plans_ahead` is set."""
+    ) -> StatePlans:
+        """Return the beginnings of plans; whole plans if `plans_ahead` is set."""
         self.finish_updates()
         steps_left = steps_left_of(rows, self.horizon, steps)
         begun = self.policy.next_tokens(rows, steps_left, planner)

@@ -3,7 +3,8 @@
 In: nothing. This module imports nothing heavy, so that ``--help`` answers at once. Out: a dataclass
 for each command, which the command's function takes.
 
-The option parser keeps line breaks of attribute docstrings in ``--help``.
+The option parser keeps line breaks of attribute docstrings in ``--help``, so lines are short enough
+for a terminal of 80 columns.
 """
 
 from __future__ import annotations
@@ -111,8 +112,10 @@ class Train:
     """Name or id of a task, e.g. Seaquest, or MODULE:ID of a
     goal environment that MODULE registers."""
     agent: Annotated[str | None, _or_else("AGENT", RunSpec.algorithm)] = None
-    """Algorithm: glamor, gcsl, discern, dqn-her, ppo, qrdqn, or MODULE:CLASS for an agent of your
-    own or another one of Stable-Baselines3's; random and noop are only evaluated."""
+    """Algorithm: glamor, gcsl, discern, dqn-her, ppo, qrdqn,
+    or MODULE:CLASS for an agent of your own or another one
+    of Stable-Baselines3's; random and noop are only
+    evaluated."""
     steps: Annotated[int | None, _COUNT, _or_else("INT", RunSpec.steps)] = None
     """Total number of environment steps."""
     preset: Annotated[str | None, _or_else("PRESET", "chosen by task")] = None
@@ -153,8 +156,10 @@ class Train:
     workers: in worker processes, which are replaced if they fail.
     auto: in-process without CUDA; with it the fastest for the task."""
     set: Assignments = ()
-    """Setting of the agent, e.g. n_trials=200 or policy_kwargs.encoder=residual. A value is JSON
-    (true, null, [80, 104]) or else a string; True, False and None are read as in Python."""
+    """Setting of the agent, e.g. n_trials=200 or
+    policy_kwargs.encoder=residual. A value is JSON (true,
+    null, [80, 104]) or else a string; True, False and None
+    are read as in Python."""
     env: Assignments = ()
     """Keyword argument of gym.make, e.g. render_profile=fast."""
 
@@ -180,8 +185,10 @@ class PlayedAgent(OfSavedAgent):
     agent: tyro.conf.Positional[Path]
     """Run folder, its checkpoint/, or the file of a saved agent."""
     goals: str = "eval"
-    """eval, held-out (up to 30 others), train, all (small worlds only), or a goal-set file: its
-    training goals, or with FILE.npz:eval and FILE.npz:held-out those."""
+    """eval, held-out (up to 30 others), train, all
+    (small worlds only), or a goal-set file: its
+    training goals, or with FILE.npz:eval and
+    FILE.npz:held-out those."""
     device: str = "auto"
     """Device for the networks: cpu, cuda, or auto (CUDA if available)."""
 
@@ -201,12 +208,13 @@ class Evaluate(PlayedAgent):
     n_envs: int = 10
     """Number of environments that are run together."""
     out: Annotated[Path | None, _FOLDER, _or_else("DIR", "see above")] = None
-    """Folder for evaluation.json, a sheet of the goals, and videos.
-    By default it lies in the folder of the run, or in one named
-    after the agent's file: evaluation/; for other goals held-out/,
-    evaluation-train/ and so on, for those of a file named after
-    it and the start of its SHA-256; with --task or --env for
-    example evaluation-horizon=4/."""
+    """Folder for evaluation.json, a sheet of the goals,
+    and videos. By default it lies in the folder of
+    the run, or in one named after the agent's file:
+    evaluation/; for other goals held-out/,
+    evaluation-train/ and so on, for those of a file
+    named after it and the start of its SHA-256; with
+    --task or --env for example evaluation-horizon=4/."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,9 +230,11 @@ class Watch(PlayedAgent):
     goal: Annotated[tuple[int, ...], _or_else("K ...", "a few, spread over the set")] = ()
     """Indices of goals in their set, from 0."""
     picture: Annotated[tuple[Path, ...], _or_else("FILE ...", "none")] = ()
-    """Pictures of your own as goals, such as screenshots, in place of --goals: PNG, JPEG and others
-    that Pillow reads. They are made as small and gray as the agent's observations. Whether one is
-    reached is left to you to judge."""
+    """Pictures of your own as goals, such as screenshots, in
+    place of --goals: PNG, JPEG and others that Pillow
+    reads. They are made as small and gray as the agent's
+    observations. Whether one is reached is left to you to
+    judge."""
     episodes: Annotated[
         int | None, _or_else("INT", "one per --goal or --picture, otherwise up to 6")
     ] = None
@@ -232,8 +242,9 @@ class Watch(PlayedAgent):
     seed: int = RunSpec.seed
     """Random seed of the episode starts, as in glamor-gym evaluate, and of the agent."""
     out: Annotated[Path | None, _or_else("PATH", "watch.mp4 in the agent's folder")] = None
-    """File that ends in .mp4, .webm or .gif, or a folder for watch.mp4. The agent's folder is that
-    of its run, or one named after its file."""
+    """File that ends in .mp4, .webm or .gif, or a folder for
+    watch.mp4. The agent's folder is that of its run, or one
+    named after its file."""
     fps: int = 10
     """Episode steps per second of video."""
     open: Flag = False
@@ -250,8 +261,8 @@ class Export:
     agent: tyro.conf.Positional[Path]
     """Run folder, its checkpoint/, or the file of a saved agent."""
     out: Annotated[Path | None, _or_else("PATH", "TASK-AGENT.safetensors next to the agent")] = None
-    """Output file, or an existing folder for it; missing folders are created. An existing file is
-    replaced."""
+    """Output file, or an existing folder for it; missing
+    folders are created. An existing file is replaced."""
     full: Flag = False
     """Keep the weights in full precision."""
     packed: Flag = False
@@ -284,8 +295,9 @@ class Reproduce:
     name: tyro.conf.Positional[Reproduction]
     """Table or figure to reproduce, or all."""
     quick: Flag = False
-    """Use a small scale that takes minutes on two cores; the figure says so. Otherwise the scale
-    is the paper's, which may take months here."""
+    """Use a small scale that takes minutes on two cores; the
+    figure says so. Otherwise the scale is the paper's,
+    which may take months here."""
     out: Annotated[Path, _FOLDER] = Path("runs/reproduce")
     """Output folder, new or of earlier reproductions."""
     tasks: Annotated[tuple[str, ...], _or_else("[TASK ...]", "as in the chosen scale")] = ()
@@ -295,8 +307,9 @@ class Reproduce:
     seeds: Annotated[tuple[int, ...], _or_else("[INT ...]", "as in the chosen scale")] = ()
     """Random seeds to use instead; one training run each. Figures 11 and 12 use only one."""
     steps: Annotated[int | None, _COUNT, _or_else("INT", "as in the chosen scale")] = None
-    """Environment steps per training run; for appendix-a1, rolls of the dice that GCSL learns from
-    in all its iterations (GLAMOR's steps stay the same)."""
+    """Environment steps per training run; for appendix-a1,
+    rolls of the dice that GCSL learns from in all its
+    iterations (GLAMOR's steps stay the same)."""
     device: str = "auto"
     """Device for the networks: cpu, cuda, or auto (CUDA if available)."""
 
@@ -331,14 +344,16 @@ class Benchmark(Workers):
     """
 
     tasks: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TASK ...")]
-    """Names or ids of tasks, or MODULE:ID; atari, control and small stand for all tasks of a
-    suite."""
+    """Names or ids of tasks, or MODULE:ID; atari,
+    control and small stand for all tasks of a suite."""
     out: Annotated[Path, _FOLDER]
     """Folder of the benchmark, new or to be continued."""
     agents: Annotated[tuple[str, ...], tyro.conf.arg(metavar="AGENT ...")] = ("glamor",)
-    """Algorithms, from glamor, gcsl, discern, dqn-her, ppo, qrdqn, random and noop; or
-    MODULE:CLASS, an agent's class of your own or of Stable-Baselines3 (its rewards are for equal
-    pictures, unless --env reward=labels)."""
+    """Algorithms, from glamor, gcsl, discern, dqn-her,
+    ppo, qrdqn, random and noop; or MODULE:CLASS, an
+    agent's class of your own or of Stable-Baselines3
+    (its rewards are for equal pictures, unless --env
+    reward=labels)."""
     seeds: Annotated[tuple[int, ...], tyro.conf.arg(metavar="INT ...")] = (RunSpec.seed,)
     """Random seeds; one run each."""
     steps: Annotated[int, _COUNT] = RunSpec.steps
@@ -381,9 +396,10 @@ class Ablate(Workers):
         tyro.conf.UseAppendAction,
     ] = ()
     """One variant: a setting to change, e.g. weight_decay=0.1
-    or policy_kwargs.token_size=32. planner.NAME, for example
-    planner.n_trials=200, changes only how agents plan at evaluation,
-    and trains no new ones. Join settings that belong together by commas."""
+    or policy_kwargs.token_size=32. planner.NAME, for
+    example planner.n_trials=200, changes only how agents
+    plan at evaluation, and trains no new ones. Join
+    settings that belong together by commas."""
     set: Assignments = ()
     """Setting in which the base differs from its preset, e.g. learning_starts=1000."""
     tasks: Annotated[tuple[str, ...], _or_else("[TASK ...]", "seven that train quickly")] = ()
