@@ -20,7 +20,7 @@ from glamor_gym.checks import as_choice, as_integer
 from glamor_gym.registration import find_env_id
 from glamor_gym.tasks import find_task
 from glamor_gym.vector import CollectorKind
-from glamor_gym.vector.sb3 import GymnasiumVecEnv
+from glamor_gym.vector.gymnasium_vec_env import GymnasiumVecEnv
 from glamor_gym.vector.workers import WorkerVecEnv
 
 _PARALLEL = ("atari", "control")

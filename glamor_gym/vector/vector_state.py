@@ -19,7 +19,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecCheckNan, VecEnv, V
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 
 from glamor_gym.snapshots import Snapshot
-from glamor_gym.vector.sb3 import GymnasiumVecEnv
+from glamor_gym.vector.gymnasium_vec_env import GymnasiumVecEnv
 from glamor_gym.wrappers import EpisodeJournal, StopAction, offers_snapshots
 
 _PASS_ON = frozenset(

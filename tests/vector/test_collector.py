@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from glamor_gym.agents import GlamorAgent
 from glamor_gym.factory import make_goal_env
 from glamor_gym.vector.collector import make_collector
-from glamor_gym.vector.sb3 import GymnasiumVecEnv
+from glamor_gym.vector.gymnasium_vec_env import GymnasiumVecEnv
 from glamor_gym.vector.vector_state import restore_vector, snapshot_vector
 from glamor_gym.vector.workers import WorkerVecEnv
 from tests.vector.faulty import HORIZON, Faulty, break_at
