@@ -207,8 +207,9 @@ def lock_folder(path: str | os.PathLike[str]) -> Iterator[None]:
         if not hold.depth:
             if _HOLDS.get(place) is hold:
                 del _HOLDS[place]
-            hold.file.truncate(0)
-            hold.file.close()
+            if not hold.file.closed:  # as it may be where the process ends
+                hold.file.truncate(0)
+                hold.file.close()
 
 
 @dataclass

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from glamor_gym import files
 from glamor_gym.files import (
     LOCK_FILE,
     FolderInUseError,
@@ -235,3 +236,12 @@ def test_a_file_has_the_permissions_of_the_one_before_it_or_of_any_new_one(tmp_p
         assert os.umask(0o027) == 0o027
     finally:
         os.umask(umask)
+
+
+def test_a_lock_whose_file_was_closed_first_is_let_go_of_in_silence(tmp_path):
+    """As Python does it at the end of a process that an error has ended."""
+    held = lock_folder(tmp_path)
+    held.__enter__()
+    files._HOLDS[tmp_path].file.close()
+    held.__exit__(None, None, None)
+    assert tmp_path not in files._HOLDS

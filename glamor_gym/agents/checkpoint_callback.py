@@ -27,7 +27,8 @@ class CheckpointCallback(BaseCallback):
     .. code-block:: python
 
         agent = GlamorAgent("glamor/Pong-v0", seed=1)
-        agent.learn(500_000, callback=CheckpointCallback("pong/checkpoint"))
+        with StopRequest() as stop:  # Ctrl-C, SIGTERM: one more step, then a checkpoint
+            agent.learn(500_000, callback=CheckpointCallback("pong/checkpoint", stop=stop))
         # … and after the process has ended, for whatever reason:
         agent = GlamorAgent.load_checkpoint("pong/checkpoint", "glamor/Pong-v0")
         agent.resume(callback=CheckpointCallback("pong/checkpoint"))
@@ -43,7 +44,8 @@ class CheckpointCallback(BaseCallback):
         every_minutes: wall-clock minutes between two checkpoints.
         every_steps: environment steps between two checkpoints, instead of `every_minutes`.
         stop: if it receives a signal, training ends before the next step, after a checkpoint,
-            with :class:`~glamor_gym.agents.TrainingInterrupted`.
+            with :class:`~glamor_gym.agents.TrainingInterrupted`, a ``KeyboardInterrupt``. None for
+            no checkpoint when a signal ends training.
 
     Attributes:
         n_written: number of checkpoints written.

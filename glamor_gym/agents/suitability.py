@@ -29,7 +29,7 @@ def check_spaces(observation_space: Any, action_space: Any) -> None:
     Raises:
         ValueError: there are no goals or no Discrete actions, desired and achieved goals differ in
             shape or dtype, ``steps_left`` is not a Box of shape (1,), an entry cannot be described
-            in an agent's file or has shape (), or pictures have channels last.
+            in an agent's file or has shape (), or pictures have channels last or none.
     """
     if not isinstance(observation_space, spaces.Dict) or not all(
         isinstance(observation_space.spaces.get(key), spaces.Box) for key in GOAL_KEYS
@@ -59,10 +59,10 @@ def check_spaces(observation_space: Any, action_space: Any) -> None:
             ) from error
         if key in GOAL_KEYS and space.shape == ():
             raise ValueError(f"env must have {key} as a Box of one axis or more, got {space}")
-        if _has_channels_last(space):
+        if _lacks_channels_first(space):
             raise ValueError(
-                f"env must have pictures with channels first, got {space} for {key!r}: see "
-                "gymnasium.wrappers.TransformObservation"
+                f"env must have pictures with channels first, (C, H, W), got {space} for {key!r}: "
+                "see gymnasium.wrappers.TransformObservation"
             )
     if len(json.dumps(described)) > MAX_HEADER_BYTES:
         raise ValueError(
@@ -71,11 +71,12 @@ def check_spaces(observation_space: Any, action_space: Any) -> None:
         )
 
 
-def _has_channels_last(space: spaces.Space[Any]) -> bool:
-    """Return whether a space is one of pictures (H, W, C) that are large enough to be convolved."""
-    if not isinstance(space, spaces.Box) or space.dtype != np.uint8 or len(space.shape) != 3:
+def _lacks_channels_first(space: spaces.Space[Any]) -> bool:
+    """Return whether a space is one of pictures (H, W, C) or (H, W) that could be convolved."""
+    if not isinstance(space, spaces.Box) or space.dtype != np.uint8:
         return False
-    return min(space.shape[:2]) >= SMALLEST_PICTURE and space.shape[2] in (1, 3, 4)
+    is_picture = len(space.shape) in (2, 3) and min(space.shape[:2]) >= SMALLEST_PICTURE
+    return is_picture and (len(space.shape) == 2 or space.shape[2] in (1, 3, 4))
 
 
 def check_evaluation(callback: BaseCallback, action_space: spaces.Discrete) -> None:

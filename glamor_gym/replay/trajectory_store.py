@@ -116,10 +116,18 @@ class TrajectoryStore(FrameRing, ABC):
                 as is an episode of STOP alone.
 
         Raises:
-            KeyError: an entry is missing.
-            ValueError: the episode does not fit the spaces or the replay, see :meth:`add`; nothing
-                is stored or dropped then.
+            TypeError: `observations` is not a mapping.
+            ValueError: an entry is missing, or the episode does not fit the spaces or the replay,
+                see :meth:`add`; nothing is stored or dropped then.
         """
+        if not isinstance(observations, Mapping):
+            raise TypeError(f"observations must be a dict, got {type(observations).__name__}")
+        needed = ("achieved_goal", "observation", *(["desired_goal"] if self.goal_slots else []))
+        if not set(needed) <= set(observations):
+            raise ValueError(
+                f"observations must have the entries {', '.join(needed)}, got "
+                f"{', '.join(map(str, observations)) or 'none'}"
+            )
         taken: NDArray[Any] = np.asarray(actions)
         moments = len(taken) + 1
         if len(taken) and taken[-1] == self.n_actions:

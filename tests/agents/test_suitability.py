@@ -34,6 +34,7 @@ from tests.agents.small_agents import make_agent, make_grid
         ),
         ({"more": Box(0, 1, (0,), np.int8)}, "have more as a .* from 1 to 16777216, got 0"),
         ({"observation": Box(0, 255, (40, 40, 3), np.uint8)}, "pictures with channels first"),
+        ({"observation": Box(0, 255, (40, 40), np.uint8)}, r"pictures .* \(C, H, W\), got Box"),
     ],
 )
 def test_spaces_that_no_agent_can_take_are_refused(changes, told):

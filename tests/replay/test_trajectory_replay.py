@@ -526,7 +526,11 @@ def test_a_recorded_episode_is_stored_without_its_stop(keep_goals):
 @pytest.mark.parametrize(
     ("change", "error", "told"),
     [
-        ({"achieved_goal": None}, KeyError, "achieved_goal"),
+        (
+            {"achieved_goal": None},
+            ValueError,
+            "must have the entries achieved_goal, observation, got observation",
+        ),
         (
             {"observation": slice(1, None)},
             ValueError,
@@ -545,6 +549,8 @@ def test_a_recorded_episode_that_does_not_fit_is_refused(change, error, told):
         observations[key] = observations[key][rows]
     with pytest.raises(error, match=told):
         replay.add_episode(observations, actions)
+    with pytest.raises(TypeError, match="observations must be a dict, got ndarray"):
+        replay.add_episode(np.zeros((3, 4)), actions)
     for wrong in ([0, STOP, 1], [], [0.5, 1.0, 2.0]):
         observations, _ = recorded([0] * len(wrong))
         with pytest.raises(ValueError, match=r"actions must|at least one action"):
