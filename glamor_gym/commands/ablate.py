@@ -43,6 +43,8 @@ def ablate(options: Ablate, command: str) -> int:
     with checking_input():
         check_holds_no_other("--out", folder.path, "an ablation")
         record, specs = _planned(options, folder)
+        if not (options.change or folder.record_file.is_file()):
+            raise ValueError(f"--change is needed: {folder.path} holds no ablation to go on with")
         crew = Crew.of(options)
         jobs = jobs_to_do(specs, folder, command=command, **crew.job_arguments)
         folder.write(record, command)
@@ -105,7 +107,9 @@ def _table(panel: Section) -> Table:
     Beside a difference stand the rates of the seeds and tasks that it is based on; without one,
     stands the rate of all that is finished.
     """
-    caption = f"means over {', '.join(panel.tasks)}; of the seeds that both have finished"
+    caption = (
+        f"means over the finished of {', '.join(panel.tasks)}; of the seeds that both have finished"
+    )
     if told := caution(panel):
         caption += f". {told}"
     table = Table(

@@ -468,7 +468,8 @@ def test_the_caution_is_by_the_fewest_seeds_of_a_difference_that_is_shown():
         (["--steps", "1000"], "learning_starts=2000 + batch_size / replay_ratio = 2"),
         (["--steps", "3000", "--change", "learning_starts=3000"], "learning_starts=3000 + batch"),
         (["--held-out", "GridWorld"], "held_out must differ from tasks"),
-        (["--jobs", "0"], "--jobs must be an integer ≥ 1"),
+        ([], "--change is needed: "),
+        (["--change", "gamma=0.8", "--jobs", "0"], "--jobs must be an integer ≥ 1"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(capsys, tmp_path, words, told):
