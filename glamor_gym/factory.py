@@ -6,8 +6,9 @@ In: the name of a task and the keyword arguments of ``gym.make``. Out: a
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, get_args
 
@@ -16,7 +17,7 @@ import gymnasium as gym
 from glamor_gym.checks import as_choice
 from glamor_gym.envs import RenderProfile
 from glamor_gym.goals import load_goal_set
-from glamor_gym.names import naming_options, nearest_names
+from glamor_gym.names import naming_options, nearest_names, unknown_option
 from glamor_gym.tasks import Task, get_task
 from glamor_gym.types import Goal
 from glamor_gym.wrappers import FRAME_SIZE, GoalEnv, label_ranges, make_pipeline
@@ -27,6 +28,9 @@ _PACKAGED = {"train": "training", "eval": "evaluation", "held-out": "held_out"}
 
 _OF_VECTORS = {"autoreset_mode": "gym.make_vec takes it in vector_kwargs={'autoreset_mode': …}"}
 """Options of vectors in ``vectorization_mode="sync"`` or ``"async"``, and where they belong."""
+
+_OF_GYMNASIUM = ("max_episode_steps", "disable_env_checker")
+"""Options of ``gym.make`` itself."""
 
 _CHOICES = "'train', 'eval', 'held-out', 'all' or an .npz path, ':eval' or ':held-out' after it"
 
@@ -96,6 +100,18 @@ def make_goal_env(
 
 # With it, `gym.make` offers "rgb_array_list" and "human" through its own wrappers.
 make_goal_env.metadata = GoalEnv.metadata  # type: ignore[attr-defined]
+
+
+def check_option_names(options: Iterable[str]) -> None:
+    """Check that keyword arguments for ``gym.make`` of a task exist, without making anything.
+
+    Raises:
+        TypeError: one does not; the message suggests similar names.
+    """
+    of_tasks = [name for name in inspect.signature(make_goal_env).parameters if name != "task"]
+    for name in options:
+        if name not in (*of_tasks, *_OF_GYMNASIUM):
+            raise unknown_option(name, of_tasks, _OF_VECTORS)
 
 
 def choose_goals(

@@ -544,6 +544,7 @@ def test_of_a_finished_run_only_the_results_are_told(trained, capsys, monkeypatc
         (["--set", "batch_size=30"], "batch_size 20, got 30"),
         (["--set", "policy_kwargs.embedding_size=8"], "embedding_size 16, got 8"),
         (["--env", "horizon=5"], "horizon None, got 5"),
+        (["--env", "horizn=5"], "no option 'horizn'; did you mean horizon?"),
     ],
 )
 def test_a_run_that_goes_on_does_not_change(trained, capsys, words, told):
@@ -563,7 +564,7 @@ def test_a_run_that_goes_on_does_not_change(trained, capsys, words, told):
         (["--task", "Dice", "--set", "n_trails=3"], "did you mean n_trials"),
         (["--task", "Dice", "--set", "n_trials=0"], "n_trials must be"),
         (["--task", "Dice", "--set", "n_trials"], "--set takes NAME=VALUE"),
-        (["--task", "Dice", "--env", "speed=3"], "speed"),
+        (["--task", "Dice", "--steps", "9", "--env", "speed=3"], "there is no option 'speed'"),
         (["--task", "Dice", "--env", "render_mode=human"], "must not contain render_mode"),
         (["--task", "Dice", "--device", "abacus"], "abacus"),
     ],

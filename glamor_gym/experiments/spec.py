@@ -56,6 +56,7 @@ class RunSpec:
         ValueError: there is no such task, algorithm or preset, a number is out of range,
             `env_kwargs` contains ``goals`` or ``render_mode``, or `planner` is given without
             `trained_in`.
+        TypeError: `env_kwargs` contains an argument that the environments of tasks do not take.
     """
 
     task: str
@@ -98,6 +99,10 @@ class RunSpec:
                     f"env_kwargs must not contain {name}, since {reason}; got "
                     f"{name}={self.env_kwargs[name]!r}"
                 )
+        if self.env_kwargs and find_task(self.task) is not None:
+            from glamor_gym.factory import check_option_names  # imports the wrappers
+
+            check_option_names(self.env_kwargs)
         for name in ("minutes", "checkpoint_minutes"):
             if getattr(self, name) is not None:
                 as_number(getattr(self, name), name=name, above=0)

@@ -29,7 +29,7 @@ def test_a_job_leaves_run_page_log_and_status(tmp_path):
 
 @pytest.mark.usefixtures("blank_pages")
 def test_a_job_that_fails_says_why_and_can_be_tried_again(tmp_path):
-    wrong = job_for(player_spec(env_kwargs={"speed": 3}), tmp_path)
+    wrong = job_for(player_spec(env_kwargs={"horizon": "3"}), tmp_path)
     run_job(wrong)
     status = read_status(wrong.folder)
     assert status.state == "failed"
